@@ -1,0 +1,132 @@
+// Geometry: where everything lies. Header, area 0, its data chunks, area 1,
+// its data chunks, and so on to the end of the device.
+
+package cow
+
+import "math"
+
+// Geometry is the place arithmetic of a store with a given chunk size. Its
+// zero value is of no use; NewGeometry makes one.
+type Geometry struct {
+	chunk   Sectors
+	perArea uint64 // exceptions to an area: E
+}
+
+// NewGeometry is the geometry of stores with this chunk size; it fails where
+// CheckChunkSize does.
+func NewGeometry(chunk Sectors) (Geometry, error) {
+	if err := CheckChunkSize(chunk); err != nil {
+		return Geometry{}, err
+	}
+	return Geometry{chunk: chunk, perArea: uint64(chunk) * SectorSize / ExceptionSize}, nil
+}
+
+// ChunkSectors is the size of a chunk in sectors.
+func (g Geometry) ChunkSectors() Sectors { return g.chunk }
+
+// ChunkBytes is the size of a chunk, and of an area, in bytes.
+func (g Geometry) ChunkBytes() uint64 { return uint64(g.chunk) * SectorSize }
+
+// ExceptionsPerArea is the number of records in an area (E in the formulas).
+func (g Geometry) ExceptionsPerArea() uint64 { return g.perArea }
+
+// ChunksIn is the number of whole chunks in size bytes.
+func (g Geometry) ChunksIn(size uint64) uint64 { return size / g.ChunkBytes() }
+
+// ChunksCovering is the number of chunks that it takes to cover size bytes:
+// an origin's last chunk may be a part of one.
+func (g Geometry) ChunksCovering(size uint64) uint64 {
+	n := size / g.ChunkBytes()
+	if size%g.ChunkBytes() != 0 {
+		n++
+	}
+	return n
+}
+
+// AreaChunk is the chunk in which an area lies: 1 + area·(E+1), the kernel's
+// area_location.
+func (g Geometry) AreaChunk(area uint64) Chunk { return Chunk(1 + area*(g.perArea+1)) }
+
+// IsMetadata tells whether a chunk can hold no data: the header's chunk, and
+// the chunks of areas.
+func (g Geometry) IsMetadata(c Chunk) bool {
+	return c == 0 || g.slotOf(c) == 0
+}
+
+// slotOf is a chunk's place in its group of an area and E data chunks: 0 is
+// the area itself. c is not 0.
+func (g Geometry) slotOf(c Chunk) uint64 {
+	n, d := uint64(c)-1, g.perArea+1
+	if n|d <= math.MaxUint32 { // several times as fast as the wide division
+		return uint64(uint32(n) % uint32(d))
+	}
+	return n % d
+}
+
+// AreaOf is the area in whose group a chunk other than the header's lies: as
+// the area itself or as one of the E data chunks behind it.
+func (g Geometry) AreaOf(c Chunk) uint64 { return (uint64(c) - 1) / (g.perArea + 1) }
+
+// DataChunk is the k-th data chunk, counted from 0: 2 + k + ⌊k/E⌋. A kernel
+// that completes exceptions in the order of allocation gives exception k this
+// chunk: the canonical layout.
+func (g Geometry) DataChunk(k uint64) Chunk { return Chunk(2 + k + k/g.perArea) }
+
+// DataIndex is the inverse of DataChunk; ok is false for metadata chunks.
+func (g Geometry) DataIndex(c Chunk) (k uint64, ok bool) {
+	if g.IsMetadata(c) {
+		return 0, false
+	}
+	return uint64(c) - 2 - g.AreaOf(c), true
+}
+
+// DataChunksIn is the number of data chunks among those from first up to, not
+// including, end. It takes time independent of their number.
+func (g Geometry) DataChunksIn(first, end Chunk) uint64 {
+	if first >= end {
+		return 0
+	}
+	return g.dataChunksBelow(end) - g.dataChunksBelow(first)
+}
+
+func (g Geometry) dataChunksBelow(c Chunk) uint64 {
+	if c < 2 {
+		return 0
+	}
+	metadata := 2 + g.AreaOf(c-1) // the header and areas 0…AreaOf(c-1)
+	return uint64(c) - metadata
+}
+
+// Offset is the byte at which a chunk starts; ok is false where that is more
+// than 2^64-1.
+func (g Geometry) Offset(c Chunk) (bytes uint64, ok bool) {
+	if uint64(c) > math.MaxUint64/g.ChunkBytes() {
+		return 0, false
+	}
+	return uint64(c) * g.ChunkBytes(), true
+}
+
+// HoldsArea tells whether a device of deviceChunks whole chunks holds an area
+// whole.
+func (g Geometry) HoldsArea(area, deviceChunks uint64) bool {
+	if area > (math.MaxUint64-1)/(g.perArea+1) {
+		return false
+	}
+	return uint64(g.AreaChunk(area)) < deviceChunks
+}
+
+// RecordOffset is the byte at which a record starts, for an area that a
+// device holds.
+func (g Geometry) RecordOffset(area uint64, slot uint64) uint64 {
+	return uint64(g.AreaChunk(area))*g.ChunkBytes() + slot*ExceptionSize
+}
+
+// SkipMetadata moves a next free chunk off the chunk of an area, the way the
+// kernel does after reading a store and after each allocation (skip_metadata
+// in dm-snap-persistent.c).
+func (g Geometry) SkipMetadata(next Chunk) Chunk {
+	if uint64(next)%(g.perArea+1) == 1 {
+		next++
+	}
+	return next
+}
