@@ -1,0 +1,53 @@
+package blockdev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// blkidTime bounds a probe: a device that does not answer must not hold up
+// its caller for ever.
+const blkidTime = 30 * time.Second
+
+// Blkid asks libblkid by its command what the device carries. Where there is
+// no such command it finds nothing and is no error: Probe knows the common
+// ones.
+func Blkid(ctx context.Context, path string) ([]Signature, error) {
+	program, err := exec.LookPath("blkid")
+	if err != nil {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, blkidTime)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, "-p", "-o", "export", "--", path).Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		switch exit.ExitCode() {
+		case 2: // nothing found
+			return nil, nil
+		case 8: // several that contradict each other
+			return []Signature{{Type: "more than one, by blkid"}}, nil
+		}
+		return nil, fmt.Errorf("blkid -p %s: %w: %s", path, err, strings.TrimSpace(string(exit.Stderr)))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("blkid -p %s: %w", path, err)
+	}
+	return parseBlkid(string(out)), nil
+}
+
+// parseBlkid reads blkid's KEY=VALUE lines.
+func parseBlkid(out string) []Signature {
+	var found []Signature
+	for line := range strings.Lines(out) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		if key == "TYPE" || key == "PTTYPE" {
+			found = append(found, Signature{Type: value})
+		}
+	}
+	return found
+}

@@ -1,0 +1,20 @@
+//go:build !linux
+
+package blockdev
+
+import (
+	"io/fs"
+	"os"
+)
+
+const (
+	blockDevices = false
+	directFlag   = 0
+)
+
+func logicalBlockSize(*os.File) (int, error)        { return defaultBlockSize, nil }
+func devNoOf(fs.FileInfo) DevNo                     { return DevNo{} }
+func explainOpen(_ string, _ bool, err error) error { return err }
+
+// DropCache does nothing: there are only plain files here.
+func (d *File) DropCache() error { return nil }

@@ -1,0 +1,131 @@
+package blockdev
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func write(t testing.TB, data []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestOpenFile(t *testing.T) {
+	data := bytes.Repeat([]byte{7}, 1000)
+	f, err := Open(write(t, data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if f.Size() != 1000 || f.LogicalBlockSize() != 512 || f.IsBlockDevice() || !f.DevNo().IsZero() {
+		t.Errorf("size %d, block %d, device %v, number %v", f.Size(), f.LogicalBlockSize(), f.IsBlockDevice(), f.DevNo())
+	}
+	if _, err := f.WriteAt([]byte{1}, 0); err == nil {
+		t.Error("a write through Open succeeded")
+	}
+	d, err := f.Direct()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
+	if err != nil || !bytes.Equal(got, data) {
+		t.Errorf("Direct read %d bytes, %v", len(got), err)
+	}
+}
+
+func TestOpenWriter(t *testing.T) {
+	path := write(t, make([]byte, 16))
+	f, err := OpenWriter(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dev Device = f
+	if _, err := dev.WriteAt([]byte("abc"), 4); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(dev.Flush(), f.DropCache(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got[4:7]) != "abc" {
+		t.Errorf("file holds %q, %v", got, err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Open(dir); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("directory: %v", err)
+	}
+	if _, err := Open(filepath.Join(dir, "missing")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing: %v", err)
+	}
+	if _, err := Open(os.DevNull); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("%s: %v", os.DevNull, err)
+	}
+}
+
+func TestReadDirectAnyRange(t *testing.T) {
+	const size = 3*directPiece/2/512*512 + 512*3
+	data := make([]byte, size)
+	for i := range data {
+		data[i] = byte(i*7 + i>>9)
+	}
+	f, err := Open(write(t, data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	f.direct = true // a plain file takes any read; what is checked is the cutting
+	rapid.Check(t, func(t *rapid.T) {
+		off := rapid.Int64Range(0, size+10).Draw(t, "off")
+		n := rapid.OneOf(rapid.IntRange(0, 5000), rapid.IntRange(0, size+20)).Draw(t, "n")
+		got, want := make([]byte, n), make([]byte, n)
+		gotN, gotErr := f.ReadAt(got, off)
+		wantN, wantErr := bytes.NewReader(data).ReadAt(want, off)
+		if n == 0 {
+			wantErr = nil // readers differ about nothing at the end
+			gotErr = nil
+		}
+		if gotN != wantN || (gotErr == nil) != (wantErr == nil) || !bytes.Equal(got, want) {
+			t.Fatalf("read %d at %d: %d, %v; want %d, %v", n, off, gotN, gotErr, wantN, wantErr)
+		}
+	})
+}
+
+func TestAlignedBuffer(t *testing.T) {
+	for _, n := range []int{0, 1, 512, 4096, 1 << 20} {
+		b := AlignedBuffer(n)
+		if len(b) != n || cap(b) != n {
+			t.Errorf("AlignedBuffer(%d) has length %d, capacity %d", n, len(b), cap(b))
+		}
+		if n >= 512 && !aligned(b, 0, 512) {
+			t.Errorf("AlignedBuffer(%d) is not aligned", n)
+		}
+	}
+}
+
+func TestParseDevNo(t *testing.T) {
+	for _, s := range []string{"0:0", "253:3", "4095:1048575"} {
+		n, err := ParseDevNo(s)
+		if err != nil || n.String() != s {
+			t.Errorf("ParseDevNo(%q) = %v, %v", s, n, err)
+		}
+	}
+	for _, s := range []string{"", "253", "253:", ":1", "4096:0", "0:1048576", "a:1", "1:-1", "+1:1", "1:2:3"} {
+		if n, err := ParseDevNo(s); err == nil {
+			t.Errorf("ParseDevNo(%q) = %v", s, n)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package blockdev
+
+// What a device carries: the magics that most file systems and volume
+// managers begin with.
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+)
+
+// Signature is something recognised on a device.
+type Signature struct {
+	Type   string // libblkid's word for it where it has one
+	Offset int64  // bytes
+}
+
+type magic struct {
+	name   string
+	offset int64 // bytes; negative: from the end, on a 64 KiB boundary
+	bytes  string
+}
+
+// The magics are facts of the formats, as file(1) and libblkid know them.
+var magics = []magic{
+	{"DM_snapshot_cow", 0, "SnAp"},
+	{"ext", 0x438, "\x53\xef"},
+	{"xfs", 0, "XFSB"},
+	{"btrfs", 0x10040, "_BHRfS_M"},
+	{"bcache", 0x1018, "\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81"},
+	{"bcachefs", 0x1018, "\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef"},
+	{"f2fs", 0x400, "\x10\x20\xf5\xf2"},
+	{"erofs", 0x400, "\xe2\xe1\xf5\xe0"},
+	{"squashfs", 0, "hsqs"},
+	{"reiserfs", 0x10034, "ReIsEr"},
+	{"jfs", 0x8000, "JFS1"},
+	{"iso9660", 0x8001, "CD001"},
+	{"udf", 0x8001, "BEA01"},
+	{"ntfs", 3, "NTFS    "},
+	{"exfat", 3, "EXFAT   "},
+	{"vfat", 54, "FAT1"},
+	{"vfat", 82, "FAT32   "},
+	{"crypto_LUKS", 0, "LUKS\xba\xbe"},
+	{"crypto_LUKS", 0x4000, "SKUL\xba\xbe"},
+	{"LVM2_member", 0x000, "LABELONE"},
+	{"LVM2_member", 0x200, "LABELONE"},
+	{"LVM2_member", 0x400, "LABELONE"},
+	{"LVM2_member", 0x600, "LABELONE"},
+	{"DM_integrity", 0, "integrt\x00"},
+	{"DM_verity_hash", 0, "verity\x00\x00"},
+	{"vdo", 0, "dmvdo001"},
+	{"swap", 4096 - 10, "SWAPSPACE2"},
+	{"swap", 16384 - 10, "SWAPSPACE2"},
+	{"swap", 65536 - 10, "SWAPSPACE2"},
+	{"swsuspend", 4096 - 10, "S1SUSPEND"},
+	{"linux_raid_member", 0, "\xfc\x4e\x2b\xa9"},
+	{"linux_raid_member", 4096, "\xfc\x4e\x2b\xa9"},
+	{"linux_raid_member", -8192, "\xfc\x4e\x2b\xa9"},
+	{"linux_raid_member", -65536, "\xfc\x4e\x2b\xa9"},
+	{"zfs_member", 128 << 10, "\x0c\xb1\xba\x00\x00\x00\x00\x00"},
+	{"gpt", 512, "EFI PART"},
+	{"gpt", 4096, "EFI PART"},
+	{"dos", 510, "\x55\xaa"},
+}
+
+// Probe looks for the common magics on a device of size bytes. What it does
+// not find may still be there: ask Blkid too.
+func Probe(r io.ReaderAt, size int64) ([]Signature, error) {
+	var found []Signature
+	for _, m := range magics {
+		off := m.offset
+		if off < 0 {
+			off = size/4096*4096 + m.offset
+			if m.offset <= -65536 {
+				off = size/65536*65536 + m.offset
+			}
+		}
+		if off < 0 || off+int64(len(m.bytes)) > size {
+			continue
+		}
+		buf := make([]byte, len(m.bytes))
+		if _, err := r.ReadAt(buf, off); err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		if bytes.Equal(buf, []byte(m.bytes)) {
+			found = append(found, Signature{Type: m.name, Offset: off})
+		}
+	}
+	return found, nil
+}
+
+// FirstNonZero finds the first byte of r's first n bytes that is not zero; -1
+// where there is none.
+func FirstNonZero(r io.ReaderAt, n int64) (int64, error) {
+	piece := AlignedBuffer(int(min(n, directPiece)))
+	for off := int64(0); off < n; off += int64(len(piece)) {
+		part := piece[:min(int64(len(piece)), n-off)]
+		if got, err := r.ReadAt(part, off); got < len(part) {
+			return 0, err
+		}
+		if i := slices.IndexFunc(part, func(b byte) bool { return b != 0 }); i >= 0 {
+			return off + int64(i), nil
+		}
+	}
+	return -1, nil
+}

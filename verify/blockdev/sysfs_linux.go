@@ -1,0 +1,214 @@
+package blockdev
+
+// Who uses a block device, as sysfs and procfs tell it.
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// System is where the kernel's file systems are. The zero value is this
+// machine; tests have others.
+type System struct{ Root string }
+
+func (s System) path(elem ...string) string {
+	return filepath.Join(append([]string{"/" + s.Root}, elem...)...)
+}
+
+func (s System) block(dev DevNo, elem ...string) string {
+	return s.path(append([]string{"sys/dev/block", dev.String()}, elem...)...)
+}
+
+// Holders are the devices built on dev (device mapper, md, bcache): their
+// kernel names and numbers.
+func (s System) Holders(dev DevNo) ([]Neighbour, error) { return s.neighbours(dev, "holders") }
+
+// Slaves are the devices that dev is built on.
+func (s System) Slaves(dev DevNo) ([]Neighbour, error) { return s.neighbours(dev, "slaves") }
+
+// Neighbour is a device above or below another one.
+type Neighbour struct {
+	Name string // the kernel's, such as dm-0
+	Dev  DevNo
+}
+
+func (s System) neighbours(dev DevNo, side string) ([]Neighbour, error) {
+	entries, err := os.ReadDir(s.block(dev, side))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // partitions have no slaves
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s of device %v: %w", side, dev, err)
+	}
+	var out []Neighbour
+	for _, e := range entries {
+		no, err := s.devNo(s.block(dev, side, e.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("%s of device %v: %w", side, dev, err)
+		}
+		out = append(out, Neighbour{Name: e.Name(), Dev: no})
+	}
+	return out, nil
+}
+
+func (s System) devNo(dir string) (DevNo, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "dev"))
+	if err != nil {
+		return DevNo{}, err
+	}
+	return ParseDevNo(strings.TrimSpace(string(text)))
+}
+
+// NodePath is the device's node: /dev/mapper/NAME for device mapper's, the
+// name that sysfs gives for others, the number where neither is known.
+func (s System) NodePath(dev DevNo) string {
+	if name, err := os.ReadFile(s.block(dev, "dm/name")); err == nil {
+		return "/dev/mapper/" + strings.TrimSpace(string(name))
+	}
+	text, err := os.ReadFile(s.block(dev, "uevent"))
+	if err == nil {
+		for line := range strings.Lines(string(text)) {
+			if name, ok := strings.CutPrefix(strings.TrimSpace(line), "DEVNAME="); ok {
+				return "/dev/" + strings.TrimPrefix(name, "/dev/")
+			}
+		}
+	}
+	return dev.String()
+}
+
+// IsReadOnly says whether the kernel refuses writes to the device.
+func (s System) IsReadOnly(dev DevNo) bool {
+	text, err := os.ReadFile(s.block(dev, "ro"))
+	return err == nil && strings.TrimSpace(string(text)) == "1"
+}
+
+// Parts are the partitions of a whole disk.
+func (s System) Parts(dev DevNo) ([]Neighbour, error) {
+	entries, err := os.ReadDir(s.block(dev))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("partitions of device %v: %w", dev, err)
+	}
+	var out []Neighbour
+	for _, e := range entries {
+		dir := s.block(dev, e.Name())
+		if _, err := os.Stat(filepath.Join(dir, "partition")); err != nil || !e.IsDir() {
+			continue
+		}
+		no, err := s.devNo(dir)
+		if err != nil {
+			return nil, fmt.Errorf("partitions of device %v: %w", dev, err)
+		}
+		out = append(out, Neighbour{Name: e.Name(), Dev: no})
+	}
+	return out, nil
+}
+
+// WholeDisk is the disk that a partition is part of; ok is false where dev is
+// no partition.
+func (s System) WholeDisk(dev DevNo) (disk DevNo, ok bool) {
+	if _, err := os.Stat(s.block(dev, "partition")); err != nil {
+		return DevNo{}, false
+	}
+	real, err := filepath.EvalSymlinks(s.block(dev))
+	if err != nil {
+		return DevNo{}, false
+	}
+	disk, err = s.devNo(filepath.Dir(real))
+	return disk, err == nil
+}
+
+// LoopFile is the file behind a loop device, "" where dev is none.
+func (s System) LoopFile(dev DevNo) string {
+	text, err := os.ReadFile(s.block(dev, "loop/backing_file"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(string(text), "\n")
+}
+
+// Mounts are the places where a file system on dev is mounted in this mount
+// namespace, and "[swap]" where it is swapped to.
+func (s System) Mounts(dev DevNo) ([]string, error) {
+	f, err := os.Open(s.path("proc/self/mountinfo"))
+	if err != nil {
+		return nil, fmt.Errorf("mounts of device %v: %w", dev, err)
+	}
+	defer f.Close()
+	var places []string
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) > 4 && fields[2] == dev.String() {
+			places = append(places, unescape(fields[4]))
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("mounts of device %v: %w", dev, err)
+	}
+	if s.isSwap(dev) {
+		places = append(places, "[swap]")
+	}
+	return places, nil
+}
+
+// MappedMajor is the major number of device mapper's devices, 0 where there is
+// no device mapper.
+func (s System) MappedMajor() uint32 {
+	text, err := os.ReadFile(s.path("proc/devices"))
+	if err != nil {
+		return 0
+	}
+	_, blocks, _ := strings.Cut(string(text), "Block devices:")
+	for line := range strings.Lines(blocks) {
+		fields := strings.Fields(line)
+		if len(fields) == 2 && fields[1] == "device-mapper" {
+			n, _ := parseBounded(fields[0], maxMajor)
+			return n
+		}
+	}
+	return 0
+}
+
+// isSwap looks dev up among the swap devices, which procfs lists by path.
+func (s System) isSwap(dev DevNo) bool {
+	text, err := os.ReadFile(s.path("proc/swaps"))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[1] != "partition" {
+			continue
+		}
+		info, err := os.Stat(s.path(unescape(fields[0])))
+		if err == nil && info.Mode()&fs.ModeDevice != 0 && devNoOf(info) == dev {
+			return true
+		}
+	}
+	return false
+}
+
+// unescape takes the kernel's \NNN (octal) off a path in procfs.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+4 <= len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
