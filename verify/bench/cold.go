@@ -1,0 +1,120 @@
+//go:build linux
+
+// Without the page cache: the judge against fio, which reads the same blocks
+// at the same depth.
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// cold measures with O_DIRECT, and the whole process with an empty page cache.
+func (s *store) cold(program string, runs int) error {
+	f, err := os.OpenFile(s.path, os.O_RDONLY|unix.O_DIRECT, 0)
+	if err != nil {
+		return fmt.Errorf("the file system under %s has no O_DIRECT: %w", s.path, err)
+	}
+	defer f.Close()
+	direct := directFile{f}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0)) // for the measurements after this one
+	options := verify.Options{Waiting: verify.MakeProcessors}
+	var judging, process, fio timings
+	for i := range runs + 1 {
+		start := time.Now()
+		r, err := verify.Verify(context.Background(), direct, s.size, options)
+		if err != nil {
+			return err
+		}
+		if r.Verdict != verify.Clean || r.Usage.Exceptions != s.exceptions {
+			return fmt.Errorf("%s: verdict %s with %d exceptions", s.path, r.Verdict, r.Usage.Exceptions)
+		}
+		took := time.Since(start)
+		read, err := s.fio()
+		if err != nil {
+			return err
+		}
+		if err := s.forget(); err != nil {
+			return err
+		}
+		start = time.Now()
+		if _, err := s.process(program); err != nil {
+			return err
+		}
+		if i > 0 {
+			judging.add(took)
+			fio.add(read)
+			process.add(time.Since(start))
+		}
+	}
+	base := fio.median()
+	fmt.Printf("  past the page cache:\n")
+	fmt.Printf("    fio, the same blocks, O_DIRECT, depth %d %8.1f ms\n", verify.Depth, ms(base))
+	fmt.Printf("    verification, O_DIRECT                  %8.1f ms   ratio %.2f\n", ms(judging.median()), ratio(judging.median(), base))
+	fmt.Printf("    dmsnapctl verify, an empty page cache   %8.1f ms   ratio %.2f\n", ms(process.median()), ratio(process.median(), base))
+	return nil
+}
+
+// directFile reads past the page cache. What is smaller than a block, the
+// header, takes a detour.
+type directFile struct{ *os.File }
+
+func (f directFile) ReadAt(p []byte, off int64) (int, error) {
+	if len(p)%chunkBytes == 0 {
+		return f.File.ReadAt(p, off)
+	}
+	block := blockdev.AlignedBuffer(chunkBytes)
+	n, err := f.File.ReadAt(block, off)
+	return copy(p, block[:n]), err
+}
+
+// forget has the kernel drop the file's pages.
+func (s *store) forget() error {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+}
+
+// fio reads the areas in order, so many at once, and tells how long that took
+// without fio's own beginning and end.
+func (s *store) fio() (time.Duration, error) {
+	stride := (s.geometry.ExceptionsPerArea() + 1) * chunkBytes
+	out, err := exec.Command("fio", "--name=areas", "--filename="+s.path, "--readonly", "--output-format=json",
+		"--rw=read", "--direct=1", "--ioengine=libaio", "--iodepth="+strconv.Itoa(verify.Depth), "--bs=4k",
+		"--offset="+strconv.Itoa(chunkBytes), "--zonemode=strided", "--zonesize=4k", "--zonerange="+strconv.FormatUint(stride, 10),
+		"--io_size="+strconv.FormatUint(s.areas*chunkBytes, 10)).Output()
+	if err != nil {
+		return 0, fmt.Errorf("fio: %w", err)
+	}
+	var result struct {
+		Jobs []struct {
+			Read struct {
+				TotalIOs uint64  `json:"total_ios"`
+				IOPS     float64 `json:"iops"`
+			} `json:"read"`
+		} `json:"jobs"`
+	}
+	if err := json.Unmarshal(out, &result); err != nil {
+		return 0, fmt.Errorf("fio's result: %w", err)
+	}
+	if len(result.Jobs) != 1 || result.Jobs[0].Read.TotalIOs != s.areas {
+		return 0, fmt.Errorf("fio read something else than %d areas: %s", s.areas, out)
+	}
+	read := result.Jobs[0].Read
+	return time.Duration(float64(read.TotalIOs) / read.IOPS * float64(time.Second)), nil
+}

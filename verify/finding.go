@@ -1,0 +1,116 @@
+// Findings: what the judge has to say about a store, as data.
+
+package verify
+
+import "github.com/dmsnapctl/dmsnapctl/verify/cow"
+
+// Code names a kind of finding; it is stable, for scripts.
+type Code string
+
+// The codes, each with what it means for the store.
+const (
+	BadMagic           Code = "bad-magic"           // no COW store at all
+	UnsupportedVersion Code = "unsupported-version" // a store of a format unknown here and to the kernel
+	SnapshotInvalid    Code = "snapshot-invalid"    // the kernel has invalidated the snapshot
+	BadChunkSize       Code = "bad-chunk-size"      // the kernel takes no such chunk size
+	TruncatedArea      Code = "truncated-area"      // the list goes on where the device does not
+	UnreadableArea     Code = "unreadable-area"     // an I/O error
+
+	ChunkBeyondDevice       Code = "chunk-beyond-device"
+	ChunkIsMetadata         Code = "chunk-is-metadata"
+	DuplicateCOWChunk       Code = "duplicate-cow-chunk"
+	DuplicateOriginChunk    Code = "duplicate-origin-chunk"
+	OriginChunkBeyondOrigin Code = "origin-chunk-beyond-origin"
+	ChunkNumberOverflow     Code = "chunk-number-overflow"
+
+	StaleRecord         Code = "stale-record"           // a record behind the terminator
+	NoRoomForTerminator Code = "no-room-for-terminator" // the last area must never fill up
+	LeakedChunks        Code = "leaked-chunks"          // allocated, and named by no exception
+)
+
+// Severity is how bad a finding is for the store.
+type Severity string
+
+// The severities.
+const (
+	Info    Severity = "info"
+	Warning Severity = "warning"
+	Error   Severity = "error"
+)
+
+// SeverityOf is the severity that goes with a code.
+func SeverityOf(c Code) Severity {
+	switch c {
+	case StaleRecord, LeakedChunks:
+		return Warning
+	case NoRoomForTerminator:
+		return Info
+	default:
+		return Error
+	}
+}
+
+// Finding is one thing that is wrong, or worth knowing, and where it stands.
+type Finding struct {
+	Code     Code     `json:"code"`
+	Severity Severity `json:"severity"`
+	Message  string   `json:"message"`
+	Offset   uint64   `json:"offset"` // bytes from the store's start
+
+	// Of findings about an area or one of its records.
+	Area      *uint64    `json:"area,omitempty"`
+	Slot      *uint64    `json:"slot,omitempty"`
+	Exception *Exception `json:"exception,omitempty"`
+}
+
+// Exception is a record as reports show it: chunk numbers on the origin and
+// on the COW device.
+type Exception struct {
+	Old cow.Chunk `json:"old"`
+	New cow.Chunk `json:"new"`
+}
+
+// findings counts all and keeps the first few.
+type findings struct {
+	counts map[Code]uint64
+	kept   []Finding
+	most   int
+	// omitted counts the findings that were not kept.
+	omitted uint64
+}
+
+// note counts n findings of a code, and keeps one where there is room; build
+// is called only then.
+func (f *findings) note(c Code, n uint64, build func() Finding) {
+	if f.counts == nil {
+		f.counts = make(map[Code]uint64)
+	}
+	f.counts[c] += n
+	if len(f.kept) >= f.most {
+		f.omitted++
+		return
+	}
+	finding := build()
+	finding.Code, finding.Severity = c, SeverityOf(c)
+	f.kept = append(f.kept, finding)
+}
+
+// any tells whether there was a finding of a severity.
+func (f *findings) any(s Severity) bool {
+	for c := range f.counts {
+		if SeverityOf(c) == s {
+			return true
+		}
+	}
+	return false
+}
+
+// onlyError tells whether no finding is an error but for those of one code.
+func (f *findings) onlyError(code Code) bool {
+	for c := range f.counts {
+		if SeverityOf(c) == Error && c != code {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,221 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
+)
+
+// sparse is a device of any size of which only what was written takes memory.
+type sparse struct {
+	size   uint64
+	blocks map[int64][]byte // of 4096 bytes
+	fail   map[int64]error  // blocks that cannot be read
+}
+
+func newSparse(size uint64) *sparse {
+	return &sparse{size: size, blocks: map[int64][]byte{}, fail: map[int64]error{}}
+}
+
+func (s *sparse) WriteAt(p []byte, off int64) (int, error) {
+	for done := 0; done < len(p); {
+		block, at := (off+int64(done))/4096, (off+int64(done))%4096
+		if s.blocks[block] == nil {
+			s.blocks[block] = make([]byte, 4096)
+		}
+		done += copy(s.blocks[block][at:], p[done:])
+	}
+	return len(p), nil
+}
+
+func (s *sparse) ReadAt(p []byte, off int64) (int, error) {
+	for done := 0; done < len(p); {
+		if uint64(off)+uint64(done) >= s.size {
+			return done, io.EOF
+		}
+		block, at := (off+int64(done))/4096, (off+int64(done))%4096
+		if err := s.fail[block]; err != nil {
+			return done, err
+		}
+		n := min(len(p)-done, 4096-int(at))
+		clear(p[done : done+n])
+		copy(p[done:done+n], s.blocks[block][min(int(at), len(s.blocks[block])):])
+		done += n
+	}
+	return len(p), nil
+}
+
+func (s *sparse) store(t *testing.T, c cowtest.Store) *sparse {
+	t.Helper()
+	if err := c.Write(s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func judgeSparse(t *testing.T, s *sparse, opt Options) *Report {
+	t.Helper()
+	r, err := Verify(context.Background(), s, s.size, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestHostileStoreOf16TiB has exceptions all over a sparse device and beyond:
+// nothing is allocated for where they claim to be, and the gaps between them
+// are counted without walking them.
+func TestHostileStoreOf16TiB(t *testing.T) {
+	const size = 16 << 40
+	var wild []cow.Exception
+	for i := range cow.Chunk(600) {
+		wild = append(wild, cow.Exception{Old: 1<<55 + i<<32, New: 2 + i*(1<<32/600)}, cow.Exception{Old: i << 47, New: 1<<55 + i})
+	}
+	dev := newSparse(size).store(t, cowtest.Store{Chunk: chunk4K, Exceptions: wild})
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	r := judgeSparse(t, dev, Options{})
+	runtime.ReadMemStats(&after)
+	if taken := after.TotalAlloc - before.TotalAlloc; taken > 80<<20 {
+		t.Errorf("%d MiB were allocated", taken>>20)
+	}
+	onMetadata := uint64(0)
+	g, _ := cow.NewGeometry(chunk4K)
+	for _, e := range wild {
+		if e.New < size/4096 && g.IsMetadata(e.New) {
+			onMetadata++
+		}
+	}
+	want := map[Code]uint64{
+		ChunkBeyondDevice: 600, DuplicateOriginChunk: 1, // 256<<47 is 1<<55
+		LeakedChunks: g.DataChunksIn(2, size/4096) - (600 - onMetadata),
+	}
+	if onMetadata > 0 {
+		want[ChunkIsMetadata] = onMetadata
+	}
+	if diff := cmp.Diff(want, r.Counts); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+	if len(r.Leaks.Ranges) != MaxRanges {
+		t.Errorf("%d ranges are kept, want %d", len(r.Leaks.Ranges), MaxRanges)
+	}
+	shown := uint64(0)
+	for _, r := range r.Leaks.Ranges {
+		shown += r.Chunks()
+	}
+	// Every group of an area is a range at least, and every wild chunk cuts one.
+	groups := g.AreaOf(size/4096-1) + 1
+	if all := uint64(len(r.Leaks.Ranges)) + r.Leaks.RangesOmitted; all < groups || all > groups+600 {
+		t.Errorf("%d ranges in all, of %d groups", all, groups)
+	}
+	if shown > r.Leaks.Chunks {
+		t.Errorf("ranges of %d chunks, but %d leaked", shown, r.Leaks.Chunks)
+	}
+}
+
+// TestRangesOmittedAreCounted holds the arithmetic for ranges that are not
+// kept against finding them one by one.
+func TestRangesOmittedAreCounted(t *testing.T) {
+	g, _ := cow.NewGeometry(1)
+	for _, run := range []span{{2, 34}, {33, 36}, {34, 35}, {2, 2000}, {34, 2000}, {40, 68}, {40, 67}, {35, 35}, {33, 35}} {
+		one := leakFinder{geometry: g}
+		one.add(run.First, run.End)
+		one.settle()
+		if got := one.rangesIn(run.First, run.End); got != uint64(len(one.leaks.Ranges)) {
+			t.Errorf("rangesIn(%d, %d) = %d, want %d", run.First, run.End, got, len(one.leaks.Ranges))
+		}
+	}
+}
+
+// TestEndlessListEnds: a device full of exceptions that all claim the same
+// chunks is read to its end, and no further.
+func TestEndlessListEnds(t *testing.T) {
+	image := cow.NewHeader(1).AppendTo(nil)
+	record := cow.Exception{Old: math.MaxUint64, New: 5}.AppendTo(nil)
+	for len(image) < 1<<20 {
+		image = append(image, record...)
+	}
+	r := judgeImage(t, image, Options{MaxFindings: 3})
+	if r.Counts[TruncatedArea] != 1 || r.Usage.Exceptions != 63*32 {
+		t.Errorf("counts %v, usage %+v", r.Counts, r.Usage)
+	}
+	total := uint64(0)
+	for _, n := range r.Counts {
+		total += n
+	}
+	leakFindings := uint64(len(r.Leaks.Ranges))
+	if want := total - r.Counts[LeakedChunks] + leakFindings; uint64(len(r.Findings)) != 3 || r.Omitted+3 != want {
+		t.Errorf("%d findings shown, %d omitted, of %d", len(r.Findings), r.Omitted, want)
+	}
+}
+
+// TestUnreadableBlocks: an area is read around its bad blocks.
+func TestUnreadableBlocks(t *testing.T) {
+	const chunk = cow.Sectors(32) // 16 KiB: 1024 exceptions in four blocks
+	tests := []struct {
+		name       string
+		exceptions int
+		bad        []int64 // blocks of 4096 bytes from the first area on
+		want       map[Code]uint64
+		read       uint64 // exceptions
+		areas      uint64
+	}{
+		{"the middle of an area", 1024 + 10, []int64{1}, map[Code]uint64{UnreadableArea: 1, LeakedChunks: 256}, 1024 + 10 - 256, 2},
+		{"two blocks of one area", 1024 + 10, []int64{1, 3}, map[Code]uint64{UnreadableArea: 1, LeakedChunks: 512}, 1024 + 10 - 512, 2},
+		{"an area whole, with more behind", 2048 + 10, []int64{0, 1, 2, 3}, map[Code]uint64{UnreadableArea: 1, LeakedChunks: 1024}, 1024 + 10, 3},
+		{"the block of the terminator, with nothing behind", 1024 - 10, []int64{3}, map[Code]uint64{UnreadableArea: 1}, 768, 1},
+		{"behind the terminator", 10, []int64{2}, map[Code]uint64{UnreadableArea: 1}, 10, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dev := newSparse(64<<20).store(t, cowtest.Store{Chunk: chunk, Exceptions: cowtest.Canonical(chunk, cowtest.Run(3, tt.exceptions)...)})
+			for _, b := range tt.bad {
+				dev.fail[4+b] = syscall.EIO
+			}
+			r := judgeSparse(t, dev, Options{})
+			if diff := cmp.Diff(tt.want, r.Counts); diff != "" {
+				t.Errorf("counts (-want +got):\n%s", diff)
+			}
+			if r.Usage.Exceptions != tt.read || r.Usage.Areas != tt.areas || r.Verdict != Corrupt || !r.Unreadable() {
+				t.Errorf("verdict %s, usage %+v; want %d exceptions in %d areas", r.Verdict, r.Usage, tt.read, tt.areas)
+			}
+		})
+	}
+}
+
+// TestUnreadableHeader: without a header there is no report.
+func TestUnreadableHeader(t *testing.T) {
+	dev := newSparse(1 << 20)
+	dev.fail[0] = syscall.EIO
+	if r, err := Verify(context.Background(), dev, dev.size, Options{}); r != nil || !errors.Is(err, syscall.EIO) {
+		t.Errorf("report %+v, error %v", r, err)
+	}
+}
+
+// TestInterrupted: what is known when the judge is stopped is reported as a
+// part.
+func TestInterrupted(t *testing.T) {
+	dev := newSparse(64<<20).store(t, with4K(cowtest.Canonical(chunk4K, cowtest.Run(0, 10000)...)...))
+	ctx, cancel := context.WithCancel(context.Background())
+	r, err := Verify(ctx, dev, dev.size, Options{Progress: func(p Progress) {
+		if p.Area == 5 {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v", err)
+	}
+	if !r.Partial || r.Usage.Exceptions < 5*256 || r.Usage.Exceptions >= 10000 || r.Header == nil {
+		t.Errorf("partial %v, usage %+v", r.Partial, r.Usage)
+	}
+}

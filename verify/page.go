@@ -1,0 +1,95 @@
+// A page: the bitmap of a run of chunks, of which sets are made.
+
+package verify
+
+import (
+	"math/bits"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+const (
+	pageBits  = 15 // chunks to a page, as a power of two: 4 KiB of bitmap
+	pageSize  = 1 << pageBits
+	pageWords = pageSize / 64
+)
+
+// page is the bitmap of pageSize chunks.
+type page [pageWords]uint64
+
+// place is where a set keeps a page: nil where there is none, and how many of
+// its bits are set. (The count does not stand in the page, which would make
+// each addition touch two places in memory.)
+type place struct {
+	*page
+	n int
+}
+
+// fullPage stands for every page with all its bits set. It is compared by
+// address and never written.
+var fullPage = func() *page {
+	p := new(page)
+	for i := range p {
+		p[i] = ^uint64(0)
+	}
+	return p
+}()
+
+// clip is the part of [first, end) in page n, as bit numbers of the page.
+func clip(first, end cow.Chunk, n uint64) (from, to uint64) {
+	base := n << pageBits
+	return max(uint64(first), base) - base, min(uint64(end)-base, pageSize)
+}
+
+// mask is the bits of word w that lie in [from, to).
+func mask(w, from, to uint64) uint64 {
+	m := ^uint64(0)
+	if from > w*64 {
+		m <<= from - w*64
+	}
+	if to < w*64+64 {
+		m &= 1<<(to-w*64) - 1
+	}
+	return m
+}
+
+func (p *page) isFree(from, to uint64) bool {
+	for w := from / 64; w*64 < to; w++ {
+		if p[w]&mask(w, from, to) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *page) setRun(from, to uint64) {
+	for w := from / 64; w*64 < to; w++ {
+		p[w] |= mask(w, from, to)
+	}
+}
+
+// absent is chunkSet.absent for one page, whose first chunk is base.
+func (p *page) absent(base, first, end cow.Chunk, yield func(first, end cow.Chunk)) {
+	for first < end {
+		bit := uint64(first - base)
+		free := ^p[bit/64] >> (bit % 64)
+		if free == 0 {
+			first += cow.Chunk(64 - bit%64)
+			continue
+		}
+		start := first + cow.Chunk(bits.TrailingZeros64(free))
+		stop := start
+		for stop < end {
+			bit := uint64(stop - base)
+			if used := p[bit/64] >> (bit % 64); used != 0 {
+				stop += cow.Chunk(bits.TrailingZeros64(used))
+				break
+			}
+			stop += cow.Chunk(64 - bit%64)
+		}
+		if start, stop = min(start, end), min(stop, end); start < stop {
+			yield(start, stop)
+		}
+		first = stop
+	}
+}

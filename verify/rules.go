@@ -1,0 +1,88 @@
+// The rules of judgement, each once. The streaming judge of whole stores and
+// whoever judges a store exception by exception apply the same ones.
+
+package verify
+
+import "github.com/dmsnapctl/dmsnapctl/verify/cow"
+
+// Bounds is what an exception is held against: the store's geometry and the
+// sizes of the two devices.
+type Bounds struct {
+	Geometry     cow.Geometry
+	DeviceChunks uint64 // whole chunks on the COW device
+	OriginChunks uint64 // chunks that cover the origin; 0 where it is unknown
+}
+
+// OnDevice tells whether the COW device holds a chunk whole.
+func (b Bounds) OnDevice(c cow.Chunk) bool { return uint64(c) < b.DeviceChunks }
+
+// misplacement is a set of the ways in which an exception, looked at alone,
+// can be out of place.
+type misplacement uint8
+
+const (
+	beyondDevice misplacement = 1 << iota
+	overflows
+	onMetadata
+	beyondOrigin
+)
+
+// misplacements in the order in which they are reported, with their codes.
+var misplacements = []struct {
+	is   misplacement
+	code Code
+}{
+	{beyondDevice, ChunkBeyondDevice},
+	{overflows, ChunkNumberOverflow},
+	{onMetadata, ChunkIsMetadata},
+	{beyondOrigin, OriginChunkBeyondOrigin},
+}
+
+// misplaced looks at one exception alone. A chunk beyond the device is not
+// also held to be metadata.
+func (b Bounds) misplaced(e cow.Exception) misplacement {
+	var m misplacement
+	if !b.OnDevice(e.New) {
+		m |= beyondDevice
+		if e.New >= cow.ChunkNumberLimit {
+			m |= overflows
+		}
+	} else if b.Geometry.IsMetadata(e.New) {
+		m |= onMetadata
+	}
+	if b.OriginChunks != 0 && uint64(e.Old) >= b.OriginChunks {
+		m |= beyondOrigin
+	}
+	return m
+}
+
+// nextFree is the kernel's next free chunk after it has read an exception
+// (insert_exceptions in dm-snap-persistent.c). Like the kernel's it wraps.
+func nextFree(next cow.Chunk, e cow.Exception) cow.Chunk {
+	if next <= e.New {
+		return e.New + 1
+	}
+	return next
+}
+
+// leakLimit is the end of the chunks that can have leaked, given the next free
+// chunk after the whole store was read.
+func (b Bounds) leakLimit(next cow.Chunk) cow.Chunk {
+	return min(next, cow.Chunk(b.DeviceChunks))
+}
+
+// verdictOf is the worst that the findings of a recognised store add up to.
+func verdictOf(f *findings) Verdict {
+	switch {
+	case f.counts[SnapshotInvalid] > 0:
+		return Invalid
+	case f.any(Error):
+		return Corrupt
+	case f.counts[LeakedChunks] > 0:
+		return Leaked
+	case f.counts[StaleRecord] > 0:
+		return Stale
+	default:
+		return Clean
+	}
+}
