@@ -1,0 +1,156 @@
+package picture
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// leaky is a store with so many exceptions, of which every nth area's last
+// chunks leaked, and two that name the same chunk.
+func leaky(exceptions, nth int) cowtest.Store {
+	g, _ := cow.NewGeometry(8)
+	s := cowtest.Store{Chunk: 8}
+	e := int(g.ExceptionsPerArea())
+	skipped := 0
+	for k := range exceptions {
+		if k%(nth*e) == nth*e-1 {
+			skipped += 40
+		}
+		s.Exceptions = append(s.Exceptions, cow.Exception{Old: cow.Chunk(k), New: g.DataChunk(uint64(k + skipped))})
+	}
+	if exceptions > 10 {
+		s.Exceptions[5].New = s.Exceptions[4].New
+	}
+	s.DeviceChunks = s.Size() / 4096 * 4 / 3
+	return s
+}
+
+func report(t *testing.T, s cowtest.Store, bins int) *verify.Report {
+	t.Helper()
+	image := s.Bytes()
+	r, err := verify.Verify(context.Background(), bytes.NewReader(image), uint64(len(image)), verify.Options{Path: "store.img <&>", Bins: bins})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestGoldenPictures(t *testing.T) {
+	for name, s := range map[string]cowtest.Store{
+		"small":     {Chunk: 8, Exceptions: cowtest.Canonical(8, 1, 2, 3)[1:], DeviceChunks: 300},
+		"leaky":     leaky(5000, 3),
+		"no chunks": {Chunk: 8, DeviceChunks: 2},
+	} {
+		golden(t, name+".svg", func(w io.Writer) error { return SVG(w, report(t, s, Bins)) })
+		golden(t, name+".png", func(w io.Writer) error { return PNG(w, report(t, s, Bins)) })
+		golden(t, name+".txt", func(w io.Writer) error { return Text(w, report(t, s, TextBins(80)), 80, false) })
+		golden(t, name+".color.txt", func(w io.Writer) error { return Text(w, report(t, s, TextBins(60)), 60, true) })
+	}
+}
+
+func golden(t *testing.T, name string, draw func(io.Writer) error) {
+	t.Helper()
+	var got bytes.Buffer
+	if err := draw(&got); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", strings.ReplaceAll(name, " ", "-"))
+	if *update {
+		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(want, got.Bytes()) {
+		diff := "images"
+		if filepath.Ext(name) != ".png" {
+			diff = cmp.Diff(string(want), got.String())
+		}
+		t.Errorf("%s differs (-want +got; -update writes it anew):\n%s", path, diff)
+	}
+}
+
+// TestPicturesAreWellFormed: every SVG is XML and every PNG an image, and no
+// line of text is wider than the terminal, however wide that is.
+func TestPicturesAreWellFormed(t *testing.T) {
+	r := report(t, leaky(3000, 2), Bins)
+	var svg, img bytes.Buffer
+	if err := errors.Join(SVG(&svg, r), PNG(&img, r)); err != nil {
+		t.Fatal(err)
+	}
+	for d := xml.NewDecoder(&svg); ; {
+		if _, err := d.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := png.Decode(&img); err != nil {
+		t.Fatal(err)
+	}
+	for _, columns := range []int{21, 40, 80, 250} {
+		var b bytes.Buffer
+		if err := Text(&b, report(t, leaky(3000, 2), TextBins(columns)), columns, false); err != nil {
+			t.Fatal(err)
+		}
+		for l := range strings.Lines(b.String()) {
+			if n := len([]rune(strings.TrimSuffix(l, "\n"))); n > columns && !strings.Contains(l, "metadata") {
+				t.Errorf("%d columns: a line of %d: %q", columns, n, l)
+			}
+		}
+	}
+}
+
+// TestBinsAddUp: each chunk of the device is in one bin, as one thing.
+func TestBinsAddUp(t *testing.T) {
+	s := leaky(3000, 2)
+	for _, n := range []int{1, 7, 100, Bins, 1 << 20} {
+		r := report(t, s, n)
+		next, total := cow.Chunk(0), uint64(0)
+		for _, b := range r.Bins {
+			if b.First != next || b.End <= b.First || b.Data+b.Metadata+b.Leaked+b.Free+b.Damaged != b.Chunks() {
+				t.Fatalf("%d bins: %+v", n, b)
+			}
+			next, total = b.End, total+b.Chunks()
+		}
+		if len(r.Bins) > n || total != s.DeviceChunks {
+			t.Errorf("%d bins of %d chunks in all, asked for %d of %d", len(r.Bins), total, n, s.DeviceChunks)
+		}
+		if got := totals(r); got[leaked] != r.Leaks.Chunks || got[damaged] != 1 {
+			t.Errorf("%d bins: totals %v, leaked %d", n, got, r.Leaks.Chunks)
+		}
+	}
+}
+
+func TestWriteErrors(t *testing.T) {
+	r := report(t, leaky(100, 2), 50)
+	for name, err := range map[string]error{"SVG": SVG(broken{}, r), "PNG": PNG(broken{}, r), "Text": Text(broken{}, r, 80, false)} {
+		if !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }

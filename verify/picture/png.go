@@ -1,0 +1,41 @@
+package picture
+
+import (
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"io"
+
+	"golang.org/x/image/font"
+	"golang.org/x/image/font/basicfont"
+	"golang.org/x/image/math/fixed"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+)
+
+// PNG draws a report with bins, as a PNG image.
+func PNG(w io.Writer, r *verify.Report) error {
+	s := newScene(r)
+	m := image.NewRGBA(image.Rect(0, 0, s.w, s.h))
+	fill(m, m.Bounds(), color.RGBA{255, 255, 255, 255})
+	for _, t := range s.rects {
+		fill(m, image.Rect(t.x, t.y, t.x+t.w, t.y+t.h), t.fill)
+	}
+	for _, t := range s.texts {
+		write(m, t.x, t.y, t.s)
+		if t.bold {
+			write(m, t.x+1, t.y, t.s)
+		}
+	}
+	return png.Encode(w, m)
+}
+
+func fill(m *image.RGBA, area image.Rectangle, c color.RGBA) {
+	draw.Draw(m, area, image.NewUniform(c), image.Point{}, draw.Src)
+}
+
+func write(m *image.RGBA, x, y int, s string) {
+	d := font.Drawer{Dst: m, Src: image.Black, Face: basicfont.Face7x13, Dot: fixed.P(x, y)}
+	d.DrawString(s)
+}

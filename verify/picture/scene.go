@@ -1,0 +1,251 @@
+// Package picture draws a judged store: every chunk of its device, in bins,
+// as SVG, PNG or text for a terminal. It draws what a verify.Report says and
+// judges nothing.
+package picture
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// Bins is how many bins a report must have at most to be drawn as SVG or PNG.
+const Bins = columns * mostRows
+
+// What a chunk can be, worst first: where chunks of several kinds share a
+// cell, its look is that of the worst.
+type class int
+
+const (
+	damaged class = iota
+	leaked
+	metadata
+	data
+	free
+	classes
+)
+
+var looks = [classes]struct {
+	name  string
+	color color.RGBA
+	glyph rune
+	sgr   string // of the terminal
+}{
+	damaged:  {"damaged", rgb(0x8e24aa), '✗', "1;35"},
+	leaked:   {"leaked", rgb(0xe53935), '○', "1;31"},
+	metadata: {"metadata", rgb(0x1565c0), '▒', "34"},
+	data:     {"data", rgb(0x66a366), '█', "32"},
+	free:     {"free", rgb(0xe4e7eb), '·', "2"},
+}
+
+func rgb(n uint32) color.RGBA {
+	return color.RGBA{uint8(n >> 16), uint8(n >> 8), uint8(n), 255}
+}
+
+// counts are the chunks of a bin by class.
+func counts(b verify.Bin) [classes]uint64 {
+	return [classes]uint64{damaged: b.Damaged, leaked: b.Leaked, metadata: b.Metadata, data: b.Data, free: b.Free}
+}
+
+// classOf is what a bin looks like: damage and leaks are shown however few
+// they are; of the rest the most numerous.
+func classOf(b verify.Bin) class {
+	n := counts(b)
+	for _, c := range []class{damaged, leaked} {
+		if n[c] > 0 {
+			return c
+		}
+	}
+	best := free
+	for _, c := range []class{data, metadata} {
+		if n[c] > n[best] || n[c] == n[best] && n[c] > 0 {
+			best = c
+		}
+	}
+	return best
+}
+
+// colorOf fades damage and leaks where they are a small part of a bin.
+func colorOf(b verify.Bin) color.RGBA {
+	c := classOf(b)
+	full := looks[c].color
+	if c > leaked {
+		return full
+	}
+	const shades = 8 // few enough to tell apart, and to group by
+	share := 0.4 + 0.6*math.Ceil(shades*float64(counts(b)[c])/float64(b.Chunks()))/shades
+	under := rgb(0xffe0b2)
+	mix := func(a, b uint8) uint8 { return uint8(float64(a)*share + float64(b)*(1-share)) }
+	return color.RGBA{mix(full.R, under.R), mix(full.G, under.G), mix(full.B, under.B), 255}
+}
+
+// Layout, in pixels.
+const (
+	columns  = 128
+	mostRows = 64
+	cell     = 8
+	margin   = 16
+	offsets  = 12 * glyphWidth // room for the offset before each row
+	width    = margin + offsets + columns*cell + margin
+	lineHigh = 18
+
+	glyphWidth = 7
+	lines      = (width - 2*margin) / glyphWidth // characters to a line
+	shownLeaks = 12
+)
+
+// rect is a filled rectangle, text a line of it whose baseline is at y.
+type rect struct {
+	x, y, w, h int
+	fill       color.RGBA
+}
+
+type text struct {
+	x, y int
+	s    string
+	bold bool
+}
+
+// scene is a picture before it is SVG or PNG.
+type scene struct {
+	w, h  int
+	rects []rect
+	texts []text
+}
+
+func (s *scene) line(bold bool, format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	if r := []rune(line); len(r) > lines {
+		line = string(r[:lines-3]) + "..."
+	}
+	s.h += lineHigh
+	s.texts = append(s.texts, text{margin, s.h, line, bold})
+}
+
+// newScene lays a report out.
+func newScene(r *verify.Report) *scene {
+	s := &scene{w: width, h: margin / 2}
+	s.line(true, "%s: %s", r.Path, r.Verdict)
+	for _, l := range summary(r) {
+		s.line(false, "%s", l)
+	}
+	s.h += lineHigh / 2
+	s.grid(r)
+	s.legend(r)
+	for _, l := range leakLines(r, shownLeaks) {
+		s.line(false, "%s", l)
+	}
+	s.h += margin
+	return s
+}
+
+func (s *scene) grid(r *verify.Report) {
+	bins := r.Bins
+	rows := (len(bins) + columns - 1) / columns
+	for row := range rows {
+		y := s.h + row*cell
+		if row%4 == 0 && row < rows {
+			s.texts = append(s.texts, text{margin, y + 11, offset(r, bins[row*columns].First), false})
+		}
+		for i, b := range bins[row*columns : min(len(bins), (row+1)*columns)] {
+			s.rects = append(s.rects, rect{margin + offsets + i*cell, y, cell - 1, cell - 1, colorOf(b)})
+		}
+	}
+	s.h += rows*cell + lineHigh/2
+}
+
+func (s *scene) legend(r *verify.Report) {
+	total := totals(r)
+	x := margin
+	s.h += lineHigh
+	for _, c := range []class{data, metadata, leaked, damaged, free} {
+		s.rects = append(s.rects, rect{x, s.h - 10, 11, 11, looks[c].color})
+		label := fmt.Sprintf("%s %d", looks[c].name, total[c])
+		s.texts = append(s.texts, text{x + 16, s.h, label, false})
+		x += 16 + (len(label)+4)*glyphWidth
+	}
+	s.line(false, "%s", scale(r))
+}
+
+// scale says what a cell is.
+func scale(r *verify.Report) string {
+	if len(r.Bins) == 0 {
+		return "no chunk is whole"
+	}
+	n := r.Bins[0].Chunks()
+	if n == 1 {
+		return fmt.Sprintf("each cell is a chunk of %s", size(r.Geometry.ChunkBytes))
+	}
+	return fmt.Sprintf("each cell is %d chunks (%s); one that holds leaked or damaged chunks is shown so, the paler the fewer", n, size(n*r.Geometry.ChunkBytes))
+}
+
+func totals(r *verify.Report) (total [classes]uint64) {
+	for _, b := range r.Bins {
+		for c, n := range counts(b) {
+			total[c] += n
+		}
+	}
+	return total
+}
+
+// summary is the store in two lines.
+func summary(r *verify.Report) []string {
+	u, g := r.Usage, r.Geometry
+	full := 0.0
+	if u.TotalSectors > 0 {
+		full = 100 * float64(u.AllocatedSectors) / float64(u.TotalSectors)
+	}
+	return []string{
+		fmt.Sprintf("%s in %s of %s, %.1f%% allocated", size(uint64(u.TotalSectors)*cow.SectorSize), plural(g.DeviceChunks, "chunk"), size(g.ChunkBytes), full),
+		fmt.Sprintf("%s in %s, next free chunk %d", plural(u.Exceptions, "exception"), plural(u.Areas, "area"), u.NextFreeChunk),
+	}
+}
+
+// leakLines call out the leaked ranges, the largest number of them.
+func leakLines(r *verify.Report, most int) []string {
+	l := r.Leaks
+	if l.Chunks == 0 {
+		return nil
+	}
+	n := uint64(len(l.Ranges)) + l.RangesOmitted
+	out := []string{fmt.Sprintf("%s (%s) leaked, in %s:", plural(l.Chunks, "chunk"), size(l.Bytes), plural(n, "range"))}
+	for i, leak := range l.Ranges {
+		if i == most {
+			out = append(out, fmt.Sprintf("  ... and %d more", n-uint64(most)))
+			break
+		}
+		out = append(out, fmt.Sprintf("  %v at %s: %s", leak, offset(r, leak.First), size(leak.Chunks()*r.Geometry.ChunkBytes)))
+	}
+	return out
+}
+
+// plural is a number with its noun.
+func plural(n uint64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func offset(r *verify.Report, c cow.Chunk) string { return size(uint64(c) * r.Geometry.ChunkBytes) }
+
+// size writes bytes in the largest 1024-based unit that keeps three digits.
+func size(bytes uint64) string {
+	units := strings.Fields("B KiB MiB GiB TiB PiB EiB")
+	v, i := float64(bytes), 0
+	for v >= 1024 && i < len(units)-1 {
+		v, i = v/1024, i+1
+	}
+	s := fmt.Sprintf("%.2f", v)
+	if v >= 100 {
+		s = fmt.Sprintf("%.0f", v)
+	}
+	if strings.Contains(s, ".") {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	return s + " " + units[i]
+}
