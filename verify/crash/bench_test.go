@@ -1,0 +1,96 @@
+package crash
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// BenchmarkExplore judges the states of the 300 writes with slow copies (16 MiB
+// of COW store, chunks of 4 KiB), random ones enough for a second's work.
+// Loading the log is part of it.
+func BenchmarkExplore(b *testing.B) {
+	for _, k := range []Kernel{Fixed, Leaky} {
+		for _, reorder := range []int{DefaultReorder, 100_000} {
+			b.Run(fmt.Sprintf("%s/reorder=%d", k, reorder), func(b *testing.B) {
+				image, opt := scenario(b, k, 512, noFault, 0)
+				opt.Expect, opt.Reorder = k, reorder
+				log := openBytes(b, image)
+				states := uint64(0)
+				for b.Loop() {
+					r, err := Explore(context.Background(), log, opt)
+					if err != nil {
+						b.Fatal(err)
+					}
+					states += r.States
+				}
+				b.ReportMetric(float64(states)/b.Elapsed().Seconds(), "states/s")
+			})
+		}
+	}
+}
+
+// BenchmarkReplay judges the same log the plain way: each prefix is written to
+// a file, and verify reads it. Its time per state, against that of exploring
+// the log in the same run, is reported.
+func BenchmarkReplay(b *testing.B) {
+	image, opt := scenario(b, Fixed, 512, noFault, 0)
+	log := openBytes(b, image)
+	begun := time.Now()
+	report, err := Explore(context.Background(), log, opt)
+	if err != nil {
+		b.Fatal(err)
+	}
+	perState := time.Since(begun).Seconds() / float64(report.States)
+	path := filepath.Join(b.TempDir(), "state.img")
+	store := opt.COW[0]
+	n := 0
+	for b.Loop() {
+		n++
+		if err := replayPrefix(log, opt, n%len(log.Entries), path, store); err != nil {
+			b.Fatal(err)
+		}
+	}
+	plain := b.Elapsed().Seconds() / float64(b.N)
+	b.ReportMetric(1/plain, "states/s")
+	b.ReportMetric(plain/perState, "times-slower")
+}
+
+// replayPrefix writes a prefix to a file and verifies the store in it.
+func replayPrefix(log *Log, opt Options, prefix int, path string, store Region) error {
+	o, err := NewOverlay(log, State{Durable: prefix}, opt.Base, opt.BaseSize)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Truncate(int64(o.Size())); err != nil {
+		return err
+	}
+	if err := o.WriteTo(f); err != nil {
+		return err
+	}
+	section := io.NewSectionReader(f, int64(store.Start)*cow.SectorSize, int64(store.Len)*cow.SectorSize)
+	_, err = verify.Verify(context.Background(), section, uint64(section.Size()), verify.Options{})
+	return err
+}
+
+func BenchmarkSimulate(b *testing.B) {
+	const exceptions = 100_000
+	for b.Loop() {
+		if _, err := Simulate(context.Background(), SimulateOptions{Kernel: Leaky, Exceptions: exceptions, InFlight: 64, Crashes: 3, Chunk: 8, Seed: 1}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(exceptions*float64(b.N)/b.Elapsed().Seconds(), "exceptions/s")
+}

@@ -1,0 +1,356 @@
+// Enumerating the states of one epoch: what can be durable of the entries
+// between two flushes.
+
+package crash
+
+import (
+	"math/bits"
+	"math/rand/v2"
+)
+
+// maxStores bounds the stores of one origin, so that a word holds a bit for
+// each.
+const maxStores = 64
+
+// pick is how much of a choice is durable.
+type pick int32
+
+const (
+	none  pick = -2
+	whole pick = -1 // or torn: the index of one of its masks
+)
+
+// choice is an entry that may be durable or not.
+type choice struct {
+	entry  int
+	kind   kind
+	store  int16
+	pieces interval // of the epoch's
+	masks  [][]int  // the ways it can be torn that make a difference: pieces that are durable
+	all    bool     // masks are all such ways
+}
+
+// piece is a block that a choice writes.
+type piece struct {
+	write
+	shared bool // another choice of the epoch writes the block, too
+}
+
+// epoch is the explorer at work on one epoch.
+type epoch struct {
+	x *explorer
+	interval
+	choices []choice
+	pieces  []piece
+	on      []bool           // by piece
+	writers map[cell][]int32 // pieces, ascending, of shared cells
+	state   []pick           // by choice: the state that the disk is in
+	torn    int              // commits that are torn in it
+	target  []pick           // scratch
+	leaf    func()           // is called for every state
+	random  *rand.Rand
+}
+
+// newEpoch lists the choices of an epoch, whose durable entries are applied.
+func newEpoch(x *explorer, e interval, leaf func()) *epoch {
+	r := &epoch{x: x, interval: e, leaf: leaf, random: rand.New(rand.NewPCG(x.opt.Seed, uint64(e.from)))}
+	b := epochBuilder{epoch: r, first: map[cell]int32{}, last: map[cell]blockID{}}
+	for i := e.from; i < e.to; i++ {
+		if len(x.steps[i].writes) > 0 {
+			b.add(i, &x.steps[i])
+		}
+	}
+	r.on = make([]bool, len(r.pieces))
+	r.state = make([]pick, len(r.choices))
+	r.target = make([]pick, len(r.choices))
+	for i := range r.state {
+		r.state[i] = none
+	}
+	return r
+}
+
+// setPiece changes whether one block of an entry is durable.
+func (r *epoch) setPiece(n int, on bool) {
+	if r.on[n] == on {
+		return
+	}
+	r.on[n] = on
+	p := &r.pieces[n]
+	if !p.shared {
+		if on {
+			r.x.set(p.cell, p.id)
+		} else {
+			r.x.set(p.cell, r.x.durable[p.cell])
+		}
+		return
+	}
+	id := r.x.durable[p.cell]
+	for _, w := range r.writers[p.cell] { // the later durable write wins
+		if r.on[w] {
+			id = r.pieces[w].id
+		}
+	}
+	r.x.set(p.cell, id)
+}
+
+func isTorn(p pick) int {
+	if p >= 0 {
+		return 1
+	}
+	return 0
+}
+
+// choose changes how much of a choice is durable.
+func (r *epoch) choose(n int, p pick) {
+	if r.state[n] == p {
+		return
+	}
+	c := &r.choices[n]
+	if c.kind == commits {
+		r.torn += isTorn(p) - isTorn(r.state[n])
+	}
+	r.state[n] = p
+	if p >= 0 {
+		mask := c.masks[p]
+		for i := c.pieces.from; i < c.pieces.to; i++ {
+			on := len(mask) > 0 && mask[0] == i
+			if on {
+				mask = mask[1:]
+			}
+			r.setPiece(i, on)
+		}
+		return
+	}
+	for i := c.pieces.from; i < c.pieces.to; i++ {
+		r.setPiece(i, p == whole)
+	}
+}
+
+// chain follows the rules of what may be durable together, choice by choice:
+// commits of a store are durable as a prefix of which the next may be torn,
+// and an origin write only with all commits logged before it.
+type chain struct {
+	missing uint64 // stores of which a commit is not durable, a bit for each
+}
+
+// allows tells whether a choice may be picked this way.
+func (c chain) allows(ch *choice, p pick) bool {
+	switch {
+	case p == none:
+		return true
+	case ch.kind == commits:
+		return c.missing>>ch.store&1 == 0
+	case ch.kind == origins:
+		return c.missing == 0
+	default:
+		return true
+	}
+}
+
+// after is the chain behind a choice that was picked this way.
+func (c chain) after(ch *choice, p pick) chain {
+	if ch.kind == commits && p != whole {
+		c.missing |= 1 << ch.store
+	}
+	return c
+}
+
+// count is the number of states from choice n on, at most limit.
+func (r *epoch) count(n int, c chain, limit int, memo map[countKey]int) int {
+	if n == len(r.choices) {
+		return 1
+	}
+	key := countKey{n, c.missing}
+	if sum, ok := memo[key]; ok {
+		return sum
+	}
+	ch := &r.choices[n]
+	sum := 0
+	for p := none; p < pick(len(ch.masks)) && sum < limit; p++ {
+		if c.allows(ch, p) {
+			sum += r.count(n+1, c.after(ch, p), limit-sum, memo)
+		}
+	}
+	memo[key] = sum
+	return sum
+}
+
+type countKey struct {
+	choice  int
+	missing uint64
+}
+
+// exhaustible tells whether all states of the epoch are few enough to be
+// visited.
+func (r *epoch) exhaustible(limit int) bool {
+	if len(r.choices) > bits.Len(uint(limit)) {
+		return false
+	}
+	for _, c := range r.choices {
+		if (c.kind == commits || c.kind == metadata) && !c.all {
+			return false
+		}
+	}
+	return r.count(0, chain{}, limit+1, map[countKey]int{}) <= limit
+}
+
+// exhaust visits all states from choice n on.
+func (r *epoch) exhaust(n int, c chain) {
+	if n == len(r.choices) {
+		r.leaf()
+		return
+	}
+	ch := &r.choices[n]
+	for p := none; p < pick(len(ch.masks)); p++ {
+		if c.allows(ch, p) {
+			r.choose(n, p)
+			r.exhaust(n+1, c.after(ch, p))
+		}
+	}
+	r.choose(n, none)
+}
+
+// settle brings the disk to the nearest legal state to target, by giving up
+// what may not be durable there.
+func (r *epoch) settle(target []pick) {
+	c := chain{}
+	for n := range r.choices {
+		ch := &r.choices[n]
+		p := target[n]
+		if !c.allows(ch, p) {
+			p = none
+		}
+		c = c.after(ch, p)
+		r.choose(n, p)
+	}
+}
+
+func (r *epoch) all(p pick) []pick {
+	for i := range r.target {
+		r.target[i] = p
+	}
+	return r.target
+}
+
+// prefixes visits the states of a disk that writes in the order of the log,
+// with each commit torn on the way.
+func (r *epoch) prefixes() {
+	r.settle(r.all(none))
+	r.leaf()
+	for n := range r.choices {
+		for p := range r.choices[n].masks {
+			r.choose(n, pick(p))
+			r.leaf()
+		}
+		r.choose(n, whole)
+		r.leaf()
+	}
+}
+
+// singles visits the states that lack one entry, and those that have one
+// alone; an origin write has the commits beside it, and a commit those before.
+func (r *epoch) singles() {
+	r.settle(r.all(whole))
+	r.flip(none, func(c *choice) bool { return c.kind != commits })
+	for n, c := range r.choices {
+		if c.kind == commits {
+			target := r.all(whole)
+			target[n] = none
+			r.settle(target)
+			r.leaf()
+		}
+	}
+	r.settle(r.all(none))
+	r.flip(whole, func(c *choice) bool { return c.kind != commits && c.kind != origins })
+	for n, c := range r.choices {
+		if c.kind == commits {
+			r.choose(n, whole)
+			r.leaf()
+		}
+	}
+	r.flip(whole, func(c *choice) bool { return c.kind == origins })
+}
+
+// flip visits, for each choice of which is true, the present state with that
+// one picked the other way.
+func (r *epoch) flip(p pick, of func(*choice) bool) {
+	for n := range r.choices {
+		if was := r.state[n]; was != p && of(&r.choices[n]) {
+			r.choose(n, p)
+			r.leaf()
+			r.choose(n, was)
+		}
+	}
+}
+
+// tears visits the states in which one block of a copy or an origin write is
+// missing, or there alone, at most limit of them.
+func (r *epoch) tears(limit int) {
+	for _, p := range []pick{whole, none} {
+		r.settle(r.all(p))
+		missing := chain{}
+		for n := range r.choices {
+			ch := &r.choices[n]
+			missing = missing.after(ch, p)
+			if ch.kind != copies && ch.kind != origins || !missing.allows(ch, whole) {
+				continue
+			}
+			for i := ch.pieces.from; i < ch.pieces.to && ch.pieces.to-ch.pieces.from > 1; i++ {
+				if limit--; limit < 0 {
+					return
+				}
+				r.setPiece(i, p == none)
+				r.leaf()
+				r.setPiece(i, p != none)
+			}
+		}
+	}
+}
+
+// sample visits n random states.
+func (r *epoch) sample(n int) {
+	const walk = 64 // states between two fresh starts
+	wish := make([]pick, len(r.choices))
+	for i := range n {
+		if i%walk == 0 {
+			for k := range wish {
+				wish[k] = r.anyPick(&r.choices[k])
+			}
+		}
+		for range 1 + r.random.IntN(3) {
+			k := r.random.IntN(len(wish))
+			wish[k] = r.anyPick(&r.choices[k])
+		}
+		r.settle(wish)
+		r.leaf()
+	}
+}
+
+func (r *epoch) anyPick(ch *choice) pick {
+	if n := len(ch.masks); n > 0 && r.random.IntN(4) == 0 {
+		return pick(r.random.IntN(n))
+	}
+	return none + pick(r.random.IntN(2))
+}
+
+// name is the state that the disk is in.
+func (r *epoch) name() State {
+	s := State{Durable: r.from}
+	for n := range r.choices {
+		ch := &r.choices[n]
+		var blocks []int
+		for i := ch.pieces.from; i < ch.pieces.to; i++ {
+			if r.on[i] {
+				blocks = append(blocks, int(r.pieces[i].block))
+			}
+		}
+		switch {
+		case len(blocks) == 0:
+		case len(blocks) == ch.pieces.to-ch.pieces.from:
+			s.Chosen = append(s.Chosen, Choice{Entry: ch.entry})
+		default:
+			s.Chosen = append(s.Chosen, Choice{Entry: ch.entry, Blocks: blocks})
+		}
+	}
+	return s
+}

@@ -1,0 +1,144 @@
+package crash
+
+import (
+	"testing"
+)
+
+func TestFixedKernelSurvives(t *testing.T) {
+	for _, ss := range []uint64{512, 4096} {
+		log, opt := scenario(t, Fixed, ss, noFault, 0)
+		r := explore(t, log, opt)
+		if r.LeakingStates+r.CorruptStates+r.BrokenImageStates+r.LintViolations != 0 || r.FirstFailure != nil {
+			t.Errorf("blocks of %d: %+v, violations %v", ss, r, r.Violations)
+		}
+		if r.States < 2000 || r.Commits != 202 {
+			t.Errorf("blocks of %d: %d states, %d commits", ss, r.States, r.Commits)
+		}
+		if torn := r.StaleStates > 0; torn != (ss == 512) { // a commit of one block cannot be torn
+			t.Errorf("blocks of %d: %d states with stale records", ss, r.StaleStates)
+		}
+	}
+}
+
+func TestLeakyKernelLeaks(t *testing.T) {
+	for _, ss := range []uint64{512, 4096} {
+		log, opt := scenario(t, Leaky, ss, noFault, 0)
+		opt.Expect = Leaky
+		r := explore(t, log, opt)
+		if r.CorruptStates+r.BrokenImageStates+r.LintViolations != 0 || r.FirstFailure != nil {
+			t.Errorf("blocks of %d: %+v, violations %v", ss, r, r.Violations)
+		}
+		if r.LeakingStates == 0 || r.Worst.Leaked < 6 || r.FirstLeak == nil {
+			t.Errorf("blocks of %d: %d leaking states, worst %+v, first %+v", ss, r.LeakingStates, r.Worst, r.FirstLeak)
+		}
+		opt.Expect = Fixed
+		if r := explore(t, log, opt); r.FirstFailure == nil || r.FirstFailure != r.FirstLeak {
+			t.Errorf("blocks of %d: where the fix is expected, the first failure is %+v", ss, r.FirstFailure)
+		}
+	}
+}
+
+// TestSnapshotWrites: who writes to the snapshot makes other contents
+// admissible, unless it is said that nobody did.
+func TestSnapshotWrites(t *testing.T) {
+	m := newMachine(t, 512, 8, 64, 64)
+	base := m.image()
+	m.create(Fixed)
+	m.overwrite(chunks(0, 3)...)
+	// A write to the snapshot's chunk 1, which was copied to chunk 3 already:
+	// one block of it, and later the same again.
+	m.write(m.cowBlock(3)+2, filled(512, 1, 's'))
+	m.overwrite(4)
+	m.write(m.cowBlock(3)+2, filled(512, 1, 't'))
+	// One that covers chunk 9: nothing is copied, its data goes to the store,
+	// then the exception is committed.
+	c := m.copyOut(9)
+	m.model.Committed = nil
+	m.write(m.cowBlock(c.New), filled(512, 8, 'u'))
+	if err := m.model.Finish(c); err != nil {
+		t.Fatal(err)
+	}
+	m.end()
+	opt := m.options(base)
+	log := logBytes(t, 512, m.log)
+	r := explore(t, log, opt)
+	if r.FirstFailure != nil || len(r.Warnings) != 1 {
+		t.Errorf("first failure %+v, warnings %q", r.FirstFailure, r.Warnings)
+	}
+	opt.ReadOnlySnapshot = true
+	if r := explore(t, log, opt); r.FirstBroken == nil || len(r.Warnings) != 0 {
+		t.Errorf("read only: first broken %+v, warnings %q", r.FirstBroken, r.Warnings)
+	}
+}
+
+// TestDiscards: a discard of the origin is a write like any other.
+func TestDiscards(t *testing.T) {
+	discarded := func(early bool) *Report {
+		m := newMachine(t, 512, 8, 64, 64)
+		base := m.image()
+		m.create(Fixed)
+		m.overwrite(chunks(0, 3)...)
+		discard := scripted{Entry{Sector: m.originBlock(5), Sectors: 8, Flags: Discard}, nil}
+		if early {
+			m.held = append(m.held, discard)
+		}
+		m.model.Committed = nil
+		m.finish(m.copyOut(5))
+		m.held = append(m.held, discard)
+		m.end()
+		return explore(t, logBytes(t, 512, m.log), m.options(base))
+	}
+	if r := discarded(false); r.FirstFailure != nil || r.LintViolations > 0 {
+		t.Errorf("a discard behind its copy: %+v, %v", r.FirstFailure, r.Violations)
+	}
+	if r := discarded(true); r.FirstBroken == nil || r.LintViolations == 0 {
+		t.Errorf("a discard before its copy: %+v, %v", r.FirstBroken, r.Violations)
+	}
+}
+
+// TestRegionsInLogSectors: with larger blocks, regions that count them are
+// understood, and said to be so.
+func TestRegionsInLogSectors(t *testing.T) {
+	log, opt := scenario(t, Fixed, 4096, noFault, 0)
+	smaller := func(r Region) Region { return Region{r.Start / 8, r.Len / 8} }
+	opt.Origin, opt.COW = smaller(opt.Origin), []Region{smaller(opt.COW[0])}
+	r := explore(t, log, opt)
+	if r.FirstFailure != nil || r.Commits != 202 || len(r.Warnings) != 1 {
+		t.Errorf("%d commits, %+v, warnings %q", r.Commits, r.FirstFailure, r.Warnings)
+	}
+}
+
+// TestFixedKernelOnLeakedStore: a log that begins with a store in use, which a
+// leaky kernel has written and lost chunks of, is judged from its first entry
+// on; what the fixed kernel adds is in order.
+func TestFixedKernelOnLeakedStore(t *testing.T) {
+	m := newMachine(t, 512, 1, 128, 256)
+	m.create(Leaky)
+	var flying []Copy
+	for _, c := range chunks(0, 40) {
+		flying = append(flying, m.copyOut(c))
+	}
+	for i := len(flying) - 1; i >= 4; i-- { // fills an area, and is cut off
+		m.finish(flying[i])
+	}
+	m.log, m.held = nil, nil
+	model, err := Activate(Fixed, m.bounds(), func(area uint64, buf []byte) error {
+		copy(buf, m.get(m.cowBlock(m.g.AreaChunk(area)), m.perChunk()))
+		return nil
+	}, m.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.attach(model)
+	base := m.image()
+	m.overwrite(chunks(60, 10)...)
+	m.overwriteAtOnce(3, chunks(80, 30)...)
+	m.end()
+	r := explore(t, logBytes(t, 512, m.log), m.options(base))
+	if r.CorruptStates+r.BrokenImageStates+r.LintViolations != 0 {
+		t.Errorf("%+v, violations %v", r, r.Violations)
+	}
+	if r.LeakingStates != r.States || r.Worst.Leaked != 8 || r.Coverage.FirstEntry != 0 {
+		t.Errorf("%d of %d states leak, the worst %+v", r.LeakingStates, r.States, r.Worst)
+	}
+}

@@ -1,0 +1,135 @@
+// Failures: the first of each kind, made as small as it gets and described.
+
+package crash
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// failing tells whether an outcome fails in a certain way.
+type failing func(outcome) bool
+
+func leaks(o outcome) bool    { return o.leaked > 0 }
+func corrupts(o outcome) bool { return o.corrupt }
+func breaks(o outcome) bool   { return o.broken > 0 }
+
+// keep notes the first failure of a kind, made as small as it gets, and the
+// first of all those that should not be.
+func (v *visitor) keep(first **Failure, fails failing, o outcome) {
+	if *first != nil {
+		return
+	}
+	*first = v.smallest(fails, o)
+	if v.report.FirstFailure == nil && (first != &v.report.FirstLeak || v.opt.Expect != Leaky) {
+		v.report.FirstFailure = *first
+	}
+}
+
+// outcome judges the state that the disk is in and counts nothing.
+func (v *visitor) outcome() outcome {
+	var all outcome
+	for i, s := range v.stores {
+		if s.frozen {
+			all.add(i, s)
+		}
+	}
+	return all
+}
+
+// smallest gives up choices, the last one first, as long as the state fails in
+// the same way, and describes what is left. The disk comes back as it was.
+func (v *visitor) smallest(fails failing, o outcome) *Failure {
+	r := v.epoch
+	state, on := slices.Clone(r.state), slices.Clone(r.on)
+	kept := slices.Clone(r.state)
+	for n := len(kept) - 1; n >= 0; n-- {
+		if was := kept[n]; was != none {
+			kept[n] = none
+			if r.settle(kept); !fails(v.outcome()) {
+				kept[n] = was
+			}
+		}
+	}
+	if r.settle(kept); !fails(v.outcome()) { // a torn copy, which picks do not tell
+		v.restore(state, on)
+	}
+	f := v.describe()
+	v.restore(state, on)
+	return f
+}
+
+// restore brings the disk of the present epoch back to a state.
+func (v *visitor) restore(state []pick, on []bool) {
+	v.epoch.settle(state)
+	for i := range on {
+		v.epoch.setPiece(i, on[i])
+	}
+}
+
+// describe says what is wrong with the state that the disk is in.
+func (v *visitor) describe() *Failure {
+	name := v.epoch.name()
+	f := &Failure{State: name.String(), Entry: name.Last()}
+	for i, s := range v.stores {
+		d := s.verdict()
+		if !s.frozen || !d.corrupt && d.leaked == 0 && d.broken == 0 {
+			continue
+		}
+		f.Store = i
+		f.Why = s.explain(d)
+		f.LeakedChunks = d.leaked
+		f.AllocatedSectors = s.allocated()
+		break
+	}
+	return f
+}
+
+// allocated is what the kernel's status line will say.
+func (s *store) allocated() cow.Sectors {
+	return cow.Sectors(s.ledger.NextFree()) * s.geometry.ChunkSectors()
+}
+
+// explain says in a sentence what is wrong with a store.
+func (s *store) explain(d verdict) string {
+	var why []string
+	switch {
+	case d.state == absent:
+		return "the header is gone, of a store that was there before"
+	case d.state == alien:
+		return "the header is of another version or chunk size"
+	case d.truncated:
+		why = append(why, "the list of exceptions goes on where the device does not")
+	}
+	if d.corrupt {
+		for code, n := range s.ledger.Counts() {
+			why = append(why, fmt.Sprintf("%s: %d", code, n))
+		}
+		slices.Sort(why)
+	}
+	if d.leaked > 0 && !d.corrupt {
+		why = append(why, fmt.Sprintf("%d chunks below the next free one (%d) are named by no exception: %d bytes leaked", d.leaked, s.ledger.NextFree(), d.leaked*s.geometry.ChunkBytes()))
+	}
+	if d.broken > 0 {
+		why = append(why, s.explainImage(d.broken))
+	}
+	return strings.Join(why, "; ")
+}
+
+// explainImage names the first chunk of which the image shows something else.
+func (s *store) explainImage(broken int) string {
+	var first *originChunk
+	for _, o := range s.originChunks {
+		if o.bad > 0 && (first == nil || o.number < first.number) {
+			first = o
+		}
+	}
+	where := "no exception names it, and the origin has changed"
+	if at := first.now(); at != nil {
+		where = fmt.Sprintf("it is read from chunk %d of the COW store, which holds something else", at.number)
+	}
+	return fmt.Sprintf("the snapshot shows %d chunks that are not the frozen image's, first of all chunk %d: %s", broken, first.number, where)
+}

@@ -1,0 +1,175 @@
+//go:build linux && kernel
+
+// Suspicions about today's kernels, each with the state that shows it, brought
+// back to the kernel. docs/crash-findings.md tells of them.
+
+package crash_test
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+)
+
+// seen has the kernel activate a state, and counts the chunks of the image that
+// differ from the frozen one.
+func (r *rig) seen(l *crash.Log, state string) (a activated, wrong int) {
+	r.t.Helper()
+	a = r.activate(l, state)
+	for i := 0; i < len(a.image); i += chunk4K * 512 {
+		if !bytes.Equal(a.image[i:i+chunk4K*512], r.base[i:i+chunk4K*512]) {
+			wrong++
+		}
+	}
+	return a, wrong
+}
+
+// TestInvalidationIsNotFlushed: the store is full, the next write to the origin
+// invalidates the snapshot. The header that says so is written and not flushed,
+// and the origin moves on: after a crash the store can look valid, over an
+// origin that is not the frozen one any more.
+func TestInvalidationIsNotFlushed(t *testing.T) {
+	r := newRig(t, 512, 1)
+	const room = 42 // chunks: 40 of data
+	r.snapshots(chunk4K, r.linear("cow0", int(r.stores[0].Start), room*chunk4K))
+	r.stores[0].Len = room * chunk4K
+	r.write("/dev/mapper/origin", false, 1, places(0, 45)...)
+	l := r.log()
+	r.keepFinding("invalidation", l)
+	report := r.explore(l, r.options())
+	f := report.FirstBroken
+	if f == nil || report.AbandonedStates == 0 {
+		t.Fatalf("no state with a broken image, %d invalid ones", report.AbandonedStates)
+	}
+	for i := max(0, f.Entry-6); i <= f.Entry; i++ {
+		t.Logf("entry %d: %v", i, l.Entries[i])
+	}
+	a, wrong := r.seen(l, f.State)
+	t.Logf("state %s: %s; the kernel activates it with %d/%d sectors and shows %d chunks that are not the frozen ones", f.State, f.Why, a.allocated, a.total, wrong)
+	if wrong == 0 {
+		t.Error("the kernel's image is the frozen one")
+	}
+}
+
+// TestCreationIsNotFlushed: the header of a new store is written, then its
+// first area is zeroed; neither is flushed. Where the disk carried exceptions
+// before, a crash can leave a valid header over them.
+func TestCreationIsNotFlushed(t *testing.T) {
+	r := newDirtyRig(t)
+	r.snapshots(chunk4K, r.linear("cow0", int(r.stores[0].Start), cowSectors))
+	r.write("/dev/mapper/origin", false, 1, places(0, 3)...)
+	l := r.log()
+	r.keepFinding("creation", l)
+	report := r.explore(l, r.options())
+	f := report.FirstBroken
+	if f == nil {
+		t.Fatal("no state with a broken image")
+	}
+	for i := range f.Entry + 3 {
+		t.Logf("entry %d: %v", i, l.Entries[i])
+	}
+	a, wrong := r.seen(l, f.State)
+	t.Logf("state %s: %s; the kernel activates it with %d/%d sectors and shows %d chunks that are not the frozen ones", f.State, f.Why, a.allocated, a.total, wrong)
+	if wrong == 0 {
+		t.Error("the kernel's image is the frozen one")
+	}
+}
+
+// newDirtyRig is a rig whose COW device carried another store before, of which
+// the first chunk was zeroed as LVM does.
+func newDirtyRig(t *testing.T) *rig {
+	t.Helper()
+	r := newRig(t, 512, 1)
+	r.removeAll()
+	g, err := cow.NewGeometry(chunk4K)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dirt []byte
+	for k := range uint64(20) {
+		dirt = cow.Exception{Old: cow.Chunk(100 + k), New: g.DataChunk(k)}.AppendTo(dirt)
+	}
+	store := int(r.stores[0].Start) * 512
+	copy(r.base[store+int(g.RecordOffset(0, 0)):], dirt)
+	writeDirect(t, r.data, int64(store), r.base[store:store+4*chunk4K*512])
+	r.create("lw", fmt.Sprintf("0 %d log-writes %s %s", len(r.base)/512, r.data, r.logDisk))
+	return r
+}
+
+// TestTornCommitComesAlive: a commit that is torn leaves records behind the
+// terminator. The kernel keeps them in its memory and writes them back with
+// each commit; when the list has grown up to them they count again, and name
+// chunks that were allocated anew.
+func TestTornCommitComesAlive(t *testing.T) {
+	r := newRig(t, 512, 1)
+	// The copy of exception 20 is late: what comes behind it is committed with
+	// it, in one commit over four blocks of the area.
+	r.snapshots(chunk4K, r.slowPiece("cow0", 0, 22*chunk4K, chunk4K))
+	r.write("/dev/mapper/origin", false, 1, places(0, 20)...)
+	r.write("/dev/mapper/origin", true, 1, places(20, 100)...)
+	l := r.log()
+	r.keepFinding("torn", l)
+	opt := r.options()
+	opt.Crashes = 2
+	report := r.explore(l, opt)
+	s := report.SecondCrash
+	if report.FirstCorrupt != nil || s.FirstCorrupt == nil || s.FirstBroken == nil {
+		t.Fatalf("after one crash %+v, after two %+v, broken %+v", report.FirstCorrupt, s.FirstCorrupt, s.FirstBroken)
+	}
+	t.Logf("second crash: %d states, %d corrupt, %d of a broken image", s.States, s.Corrupt, s.Broken)
+
+	a, wrong := r.seen(l, s.FirstBroken.State)
+	t.Logf("state %s: %s; the kernel activates it with %d/%d sectors and shows %d chunks that are not the frozen ones", s.FirstBroken.State, s.FirstBroken.Why, a.allocated, a.total, wrong)
+	if wrong == 0 {
+		t.Error("the kernel's image is the frozen one")
+	}
+	r.goOnInKernel(l, s.FirstCorrupt)
+}
+
+// goOnInKernel activates what the first crash left, has the kernel itself take
+// the further exceptions, and holds the store that it leaves against the
+// model's.
+func (r *rig) goOnInKernel(l *crash.Log, f *crash.Failure) {
+	r.t.Helper()
+	state, err := crash.ParseState(f.State)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	first := state
+	first.Again = nil
+	r.stage(l, first.String())
+	predicted, err := crash.NewOverlay(l, state, bytes.NewReader(r.base), uint64(len(r.base)))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	touched, err := predicted.ContinueTold(r.kind, r.options().Origin, r.stores[0], *state.Again)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	o := r.create("replay-real", fmt.Sprintf("0 %d linear %s 0", originSectors, r.replay))
+	c := r.create("replay-cow", fmt.Sprintf("0 %d linear %s %d", cowSectors, r.replay, r.stores[0].Start))
+	r.create("replay-snap", fmt.Sprintf("0 %d snapshot %s %s P %d", originSectors, o, c, chunk4K))
+	r.create("replay-origin", fmt.Sprintf("0 %d snapshot-origin %s", originSectors, o))
+	for _, chunk := range touched {
+		r.write("/dev/mapper/replay-origin", false, 9, int(chunk))
+	}
+	r.remove("replay-origin", "replay-snap", "replay-cow", "replay-real")
+
+	g, err := cow.NewGeometry(chunk4K)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	area := int(r.stores[0].Start)*512 + int(g.RecordOffset(0, 0))
+	got := readDirect(r.t, r.replay, area+int(g.ChunkBytes()))[area:]
+	want := make([]byte, len(got))
+	if _, err := predicted.ReadAt(want, int64(area)); err != nil {
+		r.t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		r.t.Errorf("state %s: the kernel's area is not the one predicted", f.State)
+	}
+	r.t.Logf("state %s: %s; after %d writes the kernel's area is the predicted one, byte for byte", f.State, f.Why, len(touched))
+}

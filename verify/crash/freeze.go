@@ -1,0 +1,112 @@
+// The freeze: when a snapshot began, and with it what it must show.
+
+package crash
+
+import (
+	"slices"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// findFreezes works out, for each store, the entry before which its origin
+// stood still.
+//
+// A store that was valid from the start is frozen from the start, or from the
+// mark. One that the log creates is frozen at the mark or, without one, when
+// its first chunk is copied: the kernel writes the header when the table is
+// loaded, while the origin is still being written, and no entry tells when the
+// snapshot is resumed.
+func (x *explorer) findFreezes() {
+	for _, s := range x.stores {
+		s.freeze = max(0, x.opt.mark)
+		created := x.creation(s)
+		if created < 0 {
+			continue
+		}
+		s.created = true
+		if x.opt.mark < 0 || x.anyOrigin(x.opt.mark, created) {
+			s.freeze = x.firstCopy(s, created)
+		}
+	}
+}
+
+// creation is the last entry that gives a store, invalid until then, a valid
+// header before its first copy; -1 where none does.
+func (x *explorer) creation(s *store) int {
+	created := -1
+	state := s.readHeader(x.initial[s.header])
+	for i := range x.steps {
+		if created >= 0 && x.steps[i].kind == copies && x.steps[i].store == s.index {
+			break
+		}
+		for _, w := range x.steps[i].writes {
+			if w.cell != s.header {
+				continue
+			}
+			was := state
+			if state = s.readHeader(w.id); state == valid && was != valid && i >= x.opt.mark {
+				created = i
+			}
+		}
+	}
+	return created
+}
+
+// anyOrigin tells whether the origin is written between two entries.
+func (x *explorer) anyOrigin(from, to int) bool {
+	return slices.ContainsFunc(x.steps[from:to], func(st step) bool { return st.kind == origins })
+}
+
+// firstCopy is the first write of a store's data from an entry on, or the end
+// of the log.
+func (x *explorer) firstCopy(s *store, from int) int {
+	for i, st := range x.steps[from:] {
+		if st.kind == copies && st.store == s.index {
+			return from + i
+		}
+	}
+	return len(x.steps)
+}
+
+// freezeIn freezes the stores that are frozen in an epoch, whose entries are
+// not applied yet. From then on they are judged, in all states of that epoch.
+func (x *explorer) freezeIn(e interval) {
+	for _, s := range x.stores {
+		if s.frozen || s.freeze > e.to || s.freeze == e.to && e.to < len(x.steps) {
+			continue
+		}
+		for i := e.from; i < s.freeze; i++ {
+			for _, w := range x.steps[i].writes {
+				if x.roles[w.cell].place == inOrigin {
+					s.maybe[w.cell] = append(s.maybe[w.cell], x.disk.content[w.cell])
+				}
+				x.set(w.cell, w.id)
+			}
+		}
+		s.takeImage()
+		for i := e.from; i < s.freeze; i++ {
+			for _, w := range x.steps[i].writes {
+				x.set(w.cell, x.durable[w.cell])
+			}
+		}
+	}
+}
+
+// takeImage makes what the snapshot shows now what it must show.
+func (s *store) takeImage() {
+	s.frozen = true
+	for _, o := range s.originChunks {
+		holder := o.holder()
+		if s.created { // there can be no exceptions yet, whatever the areas say
+			holder = o.cells
+		}
+		for i := range o.want {
+			o.want[i] = s.x.disk.content[holder[i]]
+		}
+		o.before = o.now()
+		if at := o.now(); at != nil && !s.created {
+			s.known[cow.Exception{Old: o.number, New: at.number}] = true
+		}
+		s.recount(o)
+	}
+}

@@ -1,0 +1,203 @@
+// The model: the kernel's allocator of exceptions, as far as it decides what
+// stands in a store at any time.
+
+package crash
+
+import (
+	"container/heap"
+	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// Op is a write that the model makes to a store. Each happens behind those
+// before it.
+type Op struct {
+	Kind OpKind
+	// Chunk of the store that is written whole, with Data. Zeroing has none.
+	Chunk cow.Chunk
+	Data  []byte // valid until the next call of the model
+}
+
+// OpKind says how durable a write is.
+type OpKind uint8
+
+// The kinds.
+const (
+	WriteHeader OpKind = iota // not flushed by itself
+	ZeroArea                  // not flushed by itself
+	CommitArea                // with PREFLUSH and FUA: behind a flush, and durable
+)
+
+// Model allocates and commits exceptions the way dm-snap-persistent.c does:
+// chunks in order, commits when nothing is in flight or an area is full.
+//
+// Which order exceptions are completed in is the kernel's: dm-snap.c completes
+// them in the order of allocation since the leak fix (Fixed), in the order in
+// which their copies finish before it (Leaky).
+type Model struct {
+	kernel Kernel
+	bounds verify.Bounds
+	write  func(Op) error
+
+	next      cow.Chunk // next_free
+	area      uint64    // current_area
+	committed uint64    // current_committed
+	records   []byte    // the area held in memory
+	inFlight  int       // pending_count
+	valid     bool
+
+	started   uint64 // sequence number of the next copy
+	completed uint64 // of the next exception to complete on a fixed kernel
+	waiting   copyHeap
+	batch     []Copy // put into the area and not yet written
+
+	// Committed is called with the exceptions of each commit, once they are
+	// on disk; it may be nil.
+	Committed func([]Copy)
+}
+
+// Copy is an exception whose chunk is being copied.
+type Copy struct {
+	cow.Exception
+	sequence uint64
+}
+
+// NewModel is the model of a kernel that creates a store: it writes the header
+// and zeroes the first area.
+func NewModel(k Kernel, b verify.Bounds, write func(Op) error) (*Model, error) {
+	m := &Model{kernel: k, bounds: b, write: write, next: 2, valid: true, records: make([]byte, b.Geometry.ChunkBytes())}
+	header := make([]byte, b.Geometry.ChunkBytes())
+	copy(header, cow.NewHeader(b.Geometry.ChunkSectors()).AppendTo(nil))
+	if err := write(Op{WriteHeader, 0, header}); err != nil {
+		return nil, err
+	}
+	return m, m.zero(0)
+}
+
+// Activate is the model of a kernel that activates a store: area reads an area
+// of it into a buffer.
+func Activate(k Kernel, b verify.Bounds, area func(number uint64, buf []byte) error, write func(Op) error) (*Model, error) {
+	m := &Model{kernel: k, bounds: b, write: write, next: 2, valid: true, records: make([]byte, b.Geometry.ChunkBytes())}
+	ledger := verify.NewLedger(b)
+	for {
+		if !b.Geometry.HoldsArea(m.area, b.DeviceChunks) {
+			return nil, fmt.Errorf("the list of exceptions goes on in area %d, which the device does not hold", m.area)
+		}
+		if err := area(m.area, m.records); err != nil {
+			return nil, fmt.Errorf("reading area %d: %w", m.area, err)
+		}
+		for slot, e := range cow.Exceptions(m.records) {
+			if e.Terminates() {
+				m.committed = uint64(slot)
+				m.next = ledger.NextFree()
+				return m, nil
+			}
+			ledger.Push(e)
+		}
+		m.area++
+	}
+}
+
+// NextFree is the next free chunk.
+func (m *Model) NextFree() cow.Chunk { return m.next }
+
+// InFlight is the number of exceptions that are not committed yet, without
+// those that wait in an unwritten area.
+func (m *Model) InFlight() int { return m.inFlight }
+
+// Exceptions is the number of exceptions in the list, those of the area in
+// memory included.
+func (m *Model) Exceptions() uint64 {
+	return m.area*m.bounds.Geometry.ExceptionsPerArea() + m.committed
+}
+
+// Valid tells whether the snapshot is: a store with no room for the next area
+// is given up.
+func (m *Model) Valid() bool { return m.valid }
+
+// Start allocates a chunk and starts a copy; ok is false where the store has
+// no room (persistent_prepare_exception).
+func (m *Model) Start(old cow.Chunk) (c Copy, ok bool) {
+	if uint64(m.next) >= m.bounds.DeviceChunks || !m.valid {
+		return Copy{}, false
+	}
+	c = Copy{cow.Exception{Old: old, New: m.next}, m.started}
+	m.started++
+	m.next = m.bounds.Geometry.SkipMetadata(m.next + 1)
+	m.inFlight++
+	return c, true
+}
+
+// Finish tells the model that a copy is done (copy_callback).
+func (m *Model) Finish(c Copy) error {
+	if m.kernel == Leaky {
+		return m.commit(c)
+	}
+	heap.Push(&m.waiting, c)
+	for len(m.waiting) > 0 && m.waiting[0].sequence == m.completed {
+		m.completed++
+		if err := m.commit(heap.Pop(&m.waiting).(Copy)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commit puts an exception into the area, and writes the area where nothing is
+// in flight or it is full (persistent_commit_exception).
+func (m *Model) commit(c Copy) error {
+	at := m.committed * cow.ExceptionSize
+	c.AppendTo(m.records[at:at:len(m.records)])
+	m.committed++
+	m.inFlight--
+	m.batch = append(m.batch, c)
+	full := m.committed == m.bounds.Geometry.ExceptionsPerArea()
+	if m.inFlight > 0 && !full {
+		return nil
+	}
+	if full {
+		if err := m.zero(m.area + 1); err != nil {
+			return err
+		}
+	}
+	if m.valid {
+		if err := m.write(Op{CommitArea, m.bounds.Geometry.AreaChunk(m.area), m.records}); err != nil {
+			return err
+		}
+	}
+	if full {
+		m.committed = 0
+		m.area++
+		clear(m.records)
+	}
+	if m.Committed != nil && m.valid {
+		m.Committed(m.batch)
+	}
+	m.batch = m.batch[:0]
+	return nil
+}
+
+// zero zeroes an area; where the device does not hold it the snapshot is given
+// up.
+func (m *Model) zero(area uint64) error {
+	if !m.bounds.Geometry.HoldsArea(area, m.bounds.DeviceChunks) {
+		m.valid = false
+		return nil
+	}
+	return m.write(Op{Kind: ZeroArea, Chunk: m.bounds.Geometry.AreaChunk(area)})
+}
+
+// copyHeap is a heap of copies by sequence.
+type copyHeap []Copy
+
+func (h copyHeap) Len() int           { return len(h) }
+func (h copyHeap) Less(i, j int) bool { return h[i].sequence < h[j].sequence }
+func (h copyHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *copyHeap) Push(x any)        { *h = append(*h, x.(Copy)) }
+func (h *copyHeap) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}

@@ -1,0 +1,161 @@
+package crash
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+func drawSimulation(t *rapid.T, k Kernel) SimulateOptions {
+	n := rapid.Uint64Range(1, 600).Draw(t, "exceptions")
+	return SimulateOptions{
+		Kernel:     k,
+		Exceptions: n,
+		InFlight:   rapid.IntRange(1, 100).Draw(t, "in flight"),
+		Crashes:    int(rapid.Uint64Range(1, min(n, 5)).Draw(t, "crashes")),
+		Chunk:      cow.Sectors(1) << rapid.IntRange(0, 3).Draw(t, "chunk"),
+		Seed:       rapid.Uint64().Draw(t, "seed"),
+	}
+}
+
+func simulate(t interface {
+	Helper()
+	Fatal(...any)
+}, opt SimulateOptions) *Simulation {
+	t.Helper()
+	sim, err := Simulate(context.Background(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sim
+}
+
+// TestFixedNeverLeaks: no seed makes a kernel with the fix leak.
+func TestFixedNeverLeaks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		for _, p := range simulate(t, drawSimulation(t, Fixed)).Crashes {
+			if p.Verdict != verify.Clean && p.Verdict != verify.Empty || p.Leaked != 0 {
+				t.Fatalf("a crash left %+v", p)
+			}
+		}
+	})
+}
+
+// TestLeakyLosesWhatItCannotName: after one crash a leaky kernel has lost the
+// chunks below the highest committed one that it had not committed: with n
+// exceptions in the store, whatever lies below next free apart from n.
+func TestLeakyLosesWhatItCannotName(t *testing.T) {
+	leaked := false
+	rapid.Check(t, func(t *rapid.T) {
+		opt := drawSimulation(t, Leaky)
+		g, err := cow.NewGeometry(opt.Chunk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range simulate(t, opt).Crashes {
+			if want := g.DataChunksIn(2, p.NextFree) - p.Committed; p.Leaked != want {
+				t.Fatalf("crash %d leaked %d chunks, want %d: %+v", i, p.Leaked, want, p)
+			}
+			if most := uint64(opt.InFlight) * uint64(i+1); p.Leaked > most+p.Lost {
+				t.Fatalf("crash %d leaked %d chunks with %d in flight: %+v", i, p.Leaked, opt.InFlight, p)
+			}
+			leaked = leaked || p.Leaked > 0
+		}
+	})
+	if !leaked {
+		t.Error("not one of the simulations leaked")
+	}
+}
+
+// TestWorkedExample: the example of the kernel's fix, by hand. 251 exceptions
+// are committed, ten more chunks are allocated, and the copies of the last
+// five finish first, last one first. They fill the first area, which is
+// written; then the machine crashes.
+func TestWorkedExample(t *testing.T) {
+	for k, want := range map[Kernel]struct {
+		leaked    uint64
+		committed uint64
+		next      cow.Chunk
+	}{Leaky: {5, 256, 264}, Fixed: {0, 251, 253}} {
+		g, err := cow.NewGeometry(8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := verify.Bounds{Geometry: g, DeviceChunks: 4096}
+		disk := newSparse(b)
+		m, err := NewModel(k, b, func(op Op) error { disk.write(op); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var copies []Copy
+		for old := range cow.Chunk(261) {
+			c, ok := m.Start(old)
+			if !ok {
+				t.Fatal("no room")
+			}
+			copies = append(copies, c)
+			if old < 251 {
+				if err := m.Finish(c); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for i := 260; i >= 256; i-- {
+			if err := m.Finish(copies[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		report, err := verify.Verify(context.Background(), disk, disk.Size(), verify.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := report.Leaks.Chunks; got != want.leaked || report.Usage.Exceptions != want.committed || report.Usage.NextFreeChunk != want.next {
+			t.Errorf("%s: leaked %d, %d exceptions, next free %d; want %+v", k, got, report.Usage.Exceptions, report.Usage.NextFreeChunk, want)
+		}
+	}
+}
+
+func TestSameSeedSameResult(t *testing.T) {
+	opt := SimulateOptions{Kernel: Leaky, Exceptions: 5000, InFlight: 32, Crashes: 4, Chunk: 8, Seed: 7}
+	if diff := cmp.Diff(simulate(t, opt), simulate(t, opt)); diff != "" {
+		t.Errorf("two runs differ:\n%s", diff)
+	}
+	other := opt
+	other.Seed = 8
+	if cmp.Equal(simulate(t, opt).Crashes, simulate(t, other).Crashes) {
+		t.Error("another seed gives the same crashes")
+	}
+}
+
+// TestFullStoreIsGivenUp: an area that fills up at the device's end leaves no
+// room for the next one.
+func TestFullStoreIsGivenUp(t *testing.T) {
+	g, err := cow.NewGeometry(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := verify.Bounds{Geometry: g, DeviceChunks: uint64(g.AreaChunk(1))}
+	m, err := NewModel(Fixed, b, func(Op) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for {
+		c, ok := m.Start(cow.Chunk(n))
+		if !ok {
+			break
+		}
+		if err := m.Finish(c); err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 32 || m.Valid() {
+		t.Errorf("%d exceptions found room, valid %t; want 32, false", n, m.Valid())
+	}
+}

@@ -1,0 +1,104 @@
+// Options of the explorer.
+
+package crash
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// Kernel is what is expected of the kernel that wrote a log.
+type Kernel string
+
+// The kernels.
+const (
+	Fixed Kernel = "fixed" // completes exceptions in the order of allocation
+	Leaky Kernel = "leaky" // completes them as their copies finish
+)
+
+// Defaults of Options.
+const (
+	DefaultReorder    = 256
+	DefaultExhaustive = 4096
+)
+
+// Options says what to explore, and how far.
+type Options struct {
+	// Origin and COW are the regions of the logged device: one origin and
+	// the stores of its snapshots.
+	Origin Region
+	COW    []Region
+	// Base is the device before the first entry of the log, BaseSize bytes
+	// of it; nil, and all behind its end, is zeros.
+	Base     io.ReaderAt
+	BaseSize uint64
+	// FromMark is the text of the mark at which the origin was frozen. Where
+	// it is empty, that is when the first chunk was copied.
+	FromMark string
+	// Expect is the kernel's kind; on a leaky one leaks are counted, and are
+	// no failure. Empty is Fixed.
+	Expect Kernel
+	// Reorder is the most random states of an epoch too large to be
+	// exhausted: 0 for DefaultReorder, less for none.
+	Reorder int
+	// Exhaustive is the most states of an epoch that is exhausted; 0 for
+	// DefaultExhaustive.
+	Exhaustive int
+	// Crashes is 1 or 2: whether to crash again after the first crash.
+	Crashes int
+	// Seed of the random states.
+	Seed uint64
+	// ReadOnlySnapshot says that nobody wrote to the snapshots: each copy is
+	// then held against the frozen origin, without exception.
+	ReadOnlySnapshot bool
+	// Visit, where it is not nil, is called for every state.
+	Visit func(Judged)
+	// Progress, where it is not nil, is called after each epoch.
+	Progress func(entry, entries int, states uint64)
+
+	mark int // index of FromMark's entry, -1 where there is none
+}
+
+func (o *Options) check() error {
+	if len(o.COW) == 0 || o.Origin.Len == 0 {
+		return errors.New("an origin and at least one COW store are needed")
+	}
+	all := append([]Region{o.Origin}, o.COW...)
+	for i, a := range all {
+		for _, b := range all[:i] {
+			if a.overlaps(b) {
+				return fmt.Errorf("the regions %v and %v overlap", b, a)
+			}
+		}
+	}
+	return nil
+}
+
+func (o *Options) reorder() int {
+	if o.Reorder == 0 {
+		return DefaultReorder
+	}
+	return max(0, o.Reorder)
+}
+
+func (o *Options) exhaustive() int {
+	if o.Exhaustive == 0 {
+		return DefaultExhaustive
+	}
+	return o.Exhaustive
+}
+
+// Judged is a state and what was found of its first store.
+type Judged struct {
+	// State names the state; it may be called during the visit only.
+	State            func() State
+	Valid            bool // there is a snapshot, and the kernel has not given it up
+	Corrupt          bool
+	LeakedChunks     uint64
+	StaleRecords     uint64
+	BrokenChunks     int // origin chunks of which the image shows something else
+	AllocatedSectors cow.Sectors
+}

@@ -1,0 +1,84 @@
+package crash
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+// elements counts the elements of a picture by name; it must be well-formed.
+func elements(t *testing.T, picture []byte) map[string]int {
+	t.Helper()
+	n := map[string]int{}
+	for d := xml.NewDecoder(bytes.NewReader(picture)); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return n
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := token.(xml.StartElement); ok {
+			n[e.Name.Local]++
+		}
+	}
+}
+
+func TestTimeline(t *testing.T) {
+	log, opt := scenario(t, Leaky, 512, noFault, 0)
+	r := explore(t, log, opt)
+	var buf bytes.Buffer
+	if err := r.WriteTimeline(&buf); err != nil {
+		t.Fatal(err)
+	}
+	n := elements(t, buf.Bytes())
+	if n["svg"] != 1 || n["path"] < 6 || n["rect"] < 4+len(r.Windows) {
+		t.Errorf("the picture has %v, of %d windows", n, len(r.Windows))
+	}
+	text := r.TimelineText(60)
+	for _, want := range []string{"copies          |", "commits         |", "a crash here    |..........", "LLL|\n", "L: leaks"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	for _, line := range strings.Split(text, "\n") {
+		if strings.Contains(line, "|") && len(line) != 60+18 {
+			t.Errorf("a line of %d columns: %q", len(line), line)
+		}
+	}
+}
+
+// TestRates: a leaky kernel loses more with more copies in flight, and in
+// larger chunks; a fixed one loses nothing.
+func TestRates(t *testing.T) {
+	rates, err := MeasureRates(context.Background(), 1, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, curve := range [][]RatePoint{rates.ByInFlight, rates.ByChunk} {
+		var last RatePoint
+		for _, p := range curve {
+			if p.Kernel == Fixed && p.LeakedBytes != 0 {
+				t.Errorf("a fixed kernel leaks: %+v", p)
+			}
+			if p.Kernel == Leaky && p.InFlight == last.InFlight && p.LeakedBytes <= last.LeakedBytes {
+				t.Errorf("larger chunks leak less: %+v, %+v", last, p)
+			}
+			last = p
+		}
+		if last.LeakedBytes == 0 {
+			t.Errorf("nothing leaks: %+v", last)
+		}
+	}
+	var buf bytes.Buffer
+	if err := rates.WriteSVG(&buf); err != nil {
+		t.Fatal(err)
+	}
+	if n := elements(t, buf.Bytes()); n["path"] != 6 {
+		t.Errorf("the picture has %v", n)
+	}
+}

@@ -1,0 +1,55 @@
+// Regions: where on the logged device an origin and its COW stores lie.
+
+package crash
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// Region is a part of the logged device, in sectors of 512 bytes whatever the
+// device's blocks are: the numbers of a linear target's table line.
+type Region struct {
+	Start, Len cow.Sectors
+}
+
+func (r Region) String() string { return fmt.Sprintf("%d+%d", r.Start, r.Len) }
+
+// ParseRegion reads START+LEN.
+func ParseRegion(s string) (Region, error) {
+	start, length, ok := strings.Cut(s, "+")
+	first, err1 := strconv.ParseUint(start, 10, 54) // in bytes it still fits 63 bits
+	n, err2 := strconv.ParseUint(length, 10, 54)
+	if !ok || err1 != nil || err2 != nil || n == 0 || first+n >= 1<<54 {
+		return Region{}, fmt.Errorf("%q is no region; write START+LEN, both in sectors of 512 bytes, as in 0+131072", s)
+	}
+	return Region{Start: cow.Sectors(first), Len: cow.Sectors(n)}, nil
+}
+
+// overlaps tells whether two regions have a sector in common.
+func (r Region) overlaps(o Region) bool {
+	return r.Start < o.Start+o.Len && o.Start < r.Start+r.Len
+}
+
+// span is a region in blocks of the log.
+type span struct{ first, end uint64 }
+
+// span converts the region into blocks of blockBytes.
+func (r Region) span(blockBytes uint64) (span, error) {
+	perBlock := cow.Sectors(blockBytes / cow.SectorSize)
+	if r.Start%perBlock != 0 || r.Len%perBlock != 0 {
+		return span{}, fmt.Errorf("region %v does not consist of whole blocks of the logged device, which have %d bytes", r, blockBytes)
+	}
+	return span{uint64(r.Start / perBlock), uint64((r.Start + r.Len) / perBlock)}, nil
+}
+
+func (s span) holds(block uint64) bool { return block >= s.first && block < s.end }
+
+// clip is the part of [first, first+n) that lies in s, empty where end is not
+// above first.
+func (s span) clip(first, n uint64) span {
+	return span{max(s.first, first), min(s.end, first+n)}
+}

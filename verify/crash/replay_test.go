@@ -1,0 +1,156 @@
+package crash
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// replayThroughModel takes the copies of a log in the order in which they were
+// logged, which is that in which they finished, through the model, and compares
+// each commit with the kernel's, byte for byte. The origin's chunks must differ
+// from each other, so that a copy tells which chunk it is of. The number of
+// commits is returned.
+func replayThroughModel(l *Log, opt Options) (int, error) {
+	opt.mark = -1
+	x, err := newExplorer(l, opt)
+	if err != nil {
+		return 0, err
+	}
+	s := x.stores[0]
+	r := &replayer{x: x, s: s, old: map[cow.Chunk]cow.Chunk{}}
+	if err := r.readCopies(); err != nil {
+		return 0, err
+	}
+	m, err := NewModel(opt.Expect, s.bounds, r.write)
+	if err != nil {
+		return 0, err
+	}
+	r.model = m
+	compared := 0
+	for i := range x.steps {
+		if x.steps[i].kind == commits {
+			if err := r.commit(i); err != nil {
+				return compared, fmt.Errorf("entry %d: %w", i, err)
+			}
+			compared++
+		}
+		x.apply(i)
+	}
+	return compared, nil
+}
+
+type replayer struct {
+	x        *explorer
+	s        *store
+	model    *Model
+	old      map[cow.Chunk]cow.Chunk // by COW chunk: the origin chunk copied there
+	finished []cow.Chunk             // COW chunks in the order of their copies
+	copies   map[cow.Chunk]Copy      // started in the model
+	written  []byte                  // the model's last commit
+	at       cow.Chunk
+}
+
+// readCopies finds out which chunk was copied where, and in which order.
+func (r *replayer) readCopies() error {
+	byContent := map[blockID]cow.Chunk{}
+	for c, i := range r.s.originOf {
+		byContent[r.x.initial[r.s.originChunks[i].cells[0]]] = c
+	}
+	for i, st := range r.x.steps {
+		if st.kind != copies {
+			continue
+		}
+		n := r.s.cowChunks[r.x.roles[st.writes[0].cell].chunk].number
+		old, ok := byContent[st.writes[0].id]
+		if _, twice := r.old[n]; !ok || twice {
+			return fmt.Errorf("entry %d is no copy of an origin chunk", i)
+		}
+		r.old[n] = old
+		r.finished = append(r.finished, n)
+	}
+	r.copies = map[cow.Chunk]Copy{}
+	return nil
+}
+
+func (r *replayer) write(op Op) error {
+	if op.Kind == CommitArea {
+		r.written, r.at = bytes.Clone(op.Data), op.Chunk
+	}
+	return nil
+}
+
+// commit brings the model to its next commit and compares it with entry i.
+func (r *replayer) commit(i int) error {
+	var batch []cow.Chunk // COW chunks whose exceptions are new in this commit
+	for _, w := range r.x.steps[i].writes {
+		now, was := r.x.disk.records[w.id], r.x.disk.records[r.x.disk.content[w.cell]]
+		for slot, e := range now {
+			if e != was[slot] {
+				batch = append(batch, e.New)
+			}
+		}
+	}
+	inBatch := map[cow.Chunk]bool{}
+	for n, c := range batch {
+		if r.model.kernel == Leaky {
+			c = r.finished[n]
+		}
+		inBatch[c] = true
+	}
+	highest := cow.Chunk(0)
+	for c := range inBatch {
+		highest = max(highest, c)
+	}
+	for r.model.NextFree() <= highest {
+		c, ok := r.model.Start(r.old[r.model.NextFree()])
+		if !ok {
+			return fmt.Errorf("the model has no room for chunk %d", r.model.NextFree())
+		}
+		r.copies[c.New] = c
+	}
+	r.written = nil
+	var rest []cow.Chunk
+	for _, c := range r.finished {
+		if !inBatch[c] {
+			rest = append(rest, c)
+			continue
+		}
+		if r.written != nil {
+			return fmt.Errorf("the model committed before chunk %d was copied", c)
+		}
+		if err := r.model.Finish(r.copies[c]); err != nil {
+			return err
+		}
+	}
+	r.finished = rest
+	return r.compare(i)
+}
+
+func (r *replayer) compare(i int) error {
+	e := r.x.log.Entries[i]
+	data := make([]byte, e.Sectors*r.x.log.SectorSize)
+	if err := r.x.log.ReadData(e, 0, data); err != nil {
+		return err
+	}
+	if at := r.s.cow.first + uint64(r.at)*r.s.perChunk; at != e.Sector {
+		return fmt.Errorf("the model wrote block %d, the kernel %d", at, e.Sector)
+	}
+	if !bytes.Equal(data, r.written) {
+		return fmt.Errorf("the model's area differs from the kernel's")
+	}
+	return nil
+}
+
+func TestModelReplaysItself(t *testing.T) {
+	for _, k := range []Kernel{Fixed, Leaky} {
+		log, opt := scenario(t, k, 512, noFault, 0)
+		opt.Expect = k
+		n, err := replayThroughModel(openBytes(t, log), opt)
+		if err != nil || n != 202 {
+			t.Errorf("%s: %d commits, %v", k, n, err)
+		}
+	}
+}

@@ -1,0 +1,146 @@
+// The report of an exploration.
+
+package crash
+
+import "github.com/dmsnapctl/dmsnapctl/verify/cow"
+
+// Schema names the JSON form of a Report.
+const Schema = "dmsnapctl.crash-explore/1"
+
+// Report is what Explore found.
+type Report struct {
+	Schema  string `json:"schema"`
+	Entries int    `json:"entries"`
+	Commits int    `json:"commits"`
+	// ExploredEntries is up to where crashes were explored: all entries,
+	// unless the exploration was interrupted.
+	ExploredEntries int `json:"explored_entries"`
+
+	// States counts the states that were enumerated, before equal ones are
+	// collapsed. The others count those of them in which a store leaks; does
+	// not parse or names a chunk twice; or gives back something else than
+	// the frozen image. Stale ones hold records behind the terminator, that
+	// torn commits leave on every kernel; abandoned ones were invalidated by
+	// the kernel, and are not judged further.
+	States            uint64 `json:"states"`
+	LeakingStates     uint64 `json:"leaking_states"`
+	CorruptStates     uint64 `json:"corrupt_states"`
+	BrokenImageStates uint64 `json:"broken_image_states"`
+	StaleStates       uint64 `json:"stale_states"`
+	AbandonedStates   uint64 `json:"invalid_states"`
+
+	SecondCrash    *SecondCrash `json:"second_crash"`
+	LintViolations uint64       `json:"lint_violations"`
+	Violations     []Violation  `json:"violations"`
+	Worst          *Worst       `json:"worst"`
+	Coverage       Coverage     `json:"coverage"`
+	// FirstFailure is the first state that should not be: corrupt, of a
+	// broken image or, unless leaks are expected, leaking.
+	FirstFailure *Failure `json:"first_failure"`
+	// FirstLeak, FirstCorrupt and FirstBroken are the first states of each
+	// kind, expected or not.
+	FirstLeak    *Failure `json:"first_leak"`
+	FirstCorrupt *Failure `json:"first_corrupt"`
+	FirstBroken  *Failure `json:"first_broken_image"`
+
+	// Windows are the epochs in which a crash leaves something wrong.
+	Windows []Window `json:"bad_windows"`
+	// Timeline has what each entry is, for pictures.
+	Timeline []Moment `json:"-"`
+
+	Warnings []string `json:"warnings"`
+	Kernel   Kernel   `json:"expected_kernel"`
+	Seconds  float64  `json:"seconds"`
+}
+
+// Worst is the state that lost most.
+type Worst struct {
+	State  string `json:"state"`
+	Entry  int    `json:"entry"`
+	Leaked uint64 `json:"leaked_chunks"`
+}
+
+// Failure is a state that should not be: the smallest one that fails in the
+// same way at the same place in the log.
+type Failure struct {
+	State string `json:"state"`
+	Entry int    `json:"entry"` // the last one of which the state holds something
+	Why   string `json:"why"`
+	// What the kernel will say of the store when the state is activated.
+	Store            int         `json:"store"`
+	LeakedChunks     uint64      `json:"leaked_chunks"`
+	AllocatedSectors cow.Sectors `json:"allocated_sectors"`
+}
+
+// Coverage is what was exhaustive, and what was sampled.
+type Coverage struct {
+	Epochs           int    `json:"epochs"`
+	ExhaustiveEpochs int    `json:"exhaustive_epochs"`
+	SampledEpochs    int    `json:"sampled_epochs"`
+	LargestEpoch     int    `json:"largest_epoch_entries"`
+	SampledStates    uint64 `json:"sampled_states"` // random ones, of sampled epochs
+	TornCommits      uint64 `json:"torn_commit_states"`
+	TornWrites       uint64 `json:"torn_write_states"`
+	DistinctStates   uint64 `json:"distinct_states"` // as the judge sees them, epoch by epoch
+	// FirstEntry is where exploring began: behind the last flush before the
+	// freeze.
+	FirstEntry int `json:"first_entry"`
+	// BlindWrites are origin writes that are logged behind a commit of the
+	// same epoch and may have been done before it: states in which they are
+	// durable and it is not cannot be told from the log.
+	BlindWrites int `json:"blind_origin_writes"`
+}
+
+// SecondCrash is what a further crash leaves, after the kernel has activated
+// a state and gone on; all zero where nobody asked.
+type SecondCrash struct {
+	From    uint64 `json:"from_states"` // states that were activated
+	States  uint64 `json:"states"`
+	Leaking uint64 `json:"leaking_states"`
+	Corrupt uint64 `json:"corrupt_states"`
+	Broken  uint64 `json:"broken_image_states"`
+	// FirstFailure is the first of them that should not be: FirstCorrupt or
+	// FirstBroken.
+	FirstFailure *Failure `json:"first_failure"`
+	FirstCorrupt *Failure `json:"first_corrupt"`
+	FirstBroken  *Failure `json:"first_broken_image"`
+}
+
+// Window is an epoch, entries From up to, not including, To, in which a crash
+// leaves something wrong, with the numbers of such states.
+type Window struct {
+	From    int    `json:"from"`
+	To      int    `json:"to"`
+	States  uint64 `json:"states"`
+	Leaking uint64 `json:"leaking_states"`
+	Corrupt uint64 `json:"corrupt_states"`
+	Broken  uint64 `json:"broken_image_states"`
+	Leaked  uint64 `json:"leaked_chunks"` // the most that a state of it lost
+}
+
+// Moment is what an entry of the log is.
+type Moment uint8
+
+// The moments.
+const (
+	OtherMoment Moment = iota
+	FlushMoment
+	CommitMoment
+	MetadataMoment
+	CopyMoment
+	OriginMoment
+	MarkMoment
+)
+
+// ExitCode is that of the command crash explore: 0 where nothing was found, 1
+// for leaks, 2 for corrupt states and broken images.
+func (r *Report) ExitCode() int {
+	switch {
+	case r.CorruptStates > 0 || r.BrokenImageStates > 0:
+		return 2
+	case r.LeakingStates > 0:
+		return 1
+	default:
+		return 0
+	}
+}

@@ -1,0 +1,270 @@
+// Simulate: the model under load, crashed at random.
+
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// SimulateSchema names the JSON form of a Simulation.
+const SimulateSchema = "dmsnapctl.crash-simulate/1"
+
+// SimulateOptions describes a simulation.
+type SimulateOptions struct {
+	Kernel     Kernel
+	Exceptions uint64 // started in all, over all crashes
+	InFlight   int    // copies under way at once
+	Crashes    int    // at random points, the last one ends the simulation
+	Chunk      cow.Sectors
+	Seed       uint64
+	// Keep is called with the store that each crash leaves, of size bytes;
+	// it may be nil.
+	Keep func(crash int, store io.ReaderAt, size uint64) error
+}
+
+// MaxExceptions bounds a simulation.
+const MaxExceptions = 1 << 26
+
+// Simulation is what the crashes of a simulation left.
+type Simulation struct {
+	Schema     string       `json:"schema"`
+	Kernel     Kernel       `json:"kernel"`
+	Seed       uint64       `json:"seed"`
+	Exceptions uint64       `json:"exceptions"`
+	InFlight   int          `json:"in_flight"`
+	ChunkBytes uint64       `json:"chunk_bytes"`
+	Crashes    []CrashPoint `json:"crashes"`
+	// Of the store that the last crash left.
+	Verdict      verify.Verdict `json:"verdict"`
+	LeakedChunks uint64         `json:"leaked_chunks"`
+	LeakedBytes  uint64         `json:"leaked_bytes"`
+}
+
+// CrashPoint is one crash.
+type CrashPoint struct {
+	Started   uint64         `json:"started"`   // exceptions, over all lives
+	Committed uint64         `json:"committed"` // exceptions in the store
+	Lost      uint64         `json:"lost"`      // started since the crash before, and not committed
+	NextFree  cow.Chunk      `json:"next_free_chunk"`
+	Leaked    uint64         `json:"leaked_chunks"` // in the store, of all crashes so far
+	Verdict   verify.Verdict `json:"verdict"`
+}
+
+// Check tells what is wrong with the options, nil where nothing is.
+func (o SimulateOptions) Check() error {
+	switch {
+	case o.Kernel != Fixed && o.Kernel != Leaky:
+		return fmt.Errorf("%q is no kernel; there are %s and %s", o.Kernel, Fixed, Leaky)
+	case o.Exceptions == 0 || o.Exceptions > MaxExceptions:
+		return fmt.Errorf("%d exceptions: between 1 and %d can be simulated", o.Exceptions, MaxExceptions)
+	case o.InFlight < 1 || o.InFlight > 1<<20:
+		return fmt.Errorf("%d copies in flight: between 1 and %d can be simulated", o.InFlight, 1<<20)
+	case o.Crashes < 1 || uint64(o.Crashes) > o.Exceptions:
+		return fmt.Errorf("%d crashes: at least one, and no more than exceptions", o.Crashes)
+	}
+	return cow.CheckChunkSize(o.Chunk)
+}
+
+// Simulate runs a simulation. The same options give the same result.
+func Simulate(ctx context.Context, opt SimulateOptions) (*Simulation, error) {
+	if err := opt.Check(); err != nil {
+		return nil, err
+	}
+	g, err := cow.NewGeometry(opt.Chunk)
+	if err != nil {
+		return nil, err
+	}
+	sim := &Simulation{
+		Schema: SimulateSchema, Kernel: opt.Kernel, Seed: opt.Seed, Exceptions: opt.Exceptions,
+		InFlight: opt.InFlight, ChunkBytes: g.ChunkBytes(), Crashes: []CrashPoint{},
+	}
+	// Each life leaks no more than it starts, and never more areas are used
+	// than chunks were allocated for.
+	b := verify.Bounds{Geometry: g, DeviceChunks: uint64(g.DataChunk(opt.Exceptions)) + g.ExceptionsPerArea() + 2}
+	r := &simulator{opt: opt, bounds: b, disk: newSparse(b), random: rand.New(rand.NewPCG(opt.Seed, 0x646d736e61706374))}
+	points := r.crashPoints()
+	for i, at := range points {
+		p, err := r.live(at)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.judge(ctx, &p); err != nil {
+			return nil, err
+		}
+		sim.Crashes = append(sim.Crashes, p)
+		sim.Verdict, sim.LeakedChunks, sim.LeakedBytes = p.Verdict, p.Leaked, p.Leaked*g.ChunkBytes()
+		if opt.Keep != nil {
+			if err := opt.Keep(i, r.disk, r.disk.Size()); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return sim, nil
+}
+
+// simulator runs one life of the kernel after the other over one disk.
+type simulator struct {
+	opt     SimulateOptions
+	bounds  verify.Bounds
+	disk    *sparse
+	random  *rand.Rand
+	started uint64
+	writes  int // that the present life may still make before it is cut off
+}
+
+// errCrash stops a model in the middle of its writes.
+var errCrash = errors.New("the machine crashed")
+
+// crashPoints are the numbers of started exceptions at which the machine
+// crashes, ascending; none twice.
+func (r *simulator) crashPoints() []uint64 {
+	chosen := map[uint64]bool{}
+	for len(chosen) < r.opt.Crashes {
+		chosen[1+r.random.Uint64N(r.opt.Exceptions)] = true
+	}
+	points := make([]uint64, 0, len(chosen))
+	for at := range chosen {
+		points = append(points, at)
+	}
+	slices.Sort(points)
+	return points
+}
+
+// live runs a kernel until so many exceptions were started, and lets some of
+// the copies finish before it crashes: at times between two writes of a commit.
+func (r *simulator) live(until uint64) (CrashPoint, error) {
+	r.writes = -1
+	m, err := r.boot()
+	if err != nil {
+		return CrashPoint{}, err
+	}
+	before := r.started
+	var flying []Copy
+	finishOne := func() error {
+		i := r.random.IntN(len(flying))
+		c := flying[i]
+		flying[i] = flying[len(flying)-1]
+		flying = flying[:len(flying)-1]
+		return m.Finish(c)
+	}
+	for r.started < until {
+		if len(flying) == r.opt.InFlight {
+			if err := finishOne(); err != nil {
+				return CrashPoint{}, err
+			}
+		}
+		c, ok := m.Start(cow.Chunk(r.started))
+		if !ok {
+			break
+		}
+		r.started++
+		flying = append(flying, c)
+	}
+	r.writes = r.random.IntN(4)
+	for range r.random.IntN(len(flying) + 1) {
+		if err := finishOne(); errors.Is(err, errCrash) {
+			break
+		} else if err != nil {
+			return CrashPoint{}, err
+		}
+	}
+	return CrashPoint{Started: r.started, Lost: r.started - before}, nil
+}
+
+// boot creates the store, or activates what the crash before left of it.
+func (r *simulator) boot() (*Model, error) {
+	if r.started == 0 {
+		return NewModel(r.opt.Kernel, r.bounds, r.write)
+	}
+	return Activate(r.opt.Kernel, r.bounds, func(area uint64, buf []byte) error {
+		_, err := r.disk.ReadAt(buf, int64(r.bounds.Geometry.RecordOffset(area, 0)))
+		return err
+	}, r.write)
+}
+
+func (r *simulator) write(op Op) error {
+	if r.writes == 0 {
+		return errCrash
+	}
+	r.writes--
+	r.disk.write(op)
+	return nil
+}
+
+// judge verifies the store that a crash left.
+func (r *simulator) judge(ctx context.Context, p *CrashPoint) error {
+	report, err := verify.Verify(ctx, r.disk, r.disk.Size(), verify.Options{MaxFindings: -1})
+	if err != nil {
+		return err
+	}
+	p.Verdict = report.Verdict
+	p.Leaked = report.Leaks.Chunks
+	if u := report.Usage; u != nil {
+		p.Committed, p.NextFree = u.Exceptions, u.NextFreeChunk
+	}
+	return nil
+}
+
+// sparse is a store of which the metadata is kept; data chunks read as zeros.
+type sparse struct {
+	bounds verify.Bounds
+	chunks map[cow.Chunk][]byte
+}
+
+func newSparse(b verify.Bounds) *sparse {
+	return &sparse{bounds: b, chunks: map[cow.Chunk][]byte{}}
+}
+
+// Size is the store's size in bytes.
+func (s *sparse) Size() uint64 { return s.bounds.DeviceChunks * s.bounds.Geometry.ChunkBytes() }
+
+func (s *sparse) write(op Op) {
+	if op.Kind == ZeroArea {
+		delete(s.chunks, op.Chunk)
+		return
+	}
+	s.chunks[op.Chunk] = append(s.chunks[op.Chunk][:0], op.Data...)
+}
+
+// ReadAt is io.ReaderAt.
+func (s *sparse) ReadAt(p []byte, off int64) (int, error) {
+	size := s.bounds.Geometry.ChunkBytes()
+	done := 0
+	for done < len(p) {
+		at := uint64(off) + uint64(done)
+		if at >= s.Size() {
+			return done, io.EOF
+		}
+		piece := p[done:min(len(p), done+int(size-at%size))]
+		clear(piece)
+		if chunk := s.chunks[cow.Chunk(at/size)]; chunk != nil {
+			copy(piece, chunk[at%size:])
+		}
+		done += len(piece)
+	}
+	return done, nil
+}
+
+// WriteMetadata writes the chunks of a store that are not zero, for a sparse
+// copy of it.
+func WriteMetadata(store io.ReaderAt, w io.WriterAt) error {
+	s, ok := store.(*sparse)
+	if !ok {
+		return errors.New("not a store of the model")
+	}
+	for c, data := range s.chunks {
+		offset, _ := s.bounds.Geometry.Offset(c) // it is on the device
+		if _, err := w.WriteAt(data, int64(offset)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

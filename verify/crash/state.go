@@ -1,0 +1,187 @@
+// States: what a crash can leave behind, named so that any of them can be
+// asked for again.
+
+package crash
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// State is what a crash left of a log: the first Durable entries, and of those
+// behind them the Chosen. Where two of them write one block, the later wins.
+//
+// Its text is "120+121,123-125,127:0-3.7": entries 0 to 119, entries 121 and
+// 123 to 125, and of entry 127 the blocks 0 to 3 and 7. A number after a
+// slash is what happens next: "120+127:1/30" is activated, takes 30 more
+// exceptions and crashes again; with "/30c" one more chunk was copied by then;
+// with "/s30" chunks that stale records name were written first.
+type State struct {
+	Durable int
+	Chosen  []Choice // ascending, all at or behind Durable
+	Again   *FollowUp
+}
+
+// FollowUp is what was done between a first and a second crash.
+type FollowUp struct {
+	Stale   bool // first the chunks that stale records name, else none of them
+	Commits int  // exceptions, one after the other
+	Copied  bool // and one more was copied, and not committed
+}
+
+// Choice is an entry of which all or some blocks became durable.
+type Choice struct {
+	Entry  int
+	Blocks []int // ascending; nil for all
+}
+
+// Last is the index of the last entry of which a state holds something, -1
+// where there is none.
+func (s State) Last() int {
+	if n := len(s.Chosen); n > 0 {
+		return s.Chosen[n-1].Entry
+	}
+	return s.Durable - 1
+}
+
+func (s State) String() string {
+	var b strings.Builder
+	b.WriteString(strconv.Itoa(s.Durable))
+	for i := 0; i < len(s.Chosen); {
+		b.WriteByte("+,"[min(i, 1)])
+		run := i + 1
+		for s.Chosen[i].Blocks == nil && run < len(s.Chosen) && s.Chosen[run].Blocks == nil && s.Chosen[run].Entry == s.Chosen[run-1].Entry+1 {
+			run++
+		}
+		writeRange(&b, s.Chosen[i].Entry, s.Chosen[run-1].Entry)
+		if blocks := s.Chosen[i].Blocks; blocks != nil {
+			writeBlocks(&b, blocks)
+		}
+		i = run
+	}
+	if s.Again != nil {
+		b.WriteByte('/')
+		if s.Again.Stale {
+			b.WriteByte('s')
+		}
+		b.WriteString(strconv.Itoa(s.Again.Commits))
+		if s.Again.Copied {
+			b.WriteByte('c')
+		}
+	}
+	return b.String()
+}
+
+func writeRange(b *strings.Builder, first, last int) {
+	b.WriteString(strconv.Itoa(first))
+	if last > first {
+		fmt.Fprintf(b, "-%d", last)
+	}
+}
+
+func writeBlocks(b *strings.Builder, blocks []int) {
+	separator := byte(':')
+	for i := 0; i < len(blocks); {
+		run := i + 1
+		for run < len(blocks) && blocks[run] == blocks[run-1]+1 {
+			run++
+		}
+		b.WriteByte(separator)
+		writeRange(b, blocks[i], blocks[run-1])
+		separator, i = '.', run
+	}
+	if len(blocks) == 0 { // not a block of it: as if it were not chosen
+		b.WriteString(":")
+	}
+}
+
+// maxRun bounds what a range of a state's text may unfold to.
+const maxRun = 1 << 20
+
+// ParseState reads what String writes.
+func ParseState(text string) (State, error) {
+	fail := func(why string) (State, error) {
+		return State{}, fmt.Errorf("%q is no state of a log: %s; states look like 120 or 120+121,123-125,127:0-3.7", text, why)
+	}
+	rest, again, more := strings.Cut(text, "/")
+	durable, chosen, some := strings.Cut(rest, "+")
+	s := State{}
+	var ok bool
+	if s.Durable, ok = parseIndex(durable); !ok {
+		return fail("it does not start with a number of entries")
+	}
+	if more {
+		commits, stale := strings.CutPrefix(again, "s")
+		commits, copied := strings.CutSuffix(commits, "c")
+		s.Again = &FollowUp{Stale: stale, Copied: copied}
+		if s.Again.Commits, ok = parseIndex(commits); !ok {
+			return fail("behind the slash stands no number of exceptions")
+		}
+	}
+	if !some {
+		return s, nil
+	}
+	for _, item := range strings.Split(chosen, ",") {
+		entries, blocks, torn := strings.Cut(item, ":")
+		first, last, ok := parseRange(entries)
+		if !ok || torn && first != last || len(s.Chosen)+last-first > maxRun {
+			return fail(fmt.Sprintf("%q names no entries", item))
+		}
+		for e := first; e <= last; e++ {
+			s.Chosen = append(s.Chosen, Choice{Entry: e})
+		}
+		if torn {
+			if s.Chosen[len(s.Chosen)-1].Blocks, ok = parseBlocks(blocks); !ok {
+				return fail(fmt.Sprintf("%q names no blocks", item))
+			}
+		}
+	}
+	byEntry := func(a, b Choice) int { return cmp.Compare(a.Entry, b.Entry) }
+	for i, c := range s.Chosen {
+		if c.Entry < s.Durable || i > 0 && byEntry(s.Chosen[i-1], c) >= 0 {
+			return fail("its entries do not ascend")
+		}
+	}
+	return s, nil
+}
+
+func parseIndex(s string) (int, bool) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	return int(n), err == nil && n < math.MaxInt32 && (s == "0" || s[0] != '0')
+}
+
+func parseRange(s string) (first, last int, ok bool) {
+	a, b, isRange := strings.Cut(s, "-")
+	first, ok = parseIndex(a)
+	if !isRange || !ok {
+		return first, first, ok
+	}
+	last, ok = parseIndex(b)
+	return first, last, ok && last > first && last-first < maxRun
+}
+
+func parseBlocks(s string) ([]int, bool) {
+	blocks := []int{}
+	if s == "" {
+		return blocks, true
+	}
+	for _, item := range strings.Split(s, ".") {
+		first, last, ok := parseRange(item)
+		if !ok || len(blocks)+last-first > maxRun {
+			return nil, false
+		}
+		for b := first; b <= last; b++ {
+			blocks = append(blocks, b)
+		}
+	}
+	return blocks, slices.IsSortedFunc(blocks, func(a, b int) int {
+		if a == b {
+			return -1 // not strictly ascending
+		}
+		return cmp.Compare(a, b)
+	})
+}

@@ -1,0 +1,78 @@
+// The timeline of a log as a strip of text: what was written when, and where a
+// crash is bad.
+
+package crash
+
+import (
+	"fmt"
+	"strings"
+)
+
+// lanes are the rows of a timeline, with their letters.
+var lanes = []struct {
+	moment Moment
+	name   string
+	letter byte
+}{
+	{CopyMoment, "copies", 'c'},
+	{MetadataMoment, "header, zeroing", 'z'},
+	{FlushMoment, "flushes", 'F'},
+	{CommitMoment, "commits", 'C'},
+	{OriginMoment, "origin writes", 'w'},
+	{MarkMoment, "marks", 'M'},
+}
+
+// badLetter is what stands where a crash is bad.
+func badLetter(w Window) byte {
+	switch {
+	case w.Corrupt > 0:
+		return 'X'
+	case w.Broken > 0:
+		return 'B'
+	default:
+		return 'L'
+	}
+}
+
+// TimelineText draws the log in columns of equal numbers of entries: a letter
+// where a column has an entry of the kind.
+func (r *Report) TimelineText(columns int) string {
+	n := len(r.Timeline)
+	if n == 0 || columns < 1 {
+		return ""
+	}
+	columns = min(columns, n)
+	column := func(entry int) int { return min(columns-1, entry*columns/n) }
+	var b strings.Builder
+	row := func(name string, cells []byte) { fmt.Fprintf(&b, "%-16s|%s|\n", name, cells) }
+	for _, lane := range lanes {
+		cells, any := []byte(strings.Repeat(" ", columns)), false
+		for i, m := range r.Timeline {
+			if m == lane.moment {
+				cells[column(i)], any = lane.letter, true
+			}
+		}
+		if any {
+			row(lane.name, cells)
+		}
+	}
+	bad := []byte(strings.Repeat(".", columns))
+	if r.ExploredEntries < n {
+		for c := column(r.ExploredEntries); c < columns; c++ {
+			bad[c] = '?'
+		}
+	}
+	for _, w := range r.Windows {
+		for c := column(w.From); c <= column(max(w.From, w.To-1)); c++ {
+			if bad[c] == '.' || bad[c] == 'L' {
+				bad[c] = badLetter(w)
+			}
+		}
+	}
+	row("a crash here", bad)
+	fmt.Fprintf(&b, "%-16s 0%*d\n", "entry", columns, n-1)
+	if len(r.Windows) > 0 {
+		fmt.Fprintf(&b, "%-16s L: leaks  B: broken image  X: corrupt store\n", "")
+	}
+	return b.String()
+}

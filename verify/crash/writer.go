@@ -1,0 +1,52 @@
+// Writing logs: for tests, mutants and whoever wants to keep a part of one.
+
+package crash
+
+import (
+	"fmt"
+	"io"
+)
+
+// LogWriter writes a log the way dm-log-writes does.
+type LogWriter struct {
+	w          io.Writer
+	sectorSize uint64
+	err        error
+}
+
+// NewLogWriter starts a log of so many entries on w.
+func NewLogWriter(w io.Writer, sectorSize, entries uint64) *LogWriter {
+	l := &LogWriter{w: w, sectorSize: sectorSize}
+	l.block(super{magic: logMagic, version: logVersion, entries: entries, sectorSize: uint32(sectorSize)}.appendTo(nil))
+	return l
+}
+
+// Write appends an entry; data must fit its Sectors. The entry's own Data is
+// not looked at.
+func (l *LogWriter) Write(e Entry, data []byte) error {
+	if e.HasData() && uint64(len(data)) != e.Sectors*l.sectorSize {
+		return fmt.Errorf("%d bytes of data for an entry of %d sectors", len(data), e.Sectors)
+	}
+	raw := rawEntry{sector: e.Sector, sectors: e.Sectors, flags: uint64(e.Flags), dataLen: uint64(len(e.Text))}
+	l.block(append(raw.appendTo(nil), e.Text...))
+	if e.HasData() && l.err == nil {
+		_, l.err = l.w.Write(data)
+	}
+	return l.err
+}
+
+// Err is the first error of all writes.
+func (l *LogWriter) Err() error { return l.err }
+
+// block writes one sector, filled up with zeros.
+func (l *LogWriter) block(b []byte) {
+	if l.err != nil {
+		return
+	}
+	block := make([]byte, l.sectorSize)
+	if copy(block, b) < len(b) {
+		l.err = fmt.Errorf("%d bytes do not fit a sector of %d", len(b), l.sectorSize)
+		return
+	}
+	_, l.err = l.w.Write(block)
+}
