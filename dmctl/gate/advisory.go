@@ -1,0 +1,197 @@
+package gate
+
+// Known bugs of dm-snapshot: which kernels have them, as data, and one rule
+// that reads the data.
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Advisory is a known bug of dm-snapshot. It applies to a kernel by the
+// version of the target "snapshot", or where the version leaves it open by
+// the release of the kernel. Both are presumptions: vendors backport fixes
+// without raising either.
+type Advisory struct {
+	ID    string
+	Title string
+	// Trace says how a store shows that the bug has struck.
+	Trace string
+	// Sources are where the facts come from.
+	Sources []string
+
+	versions []versionSpan // of targets that have the bug, or may have it
+	releases []releaseSpan // of kernels that have it; none if the version tells
+}
+
+// versionSpan is the versions from From on, before Before.
+type versionSpan struct{ from, before Version }
+
+// releaseSpan is the upstream releases from First to Last, both included.
+type releaseSpan struct{ first, last release }
+
+// unfixed are the versions without the leak fix, as Judge has them.
+var unfixed = []versionSpan{{Version{}, fixedBackport}, {leakySeries, fixedMainline}}
+
+// LeakAdvisory is the ID of the advisory that Judge is about.
+const LeakAdvisory = "snapshot-leak"
+
+var advisories = []Advisory{
+	{
+		ID:       LeakAdvisory,
+		Title:    "a crash can leave chunks of a COW store allocated that no exception names: their space is lost",
+		Trace:    "verify reports leaked-chunks",
+		Sources:  []string{"Linux commit 230c83afdd9c (dm snapshot: avoid snapshot space leak on crash)", "LVM2: the same versions"},
+		versions: unfixed,
+	},
+	{
+		ID:       "CVE-2013-4299",
+		Title:    "after a snapshot is activated again, data can be written over its metadata, and read from there by others",
+		Trace:    "verify reports chunk-is-metadata: an exception whose chunk is one of the metadata",
+		Sources:  []string{"CVE-2013-4299 (Linux through 3.11.6)", "a version with the leak fix implies this one on mainline and stable kernels"},
+		versions: unfixed,
+		releases: []releaseSpan{{release{}, release{3, 11, 6, final}}},
+	},
+	{
+		ID:      "last-area-garbage",
+		Title:   "the last metadata area can be written with garbage behind its exceptions",
+		Trace:   "verify reports stale-record or chunk findings in the last area",
+		Sources: []string{"Linux commit 2c945820ca (dm snapshot: fix metadata corruption); in release candidates of 3.14 only"},
+		// No version tells, but 3.14 lies between these two.
+		versions: []versionSpan{{Version{1, 12, 0}, Version{1, 14, 0}}},
+		releases: []releaseSpan{{release{3, 14, 0, 1}, release{3, 14, 0, final - 1}}},
+	},
+	{
+		ID:       "handover-bug",
+		Title:    "handing a snapshot's exception store over to a new table can stop the kernel (BUG_ON)",
+		Trace:    "none in the store",
+		Sources:  []string{"snapshot 1.13.0 and snapshot-merge 1.3.0 have the fixes; handover came with merging, in 1.9.0 (Linux 2.6.33)"},
+		versions: []versionSpan{{Version{1, 9, 0}, Version{1, 13, 0}}},
+	},
+}
+
+// Advisories returns all known bugs, the leak first.
+func Advisories() []Advisory { return append([]Advisory(nil), advisories...) }
+
+// FindAdvisory returns the advisory with the given ID, in any case.
+func FindAdvisory(id string) (Advisory, error) {
+	ids := make([]string, len(advisories))
+	for i, a := range advisories {
+		if strings.EqualFold(a.ID, id) {
+			return a, nil
+		}
+		ids[i] = a.ID
+	}
+	return Advisory{}, fmt.Errorf("no advisory %s; there are: %s", excerpt(id), strings.Join(ids, ", "))
+}
+
+// Applies says whether an advisory applies to a kernel.
+type Applies uint8
+
+const (
+	CannotTell Applies = iota
+	DoesNotApply
+	DoesApply
+)
+
+// MarshalJSON writes true, false, or null where it cannot be told.
+func (a Applies) MarshalJSON() ([]byte, error) {
+	switch a {
+	case DoesApply:
+		return json.Marshal(true)
+	case DoesNotApply:
+		return json.Marshal(false)
+	default:
+		return json.Marshal(nil)
+	}
+}
+
+// Evidence is what is known of a kernel.
+type Evidence struct {
+	// Version is that of the target "snapshot", nil where it is not known.
+	Version *Version
+	// Release is the kernel's ("6.1.0-47-amd64"), "" where it is not known.
+	Release string
+}
+
+// Applies judges a kernel by what is known of it, and says why.
+func (a Advisory) Applies(e Evidence) (Applies, string) {
+	if e.Version != nil && !spanned(a.versions, *e.Version) {
+		return DoesNotApply, "presumed fixed by version"
+	}
+	if len(a.releases) == 0 {
+		if e.Version == nil {
+			return CannotTell, "cannot be told: the target's version is not known"
+		}
+		return DoesApply, "presumed affected by version"
+	}
+	r, err := parseRelease(e.Release)
+	if err != nil {
+		return CannotTell, "cannot be told: it goes by the kernel's release, which is not known"
+	}
+	for _, span := range a.releases {
+		if r.compare(span.first) >= 0 && r.compare(span.last) <= 0 {
+			return DoesApply, "presumed affected by kernel release"
+		}
+	}
+	return DoesNotApply, "presumed fixed by kernel release"
+}
+
+func spanned(spans []versionSpan, v Version) bool {
+	for _, s := range spans {
+		if v.AtLeast(s.from) && !v.AtLeast(s.before) {
+			return true
+		}
+	}
+	return false
+}
+
+// release is an upstream release of Linux: 3.14-rc2 is {3, 14, 0, 2}, 3.14 is
+// {3, 14, 0, final}.
+type release struct{ major, minor, patch, candidate uint32 }
+
+// final stands for "no release candidate", and comes after all of them.
+const final = 1 << 16
+
+func (r release) compare(other release) int {
+	if order := (Version{r.major, r.minor, r.patch}).Compare(Version{other.major, other.minor, other.patch}); order != 0 {
+		return order
+	}
+	return Version{Patch: r.candidate}.Compare(Version{Patch: other.candidate})
+}
+
+// parseRelease reads the upstream release at the head of a kernel's release:
+// "3.14.0-rc2", "3.14-rc2-amd64", "3.14.0-0.rc2.git1.1.fc21", "6.1.0-47-amd64".
+func parseRelease(text string) (release, error) {
+	numbers, rest := [3]uint32{}, text
+	for i := range numbers {
+		digits := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
+		n, err := strconv.ParseUint(digits, 10, 32)
+		if err != nil {
+			return release{}, fmt.Errorf("kernel release %s does not start with a version", excerpt(text))
+		}
+		numbers[i], rest = uint32(n), rest[len(digits):]
+		next, dotted := strings.CutPrefix(rest, ".")
+		if !dotted || next == "" || next[0] < '0' || next[0] > '9' {
+			if i == 0 {
+				return release{}, fmt.Errorf("kernel release %s does not start with a version", excerpt(text))
+			}
+			break
+		}
+		if i < 2 {
+			rest = next
+		}
+	}
+	r := release{numbers[0], numbers[1], numbers[2], final}
+	for _, mark := range []string{"-rc", "~rc", "-0.rc"} {
+		if after, ok := strings.CutPrefix(rest, mark); ok {
+			digits := after[:len(after)-len(strings.TrimLeft(after, "0123456789"))]
+			if n, err := strconv.ParseUint(digits, 10, 16); err == nil && n < final {
+				r.candidate = uint32(n)
+			}
+		}
+	}
+	return r, nil
+}

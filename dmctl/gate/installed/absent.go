@@ -1,0 +1,84 @@
+package installed
+
+// Why a running kernel has no device mapper.
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+)
+
+// WhyNoDeviceMapper says, of a running kernel that has no device mapper, what
+// its files tell about the reason, and what helps.
+func WhyNoDeviceMapper(t *Tree, running string) string {
+	const module, option = "dm-mod.ko", "CONFIG_BLK_DEV_DM"
+	if set, known := t.configured(running, option); known && !set {
+		return fmt.Sprintf("kernel %s is built without it (%s is not set)", running, option)
+	}
+	present := false
+	for _, dir := range t.directoriesOf(running) {
+		index, err := t.read(path.Join(dir, "modules.dep"))
+		if err != nil {
+			continue
+		}
+		if moduleLine(index, ":", module) != "" {
+			return "the module dm-mod is installed and not loaded: modprobe dm-mod"
+		}
+		present = true
+	}
+	if present {
+		return fmt.Sprintf("kernel %s is built without it, or without its module", running)
+	}
+	return fmt.Sprintf("the files of kernel %s are not here, as in a container: it cannot be told whether it could load dm-mod", running)
+}
+
+// configured looks an option up in the kernel's configuration, which is in
+// /boot, beside the modules, or for the running kernel in /proc.
+func (t *Tree) configured(release, option string) (set, known bool) {
+	files := []string{"boot/config-" + release}
+	for _, dir := range t.directoriesOf(release) {
+		files = append(files, path.Join(dir, "config"))
+	}
+	for _, file := range files {
+		if text, err := t.read(file); err == nil {
+			return isSet(text, option), true
+		}
+	}
+	if text, err := t.runningConfig(release); err == nil {
+		return isSet(text, option), true
+	}
+	return false, false
+}
+
+func isSet(config, option string) bool {
+	return slices.ContainsFunc([]string{"=y\n", "=m\n"}, func(value string) bool {
+		return strings.Contains("\n"+config+"\n", "\n"+option+value)
+	})
+}
+
+// runningConfig reads the configuration that the running kernel shows, if that
+// is the kernel asked for.
+func (t *Tree) runningConfig(release string) (string, error) {
+	running, err := t.read("proc/sys/kernel/osrelease")
+	if err != nil {
+		return "", err
+	}
+	if strings.TrimSpace(running) != release {
+		return "", fmt.Errorf("kernel %s does not run", release)
+	}
+	f, err := t.open("proc/config.gz")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	r, err := gzip.NewReader(f)
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	_, err = io.Copy(&text, io.LimitReader(r, maxText))
+	return text.String(), err
+}

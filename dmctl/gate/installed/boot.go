@@ -1,0 +1,179 @@
+package installed
+
+// The kernel that boots next: what the boot loader's configuration says, or
+// else the newest.
+
+import (
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+)
+
+// nextBoot returns the release that boots next, out of releases (newest
+// first), and in one sentence how that was told. The release is "" where the
+// boot loader's choice is known and is none of them.
+func (t *Tree) nextBoot(releases []string) (release, why string) {
+	for _, loader := range []func([]string) (choice, bool){t.grubChoice, t.systemdBootChoice, t.linkChoice} {
+		c, ok := loader(releases)
+		if !ok {
+			continue
+		}
+		if c.release == "" {
+			return "", c.why + ", which is none of the installed kernels"
+		}
+		return c.release, c.why
+	}
+	return releases[0], "no boot loader's default could be read: the newest by version"
+}
+
+// choice is a boot loader's: "" for a release that is not installed.
+type choice struct{ release, why string }
+
+// releaseOf returns the release whose image a boot loader loads from file, a
+// path in the root, the boot or the EFI system partition. The path tells by
+// itself mostly; where it does not ("/vmlinuz-linux"), a link in its place
+// does, or the image itself.
+func (t *Tree) releaseOf(file string, releases []string) string {
+	if r := releaseInPath(file, releases); r != "" || file == "" {
+		return r
+	}
+	for _, dir := range []string{"boot", ".", "efi", "boot/efi"} {
+		resolved, err := t.resolve(path.Join(dir, file))
+		if err != nil {
+			continue
+		}
+		if r := releaseInPath("/"+resolved, releases); r != "" {
+			return r
+		}
+		if r := t.releaseInImage(resolved); slices.Contains(releases, r) {
+			return r
+		}
+	}
+	return ""
+}
+
+// releaseInPath: the release ends the file's name ("/vmlinuz-6.1.0-47-amd64")
+// or is that of a directory ("/MACHINE-ID/6.1.0/linux",
+// "/usr/lib/modules/6.1.0/vmlinuz").
+func releaseInPath(file string, releases []string) string {
+	dir, base := path.Split(file)
+	longest := ""
+	for _, r := range releases {
+		if strings.HasSuffix(base, "-"+r) && len(r) > len(longest) {
+			longest = r
+		}
+	}
+	if longest != "" {
+		return longest
+	}
+	for part := range strings.SplitSeq(dir, "/") {
+		if slices.Contains(releases, part) {
+			return part
+		}
+	}
+	return ""
+}
+
+// releaseInImage returns the release that the header of an x86 kernel image
+// names, or "" (Documentation/arch/x86/boot.rst of the kernel: the field
+// kernel_version, which counts from 0x200).
+func (t *Tree) releaseInImage(file string) string {
+	const magic, field, base, longest = 0x202, 0x20e, 0x200, 256
+	f, err := t.open(file)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }()
+	header := make([]byte, 1<<16+base+longest)
+	n, _ := io.ReadFull(f, header)
+	if header = header[:n]; n < field+2 || string(header[magic:magic+4]) != "HdrS" {
+		return ""
+	}
+	at := base + int(header[field]) + int(header[field+1])<<8
+	if at >= len(header) {
+		return ""
+	}
+	text, _, _ := strings.Cut(string(header[at:min(len(header), at+longest)]), "\x00")
+	release, _, _ := strings.Cut(text, " ")
+	return release
+}
+
+// linkChoice is for machines whose loader goes by the link that Debian and
+// others keep to the kernel to boot.
+func (t *Tree) linkChoice(releases []string) (choice, bool) {
+	for _, link := range []string{"vmlinuz", "boot/vmlinuz"} {
+		target, err := t.resolve(link)
+		if err != nil || target == link {
+			continue
+		}
+		if r := releaseInPath("/"+target, releases); r != "" {
+			return choice{r, fmt.Sprintf("the link /%s points to it", link)}, true
+		}
+	}
+	return choice{}, false
+}
+
+// entry is an entry of a boot menu.
+type entry struct {
+	title, id string
+	// file is the kernel's image as the loader names it; version is what the
+	// entry says of itself.
+	file, version string
+	sortKey       string
+	children      []entry // of a submenu
+}
+
+// releaseOfEntry returns the release that a menu's entry boots, "" for none of
+// releases.
+func (t *Tree) releaseOfEntry(e entry, releases []string) string {
+	if slices.Contains(releases, e.version) {
+		return e.version
+	}
+	return t.releaseOf(e.file, releases)
+}
+
+// Bounds of the entries in one directory; a boot partition has some ten, of a
+// few hundred bytes each.
+const (
+	maxEntries   = 1024
+	maxEntryText = 64 << 10
+)
+
+// specEntries reads the entries of the Boot Loader Specification (type 1) in
+// a directory: files of lines "key value".
+func (t *Tree) specEntries(dir string) []entry {
+	files, err := t.list(dir)
+	if err != nil {
+		return nil
+	}
+	var entries []entry
+	for _, f := range files {
+		id, isEntry := strings.CutSuffix(f.Name(), ".conf")
+		if !isEntry || len(entries) == maxEntries {
+			continue
+		}
+		text, err := t.readAtMost(path.Join(dir, f.Name()), maxEntryText)
+		if err != nil {
+			continue
+		}
+		values := keyValues(text)
+		entries = append(entries, entry{
+			title: values["title"], id: id, file: values["linux"], version: values["version"], sortKey: values["sort-key"],
+		})
+	}
+	return entries
+}
+
+// keyValues reads lines "key value"; the first of a key counts.
+func keyValues(text string) map[string]string {
+	values := make(map[string]string)
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(strings.ReplaceAll(line, "\t", " ")), " ")
+		if _, twice := values[key]; key != "" && key[0] != '#' && !twice {
+			values[key] = strings.TrimSpace(value)
+		}
+	}
+	return values
+}

@@ -1,0 +1,158 @@
+package installed
+
+// Judging one kernel: where its dm-snapshot is, and which version it has.
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
+)
+
+// directoriesOf returns where the modules of a kernel can be.
+func (t *Tree) directoriesOf(release string) []string {
+	dirs := make([]string, len(moduleDirectories))
+	for i, dir := range moduleDirectories {
+		dirs[i] = path.Join(dir, release)
+	}
+	return dirs
+}
+
+// snapshotModule is the file of the module that registers the target.
+const snapshotModule = "dm-snapshot.ko"
+
+// judge reads the version that the kernel's target will have.
+func (t *Tree) judge(release string) Kernel {
+	k := Kernel{Release: release}
+	var err error
+	if t.isBuiltIn(release) {
+		k.BuiltIn = true
+		k.Version, k.File, err = t.readImages(release)
+	} else {
+		k.Version, k.File, err = t.readModule(release)
+	}
+	if err != nil {
+		k.Rule = fmt.Sprintf("the version of its snapshot target cannot be told: %v", err)
+		return k
+	}
+	k.Verdict, k.Rule = gate.Judge(k.Version)
+	return k
+}
+
+// isBuiltIn looks dm-snapshot up in the index of built-in modules.
+func (t *Tree) isBuiltIn(release string) bool {
+	for _, dir := range t.directoriesOf(release) {
+		index, err := t.read(path.Join(dir, "modules.builtin"))
+		if err == nil && moduleLine(index, "\n", snapshotModule) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// readModule reads the version out of the kernel's dm-snapshot module.
+func (t *Tree) readModule(release string) (gate.Version, string, error) {
+	file, err := t.findModule(release)
+	if err != nil {
+		return gate.Version{}, "", err
+	}
+	v, err := readVersion(t, file, func(r io.Reader) (gate.Version, error) {
+		m, err := kmod.ReadModule(r)
+		return m.Version, err
+	})
+	return v, file, err
+}
+
+// moduleSuffixes are what packing adds to the names of modules.
+var moduleSuffixes = []string{"", ".xz", ".zst", ".gz"}
+
+// findModule returns the file that modprobe would load: the one that the
+// index modules.dep names, which may be in updates/ or extra/; without an
+// index the one that came with the kernel.
+func (t *Tree) findModule(release string) (string, error) {
+	for _, dir := range t.directoriesOf(release) {
+		index, err := t.read(path.Join(dir, "modules.dep"))
+		if err != nil {
+			continue
+		}
+		if file := moduleLine(index, ":", snapshotModule); path.IsAbs(file) {
+			return file[1:], nil // as old versions of depmod write it
+		} else if file != "" {
+			return path.Join(dir, file), nil
+		}
+	}
+	for _, dir := range t.directoriesOf(release) {
+		for _, suffix := range moduleSuffixes {
+			if file := path.Join(dir, "kernel/drivers/md", snapshotModule+suffix); t.exists(file) {
+				return file, nil
+			}
+		}
+	}
+	if set, known := t.configured(release, "CONFIG_DM_SNAPSHOT"); known && !set {
+		return "", errors.New("the kernel is built without it (CONFIG_DM_SNAPSHOT is not set)")
+	}
+	return "", errors.New("there is no module dm-snapshot, and it is not listed as built in")
+}
+
+// moduleLine returns the path of a module (by its file's name, without what
+// packing adds) in an index of modules: one line to a module, its path, and
+// what follows the separator is of other modules.
+func moduleLine(index, separator, name string) string {
+	module := "/" + name
+	for {
+		i := strings.Index(index, module)
+		if i < 0 {
+			return ""
+		}
+		line, rest, _ := strings.Cut(index[strings.LastIndexByte(index[:i], '\n')+1:], "\n")
+		if file, _, _ := strings.Cut(line, separator); strings.Contains(file, module) {
+			return strings.TrimSpace(file)
+		}
+		index = rest
+	}
+}
+
+// imagesOf returns where a kernel's image can be.
+func imagesOf(release string) []string {
+	var files []string
+	for _, name := range []string{"vmlinuz", "vmlinux", "Image", "kernel", "bzImage"} {
+		files = append(files, "boot/"+name+"-"+release)
+	}
+	for _, dir := range moduleDirectories {
+		files = append(files, path.Join(dir, release, "vmlinuz"), path.Join(dir, release, "vmlinux"))
+	}
+	return files
+}
+
+// readImages reads the version out of the kernel's own image.
+func (t *Tree) readImages(release string) (gate.Version, string, error) {
+	failure := errors.New("it is built in, and the kernel's image was not found")
+	for _, file := range imagesOf(release) {
+		v, err := readVersion(t, file, kmod.ReadImage)
+		if err == nil {
+			return v, file, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			failure = fmt.Errorf("it is built in, and: %w", err)
+		}
+	}
+	return gate.Version{}, "", failure
+}
+
+func readVersion(t *Tree, file string, read func(io.Reader) (gate.Version, error)) (gate.Version, error) {
+	f, err := t.open(file)
+	if err != nil {
+		return gate.Version{}, err
+	}
+	defer func() { _ = f.Close() }()
+	v, err := read(f)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", file, err)
+	}
+	return v, err
+}

@@ -1,0 +1,146 @@
+package installed
+
+// Kernels below a root: which there are, and the verdict on each.
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+)
+
+// Kernel is an installed kernel and the verdict on its target "snapshot".
+type Kernel struct {
+	Release string
+	Verdict gate.Verdict
+	// Version is that of the target; meaningless where the verdict is unknown.
+	Version gate.Version
+	// Rule says in one sentence why the verdict is what it is.
+	Rule string
+	// File is what the version was read from, below the root; "" if none.
+	File    string
+	BuiltIn bool
+	// Running and Next say whether this kernel runs, and whether it is the one
+	// that the machine boots next.
+	Running, Next bool
+}
+
+// Machine is all the kernels below a root, newest first.
+type Machine struct {
+	Kernels []Kernel
+	// NextWhy says in one sentence how the kernel that boots next was told.
+	NextWhy string
+}
+
+// Verdict is the worst verdict on any of the kernels.
+func (m Machine) Verdict() gate.Verdict {
+	verdicts := make([]gate.Verdict, len(m.Kernels))
+	for i, k := range m.Kernels {
+		verdicts[i] = k.Verdict
+	}
+	return gate.Worst(verdicts...)
+}
+
+// Next returns the kernel that boots next; not ok where it is not among them.
+func (m Machine) Next() (k Kernel, ok bool) {
+	for _, k := range m.Kernels {
+		if k.Next {
+			return k, true
+		}
+	}
+	return Kernel{}, false
+}
+
+// moduleDirectories is where kernels keep their modules: on split systems in
+// the first, on merged ones the first is a link to the second.
+var moduleDirectories = []string{"lib/modules", "usr/lib/modules"}
+
+// ErrNoKernels says that there is no kernel below a root.
+var ErrNoKernels = errors.New("no kernels in /lib/modules or /usr/lib/modules")
+
+// maxWorkers bounds how many kernels are read at once. Reading is mostly
+// unpacking, which several processors share; an image takes some 200 MiB.
+const maxWorkers = 4
+
+// Scan finds and judges all kernels of a tree. running is the release of the
+// kernel that runs from it, "" if none does.
+func Scan(t *Tree, running string) (Machine, error) {
+	releases, err := t.releases()
+	if err != nil {
+		return Machine{}, err
+	}
+	if len(releases) == 0 {
+		return Machine{}, ErrNoKernels
+	}
+	next, why := t.nextBoot(releases)
+	m := Machine{Kernels: make([]Kernel, len(releases)), NextWhy: why}
+	var workers sync.WaitGroup
+	slots := make(chan struct{}, min(runtime.GOMAXPROCS(0), maxWorkers))
+	for i, release := range releases {
+		slots <- struct{}{}
+		workers.Go(func() {
+			defer func() { <-slots }()
+			k := t.judge(release)
+			k.Running, k.Next = release == running, release == next
+			m.Kernels[i] = k
+		})
+	}
+	workers.Wait()
+	return m, nil
+}
+
+// Judge returns the verdict on one kernel of a tree. A kernel that is there
+// but cannot be read is no error: its verdict is unknown, and Rule says why.
+func Judge(t *Tree, release string) (Kernel, error) {
+	releases, err := t.releases()
+	if err != nil {
+		return Kernel{}, err
+	}
+	if !slices.Contains(releases, release) {
+		if len(releases) == 0 {
+			return Kernel{}, fmt.Errorf("kernel %s: %w", release, ErrNoKernels)
+		}
+		return Kernel{}, fmt.Errorf("kernel %s is not installed; there are: %s", release, strings.Join(releases, ", "))
+	}
+	return t.judge(release), nil
+}
+
+// releases returns the releases of all kernels, newest first.
+func (t *Tree) releases() (releases []string, err error) {
+	for _, dir := range moduleDirectories {
+		entries, err := t.list(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			name := e.Name()
+			if strings.ContainsFunc(name, unicode.IsControl) {
+				continue // no kernel's, and a terminal might obey it
+			}
+			if !slices.Contains(releases, name) && t.isKernel(name) {
+				releases = append(releases, name)
+			}
+		}
+	}
+	slices.SortFunc(releases, func(a, b string) int { return CompareReleases(b, a) })
+	return releases, nil
+}
+
+// isKernel tells a kernel's directory from what a removed one left behind
+// (modules built on the machine, for example).
+func (t *Tree) isKernel(release string) bool {
+	for _, dir := range t.directoriesOf(release) {
+		for _, name := range []string{"kernel", "modules.dep", "modules.builtin"} {
+			if t.exists(path.Join(dir, name)) {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(imagesOf(release), t.exists)
+}

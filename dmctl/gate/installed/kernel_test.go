@@ -1,0 +1,239 @@
+package installed
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+)
+
+func TestScan(t *testing.T) {
+	// A directory whose name a terminal would obey is no kernel's.
+	files := with(debian, "usr/lib/modules/6.1\x1b[2J/kernel/fs/ext4.ko", "x")
+	m, err := Scan(system(t, files), oldRelease)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const file = "lib/modules/%s/kernel/drivers/md/dm-snapshot.ko"
+	want := []Kernel{
+		{Release: newRelease, Verdict: gate.Fixed, Version: fixed, File: fmt.Sprintf(file, newRelease), Next: true},
+		{Release: oldRelease, Verdict: gate.Leaky, Version: leaky, File: fmt.Sprintf(file, oldRelease), Running: true},
+	}
+	if diff := cmp.Diff(want, m.Kernels, cmpopts.IgnoreFields(Kernel{}, "Rule")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if m.Verdict() != gate.Leaky {
+		t.Errorf("the verdict on the machine is %v", m.Verdict())
+	}
+	if next, ok := m.Next(); !ok || next.Release != newRelease {
+		t.Errorf("next is %q, %v", next.Release, ok)
+	}
+}
+
+// Where modules and images can be, and what is made of it.
+func TestJudge(t *testing.T) {
+	const release, dir = "6.1.0", "lib/modules/6.1.0/"
+	for _, test := range []struct {
+		name  string
+		files map[string]string
+		want  Kernel
+		rule  string // a part of it
+	}{
+		{
+			name:  "no index",
+			files: map[string]string{dir + "kernel/drivers/md/dm-snapshot.ko.xz": "@amd64-leaky.ko.xz"},
+			want:  Kernel{Verdict: gate.Leaky, Version: leaky, File: dir + "kernel/drivers/md/dm-snapshot.ko.xz"},
+			rule:  "series 1.11",
+		},
+		{
+			name:  "split system, modules in /usr only",
+			files: map[string]string{"usr/" + dir + "kernel/drivers/md/dm-snapshot.ko.zst": "@amd64-leaky.ko.zst", "lib/firmware": "x"},
+			want:  Kernel{Verdict: gate.Leaky, Version: leaky, File: "usr/" + dir + "kernel/drivers/md/dm-snapshot.ko.zst"},
+			rule:  "series 1.11",
+		},
+		{
+			name: "an update replaces the kernel's own module",
+			files: map[string]string{
+				dir + "kernel/drivers/md/dm-snapshot.ko": "@amd64-leaky.ko",
+				dir + "updates/dm-snapshot.ko":           "@amd64.ko",
+				dir + "modules.dep":                      "updates/dm-snapshot.ko: kernel/drivers/md/dm-mod.ko\n",
+			},
+			want: Kernel{Verdict: gate.Fixed, Version: fixed, File: dir + "updates/dm-snapshot.ko"},
+			rule: "1.12.0 or newer",
+		},
+		{
+			name: "absolute paths in the index",
+			files: map[string]string{
+				dir + "kernel/drivers/md/dm-snapshot.ko": "@amd64.ko",
+				dir + "modules.dep":                      "/" + dir + "kernel/drivers/md/dm-snapshot.ko: /x.ko\n",
+			},
+			want: Kernel{Verdict: gate.Fixed, Version: fixed, File: dir + "kernel/drivers/md/dm-snapshot.ko"},
+			rule: "1.12.0 or newer",
+		},
+		{
+			name:  "the index names a file that is gone",
+			files: map[string]string{dir + "modules.dep": "kernel/drivers/md/dm-snapshot.ko:\n"},
+			want:  Kernel{File: dir + "kernel/drivers/md/dm-snapshot.ko"},
+			rule:  "does not exist",
+		},
+		{
+			name: "built in",
+			files: map[string]string{
+				dir + "modules.builtin": "kernel/drivers/md/dm-mod.ko\nkernel/drivers/md/dm-snapshot.ko\n",
+				"boot/vmlinuz-6.1.0":    "@vmlinux-amd64.bz2",
+			},
+			want: Kernel{Verdict: gate.Fixed, Version: fixed, File: "boot/vmlinuz-6.1.0", BuiltIn: true},
+			rule: "1.12.0 or newer",
+		},
+		{
+			name:  "built in, no image",
+			files: map[string]string{dir + "modules.builtin": "kernel/drivers/md/dm-snapshot.ko\n"},
+			want:  Kernel{BuiltIn: true},
+			rule:  "the kernel's image was not found",
+		},
+		{
+			name: "built in, an image that cannot be read",
+			files: map[string]string{
+				dir + "modules.builtin": "kernel/drivers/md/dm-snapshot.ko\n",
+				"boot/vmlinuz-6.1.0":    "scrambled",
+			},
+			want: Kernel{BuiltIn: true},
+			rule: "boot/vmlinuz-6.1.0: no kernel found in it",
+		},
+		{
+			name:  "a damaged module",
+			files: map[string]string{dir + "kernel/drivers/md/dm-snapshot.ko": "\x7fELF"},
+			want:  Kernel{File: dir + "kernel/drivers/md/dm-snapshot.ko"},
+			rule:  "cut off",
+		},
+		{
+			name:  "no module",
+			files: map[string]string{dir + "modules.dep": "kernel/fs/ext4/ext4.ko:\n"},
+			rule:  "no module dm-snapshot",
+		},
+		{
+			name:  "not configured",
+			files: map[string]string{dir + "modules.dep": "", "boot/config-6.1.0": "CONFIG_MD=y\n# CONFIG_DM_SNAPSHOT is not set\n"},
+			rule:  "CONFIG_DM_SNAPSHOT is not set",
+		},
+		{
+			name: "links out of the root stay in it",
+			files: map[string]string{
+				dir + "kernel":              "-> /data/../../../modules",
+				"modules/drivers/md":        "-> ../../md",
+				"md/dm-snapshot.ko":         "-> /../store/it.ko",
+				"store/it.ko":               "@386.ko",
+				"data/this/is/not/the/way":  "x",
+				dir + "modules.order":       "",
+				"modules/drivers/something": "x",
+			},
+			want: Kernel{Verdict: gate.Fixed, Version: gate.Version{Major: 1, Minor: 15}, File: dir + "kernel/drivers/md/dm-snapshot.ko"},
+			rule: "1.12.0 or newer",
+		},
+		{
+			name: "links in a circle",
+			files: map[string]string{
+				dir + "kernel/drivers/md":  "-> mdd",
+				dir + "kernel/drivers/mdd": "-> md",
+			},
+			rule: "no module dm-snapshot",
+		},
+	} {
+		got, err := Judge(system(t, test.files), release)
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		test.want.Release = release
+		if diff := cmp.Diff(test.want, got, cmpopts.IgnoreFields(Kernel{}, "Rule")); diff != "" {
+			t.Errorf("%s: (-want +got):\n%s", test.name, diff)
+		}
+		if !strings.Contains(got.Rule, test.rule) {
+			t.Errorf("%s: %q says not %q", test.name, got.Rule, test.rule)
+		}
+	}
+}
+
+func TestWhatIsNoKernel(t *testing.T) {
+	files := with(debian, "usr/lib/modules/5.10.0-1-amd64/updates/dkms/zfs.ko", "left behind", "usr/lib/modules/README", "text")
+	m, err := Scan(system(t, files), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Kernels) != 2 {
+		t.Errorf("found %d kernels, want 2: %+v", len(m.Kernels), m.Kernels)
+	}
+	if _, err := Scan(system(t, map[string]string{"etc/fstab": ""}), ""); !errors.Is(err, ErrNoKernels) {
+		t.Errorf("an empty system: %v, want %v", err, ErrNoKernels)
+	}
+	if _, err := Judge(system(t, debian), "4.0"); err == nil || !strings.Contains(err.Error(), newRelease) {
+		t.Errorf("a kernel that is not there: %v, want an error that names those that are", err)
+	}
+}
+
+// The same on a real directory, with a link that points out of it.
+func TestOpenTree(t *testing.T) {
+	dir := t.TempDir()
+	outside := filepath.Join(dir, "outside")
+	root := filepath.Join(dir, "root")
+	for _, d := range []string{outside, filepath.Join(root, "usr/lib/modules/6.1.0/kernel")} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("/usr/lib", filepath.Join(root, "lib")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(root, "usr/lib/modules/6.1.0/modules.dep")); err != nil {
+		t.Fatal(err)
+	}
+	tree, err := OpenTree(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tree.Close() })
+	m, err := Scan(tree, "")
+	if err != nil || len(m.Kernels) != 1 || m.Kernels[0].Verdict != gate.Unknown {
+		t.Errorf("%+v, %v, want one kernel, unknown", m, err)
+	}
+	if _, err := OpenTree(filepath.Join(dir, "missing")); err == nil {
+		t.Error("a root that is not there was opened")
+	}
+}
+
+func TestWhyNoDeviceMapper(t *testing.T) {
+	var config bytes.Buffer
+	w := gzip.NewWriter(&config)
+	if _, err := w.Write([]byte("CONFIG_MD=y\n# CONFIG_BLK_DEV_DM is not set\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const dir = "lib/modules/6.1.0/"
+	for _, test := range []struct {
+		name  string
+		files map[string]string
+		want  string
+	}{
+		{"not loaded", map[string]string{dir + "modules.dep": "kernel/drivers/md/dm-mod.ko.xz: kernel/x.ko\n", "boot/config-6.1.0": "CONFIG_BLK_DEV_DM=m\n"}, "modprobe dm-mod"},
+		{"not configured", map[string]string{"boot/config-6.1.0": "# CONFIG_BLK_DEV_DM is not set\n"}, "CONFIG_BLK_DEV_DM is not set"},
+		{"not configured, by /proc", map[string]string{"proc/config.gz": config.String(), "proc/sys/kernel/osrelease": "6.1.0\n"}, "CONFIG_BLK_DEV_DM is not set"},
+		{"another kernel's configuration", map[string]string{"proc/config.gz": config.String(), "proc/sys/kernel/osrelease": "6.1.1\n"}, "container"},
+		{"no module", map[string]string{dir + "modules.dep": "kernel/x.ko: kernel/drivers/md/dm-mod.ko\n"}, "without its module"},
+		{"no files", nil, "container"},
+	} {
+		if got := WhyNoDeviceMapper(system(t, test.files), "6.1.0"); !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q says not %q", test.name, got, test.want)
+		}
+	}
+}

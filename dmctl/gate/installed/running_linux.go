@@ -1,0 +1,15 @@
+package installed
+
+// The kernel that runs, on Linux.
+
+import "golang.org/x/sys/unix"
+
+// RunningRelease returns the release of the kernel that runs (uname -r), ""
+// where it cannot be told.
+func RunningRelease() string {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(name.Release[:])
+}

@@ -1,0 +1,143 @@
+package installed
+
+// Files below a root, with the symbolic links of the system that lives there.
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+)
+
+// Tree is the files of a system below its root directory.
+type Tree struct {
+	fsys  fs.FS
+	close func() error
+}
+
+// OpenTree opens the system below dir; "/" is the running one. Close it.
+func OpenTree(dir string) (*Tree, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("root directory: %w", err)
+	}
+	return &Tree{fsys: root.FS(), close: root.Close}, nil
+}
+
+// NewTree is for a system in any file system. Links can be followed where it
+// is an [fs.ReadLinkFS].
+func NewTree(fsys fs.FS) *Tree {
+	return &Tree{fsys: fsys, close: func() error { return nil }}
+}
+
+// Close frees the root directory.
+func (t *Tree) Close() error { return t.close() }
+
+// maxLinks is how many links are followed on the way to one file; the kernel
+// allows as many (MAXSYMLINKS).
+const maxLinks = 40
+
+var errTooManyLinks = errors.New("too many symbolic links")
+
+// resolve returns the path of name with all links followed as if the tree's
+// root were "/": absolute links start at it, and ".." never leaves it.
+func (t *Tree) resolve(name string) (string, error) {
+	done, rest, links := ".", strings.Split(name, "/"), 0
+	for len(rest) > 0 {
+		part := rest[0]
+		rest = rest[1:]
+		switch part {
+		case "", ".":
+			continue
+		case "..":
+			done = path.Dir(done)
+			continue
+		}
+		next := path.Join(done, part)
+		info, err := fs.Lstat(t.fsys, next)
+		if err != nil {
+			return "", err
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			done = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", &fs.PathError{Op: "open", Path: name, Err: errTooManyLinks}
+		}
+		target, err := fs.ReadLink(t.fsys, next)
+		if err != nil {
+			return "", err
+		}
+		if path.IsAbs(target) {
+			done = "."
+		}
+		rest = append(strings.Split(target, "/"), rest...)
+	}
+	return done, nil
+}
+
+// open opens a regular file; a device or pipe in its place would block or
+// never end.
+func (t *Tree) open(name string) (fs.File, error) {
+	resolved, err := t.resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := fs.Lstat(t.fsys, resolved)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
+	}
+	return t.fsys.Open(resolved)
+}
+
+// maxText bounds the configuration and index files that are read whole. The
+// largest, modules.dep, has about half a MiB.
+const maxText = 16 << 20
+
+// read returns the text of a file of at most maxText bytes.
+func (t *Tree) read(name string) (string, error) { return t.readAtMost(name, maxText) }
+
+// readAtMost returns the text of a file; one of more than most bytes is an
+// error.
+func (t *Tree) readAtMost(name string, most int64) (string, error) {
+	f, err := t.open(name)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	var b strings.Builder
+	n, err := io.Copy(&b, io.LimitReader(f, most+1))
+	if err == nil && n > most {
+		err = fmt.Errorf("%s has more than %d KiB", name, most>>10)
+	}
+	return b.String(), err
+}
+
+// list returns the names in a directory, sorted; none where there is no such
+// directory.
+func (t *Tree) list(name string) ([]fs.DirEntry, error) {
+	resolved, err := t.resolve(name)
+	if err == nil {
+		var entries []fs.DirEntry
+		if entries, err = fs.ReadDir(t.fsys, resolved); err == nil {
+			return entries, nil
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return nil, err
+}
+
+// exists reports whether there is something under name.
+func (t *Tree) exists(name string) bool {
+	_, err := t.resolve(name)
+	return err == nil
+}

@@ -1,0 +1,210 @@
+package kmod
+
+// Kernel images: what the files in /boot wrap around the kernel.
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+)
+
+// MaxImage bounds the size of a kernel image in bytes, packed and unpacked.
+// Distributions' kernels have some 60 MiB.
+const MaxImage = 128 << 20
+
+// ReadImage returns the version of the target "snapshot" that is built into a
+// kernel image: vmlinux, vmlinuz, bzImage, Image, zImage; bare, or packed
+// with gzip, bzip2, lzma, xz, lz4 or zstd. [ErrNoTarget] is the error for a
+// kernel that was read and has none built in.
+func ReadImage(r io.Reader) (gate.Version, error) {
+	data, err := readAll(r, MaxImage)
+	if err != nil {
+		return gate.Version{}, err
+	}
+	search := imageSearch{budget: MaxImage}
+	return search.image(data)
+}
+
+// imageSearch carries what all layers of an image share.
+type imageSearch struct {
+	budget   int // of bytes that may yet be unpacked
+	attempts int // at unpacking something
+}
+
+const maxAttempts = 32
+
+// errNoKernel says that no layer of an image was a kernel.
+var errNoKernel = errors.New("no kernel found in it: not a kernel image, or packed in an unknown way")
+
+// image looks at a file as it is, and then at what is packed inside of it.
+func (s *imageSearch) image(data []byte) (gate.Version, error) {
+	if payload, ok, err := payloadOf(data); err != nil {
+		return gate.Version{}, err
+	} else if ok {
+		return s.payload(payload)
+	}
+	outer, outerErr := gate.Version{}, errNoKernel
+	if formatOf(data) == nil {
+		outer, outerErr = kernelProper(data)
+	}
+	if !errors.Is(outerErr, errNoKernel) && !errors.Is(outerErr, ErrNoTarget) {
+		return outer, outerErr
+	}
+	inner, err := s.packed(data)
+	if errors.Is(err, errNoKernel) {
+		err = outerErr // the file itself may have been a kernel
+	}
+	return inner, err
+}
+
+// packed follows whatever in data looks packed, as kernels stand behind the
+// code that unpacks them.
+func (s *imageSearch) packed(data []byte) (gate.Version, error) {
+	none := errNoKernel
+	for at := 0; at < len(data); at++ {
+		at += nextPacked(data[at:])
+		if at >= len(data) {
+			break
+		}
+		if s.attempts++; s.attempts > maxAttempts {
+			return gate.Version{}, fmt.Errorf("more than %d packed parts: not a kernel image", maxAttempts)
+		}
+		v, err := s.payload(data[at:])
+		if err == nil || errors.Is(err, errTooLarge) || errors.Is(err, errAmbiguous) {
+			return v, err
+		}
+		if errors.Is(err, ErrNoTarget) {
+			none = ErrNoTarget // a kernel was there; go on, it may be one of several
+		}
+	}
+	return gate.Version{}, none
+}
+
+// payload unpacks what data starts with and looks for the kernel in it. Data
+// behind the packed part is no error.
+func (s *imageSearch) payload(data []byte) (gate.Version, error) {
+	f := formatOf(data)
+	if f == nil && looksLikeLZMA(data) {
+		f = &lzmaFormat
+	}
+	if f == nil {
+		return kernelProper(data)
+	}
+	out, err := f.unpack(data, s.budget)
+	s.budget -= len(out)
+	if errors.Is(err, errTooLarge) {
+		return gate.Version{}, fmt.Errorf("unpacking %s: %w", f.name, err)
+	}
+	v, kernelErr := kernelProper(out)
+	if err != nil && errors.Is(kernelErr, errNoKernel) {
+		kernelErr = fmt.Errorf("%w (unpacking %s: %w)", errNoKernel, f.name, err)
+	}
+	return v, kernelErr
+}
+
+// kernelProper looks at what was unpacked: an ELF file or a bare image.
+func kernelProper(data []byte) (gate.Version, error) {
+	if o, err := parseELF(data); err == nil {
+		if o.kind == elf.ET_REL {
+			return gate.Version{}, errNoKernel
+		}
+		return findInELF(o)
+	}
+	return findBare(data)
+}
+
+// findBare looks for the target in a bare image. An image that bears no sign
+// of being a kernel is not said to be one without the target.
+func findBare(data []byte) (gate.Version, error) {
+	var found versions
+	for _, l := range bareImages(data) {
+		v, err := l.find()
+		switch {
+		case err == nil:
+			found = append(found, v)
+		case !errors.Is(err, ErrNoTarget):
+			return gate.Version{}, err
+		}
+	}
+	if len(found) == 0 && !isBare64(data) && !bytes.Contains(data, []byte("Linux version ")) {
+		return gate.Version{}, errNoKernel
+	}
+	return found.only()
+}
+
+// nextPacked returns the distance to the next place where something packed
+// may start, or len(data). It looks at a window after the other, so that
+// many calls in one image stay linear in its size.
+func nextPacked(data []byte) int {
+	const window, overlap = 1 << 20, 32
+	for from := 0; from < len(data); from += window {
+		part := data[from:min(len(data), from+window+overlap)]
+		if i := firstPacked(part); i < len(part) {
+			return from + i
+		}
+	}
+	return len(data)
+}
+
+// lzmaStart is what .lzma files start with that the kernel's build makes:
+// the default properties, and a dictionary of whole 64 KiB.
+const lzmaStart = "\x5d\x00\x00"
+
+func firstPacked(data []byte) int {
+	first := len(data)
+	for _, f := range formats {
+		if i := bytes.Index(data, []byte(f.magic)); i >= 0 {
+			first = min(first, i)
+		}
+	}
+	for at := 0; at < first; at++ {
+		i := bytes.Index(data[at:first], []byte(lzmaStart))
+		if i < 0 {
+			break
+		}
+		if at += i; looksLikeLZMA(data[at:]) {
+			return at
+		}
+	}
+	return first
+}
+
+// payloadOf returns the packed kernel of images whose headers say where it
+// is: bzImage of x86 (Documentation/arch/x86/boot.rst of the kernel) and the
+// EFI images that unpack themselves (drivers/firmware/efi/libstub/
+// zboot-header.S).
+func payloadOf(data []byte) (payload []byte, ok bool, err error) {
+	little := binary.LittleEndian
+	const (
+		setupSects, bootMagic, bootVersion = 0x1f1, 0x202, 0x206
+		payloadOffset, payloadLength       = 0x248, 0x24c
+		bzHeader                           = 0x250
+		sector                             = 512
+		zbootMagic, zbootHeader            = 4, 24
+	)
+	var offset, length uint64
+	var what string
+	switch {
+	case len(data) >= bzHeader && string(data[bootMagic:bootMagic+4]) == "HdrS" && little.Uint16(data[bootVersion:]) >= 0x208:
+		sectors := uint64(data[setupSects])
+		if sectors == 0 {
+			sectors = 4
+		}
+		what = "bzImage"
+		offset, length = (sectors+1)*sector+uint64(little.Uint32(data[payloadOffset:])), uint64(little.Uint32(data[payloadLength:]))
+	case len(data) >= zbootHeader && string(data[:2]) == "MZ" && string(data[zbootMagic:zbootMagic+4]) == "zimg":
+		what = "EFI image"
+		offset, length = uint64(little.Uint32(data[8:])), uint64(little.Uint32(data[12:]))
+	default:
+		return nil, false, nil
+	}
+	if offset > uint64(len(data)) || length > uint64(len(data))-offset {
+		return nil, true, fmt.Errorf("%s of %d bytes has its kernel at %d, %d bytes long: it is cut off", what, len(data), offset, length)
+	}
+	return data[offset:][:length], true, nil
+}

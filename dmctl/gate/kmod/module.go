@@ -1,0 +1,200 @@
+package kmod
+
+// Modules (.ko): relocatable objects, in which every pointer is a relocation.
+
+import (
+	"bytes"
+	"debug/elf"
+	"fmt"
+	"io"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+)
+
+// MaxModule bounds the size of a module in bytes, packed and unpacked. The
+// largest dm-snapshot modules, with debugging information, have a few MiB.
+const MaxModule = 32 << 20
+
+// Module is what a kernel module tells of itself.
+type Module struct {
+	// Version is that of the target "snapshot".
+	Version gate.Version
+	// Release is that of the kernel which the module was built for, "" where
+	// the module does not say.
+	Release string
+}
+
+// ReadModule reads a kernel module, which may be packed (.gz, .xz, .zst, .bz2
+// or .lz4). [ErrNoTarget] is the error for a sound module without the target
+// "snapshot".
+func ReadModule(r io.Reader) (Module, error) {
+	data, err := readAll(r, MaxModule)
+	if err != nil {
+		return Module{}, err
+	}
+	data, format, err := unpack(data, MaxModule)
+	if err != nil {
+		return Module{}, fmt.Errorf("unpacking %s: %w", format, err)
+	}
+	o, err := parseELF(data)
+	if err != nil {
+		return Module{}, err
+	}
+	v, err := o.findTarget(gate.SnapshotTarget)
+	return Module{v, o.vermagic()}, err
+}
+
+// vermagic returns the kernel's release out of a module's own description:
+// texts "key=value", each with a zero byte behind it. What is no release, as a
+// terminal might obey it, is passed over.
+func (o *object) vermagic() string {
+	for _, s := range o.sections {
+		if s.name != ".modinfo" {
+			continue
+		}
+		for text := range bytes.SplitSeq(s.data, []byte{0}) {
+			value, ok := bytes.CutPrefix(text, []byte("vermagic="))
+			if !ok {
+				continue
+			}
+			release, _, _ := bytes.Cut(value[:min(len(value), maxName)], []byte(" "))
+			if !bytes.ContainsFunc(release, func(r rune) bool { return r <= ' ' || r > '~' }) {
+				return string(release)
+			}
+		}
+	}
+	return ""
+}
+
+// thisModule is the section in which modpost of the kernel puts a module's
+// struct module, and thisModuleSymbol the symbol that code refers to it by.
+const (
+	thisModule       = ".gnu.linkonce.this_module"
+	thisModuleSymbol = "__this_module"
+)
+
+// maxCandidates bounds how many pointers to a target's name are followed up.
+const maxCandidates = 64
+
+// findTarget looks for a struct target_type with the given name in a module.
+func (o *object) findTarget(name string) (gate.Version, error) {
+	if o.kind != elf.ET_REL {
+		return gate.Version{}, fmt.Errorf("not a kernel module: ELF type %v, want %v", o.kind, elf.ET_REL)
+	}
+	var found versions
+	budget := len(o.data) // sections may overlap in a hostile file; honest ones do not
+	for _, s := range o.sections {
+		r, ok := o.relocationsOf(s)
+		if !ok {
+			continue
+		}
+		if budget -= len(r.records); budget < 0 {
+			return gate.Version{}, fmt.Errorf("relocations take up more room than the module's %d bytes", len(o.data))
+		}
+		candidates, err := r.pointersTo(name)
+		if err != nil {
+			return gate.Version{}, err
+		}
+		found = append(found, r.targetsAt(candidates)...)
+	}
+	return found.only()
+}
+
+// pointersTo returns the offsets of the words that will point to text.
+func (r relocations) pointersTo(text string) (offsets []uint64, err error) {
+	for i := range r.count() {
+		rel := r.record(i)
+		p, ok := r.resolve(rel)
+		if !ok || p.section == nil || !hasCString(p.section.data, p.offset, text) {
+			continue
+		}
+		if offsets = append(offsets, rel.offset); len(offsets) > maxCandidates {
+			return nil, errAmbiguous
+		}
+	}
+	return offsets, nil
+}
+
+// targetsAt returns the versions of those structures around the name pointers
+// at the given offsets that are a struct target_type indeed.
+func (r relocations) targetsAt(offsets []uint64) (found versions) {
+	if len(offsets) == 0 {
+		return nil
+	}
+	shape := shapeOf(r.object.layout)
+	pointers := r.pointersAround(offsets, shape)
+	for _, at := range offsets {
+		size := uint64(len(r.target.data))
+		if at > size || size-at < uint64(shape.functions[0]) {
+			continue
+		}
+		b := r.target.data[at:]
+		if v, ok := shape.read(b); ok && r.isTarget(at, b, shape, pointers) {
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+// pointersAround returns where the words of the structures will point to, by
+// their offsets; words that will be no pointers are not among them.
+func (r relocations) pointersAround(offsets []uint64, shape shape) map[uint64]place {
+	wanted := make(map[uint64]bool)
+	for _, at := range offsets {
+		for field := 0; field < shape.size; field += 4 {
+			wanted[at+uint64(field)] = true
+		}
+	}
+	pointers := make(map[uint64]place)
+	for i := range r.count() {
+		if rel := r.record(i); wanted[rel.offset] {
+			pointers[rel.offset], _ = r.resolve(rel)
+		}
+	}
+	return pointers
+}
+
+// isTarget decides whether the name pointer at an offset, which b starts with,
+// is that of a struct target_type. A pointer within the version speaks against
+// it, one in the place of the module that is not to the module, and one in the
+// place of the constructor that is not to code. One witness must speak for it:
+// the symbol by which the kernel's source calls the structure, the pointer to
+// the module, or the one to the constructor.
+func (r relocations) isTarget(at uint64, b []byte, shape shape, pointers map[uint64]place) bool {
+	for field := shape.version; field < shape.functions[0]; field += 4 {
+		if _, pointer := pointers[at+uint64(field)]; pointer {
+			return false
+		}
+	}
+	if r.named(targetSymbol, at, uint64(shape.functions[0])) {
+		return true
+	}
+	module, hasModule := pointers[at+uint64(shape.module)]
+	if hasModule && !module.isThisModule() || !hasModule && r.object.pointer(b[shape.module:]) != 0 {
+		return false
+	}
+	constructor, hasConstructor := pointers[at+uint64(shape.functions[0])]
+	if hasConstructor && !constructor.isCode() {
+		return false
+	}
+	return hasModule || hasConstructor
+}
+
+// targetSymbol is what drivers/md/dm-snap.c calls the structure.
+const targetSymbol = "snapshot_target"
+
+func (p place) isThisModule() bool {
+	if p.section == nil {
+		return p.symbol == thisModuleSymbol
+	}
+	return p.section.name == thisModule && p.offset == 0
+}
+
+// isCode: a function, or on machines with function descriptors (ppc64 with
+// ELF ABI v1) the descriptor of one. What the file does not define may be one.
+func (p place) isCode() bool {
+	if p.section == nil {
+		return p.symbol != "" && p.symbol != thisModuleSymbol
+	}
+	return p.function || p.section.flags&elf.SHF_EXECINSTR != 0 || p.section.name == ".opd"
+}

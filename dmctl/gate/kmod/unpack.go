@@ -1,0 +1,153 @@
+package kmod
+
+// Packed modules and images: one way to unpack them all, by what the data
+// starts with, and always within a bound.
+
+import (
+	"bytes"
+	"compress/bzip2"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/mikelolasagasti/xz"
+	"github.com/pierrec/lz4/v4"
+	"github.com/ulikunitz/xz/lzma"
+)
+
+// errTooLarge is the error for data that unpacks to more than its bound.
+var errTooLarge = errors.New("too much data")
+
+// format is a way of packing.
+type format struct {
+	name  string
+	magic string
+	// decode returns at most limit bytes, and what it has so far beside an
+	// error.
+	decode func(data []byte, limit int) ([]byte, error)
+}
+
+// unpack is decode, held against the panics of a decoder that was not made for
+// hostile data.
+func (f *format) unpack(data []byte, limit int) (out []byte, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			out, err = nil, fmt.Errorf("corrupt data: %v", fault)
+		}
+	}()
+	return f.decode(data, limit)
+}
+
+var formats = []format{
+	{"gzip", "\x1f\x8b\x08", unpackGzip},
+	{"xz", "\xfd7zXZ\x00", unpackXZ},
+	{"zstd", "\x28\xb5\x2f\xfd", unpackZstd},
+	{"bzip2", "BZh9", unpackBzip2},         // in blocks of 900 kB, as the kernel's build packs
+	{"lz4", "\x02\x21\x4c\x18", unpackLZ4}, // the legacy frame, which the kernel uses
+	{"lz4", "\x04\x22\x4d\x18", unpackLZ4},
+}
+
+// lzmaFormat has no magic: it is asked for last, and only for images.
+var lzmaFormat = format{"lzma", "", unpackLZMA}
+
+// looksLikeLZMA reports whether data may be a .lzma file: a header as the lzma
+// tool writes it, and the zero byte that every LZMA stream starts with.
+func looksLikeLZMA(data []byte) bool {
+	return len(data) > lzma.HeaderLen && lzma.ValidHeader(data[:lzma.HeaderLen]) && data[lzma.HeaderLen] == 0
+}
+
+// formatOf returns the format of packed data, nil for anything else.
+func formatOf(data []byte) *format {
+	for i := range formats {
+		if bytes.HasPrefix(data, []byte(formats[i].magic)) {
+			return &formats[i]
+		}
+	}
+	return nil
+}
+
+// unpack returns packed data unpacked, and other data as it is.
+func unpack(data []byte, limit int) (_ []byte, formatName string, err error) {
+	f := formatOf(data)
+	if f == nil {
+		return data, "", nil
+	}
+	out, err := f.unpack(data, limit)
+	return out, f.name, err
+}
+
+// readAll reads all of r, which may not have more than limit bytes. The buffer
+// doubles up to the limit, so that no more than half of it is held beside it.
+func readAll(r io.Reader, limit int) ([]byte, error) {
+	const first = 64 << 10
+	b := make([]byte, 0, min(first, limit+1))
+	for {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case len(b) > limit:
+			return b[:limit], fmt.Errorf("%w: more than %d MiB", errTooLarge, limit>>20)
+		case err == io.EOF:
+			return b, nil
+		case err != nil:
+			return b, err
+		case len(b) == cap(b):
+			b = append(make([]byte, 0, min(2*cap(b), limit+1)), b...)
+		}
+	}
+}
+
+func unpackGzip(data []byte, limit int) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	r.Multistream(false) // behind the image of a kernel there is more, but not gzip
+	return readAll(r, limit)
+}
+
+func unpackBzip2(data []byte, limit int) ([]byte, error) {
+	return readAll(bzip2.NewReader(bytes.NewReader(data)), limit)
+}
+
+func unpackLZ4(data []byte, limit int) ([]byte, error) {
+	return readAll(lz4.NewReader(bytes.NewReader(data)), limit)
+}
+
+// maxDictionary bounds the memory that a header of xz and lzma can ask for, in
+// bytes. It is what the kernel's build lets xz use for images (scripts/
+// xz_wrap.sh since 6.12); xz -9 uses half of that, for the smallest of files.
+const maxDictionary = 128 << 20
+
+func unpackXZ(data []byte, limit int) (out []byte, err error) {
+	r, err := xz.NewReader(bytes.NewReader(data), maxDictionary)
+	if err == nil {
+		r.Multistream(false) // behind the image of a kernel there is its size
+		out, err = readAll(r, limit)
+	}
+	if errors.Is(err, xz.ErrOptions) {
+		err = fmt.Errorf("%w (of the filters, those for arm64 and riscv are not known)", err)
+	}
+	return out, err
+}
+
+func unpackLZMA(data []byte, limit int) ([]byte, error) {
+	r, err := lzma.ReaderConfig{DictCap: maxDictionary}.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	return readAll(r, limit)
+}
+
+func unpackZstd(data []byte, limit int) ([]byte, error) {
+	r, err := zstd.NewReader(bytes.NewReader(data),
+		zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(uint64(limit)), zstd.WithDecoderMaxMemory(uint64(limit)))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return readAll(r, limit)
+}

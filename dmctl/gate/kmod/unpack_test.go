@@ -1,0 +1,135 @@
+package kmod
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/mikelolasagasti/xz"
+)
+
+// The branch filters that the kernel's build puts before xz: that of x86 is
+// undone, that of arm64 is not known and named as the reason.
+func TestBranchFilters(t *testing.T) {
+	plain := readFixture(t, "vmlinux-amd64")
+	if got, err := unpackXZ(readFixture(t, "vmlinux-amd64.xz"), MaxImage); err != nil || !bytes.Equal(got, plain) {
+		t.Errorf("x86: %v, and %d bytes, want the %d of the kernel", err, len(got), len(plain))
+	}
+	v, err := ReadImage(bytes.NewReader(zboot(readFixture(t, "Image-arm64.xz"))))
+	if !errors.Is(err, errNoKernel) || !errors.Is(err, xz.ErrOptions) || !strings.Contains(err.Error(), "arm64") {
+		t.Errorf("arm64: %v, %v, want %v, and the filter for the reason", v, err, errNoKernel)
+	}
+}
+
+// withDictionary asks for a dictionary of 2^exponent bytes in the header of the
+// first block of an .xz file.
+func withDictionary(data []byte, exponent int) []byte {
+	const block, dictionary = 12, 12 + 4
+	size := (int(data[block]) + 1) * 4
+	data = bytes.Clone(data)
+	data[dictionary] = byte(2 * (exponent - 12))
+	binary.LittleEndian.PutUint32(data[block+size-4:], crc32.ChecksumIEEE(data[block:block+size-4]))
+	return data
+}
+
+// A header may ask for a dictionary of any size; what it gets is bounded.
+func TestDictionaryBound(t *testing.T) {
+	plain := readFixture(t, "amd64.ko")
+	inXZ, lzma := packed(t, "xz", plain), packed(t, "lzma", plain)
+	for exponent, fits := range map[int]bool{12: true, 26: true, 27: true, 28: false, 31: false} {
+		lzma := bytes.Clone(lzma)
+		binary.LittleEndian.PutUint32(lzma[1:], 1<<exponent)
+		for name, pack := range map[string]struct {
+			decode func([]byte, int) ([]byte, error)
+			data   []byte
+		}{
+			"xz":   {unpackXZ, withDictionary(inXZ, exponent)},
+			"lzma": {unpackLZMA, lzma},
+		} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			got, err := pack.decode(pack.data, MaxModule)
+			runtime.ReadMemStats(&after)
+			// A dictionary may be too small for what refers to it.
+			if whole := err == nil && bytes.Equal(got, plain); whole != fits && exponent > 12 {
+				t.Errorf("%s, dictionary of 2^%d bytes: %v, %d bytes", name, exponent, err, len(got))
+			}
+			if grown := after.TotalAlloc - before.TotalAlloc; grown > maxDictionary+16<<20 {
+				t.Errorf("%s, dictionary of 2^%d bytes: %d bytes of memory were taken", name, exponent, grown)
+			}
+		}
+	}
+}
+
+// Many small parts that ask for a large dictionary each do not add up.
+func TestManyDictionaries(t *testing.T) {
+	one := withDictionary(packed(t, "xz", []byte("no kernel")), 27)
+	image := bytes.Repeat(one, 2*maxAttempts)
+	if v, err := ReadImage(bytes.NewReader(image)); err == nil {
+		t.Errorf("%v was found in nothing", v)
+	}
+}
+
+// Cut off here and there, and with bytes changed: an error, or the data where
+// nothing of it was lost, and never a panic.
+func TestDamagedPacks(t *testing.T) {
+	plain := readFixture(t, "386.ko")
+	for how := range packers {
+		f := formatOf(packed(t, how, plain))
+		if how == "lzma" {
+			f = &lzmaFormat
+		}
+		data := packed(t, how, plain)
+		for cut := 0; cut < len(data); cut += 97 {
+			if got, err := f.decode(data[:cut], MaxModule); err == nil && len(got) > len(plain) {
+				t.Errorf("%s cut to %d bytes: %d bytes came out of %d", how, cut, len(got), len(plain))
+			}
+		}
+		for at := 0; at < len(data); at += 61 {
+			damaged := bytes.Clone(data)
+			damaged[at] ^= 0x10
+			got, err := f.decode(damaged, MaxModule)
+			// The old forms have no checksum.
+			if err == nil && !bytes.Equal(got, plain) && how != "lzma" && how != "lz4-legacy" {
+				t.Errorf("%s, byte %d changed: other data and no error", how, at)
+			}
+		}
+	}
+}
+
+func TestLooksLikeLZMA(t *testing.T) {
+	for how, want := range map[string]bool{"lzma": true, "xz": false, "gzip": false, "zstd": false, "lz4": false} {
+		if got := looksLikeLZMA(packed(t, how, readFixture(t, "386.ko"))); got != want {
+			t.Errorf("%s looks like lzma: %v", how, got)
+		}
+	}
+}
+
+// A decoder's panic is an error.
+func TestDecoderPanics(t *testing.T) {
+	f := format{"fault", "", func(b []byte, limit int) ([]byte, error) { return b[:1], errors.New(string(b[limit:])) }}
+	if out, err := f.unpack(nil, 1); err == nil || out != nil {
+		t.Errorf("%q, %v, want an error alone", out, err)
+	}
+}
+
+func FuzzUnpack(f *testing.F) {
+	plain := readFixture(f, "386.ko")
+	for how := range packers {
+		f.Add(packed(f, how, plain))
+	}
+	f.Add(readFixture(f, "vmlinux-amd64.xz"))
+	f.Add(readFixture(f, "vmlinux-amd64.bz2"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		const limit = 1 << 16
+		for _, f := range append(formats, lzmaFormat) {
+			if out, _ := f.decode(data, limit); len(out) > limit {
+				t.Fatalf("%s: %d bytes came out, more than the limit", f.name, len(out))
+			}
+		}
+	})
+}

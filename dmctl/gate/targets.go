@@ -1,0 +1,80 @@
+package gate
+
+// What `dmsetup targets` prints: one registered target to a line, name and
+// version ("snapshot         v1.16.0").
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Names of the targets that the kernel module dm-snapshot registers, each
+// with a version of its own. The leak fix goes by that of SnapshotTarget.
+const (
+	SnapshotTarget = "snapshot"
+	OriginTarget   = "snapshot-origin"
+	MergeTarget    = "snapshot-merge"
+)
+
+// ErrNotRegistered says that a list of targets has no target "snapshot".
+var ErrNotRegistered = errors.New(`the target "snapshot" is not among the registered targets (load the module dm-snapshot first)`)
+
+// maxTargets bounds how many lines are read; kernels have some forty targets.
+const maxTargets = 4096
+
+// ParseTargets reads the output of `dmsetup targets`: versions by target.
+// Lines that list no target (a warning that got mixed in) are passed over,
+// but input without any target, a listed snapshot target whose version
+// cannot be read, and one target with two versions are errors.
+func ParseTargets(r io.Reader) (map[string]Version, error) {
+	targets := make(map[string]Version)
+	lines := bufio.NewScanner(r)
+	number := 0
+	for lines.Scan() {
+		if number++; number > maxTargets {
+			return nil, fmt.Errorf("list of targets has more than %d lines: no output of 'dmsetup targets'", maxTargets)
+		}
+		name, version, err := parseTarget(lines.Text())
+		if name == "" {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list of targets, line %d: %w", number, err)
+		}
+		if earlier, twice := targets[name]; twice && earlier != version {
+			return nil, fmt.Errorf("list of targets, line %d: target %s has version %v here and %v above", number, name, version, earlier)
+		}
+		targets[name] = version
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("reading the list of targets, line %d: %w", number+1, err)
+	}
+	if len(targets) == 0 {
+		return nil, errors.New("list of targets has none: want the output of 'dmsetup targets', lines such as \"snapshot v1.16.0\"")
+	}
+	return targets, nil
+}
+
+// parseTarget returns an empty name for a line that lists no target. An
+// unreadable version is an error only where it would hide a target of ours.
+func parseTarget(line string) (name string, v Version, err error) {
+	fields := strings.Fields(line)
+	if len(fields) == 0 {
+		return "", Version{}, nil
+	}
+	ours := fields[0] == SnapshotTarget || fields[0] == OriginTarget || fields[0] == MergeTarget
+	if len(fields) != 2 {
+		if ours {
+			return fields[0], Version{}, fmt.Errorf("%s is no target and its version", excerpt(line))
+		}
+		return "", Version{}, nil
+	}
+	v, err = ParseVersion(fields[1])
+	if err != nil && !ours {
+		return "", Version{}, nil
+	}
+	return fields[0], v, err
+}

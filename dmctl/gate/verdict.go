@@ -1,0 +1,91 @@
+package gate
+
+// The rule: which versions of the target "snapshot" have the fix for the
+// snapshot space leak.
+
+import "fmt"
+
+// Verdict says whether the snapshot space leak on crash is fixed.
+type Verdict uint8
+
+const (
+	// Unknown is the verdict where no version could be read.
+	Unknown Verdict = iota
+	// Fixed means: exceptions are completed in the order of their allocation,
+	// a crash leaves no hole in the COW store.
+	Fixed
+	// Leaky means: a crash can leave allocated chunks that no exception names.
+	Leaky
+)
+
+// String returns "fixed", "leaky" or "unknown".
+func (v Verdict) String() string {
+	switch v {
+	case Fixed:
+		return "fixed"
+	case Leaky:
+		return "leaky"
+	default:
+		return "unknown"
+	}
+}
+
+// MarshalText makes a Verdict a JSON string.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (v *Verdict) UnmarshalText(text []byte) error {
+	for _, verdict := range []Verdict{Unknown, Fixed, Leaky} {
+		if verdict.String() == string(text) {
+			*v = verdict
+			return nil
+		}
+	}
+	return fmt.Errorf("verdict %s is none of fixed, leaky, unknown", excerpt(string(text)))
+}
+
+// Where the fix came in: Linux commit 230c83afdd9c ("dm snapshot: avoid
+// snapshot space leak on crash") went into mainline as 1.12.0 and into a
+// stable series of 1.10 as 1.10.2. The 1.11 series never had it.
+var (
+	fixedMainline = Version{1, 12, 0}
+	fixedBackport = Version{1, 10, 2}
+	leakySeries   = Version{1, 11, 0}
+)
+
+// Judge applies the rule of the leak fix to a version of the target
+// "snapshot": fixed from 1.12.0 on, and in 1.10.x with x >= 2. The second
+// result says which part of the rule decided, in one sentence.
+//
+// The verdict is by version only: a vendor can backport the fix without
+// raising the version. LVM2 decides by the same rule.
+func Judge(v Version) (Verdict, string) {
+	switch {
+	case v.AtLeast(fixedMainline):
+		return Fixed, fmt.Sprintf("snapshot target %v is %v or newer, the version that brought the leak fix", v, fixedMainline)
+	case v.AtLeast(leakySeries):
+		return Leaky, fmt.Sprintf("snapshot target %v is of the series 1.11, no version of which has the leak fix", v)
+	case v.AtLeast(fixedBackport):
+		return Fixed, fmt.Sprintf("snapshot target %v is of the series 1.10 from %v on, which has the backported leak fix", v, fixedBackport)
+	default:
+		return Leaky, fmt.Sprintf("snapshot target %v is older than %v, the oldest version with the leak fix", v, fixedBackport)
+	}
+}
+
+// Worst returns the verdict that weighs most for a machine: leaky before
+// unknown before fixed, and unknown where there are none.
+func Worst(verdicts ...Verdict) Verdict {
+	if len(verdicts) == 0 {
+		return Unknown
+	}
+	worst := Fixed
+	for _, v := range verdicts {
+		switch {
+		case v == Leaky:
+			return Leaky
+		case v != Fixed:
+			worst = Unknown
+		}
+	}
+	return worst
+}

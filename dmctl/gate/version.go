@@ -1,0 +1,117 @@
+package gate
+
+// Versions of device-mapper targets: text to value, and their order. The one
+// parser and the one comparison that the whole tool uses.
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Version is the version of a device-mapper target. The kernel keeps it as
+// three unsigned ints (struct target_type in include/linux/device-mapper.h)
+// and hands it out as three u32 (struct dm_target_versions in
+// include/uapi/linux/dm-ioctl.h).
+type Version struct {
+	Major, Minor, Patch uint32
+}
+
+// Versions of the target "snapshot" from which on it can do something that a
+// caller has to know of.
+var (
+	// MetadataSectors: status lines carry a third number, the sectors of
+	// metadata (1.10.0).
+	MetadataSectors = Version{1, 10, 0}
+	// StoreOverflow: the store type PO (persistent, with overflow) is known
+	// (1.15.0, Linux 4.4).
+	StoreOverflow = Version{1, 15, 0}
+	// DiscardFeatures: the feature arguments discard_zeroes_cow and
+	// discard_passdown_origin are known (1.16.0, Linux 5.3).
+	DiscardFeatures = Version{1, 16, 0}
+)
+
+// ParseVersion reads a version as `dmsetup targets` ("v1.16.0") or a person
+// ("1.16.0") writes it. White space around it is ignored; everything else
+// that is not exactly three decimal numbers of at most 32 bits, without signs
+// and leading zeros, is refused.
+func ParseVersion(text string) (Version, error) {
+	trimmed := strings.TrimSpace(text)
+	if trimmed == "" {
+		return Version{}, fmt.Errorf("target version is empty: want three numbers such as 1.16.0")
+	}
+	parts := strings.Split(strings.TrimPrefix(trimmed, "v"), ".")
+	if len(parts) != 3 {
+		return Version{}, versionError(text, fmt.Sprintf("has %d number(s), want three such as 1.16.0", len(parts)))
+	}
+	var numbers [3]uint32
+	for i, part := range parts {
+		n, fault := parseNumber(part)
+		if fault != "" {
+			return Version{}, versionError(text, fault)
+		}
+		numbers[i] = n
+	}
+	return Version{numbers[0], numbers[1], numbers[2]}, nil
+}
+
+// parseNumber returns what is wrong with a part of a version, or "".
+func parseNumber(part string) (n uint32, fault string) {
+	if part == "" {
+		return 0, "has an empty number"
+	}
+	for _, c := range []byte(part) {
+		if c < '0' || c > '9' {
+			return 0, fmt.Sprintf("has %s where a decimal number belongs", excerpt(part))
+		}
+	}
+	if part[0] == '0' && len(part) > 1 {
+		return 0, fmt.Sprintf("has a leading zero in %s", excerpt(part))
+	}
+	wide, err := strconv.ParseUint(part, 10, 32)
+	if err != nil {
+		return 0, fmt.Sprintf("has the number %s, which does not fit into 32 bits", excerpt(part))
+	}
+	return uint32(wide), ""
+}
+
+func versionError(text, fault string) error {
+	return fmt.Errorf("target version %s %s", excerpt(text), fault)
+}
+
+// excerpt quotes text for an error message; hostile input stays short and
+// on one line.
+func excerpt(text string) string {
+	const most = 40
+	if len(text) > most {
+		return strconv.Quote(text[:most]) + "..."
+	}
+	return strconv.Quote(text)
+}
+
+// Compare returns -1, 0 or +1 as v is older than, equal to or newer than other.
+func (v Version) Compare(other Version) int {
+	return cmp.Or(
+		cmp.Compare(v.Major, other.Major),
+		cmp.Compare(v.Minor, other.Minor),
+		cmp.Compare(v.Patch, other.Patch),
+	)
+}
+
+// AtLeast reports whether v is other or newer.
+func (v Version) AtLeast(other Version) bool { return v.Compare(other) >= 0 }
+
+// String writes the version as "1.16.0".
+func (v Version) String() string {
+	return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch)
+}
+
+// MarshalText makes a Version a JSON string.
+func (v Version) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (v *Version) UnmarshalText(text []byte) (err error) {
+	*v, err = ParseVersion(string(text))
+	return err
+}

@@ -1,0 +1,275 @@
+package wire
+
+// The control node: one open file for all verbs, so that none of them looks a
+// path up while the root file system may be suspended.
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// Control is the open control node. Its verbs may run concurrently.
+type Control struct{ f *os.File }
+
+// OpenControl opens the control node. Errors unwrap to what open said.
+func OpenControl() (*Control, error) {
+	fd, err := unix.Open(ControlNode, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: ControlNode, Err: err}
+	}
+	return &Control{os.NewFile(uintptr(fd), ControlNode)}, nil
+}
+
+// Close closes the control node.
+func (c *Control) Close() error { return c.f.Close() }
+
+// TryLock locks the control node among those who lock it, which device mapper
+// itself does not. It does not wait; false says that somebody else has it.
+func (c *Control) TryLock() (bool, error) {
+	err := unix.Flock(int(c.f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Unlock ends TryLock.
+func (c *Control) Unlock() { _ = unix.Flock(int(c.f.Fd()), unix.LOCK_UN) }
+
+// The room that is offered for an answer at first, in bytes; most fit.
+const (
+	firstAnswer = 16 << 10 // a list
+	tableAnswer = 2 << 10  // a table or status
+)
+
+var eventsListed = gate.Version{Major: 4, Minor: 37}
+
+// call runs one ioctl and decodes its answer. If the kernel says that the
+// answer did not fit, it is asked again with more room, up to maxAnswer.
+func (c *Control) call(cmd uintptr, r request) (Info, []byte, error) {
+	for {
+		buf := r.encode()
+		if err := c.ioctl(cmd, buf); err != nil {
+			return Info{}, nil, err
+		}
+		info, payload, err := decode(buf)
+		if err != nil || info.Flags&FlagBufferFull == 0 {
+			return info, payload, err
+		}
+		if r.answer >= maxAnswer {
+			return Info{}, nil, fmt.Errorf("device mapper's answer is longer than %d bytes", maxAnswer)
+		}
+		r.answer = max(firstAnswer, r.answer*4)
+	}
+}
+
+// ioctl runs one ioctl. Those that wait for I/O take no signals meanwhile: one
+// that ends the wait for the I/O before a swap of tables makes the kernel drop
+// the new table (drivers/md/dm-ioctl.c: do_resume), and the Go runtime sends
+// itself signals.
+func (c *Control) ioctl(cmd uintptr, buf []byte) error {
+	if cmd != unix.DM_DEV_SUSPEND && cmd != unix.DM_DEV_REMOVE {
+		return c.bareIoctl(cmd, buf)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before); err != nil {
+		return fmt.Errorf("block signals: %w", err)
+	}
+	err := c.bareIoctl(cmd, buf)
+	if restore := unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil); restore != nil {
+		return errors.Join(err, fmt.Errorf("unblock signals: %w", restore))
+	}
+	return err
+}
+
+// bareIoctl is the one unsafe call of this package. buf is at least headerSize
+// long and says its own length (see request.encode).
+func (c *Control) bareIoctl(cmd uintptr, buf []byte) error {
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, c.f.Fd(), cmd, uintptr(unsafe.Pointer(unsafe.SliceData(buf))))
+	runtime.KeepAlive(buf)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// List lists all devices.
+func (c *Control) List() ([]Device, error) {
+	info, payload, err := c.call(unix.DM_LIST_DEVICES, request{answer: firstAnswer})
+	if err != nil {
+		return nil, err
+	}
+	return decodeDevices(payload, info.Kernel.AtLeast(eventsListed))
+}
+
+// Targets lists the targets that the kernel has loaded, and their versions.
+func (c *Control) Targets() ([]TargetVersion, error) {
+	_, payload, err := c.call(unix.DM_LIST_VERSIONS, request{answer: firstAnswer})
+	if err != nil {
+		return nil, err
+	}
+	return decodeVersions(payload)
+}
+
+// TargetVersion asks for one target's version. The kernel loads the target's
+// module for it if it can (drivers/md/dm-ioctl.c: get_target_version). Before
+// ioctl version 4.41 it answers ENOTTY.
+func (c *Control) TargetVersion(target string) (gate.Version, error) {
+	name, err := NewName(target)
+	if err != nil {
+		return gate.Version{}, err
+	}
+	_, payload, err := c.call(unix.DM_GET_TARGET_VERSION, request{name: name, answer: firstAnswer})
+	if err != nil {
+		return gate.Version{}, err
+	}
+	versions, err := decodeVersions(payload)
+	if err != nil {
+		return gate.Version{}, err
+	}
+	for _, v := range versions {
+		if v.Name == target {
+			return v.Version, nil
+		}
+	}
+	return gate.Version{}, unix.EINVAL
+}
+
+// Info tells about a device by name; ENXIO where there is none.
+func (c *Control) Info(name Name) (Info, error) {
+	info, _, err := c.call(unix.DM_DEV_STATUS, request{name: name})
+	return info, err
+}
+
+// InfoByUUID is Info by UUID.
+func (c *Control) InfoByUUID(uuid UUID) (Info, error) {
+	info, _, err := c.call(unix.DM_DEV_STATUS, request{uuid: uuid})
+	return info, err
+}
+
+// Load puts a table into the device's inactive slot.
+func (c *Control) Load(name Name, targets []Target, readOnly bool) error {
+	payload, err := encodeTargets(targets)
+	if err != nil {
+		return err
+	}
+	r := request{name: name, targets: uint32(len(targets)), payload: payload}
+	if readOnly {
+		r.flags |= FlagReadOnly
+	}
+	_, _, err = c.call(unix.DM_TABLE_LOAD, r)
+	return err
+}
+
+// Clear empties the inactive slot.
+func (c *Control) Clear(name Name) error {
+	_, _, err := c.call(unix.DM_TABLE_CLEAR, request{name: name})
+	return err
+}
+
+// Suspend holds I/O to the device. Unless flags have FlagNoFlush, what is in
+// flight is finished first; unless they have FlagSkipLockFS, a file system on
+// it is frozen first.
+func (c *Control) Suspend(name Name, flags Flags) error {
+	flags = flags&(FlagNoFlush|FlagSkipLockFS) | FlagSuspend
+	_, _, err := c.call(unix.DM_DEV_SUSPEND, request{name: name, flags: flags})
+	return err
+}
+
+// Resume lets I/O to the device go on, after putting the inactive table in
+// place where there is one. A device that is not suspended is suspended for
+// that within the same call, by flags as in Suspend.
+func (c *Control) Resume(name Name, flags Flags, udev Udev) (Info, error) {
+	r := request{name: name, flags: flags & (FlagNoFlush | FlagSkipLockFS), eventNr: uint32(udev) << udevShift}
+	info, _, err := c.call(unix.DM_DEV_SUSPEND, r)
+	return info, err
+}
+
+// RemoveDeferred removes the device when its last user closes it (ioctl
+// version 4.27 on).
+func (c *Control) RemoveDeferred(name Name) error {
+	r := request{name: name, flags: FlagDeferredRemove, eventNr: uint32(UdevPrimary) << udevShift}
+	_, _, err := c.call(unix.DM_DEV_REMOVE, r)
+	return err
+}
+
+// Rename gives the device another name.
+func (c *Control) Rename(from, to Name, udev Udev) error {
+	r := request{name: from, payload: encodeRename(to.s), eventNr: uint32(udev) << udevShift}
+	_, _, err := c.call(unix.DM_DEV_RENAME, r)
+	return err
+}
+
+// Table gives the device's live table, or the inactive one.
+func (c *Control) Table(name Name, inactive bool) (Info, []Target, error) {
+	flags := FlagStatusTable
+	if inactive {
+		flags |= FlagQueryInactive
+	}
+	return c.targets(name, flags)
+}
+
+// Status gives the status lines of the live table. It does not flush first.
+func (c *Control) Status(name Name) (Info, []Target, error) {
+	return c.targets(name, FlagNoFlush)
+}
+
+func (c *Control) targets(name Name, flags Flags) (Info, []Target, error) {
+	info, payload, err := c.call(unix.DM_TABLE_STATUS, request{name: name, flags: flags, answer: tableAnswer})
+	if err != nil {
+		return Info{}, nil, err
+	}
+	targets, err := decodeTargets(payload, info.Targets)
+	return info, targets, err
+}
+
+// Deps gives the devices that the live table uses.
+func (c *Control) Deps(name Name) ([]blockdev.DevNo, error) {
+	_, payload, err := c.call(unix.DM_TABLE_DEPS, request{name: name, answer: firstAnswer})
+	if err != nil {
+		return nil, err
+	}
+	return decodeDeps(payload)
+}
+
+// Message sends text to the target of the live table that maps sector.
+func (c *Control) Message(name Name, sector uint64, text string) error {
+	payload, err := encodeMessage(sector, text)
+	if err != nil {
+		return err
+	}
+	_, _, err = c.call(unix.DM_TARGET_MSG, request{name: name, payload: payload, answer: firstAnswer})
+	return err
+}
+
+// Arm makes the next Poll wait for events after this call.
+func (c *Control) Arm() error {
+	_, _, err := c.call(unix.DM_DEV_ARM_POLL, request{})
+	if errors.Is(err, unix.ENOTTY) {
+		return ErrNoPoll
+	}
+	return err
+}
+
+// Poll waits at most milliseconds for an event of any device since Arm.
+func (c *Control) Poll(milliseconds int) (bool, error) {
+	fds := []unix.PollFd{{Fd: int32(c.f.Fd()), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, milliseconds)
+	if errors.Is(err, unix.EINTR) {
+		return false, nil
+	}
+	return n > 0, err
+}

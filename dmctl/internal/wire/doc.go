@@ -1,0 +1,16 @@
+// Package wire is the codec of the device-mapper ioctls that
+// github.com/anatol/devmapper.go lacks: bytes in, bytes out, and one small
+// unsafe call.
+//
+// Lengths are checked before anything is read out of a kernel's answer, and
+// before a name goes in.
+package wire
+
+import "errors"
+
+// ControlNode is where device mapper is talked to.
+const ControlNode = "/dev/mapper/control"
+
+// ErrNoPoll says that the kernel cannot report events on the control node
+// (before ioctl version 4.37).
+var ErrNoPoll = errors.New("this kernel reports no events on " + ControlNode)

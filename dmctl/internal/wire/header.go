@@ -1,0 +1,173 @@
+package wire
+
+// struct dm_ioctl, which stands before every request and every answer
+// (include/uapi/linux/dm-ioctl.h).
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// Flags are the header's flags, DM_*_FLAG of the kernel's header.
+type Flags uint32
+
+const (
+	FlagReadOnly        Flags = 1 << 0
+	FlagSuspend         Flags = 1 << 1
+	FlagStatusTable     Flags = 1 << 4
+	FlagActive          Flags = 1 << 5 // a live table is present
+	FlagInactive        Flags = 1 << 6 // a loaded table is waiting
+	FlagBufferFull      Flags = 1 << 8
+	FlagSkipLockFS      Flags = 1 << 10
+	FlagNoFlush         Flags = 1 << 11
+	FlagQueryInactive   Flags = 1 << 12
+	FlagUEventGenerated Flags = 1 << 13
+	FlagUUID            Flags = 1 << 14
+	FlagDeferredRemove  Flags = 1 << 17
+	FlagInternalSuspend Flags = 1 << 18
+)
+
+// Udev tells the udev rules what to do about a device's event (LVM2:
+// libdevmapper.h, DM_UDEV_*). They travel in the upper half of the event
+// number's field.
+type Udev uint16
+
+const (
+	UdevNoNode           Udev = 1 << 0 // DM_UDEV_DISABLE_DM_RULES_FLAG
+	UdevDisableSubsystem Udev = 1 << 1
+	UdevDisableDisk      Udev = 1 << 2
+	UdevDisableOther     Udev = 1 << 3
+	UdevLowPriority      Udev = 1 << 4
+	// UdevPrimary marks an event of ours, in contrast to one that udevadm
+	// trigger made; the rules make no node without it.
+	UdevPrimary Udev = 1 << 6
+
+	// UdevHidden is for layers that nobody should look into.
+	UdevHidden = UdevPrimary | UdevDisableSubsystem | UdevDisableDisk | UdevDisableOther
+)
+
+const udevShift = 16
+
+// Places of the header's fields.
+const (
+	offVersion     = 0
+	offDataSize    = 12
+	offDataStart   = 16
+	offTargetCount = 20
+	offOpenCount   = 24
+	offFlags       = 28
+	offEventNr     = 32
+	offDev         = 40
+	offName        = 48
+	offUUID        = offName + nameArray
+	headerSize     = 312
+)
+
+// maxAnswer bounds what a kernel may answer, in bytes.
+const maxAnswer = 16 << 20
+
+var native = binary.NativeEndian
+
+// request is one ioctl's input.
+type request struct {
+	name    Name
+	uuid    UUID
+	dev     blockdev.DevNo
+	flags   Flags
+	eventNr uint32 // udev flags, or the event number to wait for
+	targets uint32
+	payload []byte
+	answer  int // room for the answer's payload, in bytes
+}
+
+// encode lays a request out in a buffer that also has room for the answer.
+func (r request) encode() []byte {
+	buf := make([]byte, headerSize+max(len(r.payload), r.answer))
+	// The version asked for is the oldest that has what we use; the kernel
+	// puts its own there.
+	native.PutUint32(buf[offVersion:], 4)
+	native.PutUint32(buf[offDataSize:], uint32(len(buf)))
+	native.PutUint32(buf[offDataStart:], headerSize)
+	native.PutUint32(buf[offTargetCount:], r.targets)
+	native.PutUint32(buf[offFlags:], uint32(r.flags))
+	native.PutUint32(buf[offEventNr:], r.eventNr)
+	native.PutUint64(buf[offDev:], encodeDev(r.dev))
+	copy(buf[offName:offUUID], r.name.s)
+	copy(buf[offUUID:headerSize], r.uuid.s)
+	copy(buf[headerSize:], r.payload)
+	return buf
+}
+
+// Info is what the kernel says of a device with every answer.
+type Info struct {
+	Name      Name
+	UUID      UUID
+	Dev       blockdev.DevNo
+	OpenCount int32
+	Targets   uint32
+	Flags     Flags
+	EventNr   uint32
+	Kernel    gate.Version // of the ioctl interface
+}
+
+// Suspended says whether I/O to the device is held.
+func (i Info) Suspended() bool { return i.Flags&FlagSuspend != 0 }
+
+// HasActive says whether the device has a live table.
+func (i Info) HasActive() bool { return i.Flags&FlagActive != 0 }
+
+// HasInactive says whether a loaded table waits for the next resume.
+func (i Info) HasInactive() bool { return i.Flags&FlagInactive != 0 }
+
+// ReadOnly says whether the device refuses writes.
+func (i Info) ReadOnly() bool { return i.Flags&FlagReadOnly != 0 }
+
+// decode reads an answer: the header, and the payload that it points to.
+func decode(buf []byte) (Info, []byte, error) {
+	if len(buf) < headerSize {
+		return Info{}, nil, fmt.Errorf("device mapper's answer has %d bytes, its header alone has %d", len(buf), headerSize)
+	}
+	info := Info{
+		Name:      kernelName(cString(buf[offName:offUUID])),
+		UUID:      kernelUUID(cString(buf[offUUID : offUUID+uuidArray])),
+		Dev:       decodeDev(native.Uint64(buf[offDev:])),
+		OpenCount: int32(native.Uint32(buf[offOpenCount:])),
+		Targets:   native.Uint32(buf[offTargetCount:]),
+		Flags:     Flags(native.Uint32(buf[offFlags:])),
+		EventNr:   native.Uint32(buf[offEventNr:]),
+		Kernel: gate.Version{
+			Major: native.Uint32(buf[offVersion:]),
+			Minor: native.Uint32(buf[offVersion+4:]),
+			Patch: native.Uint32(buf[offVersion+8:]),
+		},
+	}
+	start, size := native.Uint32(buf[offDataStart:]), native.Uint32(buf[offDataSize:])
+	if size > uint32(len(buf)) {
+		size = uint32(len(buf))
+	}
+	if start > size {
+		return info, nil, nil
+	}
+	return info, buf[start:size], nil
+}
+
+// encodeDev is the kernel's huge_encode_dev, glibc's dev_t.
+func encodeDev(n blockdev.DevNo) uint64 {
+	return uint64(n.Minor&0xff) | uint64(n.Major&0xfff)<<8 | uint64(n.Minor&^0xff)<<12
+}
+
+func decodeDev(d uint64) blockdev.DevNo {
+	return blockdev.DevNo{Major: uint32(d>>8) & 0xfff, Minor: uint32(d&0xff) | uint32(d>>12)&0xfff00}
+}
+
+// cString is the text before the first zero byte.
+func cString(b []byte) string {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	return string(b)
+}

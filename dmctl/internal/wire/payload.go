@@ -1,0 +1,194 @@
+package wire
+
+// What stands behind the header: targets, lists of devices and versions,
+// dependencies, messages. Each entry says where the next one is; nothing of
+// that is believed further than the answer is long.
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// Target is struct dm_target_spec with its text: a table's line on the way
+// in, a table's or status line on the way out. Start and Length are sectors.
+type Target struct {
+	Start, Length uint64
+	Type          string
+	Params        string
+}
+
+// Places in struct dm_target_spec.
+const (
+	specLength = 8
+	specNext   = 20
+	specType   = 24
+	specSize   = 40
+	typeArray  = 16 // DM_MAX_TYPE_NAME, the zero byte included
+)
+
+// encodeTargets is the payload of a table load.
+func encodeTargets(targets []Target) ([]byte, error) {
+	var buf []byte
+	for _, t := range targets {
+		if t.Type == "" || len(t.Type) >= typeArray || strings.IndexByte(t.Type, 0) >= 0 {
+			return nil, fmt.Errorf("target type %.40q: it must have 1 to %d bytes", t.Type, typeArray-1)
+		}
+		if strings.IndexByte(t.Params, 0) >= 0 {
+			return nil, fmt.Errorf("parameters of target %s: they have a zero byte", t.Type)
+		}
+		size := align8(specSize + len(t.Params) + 1)
+		if len(buf)+size > maxAnswer {
+			return nil, fmt.Errorf("table of %d targets: it is too long to load", len(targets))
+		}
+		spec := make([]byte, size)
+		native.PutUint64(spec, t.Start)
+		native.PutUint64(spec[specLength:], t.Length)
+		native.PutUint32(spec[specNext:], uint32(size))
+		copy(spec[specType:specType+typeArray], t.Type)
+		copy(spec[specSize:], t.Params)
+		buf = append(buf, spec...)
+	}
+	return buf, nil
+}
+
+// decodeTargets reads an answer of count targets. On the way out, next counts
+// from the start of the payload; on the way in, from the spec itself
+// (drivers/md/dm-ioctl.c: retrieve_status, next_target).
+func decodeTargets(payload []byte, count uint32) ([]Target, error) {
+	var targets []Target
+	at := 0
+	for i := uint32(0); i < count; i++ {
+		if at > len(payload) || len(payload)-at < specSize {
+			return nil, fmt.Errorf("device mapper's answer ends before target %d of %d", i+1, count)
+		}
+		spec := payload[at:]
+		next := int(native.Uint32(spec[specNext:]))
+		// The last target's end is rounded up beyond the answer's.
+		if next > align8(len(payload)) || next < at+specSize {
+			return nil, fmt.Errorf("device mapper's answer: target %d of %d ends at byte %d of %d", i+1, count, next, len(payload))
+		}
+		targets = append(targets, Target{
+			Start:  native.Uint64(spec),
+			Length: native.Uint64(spec[specLength:]),
+			Type:   cString(spec[specType : specType+typeArray]),
+			Params: cString(payload[at+specSize : min(next, len(payload))]),
+		})
+		at = next
+	}
+	return targets, nil
+}
+
+// Device is one entry of the list of devices. EventNr is the counter of
+// events, where the kernel lists it (ioctl version 4.37 on).
+type Device struct {
+	Name       Name
+	Dev        blockdev.DevNo
+	EventNr    uint32
+	HasEventNr bool
+}
+
+const nameListHeader = 12 // struct dm_name_list: dev u64, next u32
+
+// decodeDevices reads the list of devices, with their event numbers where the
+// kernel is new enough. An empty list has no bytes, or one entry with device
+// number 0 (drivers/md/dm-ioctl.c: list_devices).
+func decodeDevices(payload []byte, events bool) ([]Device, error) {
+	var devices []Device
+	if len(payload) == 0 {
+		return nil, nil
+	}
+	err := eachEntry(payload, nameListHeader, 8, func(entry []byte) {
+		dev := native.Uint64(entry)
+		if dev == 0 {
+			return
+		}
+		name := cString(entry[nameListHeader:])
+		d := Device{Name: kernelName(name), Dev: decodeDev(dev)}
+		// The event number follows the name on the next multiple of 8.
+		if at := align8(nameListHeader + len(name) + 1); events && at+4 <= len(entry) {
+			d.EventNr, d.HasEventNr = native.Uint32(entry[at:]), true
+		}
+		devices = append(devices, d)
+	})
+	return devices, err
+}
+
+// TargetVersion is one entry of the list of targets that the kernel has.
+type TargetVersion struct {
+	Name    string
+	Version gate.Version
+}
+
+const versionsHeader = 16 // struct dm_target_versions: next u32, version u32[3]
+
+func decodeVersions(payload []byte) ([]TargetVersion, error) {
+	var versions []TargetVersion
+	err := eachEntry(payload, versionsHeader, 0, func(entry []byte) {
+		versions = append(versions, TargetVersion{
+			Name: cString(entry[versionsHeader:]),
+			Version: gate.Version{
+				Major: native.Uint32(entry[4:]),
+				Minor: native.Uint32(entry[8:]),
+				Patch: native.Uint32(entry[12:]),
+			},
+		})
+	})
+	return versions, err
+}
+
+// eachEntry walks a list whose entries say how far the next one is, 0 at the
+// last. head is an entry's size without its text, nextAt where the distance
+// stands.
+func eachEntry(payload []byte, head, nextAt int, visit func(entry []byte)) error {
+	for at := 0; ; {
+		if len(payload)-at < head {
+			return fmt.Errorf("device mapper's list ends within an entry, %d bytes before its end", len(payload)-at)
+		}
+		entry := payload[at:]
+		next := int(native.Uint32(entry[nextAt:]))
+		if next == 0 {
+			visit(entry)
+			return nil
+		}
+		if next < head || next > len(entry) {
+			return fmt.Errorf("device mapper's list: the next entry is said to be %d bytes on, %d are left", next, len(entry))
+		}
+		visit(entry[:next])
+		at += next
+	}
+}
+
+// decodeDeps reads the devices that a table uses (struct dm_target_deps).
+func decodeDeps(payload []byte) ([]blockdev.DevNo, error) {
+	const head = 8
+	if len(payload) < head {
+		return nil, fmt.Errorf("device mapper's list of dependencies has %d bytes, its header alone has %d", len(payload), head)
+	}
+	count := uint64(native.Uint32(payload))
+	if count > uint64(len(payload)-head)/8 {
+		return nil, fmt.Errorf("device mapper's list of %d dependencies has only %d bytes", count, len(payload))
+	}
+	devs := make([]blockdev.DevNo, count)
+	for i := range devs {
+		devs[i] = decodeDev(native.Uint64(payload[head+8*i:]))
+	}
+	return devs, nil
+}
+
+// encodeMessage is a message to the target that maps sector.
+func encodeMessage(sector uint64, text string) ([]byte, error) {
+	if text == "" || strings.IndexByte(text, 0) >= 0 {
+		return nil, fmt.Errorf("message %.40q: it is empty or has a zero byte", text)
+	}
+	buf := make([]byte, 8, 8+len(text)+1)
+	native.PutUint64(buf, sector)
+	return append(append(buf, text...), 0), nil
+}
+
+// encodeRename is the new name, or UUID, of a rename.
+func encodeRename(to string) []byte { return append([]byte(to), 0) }
+
+func align8(n int) int { return (n + 7) &^ 7 }

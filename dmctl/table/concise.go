@@ -1,0 +1,159 @@
+package table
+
+// The concise form, one line for any number of devices, as dmsetup and the
+// kernel's dm-mod.create= read it:
+//
+//	name,uuid,minor,flags,table[,table...][;name,...]
+//
+// A backslash takes the meaning off a comma, a semicolon or a backslash
+// (dmsetup(8)). The kernel knows no backslash there: for it, no field may hold
+// any of the three (Documentation/admin-guide/device-mapper/dm-init.rst).
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Device is a device of the concise form.
+type Device struct {
+	Name, UUID string
+	Minor      string // a number, or "" to leave it to the kernel
+	ReadOnly   bool
+	Table      Table
+}
+
+// FormatConcise writes devices in the concise form, without a newline.
+func FormatConcise(devices []Device) string {
+	texts := make([]string, len(devices))
+	for i, d := range devices {
+		flags := "rw"
+		if d.ReadOnly {
+			flags = "ro"
+		}
+		fields := []string{escapeEnds(escapeConcise(d.Name)), escapeEnds(escapeConcise(d.UUID)), d.Minor, flags}
+		for _, target := range d.Table {
+			fields = append(fields, escapeConcise(target.String()))
+		}
+		texts[i] = strings.Join(fields, ",")
+	}
+	return strings.Join(texts, ";")
+}
+
+func escapeConcise(field string) string {
+	return strings.NewReplacer(`\`, `\\`, ",", `\,`, ";", `\;`).Replace(field)
+}
+
+// escapeEnds keeps the white space at the ends of a name or a UUID, which
+// would be no part of it otherwise. A table line does not care for its own.
+func escapeEnds(field string) string {
+	inner := strings.TrimFunc(field, func(r rune) bool { return r < utf8.RuneSelf && isSpace(byte(r)) })
+	lead := strings.Index(field, inner)
+	var b strings.Builder
+	for i := range len(field) {
+		if i < lead || i >= lead+len(inner) {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(field[i])
+	}
+	return b.String()
+}
+
+// ParseConcise reads the concise form. White space around a field is no part
+// of it. In errors, which are *SyntaxError, Line counts the devices and Word
+// the fields.
+func ParseConcise(text string) ([]Device, error) {
+	var devices []Device
+	for i, fields := range splitConcise(text) {
+		d, err := parseConciseDevice(fields)
+		if err != nil {
+			err.Line = i + 1
+			return nil, err
+		}
+		devices = append(devices, d)
+	}
+	return devices, nil
+}
+
+func parseConciseDevice(fields []string) (Device, *SyntaxError) {
+	if len(fields) < 4 {
+		return Device{}, &SyntaxError{Rule: "a device has the fields name, uuid, minor, flags and its tables"}
+	}
+	d := Device{Name: fields[0], UUID: fields[1], Minor: fields[2]}
+	if d.Name == "" {
+		return d, &SyntaxError{Word: 1, Rule: "the name is missing"}
+	}
+	if _, err := strconv.ParseUint(d.Minor, 10, 20); d.Minor != "" && err != nil {
+		return d, &SyntaxError{Word: 3, Text: d.Minor, Rule: "the minor number is none"}
+	}
+	switch fields[3] {
+	case "ro":
+		d.ReadOnly = true
+	case "rw", "":
+	default:
+		return d, &SyntaxError{Word: 4, Text: fields[3], Rule: "the flags are neither rw nor ro"}
+	}
+	for i, line := range fields[4:] {
+		target, err := parseLine(line)
+		if err != nil {
+			return d, &SyntaxError{Word: 5 + i, Text: line, Rule: fmt.Sprintf("word %d: %s", err.Word, err.Rule)}
+		}
+		d.Table = append(d.Table, target)
+	}
+	return d, nil
+}
+
+// splitConcise cuts the text into devices and those into fields, with their
+// backslashes taken off. A device without any text is none.
+func splitConcise(text string) [][]string {
+	var devices [][]string
+	var fields []string
+	var field conciseField
+	endDevice := func() {
+		fields = append(fields, field.take())
+		if len(fields) > 1 || fields[0] != "" {
+			devices = append(devices, fields)
+		}
+		fields = nil
+	}
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\' && i+1 < len(text):
+			i++
+			field.add(text[i], true)
+		case c == ',':
+			fields = append(fields, field.take())
+		case c == ';':
+			endDevice()
+		default:
+			field.add(c, false)
+		}
+	}
+	endDevice()
+	return devices
+}
+
+// conciseField collects a field and forgets the space at its ends, but for
+// what a backslash stood before.
+type conciseField struct {
+	text []byte
+	keep int // bytes up to the last one that is no space
+}
+
+func (f *conciseField) add(c byte, escaped bool) {
+	if !escaped && isSpace(c) {
+		if f.keep > 0 {
+			f.text = append(f.text, c)
+		}
+		return
+	}
+	f.text = append(f.text, c)
+	f.keep = len(f.text)
+}
+
+func (f *conciseField) take() string {
+	s := string(f.text[:f.keep])
+	f.text, f.keep = f.text[:0], 0
+	return s
+}

@@ -1,0 +1,126 @@
+package table
+
+// From the text that dmsetup and the kernel print to typed tables.
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// MaxTypeName is the longest name of a target that the ioctl can carry
+// (include/uapi/linux/dm-ioctl.h: DM_MAX_TYPE_NAME counts the zero byte).
+const MaxTypeName = 15
+
+const maxSectors = math.MaxUint64
+
+// parsers has the targets with a type of their own.
+var parsers = map[string]func(*cursor) Spec{
+	"linear":          parseLinear,
+	"striped":         parseStriped,
+	"zero":            func(*cursor) Spec { return Zero{} },
+	"error":           parseError,
+	"delay":           parseDelay,
+	"flakey":          parseFlakey,
+	"dust":            parseDust,
+	"log-writes":      parseLogWrites,
+	"snapshot":        func(c *cursor) Spec { return Snapshot(parseSnapshotArgs(c)) },
+	"snapshot-merge":  func(c *cursor) Spec { return SnapshotMerge(parseSnapshotArgs(c)) },
+	"snapshot-origin": parseSnapshotOrigin,
+}
+
+// Parse reads a table: one target per line, empty lines and lines that start
+// with # skipped, as dmsetup does (tools/dmsetup.c: _parse_line). Errors are
+// *SyntaxError. Whether the lines fit together is not looked at: see Check.
+func Parse(text string) (Table, error) {
+	var t Table
+	for i, line := range strings.Split(text, "\n") {
+		trimmed := strings.TrimLeft(line, spaces)
+		if trimmed == "" || trimmed[0] == '#' {
+			continue
+		}
+		target, err := parseLine(trimmed)
+		if err != nil {
+			err.Line = i + 1
+			return nil, err
+		}
+		t = append(t, target)
+	}
+	return t, nil
+}
+
+// ParseSpec reads a target's type and parameters, as the kernel gives them
+// back. Errors are *SyntaxError whose words count from the type on.
+func ParseSpec(name, params string) (Spec, error) {
+	spec, err := parseSpec(name, params, 1)
+	if err != nil {
+		err.Line = 1
+		return nil, err
+	}
+	return spec, nil
+}
+
+func parseLine(line string) (Target, *SyntaxError) {
+	var head [3]string
+	rest := line
+	for i := range head {
+		head[i], rest = cutWord(rest)
+	}
+	c := &cursor{words: splitWords(head[0] + " " + head[1])}
+	start := Sectors(c.number("the start in sectors", maxSectors))
+	length := Sectors(c.number("the length in sectors", maxSectors))
+	switch {
+	case c.err != nil:
+		return Target{}, c.err
+	case length == 0:
+		return Target{}, &SyntaxError{Word: 2, Text: head[1], Rule: "the length is 0"}
+	case start+length < start:
+		return Target{}, &SyntaxError{Word: 2, Text: head[1], Rule: "start and length together are over 2^64"}
+	}
+	spec, err := parseSpec(head[2], rest, 3)
+	return Target{Start: start, Length: length, Spec: spec}, err
+}
+
+// cutWord takes the first word off a line that starts with one.
+func cutWord(line string) (word, rest string) {
+	i := strings.IndexAny(line, spaces)
+	if i < 0 {
+		return line, ""
+	}
+	return line[:i], strings.TrimLeft(line[i:], spaces)
+}
+
+// parseSpec reads what stands behind start and length; base is the number of
+// words on the line up to the type, itself included.
+func parseSpec(name, params string, base int) (Spec, *SyntaxError) {
+	if name == "" {
+		return nil, &SyntaxError{Word: base, Rule: "the target's type is missing"}
+	}
+	if len(name) > MaxTypeName || strings.ContainsAny(name, "\x00\\") {
+		return nil, &SyntaxError{Word: base, Text: name,
+			Rule: "a target's type has at most " + strconv.Itoa(MaxTypeName) + " plain characters"}
+	}
+	if i := strings.IndexAny(params, "\n\x00"); i >= 0 {
+		return nil, &SyntaxError{Word: base, Text: name, Rule: "the parameters contain a newline or a zero byte"}
+	}
+	parse, known := parsers[name]
+	if !known {
+		return Opaque{Name: name, Text: trimSpaces(params)}, nil
+	}
+	c := &cursor{words: splitWords(params), base: base}
+	spec := parse(c)
+	c.end()
+	if c.err != nil {
+		return nil, c.err
+	}
+	return spec, nil
+}
+
+// SpecOf is ParseSpec for a table that the kernel itself printed: one that
+// this package cannot read is Opaque, and goes back as it came.
+func SpecOf(name, params string) Spec {
+	if spec, err := ParseSpec(name, params); err == nil {
+		return spec
+	}
+	return Opaque{Name: name, Text: trimSpaces(params)}
+}
