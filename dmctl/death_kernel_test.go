@@ -1,0 +1,247 @@
+//go:build linux && kernel
+
+package dmctl
+
+// SIGKILL at every step of every plan, on a real kernel: the test binary runs
+// itself, and the child kills itself where it is told to.
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	envChild = "DMSNAPCTL_TEST_CHILD"  // the request, as JSON
+	envDieAt = "DMSNAPCTL_TEST_DIE_AT" // the step before which it dies, counted over all plans
+	dieNever = 1 << 20
+)
+
+// request is what the child is to do.
+type request struct {
+	Create   *CreateRequest
+	Remove   *RemoveRequest
+	Merge    *MergeRequest
+	Activate *ActivateRequest
+	Rename   string // s becomes this
+	Grow     string
+}
+
+func TestMain(m *testing.M) {
+	text, child := os.LookupEnv(envChild)
+	if !child {
+		os.Exit(m.Run())
+	}
+	if err := beChild(text); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func beChild(text string) error {
+	var r request
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		return err
+	}
+	dieAt, err := strconv.Atoi(os.Getenv(envDieAt))
+	if err != nil {
+		return err
+	}
+	step := 0
+	beforeStep = func(*Plan, int) {
+		if step++; step == dieAt {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {} // until it arrives
+		}
+	}
+	c, err := Open()
+	if err != nil {
+		return err
+	}
+	c.sleep = hurry
+	ctx := context.Background()
+	switch {
+	case r.Create != nil:
+		return c.Create(ctx, *r.Create)
+	case r.Remove != nil:
+		return c.Remove(ctx, *r.Remove)
+	case r.Activate != nil:
+		return c.Activate(ctx, *r.Activate)
+	case r.Rename != "":
+		return doPlan(func(c *Controller) (*Plan, error) { return c.PlanRename(ctx, "s", r.Rename) })(c)
+	case r.Grow != "":
+		return doPlan(func(c *Controller) (*Plan, error) { return c.PlanGrow(ctx, r.Grow) })(c)
+	default:
+		return c.Merge(ctx, *r.Merge, nil)
+	}
+}
+
+func child(t *testing.T, r request, dieAt int) *exec.Cmd {
+	t.Helper()
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), envChild+"="+string(text), envDieAt+"="+strconv.Itoa(dieAt))
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// killed says whether the child was killed; any other failure is the test's.
+func wasKilled(t *testing.T, cmd *exec.Cmd) bool {
+	t.Helper()
+	err := cmd.Run()
+	if err == nil {
+		return false
+	}
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("the child: %v", err)
+	}
+	return true
+}
+
+// state is all devices with their tables, by name and without figures that
+// change.
+func state(t *testing.T, c *Controller) string {
+	t.Helper()
+	v, err := c.look()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, d := range v {
+		if d.Suspended() {
+			t.Errorf("%s is suspended", d.Name)
+		}
+		text := d.live.String()
+		for _, o := range v {
+			text = strings.ReplaceAll(text, o.Dev.String()+" ", o.Name.String()+" ")
+			text = strings.ReplaceAll(text, o.Dev.String()+"\n", o.Name.String()+"\n")
+		}
+		fmt.Fprintf(&b, "%s %s waiting=%v node=%v\n%s", d.Name, d.role(), d.HasInactive(), c.h.HasNode(d.Name, d.Dev), text)
+	}
+	return b.String()
+}
+
+// deaths are requests on a machine with the dm device vol and the plain disk.
+// By force: the COW devices still carry the stores of the time before.
+type death struct {
+	name  string
+	setup []CreateRequest
+	do    request
+}
+
+func deathScenarios(disks []string) []death {
+	onVol := CreateRequest{Name: "s", Origin: "/dev/mapper/vol", COW: disks[1], ChunkSize: 8, Overflow: true, Force: true}
+	onVol2 := CreateRequest{Name: "t", Origin: "/dev/mapper/vol", COW: disks[2], Transient: true, Force: true}
+	onDisk := CreateRequest{Name: "s", Origin: disks[3], COW: disks[1], ChunkSize: 8, Force: true}
+	onDisk2 := CreateRequest{Name: "t", Origin: disks[3], COW: disks[2], ChunkSize: 16, Force: true}
+	type setup = []CreateRequest
+	return []death{
+		{"create on plain", nil, request{Create: &onDisk}},
+		{"create second on plain", setup{onDisk}, request{Create: &onDisk2}},
+		{"create on mapped", nil, request{Create: &onVol}},
+		{"create second on mapped", setup{onVol}, request{Create: &onVol2}},
+		{"remove from plain", setup{onDisk}, request{Remove: &RemoveRequest{Name: "s"}}},
+		{"remove from mapped", setup{onVol}, request{Remove: &RemoveRequest{Name: "s"}}},
+		{"remove one of two", setup{onVol, onVol2}, request{Remove: &RemoveRequest{Name: "s"}}},
+		{"merge into plain", setup{onDisk}, request{Merge: &MergeRequest{Name: "s"}}},
+		{"merge into mapped", setup{onVol}, request{Merge: &MergeRequest{Name: "s"}}},
+		{"activate on mapped", nil, request{Activate: &ActivateRequest{Name: "s", Origin: "/dev/mapper/vol", COW: disks[1], Force: true}}},
+		{"rename", setup{onDisk}, request{Rename: "u"}},
+		{"grow", setup{onVol}, request{Grow: "s"}},
+		{"merge one of two", setup{onVol, onVol2}, request{Merge: &MergeRequest{Name: "s"}}},
+	}
+}
+
+// prepare builds the scenario's machine anew.
+func (d death) prepare(t *testing.T, c *Controller, disks []string) {
+	t.Helper()
+	removeAll(t, c)
+	if d.do.Activate != nil {
+		emptyStores(t, disks[1], 1)
+	}
+	mapped(t, c, "vol", "0 8192 linear "+disks[0]+" 0\n8192 8192 linear "+disks[0]+" 16384")
+	for _, r := range d.setup {
+		create(t, c, r)
+	}
+}
+
+func TestKilledAtEveryStep(t *testing.T) {
+	t.Setenv("PATH", "") // no blkid: it is asked before the first step
+	c, disks := scratch(t)
+	for _, d := range deathScenarios(disks) {
+		t.Run(d.name, func(t *testing.T) {
+			d.prepare(t, c, disks)
+			before := state(t, c)
+			if wasKilled(t, child(t, d.do, dieNever)) {
+				t.Fatal("it died")
+			}
+			after := state(t, c)
+			steps := 0
+			for at := 1; ; at++ {
+				d.prepare(t, c, disks)
+				if !wasKilled(t, child(t, d.do, at)) {
+					break
+				}
+				steps++
+				if err := c.Recover(context.Background()); err != nil {
+					t.Errorf("killed before step %d: recover: %v", at, err)
+				}
+				got := state(t, c)
+				if got == before || got == after {
+					continue
+				}
+				t.Errorf("killed before step %d: after recover neither before nor after; not before: %s not after: %s", at, cmp.Diff(before, got), cmp.Diff(after, got))
+			}
+			if steps < 2 {
+				t.Errorf("only %d steps", steps)
+			}
+		})
+	}
+}
+
+// SIGKILL at any moment, also within a call of the kernel that swaps tables
+// under a writer: what that wrote is there.
+func TestKilledAtAnyMoment(t *testing.T) {
+	c, disks := scratch(t)
+	scenarios := deathScenarios(disks)
+	create, remove := scenarios[2], scenarios[5]
+	for i := range 24 {
+		d := []death{create, remove}[i%2]
+		d.prepare(t, c, disks)
+		w := startWriter(t, "/dev/mapper/vol", mib)
+		cmd := child(t, d.do, dieNever)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(20+10*i) * time.Millisecond)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if err := c.Recover(context.Background()); err != nil {
+			t.Errorf("round %d: recover: %v", i, err)
+		}
+		w.end(t)
+		info, err := c.k.Info(mustName(t, "vol"))
+		if err != nil || info.Suspended() || info.HasInactive() {
+			t.Errorf("round %d: origin flags %#x, %v", i, info.Flags, err)
+		}
+		p, err := c.PlanRecover(context.Background())
+		c.unlock()
+		if err != nil || len(p.steps) > 0 {
+			t.Errorf("round %d: after recover there is something to recover: %v, %v", i, p, err)
+		}
+	}
+}

@@ -1,0 +1,218 @@
+//go:build linux && kernel
+
+package dmctl
+
+// Scratch devices and data for the tests that run on a real kernel.
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+const mib = 1 << 20
+
+// scratch opens a controller and gives the scratch disks, whose first MiB is
+// zeroed, so that tests find them blank.
+func scratch(t testing.TB) (*Controller, []string) {
+	t.Helper()
+	list := os.Getenv("DMSNAPCTL_TEST_DISKS")
+	disks := strings.Split(list, ":")
+	if len(disks) < 4 {
+		t.Fatalf("DMSNAPCTL_TEST_DISKS=%q names %d disks, want 4 or more", list, len(disks))
+	}
+	c, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.sleep = hurry
+	// At the end all devices are removed: there must be none of anybody else's.
+	if v, err := c.look(); err != nil || len(v) > 0 {
+		t.Fatalf("this machine has %d mapped devices of its own, %v: run the tests on one that has none", len(v), err)
+	}
+	for _, d := range disks {
+		if err := c.h.Zero(d, mib); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			logAll(t, c)
+		}
+		removeAll(t, c)
+		c.Close()
+	})
+	return c, disks
+}
+
+// hurry waits for a tenth of the time: here nobody else keeps devices busy, and
+// merges are short.
+func hurry(d time.Duration) { time.Sleep(d / 10) }
+
+func logAll(t testing.TB, c *Controller) {
+	v, err := c.look()
+	t.Logf("devices (%v):", err)
+	for _, d := range v {
+		t.Logf("  %v %v %v flags %#x open %d: %v waiting: %v", d.Name, d.Dev, d.UUID, d.Flags, d.OpenCount, d.live, d.waiting)
+	}
+}
+
+// removeAll ends everything that a test left, holders before what they hold.
+func removeAll(t testing.TB, c *Controller) {
+	for range 10 {
+		v, err := c.look()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if len(v) == 0 {
+			return
+		}
+		for _, d := range v {
+			if d.Suspended() {
+				_ = c.k.Clear(d.Name)
+				_ = c.k.Resume(d.Name, 0)
+			}
+		}
+		for i := len(v) - 1; i >= 0; i-- {
+			if c.k.Remove(v[i].Name) == nil {
+				_ = c.h.RemoveNode(v[i].Name)
+			}
+		}
+	}
+	t.Error("devices stay behind")
+	logAll(t, c)
+}
+
+func mustName(t testing.TB, s string) wire.Name {
+	t.Helper()
+	n, err := wire.NewName(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// mapped makes a dm device of a table and gives its node.
+func mapped(t testing.TB, c *Controller, name, lines string) string {
+	t.Helper()
+	tab, err := table.Parse(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := mustName(t, name)
+	if err := c.k.Create(n, wire.UUID{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.k.Load(n, tab); err != nil {
+		t.Fatalf("%s: %v", lines, err)
+	}
+	if err := c.k.Resume(n, wire.UdevPrimary); err != nil {
+		t.Fatal(err)
+	}
+	info, err := c.k.Info(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.h.AddNode(n, info.Dev); err != nil {
+		t.Fatal(err)
+	}
+	return "/dev/mapper/" + name
+}
+
+// pieces cuts a disk into linear devices of so many MiB each.
+func pieces(t testing.TB, c *Controller, disk, prefix string, sizes ...int) []string {
+	t.Helper()
+	var out []string
+	at := 0
+	for i, size := range sizes {
+		line := fmt.Sprintf("0 %d linear %s %d", size*mib/512, disk, at*mib/512)
+		out = append(out, mapped(t, c, fmt.Sprintf("%s%d", prefix, i), line))
+		at += size
+	}
+	return out
+}
+
+// blank zeroes the first MiB of devices, or all of smaller ones.
+func blank(t testing.TB, c *Controller, paths ...string) {
+	t.Helper()
+	for _, path := range paths {
+		d, err := c.h.Disk(path)
+		if err == nil {
+			err = c.h.Zero(path, min(d.Bytes, mib))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// fill writes reproducible noise over bytes of a device from off on, and
+// flushes.
+func fill(t testing.TB, path string, off, n int64, seed uint64) {
+	t.Helper()
+	f, err := blockdev.OpenWriter(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(noise(n, seed), off); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func noise(n int64, seed uint64) []byte {
+	var key [32]byte
+	key[0], key[1] = byte(seed), byte(seed>>8)
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8(key).Read(b)
+	return b
+}
+
+// content reads the first 16 MiB of a device past the page cache, or all of a
+// smaller one.
+func content(t testing.TB, path string) []byte {
+	t.Helper()
+	f, err := blockdev.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d, err := f.Direct()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	b := blockdev.AlignedBuffer(int(min(d.Size(), 16*mib)))
+	if _, err := d.ReadAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func sum(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b))[:16] }
+
+func same(t testing.TB, what string, got, want []byte) {
+	t.Helper()
+	if bytes.Equal(got, want) {
+		return
+	}
+	n := min(len(got), len(want))
+	first := 0
+	for first < n && got[first] == want[first] {
+		first++
+	}
+	t.Errorf("%s: %d bytes %s, want %d bytes %s; they differ from byte %d on", what, len(got), sum(got), len(want), sum(want), first)
+}

@@ -1,0 +1,303 @@
+package dmctl
+
+// Every plan with a failure, or death, at every call.
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+)
+
+// scenario is a machine and what is to be done on it.
+type scenario struct {
+	name  string
+	setup []func(*Controller) error
+	do    func(*Controller) error
+	// also leads to a state between before and after that is as good: the whole
+	// can be asked for again.
+	also []func(*Controller) error
+}
+
+func doCreate(r CreateRequest) func(*Controller) error {
+	return func(c *Controller) error { return c.Create(context.Background(), r) }
+}
+
+func doActivate(r ActivateRequest) func(*Controller) error {
+	return func(c *Controller) error { return c.Activate(context.Background(), r) }
+}
+
+func doPlan(plan func(c *Controller) (*Plan, error)) func(*Controller) error {
+	return func(c *Controller) error {
+		p, err := plan(c)
+		if err != nil {
+			return err
+		}
+		return c.Run(context.Background(), p)
+	}
+}
+
+func renameToU(c *Controller) (*Plan, error) { return c.PlanRename(context.Background(), "s", "u") }
+func growS(c *Controller) (*Plan, error)     { return c.PlanGrow(context.Background(), "s") }
+
+func doRemove(name string) func(*Controller) error {
+	return func(c *Controller) error { return c.Remove(context.Background(), RemoveRequest{Name: name}) }
+}
+
+func doMerge(name string) func(*Controller) error {
+	return func(c *Controller) error { return c.Merge(context.Background(), MergeRequest{Name: name}, nil) }
+}
+
+// failedMerge begins a merge of s and has it fail.
+func failedMerge(c *Controller) error {
+	p, err := c.PlanMerge(context.Background(), MergeRequest{Name: "s"})
+	if err != nil {
+		return err
+	}
+	if err := c.Run(context.Background(), p); err != nil {
+		return err
+	}
+	f := c.k.(*fake)
+	f.open = map[string]int{} // nobody may use the origin when it begins anew
+	for _, d := range f.devs {
+		if _, ok := soleSpec(d.live).(table.SnapshotMerge); ok {
+			d.mergeFailed = true
+		}
+	}
+	return nil
+}
+
+// haveMapped makes the dm device vol, in use.
+func haveMapped(c *Controller) error {
+	f := c.k.(*fake)
+	name, _ := wire.NewName("vol")
+	if err := f.Create(name, wire.UUID{}); err != nil {
+		return err
+	}
+	f.open["vol"]++
+	d := f.find(name)
+	d.live = table.Table{{Start: 0, Length: 1024, Spec: table.Linear{Device: "8:0", Offset: 0}}, {Start: 1024, Length: 1024, Spec: table.Zero{}}}
+	return f.AddNode(name, d.dev)
+}
+
+// unused has nobody use the device vol.
+func unused(c *Controller) error {
+	c.k.(*fake).open = map[string]int{}
+	return nil
+}
+
+var (
+	onPlain   = CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkSize: 8}
+	onPlain2  = CreateRequest{Name: "t", Origin: "/dev/a", COW: "/dev/c", ChunkSize: 8}
+	onMapped  = CreateRequest{Name: "s", Origin: "/dev/mapper/vol", COW: "/dev/b", ChunkSize: 8}
+	onMapped2 = CreateRequest{Name: "t", Origin: "/dev/mapper/vol", COW: "/dev/c", Transient: true}
+)
+
+func scenarios() []scenario {
+	type steps = []func(*Controller) error
+	return []scenario{
+		{"create on plain", nil, doCreate(onPlain), nil},
+		{"create second on plain", steps{doCreate(onPlain)}, doCreate(onPlain2), nil},
+		{"create on mapped", steps{haveMapped}, doCreate(onMapped), nil},
+		{"create second on mapped", steps{haveMapped, doCreate(onMapped)}, doCreate(onMapped2), nil},
+		{"remove from plain", steps{doCreate(onPlain)}, doRemove("s"), nil},
+		{"remove one of two from plain", steps{doCreate(onPlain), doCreate(onPlain2)}, doRemove("s"), nil},
+		{"remove from mapped", steps{haveMapped, doCreate(onMapped)}, doRemove("s"), nil},
+		{"remove one of two from mapped", steps{haveMapped, doCreate(onMapped), doCreate(onMapped2)}, doRemove("s"), nil},
+		{"activate on plain", nil, doActivate(ActivateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b"}), nil},
+		{"activate on mapped", steps{haveMapped}, doActivate(ActivateRequest{Name: "s", Origin: "/dev/mapper/vol", COW: "/dev/b"}), nil},
+		{"rename", steps{doCreate(onPlain)}, doPlan(renameToU), nil},
+		{"grow", steps{doCreate(onPlain)}, doPlan(growS), nil},
+		{"merge into plain", steps{doCreate(onPlain)}, doMerge("s"), nil},
+		{"merge into plain with another", steps{doCreate(onPlain), doCreate(onPlain2)}, doMerge("s"), nil},
+		{"merge into mapped", steps{haveMapped, doCreate(onMapped)}, doMerge("s"), nil},
+		{"merge into mapped with another", steps{haveMapped, doCreate(onMapped), doCreate(onMapped2)}, doMerge("s"), nil},
+		{"merge into plain once more", steps{doCreate(onPlain), failedMerge}, doMerge("s"), steps{doCreate(onPlain)}},
+		{"merge into mapped once more", steps{haveMapped, doCreate(onMapped), failedMerge}, doMerge("s"), steps{haveMapped, doCreate(onMapped), unused}},
+	}
+}
+
+func (s scenario) machine(t *testing.T) *fake {
+	t.Helper()
+	f := newFake()
+	c := f.controller()
+	for _, step := range s.setup {
+		if err := step(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.calls = 0
+	return f
+}
+
+// run does the scenario and says whether the process died of it.
+func (s scenario) run(f *fake) (err error, died bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(killed); !ok {
+				panic(r)
+			}
+			died = true
+		}
+	}()
+	return s.do(f.controller()), false
+}
+
+// outcome gives the states before and after, without a failure, and the
+// number of calls.
+func (s scenario) outcome(t *testing.T) (before, after string, calls int) {
+	t.Helper()
+	f := s.machine(t)
+	before = f.String()
+	if err, _ := s.run(f); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.broken) > 0 {
+		t.Errorf("laws broken: %v", f.broken)
+	}
+	if held := f.held(); len(held) > 0 {
+		t.Errorf("left suspended: %v", held)
+	}
+	return before, f.String(), f.calls
+}
+
+// between is the state that also leads to, "" where there is none.
+func (s scenario) between(t *testing.T) string {
+	t.Helper()
+	if s.also == nil {
+		return ""
+	}
+	return scenario{setup: s.also}.machine(t).String()
+}
+
+func one(before, between, after, got string) string {
+	if got == before || got == after || got == between {
+		return ""
+	}
+	return fmt.Sprintf("neither before nor after\ngot:\n%s\nnot before (-before +got):\n%s\nnot after (-after +got):\n%s", got,
+		cmp.Diff(strings.Split(before, "\n"), strings.Split(got, "\n")), cmp.Diff(strings.Split(after, "\n"), strings.Split(got, "\n")))
+}
+
+func TestFailureAtEveryCall(t *testing.T) {
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			before, after, calls := s.outcome(t)
+			for n := 1; n <= calls; n++ {
+				for _, how := range []failure{failClean, failLost, failStuck, failHalf} {
+					f := s.machine(t)
+					f.failures[n] = how
+					err, _ := s.run(f)
+					if err == nil {
+						if diff := cmp.Diff(after, f.String()); diff != "" {
+							t.Errorf("call %d (%s): no error, but: %s", n, how, diff)
+						}
+						continue
+					}
+					if held := f.held(); len(held) > 0 {
+						t.Errorf("call %d (%s): left suspended: %v", n, how, held)
+					}
+					if f.String() != before {
+						if !strings.Contains(err.Error(), "recover") {
+							t.Errorf("call %d (%s): things changed, and the error does not say so: %v", n, how, err)
+						}
+						s.recover(t, f, fmt.Sprintf("call %d (%s)", n, how))
+					}
+					if bad := one(before, s.between(t), after, f.String()); bad != "" {
+						t.Fatalf("call %d (%s): %v: %s", n, how, err, bad)
+					}
+				}
+			}
+		})
+	}
+}
+
+// recover does what the user is told to, with nothing failing any more.
+func (s scenario) recover(t *testing.T, f *fake, when string) {
+	t.Helper()
+	f.failures = nil
+	if err := f.controller().Recover(context.Background()); err != nil {
+		t.Errorf("%s: recover: %v\n%s", when, err, f)
+	}
+	p, err := f.controller().PlanRecover(context.Background())
+	if err != nil || len(p.steps) > 0 {
+		t.Errorf("%s: a second recover has something to do: %v, %v", when, p, err)
+	}
+}
+
+func TestFailureOfUndo(t *testing.T) {
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			before, after, calls := s.outcome(t)
+			for n := 1; n <= calls; n++ {
+				for m := n + 1; m <= n+8; m++ {
+					for _, how := range []failure{failClean, failStuck, failHalf} {
+						f := s.machine(t)
+						f.failures[n], f.failures[m] = failClean, how
+						err, _ := s.run(f)
+						when := fmt.Sprintf("calls %d and %d (%s): %v", n, m, how, err)
+						s.recover(t, f, when)
+						if held := f.held(); len(held) > 0 {
+							t.Errorf("%s: left suspended: %v", when, held)
+						}
+						if bad := one(before, s.between(t), after, f.String()); bad != "" {
+							t.Fatalf("%s: %s", when, bad)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestDeathAtEveryCall(t *testing.T) {
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			before, after, calls := s.outcome(t)
+			for n := 1; n <= calls; n++ {
+				for _, how := range []failure{failDead, failAfter} {
+					f := s.machine(t)
+					f.failures[n] = how
+					if _, died := s.run(f); !died {
+						t.Errorf("call %d (%s): it lived", n, how)
+					}
+					if strings.Contains(s.name, "create") || strings.Contains(s.name, "remove") {
+						if held := f.held(); len(held) > 0 {
+							t.Errorf("call %d (%s): left suspended until recover: %v", n, how, held)
+						}
+					}
+					when := fmt.Sprintf("call %d (%s)", n, how)
+					s.recover(t, f, when)
+					if bad := one(before, s.between(t), after, f.String()); bad != "" {
+						t.Fatalf("%s: %s", when, bad)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A device that a recovery must not touch, whatever its state.
+func TestRecoverLeavesOthersAlone(t *testing.T) {
+	f := newFake()
+	c := f.controller()
+	if err := haveMapped(c); err != nil {
+		t.Fatal(err)
+	}
+	vol := f.devs[0]
+	vol.suspended, vol.waiting = true, table.Single(2048, table.Zero{})
+	if err := doCreate(CreateRequest{Name: "s", Origin: "/dev/d", COW: "/dev/c"})(c); err != nil {
+		t.Fatal(err)
+	}
+	before := f.String()
+	if err := c.Recover(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(before, f.String()); diff != "" {
+		t.Error(diff)
+	}
+}

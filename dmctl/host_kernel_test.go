@@ -1,0 +1,127 @@
+//go:build linux && kernel
+
+package dmctl
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// Nodes with udev, which is played here: it is slow, it is wrong, it is dead.
+func TestNodesWithUdev(t *testing.T) {
+	c, disks := scratch(t)
+	mapped(t, c, "d", "0 8 zero")
+	name := mustName(t, "d")
+	info, err := c.k.Info(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong, err := c.h.Disk(disks[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := linuxHost{nodes: t.TempDir(), udev: true, udevTime: 300 * time.Millisecond}
+	path := filepath.Join(h.nodes, "d")
+	kernelNode := filepath.Join(h.nodes, "dm")
+	if err := mknod(kernelNode, info.Dev); err != nil {
+		t.Fatal(err)
+	}
+	add := func(what string) {
+		t.Helper()
+		if err := h.AddNode(name, info.Dev); err != nil || !h.HasNode(name, info.Dev) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		_ = os.Symlink("dm", path)
+	}()
+	add("udev makes a link, late")
+	if got, err := os.Readlink(path); got != "dm" {
+		t.Errorf("udev's link became %q, %v", got, err)
+	}
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		_ = os.Remove(path)
+	}()
+	if err := h.RemoveNode(name); err != nil {
+		t.Error(err)
+	}
+	add("udev is dead")
+	if err := h.RemoveNode(name); err != nil {
+		t.Error(err)
+	}
+	if h.HasNode(name, info.Dev) {
+		t.Error("the node of the dead udev stays")
+	}
+	if err := mknod(path, wrong.Dev); err != nil {
+		t.Fatal(err)
+	}
+	add("a node of another device is in the way")
+	if err := h.RemoveNode(name); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.AddNode(name, info.Dev); err == nil || !strings.Contains(err.Error(), "in the way") {
+		t.Errorf("a file is in the way: %v", err)
+	}
+	if err := h.NodeFree(name); !errors.Is(err, ErrRefused) {
+		t.Errorf("a file is in the way: %v", err)
+	}
+	if err := h.RemoveNode(name); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("a file was removed for a node: %v", err)
+	}
+}
+
+// What a real device says of itself, and who holds it.
+func TestDiskFacts(t *testing.T) {
+	c, disks := scratch(t)
+	path := mapped(t, c, "d", "0 2048 linear "+disks[0]+" 0")
+	d, err := c.h.Disk(path)
+	if err != nil || d.Bytes != mib || d.Block != 512 || d.ReadOnly {
+		t.Errorf("%+v, %v", d, err)
+	}
+	below, err := c.h.Disk(disks[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, err := c.h.Users(below.Dev)
+	if err != nil || len(users) != 1 || users[0] != (user{What: "held by /dev/mapper/d", Holder: d.Dev}) {
+		t.Errorf("users %v, %v", users, err)
+	}
+	chain, err := c.h.Below(d.Dev)
+	if err != nil || len(chain) != 2 || chain[0] != d.Dev || chain[1] != below.Dev {
+		t.Errorf("below %v, %v", chain, err)
+	}
+	if _, err := blockdev.OpenWriter(disks[0]); err == nil {
+		t.Error("a held device was opened for writing")
+	}
+	f, err := blockdev.Open(disks[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	direct, err := f.Direct()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer direct.Close()
+	fill(t, path, 0, mib, 7) // below the page cache of the disk
+	got := make([]byte, 1000)
+	if _, err := direct.ReadAt(got, 333); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "a direct read at an odd place", got, noise(mib, 7)[333:1333])
+}

@@ -1,0 +1,130 @@
+package dmctl
+
+// The kernel seam on a real kernel: devmapper.go's verbs and wire's.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	devmapper "github.com/anatol/devmapper.go"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+)
+
+// Open opens the control node, which is made where it is missing. Errors wrap
+// ErrNoDeviceMapper, ErrNoControlNode or ErrPermission where one of these is
+// the reason.
+func Open() (*Controller, error) {
+	control, err := openControl()
+	if err != nil {
+		return nil, &Error{"open", wire.ControlNode, whyNot(err)}
+	}
+	return newController(linuxKernel{control}, newLinuxHost()), nil
+}
+
+// whyNot finds out why the control node cannot be opened.
+func whyNot(err error) error {
+	_, there := controlMinor()
+	switch {
+	case errors.Is(err, ErrNoControlNode):
+		return err
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w (%w)", ErrPermission, err)
+	case there: // and the node is another device's
+		return fmt.Errorf("%w (%w)", ErrNoControlNode, err)
+	default:
+		return fmt.Errorf("%w (%w)", ErrNoDeviceMapper, err)
+	}
+}
+
+// linuxKernel is device mapper. The embedded Control brings the verbs that
+// need nothing more.
+type linuxKernel struct{ *wire.Control }
+
+var _ kernel = linuxKernel{}
+
+func (linuxKernel) Version() (gate.Version, error) {
+	major, minor, patch, err := devmapper.GetVersion()
+	return gate.Version{Major: major, Minor: minor, Patch: patch}, err
+}
+
+func (linuxKernel) Create(name wire.Name, uuid wire.UUID) error {
+	return bare(devmapper.Create(name.String(), uuid.String()))
+}
+
+func (linuxKernel) Remove(name wire.Name) error { return bare(devmapper.Remove(name.String())) }
+
+// bare is the errno of an error of devmapper.go, which tells of numbers of
+// ioctls beside it.
+func bare(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
+// LoadTarget has the kernel load the target's module by asking for its
+// version; kernels that cannot be asked get it by modprobe.
+func (k linuxKernel) LoadTarget(target string) (gate.Version, error) {
+	v, err := k.Control.TargetVersion(target)
+	if !errors.Is(err, syscall.ENOTTY) {
+		return v, err
+	}
+	if out, err := exec.Command("modprobe", "dm-"+target).CombinedOutput(); err != nil {
+		return gate.Version{}, fmt.Errorf("modprobe dm-%s: %w: %s", target, err, strings.TrimSpace(string(out)))
+	}
+	targets, err := k.Targets()
+	if err != nil {
+		return gate.Version{}, err
+	}
+	for _, t := range targets {
+		if t.Name == target {
+			return t.Version, nil
+		}
+	}
+	return gate.Version{}, syscall.EINVAL
+}
+
+func (k linuxKernel) Load(name wire.Name, t table.Table) error {
+	targets := make([]wire.Target, len(t))
+	for i, l := range t {
+		targets[i] = wire.Target{Start: uint64(l.Start), Length: uint64(l.Length), Type: l.Spec.Type(), Params: l.Spec.Params()}
+	}
+	return k.Control.Load(name, targets, false)
+}
+
+func (k linuxKernel) Resume(name wire.Name, udev wire.Udev) error {
+	_, err := k.Control.Resume(name, 0, udev)
+	return err
+}
+
+func (k linuxKernel) Table(name wire.Name, inactive bool) (wire.Info, table.Table, error) {
+	info, targets, err := k.Control.Table(name, inactive)
+	if err != nil {
+		return info, nil, err
+	}
+	t := make(table.Table, len(targets))
+	for i, target := range targets {
+		t[i] = table.Target{
+			Start: table.Sectors(target.Start), Length: table.Sectors(target.Length),
+			Spec: table.SpecOf(target.Type, target.Params),
+		}
+	}
+	return info, t, nil
+}
+
+func (k linuxKernel) Status(name wire.Name) (wire.Info, []statusLine, error) {
+	info, targets, err := k.Control.Status(name)
+	lines := make([]statusLine, len(targets))
+	for i, target := range targets {
+		lines[i] = statusLine{Type: target.Type, Params: target.Params}
+	}
+	return info, lines, err
+}

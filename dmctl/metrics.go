@@ -1,0 +1,59 @@
+package dmctl
+
+// Snapshots as metrics, for the node exporter's textfile collector.
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+)
+
+// WriteMetrics writes snapshots in Prometheus' text format. The file that the
+// collector reads must be replaced as a whole: that is the caller's part.
+func WriteMetrics(w io.Writer, snapshots []Snapshot, fullIn func(name string) time.Duration) error {
+	bytes := func(n table.Sectors) string { return fmt.Sprintf("%d", uint64(n)*table.SectorBytes) }
+	states := []string{table.Active.String(), table.Invalid.String(), table.Overflow.String(), table.MergeFailed.String(), stateMerging, table.Unknown.String()}
+	var b strings.Builder
+	family := func(name, help string, value func(Snapshot, string) string) {
+		fmt.Fprintf(&b, "# HELP dmsnapctl_%s %s\n# TYPE dmsnapctl_%s gauge\n", name, help, name)
+		for _, s := range snapshots {
+			labels := fmt.Sprintf(`name="%s",origin="%s"`, escapeLabel(s.Name), escapeLabel(s.Origin))
+			b.WriteString(value(s, "dmsnapctl_"+name+"{"+labels))
+		}
+	}
+	family("snapshot_state", "1 for the state that the snapshot is in", func(s Snapshot, series string) string {
+		var lines strings.Builder
+		for _, state := range states {
+			on := 0
+			if s.State == state {
+				on = 1
+			}
+			fmt.Fprintf(&lines, "%s,state=\"%s\"} %d\n", series, state, on)
+		}
+		return lines.String()
+	})
+	family("store_allocated_bytes", "what is allocated of the store, metadata included", func(s Snapshot, series string) string {
+		return series + "} " + bytes(s.Allocated) + "\n"
+	})
+	family("store_metadata_bytes", "what of that is metadata", func(s Snapshot, series string) string {
+		return series + "} " + bytes(s.Metadata) + "\n"
+	})
+	family("store_size_bytes", "the size of the COW device", func(s Snapshot, series string) string {
+		return series + "} " + bytes(s.Total) + "\n"
+	})
+	family("store_full_in_seconds", "when the store will be full at the present rate; no value where it does not fill up", func(s Snapshot, series string) string {
+		if d := fullIn(s.Name); d > 0 {
+			return fmt.Sprintf("%s} %.0f\n", series, d.Seconds())
+		}
+		return ""
+	})
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func escapeLabel(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s)
+}

@@ -1,0 +1,247 @@
+package dmctl
+
+// Plans as --dry-run prints them, and what is refused before one is made.
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/verify"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// The order of operations, for a reader: one file per plan.
+func TestPlansPrinted(t *testing.T) {
+	ctx := context.Background()
+	plans := map[string]func(c *Controller) (*Plan, error){
+		"create on plain":         func(c *Controller) (*Plan, error) { return c.PlanCreate(ctx, onPlain) },
+		"create second on plain":  func(c *Controller) (*Plan, error) { return c.PlanCreate(ctx, onPlain2) },
+		"create on mapped":        func(c *Controller) (*Plan, error) { return c.PlanCreate(ctx, onMapped) },
+		"create second on mapped": func(c *Controller) (*Plan, error) { return c.PlanCreate(ctx, onMapped2) },
+		"remove from plain":       func(c *Controller) (*Plan, error) { return c.PlanRemove(ctx, RemoveRequest{Name: "s"}) },
+		"remove from mapped":      func(c *Controller) (*Plan, error) { return c.PlanRemove(ctx, RemoveRequest{Name: "s"}) },
+		"activate on plain": func(c *Controller) (*Plan, error) {
+			return c.PlanActivate(ctx, ActivateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", Overflow: true})
+		},
+		"rename":                     renameToU,
+		"grow":                       growS,
+		"merge into mapped":          func(c *Controller) (*Plan, error) { return c.PlanMerge(ctx, MergeRequest{Name: "s"}) },
+		"merge into plain once more": func(c *Controller) (*Plan, error) { return c.PlanMerge(ctx, MergeRequest{Name: "s"}) },
+	}
+	done := 0
+	for _, s := range scenarios() {
+		plan, ok := plans[s.name]
+		if !ok {
+			continue
+		}
+		done++
+		p, err := plan(s.machine(t).controller())
+		if err != nil {
+			t.Errorf("%s: %v", s.name, err)
+			continue
+		}
+		golden := filepath.Join("testdata", "plans", strings.ReplaceAll(s.name, " ", "-")+".txt")
+		if *update {
+			if err := os.WriteFile(golden, []byte(p.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(p.String(), "\n")); diff != "" {
+			t.Errorf("%s: %s", s.name, diff)
+		}
+	}
+	if done != len(plans) {
+		t.Errorf("%d of %d plans were made", done, len(plans))
+	}
+}
+
+func TestReservedNames(t *testing.T) {
+	for _, name := range []string{"s-dmsnap-new", "s-dmsnap-real"} {
+		r := onPlain
+		r.Name = name
+		if err := newFake().controller().Create(context.Background(), r); !errors.Is(err, ErrUsage) {
+			t.Errorf("create %s: %v", name, err)
+		}
+	}
+}
+
+// What is wrong with a request itself, said before any device is looked at.
+func TestMalformedRequests(t *testing.T) {
+	ok := CreateRequest{Name: strings.Repeat("n", 127)}
+	if err := ok.Check(); err != nil {
+		t.Error(err)
+	}
+	for word, r := range map[string]CreateRequest{
+		"slash":                     {Name: "a/b"},
+		"empty":                     {Name: ""},
+		"directory":                 {Name: ".."},
+		"control node":              {Name: "control"},
+		"longer than 127":           {Name: strings.Repeat("n", 128)},
+		"6 sectors: not a power":    {Name: "s", ChunkSize: 6},
+		"65 sectors: not a power":   {Name: "s", ChunkSize: 65},
+		"4194304 sectors: more":     {Name: "s", ChunkSize: 1 << 22},
+		"needs discard_zeroes_cow ": {Name: "s", DiscardPassdownOrigin: true},
+	} {
+		if err := r.Check(); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), word) {
+			t.Errorf("%v, want ErrUsage with %q", err, word)
+		}
+	}
+}
+
+// The longest names that the kernel knows, with and without escapes.
+func TestLongNames(t *testing.T) {
+	ctx := context.Background()
+	for _, name := range []string{strings.Repeat("n", 120), strings.Repeat("n", 93) + strings.Repeat(" ", 6)} {
+		r := onPlain
+		r.Name = name
+		if err := newFake().controller().Create(ctx, r); err != nil {
+			t.Errorf("on a plain device, %d bytes: %v", len(name), err)
+		}
+		r.Name += "nnnnnnn"
+		if err := newFake().controller().Create(ctx, r); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "at most 120") {
+			t.Errorf("on a plain device, %d bytes: %v", len(r.Name), err)
+		}
+		f := newFake()
+		if err := haveMapped(f.controller()); err != nil {
+			t.Fatal(err)
+		}
+		r.Origin = "/dev/mapper/vol"
+		if err := f.controller().Create(ctx, r); err != nil {
+			t.Errorf("on a mapped device, %d bytes: %v", len(r.Name), err)
+		}
+	}
+}
+
+func TestUnfinishedNames(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n, err := wire.NewName(rapid.StringMatching(`[a-c \xff]{1,127}`).Draw(t, "name"))
+		if err != nil {
+			return // too long with its escapes
+		}
+		u, err := unfinishedName(n)
+		if err != nil || len(u.String()) > wire.MaxName || !strings.HasSuffix(u.String(), newSuffix) {
+			t.Fatalf("%s: %s, %v", n, u, err)
+		}
+		if again, err := wire.NewName(u.String()); again != u || err != nil {
+			t.Fatalf("%s has half an escape", u)
+		}
+	})
+}
+
+func TestJudgeStore(t *testing.T) {
+	tests := []struct {
+		verdict    verdict
+		unreadable uint64
+		want       error // without force
+		forced     error
+	}{
+		{verify.Clean, 0, nil, nil},
+		{verify.Stale, 0, nil, nil},
+		{verify.Leaked, 0, nil, nil},
+		{verify.Clean, 1, ErrForce, nil},
+		{verify.Invalid, 0, ErrForce, nil},
+		{verify.Corrupt, 0, ErrForce, nil},
+		{verify.Empty, 0, ErrRefused, ErrRefused},
+		{verify.Unrecognized, 0, ErrRefused, ErrRefused},
+	}
+	for _, tt := range tests {
+		r := &verify.Report{Verdict: tt.verdict, Counts: map[verify.Code]uint64{verify.UnreadableArea: tt.unreadable}}
+		if _, err := judgeStore(r, ActivateRequest{}); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.verdict, err, tt.want)
+		}
+		notes, err := judgeStore(r, ActivateRequest{Force: true})
+		if !errors.Is(err, tt.forced) {
+			t.Errorf("%s by force: %v, want %v", tt.verdict, err, tt.forced)
+		}
+		if tt.want == ErrForce && len(notes) == 0 {
+			t.Errorf("%s by force: no note says so", tt.verdict)
+		}
+	}
+}
+
+type verdict = verify.Verdict
+
+// A context that ends between steps has what was done undone.
+func TestInterrupted(t *testing.T) {
+	f := newFake()
+	c := f.controller()
+	before := f.String()
+	ctx, cancel := context.WithCancel(context.Background())
+	p, err := c.PlanCreate(ctx, onPlain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	beforeStep = func(_ *Plan, n int) {
+		if n == 4 {
+			cancel()
+		}
+	}
+	defer func() { beforeStep = func(*Plan, int) {} }()
+	err = c.Run(ctx, p)
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "undone, but chunks 0 and 1 of /dev/b are zeroed") {
+		t.Errorf("error %v", err)
+	}
+	if diff := cmp.Diff(before, f.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What a COW device carries is refused, and what was overwritten by force is
+// told: before, and after a failure.
+func TestCarried(t *testing.T) {
+	ctx := context.Background()
+	f := newFake()
+	f.carries = map[string][]string{"/dev/b": {"ext4"}}
+	if _, err := f.controller().PlanCreate(ctx, onPlain); !errors.Is(err, ErrForce) || !strings.Contains(err.Error(), "carries ext4") {
+		t.Errorf("without force: %v", err)
+	}
+	r := onPlain
+	r.Force = true
+	for n, want := range map[int]string{
+		1: "undone, but perhaps chunks 0 and 1 of /dev/b are zeroed, where it carried ext4",
+		5: "undone, but chunks 0 and 1 of /dev/b are zeroed, where it carried ext4",
+	} {
+		f.calls, f.zeroed, f.failures = 0, nil, map[int]failure{n: failClean}
+		c := f.controller()
+		p, err := c.PlanCreate(ctx, r)
+		if err != nil || !strings.Contains(p.String(), "carries ext4, which is overwritten") {
+			t.Fatalf("with force: %v, %v", p, err)
+		}
+		if err := c.Run(ctx, p); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("call %d failed: %v, want %q", n, err, want)
+		}
+		if n > 1 {
+			if diff := cmp.Diff([]string{"/dev/b", "/dev/b"}, f.zeroed); diff != "" {
+				t.Errorf("the header that the kernel wrote stays: %s", diff)
+			}
+		}
+	}
+}
+
+// After a run that was killed, its COW device is not blank: recover says so.
+func TestRecoverTellsOfTheStore(t *testing.T) {
+	f := newFake()
+	f.failures[6] = failDead
+	if _, died := (scenario{do: doCreate(onPlain)}).run(f); !died {
+		t.Fatal("it lived")
+	}
+	f.failures = nil
+	p, err := f.controller().PlanRecover(context.Background())
+	if err != nil || !strings.Contains(p.String(), "note: 8:1 may hold the store of a snapshot that was never finished") {
+		t.Errorf("%v, %v", p, err)
+	}
+}

@@ -1,0 +1,160 @@
+package dmctl
+
+// What the kernel says of snapshots now.
+
+import (
+	"context"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+)
+
+// Snapshot is an active snapshot device.
+type Snapshot struct {
+	Name  string
+	UUID  string
+	Owner string // dmsnapctl, LVM, or "" for others
+	// State is active, invalid, overflow, merge-failed, merging or unknown.
+	State     string
+	Suspended bool
+	OpenCount int
+	EventNr   uint32
+
+	Origin       string // the node of the device that the snapshot is of
+	OriginDevice string // the node through which the origin is to be written
+	COW          string // the node of the COW device
+	Persistent   bool
+	Overflow     bool // the store is PO
+	ChunkSize    table.Sectors
+	Size         table.Sectors
+
+	// Allocated, Total and Metadata are what the status line says; 0 unless
+	// the state is active or merging.
+	Allocated, Total, Metadata table.Sectors
+	HasMetadata                bool // kernels before target version 1.10.0 do not say
+	UsedPercent                float64
+}
+
+// mergeDone says that a snapshot that is being merged has nothing left to
+// merge.
+func (s Snapshot) mergeDone() bool {
+	return s.State == stateMerging && s.HasMetadata && s.Allocated == s.Metadata
+}
+
+// Snapshots tells about all snapshots, ours and others', in the kernel's order.
+func (c *Controller) Snapshots(ctx context.Context) ([]Snapshot, error) {
+	v, err := c.look()
+	if err != nil {
+		return nil, err
+	}
+	var out []Snapshot
+	for _, d := range v {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s, ok, err := c.snapshotOf(v, d)
+		if isGone(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// SnapshotNamed is one of Snapshots; ErrNotFound where there is none of the
+// name.
+func (c *Controller) SnapshotNamed(ctx context.Context, name string) (Snapshot, error) {
+	n, err := typedName(name)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	all, err := c.Snapshots(ctx)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	for _, s := range all {
+		if s.Name == n.String() {
+			return s, nil
+		}
+	}
+	if _, err := c.k.Info(n); err == nil {
+		return Snapshot{}, &Error{"find snapshot", name, errNoSnapshot}
+	}
+	return Snapshot{}, &Error{"find snapshot", name, ErrNotFound}
+}
+
+// stateMerging is the state of a snapshot that is being merged.
+const stateMerging = "merging"
+
+// snapshotOf describes d if it is a snapshot.
+func (c *Controller) snapshotOf(v view, d *device) (Snapshot, bool, error) {
+	o := v.mergingInto(d)
+	if o == nil {
+		args, ok := d.snapshotArgs()
+		if !ok {
+			return Snapshot{}, false, nil
+		}
+		s := c.describe(v, d, table.SnapshotArgs(args))
+		err := c.fillStatus(&s, d.Name)
+		return s, true, err
+	}
+	m, _ := o.mergeArgs()
+	s := c.describe(v, d, table.SnapshotArgs(m))
+	err := c.fillStatus(&s, o.Name)
+	if s.State == table.Active.String() {
+		s.State = stateMerging
+	}
+	return s, true, err
+}
+
+// describe fills in what the tables say.
+func (c *Controller) describe(v view, d *device, args table.SnapshotArgs) Snapshot {
+	s := Snapshot{
+		Name: d.Name.String(), UUID: d.UUID.String(), Owner: ownerOf(d.UUID),
+		Suspended: d.Suspended(), OpenCount: int(d.OpenCount), EventNr: d.EventNr,
+		Origin: args.Origin, OriginDevice: args.Origin, COW: args.COW,
+		Persistent: args.Store.IsPersistent(), Overflow: args.Store == table.PersistentOverflow,
+		ChunkSize: args.ChunkSize, Size: d.live.Size(),
+	}
+	if cow, ok := parseDev(args.COW); ok {
+		s.COW = c.h.NodePath(cow)
+	}
+	base, ok := parseDev(args.Origin)
+	if !ok {
+		return s
+	}
+	s.Origin = c.h.NodePath(base)
+	s.OriginDevice = s.Origin
+	if origin := v.originOver(base); origin != nil {
+		s.OriginDevice = c.h.NodePath(origin.Dev)
+		if layer := v.byDev(base); layer != nil && layer.role() == roleReal {
+			s.Origin = s.OriginDevice
+		}
+	}
+	return s
+}
+
+// fillStatus fills in what the status line of the device on says.
+func (c *Controller) fillStatus(s *Snapshot, on wire.Name) error {
+	_, lines, err := c.k.Status(on)
+	if err != nil {
+		return &Error{"read the status of", on.String(), err}
+	}
+	s.State = table.Unknown.String()
+	if len(lines) != 1 {
+		return nil
+	}
+	st, err := table.ParseSnapshotStatus(lines[0].Params)
+	if err != nil {
+		return &Error{"read the status of", on.String(), err}
+	}
+	s.State = st.State.String()
+	s.Allocated, s.Total, s.Metadata, s.HasMetadata = st.Allocated, st.Total, st.Metadata, st.HasMetadata
+	s.UsedPercent = st.UsedPercent()
+	return nil
+}

@@ -1,0 +1,69 @@
+package dmctl
+
+// The UUIDs of our devices. They are all that is remembered of a snapshot
+// beside its tables: what a device is for stands in its UUID, so that a run
+// that was killed can be finished or undone from the kernel's state alone.
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// role is what one of our devices is for.
+type role string
+
+const (
+	roleSnapshot  role = "snap"   // a snapshot made since boot: its origin was always watched
+	roleActivated role = "active" // a snapshot activated from an existing store
+	roleOrigin    role = "origin" // NAME-origin over a plain block device
+	roleReal      role = "real"   // ORIGIN-dmsnap-real, with the origin's own table
+)
+
+const (
+	uuidPrefix = "DMSNAP-"
+	ownerOurs  = "dmsnapctl"
+)
+
+// newUUID makes a UUID for a device of a role over another device, for a
+// snapshot its COW device: DMSNAP-<24 hex digits>-<major>.<minor>-<role>. While
+// a snapshot is being merged its own table says nothing of it any more; its
+// UUID still names the COW device.
+func newUUID(r role, over blockdev.DevNo) (wire.UUID, error) {
+	var id [12]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return wire.UUID{}, err
+	}
+	return wire.NewUUID(fmt.Sprintf("%s%x-%d.%d-%s", uuidPrefix, id, over.Major, over.Minor, r))
+}
+
+// parseUUID reads what newUUID made; ok is false for all others.
+func parseUUID(u wire.UUID) (r role, over blockdev.DevNo, ok bool) {
+	rest, ours := strings.CutPrefix(u.String(), uuidPrefix)
+	parts := strings.Split(rest, "-")
+	if !ours || len(parts) != 3 {
+		return "", over, false
+	}
+	over, err := blockdev.ParseDevNo(strings.Replace(parts[1], ".", ":", 1))
+	return role(parts[2]), over, err == nil
+}
+
+// foreignOwners are the UUID prefixes of tools that reload their devices'
+// tables themselves, and would drop a snapshot-origin without a word.
+var foreignOwners = map[string]string{"LVM-": "LVM", "mpath-": "multipath", "CRYPT-": "cryptsetup"}
+
+// ownerOf names who manages a device: us, one of the foreign owners, or "".
+func ownerOf(u wire.UUID) string {
+	if strings.HasPrefix(u.String(), uuidPrefix) {
+		return ownerOurs
+	}
+	for prefix, owner := range foreignOwners {
+		if strings.HasPrefix(u.String(), prefix) {
+			return owner
+		}
+	}
+	return ""
+}

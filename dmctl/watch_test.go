@@ -1,0 +1,137 @@
+package dmctl
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+)
+
+func at(seconds int) time.Time { return time.Unix(1000+int64(seconds), 0) }
+
+func filled(name, uuid, state string, percent int) Snapshot {
+	return Snapshot{Name: name, UUID: uuid, State: state, Allocated: table.Sectors(percent * 10), Total: 1000, UsedPercent: float64(percent)}
+}
+
+func TestWatcher(t *testing.T) {
+	looks := []struct {
+		snapshots []Snapshot
+		want      []string
+	}{
+		{nil, nil},
+		{[]Snapshot{filled("a", "1", "active", 10)}, []string{"appeared a"}},
+		{[]Snapshot{filled("a", "1", "active", 79)}, nil},
+		{[]Snapshot{filled("a", "1", "active", 80)}, []string{"threshold a"}},
+		{[]Snapshot{filled("a", "1", "active", 79)}, nil}, // within the hysteresis
+		{[]Snapshot{filled("a", "1", "active", 81)}, nil},
+		{[]Snapshot{filled("a", "1", "active", 74)}, []string{"below a"}},
+		{[]Snapshot{filled("a", "1", "active", 90)}, []string{"threshold a"}},
+		{[]Snapshot{filled("a", "1", "overflow", 0)}, []string{"state a active overflow"}},
+		{[]Snapshot{filled("a", "1", "invalid", 0)}, []string{"state a overflow invalid"}},
+		{[]Snapshot{filled("a", "1", "invalid", 0)}, nil},
+		{[]Snapshot{filled("a", "2", "active", 1)}, []string{"replaced a"}}, // removed and made again between two looks
+		{[]Snapshot{filled("a", "2", "active", 99)}, []string{"threshold a"}},
+		{nil, []string{"gone a"}},
+		{[]Snapshot{filled("a", "3", "active", 99)}, []string{"appeared a", "threshold a"}},
+	}
+	w := newWatcher(80)
+	for i, look := range looks {
+		var got []string
+		for _, e := range w.observe(at(i), look.snapshots) {
+			text := fmt.Sprintf("%s %s", e.Kind, e.Snapshot.Name)
+			if e.Kind == EventState {
+				text += " " + e.Was + " " + e.Snapshot.State
+			}
+			got = append(got, text)
+		}
+		if diff := cmp.Diff(look.want, got); diff != "" {
+			t.Errorf("look %d: %s", i, diff)
+		}
+	}
+}
+
+func TestForecast(t *testing.T) {
+	w := newWatcher(100)
+	full := func() time.Duration { return w.FullIn("a") }
+	w.observe(at(0), []Snapshot{filled("a", "1", "active", 10)})
+	if d := full(); d != 0 {
+		t.Errorf("after one look: %v", d)
+	}
+	w.observe(at(10), []Snapshot{filled("a", "1", "active", 20)})
+	if d := full(); d != 80*time.Second {
+		t.Errorf("10%% in 10 s, 80%% left: %v", d)
+	}
+	// A window later the old rate does not count any more.
+	for s := 11; s <= 200; s++ {
+		w.observe(at(s), []Snapshot{filled("a", "1", "active", 20)})
+	}
+	if d := full(); d != 0 {
+		t.Errorf("after three minutes of nothing: %v", d)
+	}
+	if n := len(w.seen["a"].samples); n > 62 {
+		t.Errorf("%d samples are kept", n)
+	}
+	w.observe(at(201), []Snapshot{filled("a", "1", "active", 21)})
+	if d := full(); d < time.Hour || d > 2*time.Hour {
+		t.Errorf("1%% in a minute, 79%% left: %v", d)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	var b strings.Builder
+	s := filled(`a"b`, "1", "active", 10)
+	s.Origin, s.Metadata = "/dev/vdb", 16
+	if err := WriteMetrics(&b, []Snapshot{s}, func(string) time.Duration { return 90 * time.Second }); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`dmsnapctl_snapshot_state{name="a\"b",origin="/dev/vdb",state="active"} 1`,
+		`dmsnapctl_snapshot_state{name="a\"b",origin="/dev/vdb",state="invalid"} 0`,
+		`dmsnapctl_store_allocated_bytes{name="a\"b",origin="/dev/vdb"} 51200`,
+		`dmsnapctl_store_metadata_bytes{name="a\"b",origin="/dev/vdb"} 8192`,
+		`dmsnapctl_store_size_bytes{name="a\"b",origin="/dev/vdb"} 512000`,
+		`dmsnapctl_store_full_in_seconds{name="a\"b",origin="/dev/vdb"} 90`,
+	} {
+		if !strings.Contains(b.String(), want+"\n") {
+			t.Errorf("no line %s in\n%s", want, b.String())
+		}
+	}
+}
+
+func TestHook(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	e := Event{Kind: EventThreshold, Message: "a is 90.0% full", Snapshot: filled("a b", "1", "active", 90), FullIn: 61 * time.Second}
+	err := e.Hook(context.Background(), `echo "$DMSNAPCTL_EVENT|$DMSNAPCTL_NAME|$DMSNAPCTL_USED_PERCENT|$DMSNAPCTL_FULL_IN_SECONDS" > `+out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(out)
+	if err != nil || string(got) != "threshold|a b|90.0|61\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := e.Hook(context.Background(), "exit 3"); err == nil {
+		t.Error("a hook that failed is no error")
+	}
+}
+
+func TestHooks(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	failed := 0
+	h := NewHooks(context.Background(), `echo "$DMSNAPCTL_NAME" >> `+out+`; test "$DMSNAPCTL_NAME" != b`, func(error) { failed++ })
+	for _, name := range []string{"a", "b", "c"} {
+		if err := h.Run(Event{Kind: EventAppeared, Snapshot: Snapshot{Name: name}}); err != nil {
+			t.Error(err)
+		}
+	}
+	h.Close()
+	if got, err := os.ReadFile(out); err != nil || string(got) != "a\nb\nc\n" || failed != 1 {
+		t.Errorf("%q, %v, %d failed", got, err, failed)
+	}
+}
