@@ -1,0 +1,152 @@
+//go:build linux
+
+// lab exec: one program inside one kernel, as go test -exec calls it.
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/leaky"
+)
+
+// What kernel tests are told: their scratch disks, colon separated, and which of
+// the lab's kernels they run in.
+const (
+	disksVariable  = "DMSNAPCTL_TEST_DISKS"
+	kernelVariable = "DMSNAPCTL_TEST_KERNEL"
+)
+
+// grace is what a machine gets beyond the time limit of the test inside, to
+// boot and to report that the limit was reached.
+const grace = 30 * time.Second
+
+// settings are the flags of lab exec.
+type settings struct {
+	kernel  string
+	memory  int
+	disks   int
+	disk    int
+	modules string
+	write   string
+	timeout time.Duration
+	verbose bool
+}
+
+func execute(args []string) (int, error) {
+	var s settings
+	flags := flag.NewFlagSet("lab exec", flag.ContinueOnError)
+	flags.StringVar(&s.kernel, "kernel", "stock", "`which` dm-snapshot the kernel gets: stock or leaky")
+	flags.IntVar(&s.memory, "memory", lab.DefaultMemoryMiB, "memory of the machine in `MiB`")
+	flags.IntVar(&s.disks, "disks", 4, "`number` of blank scratch disks")
+	flags.IntVar(&s.disk, "disk-size", 256, "size of a scratch disk in `MiB`")
+	flags.StringVar(&s.modules, "modules", strings.Join(lab.DeviceMapper, ","), "kernel modules to load, comma separated")
+	flags.StringVar(&s.write, "write", "", "more `directories` of the host that the program may write to, colon separated")
+	flags.DurationVar(&s.timeout, "timeout", 0, "hard limit for the machine (default: the test's -test.timeout and 30s, or 15m)")
+	flags.BoolVar(&s.verbose, "v", false, "show the kernel's messages too, on standard error")
+	if err := flags.Parse(args); err != nil {
+		return exitUsage, nil // flag has said why
+	}
+	if flags.NArg() == 0 {
+		return exitUsage, errors.New("exec: no program given")
+	}
+	m, err := s.machine(flags.Arg(0), flags.Args()[1:])
+	if err != nil {
+		return exitNotRun, err
+	}
+	running, err := m.Start()
+	if err != nil {
+		return exitNotRun, err
+	}
+	status, err := running.Wait()
+	var failure *lab.Failure
+	if errors.Is(err, lab.ErrPanic) && errors.As(err, &failure) && !s.verbose {
+		fmt.Fprintln(os.Stderr, failure.Console) // with the trace
+	}
+	if err != nil {
+		return exitNotRun, fmt.Errorf("%s: %w", filepath.Base(m.Program), err)
+	}
+	return status, nil
+}
+
+// machine is the machine that runs program with args, a test binary's flags.
+func (s settings) machine(program string, args []string) (lab.Machine, error) {
+	kernel, err := lab.FindKernel()
+	if err != nil {
+		return lab.Machine{}, err
+	}
+	m := lab.Machine{
+		Kernel:    kernel,
+		MemoryMiB: s.memory,
+		Modules:   strings.FieldsFunc(s.modules, func(r rune) bool { return r == ',' }),
+		Writable:  append(writable(args), filepath.SplitList(s.write)...),
+		Program:   program,
+		Args:      args,
+		Env:       os.Environ(),
+		Stdout:    os.Stdout,
+		Stderr:    os.Stderr,
+		Timeout:   s.limit(args),
+	}
+	if s.verbose {
+		m.Console = os.Stderr
+	}
+	switch s.kernel {
+	case "stock":
+	case "leaky":
+		module, err := leaky.Find(kernel)
+		if err != nil {
+			return lab.Machine{}, err
+		}
+		m.Replace = map[string]string{leaky.Module: module}
+	default:
+		return lab.Machine{}, fmt.Errorf("kernel %q: there are stock and leaky", s.kernel)
+	}
+	var names []string
+	for i := range s.disks {
+		m.Disks = append(m.Disks, lab.Disk{Bytes: int64(s.disk) << 20})
+		names = append(names, lab.DiskName(i))
+	}
+	m.Env = append(m.Env, disksVariable+"="+strings.Join(names, ":"), kernelVariable+"="+s.kernel)
+	return m, nil
+}
+
+// limit is the machine's hard time limit.
+func (s settings) limit(args []string) time.Duration {
+	if s.timeout > 0 {
+		return s.timeout
+	}
+	for _, arg := range args {
+		value, ok := strings.CutPrefix(arg, "-test.timeout=")
+		if limit, err := time.ParseDuration(value); ok && err == nil && limit > 0 {
+			return limit + grace
+		}
+	}
+	return 15 * time.Minute
+}
+
+// writable are the directories in which a test may write when it runs on the
+// host: its package's, and those of its output files.
+func writable(args []string) []string {
+	dirs := []string{"."}
+	for _, arg := range args {
+		name, value, _ := strings.Cut(arg, "=")
+		switch name {
+		case "-test.outputdir", "-test.gocoverdir", "-test.fuzzcachedir":
+			dirs = append(dirs, value)
+		case "-test.coverprofile", "-test.cpuprofile", "-test.memprofile",
+			"-test.blockprofile", "-test.mutexprofile", "-test.trace", "-test.testlogfile":
+			dirs = append(dirs, filepath.Dir(value))
+		}
+	}
+	if dir := os.Getenv("GOCOVERDIR"); dir != "" {
+		dirs = append(dirs, dir)
+	}
+	return dirs
+}

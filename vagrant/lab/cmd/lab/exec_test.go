@@ -1,0 +1,43 @@
+//go:build linux
+
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLimit(t *testing.T) {
+	for _, test := range []struct {
+		set  time.Duration
+		args []string
+		want time.Duration
+	}{
+		{0, nil, 15 * time.Minute},
+		{0, []string{"-test.v", "-test.timeout=1m0s"}, time.Minute + grace},
+		{0, []string{"-test.timeout=0s"}, 15 * time.Minute},
+		{time.Second, []string{"-test.timeout=1m0s"}, time.Second},
+	} {
+		if got := (settings{timeout: test.set}).limit(test.args); got != test.want {
+			t.Errorf("%v %v: %v, want %v", test.set, test.args, got, test.want)
+		}
+	}
+}
+
+func TestWritable(t *testing.T) {
+	t.Setenv("GOCOVERDIR", "/cover")
+	args := []string{"-test.v", "-test.testlogfile=/b/testlog.txt", "-test.outputdir=/out", "-test.run=/x"}
+	if diff := cmp.Diff([]string{".", "/b", "/out", "/cover"}, writable(args)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	for _, args := range [][]string{{}, {"-none"}, {"-disks", "x"}} {
+		if status, _ := execute(args); status != exitUsage {
+			t.Errorf("exec %q: status %d, want %d", args, status, exitUsage)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+//go:build linux
+
+// Package demo plays the main job on real kernels: a snapshot, writes whose
+// copies are in flight, a crash, and the judgement of the COW store that is
+// left. It drives dmsnapctl as a user would and knows no store bytes itself.
+package demo
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/leaky"
+)
+
+// Steps that the host adds to the guest's.
+const (
+	stepBoot   scene.Step = "boot"
+	stepCrash  scene.Step = "SIGKILL"
+	stepVerify scene.Step = "verify"
+)
+
+// machineLimit bounds one machine's life.
+const machineLimit = 2 * time.Minute
+
+// Kernel is a kernel of the demonstration.
+type Kernel struct {
+	// Name is what the demonstration calls it.
+	Name string
+	lab.Kernel
+	// Snapshot is the file of another dm-snapshot module; empty for its own.
+	Snapshot string
+}
+
+// Kernels finds the stock kernel and the leaky one.
+func Kernels() (stock, leak Kernel, err error) {
+	kernel, err := lab.FindKernel()
+	if err != nil {
+		return stock, leak, err
+	}
+	module, err := leaky.Find(kernel)
+	if err != nil {
+		return stock, leak, err
+	}
+	return Kernel{Name: "stock", Kernel: kernel}, Kernel{Name: "leaky", Kernel: kernel, Snapshot: module}, nil
+}
+
+// Stage is what the machines of one demonstration share.
+type Stage struct {
+	// Dir is where the disks are made, and left.
+	Dir string
+	// programs is where dmsnapctl and the guest's part were built.
+	programs string
+}
+
+// NewStage builds the programs; Close removes them.
+func NewStage(dir string) (*Stage, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	programs, err := os.MkdirTemp("", "dmsnapctl-demo-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Stage{Dir: dir, programs: programs}
+	if err := lab.Build(programs, "cmd/dmsnapctl", "vagrant/lab/demo/actor"); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close removes the programs. The disks stay.
+func (s *Stage) Close() error { return os.RemoveAll(s.programs) }
+
+func (s *Stage) tool() string  { return filepath.Join(s.programs, "dmsnapctl") }
+func (s *Stage) actor() string { return filepath.Join(s.programs, "actor") }
+
+// disk is the file of a kernel's disk.
+func (s *Stage) disk(k Kernel, role string) string {
+	return filepath.Join(s.Dir, k.Name+"."+role)
+}
+
+// Play plays the whole job on one kernel and tells each step when it is done.
+func (s *Stage) Play(ctx context.Context, k Kernel, told func(scene.Step, string)) (Ending, error) {
+	ending := Ending{Kernel: k.Name, Store: s.disk(k, "cow"), Origin: s.disk(k, "origin")}
+	if err := errors.Join(blank(ending.Origin, scene.OriginBytes), blank(ending.Store, scene.COWBytes)); err != nil {
+		return ending, err
+	}
+	told(stepBoot, "Linux "+k.Release)
+	tell := func(step scene.Step, text string) {
+		if step == scene.Check {
+			ending.Version, ending.Gate, _ = strings.Cut(text, " ")
+			text = "snapshot " + ending.Version + ": " + ending.Gate
+		}
+		told(step, text)
+	}
+	if err := s.crash(ctx, k, tell); err != nil {
+		return ending, fmt.Errorf("%s kernel: %w", k.Name, err)
+	}
+	told(stepCrash, "the machine is gone")
+	var err error
+	if ending.Report, err = s.verify(ctx, ending.Store); err != nil {
+		return ending, fmt.Errorf("%s kernel: %w", k.Name, err)
+	}
+	told(stepVerify, ending.Report.String())
+	return ending, nil
+}
+
+// blank makes a disk file of zeros, in place of one from a run before.
+func blank(path string, bytes int64) error {
+	return errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, bytes))
+}
+
+// machine is a machine with an origin and a COW disk that plays one part.
+func (s *Stage) machine(k Kernel, part, origin, cow string) lab.Machine {
+	m := lab.Machine{
+		Kernel:  k.Kernel,
+		Disks:   []lab.Disk{{Path: origin}, {Path: cow}},
+		Modules: []string{"dm-mod", "dm-snapshot", "dm-delay"},
+		Program: s.actor(),
+		Args:    []string{part, s.tool()},
+		Env:     os.Environ(),
+		Timeout: machineLimit,
+	}
+	if k.Snapshot != "" {
+		m.Replace = map[string]string{leaky.Module: k.Snapshot}
+	}
+	return m
+}
+
+// crash runs the machine until its writes are in flight, and crashes it.
+func (s *Stage) crash(ctx context.Context, k Kernel, tell func(scene.Step, string)) error {
+	m := s.machine(k, "crash", s.disk(k, "origin"), s.disk(k, "cow"))
+	flying := false
+	return s.run(ctx, m, func(step scene.Step, text string, r *lab.Running) {
+		tell(step, text)
+		if step == scene.Flying {
+			flying = true
+			go r.Crash() // which waits until this story is read to its end
+		}
+	}, func() error {
+		if !flying {
+			return errors.New("the guest ended before it was crashed")
+		}
+		return nil
+	})
+}
+
+// Activate gives a store to the kernel again, on a copy of it, and returns the
+// kernel's figures.
+func (s *Stage) Activate(ctx context.Context, k Kernel, e Ending) (Status, error) {
+	again := e.Store + ".again"
+	if err := copyFile(again, e.Store); err != nil {
+		return Status{}, err
+	}
+	defer os.Remove(again)
+	var status Status
+	found := errors.New("the guest told no status")
+	err := s.run(ctx, s.machine(k, "activate", e.Origin, again), func(step scene.Step, text string, _ *lab.Running) {
+		if step == scene.StatusLine {
+			status, found = readStatus(text)
+		}
+	}, func() error { return found })
+	return status, err
+}
+
+// run runs the machine to its end, hands each line of its story to heard, and
+// asks at the end whether that was all.
+func (s *Stage) run(ctx context.Context, m lab.Machine, heard func(scene.Step, string, *lab.Running), whole func() error) error {
+	lines, out := io.Pipe()
+	var said strings.Builder
+	m.Stdout, m.Stderr = out, &said
+	r, err := m.Start()
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, r.Crash)
+	defer stop()
+	go func() {
+		_, _ = r.Wait() // asked for again below
+		out.Close()
+	}()
+	scanner := bufio.NewScanner(lines)
+	for scanner.Scan() {
+		if step, text, ok := strings.Cut(scanner.Text(), scene.Separator); ok {
+			heard(scene.Step(step), text, r)
+		}
+	}
+	status, err := r.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, lab.ErrCrashed):
+		return whole()
+	case err != nil:
+		return err
+	case status != 0:
+		return fmt.Errorf("the guest failed with status %d: %s", status, strings.TrimSpace(said.String()))
+	}
+	return whole()
+}
+
+// copyFile copies a disk.
+func copyFile(to, from string) error {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	return errors.Join(err, dst.Close())
+}

@@ -1,0 +1,64 @@
+// Package scene holds the figures of the demonstration that its host and its
+// guest agree on.
+package scene
+
+import "time"
+
+// Places in the machine.
+const (
+	OriginDisk = "/dev/ubda"
+	COWDisk    = "/dev/ubdb"
+	// Slow is the device-mapper device over COWDisk with a slow piece in it.
+	Slow     = "slow-cow"
+	Snapshot = "snap"
+	// Origin is the device to write to the origin through.
+	Origin = "/dev/mapper/" + Snapshot + "-origin"
+)
+
+// Sizes in bytes.
+const (
+	ChunkBytes  = 4096
+	OriginBytes = 16 << 20
+	COWBytes    = 16 << 20
+)
+
+// The writes, one chunk of the origin each. Of a COW store with chunks of 4 KiB
+// the first 200 data chunks are the chunks 2 to 201, so that the copies of the
+// next six go to the slow piece.
+const (
+	Committed = 200
+	Stuck     = 6
+	Late      = 94
+
+	SlowFirst  = 2 + Committed // chunk of the COW device
+	SlowChunks = Stuck
+)
+
+// Times.
+const (
+	// SlowWrite is how long the slow piece takes for a write: longer than
+	// from the write to the crash, however busy the host is.
+	SlowWrite = 2 * time.Minute
+	// Headway is how long after the stuck writes the late ones begin, so that
+	// their chunks are allocated later.
+	Headway = 50 * time.Millisecond
+	// Settling is how long the late copies get to finish.
+	Settling = time.Second
+)
+
+// Step is one line of the story; the guest prints "STEP: what came of it".
+type Step string
+
+// The guest's steps in their order. After Flying the host pulls the plug.
+const (
+	Check  Step = "check"
+	Create Step = "create"
+	Commit Step = "200 writes"
+	Flying Step = "100 writes"
+)
+
+// Separator stands between a step and what came of it.
+const Separator = ": "
+
+// StatusLine begins the guest's line with `dmsnapctl status --json`.
+const StatusLine Step = "status"

@@ -1,0 +1,78 @@
+//go:build linux && lab
+
+// The gate on what real builds of the kernel made: go test -tags lab.
+
+package distro
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/leaky"
+)
+
+// The modules of the lab's kernel: the distribution's, and the leaky one.
+func TestModulesOfTheLab(t *testing.T) {
+	kernel, err := lab.FindKernel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	leakyModule, err := leaky.Find(kernel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stockModule := filepath.Join(kernel.ModuleDir, "kernel/drivers/md/dm-snapshot.ko")
+	for file, want := range map[string]kmod.Module{
+		stockModule: {Version: gate.Version{Major: 1, Minor: 16}, Release: kernel.Release},
+		leakyModule: {Version: gate.Version{Major: 1, Minor: 11, Patch: 1}, Release: kernel.Release},
+	} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := kmod.ReadModule(bytes.NewReader(data)); err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", file, got, err, want)
+		}
+	}
+}
+
+// A kernel package's files as they are installed, with a packed module.
+func TestKernelOfTheDistribution(t *testing.T) {
+	root, err := Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := installed.OpenTree(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	machine, err := installed.Scan(tree, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(machine.Kernels) != 1 {
+		t.Fatalf("%d kernels in %s, want 1", len(machine.Kernels), root)
+	}
+	k := machine.Kernels[0]
+	want := gate.Version{Major: 1, Minor: 16}
+	if k.Version != want || k.Verdict != gate.Fixed || !strings.HasSuffix(k.File, ".ko.xz") || !strings.HasPrefix(k.Release, Series+".") {
+		t.Errorf("%+v, want version %v out of a .ko.xz", k, want)
+	}
+	// Its image unpacks, and has no snapshot target built in.
+	image, err := os.ReadFile(filepath.Join(root, "boot", "vmlinuz-"+k.Release))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := kmod.ReadImage(bytes.NewReader(image)); !errors.Is(err, kmod.ErrNoTarget) {
+		t.Errorf("the image: %v, %v, want %v", v, err, kmod.ErrNoTarget)
+	}
+}

@@ -1,0 +1,32 @@
+// Modprobe is what a kernel under test runs when it wants a module: it is
+// called as the real one is, with options and the name last, and loads that
+// file of User-mode Linux's device mapper.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	if err := load(os.Args[len(os.Args)-1]); err != nil {
+		fmt.Fprintln(os.Stderr, "modprobe:", err)
+		os.Exit(1)
+	}
+}
+
+func load(module string) error {
+	files, err := filepath.Glob(filepath.Join("/usr/lib/uml/modules/*/kernel/drivers/md", filepath.Base(module)+".ko"))
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("no module %s: %v", module, err)
+	}
+	f, err := os.Open(files[0])
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.FinitModule(int(f.Fd()), "", 0)
+}

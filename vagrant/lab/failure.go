@@ -1,0 +1,71 @@
+// Why a machine ended without an exit status of its program.
+
+//go:build linux
+
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// What a [Failure] unwraps to.
+var (
+	ErrBoot    = errors.New("the machine never ran its program")
+	ErrPanic   = errors.New("the kernel panicked")
+	ErrTimeout = errors.New("the machine was stopped at its time limit")
+	ErrCrashed = errors.New("the machine was crashed on purpose")
+)
+
+// Failure is a machine's end without an exit status of its program.
+type Failure struct {
+	// Kind is one of [ErrBoot], [ErrPanic], [ErrTimeout] and [ErrCrashed].
+	Kind error
+	// Reason is one line more on it; it may be empty.
+	Reason string
+	// Console is the end of what the kernel said.
+	Console string
+}
+
+func (f *Failure) Error() string {
+	if f.Reason == "" {
+		return f.Kind.Error()
+	}
+	return fmt.Sprintf("%v: %s", f.Kind, f.Reason)
+}
+
+func (f *Failure) Unwrap() error { return f.Kind }
+
+// panicMark begins what the kernel says when it panics (kernel/panic.c).
+const panicMark = "Kernel panic - not syncing"
+
+// guestMark begins what the guest's first process says on the console, which it
+// does when it cannot report otherwise.
+const guestMark = "guest: "
+
+// diagnose reads from the console why the kernel ended by itself.
+func diagnose(console string) *Failure {
+	if line := lineWith(console, panicMark); line != "" {
+		return &Failure{Kind: ErrPanic, Reason: line, Console: console}
+	}
+	reason := lineWith(console, guestMark)
+	if reason == "" {
+		lines := strings.Split(strings.TrimSpace(console), "\n")
+		reason = strings.TrimSpace(lines[len(lines)-1])
+	}
+	if reason == "" {
+		reason = "it said nothing on its console"
+	}
+	return &Failure{Kind: ErrBoot, Reason: reason, Console: console}
+}
+
+// lineWith returns the first line of text with mark in it, from there on.
+func lineWith(text, mark string) string {
+	_, after, found := strings.Cut(text, mark)
+	if !found {
+		return ""
+	}
+	line, _, _ := strings.Cut(after, "\n")
+	return mark + strings.TrimSpace(line)
+}

@@ -1,0 +1,27 @@
+//go:build linux
+
+// Loading kernel modules. Their order is the host's business.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// loadModule loads the module in file; one that is there already is no error.
+func loadModule(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("load module: %w", err)
+	}
+	defer f.Close()
+	err = unix.FinitModule(int(f.Fd()), "", 0)
+	if err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("load module %s: %w", file, err)
+	}
+	return nil
+}

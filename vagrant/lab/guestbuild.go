@@ -1,0 +1,45 @@
+// Building the programs that run in a guest.
+
+//go:build linux
+
+package lab
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
+)
+
+// module is this module's path. Packages are named by it, so that they are found
+// from any directory of the module.
+const module = "github.com/dmsnapctl/dmsnapctl/"
+
+// buildInit builds the guest's first process into dir.
+func buildInit(dir string) error {
+	return build(filepath.Join(dir, job.InitFile), "vagrant/lab/guest")
+}
+
+// Build builds commands of this module, named by their directories in it, for
+// use in a guest; they lie in dir under their last names.
+func Build(dir string, commands ...string) error {
+	return build(dir+string(filepath.Separator), commands...)
+}
+
+// build builds static programs: a guest is not bound to have the host's
+// libraries.
+func build(to string, commands ...string) error {
+	args := []string{"build", "-o", to}
+	for _, command := range commands {
+		args = append(args, module+command)
+	}
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w: %s", strings.Join(commands, ", "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+// The description of a machine and the way from it to a command line.
+
+//go:build linux
+
+package lab
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
+)
+
+// Bounds and defaults of a [Machine].
+const (
+	DefaultMemoryMiB = 512
+	// MaxDisks is how many disks a User-mode Linux takes
+	// (arch/um/drivers/ubd_kern.c, MAX_DEV).
+	MaxDisks = 16
+)
+
+// DeviceMapper are the modules of device mapper that tests of snapshots use.
+var DeviceMapper = []string{
+	"dm-mod", "dm-bufio", "dm-snapshot", "dm-delay", "dm-log-writes", "dm-flakey", "dm-dust", "dm-zero",
+}
+
+// Disk is a disk of the machine: /dev/ubda is the first, /dev/ubdb the second.
+type Disk struct {
+	// Path is a file of the host; empty for a blank disk that is made for the
+	// machine and gone with it.
+	Path string
+	// Bytes is the size of a blank disk.
+	Bytes int64
+}
+
+// Machine describes a machine and the one program that it runs. The program
+// sees the host's files read-only under their own names, with its own /dev,
+// /proc, /sys and /run, and a writable TMPDIR.
+type Machine struct {
+	Kernel Kernel
+	// MemoryMiB is the machine's memory; 0 means [DefaultMemoryMiB].
+	MemoryMiB int
+	Disks     []Disk
+	// Modules are loaded before the program runs, together with what they
+	// need; Replace gives other files for some of them, by name.
+	Modules []string
+	Replace map[string]string
+	// Writable are directories of the host that the program may write to.
+	Writable []string
+
+	Program string // its path on the host
+	Args    []string
+	Env     []string // NAME=value; TMPDIR and HOME are the machine's own
+	Dir     string   // working directory; empty means the caller's
+
+	// Stdout and Stderr get the program's output while it runs, Console the
+	// kernel's. Each may be nil.
+	Stdout, Stderr, Console io.Writer
+	// Timeout is a hard limit for the machine's life, boot included.
+	// 0 means none.
+	Timeout time.Duration
+}
+
+// DiskName is the name of the i-th disk in the machine, counted from 0.
+func DiskName(i int) string { return "/dev/ubd" + string(rune('a'+i)) }
+
+// job resolves the description into what the guest is told.
+func (m Machine) job() (job.Job, error) {
+	dir, err := filepath.Abs(m.Dir) // "" is the caller's own
+	if err != nil {
+		return job.Job{}, err
+	}
+	program, err := filepath.Abs(m.Program)
+	if err != nil {
+		return job.Job{}, err
+	}
+	modules, err := m.Kernel.ModuleFiles(m.Modules, m.Replace)
+	if err != nil {
+		return job.Job{}, err
+	}
+	writable, err := directories(m.Writable)
+	if err != nil {
+		return job.Job{}, err
+	}
+	return job.Job{
+		Modules:  modules,
+		Writable: writable,
+		Program:  program,
+		Args:     m.Args,
+		Dir:      dir,
+		Env:      m.Env,
+	}, nil
+}
+
+// directories makes paths absolute, without symbolic links (hostfs takes none
+// for its root), names each once, and refuses what is no directory.
+func directories(paths []string) ([]string, error) {
+	var dirs []string
+	for _, path := range paths {
+		dir, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		dir, err = filepath.EvalSymlinks(dir)
+		if err != nil {
+			return nil, fmt.Errorf("writable directory: %w", err)
+		}
+		if info, err := os.Stat(dir); err != nil {
+			return nil, fmt.Errorf("writable directory: %w", err)
+		} else if !info.IsDir() {
+			return nil, fmt.Errorf("writable directory %s: not a directory", dir)
+		}
+		if !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs, nil
+}
+
+// words is the kernel's command line. runDir is the machine's directory on the
+// host; the numbers of the descriptors are those that start hands over.
+func (m Machine) words(runDir string, disks []string) []string {
+	memory := m.MemoryMiB
+	if memory == 0 {
+		memory = DefaultMemoryMiB
+	}
+	words := []string{
+		fmt.Sprintf("mem=%dM", memory),
+		"root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
+		"init=" + filepath.Join(runDir, job.InitFile),
+		job.Variable + "=" + runDir,
+		"uml_dir=" + runDir, // or it would leave a directory in $HOME
+		"con=null", "con0=null,fd:1",
+		fmt.Sprintf("con%d=null,fd:%d", job.StdoutLine, stdoutFD),
+		fmt.Sprintf("con%d=null,fd:%d", job.StderrLine, stderrFD),
+		"oops=panic", "panic=-1", "noreboot",
+	}
+	for i, path := range disks {
+		// d: a disk whatever its first bytes are, never a UML COW file.
+		words = append(words, fmt.Sprintf("ubd%dd=%s", i, path))
+	}
+	return words
+}
+
+// diskFiles makes the blank disks in runDir and returns the files of all.
+func (m Machine) diskFiles(runDir string) ([]string, error) {
+	if len(m.Disks) > MaxDisks {
+		return nil, fmt.Errorf("%d disks: a machine takes %d at most", len(m.Disks), MaxDisks)
+	}
+	files := make([]string, len(m.Disks))
+	for i, disk := range m.Disks {
+		path, err := disk.file(filepath.Join(runDir, fmt.Sprintf("disk%d", i)))
+		if err != nil {
+			return nil, err
+		}
+		files[i] = path
+	}
+	return files, nil
+}
+
+// file is the disk's file: its own, or a sparse one made at blank.
+func (d Disk) file(blank string) (string, error) {
+	if d.Path == "" {
+		f, err := os.Create(blank)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		return blank, f.Truncate(d.Bytes)
+	}
+	path, err := filepath.Abs(d.Path)
+	if err != nil {
+		return "", err
+	}
+	// : and , separate file names in the kernel's option, space its options.
+	if strings.ContainsAny(path, ":, ") {
+		return "", fmt.Errorf("disk %s: the path of a disk cannot have colons, commas or spaces", path)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("disk: %w", err)
+	}
+	return path, nil
+}

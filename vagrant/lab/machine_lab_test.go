@@ -1,0 +1,240 @@
+//go:build linux && lab
+
+// Machines are booted here, on the host: go test -tags lab.
+
+package lab
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// shell is a machine that runs a script.
+func shell(t *testing.T, script string) Machine {
+	t.Helper()
+	kernel, err := FindKernel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Machine{
+		Kernel:  kernel,
+		Program: "/bin/sh",
+		Args:    []string{"-c", script},
+		Env:     []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
+		Timeout: 2 * time.Minute,
+	}
+}
+
+// start starts a machine that does not outlive the test.
+func start(t *testing.T, m Machine) *Running {
+	t.Helper()
+	r, err := m.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Crash)
+	return r
+}
+
+func TestExitStatusIsTheProgramsOwn(t *testing.T) {
+	for script, want := range map[string]int{
+		"true":          0,
+		"exit 7":        7,
+		"kill -KILL $$": 128 + int(unix.SIGKILL),
+	} {
+		got, err := start(t, shell(t, script)).Wait()
+		if err != nil || got != want {
+			t.Errorf("%s: status %d, error %v; want status %d", script, got, err, want)
+		}
+	}
+}
+
+func TestFailuresAreToldApart(t *testing.T) {
+	limited := shell(t, "sleep 100")
+	limited.Timeout = 5 * time.Second
+	absent := shell(t, "")
+	absent.Program = "/nonexistent"
+	broken := shell(t, "")
+	broken.Kernel.Binary = "/bin/false"
+	for name, test := range map[string]struct {
+		machine Machine
+		want    error
+		says    string
+	}{
+		"panic":             {shell(t, "echo c >/proc/sysrq-trigger"), ErrPanic, "sysrq triggered crash"},
+		"time limit":        {limited, ErrTimeout, ""},
+		"no such program":   {absent, ErrBoot, "/nonexistent"},
+		"kernel that fails": {broken, ErrBoot, "console"},
+	} {
+		_, err := start(t, test.machine).Wait()
+		if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: error %q, want %q that says %q", name, err, test.want, test.says)
+		}
+	}
+}
+
+func TestOutputIsWholeBesideTheKernelsMessages(t *testing.T) {
+	var stdout, stderr, console bytes.Buffer
+	m := shell(t, "seq 50000; seq 50000 >&2; for i in 1 2 3 4 5; do echo noise >/dev/kmsg; done; printf end")
+	m.Stdout, m.Stderr, m.Console = &stdout, &stderr, &console
+	if status, err := start(t, m).Wait(); err != nil || status != 0 {
+		t.Fatalf("status %d, error %v", status, err)
+	}
+	var lines strings.Builder
+	for i := range 50000 {
+		fmt.Fprintln(&lines, i+1)
+	}
+	if got := stdout.String(); got != lines.String()+"end" {
+		t.Errorf("standard output has %d bytes, want %d", len(got), lines.Len()+len("end"))
+	}
+	if got := stderr.String(); got != lines.String() {
+		t.Errorf("standard error has %d bytes, want %d", len(got), lines.Len())
+	}
+	if !strings.Contains(console.String(), "noise") {
+		t.Error("the console lacks what was written to the kernel's log")
+	}
+}
+
+func TestHostIsReadOnlyButForWhatIsNamed(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	m := shell(t, `echo in >"$1/new" && ! echo in >"$2/new" && echo in >"$TMPDIR/new" && pwd`)
+	m.Args = append(m.Args, "sh", dir, other)
+	m.Writable, m.Dir = []string{dir}, dir
+	var stdout bytes.Buffer
+	m.Stdout = &stdout
+	if status, err := start(t, m).Wait(); err != nil || status != 0 {
+		t.Fatalf("status %d, error %v", status, err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "new")); string(text) != "in\n" {
+		t.Errorf("the file written in the machine has %q, error %v", text, err)
+	}
+	if got := strings.TrimSpace(stdout.String()); got != dir {
+		t.Errorf("working directory %s, want %s", got, dir)
+	}
+}
+
+// writes is a script that writes to the first disk, keeps it open, which is when
+// the kernel locks it, and never ends.
+const writes = "exec 3<>/dev/ubda; echo on disk >block && truncate -s 4096 block && dd if=block of=/dev/ubda oflag=direct bs=4096 && echo written; exec sleep 1000"
+
+// untilWritten returns a machine on the disk that has written to it.
+func untilWritten(t *testing.T, disk string) *Running {
+	t.Helper()
+	m := shell(t, "cd $TMPDIR && "+writes)
+	m.Disks = []Disk{{Path: disk}}
+	said := make(signal, 1)
+	m.Stdout = said
+	r := start(t, m)
+	ended := make(chan error, 1)
+	go func() { _, err := r.Wait(); ended <- err }()
+	select {
+	case <-said:
+	case err := <-ended:
+		t.Fatalf("the machine ended before it wrote: %v", err)
+	}
+	return r
+}
+
+// signal is a writer that tells of the first write to it.
+type signal chan struct{}
+
+func (s signal) Write(p []byte) (int, error) {
+	select {
+	case s <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+// blankDisk makes a disk file.
+func blankDisk(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "disk")
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 16<<20)); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// lockDisk takes the lock that the kernel takes on its disks.
+func lockDisk(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.FcntlFlock(f.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+}
+
+func TestCrashKeepsTheDiskAndFreesIt(t *testing.T) {
+	disk := blankDisk(t)
+	for range 2 { // the second machine could not start on a locked disk
+		r := untilWritten(t, disk)
+		if err := lockDisk(disk); err == nil {
+			t.Error("the running machine has no lock on its disk")
+		}
+		r.Crash()
+		if _, err := r.Wait(); !errors.Is(err, ErrCrashed) {
+			t.Errorf("Wait after the crash: %v, want %v", err, ErrCrashed)
+		}
+		if err := lockDisk(disk); err != nil {
+			t.Errorf("the crashed machine still holds its disk: %v", err)
+		}
+		if _, err := os.Stat(r.dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the machine's directory is left: %v", err)
+		}
+	}
+	text, err := os.ReadFile(disk)
+	if err != nil || !bytes.HasPrefix(text, []byte("on disk\n")) {
+		t.Errorf("the disk begins with %q, error %v", text[:min(8, len(text))], err)
+	}
+}
+
+func TestTwoMachinesAtOnce(t *testing.T) {
+	a, b := untilWritten(t, blankDisk(t)), untilWritten(t, blankDisk(t))
+	a.Crash()
+	select {
+	case <-b.done:
+		t.Error("the crash of one machine ended the other")
+	default:
+	}
+	b.Crash()
+}
+
+// starterVariable makes this test binary a process that starts a machine on the
+// disk it names, reports, and waits for its own end.
+const starterVariable = "DMSNAPCTL_LAB_STARTER"
+
+func TestMachineEndsWithItsStarter(t *testing.T) {
+	if disk := os.Getenv(starterVariable); disk != "" {
+		untilWritten(t, disk)
+		fmt.Println("running")
+		select {}
+	}
+	disk := blankDisk(t)
+	starter := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	starter.Env = append(os.Environ(), starterVariable+"="+disk)
+	said := make(signal, 1)
+	starter.Stdout = said
+	if err := starter.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-said
+	if err := starter.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = starter.Wait() // says that it was killed
+	// The machine ends by itself soon; go test's own limit is the bound.
+	for lockDisk(disk) != nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+}

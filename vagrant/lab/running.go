@@ -1,0 +1,213 @@
+// A running machine: its start, its ends, and what is left of it (nothing).
+
+//go:build linux
+
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
+)
+
+// Descriptors of the kernel's process beside the standard ones.
+const (
+	stdoutFD = 3 // what the program writes to its standard output
+	stderrFD = 4
+	leashFD  = 5 // closed when this process ends, however it ends
+)
+
+// leash is how the kernel is started: beside it waits a shell in the same
+// process group, which ends the group when the starting process is gone. The
+// kernel takes the first shell's place, so its end is seen directly.
+const leash = `(read -r _ <&5; rm -rf -- "$0"; kill -KILL 0) >/dev/null 2>&1 3>&- 4>&- &
+ulimit -c 0
+exec "$@" 5<&-`
+
+// Running is a machine between its start and its end.
+type Running struct {
+	dir     string // files of this machine on the host
+	process *os.Process
+	leash   *os.File
+	console *console
+	copies  sync.WaitGroup // of what the machine says
+
+	mu     sync.Mutex
+	killed error // why the machine was killed, if it was
+
+	done chan struct{} // closed when the fields below are set
+	exit int
+	err  error
+}
+
+// Start boots the machine. The caller must call [Running.Wait] or
+// [Running.Crash]; if the calling process ends before that, the machine ends
+// with it.
+func (m Machine) Start() (*Running, error) {
+	dir, err := os.MkdirTemp("", "dmsnapctl-lab-")
+	if err != nil {
+		return nil, err
+	}
+	r, err := m.startIn(dir)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	go r.watch(m.Timeout)
+	return r, nil
+}
+
+func (m Machine) startIn(dir string) (*Running, error) {
+	j, err := m.job()
+	if err != nil {
+		return nil, err
+	}
+	if err := j.Write(dir); err != nil {
+		return nil, err
+	}
+	disks, err := m.diskFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := buildInit(dir); err != nil {
+		return nil, err
+	}
+	r := &Running{dir: dir, console: &console{next: m.Console}, done: make(chan struct{})}
+	if err := r.spawn(m, m.words(dir, disks)); err != nil {
+		return nil, fmt.Errorf("start %s: %w", m.Kernel.Binary, err)
+	}
+	return r, nil
+}
+
+// spawn starts the kernel's process with its pipes.
+func (r *Running) spawn(m Machine, words []string) error {
+	cmd := exec.Command("/bin/sh", append([]string{"-c", leash, r.dir, m.Kernel.Binary}, words...)...)
+	cmd.Env = memoryEnv(m.MemoryMiB)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+
+	held, hold, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	r.leash = hold
+	ours := []*os.File{held} // ends that belong to the child once it runs
+	defer func() {
+		for _, f := range ours {
+			f.Close()
+		}
+	}()
+	for _, out := range []io.Writer{r.console, m.Stdout, m.Stderr} {
+		w, err := r.pipe(out)
+		if err != nil {
+			hold.Close()
+			return err
+		}
+		ours = append(ours, w)
+	}
+	cmd.Stdout, cmd.Stderr = ours[1], ours[1]
+	cmd.ExtraFiles = []*os.File{ours[2], ours[3], held}
+	if err := cmd.Start(); err != nil {
+		hold.Close()
+		return err
+	}
+	r.process = cmd.Process
+	return nil
+}
+
+// pipe returns a file whose content goes to out.
+func (r *Running) pipe(out io.Writer) (*os.File, error) {
+	from, to, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	if out == nil {
+		out = io.Discard
+	}
+	r.copies.Go(func() {
+		defer from.Close()
+		// When out takes no more, the rest is still read, so that the
+		// machine does not stall on a full pipe.
+		if _, err := io.Copy(out, from); err != nil {
+			_, _ = io.Copy(io.Discard, from)
+		}
+	})
+	return to, nil
+}
+
+// Wait waits for the machine's end and returns the program's exit status
+// (128+n after signal n). Without one the error is a [*Failure].
+func (r *Running) Wait() (int, error) {
+	<-r.done
+	return r.exit, r.err
+}
+
+// Crash ends the machine as a power cut would: every process of it is killed,
+// what it wrote to its disks stays, and when Crash returns nothing holds them.
+// After the machine's end it does nothing.
+func (r *Running) Crash() {
+	r.kill(ErrCrashed)
+	<-r.done
+}
+
+// kill kills the machine's process group and notes why. The group's number
+// cannot have gone to others: until watch is through, members of it remain.
+func (r *Running) kill(why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.done:
+		return
+	default:
+	}
+	if r.killed == nil {
+		r.killed = why
+	}
+	_ = syscall.Kill(-r.process.Pid, syscall.SIGKILL)
+}
+
+// watch sees the machine to its end.
+func (r *Running) watch(timeout time.Duration) {
+	if timeout > 0 {
+		limit := time.AfterFunc(timeout, func() { r.kill(ErrTimeout) })
+		defer limit.Stop()
+	}
+	_, waitErr := r.process.Wait()
+	// The rest of the group: the kernel's helper processes, which hold the
+	// locks on the disks, and the waiting shell.
+	_ = syscall.Kill(-r.process.Pid, syscall.SIGKILL)
+	r.copies.Wait()
+	r.leash.Close()
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.exit, r.err = r.judge(waitErr)
+	if err := os.RemoveAll(r.dir); err != nil && r.err == nil {
+		r.err = err
+	}
+	close(r.done)
+}
+
+// judge tells how the machine ended. An outcome that was reported counts even
+// if the machine was killed on its way down.
+func (r *Running) judge(waitErr error) (int, error) {
+	outcome, err := job.ReadOutcome(r.dir)
+	switch {
+	case err == nil && outcome.Failure == "":
+		return outcome.Exit, nil
+	case err == nil:
+		return -1, &Failure{Kind: ErrBoot, Reason: outcome.Failure, Console: r.console.String()}
+	case !errors.Is(err, os.ErrNotExist):
+		return -1, err
+	case r.killed != nil:
+		return -1, &Failure{Kind: r.killed, Console: r.console.String()}
+	case waitErr != nil:
+		return -1, waitErr
+	}
+	return -1, diagnose(r.console.String())
+}
