@@ -1,0 +1,53 @@
+// The command activate: a snapshot of a store that exists.
+
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+)
+
+const activateHelp = `   Makes the snapshot NAME of a store that create made earlier. The store is
+   verified first; one that is damaged or invalid is refused.
+
+   While a store is inactive, writes to its origin are not copied to it: the
+   snapshot shows them.
+
+EXAMPLES:
+   dmsnapctl activate snap --origin /dev/vdb --cow /dev/vdc --dry-run
+   dmsnapctl activate snap --origin /dev/vdb --cow /dev/vdc --yes`
+
+func activateCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "activate",
+		Usage:       "make a snapshot of a store that exists, verified first",
+		ArgsUsage:   "NAME",
+		Category:    categoryControl,
+		Description: activateHelp,
+		Flags: planFlags(
+			&cli.StringFlag{Name: "origin", Usage: "the `DEVICE` that the store is of"},
+			&cli.StringFlag{Name: "cow", Usage: "the `DEVICE` that holds the store"},
+			&cli.BoolFlag{Name: "overflow", Value: true, Usage: "have the store stay valid when a write through the snapshot finds no room, where the kernel can"},
+			&cli.BoolFlag{Name: "force", Usage: "activate a store that is damaged or invalid, and the like"},
+		),
+		Action: withArgs("NAME", runActivate),
+	}
+}
+
+func runActivate(c *cli.Context) error {
+	if err := needFlags(c, "origin", "cow"); err != nil {
+		return err
+	}
+	request := dmctl.ActivateRequest{
+		Name:     c.Args().First(),
+		Origin:   c.String("origin"),
+		COW:      c.String("cow"),
+		Overflow: c.Bool("overflow"),
+		Force:    c.Bool("force"),
+	}
+	return withController(func(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+		plan, err := ctl.PlanActivate(c.Context, request)
+		return runPlan(c, o, ctl, request.Name, plan, err)
+	})(c)
+}

@@ -1,0 +1,129 @@
+// The application: its command tree, global flags and help texts, and the
+// frame in which every command runs.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// streams are the three files of a process; tests hand in their own.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// run is the whole program: arguments in, exit code out. No panic and no
+// unexplained failure leaves it.
+func run(ctx context.Context, args []string, std streams) (code int) {
+	out := &checkedWriter{Writer: std.out}
+	std.out = out
+	app := newApp(std)
+	what := ""
+	fail := func(err error) int {
+		var status exitStatus
+		if err != nil && !errors.As(err, &status) {
+			_, _ = fmt.Fprintf(std.err, "dmsnapctl: %s\n", oneLine(err))
+		}
+		return exitCodeOf(err)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			code = fail(fmt.Errorf("internal error: %v (a bug in dmsnapctl: please report it with the command line: %s)", p, what))
+		}
+	}()
+	line, err := arrange(app, args)
+	what = line.String()
+	if err == nil {
+		err = app.RunContext(ctx, line.args())
+	}
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("writing to stdout: %w", out.err)
+	}
+	if err != nil && hasSwitch(args, "json") && !hasSwitch(args, "quiet") && !hasSwitch(args, "q") {
+		writeJSONError(std.out, line.name(), err)
+	}
+	return fail(err)
+}
+
+func newApp(std streams) *cli.App {
+	app := &cli.App{
+		Name:      "dmsnapctl",
+		Usage:     "manage device-mapper snapshots, and find the chunks that leaky kernels lost",
+		UsageText: "dmsnapctl [global flags] COMMAND [flags] ARGUMENTS",
+		Version:   version(),
+		Flags:     globalFlags(),
+		Commands:  commands(),
+		// Answers of the library that would bypass the contract: it prints
+		// usage to stdout, exits on its own and knows no code 64.
+		HideHelpCommand: true,
+		ExitErrHandler:  func(*cli.Context, error) {},
+		OnUsageError:    badFlag,
+		Action: func(c *cli.Context) error {
+			return usagef("no command given; see 'dmsnapctl --help'")
+		},
+		Reader:                    std.in,
+		Writer:                    std.out,
+		ErrWriter:                 std.err,
+		CustomAppHelpTemplate:     appHelp,
+		DisableSliceFlagSeparator: true,
+	}
+	prepare(app.Commands)
+	return app
+}
+
+// prepare gives each command of the tree what all of them share.
+func prepare(commands []*cli.Command) {
+	for _, c := range commands {
+		c.HideHelpCommand = true
+		c.OnUsageError = badFlag
+		c.CustomHelpTemplate = commandHelp
+		if len(c.Subcommands) > 0 && c.Action == nil {
+			name := c.Name
+			c.Action = func(*cli.Context) error {
+				return usagef("%s: no command given; see 'dmsnapctl %s --help'", name, name)
+			}
+		}
+		prepare(c.Subcommands)
+	}
+}
+
+// badFlag says in our words what the library says of a flag's value.
+func badFlag(c *cli.Context, err error, _ bool) error {
+	said := strings.TrimSuffix(strings.Replace(err.Error(), "for flag -", "for --", 1), ": parse error")
+	return usagef("%s: %s; see '%s --help'", commandName(c), said, c.Command.HelpName)
+}
+
+func globalFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "json", Usage: "print one JSON object on stdout"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print no results: the exit code speaks"},
+		&cli.BoolFlag{Name: "no-color", Usage: "no colours (the variable NO_COLOR says the same)"},
+		&cli.BoolFlag{Name: "progress", Usage: "show progress even where stderr is no terminal"},
+	}
+}
+
+// release is set by the linker for released binaries.
+var release = ""
+
+func version() string {
+	if release != "" {
+		return release
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func init() {
+	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version", DisableDefaultText: true}
+	cli.HelpFlag = &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show help", DisableDefaultText: true}
+}

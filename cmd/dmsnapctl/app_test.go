@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
+)
+
+// brokenPipe takes nothing.
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestResultsThatDoNotArriveAreNoSuccess(t *testing.T) {
+	for _, args := range [][]string{
+		{"dmsnapctl", "--help"},
+		{"dmsnapctl", "check", "--target-version", "1.16.0"},
+		{"dmsnapctl", "check", "--target-version", "1.16.0", "--json"},
+	} {
+		var complaint bytes.Buffer
+		code := run(context.Background(), args, streams{out: brokenPipe{}, err: &complaint})
+		if code != exitUnknown || !strings.Contains(complaint.String(), "no space left on device") {
+			t.Errorf("%v: exit code %d and %q, want %d and the reason", args, code, &complaint, exitUnknown)
+		}
+	}
+}
+
+func TestErrorsCannotCommandTheTerminal(t *testing.T) {
+	var complaint bytes.Buffer
+	code := run(context.Background(), []string{"dmsnapctl", "verify", "a\x1b[31m\nb"}, streams{out: &bytes.Buffer{}, err: &complaint})
+	if got := complaint.String(); code != exitUnknown || strings.Contains(got, "\x1b") || strings.Count(got, "\n") != 1 {
+		t.Errorf("exit code %d and %q, want %d and one printable line", code, got, exitUnknown)
+	}
+}
+
+func TestInterruptibleDoesNotWaitForever(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	forever := make(chan struct{})
+	err := interruptible(ctx, func() error { <-forever; return nil })
+	if !errors.Is(err, context.Canceled) || exitCodeOf(err) != exitInterrupted {
+		t.Errorf("%v, want the context's error", err)
+	}
+}
+
+func TestInterruptedVerifySaysWhatIsKnown(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store")
+	store := cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, cowtest.Run(0, 300)...)}
+	if err := os.WriteFile(path, store.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var out, complaint bytes.Buffer
+	code := run(ctx, []string{"dmsnapctl", "verify", "--json", path}, streams{out: &out, err: &complaint})
+	if code != exitInterrupted || strings.Count(out.String(), "\n") != 1 || !strings.Contains(out.String(), `"partial":true`) {
+		t.Errorf("exit code %d and %q, want %d and one partial report", code, &out, exitInterrupted)
+	}
+	if !strings.Contains(complaint.String(), "nothing was changed") {
+		t.Errorf("stderr %q does not say what became of the store", &complaint)
+	}
+}

@@ -1,0 +1,115 @@
+// Arguments and sizes: what stands between a command line and the values that
+// packages take.
+
+package main
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// withArgs runs action with exactly the arguments that names names; a name in
+// brackets is optional, a last name with dots may repeat.
+func withArgs(names string, action cli.ActionFunc) cli.ActionFunc {
+	fields := strings.Fields(names)
+	required, most := 0, len(fields)
+	for _, f := range fields {
+		if !strings.HasPrefix(f, "[") {
+			required++
+		}
+		if strings.HasSuffix(strings.TrimSuffix(f, "]"), "...") {
+			most = math.MaxInt
+		}
+	}
+	return func(c *cli.Context) error {
+		switch n := c.NArg(); {
+		case n < required:
+			return usagef("%s: missing %s; see '%s --help'", commandName(c), fields[n], c.Command.HelpName)
+		case n > most:
+			return usagef("%s: surplus argument %q; see '%s --help'", commandName(c), c.Args().Get(most), c.Command.HelpName)
+		}
+		return action(c)
+	}
+}
+
+func commandName(c *cli.Context) string {
+	return strings.TrimPrefix(c.Command.HelpName, c.App.Name+" ")
+}
+
+// parseSize reads a size of the command line: bytes, or with k/K, M, G, T
+// (1024-based) or s (sectors of 512 bytes).
+func parseSize(s string) (bytes uint64, err error) {
+	digits, unit := s, uint64(1)
+	if n := len(s); n > 0 {
+		factors := map[byte]uint64{'k': 1 << 10, 'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40, 's': 512}
+		if f, ok := factors[s[n-1]]; ok {
+			digits, unit = s[:n-1], f
+		}
+	}
+	v, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || v > math.MaxUint64/unit {
+		return 0, usagef("%q is no size; write bytes, or a number with k, M, G, T (1024-based) or s (sectors)", s)
+	}
+	return v * unit, nil
+}
+
+// sizeFlag reads the flag name as a size; ok tells whether it was given.
+func sizeFlag(c *cli.Context, name string) (bytes uint64, ok bool, err error) {
+	if !c.IsSet(name) {
+		return 0, false, nil
+	}
+	bytes, err = parseSize(c.String(name))
+	if err != nil {
+		return 0, false, usagef("--%s: %v", name, err)
+	}
+	return bytes, true, nil
+}
+
+// formatBytes writes a size for people: exact bytes, and 1024-based units
+// where they say more.
+func formatBytes(n uint64) string {
+	units := []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	if n < 1024 {
+		return strconv.FormatUint(n, 10) + " bytes"
+	}
+	v, i := float64(n)/1024, 0
+	for v >= 1024 && i < len(units)-1 {
+		v, i = v/1024, i+1
+	}
+	return strconv.FormatFloat(v, 'f', precision(v), 64) + " " + units[i]
+}
+
+// precision keeps three significant digits, and none after the point where the
+// value is whole.
+func precision(v float64) int {
+	switch {
+	case v == math.Trunc(v) || v >= 100:
+		return 0
+	case v >= 10:
+		return 1
+	default:
+		return 2
+	}
+}
+
+// needFlags makes it a usage error to leave one of these flags out.
+func needFlags(c *cli.Context, names ...string) error {
+	for _, name := range names {
+		if c.String(name) == "" {
+			return usagef("%s: missing --%s; see '%s --help'", commandName(c), name, c.Command.HelpName)
+		}
+	}
+	return nil
+}
+
+// thresholdFlag reads --threshold, a percentage.
+func thresholdFlag(c *cli.Context) (float64, error) {
+	percent := c.Float64("threshold")
+	if !(percent >= 0 && percent <= 100) { // not a number is neither
+		return 0, usagef("%s: --threshold %v: want a percentage from 0 to 100", commandName(c), percent)
+	}
+	return percent, nil
+}

@@ -1,0 +1,204 @@
+// The command check: does a kernel's snapshot target have the leak fix?
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+)
+
+const checkHelp = `   Without a flag, the running kernel is asked. The verdict goes by the version
+   of the target "snapshot": fixed from 1.12.0 on, and in the 1.10 series from
+   1.10.2 on. A version is a presumption: vendors backport fixes without
+   raising it. Exit code 0 is fixed, 1 leaky, 3 unknown.
+
+   Kernels that are installed but not running are judged by their dm-snapshot
+   module, or by their image where it is built in. Which one boots next is told
+   by the boot loader's configuration where it can be read, else it is the
+   newest. With --advisory, the exit code is about one known bug instead: 0
+   does not apply, 1 applies, 3 cannot be told.
+
+EXAMPLES:
+   dmsnapctl check
+   dmsnapctl check --target-version 1.11.1
+   dmsetup targets | dmsnapctl check --targets -
+   dmsnapctl check --all-kernels --root /mnt
+   dmsnapctl check --next || echo "not rebooting: the next kernel leaks or cannot be judged"
+   dmsnapctl check --module dm-snapshot.ko.xz --json
+   dmsnapctl check --all-kernels --format prometheus -o /var/lib/node_exporter/dmsnapctl.prom`
+
+func checkCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "check",
+		Usage:       "tell whether a kernel has the fix for the snapshot space leak",
+		Category:    categoryKernel,
+		Description: checkHelp,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "target-version", Usage: "judge `VERSION` instead of the running kernel"},
+			&cli.StringFlag{Name: "targets", Usage: "judge the output of 'dmsetup targets' in `FILE` (- for stdin)"},
+			&cli.StringFlag{Name: "module", Usage: "judge the kernel module in `FILE` (.ko, .ko.gz, .ko.xz, .ko.zst)"},
+			&cli.StringFlag{Name: "kernel", Usage: "judge the installed kernel `RELEASE`"},
+			&cli.BoolFlag{Name: "all-kernels", Usage: "judge all installed kernels"},
+			&cli.BoolFlag{Name: "next", Usage: "judge the installed kernel that boots next"},
+			&cli.StringFlag{Name: "root", Value: "/", Usage: "the system in `DIR`, for --kernel, --all-kernels and --next"},
+			&cli.BoolFlag{Name: "load", Usage: "have the running kernel load the target's module if need be"},
+			&cli.StringFlag{Name: "advisory", Usage: "let the exit code speak of the known bug `ID`"},
+			&cli.StringFlag{Name: "format", Value: formatText, Usage: "`FORMAT` of the result: " + strings.Join(checkFormats, ", ")},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the result to `FILE`, which is replaced as a whole (- for stdout)"},
+		},
+		Action: withArgs("", runCheck),
+	}
+}
+
+func runCheck(c *cli.Context) error {
+	o := outputOf(c)
+	request, err := parseCheck(c, o)
+	if err != nil {
+		return err
+	}
+	var result checkResult
+	err = interruptible(c.Context, func() error { // a pipe may never say anything
+		result = request.check(c.App.Reader)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("check: interrupted, and nothing was changed: %w", err)
+	}
+	result.Schema = schemaOf(o.command)
+	if err := result.write(o, request.format, request.output); err != nil {
+		return err
+	}
+	for _, k := range result.Kernels {
+		if k.Verdict == gate.Unknown && k.err != nil {
+			o.warnf("%w", k.err)
+		}
+	}
+	if result.err != nil {
+		o.warnf("%w", result.err)
+	}
+	if result.code != exitFine {
+		return exitStatus(result.code)
+	}
+	return nil
+}
+
+// checkRequest is what the flags ask for.
+type checkRequest struct {
+	source   string // the flag that names it, "" for the running kernel
+	value    string // of that flag
+	version  gate.Version
+	root     string
+	load     bool
+	next     bool
+	advisory *gate.Advisory
+	format   string
+	output   string
+}
+
+// parseCheck reads the flags and refuses those that do not go together.
+func parseCheck(c *cli.Context, o *output) (checkRequest, error) {
+	r := checkRequest{root: c.String("root"), load: c.Bool("load"), next: c.Bool("next"), output: c.String("output")}
+	for _, flag := range []string{"target-version", "targets", "module", "kernel", "all-kernels"} {
+		if !c.IsSet(flag) || flag == "all-kernels" && !c.Bool(flag) {
+			continue
+		}
+		if r.source != "" {
+			return r, usagef("check: --%s and --%s do not go together", r.source, flag)
+		}
+		r.source, r.value = flag, c.String(flag)
+	}
+	for _, flag := range []string{"targets", "module", "kernel", "root", "output"} {
+		if c.IsSet(flag) && c.String(flag) == "" { // an unset variable of a script
+			return r, usagef("check: --%s is empty", flag)
+		}
+	}
+	if r.source == "" && r.next {
+		r.source = "next"
+	}
+	switch installed := r.source == "kernel" || r.source == "all-kernels" || r.source == "next"; {
+	case r.next && r.source != "next" && r.source != "all-kernels":
+		return r, usagef("check: --next and --%s do not go together", r.source)
+	case c.IsSet("root") && !installed:
+		return r, usagef("check: --root goes with --kernel, --all-kernels or --next")
+	case r.load && r.source != "":
+		return r, usagef("check: --load is about the running kernel and does not go with --%s", r.source)
+	}
+	if r.source == "target-version" {
+		var err error
+		if r.version, err = gate.ParseVersion(r.value); err != nil {
+			return r, usagef("check: %v", err)
+		}
+	}
+	if id := c.String("advisory"); c.IsSet("advisory") {
+		a, err := gate.FindAdvisory(id)
+		if err != nil {
+			return r, usagef("check: %v", err)
+		}
+		r.advisory = &a
+	}
+	var err error
+	r.format, err = checkFormat(c, o)
+	return r, err
+}
+
+// checkFormat is --format, or what --json says.
+func checkFormat(c *cli.Context, o *output) (string, error) {
+	format := c.String("format")
+	for _, known := range checkFormats {
+		if format != known {
+			continue
+		}
+		if o.json && c.IsSet("format") && format != formatJSON {
+			return "", usagef("check: --json and --format %s do not go together", format)
+		}
+		if o.json {
+			return formatJSON, nil
+		}
+		return format, nil
+	}
+	return "", usagef("check: %q is no format; there are: %s", format, strings.Join(checkFormats, ", "))
+}
+
+// kernelCode is the exit code for a kernel: of the verdict, or of the advisory
+// where the question is about one.
+func kernelCode(k kernelResult, about *gate.Advisory) int {
+	if about == nil {
+		return gateCode(k.Verdict)
+	}
+	switch applies, _ := about.Applies(k.evidence()); applies {
+	case gate.DoesNotApply:
+		return exitFine
+	case gate.DoesApply:
+		return exitWarning
+	default:
+		return exitUnknown
+	}
+}
+
+// gateCode is the exit code that goes with a verdict.
+func gateCode(v gate.Verdict) int {
+	switch v {
+	case gate.Fixed:
+		return exitFine
+	case gate.Leaky:
+		return exitWarning
+	default:
+		return exitUnknown
+	}
+}
+
+// worseCode returns the one that weighs more: a kernel that is known to leak
+// before one that nothing is known of.
+func worseCode(a, b int) int {
+	if a == exitWarning || b == exitFine {
+		return a
+	}
+	return b
+}
+
+var errNotNext = errors.New("the kernel that boots next is not among the installed ones")

@@ -1,0 +1,140 @@
+// Scripts for the command check, and the examples of its documentation: what
+// the documentation shows is what is run here. They ask nothing of the kernel,
+// and would only make its tests slow.
+
+//go:build !kernel
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+)
+
+const checkDoc = "../../docs/check.md"
+
+// Scripts find the module fixtures in $MODULES, and the examples in $EXAMPLES.
+func TestCheckScripts(t *testing.T) {
+	directories := map[string]string{"MODULES": "../../testdata/modules", "EXAMPLES": "../../docs/examples/check"}
+	for name, dir := range directories {
+		absolute, err := filepath.Abs(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		directories[name] = absolute
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("..", "..", "testdata", "script", "check"),
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": code},
+		RequireUniqueNames:  true,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			for name, dir := range directories {
+				env.Setenv(name, dir)
+			}
+			return nil
+		},
+	})
+}
+
+// A block of the documentation that is headed by the name of an example is
+// that example.
+func TestCheckDocumentationShowsTheExamples(t *testing.T) {
+	text, err := os.ReadFile(checkDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for _, match := range regexp.MustCompile("(?s)\\(examples/check/([a-z.-]+)\\)[^\n]*\n\n```[a-z]*\n(.*?)```\n").FindAllSubmatch(text, -1) {
+		name, block := string(match[1]), string(match[2])
+		example, err := os.ReadFile(filepath.Join("../../docs/examples/check", name))
+		if err != nil {
+			t.Errorf("%s: %v", checkDoc, err)
+			continue
+		}
+		if string(example) != block {
+			t.Errorf("%s shows another text than docs/examples/check/%s", checkDoc, name)
+		}
+		shown++
+	}
+	files, err := os.ReadDir("../../docs/examples/check")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !strings.Contains(string(text), "(examples/check/"+f.Name()+")") {
+			t.Errorf("%s does not mention docs/examples/check/%s", checkDoc, f.Name())
+		}
+	}
+	if shown == 0 {
+		t.Errorf("%s shows no example", checkDoc)
+	}
+}
+
+// The contract with scripts names every flag and every field.
+func TestCheckContractIsWhole(t *testing.T) {
+	text, err := os.ReadFile("../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## check\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, flag := range checkCommand().Flags {
+		if name := "`--" + flag.Names()[0] + "`"; !strings.Contains(section, name) {
+			t.Errorf("docs/cli.md does not describe check's flag %s", name)
+		}
+	}
+	for _, object := range []any{kernelResult{}, advisoryResult{}} {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(object)) {
+			if name := field.Tag.Get("json"); name != "" && !strings.Contains(section, "`"+name+"`") {
+				t.Errorf("docs/cli.md does not describe the field %s", name)
+			}
+		}
+	}
+}
+
+// What is made of a kernel's refusal, which the kernels of tests do not give.
+func TestCheckWhatARunningKernelRefuses(t *testing.T) {
+	const release = "6.1.0"
+	root := t.TempDir()
+	modules := filepath.Join(root, "lib/modules", release, "kernel/drivers/md")
+	if err := os.MkdirAll(modules, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := checkRequest{root: root}
+
+	k := r.judgeRunning(release, gate.Version{}, fmt.Errorf("find it: %w", dmctl.ErrNoTarget))
+	if k.Verdict != gate.Unknown || k.Source != sourceRunning || !strings.Contains(k.Rule, "--load") {
+		t.Errorf("without a module: %+v, want unknown, and --load for advice", k)
+	}
+	k = r.judgeRunning(release, gate.Version{}, dmctl.ErrNoDeviceMapper)
+	if k.Verdict != gate.Unknown || !strings.Contains(k.Rule, "container") {
+		t.Errorf("without device mapper: %+v, want unknown, and why", k)
+	}
+
+	module, err := os.ReadFile("../../testdata/modules/amd64-leaky.ko.xz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(modules, "dm-snapshot.ko.xz"), module, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	k = r.judgeRunning(release, gate.Version{}, dmctl.ErrNoTarget)
+	if k.Verdict != gate.Leaky || k.Source != sourceModule || !k.Running || !strings.Contains(k.Rule, "not loaded") {
+		t.Errorf("with a module: %+v, want leaky by the module", k)
+	}
+	r.load = true
+	if k = r.judgeRunning(release, gate.Version{}, dmctl.ErrNoTarget); k.Verdict != gate.Unknown {
+		t.Errorf("where it was to be loaded: %+v, want unknown", k)
+	}
+}

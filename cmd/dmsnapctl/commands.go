@@ -1,0 +1,36 @@
+// The command tree, in the order in which help shows it.
+
+package main
+
+import "github.com/urfave/cli/v2"
+
+// Categories of the help text.
+const (
+	categoryJudge   = "Judge a store"
+	categoryKernel  = "Judge a kernel"
+	categoryControl = "Control snapshots"
+	categoryTools   = "Store tools"
+	categoryCrash   = "Crash verifier"
+)
+
+func commands() []*cli.Command {
+	return []*cli.Command{
+		verifyCommand(),
+		mapCommand(),
+		checkCommand(),
+		createCommand(),
+		statusCommand(),
+		listCommand(),
+		removeCommand(),
+		activateCommand(),
+		mergeCommand(),
+		growCommand(),
+		renameCommand(),
+		suspendCommand(),
+		resumeCommand(),
+		recoverCommand(),
+		monitorCommand(),
+		tableCommand(),
+		crashCommand(),
+	}
+}

@@ -1,0 +1,118 @@
+// What the commands of the controller share: opening it, asking before
+// something is changed, and running a plan.
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+)
+
+// planFlags are taken by every command that changes something.
+func planFlags(more ...cli.Flag) []cli.Flag {
+	return append(more,
+		&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done, step by step, and do nothing"},
+		&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
+	)
+}
+
+// withController runs action with an open controller.
+func withController(action func(c *cli.Context, o *output, ctl *dmctl.Controller) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		ctl, err := dmctl.Open()
+		if err != nil {
+			return err
+		}
+		defer ctl.Close() // it was read from only; there is nothing to lose
+		return action(c, outputOf(c), ctl)
+	}
+}
+
+// planJSON is what a command that changes something says to machines.
+type planJSON struct {
+	Schema string   `json:"schema"`
+	Name   string   `json:"name"`
+	DryRun bool     `json:"dry_run"`
+	Steps  []string `json:"steps"`
+	Notes  []string `json:"notes"`
+}
+
+// runPlan prints a plan, or asks and runs it, as the flags say.
+func runPlan(c *cli.Context, o *output, ctl *dmctl.Controller, name string, plan *dmctl.Plan, err error) error {
+	if err != nil {
+		return err
+	}
+	dry := c.Bool("dry-run")
+	if !dry {
+		if err := confirm(c, o, plan); err != nil {
+			return err
+		}
+		if err := ctl.Run(c.Context, plan); err != nil {
+			return err
+		}
+	}
+	switch {
+	case o.json:
+		notes := append([]string{}, plan.Notes...)
+		return o.printJSON(planJSON{Schema: schemaOf(o.command), Name: name, DryRun: dry, Steps: plan.Steps(), Notes: notes})
+	case dry:
+		_, err = fmt.Fprint(o.out, plan)
+	default:
+		for _, note := range plan.Notes {
+			o.warnf("note: %s", note)
+		}
+		_, err = fmt.Fprintf(o.out, "%s: done\n", plan.Title)
+	}
+	return err
+}
+
+// confirm asks on a terminal, and wants --yes elsewhere.
+func confirm(c *cli.Context, o *output, plan *dmctl.Plan) error {
+	if c.Bool("yes") {
+		return nil
+	}
+	if !isTerminal(c.App.Reader) {
+		return usagef("%s: say --yes to do it, or --dry-run to see what would be done", o.command)
+	}
+	if _, err := fmt.Fprintf(o.err, "%sDo it? [y/N] ", plan); err != nil {
+		return err
+	}
+	var answer string
+	err := interruptible(c.Context, func() (err error) {
+		answer, err = bufio.NewReader(c.App.Reader).ReadString('\n')
+		return err
+	})
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: interrupted; nothing was changed: %w", o.command, err)
+	}
+	if a := strings.ToLower(strings.TrimSpace(answer)); a == "y" || a == "yes" {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s: nothing was changed: no answer: %w", o.command, err)
+	}
+	return fmt.Errorf("%s: nothing was changed: the answer was no", o.command)
+}
+
+// planCommand is a command that runs one plan and takes no flags of its own.
+func planCommand(name, usage, args, help string, plan func(*cli.Context, *dmctl.Controller) (*dmctl.Plan, error)) *cli.Command {
+	return &cli.Command{
+		Name:        name,
+		Usage:       usage,
+		ArgsUsage:   args,
+		Category:    categoryControl,
+		Description: help,
+		Flags:       planFlags(),
+		Action: withArgs(args, withController(func(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+			p, err := plan(c, ctl)
+			return runPlan(c, o, ctl, c.Args().First(), p, err)
+		})),
+	}
+}

@@ -1,0 +1,90 @@
+// The command crash: the crash verifier, a family of commands.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+)
+
+const crashHelp = `   What would a crash have left, at any moment and not just at the one when it
+   happened? "record" puts a device under dm-log-writes and runs a workload,
+   "explore" judges every legal crash state of the log, "state" writes one of
+   them out, and "simulate" lets a model of the kernel's allocator crash.
+
+EXAMPLES:
+   dmsnapctl crash record --device /dev/vdb --log /dev/vdc --yes -- ./workload
+   dmsnapctl crash explore --log /dev/vdc --origin 0+131072 --cow 131072+32768
+   dmsnapctl crash state --log /dev/vdc --state 859+860 --out state.img
+   dmsnapctl crash simulate --kernel leaky --exceptions 10000 --in-flight 32`
+
+func crashCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "crash",
+		Usage:       "judge every crash of a workload, not just the one that happened",
+		Category:    categoryCrash,
+		Description: crashHelp,
+		Subcommands: []*cli.Command{
+			crashRecordCommand(),
+			crashExploreCommand(),
+			crashStateCommand(),
+			crashSimulateCommand(),
+		},
+	}
+}
+
+// withLog runs action with a log and, where one was given, the base image.
+func withLog(c *cli.Context, action func(l *crash.Log, base io.ReaderAt, size uint64) error) (err error) {
+	if err := needFlags(c, "log"); err != nil {
+		return err
+	}
+	file, err := blockdev.Open(c.String("log"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	direct, err := file.Direct() // dm-log-writes writes below the page cache
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, direct.Close()) }()
+	l, err := crash.Open(direct, uint64(direct.Size()))
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.String("log"), err)
+	}
+	path := c.String("base")
+	if path == "" {
+		return action(l, nil, 0)
+	}
+	base, err := blockdev.Open(path)
+	if err != nil {
+		return fmt.Errorf("the base image: %w", err)
+	}
+	defer func() { err = errors.Join(err, base.Close()) }()
+	return action(l, base, uint64(base.Size()))
+}
+
+// kernelFlag reads a flag that names a kernel.
+func kernelFlag(c *cli.Context, name string) (crash.Kernel, error) {
+	switch k := crash.Kernel(c.String(name)); k {
+	case crash.Fixed, crash.Leaky:
+		return k, nil
+	default:
+		return "", usagef("--%s: %q is no kernel; write %s or %s", name, k, crash.Fixed, crash.Leaky)
+	}
+}
+
+// regionFlag reads a flag START+LEN.
+func regionFlag(name, value string) (crash.Region, error) {
+	r, err := crash.ParseRegion(value)
+	if err != nil {
+		return r, usagef("--%s: %v", name, err)
+	}
+	return r, nil
+}

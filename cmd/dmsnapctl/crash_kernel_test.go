@@ -1,0 +1,194 @@
+// The commands crash record, explore and state on a real kernel, one after the
+// other: the workload of docs/crash.md is recorded and explored, and a state of
+// it is activated.
+
+//go:build linux && kernel
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+)
+
+// workload lays out an origin and a store on the recorded device, takes a
+// snapshot and overwrites the origin.
+const workload = `
+set -e
+export DM_DISABLE_UDEV=1
+o=$(basename $DMSNAPCTL_DEVICE)
+dmsetup create o --table "0 16384 linear $DMSNAPCTL_DEVICE 0"
+dmsetup create c --table "0 32768 linear $DMSNAPCTL_DEVICE 16384"
+dd if=/dev/urandom of=/dev/mapper/o bs=1M count=8 oflag=direct conv=fsync
+dmsetup message $o 0 mark frozen
+dmsetup create snap --table "0 16384 snapshot /dev/mapper/o /dev/mapper/c P 8"
+dmsetup create origin --table "0 16384 snapshot-origin /dev/mapper/o"
+dd if=/dev/urandom of=/dev/mapper/origin bs=4k count=100 oflag=direct
+dmsetup remove --retry origin
+dmsetup remove --retry snap
+dmsetup remove --retry c
+dmsetup remove --retry o
+`
+
+// crashRun runs a command, and is what it says and its exit code.
+func crashRun(ctx context.Context, args ...string) (out, complaints string, code int) {
+	var stdout, stderr bytes.Buffer
+	code = run(ctx, append([]string{"dmsnapctl", "crash"}, args...), streams{in: strings.NewReader(""), out: &stdout, err: &stderr})
+	return stdout.String(), stderr.String(), code
+}
+
+func scratchDisks(t *testing.T) []string {
+	t.Helper()
+	disks := strings.Split(os.Getenv("DMSNAPCTL_TEST_DISKS"), ":")
+	if len(disks) < 4 {
+		t.Fatalf("DMSNAPCTL_TEST_DISKS names %d disks, want at least 4", len(disks))
+	}
+	return disks
+}
+
+func TestRecordAndExplore(t *testing.T) {
+	disks := scratchDisks(t)
+	ctx := context.Background()
+	out, complaints, code := crashRun(ctx, "record", "--device", disks[0], "--log", disks[1], "--yes", "--", "sh", "-c", workload)
+	if code != exitFine {
+		t.Fatalf("record: exit code %d\n%s%s", code, out, complaints)
+	}
+	out, complaints, code = crashRun(ctx, "explore", "--log", disks[1], "--origin", "0+16384", "--cow", "16384+32768", "--from-mark", "frozen", "--json")
+	var report crash.Report
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatalf("explore: exit code %d, %v\n%s%s", code, err, out, complaints)
+	}
+	// Writes that are waited for one by one do not leak on any kernel.
+	if code != exitFine || report.Commits < 100 || report.States < 1000 || report.LintViolations != 0 {
+		t.Errorf("explore: exit code %d, %d commits, %d states, %d violations %v\n%s", code, report.Commits, report.States, report.LintViolations, report.Violations, complaints)
+	}
+	image := filepath.Join(t.TempDir(), "state.img")
+	if out, complaints, code = crashRun(ctx, "state", "--log", disks[1], "--state", "100", "--out", image); code != exitFine {
+		t.Errorf("state: exit code %d\n%s%s", code, out, complaints)
+	}
+	if info, err := os.Stat(image); err != nil || info.Size() < 8<<20 {
+		t.Errorf("the state's image: %v, %v", info, err)
+	}
+	if left := mappedDevices(t); !strings.Contains(left, "No devices found") {
+		t.Errorf("devices are left behind: %s", left)
+	}
+}
+
+// TestRecordIsInterrupted: the command ends with its workload, and takes the
+// device down.
+func TestRecordIsInterrupted(t *testing.T) {
+	disks := scratchDisks(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	started := filepath.Join(t.TempDir(), "started")
+	go func() {
+		for {
+			if _, err := os.Stat(started); err == nil {
+				cancel()
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	out, complaints, code := crashRun(ctx, "record", "--device", disks[0], "--log", disks[1], "--yes", "--", "sh", "-c", "touch "+started+"; exec sleep 600")
+	if code != exitInterrupted {
+		t.Errorf("record: exit code %d\n%s%s", code, out, complaints)
+	}
+	if left := mappedDevices(t); !strings.Contains(left, "No devices found") {
+		t.Errorf("devices are left behind: %s", left)
+	}
+}
+
+// TestRecordIsKilled: with SIGKILL nothing can be taken down any more. The
+// workload ends all the same, and recover takes the device down and leaves a
+// log that is whole.
+func TestRecordIsKilled(t *testing.T) {
+	disks := scratchDisks(t)
+	started := filepath.Join(t.TempDir(), "started")
+	workload := "dd if=/dev/urandom of=$DMSNAPCTL_DEVICE bs=64k count=1 oflag=direct conv=fsync && touch " + started + " && exec sleep 600 <$DMSNAPCTL_DEVICE"
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	killed := exec.Command(self)
+	killed.Args = []string{"dmsnapctl", "crash", "record", "--device", disks[0], "--log", disks[1], "--yes", "--", "sh", "-c", workload} // the name makes it the program, see TestMain
+	killed.Stderr, killed.WaitDelay = &said, time.Second
+	if err := killed.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the workload to begin", func() bool {
+		_, err := os.Stat(started)
+		return err == nil
+	})
+	if err := killed.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := killed.Wait(); err == nil {
+		t.Errorf("it ended as if nothing had been: %s", said.String())
+	}
+	if left := mappedDevices(t); !strings.Contains(left, "dmsnap-record") {
+		t.Errorf("what was killed has taken its device down: %q", left)
+	}
+	eventually(t, "recover to take the device down", func() bool {
+		var out, complaints bytes.Buffer
+		args := []string{"dmsnapctl", "recover", "--yes"}
+		if code := run(context.Background(), args, streams{in: strings.NewReader(""), out: &out, err: &complaints}); code != exitFine {
+			t.Fatalf("recover: exit code %d\n%s%s", code, out.String(), complaints.String())
+		}
+		return strings.Contains(mappedDevices(t), "No devices found")
+	})
+	if entries, complete := logOn(t, disks[1]); !complete || entries < 2 {
+		t.Errorf("the log has %d entries, complete: %v", entries, complete)
+	}
+}
+
+// eventually polls until done.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for range 600 {
+		if done() {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("waited too long for %s", what)
+}
+
+func mappedDevices(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("dmsetup", "ls").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// logOn reads the log that is on a disk.
+func logOn(t *testing.T, disk string) (entries int, complete bool) {
+	t.Helper()
+	f, err := blockdev.Open(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	direct, err := f.Direct()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer direct.Close()
+	l, err := crash.Open(direct, uint64(direct.Size()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(l.Entries), l.Complete()
+}

@@ -1,0 +1,144 @@
+// The command crash record: log every write of a workload.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+)
+
+const crashRecordHelp = `   Puts DEV under dm-log-writes, with the log on another device that is zeroed
+   first, and runs COMMAND with the path of the logged device in DMSNAPCTL_DEVICE.
+   Lay out an origin and COW stores on it (dmsetup's target linear), take a
+   snapshot, write; take down what you built. When COMMAND ends, so does the log.
+
+   A mark tells later at which moment the origin was frozen. --mark puts one at
+   the start; COMMAND puts others with
+      sync; dmsetup message "$DMSNAPCTL_DEVICE" 0 mark frozen
+   A mark without a flush before it is worth little.
+
+   Should this program be killed, COMMAND is sent SIGTERM, and "dmsnapctl recover"
+   takes the device down; what COMMAND built on it must be removed first.
+
+EXAMPLES:
+   dmsnapctl crash record --device /dev/vdb --log /dev/vdc --yes -- ./workload
+   dmsnapctl crash record --device /dev/vdb --log /dev/vdc --dry-run -- ./workload`
+
+func crashRecordCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "record",
+		Usage:       "log every write of a workload to a device",
+		ArgsUsage:   "-- COMMAND [ARGUMENTS]",
+		Description: crashRecordHelp,
+		Flags: planFlags(
+			&cli.StringFlag{Name: "device", Usage: "the `DEVICE` to log; it carries origin and COW stores"},
+			&cli.StringFlag{Name: "log", Usage: "the `DEVICE` for the log; what it carries is lost"},
+			&cli.StringFlag{Name: "mark", Usage: "put a mark with this `TEXT` at the start of the log"},
+		),
+		Action: withArgs("COMMAND [ARGUMENTS...]", withController(runCrashRecord)),
+	}
+}
+
+// recordJSON is the result for machines.
+type recordJSON struct {
+	Schema      string `json:"schema"`
+	Device      string `json:"device"`
+	Log         string `json:"log"`
+	Entries     int    `json:"entries"`
+	LogBytes    uint64 `json:"log_bytes"`
+	LogFull     bool   `json:"log_full"`
+	CommandExit int    `json:"command_exit"`
+}
+
+func runCrashRecord(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+	if err := needFlags(c, "device", "log"); err != nil {
+		return err
+	}
+	request := dmctl.RecordRequest{Device: c.String("device"), Log: c.String("log"), Mark: c.String("mark")}
+	plan, recording, err := ctl.PlanRecord(c.Context, request)
+	if err != nil {
+		return err
+	}
+	if c.Bool("dry-run") {
+		return runPlan(c, o, ctl, request.Device, plan, nil)
+	}
+	if err := confirm(c, o, plan); err != nil {
+		return err
+	}
+	if err := ctl.Run(c.Context, plan); err != nil {
+		return err
+	}
+	status, errCommand := runWorkload(c, o, recording.Path)
+	done, errFinish := recording.Finish()
+	if err := errors.Join(errFinish, errCommand); err != nil {
+		return err
+	}
+	result := recordJSON{
+		Schema: schemaOf(o.command), Device: request.Device, Log: request.Log,
+		Entries: done.Entries, LogBytes: done.Bytes, LogFull: done.Full, CommandExit: status,
+	}
+	return showRecording(o, result, c.Args().First())
+}
+
+// workloadGrace is how long an interrupted COMMAND may take to end.
+const workloadGrace = 10 * time.Second
+
+// runWorkload runs COMMAND, and is its exit status. An interrupt ends it, and
+// it alone.
+func runWorkload(c *cli.Context, o *output, device string) (int, error) {
+	args := c.Args().Slice()
+	cmd := exec.CommandContext(c.Context, args[0], args[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Env = append(os.Environ(), "DMSNAPCTL_DEVICE="+device)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, o.out, o.err
+	if o.json {
+		cmd.Stdout = o.err // stdout has the one object
+	}
+	cmd.WaitDelay = workloadGrace
+	endWithParent(cmd)
+	runtime.LockOSThread() // the kernel takes the end of this thread for the parent's
+	defer runtime.UnlockOSThread()
+	held, err := os.Open(device) // so that no recover takes it for a killed run's
+	if err != nil {
+		return 0, err
+	}
+	err = errors.Join(cmd.Run(), held.Close())
+	var exit *exec.ExitError
+	switch {
+	case c.Context.Err() != nil:
+		return 0, fmt.Errorf("%s: %w", args[0], context.Cause(c.Context))
+	case errors.As(err, &exit):
+		return exit.ExitCode(), nil
+	default:
+		return 0, err
+	}
+}
+
+func showRecording(o *output, r recordJSON, command string) error {
+	var err error
+	if o.json {
+		err = o.printJSON(r)
+	} else {
+		_, err = fmt.Fprintf(o.out, "%s: %d entries, %s\n", r.Log, r.Entries, formatBytes(r.LogBytes))
+	}
+	switch {
+	case err != nil:
+		return err
+	case r.LogFull:
+		o.warnf("%s: the log is full and breaks off at entry %d: take a larger device", r.Log, r.Entries)
+	case r.CommandExit != 0:
+		o.warnf("%s ended with exit status %d; the log has what it wrote", command, r.CommandExit)
+	default:
+		return nil
+	}
+	return exitStatus(exitUnknown)
+}

@@ -1,0 +1,152 @@
+// The command crash simulate: a model of the kernel's allocator, crashed at
+// random.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+)
+
+const crashSimulateHelp = `   Starts N exceptions in all, K copies of them in flight at once, finished in
+   random order, and crashes C times at random points; after each crash but the
+   last the store is activated again. A fixed kernel completes exceptions in the
+   order of allocation and never leaks, a leaky one as their copies finish. The
+   same seed gives the same result.
+
+EXAMPLES:
+   dmsnapctl crash simulate --kernel leaky --exceptions 10000 --in-flight 32
+   dmsnapctl crash simulate --kernel leaky --exceptions 10000 --in-flight 64 \
+      --crashes 5 --chunk-size 4K --seed 7 --out stores
+   dmsnapctl crash simulate --rates rates.svg`
+
+func crashSimulateCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "simulate",
+		Usage:       "let a model of the kernel's allocator crash, and measure what leaks",
+		Description: crashSimulateHelp,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "kernel", Value: string(crash.Fixed), Usage: "the `KERNEL`: fixed or leaky"},
+			&cli.Uint64Flag{Name: "exceptions", Value: 1000, Usage: "start `N` exceptions in all"},
+			&cli.IntFlag{Name: "in-flight", Value: 16, Usage: "`K` copies under way at once"},
+			&cli.IntFlag{Name: "crashes", Value: 1, Usage: "crash `C` times"},
+			&cli.StringFlag{Name: "chunk-size", Value: "4K", Usage: "the `SIZE` of a chunk"},
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "the `SEED`"},
+			&cli.StringFlag{Name: "out", Usage: "keep the store that each crash leaves in this `DIR`ectory, as crash-N.cow"},
+			&cli.StringFlag{Name: "rates", Usage: "instead of one simulation, draw leaked space against copies in flight and chunk size into `FILE.svg`"},
+		},
+		Action: withArgs("", runCrashSimulate),
+	}
+}
+
+func runCrashSimulate(c *cli.Context) error {
+	o := outputOf(c)
+	if path := c.String("rates"); path != "" {
+		return drawRates(c, o, path)
+	}
+	opt, err := simulateOptions(c)
+	if err != nil {
+		return err
+	}
+	sim, err := crash.Simulate(c.Context, opt)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		err = o.printJSON(sim)
+	} else {
+		err = printSimulation(o, sim)
+	}
+	if err == nil && sim.LeakedChunks > 0 {
+		return exitStatus(exitWarning)
+	}
+	return err
+}
+
+func simulateOptions(c *cli.Context) (opt crash.SimulateOptions, err error) {
+	if opt.Kernel, err = kernelFlag(c, "kernel"); err != nil {
+		return opt, err
+	}
+	size, err := parseSize(c.String("chunk-size"))
+	if err != nil {
+		return opt, usagef("--chunk-size: %v", err)
+	}
+	opt.Chunk = cow.Sectors(size / cow.SectorSize)
+	if err := cow.CheckChunkSize(opt.Chunk); err != nil || size%cow.SectorSize != 0 {
+		return opt, usagef("--chunk-size: %d bytes is no chunk size; it is a power of two, and at least 512", size)
+	}
+	opt.Exceptions, opt.InFlight, opt.Crashes, opt.Seed = c.Uint64("exceptions"), c.Int("in-flight"), c.Int("crashes"), c.Uint64("seed")
+	if err := opt.Check(); err != nil {
+		return opt, usagef("crash simulate: %v", err)
+	}
+	if dir := c.String("out"); dir != "" {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return opt, err
+		}
+		opt.Keep = func(n int, store io.ReaderAt, size uint64) error {
+			return keepStore(filepath.Join(dir, fmt.Sprintf("crash-%d.cow", n+1)), store, size)
+		}
+	}
+	return opt, nil
+}
+
+// keepStore writes a store of the model into a sparse file.
+func keepStore(path string, store io.ReaderAt, size uint64) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := f.Truncate(int64(size)); err != nil {
+		return err
+	}
+	return crash.WriteMetadata(store, f)
+}
+
+func printSimulation(o *output, s *crash.Simulation) error {
+	code := exitFine
+	if s.LeakedChunks > 0 {
+		code = exitWarning
+	}
+	_, err := fmt.Fprintf(o.out, "%s: a %s kernel, %d exceptions, %d in flight, %d crashes: %d chunks leaked (%s)\n",
+		o.colored(code, string(s.Verdict)), s.Kernel, s.Exceptions, s.InFlight, len(s.Crashes), s.LeakedChunks, formatBytes(s.LeakedBytes))
+	for i, p := range s.Crashes {
+		if err == nil {
+			_, err = fmt.Fprintf(o.out, "  crash %d after %d exceptions: %d in the store, next free chunk %d, %d chunks leaked so far\n", i+1, p.Started, p.Committed, p.NextFree, p.Leaked)
+		}
+	}
+	return err
+}
+
+// rateSeeds is how many crashes each point of the picture is the average of.
+const rateSeeds = 64
+
+// ratesJSON is the picture's figures for machines.
+type ratesJSON struct {
+	Schema string `json:"schema"`
+	Out    string `json:"out"`
+	*crash.Rates
+}
+
+func drawRates(c *cli.Context, o *output, path string) error {
+	rates, err := crash.MeasureRates(c.Context, c.Uint64("seed"), rateSeeds)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(path, rates.WriteSVG); err != nil {
+		return err
+	}
+	if o.json {
+		return o.printJSON(ratesJSON{Schema: schemaOf(o.command), Out: path, Rates: rates})
+	}
+	_, err = fmt.Fprintf(o.out, "%s: leaked space against copies in flight and chunk size, each point the mean of %d crashes\n", path, rateSeeds)
+	return err
+}

@@ -1,0 +1,135 @@
+// The command crash state: write one crash state of a log out.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+)
+
+const crashStateHelp = `   STATE is as "crash explore" names it: 120+121,123-125,127:0-3.7 is the first
+   120 entries, entries 121 and 123 to 125, and the blocks 0 to 3 and 7 of entry
+   127. States of a second crash (120+127:1/30) need --origin and --cow.
+
+   FILE must not exist yet. It becomes the logged device, as a sparse file that
+   reaches as far as the base image, the state's writes, --origin and --cow do.
+
+EXAMPLES:
+   dmsnapctl crash state --log log.img --state 859+860 --out state.img
+   dmsnapctl crash state --log log.img --base before.img --state 859+860:6/12c \
+      --origin 0+16384 --cow 16384+32768 --out state.img`
+
+func crashStateCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "state",
+		Usage:       "write one crash state of a log out, as an image of the device",
+		Description: crashStateHelp,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "log", Usage: "the `FILE` or device with the log"},
+			&cli.StringFlag{Name: "state", Usage: "the `STATE`"},
+			&cli.StringFlag{Name: "out", Usage: "the `FILE` to write"},
+			&cli.StringFlag{Name: "base", Usage: "`IMAGE` of the device before the first entry (default: zeros)"},
+			&cli.StringFlag{Name: "origin", Usage: "where the origin lies: `START+LEN`"},
+			&cli.StringFlag{Name: "cow", Usage: "where the COW store lies: `START+LEN`"},
+			&cli.StringFlag{Name: "expect", Value: string(crash.Fixed), Usage: "the `KERNEL` that goes on before a second crash, fixed or leaky"},
+		},
+		Action: withArgs("", runCrashState),
+	}
+}
+
+// crashStateJSON is the result for machines.
+type crashStateJSON struct {
+	Schema string `json:"schema"`
+	State  string `json:"state"`
+	Entry  int    `json:"entry"`
+	Out    string `json:"out"`
+	Bytes  uint64 `json:"bytes"`
+}
+
+func runCrashState(c *cli.Context) error {
+	o := outputOf(c)
+	if err := needFlags(c, "log", "state", "out"); err != nil {
+		return err
+	}
+	state, err := crash.ParseState(c.String("state"))
+	if err != nil {
+		return usagef("--state: %v", err)
+	}
+	return withLog(c, func(l *crash.Log, base io.ReaderAt, size uint64) error {
+		image, err := crash.NewOverlay(l, state, base, size)
+		if err != nil {
+			return err
+		}
+		regions, err := stateRegions(c)
+		if err != nil {
+			return err
+		}
+		for _, r := range regions {
+			image.Grow(r)
+		}
+		if state.Again != nil {
+			if err := goOn(c, image, regions, *state.Again); err != nil {
+				return err
+			}
+		}
+		if err := writeImage(c.String("out"), image); err != nil {
+			return err
+		}
+		if o.json {
+			return o.printJSON(crashStateJSON{Schema: schemaOf(o.command), State: state.String(), Entry: state.Last(), Out: c.String("out"), Bytes: image.Size()})
+		}
+		_, err = fmt.Fprintf(o.out, "%s: state %v, %s\n", c.String("out"), state, formatBytes(image.Size()))
+		return err
+	})
+}
+
+// stateRegions are those of the flags --origin and --cow, as far as they are
+// given.
+func stateRegions(c *cli.Context) (regions []crash.Region, err error) {
+	for _, name := range []string{"origin", "cow"} {
+		if !c.IsSet(name) {
+			continue
+		}
+		r, err := regionFlag(name, c.String(name))
+		if err != nil {
+			return nil, err
+		}
+		regions = append(regions, r)
+	}
+	return regions, nil
+}
+
+// goOn continues a state up to its second crash.
+func goOn(c *cli.Context, image *crash.Overlay, regions []crash.Region, done crash.FollowUp) error {
+	if len(regions) < 2 {
+		return usagef("crash state: a state of a second crash needs --origin and --cow")
+	}
+	kernel, err := kernelFlag(c, "expect")
+	if err != nil {
+		return err
+	}
+	return image.Continue(kernel, regions[0], regions[1], done)
+}
+
+// writeImage makes a sparse file of an image, or none.
+func writeImage(path string, image *crash.Overlay) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err = errors.Join(err, f.Close()); err != nil {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}()
+	if err := f.Truncate(int64(image.Size())); err != nil {
+		return err
+	}
+	return image.WriteTo(f)
+}

@@ -1,0 +1,80 @@
+// Exit codes: one table for all commands, and the one switch from an error to
+// its code.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+)
+
+// The exit codes of every command. They fit monitoring plugins.
+const (
+	exitFine        = 0   // fine, done
+	exitWarning     = 1   // leaked chunks, a leaky kernel, a threshold crossed
+	exitCritical    = 2   // a damaged or invalidated store, a failed merge
+	exitUnknown     = 3   // could not be determined or done
+	exitUsage       = 64  // the command line is wrong
+	exitInterrupted = 130 // interrupted by the user
+)
+
+// exitStatus is the error of a command that has said all there is to say and
+// only wants an exit code.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// usageError is a wrong command line.
+type usageError struct{ msg string }
+
+func (e *usageError) Error() string { return e.msg }
+
+func usagef(format string, args ...any) error {
+	return &usageError{msg: fmt.Sprintf(format, args...)}
+}
+
+// exitCodeOf maps what a command returned to the code the process ends with.
+func exitCodeOf(err error) int {
+	var status exitStatus
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.As(err, &status):
+		return int(status)
+	case errors.As(err, &usage), errors.Is(err, dmctl.ErrUsage):
+		return exitUsage
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	default:
+		return exitUnknown
+	}
+}
+
+// oneLine squeezes an error into the single line that stderr promises.
+func oneLine(err error) string {
+	return printable(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
+}
+
+// printable escapes what a terminal would obey: a file's name may hold it.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, unicode.IsControl) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

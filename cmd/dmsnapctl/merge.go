@@ -1,0 +1,106 @@
+// The command merge: the origin becomes what it was.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+)
+
+const mergeHelp = `   Takes the origin back to what it was when the snapshot NAME was made, with what
+   was written through the snapshot since. When it is done the snapshot is gone,
+   its store is empty, and the origin is as before create. What is written to the
+   origin while the merge runs stays.
+
+   A merge that was interrupted, or that failed at an I/O error, goes on when
+   merge is called again.
+
+EXAMPLES:
+   dmsnapctl merge snap --dry-run
+   dmsnapctl merge snap --yes
+   dmsnapctl merge snap --background --yes; dmsnapctl status snap`
+
+func mergeCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "merge",
+		Usage:       "take an origin back to what a snapshot holds",
+		ArgsUsage:   "NAME",
+		Category:    categoryControl,
+		Description: mergeHelp,
+		Flags: planFlags(
+			&cli.BoolFlag{Name: "background", Usage: "begin the merge and have a process of its own finish it"},
+			&cli.BoolFlag{Name: "origin-unchanged", Usage: "nothing was written to the origin while the store was inactive"},
+			&cli.BoolFlag{Name: "force", Usage: "merge into an origin that is mounted or held"},
+		),
+		Action: withArgs("NAME", withController(runMerge)),
+	}
+}
+
+func runMerge(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+	request := dmctl.MergeRequest{Name: c.Args().First(), OriginUnchanged: c.Bool("origin-unchanged"), Force: c.Bool("force")}
+	plan, err := ctl.PlanMerge(c.Context, request)
+	if err != nil || c.Bool("dry-run") {
+		return runPlan(c, o, ctl, request.Name, plan, err)
+	}
+	if err := confirm(c, o, plan); err != nil {
+		return err
+	}
+	if err := ctl.Run(c.Context, plan); err != nil {
+		return err
+	}
+	if err := finishMerge(c, o, ctl, request.Name); err != nil {
+		return err
+	}
+	if o.json {
+		return o.printJSON(planJSON{Schema: schemaOf(o.command), Name: request.Name, Steps: plan.Steps(), Notes: append([]string{}, plan.Notes...)})
+	}
+	ended := "done"
+	if c.Bool("background") {
+		ended = "begun; `dmsnapctl status` shows how far it is"
+	}
+	_, err = fmt.Fprintf(o.out, "%s: %s\n", plan.Title, ended)
+	return err
+}
+
+func finishMerge(c *cli.Context, o *output, ctl *dmctl.Controller, name string) error {
+	if c.Bool("background") {
+		return finishInBackground(name)
+	}
+	err := ctl.FinishMerge(c.Context, name, mergeProgress(o))
+	if errors.Is(err, dmctl.ErrMergeFailed) || errors.Is(err, dmctl.ErrMergeInvalid) {
+		o.warnf("%w", err)
+		return exitStatus(exitCritical)
+	}
+	return err
+}
+
+// mergeProgress says how much is left to merge, where that is wanted.
+func mergeProgress(o *output) func(dmctl.Snapshot) {
+	if !o.progress {
+		return nil
+	}
+	return func(s dmctl.Snapshot) {
+		_, _ = fmt.Fprintf(o.err, "dmsnapctl: %s: %s left to merge\n", s.Name, inBytes(s.Allocated-min(s.Metadata, s.Allocated)))
+	}
+}
+
+// finishInBackground starts this program once more, for itself, to wait for
+// the merge.
+func finishInBackground(name string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("the merge has begun, but nothing waits for it: %w", err)
+	}
+	waiter := exec.Command(self, "--quiet", "merge", "--yes", name)
+	detach(waiter)
+	if err := waiter.Start(); err != nil {
+		return fmt.Errorf("the merge has begun, but nothing waits for it: %w", err)
+	}
+	return waiter.Process.Release()
+}

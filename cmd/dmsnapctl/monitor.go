@@ -1,0 +1,115 @@
+// The command monitor: notices of what happens to snapshots.
+
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+)
+
+const monitorHelp = `   Prints a line for everything that happens to snapshots, until it is
+   interrupted: one appears or goes, its state changes, its store is as full as
+   the threshold. A snapshot that becomes invalid is noticed at once, all else
+   within a second. A threshold is told of again after the store was 5 percent
+   below it.
+
+   --exec runs a shell command for each, with DMSNAPCTL_EVENT, _NAME, _STATE, _WAS,
+   _MESSAGE, _ORIGIN, _COW, _USED_PERCENT, _ALLOCATED_SECTORS, _TOTAL_SECTORS and
+   _FULL_IN_SECONDS in its environment, one at a time, for a minute at most.
+
+   The end by SIGINT or SIGTERM is exit code 130.
+
+EXAMPLES:
+   dmsnapctl monitor --threshold 80
+   dmsnapctl monitor snap --exec 'logger -t snapshot "$DMSNAPCTL_MESSAGE"'
+   dmsnapctl monitor --json --textfile /var/lib/node_exporter/dmsnapctl.prom`
+
+func monitorCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "monitor",
+		Usage:       "tell what happens to snapshots",
+		ArgsUsage:   "[NAME]",
+		Category:    categoryControl,
+		Description: monitorHelp,
+		Flags: []cli.Flag{
+			&cli.Float64Flag{Name: "threshold", Value: 80, Usage: "tell when a store is `PERCENT` full"},
+			&cli.StringFlag{Name: "exec", Usage: "run the shell command `CMD` for each event"},
+			&cli.StringFlag{Name: "textfile", Usage: "keep metrics for Prometheus in `FILE`, which is replaced as a whole"},
+			&cli.DurationFlag{Name: "interval", Value: time.Second, Usage: "look every `DURATION`, at most a second"},
+		},
+		Action: withArgs("[NAME]", runMonitor),
+	}
+}
+
+// eventJSON is an event for machines, one object per line.
+type eventJSON struct {
+	Schema        string       `json:"schema"`
+	Time          time.Time    `json:"time"`
+	Event         string       `json:"event"`
+	Was           string       `json:"was,omitempty"`
+	Message       string       `json:"message"`
+	FullInSeconds *int64       `json:"full_in_seconds"`
+	Snapshot      snapshotJSON `json:"snapshot"`
+}
+
+func runMonitor(c *cli.Context) error {
+	threshold, err := thresholdFlag(c)
+	if err != nil {
+		return err
+	}
+	options := dmctl.MonitorOptions{Name: c.Args().First(), Threshold: threshold, Interval: c.Duration("interval")}
+	if options.Interval <= 0 {
+		return usagef("monitor: --interval %v: want more than 0", options.Interval)
+	}
+	return withController(func(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+		return monitor(c, o, ctl, options)
+	})(c)
+}
+
+func monitor(c *cli.Context, o *output, ctl *dmctl.Controller, options dmctl.MonitorOptions) error {
+	if path := c.String("textfile"); path != "" {
+		options.Looked = func(snapshots []dmctl.Snapshot, fullIn func(string) time.Duration) error {
+			var text strings.Builder
+			if err := dmctl.WriteMetrics(&text, snapshots, fullIn); err != nil {
+				return err
+			}
+			return replaceFile(path, text.String())
+		}
+	}
+	notice := func(e dmctl.Event) error { return printEvent(o, e) }
+	if command := c.String("exec"); command != "" {
+		hooks := dmctl.NewHooks(c.Context, command, func(err error) { o.warnf("%w", err) })
+		defer hooks.Close()
+		notice = func(e dmctl.Event) error {
+			if err := hooks.Run(e); err != nil {
+				o.warnf("%w", err)
+			}
+			return printEvent(o, e)
+		}
+	}
+	if err := ctl.Monitor(c.Context, options, notice); err != nil {
+		return err
+	}
+	return fmt.Errorf("monitor: interrupted; it changes nothing and can be started again: %w", c.Context.Err())
+}
+
+func printEvent(o *output, e dmctl.Event) error {
+	if !o.json {
+		_, err := fmt.Fprintf(o.out, "%s %s\n", e.Time.Format(time.RFC3339), e.Message)
+		return err
+	}
+	out := eventJSON{
+		Schema: schemaOf(o.command), Time: e.Time, Event: string(e.Kind), Was: e.Was, Message: e.Message,
+		Snapshot: snapshotForMachines(e.Snapshot),
+	}
+	if e.FullIn > 0 {
+		seconds := int64(e.FullIn / time.Second)
+		out.FullInSeconds = &seconds
+	}
+	return o.printJSON(out)
+}

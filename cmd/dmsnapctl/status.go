@@ -1,0 +1,196 @@
+// The commands status and list: what the kernel says of snapshots now.
+
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+)
+
+const statusHelp = `   Shows how full snapshots are and whether they are still good.
+
+EXAMPLES:
+   dmsnapctl status
+   dmsnapctl status snap --json | jq .snapshots[0].used_percent
+   dmsnapctl status --threshold 90 --quiet || echo "look after the snapshots"`
+
+const listHelp = `EXAMPLES:
+   dmsnapctl list
+   dmsnapctl list --json | jq -r .snapshots[].name`
+
+func statusCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "status",
+		Usage:       "show how full snapshots are and whether they are still good",
+		ArgsUsage:   "[NAME]",
+		Category:    categoryControl,
+		Description: statusHelp,
+		Flags: []cli.Flag{
+			&cli.Float64Flag{Name: "threshold", Value: 100, Usage: "exit with 1 when a snapshot is at `PERCENT` or over"},
+		},
+		Action: withArgs("[NAME]", withController(runStatus)),
+	}
+}
+
+func listCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "list",
+		Usage:       "list the snapshots and their devices",
+		Category:    categoryControl,
+		Description: listHelp,
+		Action:      withArgs("", withController(runList)),
+	}
+}
+
+// snapshotJSON is a snapshot for machines. Sizes are in sectors.
+type snapshotJSON struct {
+	Name         string        `json:"name"`
+	State        string        `json:"state"`
+	Origin       string        `json:"origin"`
+	OriginDevice string        `json:"origin_device"`
+	COW          string        `json:"cow"`
+	Persistent   bool          `json:"persistent"`
+	ChunkSectors table.Sectors `json:"chunk_sectors"`
+	fullnessJSON
+	EventNr   uint32 `json:"event_nr"`
+	Suspended bool   `json:"suspended"`
+	UUID      string `json:"uuid"`
+}
+
+// fullnessJSON is null where the kernel's status line is a word instead of
+// figures.
+type fullnessJSON struct {
+	AllocatedSectors *table.Sectors `json:"allocated_sectors"`
+	TotalSectors     *table.Sectors `json:"total_sectors"`
+	MetadataSectors  *table.Sectors `json:"metadata_sectors"`
+	UsedPercent      *float64       `json:"used_percent"`
+}
+
+func fullnessForMachines(s dmctl.Snapshot) (f fullnessJSON) {
+	if !hasFigures(s) {
+		return f
+	}
+	f = fullnessJSON{AllocatedSectors: &s.Allocated, TotalSectors: &s.Total, UsedPercent: &s.UsedPercent}
+	if s.HasMetadata {
+		f.MetadataSectors = &s.Metadata
+	}
+	return f
+}
+
+// hasFigures tells whether the kernel says how full a snapshot is.
+func hasFigures(s dmctl.Snapshot) bool { return s.Total > 0 }
+
+type snapshotsJSON struct {
+	Schema    string         `json:"schema"`
+	Snapshots []snapshotJSON `json:"snapshots"`
+}
+
+func snapshotsForMachines(o *output, snapshots []dmctl.Snapshot) snapshotsJSON {
+	out := snapshotsJSON{Schema: schemaOf(o.command), Snapshots: []snapshotJSON{}}
+	for _, s := range snapshots {
+		out.Snapshots = append(out.Snapshots, snapshotForMachines(s))
+	}
+	return out
+}
+
+func snapshotForMachines(s dmctl.Snapshot) snapshotJSON {
+	return snapshotJSON{
+		Name: s.Name, State: s.State, Origin: s.Origin, OriginDevice: s.OriginDevice, COW: s.COW,
+		Persistent: s.Persistent, ChunkSectors: s.ChunkSize,
+		fullnessJSON: fullnessForMachines(s), EventNr: s.EventNr, Suspended: s.Suspended, UUID: s.UUID,
+	}
+}
+
+func runStatus(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+	threshold, err := thresholdFlag(c)
+	if err != nil {
+		return err
+	}
+	snapshots, err := chosenSnapshots(c, ctl)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		err = o.printJSON(snapshotsForMachines(o, snapshots))
+	} else {
+		err = printStatus(o, snapshots, threshold)
+	}
+	if err != nil {
+		return err
+	}
+	code := exitFine
+	for _, s := range snapshots {
+		code = max(code, statusCode(s, threshold))
+	}
+	if code != exitFine {
+		return exitStatus(code)
+	}
+	return nil
+}
+
+// chosenSnapshots is the one that is named, or all.
+func chosenSnapshots(c *cli.Context, ctl *dmctl.Controller) ([]dmctl.Snapshot, error) {
+	if c.NArg() == 0 {
+		return ctl.Snapshots(c.Context)
+	}
+	s, err := ctl.SnapshotNamed(c.Context, c.Args().First())
+	return []dmctl.Snapshot{s}, err
+}
+
+// statusCode is the exit code that one snapshot asks for.
+func statusCode(s dmctl.Snapshot, threshold float64) int {
+	switch s.State {
+	case table.Invalid.String(), table.Overflow.String(), table.MergeFailed.String():
+		return exitCritical
+	}
+	if s.UsedPercent >= threshold {
+		return exitWarning
+	}
+	return exitFine
+}
+
+func printStatus(o *output, snapshots []dmctl.Snapshot, threshold float64) error {
+	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
+	// The state comes last: colours have no width, and columns must not care.
+	_, _ = fmt.Fprintln(w, "NAME\tUSED\tOF\tFULL\tCHUNK\tORIGIN\tCOW\tSTATE")
+	for _, s := range snapshots {
+		used, of, full := "-", "-", "-"
+		if hasFigures(s) {
+			used, of, full = inBytes(s.Allocated), inBytes(s.Total), fmt.Sprintf("%.1f%%", s.UsedPercent)
+		}
+		state := s.State
+		if s.Suspended {
+			state += ", suspended"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, used, of, full,
+			inBytes(s.ChunkSize), s.OriginDevice, s.COW, o.colored(statusCode(s, threshold), state))
+	}
+	return w.Flush()
+}
+
+func runList(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+	snapshots, err := ctl.Snapshots(c.Context)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return o.printJSON(snapshotsForMachines(o, snapshots))
+	}
+	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "NAME\tORIGIN\tWRITE THROUGH\tCOW\tSTORE")
+	for _, s := range snapshots {
+		store := "persistent"
+		if !s.Persistent {
+			store = "transient"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Name, s.Origin, s.OriginDevice, s.COW, store)
+	}
+	return w.Flush()
+}
+
+func inBytes(s table.Sectors) string { return formatBytes(uint64(s) * table.SectorBytes) }

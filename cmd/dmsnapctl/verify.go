@@ -1,0 +1,217 @@
+// The command verify: judge a COW store, offline.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime/debug"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/picture"
+)
+
+const verifyHelp = `   STORE is a block device or a file that holds a persistent COW store. It is
+   opened read-only and never written. A store that the kernel has active is
+   read past the page cache, again and again until it holds still.
+
+   SIGUSR1 prints how far it is; an interrupt ends it with what is known.
+
+   Verdicts: clean; empty (a device that the kernel will initialise); stale
+   (whole, with dead records behind the end of the list); leaked (whole, with
+   space lost for ever); invalid (given up by the kernel); corrupt;
+   unrecognized (no COW store).
+
+EXAMPLES:
+   dmsnapctl verify /dev/mapper/vg-snap-cow
+   dmsnapctl verify --lvm vg/snap
+   dmsnapctl verify --json overlay.img | jq .leaks
+   dmsnapctl verify --origin /dev/vg/root overlay.img
+   dmsnapctl verify --quiet store.img || echo "look at store.img"`
+
+func verifyCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "verify",
+		Usage:       "judge a COW store: leaked chunks, damage, how full it is",
+		ArgsUsage:   "STORE",
+		Category:    categoryJudge,
+		Description: verifyHelp,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "origin", Usage: "the origin `DEVICE`, to hold origin chunks against its size"},
+			&cli.StringFlag{Name: "origin-size", Usage: "the origin's `SIZE`, where it is not at hand"},
+			&cli.StringFlag{Name: "lvm", Usage: "judge the COW store of the LVM snapshot `VG/SNAP` instead of a STORE"},
+			&cli.UintFlag{Name: "max-findings", Value: verify.DefaultMaxFindings, Usage: "write out `N` findings at most; all are counted"},
+			&cli.StringFlag{Name: "map", Usage: "draw the store into `FILE`.svg or FILE.png as well"},
+			&cli.BoolFlag{Name: "header-only", Usage: "look no further than the header"},
+		},
+		Action: withArgs("[STORE]", runVerify),
+	}
+}
+
+func runVerify(c *cli.Context) (err error) {
+	o := outputOf(c)
+	path, err := storePath(c)
+	if err != nil {
+		return err
+	}
+	opt, err := verifyOptions(c, path)
+	if err != nil {
+		return err
+	}
+	draw, err := drawer(c.String("map"))
+	if err != nil {
+		return err
+	}
+	if draw != nil {
+		opt.Bins = picture.Bins
+	}
+	report, err := judgeStore(c.Context, o, path, opt)
+	if report == nil {
+		return err
+	}
+	if draw != nil && report.Bins != nil {
+		if err := drawFile(c.String("map"), draw, report); err != nil {
+			return fmt.Errorf("drawing %s: %w", path, err)
+		}
+		report.Bins = nil // shown in the picture
+	}
+	if errPrint := printReport(o, report); errPrint != nil {
+		return errPrint
+	}
+	if err != nil { // the report is printed, and is the one object of --json
+		if c.Context.Err() != nil {
+			o.warnf("verify %s: interrupted; what is shown is true of the areas read so far, and nothing was changed", path)
+			return exitStatus(exitInterrupted)
+		}
+		o.warnf("verify %s: %w", path, err)
+		return exitStatus(exitUnknown)
+	}
+	if report.Verdict == verify.Unrecognized {
+		o.warnf("%s: no COW store to judge; name the COW device or file itself, not the snapshot or its origin", path)
+	}
+	if code := verdictCode(report); code != exitFine {
+		return exitStatus(code)
+	}
+	return nil
+}
+
+// storePath is the store that is to be judged: the argument, or what --lvm
+// means.
+func storePath(c *cli.Context) (string, error) {
+	lvm, given := c.String("lvm"), c.IsSet("lvm")
+	switch {
+	case given && c.NArg() > 0:
+		return "", usagef("verify: --lvm and STORE both name a store; give one of them")
+	case given:
+		return lvmStorePath(lvm)
+	case c.NArg() == 0:
+		return "", usagef("verify: missing STORE; see '%s --help'", c.Command.HelpName)
+	}
+	return c.Args().First(), nil
+}
+
+// lvmStorePath is the COW device of an LVM snapshot: LVM doubles the hyphens
+// within a name and puts single ones between names.
+func lvmStorePath(name string) (string, error) {
+	vg, snapshot, ok := strings.Cut(name, "/")
+	if !ok || vg == "" || snapshot == "" || strings.Contains(snapshot, "/") {
+		return "", usagef("--lvm: %q is not of the form VG/SNAP", name)
+	}
+	double := func(s string) string { return strings.ReplaceAll(s, "-", "--") }
+	return "/dev/mapper/" + double(vg) + "-" + double(snapshot) + "-cow", nil
+}
+
+func verifyOptions(c *cli.Context, path string) (verify.Options, error) {
+	opt := verify.Options{Path: path, HeaderOnly: c.Bool("header-only"), MaxFindings: int(c.Uint("max-findings"))}
+	if opt.MaxFindings == 0 {
+		opt.MaxFindings = -1
+	}
+	size, given, err := sizeFlag(c, "origin-size")
+	if err != nil {
+		return opt, err
+	}
+	if given && c.IsSet("origin") {
+		return opt, usagef("verify: --origin and --origin-size say the same thing; give one of them")
+	}
+	opt.OriginBytes = size
+	if c.IsSet("origin") {
+		origin, err := blockdev.Open(c.String("origin"))
+		if err != nil {
+			return opt, fmt.Errorf("the origin: %w", err)
+		}
+		opt.OriginBytes = uint64(origin.Size())
+		return opt, origin.Close()
+	}
+	return opt, nil
+}
+
+// judgeStore opens, judges and closes a store. One that the kernel has active
+// is read past the page cache, below which the kernel writes.
+func judgeStore(ctx context.Context, o *output, path string, opt verify.Options) (r *verify.Report, err error) {
+	store, err := blockdev.Open(path)
+	if err != nil {
+		return nil, adviseOpening(err)
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	active, err := activityOf(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	from := store
+	if active != nil {
+		defer func() { err = errors.Join(err, active.close()) }()
+		if from, err = store.Direct(); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, from.Close()) }()
+		opt.Status = active.status
+		o.warnf("%s is in use by %s: it is read as a moving target", path, active.by)
+	}
+	tuneRuntime()
+	shown := startProgress(o, path)
+	defer shown.stop()
+	opt.Progress = shown.update
+	opt.Waiting = verify.MakeProcessors
+	return verify.Verify(ctx, from, uint64(store.Size()), opt)
+}
+
+// adviseOpening says what to do about a store that cannot be opened.
+func adviseOpening(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, blockdev.ErrUnsupported):
+		return fmt.Errorf("%w; name a COW device or file", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; run it as root, or as a user who may read that", err)
+	}
+	return err
+}
+
+// tuneRuntime suits Go's runtime to what a judge does.
+func tuneRuntime() {
+	// The judge bounds what it keeps; this bounds what it leaves behind.
+	debug.SetMemoryLimit(judgeMemory)
+}
+
+// judgeMemory is the memory that is to do, in bytes; more is taken only where
+// less will not do.
+const judgeMemory = 54 << 20
+
+// verdictCode is the exit code that goes with a report.
+func verdictCode(r *verify.Report) int {
+	switch {
+	case r.Unreadable() || r.Verdict == verify.Unrecognized:
+		return exitUnknown
+	case r.Verdict == verify.Corrupt || r.Verdict == verify.Invalid:
+		return exitCritical
+	case r.Verdict == verify.Leaked || r.Verdict == verify.Stale:
+		return exitWarning
+	default:
+		return exitFine
+	}
+}

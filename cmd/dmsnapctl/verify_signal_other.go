@@ -1,0 +1,8 @@
+//go:build !unix
+
+package main
+
+import "os"
+
+// askedForProgress hears of nothing: there is no SIGUSR1 here.
+func askedForProgress() (asked <-chan os.Signal, forget func()) { return nil, func() {} }

@@ -1,0 +1,118 @@
+// The text that verify prints: the report for people.
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+)
+
+func printReport(o *output, r *verify.Report) error {
+	if o.json {
+		return o.printJSON(r)
+	}
+	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintf(w, "%s: %s\n", printable(r.Path), o.colored(verdictCode(r), verdictLine(r)))
+	if r.Geometry != nil {
+		printFigures(w, r)
+	}
+	for _, f := range r.Findings {
+		if r.Verdict != verify.Unrecognized {
+			_, _ = fmt.Fprintf(w, "  %s\t%s: %s\n", f.Severity, f.Code, f.Message)
+		}
+	}
+	if r.Omitted > 0 {
+		_, _ = fmt.Fprintf(w, "  …\tand %s; --max-findings shows them\n", plural(r.Omitted, "more finding"))
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
+}
+
+// verdictLine is the verdict with the one thing to know about it.
+func verdictLine(r *verify.Report) string {
+	switch r.Verdict {
+	case verify.Leaked:
+		return fmt.Sprintf("leaked: %s lost (%s)", plural(r.Leaks.Chunks, "chunk"), formatBytes(r.Leaks.Bytes))
+	case verify.Empty:
+		return "empty: no store yet; the kernel makes one when a snapshot is created on it"
+	case verify.Unrecognized:
+		if len(r.Findings) > 0 {
+			return "unrecognized: " + r.Findings[0].Message
+		}
+	}
+	if r.Partial {
+		return string(r.Verdict) + " as far as it was read, which is not to the end"
+	}
+	if r.HeaderOnly {
+		return string(r.Verdict) + " (only the header was read)"
+	}
+	return string(r.Verdict)
+}
+
+func printFigures(w io.Writer, r *verify.Report) {
+	line := func(name, format string, args ...any) {
+		_, _ = fmt.Fprintf(w, "  "+name+"\t"+format+"\n", args...)
+	}
+	line("chunk size", "%s (%d sectors), %d exceptions to an area", formatBytes(r.Geometry.ChunkBytes), r.Header.ChunkSectors, r.Geometry.ExceptionsPerArea)
+	if l := r.Live; l != nil {
+		if l.Settled {
+			line("live", "status line %q before and after; read %d times", l.Status, l.Attempts)
+		} else {
+			line("live", "written to all the time; the figures are of a moment in reading %d", l.Attempts)
+		}
+	}
+	u := r.Usage
+	if u == nil {
+		return
+	}
+	line("exceptions", "%d in %s", u.Exceptions, plural(u.Areas, "area"))
+	line("allocated", "%d of %d sectors, %d of them metadata", u.AllocatedSectors, u.TotalSectors, u.MetadataSectors)
+	line("next free", "chunk %d of %d", u.NextFreeChunk, r.Geometry.DeviceChunks)
+	if r.Order.Canonical {
+		line("order", "canonical: exceptions lie in the order of allocation")
+	} else {
+		line("order", "not canonical from exception %d on, %s", *r.Order.FirstDeviation, plural(r.Order.Descents, "descent"))
+	}
+	if r.Forensics != nil {
+		printForensics(line, r.Forensics)
+	}
+}
+
+// shownGroups bounds the crashes that the text tells one by one; the JSON has
+// all of them.
+const shownGroups = 10
+
+func printForensics(line func(name, format string, args ...any), f *verify.Forensics) {
+	if f.LeakyKernel != nil && *f.LeakyKernel {
+		line("kernel", "one without the leak fix wrote this store: exceptions were committed in another order than allocated")
+	}
+	if f.CVE20134299 > 0 {
+		line("kernel", "one with CVE-2013-4299 wrote this store: %s on metadata chunks", plural(f.CVE20134299, "exception"))
+	}
+	if f.CrashesAtLeast > 0 {
+		line("crashes", "%d at least, if the store was never partly merged", f.CrashesAtLeast)
+	}
+	for i, g := range f.Groups {
+		if i == shownGroups {
+			line("", "… and %d more; --json shows them", len(f.Groups)-i)
+			break
+		}
+		line("", "with %s committed: %s leaked among chunks %d-%d", plural(g.Exceptions, "exception"), plural(g.Chunks, "chunk"), g.FirstChunk, g.LastChunk)
+	}
+	if f.UnexplainedChunks > 0 {
+		line("merge", "%s leaked where no crash can have leaked them: a merge was interrupted, or a tool was at work", plural(f.UnexplainedChunks, "chunk"))
+	}
+}
+
+// plural is a number with its noun.
+func plural(n uint64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
