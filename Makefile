@@ -1,0 +1,91 @@
+# dmsnapctl: build, demonstrate, test, measure.
+#
+# `make demo` and `make test` do all their own set-up on a fresh Debian machine
+# with Go, make and root. Everything else needs no root.
+
+GO         ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.1
+
+# Kernel tests live in files named *_kernel_test.go; each package with some of
+# them gets a machine of its own.
+KERNELPACKAGES = $(sort $(dir $(shell find . -name '*_kernel_test.go')))
+KERNELTEST = $(GO) test -tags kernel -count=1 -timeout 30m -exec "$(CURDIR)/bin/lab exec -kernel $(1)"
+
+# go test fuzzes one target of one package at a time.
+FUZZ = @set -e; for package in $(2); do \
+	for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+		echo "fuzz $$target in $$package for $(1)"; \
+		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(1) -fuzzminimizetime 10x $$package; \
+	done; done
+FUZZPACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '^func Fuzz' .)))
+STOREPACKAGES = ./verify/ ./verify/cow/
+
+.NOTPARALLEL:
+.PHONY: all build certificates setup setup-tests demo test unit kernel fuzz-short fuzz bench lint clean
+
+all: build
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/dmsnapctl ./vagrant/lab/cmd/lab
+
+# Go fetches modules over TLS, and a minimal Debian has nothing to check it by.
+certificates:
+	@test -e /etc/ssl/certs/ca-certificates.crt || ! command -v apt-get >/dev/null || { \
+		test "$$(id -u)" = 0 || { echo "make: installing ca-certificates takes root" >&2; exit 1; }; \
+		echo "installing ca-certificates"; \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends ca-certificates; }
+
+# setup installs by package what boots kernels on this machine, and builds the
+# leaky snapshot module. Run again, it finds everything in its place.
+setup: certificates build
+	bin/lab setup
+
+setup-tests: setup
+	bin/lab setup -tests
+
+# demo is the main job: two kernels crash, one of them leaks.
+demo: setup
+	bin/lab demo
+
+test: setup-tests unit fuzz-short kernel
+
+unit:
+	$(GO) test ./...
+
+# Each fuzz target for a short while, beyond its corpus; those that read stores
+# for longer.
+fuzz-short:
+	$(call FUZZ,20s,$(STOREPACKAGES))
+	$(call FUZZ,5s,$(filter-out $(STOREPACKAGES),$(FUZZPACKAGES)))
+
+fuzz:
+	$(call FUZZ,10m,$(FUZZPACKAGES))
+
+# The lab's own tests boot machines from the host; kernel tests run inside them,
+# on the distribution's snapshot target and on the leaky one.
+kernel: setup-tests
+	$(GO) test -tags lab -count=1 -p 1 -timeout 30m ./vagrant/...
+	$(call KERNELTEST,stock) $(KERNELPACKAGES)
+	$(call KERNELTEST,leaky) ./vagrant/lab/ ./cmd/dmsnapctl/ ./verify/crash/
+
+# The judge, the crash explorer, the gate, and the pause of an origin while a
+# snapshot of it is made.
+bench: setup-tests
+	bin/lab setup -bench
+	CGO_ENABLED=0 $(GO) run ./verify/bench -cold
+	$(GO) test -run '^$$' -bench . ./verify/... ./dmctl/gate/...
+	$(GO) test -tags lab -run '^$$' -bench . ./vagrant/lab/distro
+	$(GO) test -tags kernel -run '^$$' -bench Pause -benchtime 10x -exec "$(CURDIR)/bin/lab exec" ./dmctl
+
+lint:
+	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	$(GO) vet -tags kernel,lab ./...
+	GOOS=darwin $(GO) build ./cmd/... ./verify/... ./dmctl/...
+	GOOS=windows $(GO) build ./cmd/... ./verify/... ./dmctl/...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(STATICCHECK) -tags kernel,lab ./...
+
+clean:
+	rm -rf bin
