@@ -11,14 +11,9 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.1
 KERNELPACKAGES = $(sort $(dir $(shell find . -name '*_kernel_test.go')))
 KERNELTEST = $(GO) test -tags kernel -count=1 -timeout 30m -exec "$(CURDIR)/bin/lab exec -kernel $(1)"
 
-# go test fuzzes one target of one package at a time.
-FUZZ = @set -e; for package in $(2); do \
-	for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-		echo "fuzz $$target in $$package for $(1)"; \
-		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(1) -fuzzminimizetime 10x $$package; \
-	done; done
 FUZZPACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '^func Fuzz' .)))
 STOREPACKAGES = ./verify/ ./verify/cow/
+FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
 .PHONY: all build certificates setup setup-tests demo test unit kernel fuzz-short fuzz bench lint clean
@@ -55,11 +50,11 @@ unit:
 # Each fuzz target for a short while, beyond its corpus; those that read stores
 # for longer.
 fuzz-short:
-	$(call FUZZ,20s,$(STOREPACKAGES))
-	$(call FUZZ,5s,$(filter-out $(STOREPACKAGES),$(FUZZPACKAGES)))
+	$(FUZZ) 20s $(STOREPACKAGES)
+	$(FUZZ) 5s $(filter-out $(STOREPACKAGES),$(FUZZPACKAGES))
 
 fuzz:
-	$(call FUZZ,10m,$(FUZZPACKAGES))
+	$(FUZZ) 10m $(FUZZPACKAGES)
 
 # The lab's own tests boot machines from the host; kernel tests run inside them,
 # on the distribution's snapshot target and on the leaky one.
