@@ -28,8 +28,9 @@ const (
 	stepVerify scene.Step = "verify"
 )
 
-// machineLimit bounds one machine's life.
-const machineLimit = 2 * time.Minute
+// machineLimit bounds one machine's life: some ten times what it takes on a
+// machine that does nothing else.
+const machineLimit = 4 * time.Minute
 
 // Kernel is a kernel of the demonstration.
 type Kernel struct {
@@ -173,7 +174,8 @@ func (s *Stage) Activate(ctx context.Context, k Kernel, e Ending) (Status, error
 }
 
 // run runs the machine to its end, hands each line of its story to heard, and
-// asks at the end whether that was all.
+// asks at the end whether that was all. A guest that gives up is crashed: it may
+// not be able to end by itself.
 func (s *Stage) run(ctx context.Context, m lab.Machine, heard func(scene.Step, string, *lab.Running), whole func() error) error {
 	lines, out := io.Pipe()
 	var said strings.Builder
@@ -188,24 +190,36 @@ func (s *Stage) run(ctx context.Context, m lab.Machine, heard func(scene.Step, s
 		_, _ = r.Wait() // asked for again below
 		out.Close()
 	}()
+	var failed error
+	last := stepBoot
 	scanner := bufio.NewScanner(lines)
 	for scanner.Scan() {
-		if step, text, ok := strings.Cut(scanner.Text(), scene.Separator); ok {
-			heard(scene.Step(step), text, r)
+		step, text, ok := strings.Cut(scanner.Text(), scene.Separator)
+		switch {
+		case !ok:
+		case scene.Step(step) == scene.Failed:
+			failed = errors.New(text)
+			go r.Crash() // which waits until this story is read to its end
+		default:
+			last = scene.Step(step)
+			heard(last, text, r)
 		}
 	}
 	status, err := r.Wait()
 	switch {
 	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, lab.ErrCrashed):
+		return fmt.Errorf("interrupted after %q: %w", last, ctx.Err())
+	case failed != nil:
+		err = failed
+	case err == nil && status != 0:
+		err = fmt.Errorf("the guest failed with status %d", status)
+	case err == nil, errors.Is(err, lab.ErrCrashed):
 		return whole()
-	case err != nil:
-		return err
-	case status != 0:
-		return fmt.Errorf("the guest failed with status %d: %s", status, strings.TrimSpace(said.String()))
 	}
-	return whole()
+	if said := strings.TrimSpace(said.String()); said != "" {
+		return fmt.Errorf("after %q: %w: %s", last, err, said)
+	}
+	return fmt.Errorf("after %q: %w", last, err)
 }
 
 // copyFile copies a disk.

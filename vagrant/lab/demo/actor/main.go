@@ -20,7 +20,7 @@ func main() {
 		os.Exit(64)
 	}
 	if err := parts[os.Args[1]](os.Args[2]); err != nil {
-		fmt.Fprintln(os.Stderr, "actor:", err)
+		tell(scene.Failed, "%v", err)
 		os.Exit(1)
 	}
 }

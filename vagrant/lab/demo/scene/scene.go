@@ -34,15 +34,23 @@ const (
 	SlowChunks = Stuck
 )
 
+// AllocatedSectors is what the status line says when so many exceptions have
+// got their chunks, of a store with at most one full area: the header, two areas
+// at most, and the data.
+func AllocatedSectors(exceptions int) int {
+	const perArea = ChunkBytes / 16
+	return (2 + exceptions + (exceptions-1)/perArea) * ChunkBytes / 512
+}
+
 // Times.
 const (
 	// SlowWrite is how long the slow piece takes for a write: longer than
 	// from the write to the crash, however busy the host is.
-	SlowWrite = 2 * time.Minute
-	// Headway is how long after the stuck writes the late ones begin, so that
-	// their chunks are allocated later.
-	Headway = 50 * time.Millisecond
-	// Settling is how long the late copies get to finish.
+	SlowWrite = 10 * time.Minute
+	// Patience bounds each wait for what the kernel does at once.
+	Patience = time.Minute
+	// Settling is how long the late copies get on a kernel whose writes do
+	// not return before the slow ones, so that nothing tells of the copies.
 	Settling = time.Second
 )
 
@@ -60,5 +68,11 @@ const (
 // Separator stands between a step and what came of it.
 const Separator = ": "
 
-// StatusLine begins the guest's line with `dmsnapctl status --json`.
-const StatusLine Step = "status"
+// Lines of the guest that are no steps of the story.
+const (
+	// StatusLine begins the line with `dmsnapctl status --json`.
+	StatusLine Step = "status"
+	// Failed begins the line that says why the guest gives up. It may be
+	// unable to exit: writes to the slow piece cannot be interrupted.
+	Failed Step = "failed"
+)
