@@ -3,7 +3,14 @@
 # `make demo` and `make test` do all their own set-up on a fresh Debian machine
 # with Go, make and root. Everything else needs no root.
 
-GO         ?= go
+# Root by sudo or su often has no Go in its PATH, and programs that are run here
+# call go by that name.
+GO         ?= $(or $(shell command -v go),/usr/local/go/bin/go)
+GOROOT     := $(shell $(GO) env GOROOT 2>/dev/null)
+ifeq ($(GOROOT),)
+$(error no Go here: install Go 1.26 (https://go.dev/dl), or say where it is: make GO=/path/to/go)
+endif
+export PATH := $(GOROOT)/bin:$(PATH)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.1
 
 # Kernel tests live in files named *_kernel_test.go; each package with some of

@@ -39,7 +39,11 @@ func build(to string, commands ...string) error {
 	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w: %s", strings.Join(commands, ", "), err, strings.TrimSpace(string(out)))
+		err = fmt.Errorf("build %s: %w", strings.Join(commands, ", "), err)
+		if said := strings.TrimSpace(string(out)); said != "" {
+			err = fmt.Errorf("%w (is this a directory of the project?): %s", err, said)
+		}
+		return err
 	}
 	return nil
 }

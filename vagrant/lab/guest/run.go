@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -34,7 +36,7 @@ func run(j job.Job) (job.Outcome, error) {
 	}
 	cmd := exec.Command(j.Program, j.Args...)
 	cmd.Dir = j.Dir
-	cmd.Env = append(j.Env, "TMPDIR="+scratch, "HOME="+scratch, "PWD="+j.Dir)
+	cmd.Env = append(j.Env, "PATH="+searchPath(j.Env), "TMPDIR="+scratch, "HOME="+scratch, "PWD="+j.Dir)
 	// Wrapped, so that the program writes to pipes as it would under go test,
 	// and takes neither for a terminal.
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(stdout), io.MultiWriter(stderr)
@@ -43,6 +45,18 @@ func run(j job.Job) (job.Outcome, error) {
 	drain(stdout)
 	drain(stderr)
 	return outcome(cmd, err)
+}
+
+// searchPath is the PATH of env, and where Debian keeps dmsetup: the PATH that
+// root has after a plain su lacks that.
+func searchPath(env []string) string {
+	const system = "/usr/sbin:/usr/bin:/sbin:/bin"
+	for _, variable := range slices.Backward(env) { // the last one counts
+		if path, ok := strings.CutPrefix(variable, "PATH="); ok && path != "" {
+			return path + ":" + system
+		}
+	}
+	return system
 }
 
 // outcome tells a program that failed from one that could not be started.
