@@ -35,11 +35,11 @@ func whyNot(err error) error {
 	case errors.Is(err, ErrNoControlNode):
 		return err
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w (%w)", ErrPermission, err)
+		return fmt.Errorf("%w (%w)", ErrPermission, bare(err))
 	case there: // and the node is another device's
 		return fmt.Errorf("%w (%w)", ErrNoControlNode, err)
 	default:
-		return fmt.Errorf("%w (%w)", ErrNoDeviceMapper, err)
+		return fmt.Errorf("%w (%w)", ErrNoDeviceMapper, bare(err))
 	}
 }
 
@@ -60,8 +60,8 @@ func (linuxKernel) Create(name wire.Name, uuid wire.UUID) error {
 
 func (linuxKernel) Remove(name wire.Name) error { return bare(devmapper.Remove(name.String())) }
 
-// bare is the errno of an error of devmapper.go, which tells of numbers of
-// ioctls beside it.
+// bare is the errno of an error that has more words around it than help:
+// devmapper.go's tell numbers of ioctls, os's a path that was said before.
 func bare(err error) error {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {

@@ -97,7 +97,11 @@ func prepare(commands []*cli.Command) {
 
 // badFlag says in our words what the library says of a flag's value.
 func badFlag(c *cli.Context, err error, _ bool) error {
-	said := strings.TrimSuffix(strings.Replace(err.Error(), "for flag -", "for --", 1), ": parse error")
+	said := strings.TrimSuffix(err.Error(), ": parse error")
+	said = strings.Replace(strings.Replace(said, "for flag -", "for -", 1), "for -", "for --", 1)
+	if c.Command.HelpName == c.App.Name { // a global flag
+		return usagef("%s; see '%s --help'", said, c.App.Name)
+	}
 	return usagef("%s: %s; see '%s --help'", commandName(c), said, c.Command.HelpName)
 }
 

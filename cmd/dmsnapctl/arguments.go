@@ -5,6 +5,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,6 +31,9 @@ func withArgs(names string, action cli.ActionFunc) cli.ActionFunc {
 			return usagef("%s: missing %s; see '%s --help'", commandName(c), fields[n], c.Command.HelpName)
 		case n > most:
 			return usagef("%s: surplus argument %q; see '%s --help'", commandName(c), c.Args().Get(most), c.Command.HelpName)
+		}
+		if i := slices.Index(c.Args().Slice(), ""); i >= 0 && i < len(fields) { // an unset variable of a script
+			return usagef("%s: %s is empty; see '%s --help'", commandName(c), strings.Trim(fields[i], "[].…"), c.Command.HelpName)
 		}
 		return action(c)
 	}

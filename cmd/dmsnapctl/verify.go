@@ -143,7 +143,7 @@ func verifyOptions(c *cli.Context, path string) (verify.Options, error) {
 	if c.IsSet("origin") {
 		origin, err := blockdev.Open(c.String("origin"))
 		if err != nil {
-			return opt, fmt.Errorf("the origin: %w", err)
+			return opt, fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device, or give --origin-size"))
 		}
 		opt.OriginBytes = uint64(origin.Size())
 		return opt, origin.Close()
@@ -156,7 +156,7 @@ func verifyOptions(c *cli.Context, path string) (verify.Options, error) {
 func judgeStore(ctx context.Context, o *output, path string, opt verify.Options) (r *verify.Report, err error) {
 	store, err := blockdev.Open(path)
 	if err != nil {
-		return nil, adviseOpening(err)
+		return nil, adviseOpening(err, "a COW device or file")
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	active, err := activityOf(ctx, store)
@@ -182,10 +182,10 @@ func judgeStore(ctx context.Context, o *output, path string, opt verify.Options)
 }
 
 // adviseOpening says what to do about a store that cannot be opened.
-func adviseOpening(err error) error {
+func adviseOpening(err error, what string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, blockdev.ErrUnsupported):
-		return fmt.Errorf("%w; name a COW device or file", err)
+		return fmt.Errorf("%w; name %s", err, what)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w; run it as root, or as a user who may read that", err)
 	}
