@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -29,11 +28,11 @@ const snapshotModule = "dm-snapshot.ko"
 // judge reads the version that the kernel's target will have.
 func (t *Tree) judge(release string) Kernel {
 	k := Kernel{Release: release}
-	var err error
-	if t.isBuiltIn(release) {
+	builtIn, err := t.isBuiltIn(release)
+	if builtIn {
 		k.BuiltIn = true
 		k.Version, k.File, err = t.readImages(release)
-	} else {
+	} else if err == nil {
 		k.Version, k.File, err = t.readModule(release)
 	}
 	if err != nil {
@@ -45,14 +44,17 @@ func (t *Tree) judge(release string) Kernel {
 }
 
 // isBuiltIn looks dm-snapshot up in the index of built-in modules.
-func (t *Tree) isBuiltIn(release string) bool {
+func (t *Tree) isBuiltIn(release string) (bool, error) {
 	for _, dir := range t.directoriesOf(release) {
 		index, err := t.read(path.Join(dir, "modules.builtin"))
-		if err == nil && moduleLine(index, "\n", snapshotModule) != "" {
-			return true
+		switch {
+		case err == nil && moduleLine(index, "\n", snapshotModule) != "":
+			return true, nil
+		case err != nil && !isMissing(err):
+			return false, err
 		}
 	}
-	return false
+	return false, nil
 }
 
 // readModule reads the version out of the kernel's dm-snapshot module.
@@ -72,14 +74,20 @@ func (t *Tree) readModule(release string) (gate.Version, string, error) {
 var moduleSuffixes = []string{"", ".xz", ".zst", ".gz"}
 
 // findModule returns the file that modprobe would load: the one that the
-// index modules.dep names, which may be in updates/ or extra/; without an
-// index the one that came with the kernel.
+// index modules.dep names, which may be in updates/ or extra/. An index that is
+// older than the module does not name it; without one, all of the kernel's
+// directory is searched.
 func (t *Tree) findModule(release string) (string, error) {
+	indexed := false
 	for _, dir := range t.directoriesOf(release) {
 		index, err := t.read(path.Join(dir, "modules.dep"))
-		if err != nil {
+		if isMissing(err) {
 			continue
 		}
+		if err != nil {
+			return "", err
+		}
+		indexed = true
 		if file := moduleLine(index, ":", snapshotModule); path.IsAbs(file) {
 			return file[1:], nil // as old versions of depmod write it
 		} else if file != "" {
@@ -87,16 +95,32 @@ func (t *Tree) findModule(release string) (string, error) {
 		}
 	}
 	for _, dir := range t.directoriesOf(release) {
-		for _, suffix := range moduleSuffixes {
-			if file := path.Join(dir, "kernel/drivers/md", snapshotModule+suffix); t.exists(file) {
-				return file, nil
-			}
+		file, err := t.unindexedModule(dir, indexed)
+		if err != nil {
+			return "", fmt.Errorf("no module dm-snapshot was found, and its place cannot be read: %w", err)
+		}
+		if file != "" {
+			return file, nil
 		}
 	}
 	if set, known := t.configured(release, "CONFIG_DM_SNAPSHOT"); known && !set {
 		return "", errors.New("the kernel is built without it (CONFIG_DM_SNAPSHOT is not set)")
 	}
 	return "", errors.New("there is no module dm-snapshot, and it is not listed as built in")
+}
+
+// unindexedModule returns the module in a kernel's directory that no index
+// names: where there is one, only in the place of the kernel's own.
+func (t *Tree) unindexedModule(dir string, indexed bool) (string, error) {
+	if !indexed {
+		return t.searchModule(dir)
+	}
+	for _, suffix := range moduleSuffixes {
+		if file := path.Join(dir, "kernel/drivers/md", snapshotModule+suffix); t.exists(file) {
+			return file, nil
+		}
+	}
+	return "", nil
 }
 
 // moduleLine returns the path of a module (by its file's name, without what
@@ -137,7 +161,7 @@ func (t *Tree) readImages(release string) (gate.Version, string, error) {
 		if err == nil {
 			return v, file, nil
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		if !isMissing(err) {
 			failure = fmt.Errorf("it is built in, and: %w", err)
 		}
 	}

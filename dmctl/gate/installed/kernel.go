@@ -132,14 +132,18 @@ func (t *Tree) releases() (releases []string, err error) {
 	return releases, nil
 }
 
-// isKernel tells a kernel's directory from what a removed one left behind
-// (modules built on the machine, for example).
+// isKernel tells a kernel's directory from what a removed one left behind:
+// nothing, or modules of others that were built on the machine. A directory
+// that cannot be read is taken for a kernel's, of which nothing is known then.
 func (t *Tree) isKernel(release string) bool {
 	for _, dir := range t.directoriesOf(release) {
 		for _, name := range []string{"kernel", "modules.dep", "modules.builtin"} {
 			if t.exists(path.Join(dir, name)) {
 				return true
 			}
+		}
+		if file, err := t.searchModule(dir); file != "" || err != nil {
+			return true
 		}
 	}
 	return slices.ContainsFunc(imagesOf(release), t.exists)

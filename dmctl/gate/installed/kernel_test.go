@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,11 +164,105 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// Kernels that are easily overlooked: an update alone, a module in no place of
+// its own, a link that leads nowhere, directories that cannot be read.
+func TestWhatIsAKernel(t *testing.T) {
+	const dir = "lib/modules/5.10.0/"
+	for _, test := range []struct {
+		name   string
+		files  map[string]string
+		closed string
+		want   gate.Verdict
+		rule   string
+	}{
+		{"an update alone", map[string]string{dir + "updates/dm-snapshot.ko": "@amd64-leaky.ko"}, "", gate.Leaky, "1.11"},
+		{"an extra alone", map[string]string{dir + "extra/vendor/dm-snapshot.ko.xz": "@amd64-leaky.ko.xz"}, "", gate.Leaky, "1.11"},
+		{"in no directory", map[string]string{dir + "dm-snapshot.ko": "@amd64-leaky.ko"}, "", gate.Leaky, "1.11"},
+		{"an update before the kernel's own", map[string]string{dir + "kernel/drivers/md/dm-snapshot.ko": "@amd64.ko",
+			dir + "updates/dm-snapshot.ko": "@amd64-leaky.ko"}, "", gate.Leaky, "1.11"},
+		{"not where modules lie", map[string]string{dir + "kernel/dm/dm-snapshot.ko": "@amd64-leaky.ko"}, "", gate.Leaky, "1.11"},
+		{"not in the sources", map[string]string{dir + "kernel/fs/ext4.ko": "x", dir + "build": "-> /usr/src",
+			"usr/src/drivers/dm-snapshot.ko": "@amd64-leaky.ko"}, "", gate.Unknown, "no module"},
+		{"a module that is a link to nothing", map[string]string{dir + "weak-updates/dm-snapshot.ko": "-> /lib/modules/5.9.0/dm-snapshot.ko"}, "",
+			gate.Unknown, "weak-updates/dm-snapshot.ko: file does not exist"},
+		{"a link to nothing", map[string]string{"lib/modules/5.10.0": "-> /gone"}, "", gate.Unknown, "link"},
+		{"a link in a circle", map[string]string{dir + "updates": "-> updates", dir + "kernel/drivers/md/dm-snapshot.ko": "@amd64.ko"}, "",
+			gate.Unknown, "too many symbolic links"},
+		{"closed", map[string]string{dir + "kernel/drivers/md/dm-snapshot.ko": "@amd64-leaky.ko"}, "lib/modules/5.10.0", gate.Unknown, "permission denied"},
+		{"a closed index", map[string]string{dir + "kernel/drivers/md/dm-snapshot.ko": "@amd64.ko", dir + "modules.dep": ""},
+			dir + "modules.dep", gate.Unknown, "permission denied"},
+		{"a closed index of what is built in", map[string]string{dir + "modules.dep": "", dir + "modules.builtin": ""},
+			dir + "modules.builtin", gate.Unknown, "modules.builtin: permission denied"},
+		{"closed updates", map[string]string{dir + "kernel/drivers/md/dm-snapshot.ko": "@amd64.ko", dir + "updates/x.ko": "x"},
+			dir + "updates", gate.Unknown, "permission denied"},
+	} {
+		tree := system(t, test.files)
+		if test.closed != "" {
+			tree = NewTree(closedFS{tree.fsys.(fs.ReadLinkFS), test.closed})
+		}
+		m, err := Scan(tree, "")
+		if err != nil || len(m.Kernels) != 1 {
+			t.Errorf("%s: %+v, %v, want one kernel", test.name, m, err)
+			continue
+		}
+		if k := m.Kernels[0]; k.Release != "5.10.0" || k.Verdict != test.want || !strings.Contains(k.Rule, test.rule) {
+			t.Errorf("%s: %+v, want %v, by %q", test.name, k, test.want, test.rule)
+		}
+	}
+}
+
+// A search comes to an end, whatever there is.
+func TestSearchIsBounded(t *testing.T) {
+	const dir = "lib/modules/5.10.0/"
+	files := map[string]string{dir + "kernel/a": "-> .", dir + "kernel/b": "-> ..", dir + "kernel/c": "-> /"}
+	if file, err := system(t, files).searchModule("lib/modules/5.10.0"); file != "" || err != nil {
+		t.Errorf("%q, %v, want nothing", file, err)
+	}
+	for i := range maxSearched + 1 {
+		files[fmt.Sprintf("%skernel/%d.ko", dir, i)] = ""
+	}
+	if file, err := system(t, files).searchModule("lib/modules/5.10.0"); !errors.Is(err, errTooManyFiles) {
+		t.Errorf("%q, %v, want %v", file, err, errTooManyFiles)
+	}
+}
+
+// closedFS is a file system with one file that may not be opened, or one
+// directory that may not be looked into.
+type closedFS struct {
+	fs.ReadLinkFS
+	closed string
+}
+
+func (c closedFS) check(name string) error {
+	if name == c.closed || strings.HasPrefix(name, c.closed+"/") {
+		return &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	return nil
+}
+
+func (c closedFS) Open(name string) (fs.File, error) {
+	if err := c.check(name); err != nil {
+		return nil, err
+	}
+	return c.ReadLinkFS.Open(name)
+}
+
+func (c closedFS) Lstat(name string) (fs.FileInfo, error) {
+	if err := c.check(name); err != nil && name != c.closed {
+		return nil, err
+	}
+	return c.ReadLinkFS.Lstat(name)
+}
+
 func TestWhatIsNoKernel(t *testing.T) {
 	files := with(debian, "usr/lib/modules/5.10.0-1-amd64/updates/dkms/zfs.ko", "left behind", "usr/lib/modules/README", "text")
 	m, err := Scan(system(t, files), "")
 	if err != nil {
 		t.Fatal(err)
+	}
+	files = with(files, "lib", "", "lib/modules", "a file where /usr/lib/modules has the kernels")
+	if m, err := Scan(system(t, files), ""); err != nil || len(m.Kernels) != 2 {
+		t.Errorf("with a file for /lib/modules: %v, %v", m, err)
 	}
 	if len(m.Kernels) != 2 {
 		t.Errorf("found %d kernels, want 2: %+v", len(m.Kernels), m.Kernels)

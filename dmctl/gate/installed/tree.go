@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 )
 
 // Tree is the files of a system below its root directory.
@@ -59,7 +60,7 @@ func (t *Tree) resolve(name string) (string, error) {
 		next := path.Join(done, part)
 		info, err := fs.Lstat(t.fsys, next)
 		if err != nil {
-			return "", err
+			return "", &fs.PathError{Op: "open", Path: name, Err: bareError(err)} // the links on the way say little
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
 			done = next
@@ -78,6 +79,14 @@ func (t *Tree) resolve(name string) (string, error) {
 		rest = append(strings.Split(target, "/"), rest...)
 	}
 	return done, nil
+}
+
+// bareError is an error without the path that it is about.
+func bareError(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 // open opens a regular file; a device or pipe in its place would block or
@@ -113,6 +122,9 @@ func (t *Tree) readAtMost(name string, most int64) (string, error) {
 	}
 	defer func() { _ = f.Close() }()
 	var b strings.Builder
+	if info, err := f.Stat(); err == nil { // the kernel's files of variables say 0
+		b.Grow(int(min(info.Size(), most)))
+	}
 	n, err := io.Copy(&b, io.LimitReader(f, most+1))
 	if err == nil && n > most {
 		err = fmt.Errorf("%s has more than %d KiB", name, most>>10)
@@ -124,20 +136,37 @@ func (t *Tree) readAtMost(name string, most int64) (string, error) {
 // directory.
 func (t *Tree) list(name string) ([]fs.DirEntry, error) {
 	resolved, err := t.resolve(name)
+	if err == nil && !t.isDirectory(resolved) {
+		return nil, nil
+	}
 	if err == nil {
 		var entries []fs.DirEntry
 		if entries, err = fs.ReadDir(t.fsys, resolved); err == nil {
 			return entries, nil
 		}
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if isMissing(err) {
 		return nil, nil
 	}
 	return nil, err
 }
 
-// exists reports whether there is something under name.
+// isMissing reports whether err says that there is nothing under a name; all
+// other errors leave that open. A file in the place of a directory on the way
+// (a README in /lib/modules) has nothing below it.
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// exists reports whether there is something under name, or may be: what cannot
+// be looked at is not known to be missing.
 func (t *Tree) exists(name string) bool {
 	_, err := t.resolve(name)
-	return err == nil
+	return !isMissing(err)
+}
+
+// isDirectory is for a path without links.
+func (t *Tree) isDirectory(resolved string) bool {
+	info, err := fs.Lstat(t.fsys, resolved)
+	return err == nil && info.IsDir()
 }
