@@ -201,4 +201,4 @@ func worseCode(a, b int) int {
 	return b
 }
 
-var errNotNext = errors.New("the kernel that boots next is not among the installed ones")
+var errNotNext = errors.New("no installed kernel is known to boot next")

@@ -9,27 +9,55 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // nextBoot returns the release that boots next, out of releases (newest
 // first), and in one sentence how that was told. The release is "" where the
-// boot loader's choice is known and is none of them.
+// boot loader's choice is none of them, or is not known.
 func (t *Tree) nextBoot(releases []string) (release, why string) {
-	for _, loader := range []func([]string) (choice, bool){t.grubChoice, t.systemdBootChoice, t.linkChoice} {
+	for _, loader := range []func([]string) (choice, bool){t.grubChoice, t.systemdBootChoice, t.grubSettings, t.linkChoice} {
 		c, ok := loader(releases)
 		if !ok {
 			continue
 		}
-		if c.release == "" {
-			return "", c.why + ", which is none of the installed kernels"
+		if c.release == "" && !c.untold {
+			c.why += ", which is none of the installed kernels"
 		}
-		return c.release, c.why
+		return c.release, printable(c.why)
 	}
 	return releases[0], "no boot loader's default could be read: the newest by version"
 }
 
-// choice is a boot loader's: "" for a release that is not installed.
-type choice struct{ release, why string }
+// printable replaces what a terminal might obey: names come from the files.
+func printable(text string) string {
+	return strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return unicode.ReplacementChar
+		}
+		return c
+	}, text)
+}
+
+// choice is a boot loader's: "" for a release that is not installed, or where
+// its configuration was read and does not tell.
+type choice struct {
+	release, why string
+	untold       bool
+}
+
+// choiceOf is the choice of a menu's entry; why ends in its name.
+func (t *Tree) choiceOf(e entry, why string, releases []string) choice {
+	release := t.releaseOfEntry(e, releases)
+	switch {
+	case release != "":
+	case e.unread || e.file == "" && e.version == "" && len(e.children) > 0:
+		return choice{why: why + ", and it cannot be told what that loads", untold: true}
+	case !isKnown(e.file):
+		return choice{why: fmt.Sprintf("%s, and it cannot be told what its %s is", why, shown(e.file)), untold: true}
+	}
+	return choice{release: release, why: why}
+}
 
 // releaseOf returns the release whose image a boot loader loads from file, a
 // path in the root, the boot or the EFI system partition. The path tells by
@@ -39,6 +67,7 @@ func (t *Tree) releaseOf(file string, releases []string) string {
 	if r := releaseInPath(file, releases); r != "" || file == "" {
 		return r
 	}
+	file = withoutDevice(file)
 	for _, dir := range []string{"boot", ".", "efi", "boot/efi"} {
 		resolved, err := t.resolve(path.Join(dir, file))
 		if err != nil {
@@ -101,15 +130,20 @@ func (t *Tree) releaseInImage(file string) string {
 }
 
 // linkChoice is for machines whose loader goes by the link that Debian and
-// others keep to the kernel to boot.
+// others keep to the kernel to boot. Where its target is not there, as /boot is
+// not mounted, its text tells.
 func (t *Tree) linkChoice(releases []string) (choice, bool) {
 	for _, link := range []string{"vmlinuz", "boot/vmlinuz"} {
-		target, err := t.resolve(link)
-		if err != nil || target == link {
+		text, err := t.readLink(link)
+		if err != nil {
 			continue
 		}
+		target, err := t.resolve(link)
+		if err != nil {
+			target = text
+		}
 		if r := releaseInPath("/"+target, releases); r != "" {
-			return choice{r, fmt.Sprintf("the link /%s points to it", link)}, true
+			return choice{release: r, why: fmt.Sprintf("the link /%s points to it", link)}, true
 		}
 	}
 	return choice{}, false
@@ -121,8 +155,11 @@ type entry struct {
 	// file is the kernel's image as the loader names it; version is what the
 	// entry says of itself.
 	file, version string
-	sortKey       string
+	sortKey, dir  string  // dir is where the entry's file lies
 	children      []entry // of a submenu
+	// doubtful is an entry that may not be in the menu, unread one that loads
+	// what is not followed here.
+	doubtful, unread bool
 }
 
 // releaseOfEntry returns the release that a menu's entry boots, "" for none of
@@ -140,6 +177,16 @@ const (
 	maxEntries   = 1024
 	maxEntryText = 64 << 10
 )
+
+// lastValue returns the value of the last line of a key.
+func lastValue(text, key string) (value string) {
+	for line := range strings.Lines(text) {
+		if v := keyValues(line)[key]; v != "" {
+			value = v
+		}
+	}
+	return value
+}
 
 // specEntries reads the entries of the Boot Loader Specification (type 1) in
 // a directory: files of lines "key value".
@@ -160,7 +207,7 @@ func (t *Tree) specEntries(dir string) []entry {
 		}
 		values := keyValues(text)
 		entries = append(entries, entry{
-			title: values["title"], id: id, file: values["linux"], version: values["version"], sortKey: values["sort-key"],
+			dir: dir, title: values["title"], id: id, file: values["linux"], version: values["version"], sortKey: values["sort-key"],
 		})
 	}
 	return entries

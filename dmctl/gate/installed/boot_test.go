@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"unicode/utf16"
 )
 
@@ -81,7 +82,23 @@ func TestNextBoot(t *testing.T) {
 	grub := func(fallback string, more ...string) map[string]string {
 		return with(with(debian, "boot/grub/grub.cfg", grubConfig(fallback)), more...)
 	}
+	menu := func(before, after string) map[string]string {
+		return with(debian, "boot/grub/grub.cfg", before+"\nmenuentry --class x 'New'{\n linux ($root)/boot/vmlinuz-"+newRelease+"\n}\n"+
+			"menuentry \"Old\" --id=old { linux /boot/vmlinuz-"+oldRelease+" ro; }\n"+after+"\n")
+	}
+	settings := func(text string, more ...string) map[string]string {
+		return with(with(debian, "boot/grub2/fonts/x.pf2", "x", "etc/default/grub", text), more...)
+	}
 	const grubenv = "# GRUB Environment Block\n"
+	const fedoraFallback = `if [ -n "${boot_counter}" -a "${boot_success}" = "0" ]; then
+  if  [ "${boot_counter}" = "0" -o "${boot_counter}" = "-1" ]; then
+    set default=1
+    set boot_counter=-1
+  else
+    decrement boot_counter
+  fi
+  save_env boot_counter
+fi`
 	for _, test := range []struct {
 		name  string
 		files map[string]string
@@ -89,6 +106,7 @@ func TestNextBoot(t *testing.T) {
 		why   string
 	}{
 		{"nothing to go by", debian, newRelease, "newest by version"},
+		{"a link to what is not mounted", with(debian, "vmlinuz", "-> boot/vmlinuz-"+oldRelease, "boot/vmlinuz-"+oldRelease, ""), oldRelease, "the link /vmlinuz"},
 		{"a link", with(debian, "vmlinuz", "-> boot/vmlinuz-"+oldRelease), oldRelease, "the link /vmlinuz"},
 
 		{"grub, first entry", grub("0"), newRelease, `GRUB's default in /boot/grub is the entry "Debian GNU/Linux"`},
@@ -101,7 +119,34 @@ func TestNextBoot(t *testing.T) {
 		{"grub, saved", grub("${saved_entry}", "boot/grub/grubenv", grubenv+"saved_entry=1>1\n#####"), oldRelease, "saved_entry"},
 		{"grub, nothing saved", grub("${saved_entry}", "boot/grub/grubenv", grubenv+"#####"), newRelease, "saved_entry"},
 		{"grub, once", grub("0", "boot/grub/grubenv", grubenv+"saved_entry=0\nnext_entry=1>1\n"), oldRelease, "next boot only"},
-		{"grub, a variable of its own", grub("${mine}"), newRelease, "newest by version"},
+		{"grub, a variable of its own", grub("${mine}"), none, "${mine}"},
+		{"grub, no set", menu("default=1", ""), oldRelease, "Old"},
+		{"grub, the last set", menu("set default=0", "set default=1"), oldRelease, "Old"},
+		{"grub, by a joined id", menu("set default=old", ""), oldRelease, "Old"},
+		{"grub, in one line", menu("if [ \"${next_entry}\" ]; then set default=\"${next_entry}\"; else set default=\"1\"; fi", ""), oldRelease, "Old"},
+		{"grub, saved without braces", with(menu("load_env; set default=$saved_entry", ""), "boot/grub/grubenv", grubenv+"saved_entry=old\n"), oldRelease, "saved_entry"},
+		{"grub, included", with(menu("set default=0", "if [ -f ${config_directory}/custom.cfg ]; then\n source ${config_directory}/custom.cfg\nfi"),
+			"boot/grub/custom.cfg", "set default='Old'"), oldRelease, "Old"},
+		{"grub, nothing included", menu("set default=1", "if [ -f $prefix/custom.cfg ]; then source $prefix/custom.cfg; fi"), oldRelease, "Old"},
+		{"grub, included from somewhere", menu("set default=0", "source ${mine}/custom.cfg"), none, "source ${mine}/custom.cfg"},
+		{"grub, counting boots", with(menu("set default=0", fedoraFallback), "boot/grub/grubenv", grubenv+"boot_counter=0\nboot_success=0\n"), oldRelease, "Old"},
+		{"grub, not counting boots", menu("set default=0", fedoraFallback), newRelease, "New"},
+		{"grub, decided at boot", menu("set default=0", "if keystatus --shift; then set default=1; fi"), none, "decided at boot"},
+		{"grub, decided the same", menu("set default=1", "if keystatus --shift; then set default=1; fi"), oldRelease, "Old"},
+		{"grub, read in", menu("set default=0", "read default"), none, "decided at boot"},
+		{"grub, in a loop", menu("set default=0", "for x in 1 2; do set default=$x; done"), none, "decided at boot"},
+		{"grub, in a function", menu("set default=0", "function choose { set default=1; }\nchoose"), oldRelease, "Old"},
+		{"grub, in a function that is not called", menu("set default=1", "function choose { set default=0; }"), oldRelease, "Old"},
+		{"grub, another file", menu("set default=0", "configfile /other.cfg"), none, "configfile"},
+		{"grub, a number behind an entry that may be there", menu("set default=1\nif [ \"$grub_platform\" = efi ]; then menuentry x { fwsetup; }; fi", ""), none, "decided at boot"},
+		{"grub, a number before it", menu("set default=1", "if [ \"$grub_platform\" = efi ]; then menuentry x { fwsetup; }; fi"), oldRelease, "Old"},
+		{"grub, an id beside it", menu("set default=old\nif [ \"$grub_platform\" = efi ]; then menuentry x { fwsetup; }; fi", ""), oldRelease, "Old"},
+		{"grub, a continued line", menu("set \\\n default=1", ""), oldRelease, "Old"},
+		{"grub, a kernel in a variable", menu("set default=2; set kernel=/vmlinuz-"+oldRelease, "menuentry Other {\n linux $kernel ro\n}"), oldRelease, "Other"},
+		{"grub, a kernel in an unknown variable", menu("set default=2", "menuentry Other {\n linux $kernel ro\n}"), none, "cannot be told what its ${kernel} is"},
+		{"grub, under Xen", menu("set default=2", "menuentry Xen {\n multiboot2 /boot/xen.gz placeholder ${xen_rm_opts}\n"+
+			"module2 /boot/vmlinuz-"+oldRelease+" placeholder ro\n module2 --nounzip /boot/initrd.img-"+newRelease+"\n}"), oldRelease, "Xen"},
+		{"grub, a memory that is closed", with(menu("set default=$saved_entry", ""), "boot/grub/grubenv/x", "x"), none, "decided at boot"},
 		{"grub, a kernel without a release in its name", with(debian, "boot/vmlinuz-linux", x86Image(oldRelease),
 			"boot/grub/grub.cfg", "menuentry 'Arch' {\n\tlinux /vmlinuz-linux root=x\n}\n"), oldRelease, `"Arch"`},
 
@@ -109,11 +154,16 @@ func TestNextBoot(t *testing.T) {
 		{"blscfg, saved", with(withEntries, "boot/grub2/grub.cfg", "set default=\"${saved_entry}\"\nblscfg\n",
 			"boot/grub2/grubenv", grubenv+"saved_entry="+machineID+"-"+oldRelease+"\n"), oldRelease, `"Old"`},
 
-		{"settings of grub, first", with(debian, "etc/default/grub", "GRUB_TIMEOUT=5\nGRUB_DEFAULT=0\n"), newRelease, "/etc/default/grub"},
-		{"settings of grub, by id", with(debian, "etc/default/grub", "GRUB_DEFAULT=\"gnulinux-advanced-1>gnulinux-6.1.0-9-amd64-advanced-1\"\n"), oldRelease, "/etc/default/grub"},
-		{"settings of grub, saved", with(debian, "etc/default/grub", "GRUB_DEFAULT=saved\n", "boot/grub2/grubenv",
+		{"settings of grub, first", settings("GRUB_TIMEOUT=5\nGRUB_DEFAULT=0\n"), newRelease, "/etc/default/grub"},
+		{"settings of grub, by id", settings("GRUB_DEFAULT=\"gnulinux-advanced-1>gnulinux-6.1.0-9-amd64-advanced-1\"\n"), oldRelease, "/etc/default/grub"},
+		{"settings of grub, saved", settings("GRUB_DEFAULT=saved\n", "boot/grub2/grubenv",
 			grubenv+"saved_entry="+machineID+"-"+oldRelease+"\n"), oldRelease, "saved_entry"},
-		{"settings of grub, unknown", with(debian, "etc/default/grub", "GRUB_DEFAULT=7\n"), newRelease, "newest by version"},
+		{"settings of grub, unknown", settings("GRUB_DEFAULT=7\n"), none, "cannot be told"},
+		{"settings of grub, of a file read later", settings("GRUB_DEFAULT=0\n", "etc/default/grub.d/50.cfg", "GRUB_DEFAULT='x>Linux "+oldRelease+"'\n"), oldRelease, "/etc/default/grub.d/50.cfg"},
+		{"settings of grub, once", settings("GRUB_DEFAULT=0\n", "boot/grub2/grubenv", grubenv+"next_entry=Linux "+oldRelease+"\n"), oldRelease, "next boot only"},
+		{"settings of a GRUB that is gone", with(debian, "etc/default/grub", "GRUB_DEFAULT=0\n"), newRelease, "newest by version"},
+		{"settings of grub, left over", with(withEntries, "etc/default/grub", "GRUB_DEFAULT=0\n", "boot/grub/x", "x",
+			"boot/loader/loader.conf", "default "+machineID+"-"+oldRelease+".conf\n"), oldRelease, "systemd-boot"},
 
 		{"systemd-boot, first", with(withEntries, "boot/loader/loader.conf", "timeout 3\n"), newRelease, "first entry"},
 		{"systemd-boot, pattern", with(withEntries, "boot/loader/loader.conf", "default\t"+machineID+"-6.1.0-9-*\n"), oldRelease, "systemd-boot's default"},
@@ -124,6 +174,21 @@ func TestNextBoot(t *testing.T) {
 		{"systemd-boot, sorted by key", with(debian, "efi/loader/loader.conf", "#",
 			"efi/loader/entries/a.conf", "sort-key zz\nversion "+newRelease+"\nlinux /a\n",
 			"efi/loader/entries/b.conf", "sort-key aa\nversion "+oldRelease+"\nlinux /b\n"), oldRelease, "first entry"},
+		{"systemd-boot, entries alone", withEntries, newRelease, "first entry"},
+		{"systemd-boot, entries alone beside GRUB", with(withEntries, "boot/grub2/x", "x"), newRelease, "newest by version"},
+		{"systemd-boot, on two partitions", with(withEntries, "efi/loader/loader.conf", "default *-6.1.0-9-*\n"), oldRelease, "systemd-boot's default"},
+		{"systemd-boot, the last default", with(withEntries, "boot/loader/loader.conf", "default x\ndefault *-6.1.0-9-*\n"), oldRelease, "systemd-boot's default"},
+		{"systemd-boot, no boot left to try", with(debian, "efi/loader/entries/new+0-3.conf", "version "+newRelease+"\n",
+			"efi/loader/entries/b.conf", "version "+oldRelease+"\n"), oldRelease, "first entry"},
+		{"systemd-boot, boots left to try", with(debian, "efi/loader/entries/new+2-1.conf", "version "+newRelease+"\n",
+			"efi/loader/entries/b.conf", "version "+oldRelease+"\n"), newRelease, "first entry"},
+		{"systemd-boot, booted last", with(withEntries, "boot/loader/loader.conf", "default @saved\n",
+			"sys/firmware/efi/efivars/LoaderEntryLastBooted-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", efiText(machineID+"-"+oldRelease+".conf")), oldRelease, "booted last"},
+		{"systemd-boot, nothing booted last", with(withEntries, "boot/loader/loader.conf", "default @saved\n", "sys/firmware/efi/efivars/x", "x"), newRelease, "first entry"},
+		{"systemd-boot, booted last elsewhere", with(withEntries, "boot/loader/loader.conf", "default @saved\n"), none, "cannot be told"},
+		{"systemd-boot, an image", with(withEntries, "boot/loader/loader.conf", "default linux.efi\n"), none, "cannot be told which kernel"},
+		{"systemd-boot, maybe an image", with(withEntries, "boot/loader/loader.conf", "timeout 3\n", "boot/EFI/Linux/linux.efi", "MZ"), none, "cannot be told"},
+		{"systemd-boot, an entry beside an image", with(withEntries, "boot/loader/loader.conf", "default *-6.1.0-9-*\n", "boot/EFI/Linux/linux.efi", "MZ"), oldRelease, "systemd-boot's default"},
 	} {
 		m, err := Scan(system(t, test.files), "")
 		if err != nil {
@@ -176,10 +241,31 @@ func TestReleaseIn(t *testing.T) {
 func FuzzGrubMenu(f *testing.F) {
 	f.Add(grubConfig("0"), "1>1")
 	f.Add("menuentry 'a\\'b' {\n}\nsubmenu \"c d\" --id e {\nmenuentry f --id g { # {\nlinux /h\n}\n", "e>g")
+	f.Add("function f { if [ -n \"$x\" -a ( ! -f /y ) ]; then set default=${x}; else f; fi; }; f; source $prefix/grub.cfg", "0")
+	f.Add("while true; do set a=$a$a; done; for x in 1 2; do menuentry $x { linux /$x; }; done; default=$a", "2")
 	f.Fuzz(func(t *testing.T, config, spec string) {
-		menu := parseGrubMenu(config, func() []entry { return []entry{{id: "bls"}} })
-		if e, _, ok := menu.choose(map[string]string{"next_entry": spec, "saved_entry": spec}); ok && len(e.children) > 0 {
+		bls := func() []entry { return []entry{{id: "bls"}} }
+		tree := NewTree(fstest.MapFS{"boot/grub/grub.cfg": &fstest.MapFile{Data: []byte(config)}})
+		memory := map[string]string{"next_entry": spec, "saved_entry": spec}
+		if e, _, _, err := runGrub(tree, "boot/grub", config, memory, bls).choose(); err == nil && len(e.children) > 0 {
 			t.Fatalf("the submenu %q is said to boot", e.title)
 		}
 	})
+}
+
+// A script may ask for any amount of work.
+func TestGrubWorkIsBounded(t *testing.T) {
+	for name, script := range map[string]string{
+		"calls":    "function a { b; b; }\nfunction b { c; c; }\nfunction c { d; d; }\nfunction d { a; a; }\na\n",
+		"values":   strings.Repeat("x=a$x$x$x\n", 100) + "default=$x\n",
+		"files":    "source $prefix/grub.cfg\nsource $prefix/grub.cfg\n",
+		"blocks":   strings.Repeat("if x; then ", 1<<16),
+		"menus":    strings.Repeat("submenu x {", 1<<16),
+		"brackets": "if [ " + strings.Repeat("( ", 1<<16) + "; then set default=1; fi\n",
+	} {
+		tree := system(t, with(debian, "boot/grub/grub.cfg", script+"menuentry x { linux /vmlinuz-"+oldRelease+"; }"))
+		if release, why := tree.nextBoot([]string{newRelease, oldRelease}); !strings.Contains(why, "cannot be told") {
+			t.Errorf("%s: %q boots next (%s), want that it cannot be told", name, release, why)
+		}
+	}
 }

@@ -6,7 +6,6 @@ package installed
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -15,22 +14,29 @@ var grubDirectories = []string{"boot/grub", "boot/grub2"}
 // grubChoice returns the kernel of the entry that GRUB would boot.
 func (t *Tree) grubChoice(releases []string) (choice, bool) {
 	for _, dir := range grubDirectories {
-		memory := grubMemory(t, dir)
-		if config, err := t.read(dir + "/grub.cfg"); err == nil {
-			menu := parseGrubMenu(config, func() []entry { return t.blscfg() })
-			if e, why, ok := menu.choose(memory); ok {
-				return choice{t.releaseOfEntry(e, releases), fmt.Sprintf("%s in /%s is the entry %q", why, dir, e.title)}, true
-			}
+		config, err := t.read(dir + "/grub.cfg")
+		if err != nil {
+			continue
 		}
+		memory, _ := grubMemory(t, dir)
+		e, why, ok, err := runGrub(t, dir, config, memory, t.blscfg).choose()
+		switch {
+		case !ok:
+			continue
+		case err != nil:
+			return choice{why: fmt.Sprintf("what GRUB's menu in /%s boots cannot be told: %v", dir, err), untold: true}, true
+		}
+		return t.choiceOf(e, fmt.Sprintf("%s in /%s is the entry %q", why, dir, e.title), releases), true
 	}
-	return t.grubSettings(releases)
+	return choice{}, false
 }
 
 // grubMemory reads grubenv: lines "name=value", and "#" to fill the block.
-func grubMemory(t *Tree, dir string) map[string]string {
+// Where there is none, GRUB remembers nothing; nil if it cannot be read.
+func grubMemory(t *Tree, dir string) (map[string]string, error) {
 	text, err := t.read(dir + "/grubenv")
-	if err != nil {
-		return nil
+	if err != nil && !isMissing(err) {
+		return nil, err
 	}
 	memory := make(map[string]string)
 	for line := range strings.Lines(text) {
@@ -38,7 +44,7 @@ func grubMemory(t *Tree, dir string) map[string]string {
 			memory[name] = value
 		}
 	}
-	return memory
+	return memory, nil
 }
 
 // blscfg returns the entries that GRUB's command of that name adds to the
@@ -49,112 +55,65 @@ func (t *Tree) blscfg() []entry {
 	return entries
 }
 
-// grubMenu is what of a grub.cfg decides which entry boots.
-type grubMenu struct {
-	entries []entry
-	// fallback is the default where no one-time choice (next_entry) is made:
-	// an entry's number, title or id, or a variable.
-	fallback string
-	oneTime  bool // the menu honours next_entry
-}
-
-// choose finds the entry that boots next, and says what chose it.
-func (m grubMenu) choose(memory map[string]string) (e entry, why string, ok bool) {
-	spec, why := m.fallback, "GRUB's default"
-	switch {
-	case m.oneTime && memory["next_entry"] != "":
-		spec, why = memory["next_entry"], "GRUB's choice for the next boot only (next_entry)"
-	case spec == "${saved_entry}":
-		spec, why = memory["saved_entry"], "GRUB's saved default (saved_entry)"
-	case strings.Contains(spec, "$"):
-		return entry{}, "", false // a variable that is set elsewhere
-	}
-	if e, ok = findEntry(m.entries, spec); !ok {
-		// GRUB boots the first entry where there is no default, or none such.
-		e, ok = findEntry(m.entries, "0")
-	}
-	return e, why, ok
-}
-
-// findEntry follows a specification of GRUB's: number, title or id, with ">"
-// between the levels of submenus.
-func findEntry(entries []entry, spec string) (entry, bool) {
-	for {
-		part, rest, deeper := cutLevel(spec)
-		e, ok := pickEntry(entries, part)
-		if !ok {
-			return entry{}, false
-		}
-		if !deeper {
-			for len(e.children) > 0 { // a submenu alone stands for its first entry
-				e = e.children[0]
-			}
-			return e, true
-		}
-		entries, spec = e.children, rest
-	}
-}
-
-// cutLevel cuts a specification at its first ">"; ">>" is a ">" in a title.
-func cutLevel(spec string) (part, rest string, deeper bool) {
-	for i := 0; i < len(spec); i++ {
-		if spec[i] != '>' {
-			continue
-		}
-		if i+1 < len(spec) && spec[i+1] == '>' {
-			i++
-			continue
-		}
-		return strings.ReplaceAll(spec[:i], ">>", ">"), spec[i+1:], true
-	}
-	return strings.ReplaceAll(spec, ">>", ">"), "", false
-}
-
-func pickEntry(entries []entry, part string) (entry, bool) {
-	if n, err := strconv.Atoi(part); err == nil && n >= 0 && n < len(entries) {
-		return entries[n], true
-	}
-	for _, e := range entries {
-		if part != "" && (e.id == part || e.title == part) {
-			return e, true
-		}
-	}
-	return entry{}, false
-}
-
 // grubSettings is for machines whose menu cannot be read, as it may hold
 // passwords: the menu has the newest kernel first, and titles and ids of
-// entries name the release.
+// entries name the release. Settings alone may be left over from a GRUB that is
+// no longer there.
 func (t *Tree) grubSettings(releases []string) (choice, bool) {
-	text, err := t.read("etc/default/grub")
-	if err != nil {
+	here := slices.IndexFunc(grubDirectories, t.exists)
+	if here < 0 {
 		return choice{}, false
 	}
-	setting := ""
-	for line := range strings.Lines(text) {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "GRUB_DEFAULT="); ok {
-			setting = strings.Trim(value, `"'`)
-		}
+	memory, _ := grubMemory(t, grubDirectories[here])
+	if once := memory["next_entry"]; once != "" {
+		return settingChoice(once, "GRUB's choice for the next boot only (next_entry)", releases), true
 	}
-	why := "GRUB_DEFAULT in /etc/default/grub"
+	setting, why := t.grubDefault()
 	if setting == "saved" {
 		why = "GRUB's saved default (saved_entry)"
-		for _, dir := range grubDirectories {
-			if saved := grubMemory(t, dir)["saved_entry"]; saved != "" {
-				setting = saved
+		if setting = memory["saved_entry"]; setting == "" {
+			setting = "0"
+		}
+	}
+	if setting == "" {
+		return choice{}, false
+	}
+	return settingChoice(setting, why, releases), true
+}
+
+// grubDefault returns GRUB_DEFAULT, and where it was set last: grub-mkconfig
+// of Debian and others reads /etc/default/grub.d/*.cfg after /etc/default/grub.
+func (t *Tree) grubDefault() (setting, why string) {
+	files := []string{"etc/default/grub"}
+	more, _ := t.list("etc/default/grub.d")
+	for _, f := range more[:min(len(more), maxEntries)] {
+		if strings.HasSuffix(f.Name(), ".cfg") {
+			files = append(files, "etc/default/grub.d/"+f.Name())
+		}
+	}
+	for _, file := range files {
+		text, err := t.readAtMost(file, maxEntryText)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(text) {
+			if value, ok := strings.CutPrefix(strings.TrimSpace(line), "GRUB_DEFAULT="); ok {
+				setting, why = strings.Trim(value, `"'`), "GRUB_DEFAULT in /"+file
 			}
 		}
 	}
-	switch setting {
-	case "":
-		return choice{}, false
-	case "0", "saved":
-		return choice{releases[0], why + " is the first entry, which is the newest kernel"}, true
+	return setting, why
+}
+
+// settingChoice is the kernel of an entry by its name alone.
+func settingChoice(setting, why string, releases []string) choice {
+	if setting == "0" {
+		return choice{release: releases[0], why: why + " is the first entry, which is the newest kernel"}
 	}
 	if r := releaseIn(setting, releases); r != "" {
-		return choice{r, fmt.Sprintf("%s is the entry %q", why, setting)}, true
+		return choice{release: r, why: fmt.Sprintf("%s is the entry %q", why, setting)}
 	}
-	return choice{}, false
+	return choice{why: fmt.Sprintf("%s is the entry %q, and without the menu it cannot be told what that boots", why, setting), untold: true}
 }
 
 // releaseIn returns the longest release that a title or id contains whole:

@@ -1,152 +1,179 @@
 package installed
 
-// Reading grub.cfg, a script of GRUB's shell. Only what makes the menu is
-// understood: menuentry, submenu, linux, blscfg, and set default.
+// The menu of GRUB: its entries, and which of them a default names.
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
 
-// menuParser builds the tree of entries.
-type menuParser struct {
-	menu grubMenu
-	// open are the blocks around the current line: entries and submenus, and
-	// nil for functions and the like.
-	open []*entry
-	bls  func() []entry
-}
-
-// parseGrubMenu reads a grub.cfg; bls returns the entries that the command
-// blscfg adds.
-func parseGrubMenu(config string, bls func() []entry) grubMenu {
-	p := menuParser{bls: bls}
-	for line := range strings.Lines(config) {
-		p.line(words(line))
-	}
-	for len(p.open) > 0 { // cut off: what is there counts
-		p.closeBlock()
-	}
-	return p.menu
-}
-
-// maxDepth bounds how deep blocks are followed; menus have two levels.
-const maxDepth = 32
-
-func (p *menuParser) line(w []string) {
-	if len(w) == 0 {
+// entry makes an entry or a submenu of a command, and runs its block for what
+// it loads.
+func (r *grubRun) entry(c grubCommand) {
+	if len(r.scopes) > maxDepth {
+		r.lose("menus within menus")
 		return
 	}
-	opens := w[len(w)-1] == "{"
-	switch {
-	case w[0] == "menuentry" || w[0] == "submenu":
-		if opens {
-			p.openBlock(&entry{title: at(w, 1), id: idOf(w)})
-		}
-	case opens:
-		p.openBlock(nil)
-	case w[0] == "}":
-		p.closeBlock()
-	case w[0] == "blscfg" && p.bls != nil:
-		p.add(p.bls()...)
-		p.bls = nil // once: a menu could ask for all the files in every line
-	case w[0] == "set":
-		p.set(at(w, 1))
-	case w[0] == "linux" || w[0] == "linux16" || w[0] == "linuxefi":
-		if n := len(p.open); n > 0 && p.open[n-1] != nil && p.open[n-1].file == "" {
-			p.open[n-1].file = at(w, 1)
-		}
-	}
-}
-
-// set follows "default=…", of which there are two: the one-time choice comes
-// in a branch of its own.
-func (p *menuParser) set(assignment string) {
-	value, ok := strings.CutPrefix(assignment, "default=")
-	switch {
-	case !ok:
-	case value == "${next_entry}":
-		p.menu.oneTime = true
-	case p.menu.fallback == "":
-		p.menu.fallback = value
-	}
-}
-
-func (p *menuParser) openBlock(e *entry) {
-	if len(p.open) < maxDepth {
-		p.open = append(p.open, e)
-	}
-}
-
-func (p *menuParser) closeBlock() {
-	n := len(p.open)
-	if n == 0 {
-		return
-	}
-	e := p.open[n-1]
-	p.open = p.open[:n-1]
-	if e != nil {
-		p.add(*e)
-	}
+	title, id := titleAndID(r.arguments(c.words[1:], true))
+	e := &entry{title: title, id: id, doubtful: !isKnown(title) || !isKnown(id)}
+	menu, doubts := r.menu, r.doubts
+	r.menu, r.doubts = e, 0
+	r.scopes = append(r.scopes, make(map[string]string))
+	r.run(c.block)
+	r.scopes = r.scopes[:len(r.scopes)-1]
+	r.menu, r.doubts = menu, doubts
+	r.add(*e)
 }
 
 // add puts entries into the innermost menu.
-func (p *menuParser) add(entries ...entry) {
-	for i := len(p.open) - 1; i >= 0; i-- {
-		if p.open[i] != nil {
-			p.open[i].children = append(p.open[i].children, entries...)
+func (r *grubRun) add(entries ...entry) {
+	for i := range entries {
+		entries[i].doubtful = entries[i].doubtful || r.doubts > 0
+	}
+	r.menu.children = append(r.menu.children, entries...)
+}
+
+// titleAndID reads the arguments of menuentry; options come anywhere.
+func titleAndID(arguments []string) (title, id string) {
+	titled := false
+	for i := 0; i < len(arguments); i++ {
+		option, value, joined := strings.Cut(arguments[i], "=")
+		switch option {
+		case "--unrestricted":
+			continue
+		case "--id", "--class", "--users", "--hotkey", "--source":
+			if !joined && i+1 < len(arguments) {
+				i++
+				value = arguments[i]
+			}
+			if option == "--id" {
+				id = value
+			}
+			continue
+		}
+		if !titled {
+			title, titled = arguments[i], true
+		}
+	}
+	return title, id
+}
+
+// load follows the commands in an entry that load a kernel: one for Linux, or
+// as the first module of a hypervisor.
+func (r *grubRun) load(name string, arguments []string) {
+	switch name {
+	case "linux", "linux16", "linuxefi", "xen_linux":
+	case "module", "module2", "xen_module":
+		if r.menu.file != "" {
 			return
 		}
+	case "configfile", "source", ".", "eval", "normal", "legacy_configfile", "legacy_source":
+		r.menu.unread = true
+		return
+	default:
+		return
 	}
-	p.menu.entries = append(p.menu.entries, entries...)
-}
-
-// idOf returns the id in the words of a menuentry.
-func idOf(w []string) string {
-	for i, word := range w {
-		if word == "--id" || word == "$menuentry_id_option" || word == "${menuentry_id_option}" {
-			return at(w, i+1)
+	for _, a := range arguments {
+		if strings.HasPrefix(a, "--") {
+			continue
 		}
-	}
-	return ""
-}
-
-func at(w []string, i int) string {
-	if i < len(w) {
-		return w[i]
-	}
-	return ""
-}
-
-// words splits a line as GRUB's shell does: blanks between, single and double
-// quotes around, a backslash before a character, # starts a comment.
-func words(line string) (out []string) {
-	var word strings.Builder
-	inWord, quote := false, byte(0)
-	end := func() {
-		if inWord {
-			out = append(out, word.String())
+		if r.doubts > 0 && r.menu.file != "" && r.menu.file != a {
+			a = unknownMark + "..." + unknownMark
 		}
-		word.Reset()
-		inWord = false
+		r.menu.file = a
+		return
 	}
-	for i := 0; i < len(line); i++ {
-		c := line[i]
-		switch {
-		case quote != 0 && c == quote:
-			quote = 0
-		case c == '\\' && quote != '\'' && i+1 < len(line):
+}
+
+// errNotTold says why a default is not known.
+type errNotTold string
+
+func (e errNotTold) Error() string { return string(e) }
+
+// choose finds the entry that boots next, and says what chose it. Not ok where
+// there is no menu at all.
+func (r *grubRun) choose() (e entry, why string, ok bool, err error) {
+	spec, _ := r.lookUp("default")
+	switch {
+	case r.lost != "":
+		return e, "", true, errNotTold(fmt.Sprintf("it has what is not followed here (%s)", r.lost))
+	case len(r.root.children) == 0:
+		return e, "", false, nil
+	case !isKnown(spec):
+		return e, "", true, errNotTold(fmt.Sprintf("its default (%s) is decided at boot", shown(spec)))
+	}
+	why = "GRUB's default"
+	switch r.chosenBy {
+	case "next_entry":
+		why = "GRUB's choice for the next boot only (next_entry)"
+	case "saved_entry":
+		why = "GRUB's saved default (saved_entry)"
+	}
+	e, found, sure := findEntry(r.root.children, spec)
+	if !found && sure {
+		// GRUB boots the first entry where there is no default, or none such.
+		e, _, sure = findEntry(r.root.children, "0")
+	}
+	if !sure {
+		return e, why, true, errNotTold(fmt.Sprintf("whether it has the entry %q is decided at boot", spec))
+	}
+	return e, why, true, nil
+}
+
+// findEntry follows a specification of GRUB's: number, title or id, with ">"
+// between the levels of submenus. It is not sure where entries that may not be
+// there make a difference.
+func findEntry(entries []entry, spec string) (e entry, found, sure bool) {
+	for {
+		part, rest, deeper := cutLevel(spec)
+		if e, found, sure = pickEntry(entries, part); !found || !sure {
+			return entry{}, found, sure
+		}
+		if !deeper {
+			for len(e.children) > 0 { // a submenu alone stands for its first entry
+				if e = e.children[0]; e.doubtful {
+					return entry{}, true, false
+				}
+			}
+			return e, true, true
+		}
+		if e.unread {
+			return entry{}, false, false
+		}
+		entries, spec = e.children, rest
+	}
+}
+
+// cutLevel cuts a specification at its first ">"; ">>" is a ">" in a title.
+func cutLevel(spec string) (part, rest string, deeper bool) {
+	for i := 0; i < len(spec); i++ {
+		if spec[i] != '>' {
+			continue
+		}
+		if i+1 < len(spec) && spec[i+1] == '>' {
 			i++
-			word.WriteByte(line[i])
-			inWord = true
-		case quote == 0 && (c == '\'' || c == '"'):
-			quote, inWord = c, true
-		case quote == 0 && strings.IndexByte(" \t\r\n;", c) >= 0:
-			end()
-		case quote == 0 && c == '#' && !inWord:
-			return out
-		default:
-			word.WriteByte(c)
-			inWord = true
+			continue
+		}
+		return strings.ReplaceAll(spec[:i], ">>", ">"), spec[i+1:], true
+	}
+	return strings.ReplaceAll(spec, ">>", ">"), "", false
+}
+
+func isDoubtful(e entry) bool { return e.doubtful }
+
+func pickEntry(entries []entry, part string) (e entry, found, sure bool) {
+	if n, err := strconv.Atoi(part); err == nil {
+		if n < 0 || n >= len(entries) {
+			return entry{}, false, !slices.ContainsFunc(entries, isDoubtful)
+		}
+		return entries[n], true, !slices.ContainsFunc(entries[:n+1], isDoubtful)
+	}
+	for _, e := range entries {
+		if part != "" && (e.id == part || e.title == part) {
+			return e, true, !e.doubtful
 		}
 	}
-	end()
-	return out
+	return entry{}, false, part == "" || !slices.ContainsFunc(entries, isDoubtful)
 }

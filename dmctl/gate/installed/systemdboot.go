@@ -5,6 +5,7 @@ package installed
 
 import (
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -20,27 +21,70 @@ var espDirectories = []string{"boot", "efi", "boot/efi"}
 const efiVariables = "sys/firmware/efi/efivars/%s-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 // systemdBootChoice returns the kernel of the entry that systemd-boot would
-// boot.
+// boot. Its configuration and its entries can lie on different partitions. GRUB
+// reads the same entries, so that they alone are systemd-boot's only where there
+// is no GRUB.
 func (t *Tree) systemdBootChoice(releases []string) (choice, bool) {
+	var entries []entry
+	var config, images string
+	configured := false
 	for _, dir := range espDirectories {
-		config, err := t.read(dir + "/loader/loader.conf")
-		if err != nil {
-			continue
+		for _, e := range t.specEntries(dir + "/loader/entries") {
+			if !slices.ContainsFunc(entries, func(other entry) bool { return other.id == e.id }) {
+				entries = append(entries, e)
+			}
 		}
-		entries := t.specEntries(dir + "/loader/entries")
-		if len(entries) == 0 {
-			continue
+		if text, err := t.read(dir + "/loader/loader.conf"); err == nil && !configured {
+			config, configured = text, true
 		}
-		slices.SortStableFunc(entries, bySpecification)
-		e, why := t.pickSpecEntry(entries, keyValues(config)["default"])
-		return choice{t.releaseOfEntry(e, releases), fmt.Sprintf("%s is the entry %q in /%s/loader", why, e.id, dir)}, true
+		if images == "" && t.hasImages(dir+"/EFI/Linux") {
+			images = dir + "/EFI/Linux"
+		}
 	}
-	return choice{}, false
+	if len(entries) == 0 && images == "" || !configured && slices.ContainsFunc(grubDirectories, t.exists) {
+		return choice{}, false
+	}
+	slices.SortStableFunc(entries, bySpecification)
+	e, why, ok := t.pickSpecEntry(entries, lastValue(config, "default"))
+	switch {
+	case !ok:
+		return choice{why: why, untold: true}, true
+	case e.id == "" && images != "":
+		return choice{why: "systemd-boot's first entry cannot be told: it may be one of the images in /" + images, untold: true}, true
+	case e.id == "":
+		e, why = entries[0], "systemd-boot's first entry"
+	}
+	return t.choiceOf(e, fmt.Sprintf("%s is the entry %q in /%s", why, e.id, path.Dir(e.dir)), releases), true
 }
 
-// bySpecification sorts entries as the menu shows them: those with a sort key
-// first, by it, and then the newest first.
+// hasImages: there are unified kernel images, which are entries by themselves.
+func (t *Tree) hasImages(dir string) bool {
+	files, _ := t.list(dir)
+	return slices.ContainsFunc(files, func(f fs.DirEntry) bool {
+		return strings.EqualFold(path.Ext(f.Name()), ".efi")
+	})
+}
+
+// countedName cuts the counters of boot attempts off an entry's identifier:
+// "+LEFT" or "+LEFT-DONE". An entry with none left is bad: no boot of it came
+// to its end (systemd, "Automatic Boot Assessment").
+func countedName(id string) (name string, bad bool) {
+	name, counters, counted := strings.Cut(id, "+")
+	left, _, _ := strings.Cut(counters, "-")
+	return name, counted && left != "" && strings.Trim(left, "0") == ""
+}
+
+// bySpecification sorts entries as the menu shows them: bad ones last, those
+// with a sort key first, by it, and then the newest first.
 func bySpecification(a, b entry) int {
+	nameA, badA := countedName(a.id)
+	nameB, badB := countedName(b.id)
+	if badA != badB {
+		if badA {
+			return 1
+		}
+		return -1
+	}
 	if (a.sortKey == "") != (b.sortKey == "") {
 		if a.sortKey == "" {
 			return 1
@@ -55,29 +99,49 @@ func bySpecification(a, b entry) int {
 			return order
 		}
 	}
-	return CompareReleases(b.id, a.id)
+	return CompareReleases(nameB, nameA)
 }
 
 // pickSpecEntry returns the entry of the one-time choice, the default that was
-// chosen in the menu, the pattern of loader.conf, or else the first.
-func (t *Tree) pickSpecEntry(entries []entry, pattern string) (entry, string) {
+// chosen in the menu, or the pattern of loader.conf; none where that is the
+// first of the menu. Not ok, and why, where it cannot be told.
+func (t *Tree) pickSpecEntry(entries []entry, pattern string) (e entry, why string, ok bool) {
 	for _, try := range []struct{ pattern, why string }{
 		{t.efiVariable("LoaderEntryOneShot"), "systemd-boot's choice for the next boot only"},
 		{t.efiVariable("LoaderEntryDefault"), "systemd-boot's default, set in its menu,"},
 		{pattern, "systemd-boot's default"},
 	} {
+		if try.pattern == "@saved" {
+			if !t.exists(path.Dir(efiVariables)) {
+				return entry{}, "systemd-boot boots the entry that it booted last, which cannot be told: the EFI variables are not here", false
+			}
+			try.pattern, try.why = t.efiVariable("LoaderEntryLastBooted"), "systemd-boot's entry that it booted last"
+		}
+		if try.pattern == "" {
+			continue
+		}
 		for _, e := range entries {
-			// Identifiers have carried the suffix in some versions of
-			// systemd, and counters of boot attempts ("+3-1") come and go.
-			id, _, _ := strings.Cut(e.id, "+")
-			for _, name := range []string{e.id, e.id + ".conf", id, id + ".conf"} {
-				if ok, err := path.Match(strings.ToLower(try.pattern), strings.ToLower(name)); ok && err == nil && try.pattern != "" {
-					return e, try.why
-				}
+			if matchesEntry(try.pattern, e.id) {
+				return e, try.why, true
 			}
 		}
+		if strings.HasSuffix(strings.ToLower(try.pattern), ".efi") {
+			return entry{}, fmt.Sprintf("%s is the image %q, and it cannot be told which kernel is in it", try.why, try.pattern), false
+		}
 	}
-	return entries[0], "systemd-boot's first entry"
+	return entry{}, "", true
+}
+
+// matchesEntry: identifiers have carried the suffix in some versions of
+// systemd, and counters of boot attempts come and go.
+func matchesEntry(pattern, id string) bool {
+	name, _ := countedName(id)
+	for _, name := range []string{id, id + ".conf", name, name + ".conf"} {
+		if ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(name)); ok && err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // efiVariable reads a text out of an EFI variable: UTF-16, behind four bytes

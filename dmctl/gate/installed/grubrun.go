@@ -1,0 +1,386 @@
+package installed
+
+// Running grub.cfg as far as it makes the menu and chooses the default. What
+// depends on the machine at boot is not known here; what depends on that is
+// unknown in turn, and never guessed.
+
+import (
+	"path"
+	"strings"
+)
+
+// unknownMark is around the names of variables in texts whose value is not
+// known.
+const unknownMark = "\x00"
+
+func isKnown(text string) bool { return !strings.Contains(text, unknownMark) }
+
+// shown is a text as the script had it, about.
+func shown(text string) string {
+	for i := 0; !isKnown(text); i++ {
+		text = strings.Replace(text, unknownMark, []string{"${", "}"}[i%2], 1)
+	}
+	return text
+}
+
+// grubRun is a script that is being run.
+type grubRun struct {
+	tree *Tree
+	dir  string // that GRUB calls $prefix, below the root
+	// scopes are the variables: the script's, and those of the entries around.
+	scopes    []map[string]string
+	ownMemory bool // grubenv could be read, so that what it lacks is not set
+	functions map[string][]grubCommand
+	calls     int
+	doubts    int    // conditions around that are not known
+	root      *entry // whose children are the menu
+	menu      *entry // the innermost one around
+	bls       func() []entry
+	budget    int // of bytes of script that may yet be run
+	// lost says what may have changed the default or the menu and is not
+	// understood.
+	lost string
+	// chosenBy is the variable of grubenv that the default was set from.
+	chosenBy string
+}
+
+// Bounds on the work that a script can make: some ten times what the largest
+// menus need, and the length of one variable.
+const (
+	maxGrubWork  = 4 * maxText
+	maxGrubValue = 64 << 10
+	commandWork  = 64 // is what a command takes beside its words
+)
+
+// runGrub runs the script of a GRUB directory. memory is what grubenv holds,
+// nil where it cannot be read; bls returns the entries that the command blscfg
+// adds.
+func runGrub(t *Tree, dir, script string, memory map[string]string, bls func() []entry) *grubRun {
+	variables := map[string]string{
+		"prefix": "/" + dir, "config_directory": "/" + dir,
+		"menuentry_id_option": "--id", "feature_menuentry_id": "y",
+	}
+	for name, value := range memory {
+		variables[name] = strings.ReplaceAll(value, unknownMark, "")
+	}
+	root := &entry{}
+	r := &grubRun{
+		tree: t, dir: dir, scopes: []map[string]string{variables}, ownMemory: memory != nil,
+		functions: make(map[string][]grubCommand), root: root, menu: root, bls: bls, budget: maxGrubWork,
+	}
+	r.script(script)
+	return r
+}
+
+func (r *grubRun) script(text string) {
+	if r.budget -= len(text); r.budget < 0 {
+		r.lose("too much of it")
+		return
+	}
+	commands, ok := parseGrub(text)
+	if !ok {
+		r.lose("blocks within blocks")
+	}
+	r.run(commands)
+}
+
+// lose gives up on the default.
+func (r *grubRun) lose(why string) {
+	if r.lost == "" {
+		r.lost = shown(why)
+	}
+}
+
+func (r *grubRun) run(commands []grubCommand) {
+	for _, c := range commands {
+		if r.lost != "" { // nothing can make up for it
+			return
+		}
+		if r.budget -= commandWork + c.size; r.budget < 0 {
+			r.lose("too much of it")
+			return
+		}
+		switch {
+		case c.branches != nil:
+			r.branch(c.branches)
+		case c.loop:
+			r.doubts++
+			r.run(c.block)
+			r.doubts--
+		default:
+			r.command(c)
+		}
+	}
+}
+
+// branch runs the branch whose condition holds; where that is not known, all
+// that may be it, in doubt.
+func (r *grubRun) branch(branches []grubBranch) {
+	doubts := 0
+	for _, b := range branches {
+		holds := yes
+		if b.condition != nil {
+			holds = r.condition(b.condition)
+		}
+		if holds == no {
+			continue
+		}
+		if holds == untold {
+			doubts = 1
+		}
+		r.doubts += doubts
+		r.run(b.body)
+		r.doubts -= doubts
+		if holds == yes {
+			return
+		}
+	}
+}
+
+// command runs one command that is no branch and no loop.
+func (r *grubRun) command(c grubCommand) {
+	if len(c.words) == 0 {
+		r.run(c.block)
+		return
+	}
+	if name, value, ok := assignment(c.words[0]); ok && len(c.words) == 1 {
+		r.assign(name, value)
+		return
+	}
+	name := r.expand(c.words[0], false)
+	if name == "function" && len(c.words) > 1 {
+		r.functions[r.expand(c.words[1], false)] = c.block
+		return
+	}
+	if body, ok := r.functions[name]; ok {
+		r.call(body)
+		return
+	}
+	switch name {
+	case "set":
+		if len(c.words) == 2 {
+			if name, value, ok := assignment(c.words[1]); ok {
+				r.assign(name, value)
+			}
+		}
+	case "menuentry", "submenu":
+		r.entry(c)
+	case "blscfg":
+		if r.bls != nil {
+			r.add(r.bls()...)
+			r.bls = nil // once: a menu could ask for all the files in every line
+		}
+	case "source", ".":
+		r.source(r.arguments(c.words[1:], true))
+	default:
+		r.other(name, r.arguments(c.words[1:], true))
+	}
+}
+
+// call runs a function.
+func (r *grubRun) call(body []grubCommand) {
+	if r.calls++; r.calls > maxDepth {
+		r.lose("functions that call themselves")
+	} else {
+		r.run(body)
+	}
+	r.calls--
+}
+
+// other is for commands that make no menu. Of those inside of an entry only
+// the ones that load a kernel matter.
+func (r *grubRun) other(name string, arguments []string) {
+	if r.menu != r.root {
+		r.load(name, arguments)
+		return
+	}
+	switch name {
+	case "export", "save_env", "echo", "[", "test", "true", "false":
+	case "unset":
+		for _, variable := range arguments {
+			r.assign(variable, grubWord{})
+		}
+	case "load_env":
+		if file := optionValue(arguments, "-f", "--file"); file != "" && path.Clean(withoutDevice(file)) != "/"+r.dir+"/grubenv" {
+			for _, variable := range []string{"default", "saved_entry", "next_entry"} {
+				r.put(variable, unknownMark+variable+unknownMark)
+			}
+		}
+	case "eval", "configfile", "normal", "legacy_configfile", "legacy_source", "syslinux_configfile", "syslinux_source",
+		"extract_entries_source", "extract_entries_configfile", "extract_legacy_entries_source", "extract_legacy_entries_configfile":
+		r.lose("the command " + name)
+	default:
+		// "read default", "regexp --set=1:default", "search --set=default".
+		for _, a := range arguments {
+			if a == "default" || strings.HasSuffix(a, "=default") || strings.HasSuffix(a, ":default") {
+				r.put("default", unknownMark+"default"+unknownMark)
+			}
+		}
+	}
+}
+
+// source runs another script in place. What is not below the root is not there
+// for GRUB either.
+func (r *grubRun) source(arguments []string) {
+	if r.menu != r.root || len(arguments) == 0 {
+		r.menu.unread = true
+		return
+	}
+	file := withoutDevice(arguments[0])
+	if !isKnown(file) || !path.IsAbs(file) {
+		r.lose("source " + arguments[0])
+		return
+	}
+	for _, dir := range []string{".", "boot"} {
+		text, err := r.tree.read(path.Join(dir, file))
+		if err == nil {
+			r.calls++
+			if r.calls > maxDepth {
+				r.lose("files that contain each other")
+			} else {
+				r.script(text)
+			}
+			r.calls--
+			return
+		}
+		if !isMissing(err) {
+			r.lose("source " + arguments[0])
+			return
+		}
+	}
+}
+
+// assignment reads "name=value".
+func assignment(w grubWord) (name string, value grubWord, ok bool) {
+	if len(w.parts) == 0 || w.parts[0].variable || w.parts[0].quoted {
+		return "", grubWord{}, false
+	}
+	name, first, ok := strings.Cut(w.parts[0].text, "=")
+	if name == "" || !ok {
+		return "", grubWord{}, false
+	}
+	value.parts = append([]grubPart{{text: first}}, w.parts[1:]...)
+	return name, value, true
+}
+
+// assign sets a variable.
+func (r *grubRun) assign(name string, value grubWord) {
+	if name == "default" {
+		r.chosenBy = ""
+		for _, part := range value.parts {
+			if part.variable {
+				r.chosenBy = part.text
+			}
+		}
+	}
+	r.put(name, r.expand(value, true))
+}
+
+// put sets a variable; in doubt, it may keep its value or not.
+func (r *grubRun) put(name, value string) {
+	if r.doubts > 0 {
+		if old, set := r.lookUp(name); !set || old != value {
+			value = unknownMark + name + unknownMark
+		}
+	}
+	r.scopes[len(r.scopes)-1][name] = value
+}
+
+func (r *grubRun) lookUp(name string) (value string, set bool) {
+	for i := len(r.scopes) - 1; i >= 0; i-- {
+		if value, set = r.scopes[i][name]; set {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// grubKeeps are variables that only grubenv brings.
+var grubKeeps = map[string]bool{"saved_entry": true, "next_entry": true, "prev_saved_entry": true, "prev_entry": true}
+
+// value returns a variable's value. What the script has not set is empty where
+// grubenv alone could have set it, and in conditions also where nothing hints
+// at GRUB itself; else it is unknown, as whatever starts the script may have
+// set it.
+func (r *grubRun) value(name string, strict bool) string {
+	value, set := r.lookUp(name)
+	switch {
+	case set:
+		return value
+	case r.ownMemory && (grubKeeps[name] || !strict && !ofGrubItself(name)):
+		return ""
+	default:
+		return unknownMark + name + unknownMark
+	}
+}
+
+// ofGrubItself: variables that GRUB sets by the machine that it finds.
+func ofGrubItself(name string) bool {
+	for _, prefix := range []string{"feature_", "grub_", "net_", "pxe_", "locale", "shim_", "lockdown"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	switch name {
+	case "root", "cmdpath", "chosen", "lang", "biosnum", "match", "?", "*", "@", "#":
+		return true
+	}
+	return name != "" && isDigit(name[0])
+}
+
+// expand replaces the variables of a word. strict is for values; see value.
+func (r *grubRun) expand(w grubWord, strict bool) string {
+	if len(w.parts) == 1 && !w.parts[0].variable {
+		return w.parts[0].text
+	}
+	var b strings.Builder
+	for _, p := range w.parts {
+		text := p.text
+		if p.variable {
+			text = r.value(p.text, strict)
+		}
+		if r.budget -= len(text); r.budget < 0 || b.Len()+len(text) > maxGrubValue {
+			return unknownMark + "..." + unknownMark
+		}
+		b.WriteString(text)
+	}
+	return b.String()
+}
+
+// arguments replaces the variables of words; a variable that is empty and not
+// quoted is no word. strict is as for value.
+func (r *grubRun) arguments(words []grubWord, strict bool) []string {
+	all := make([]string, 0, len(words))
+	for _, w := range words {
+		text := r.expand(w, strict)
+		if text != "" || len(w.parts) == 0 || w.parts[0].quoted {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// withoutDevice cuts "(hd0,1)" or "($root)" off a file's name.
+func withoutDevice(file string) string {
+	if strings.HasPrefix(file, "(") {
+		if _, rest, ok := strings.Cut(file, ")"); ok {
+			return rest
+		}
+	}
+	return file
+}
+
+// optionValue returns the value of an option, "" where it is not there.
+func optionValue(arguments []string, names ...string) string {
+	for i, a := range arguments {
+		for _, name := range names {
+			if a == name && i+1 < len(arguments) {
+				return arguments[i+1]
+			}
+			if value, ok := strings.CutPrefix(a, name+"="); ok {
+				return value
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,226 @@
+package installed
+
+// Conditions of grub.cfg, of which three things can be known.
+
+import (
+	"path"
+	"strconv"
+)
+
+type truth uint8
+
+const (
+	untold truth = iota
+	no
+	yes
+)
+
+func truthOf(b bool) truth {
+	if b {
+		return yes
+	}
+	return no
+}
+
+func (a truth) not() truth {
+	switch a {
+	case yes:
+		return no
+	case no:
+		return yes
+	default:
+		return untold
+	}
+}
+
+func (a truth) and(b truth) truth {
+	switch {
+	case a == no || b == no:
+		return no
+	case a == yes && b == yes:
+		return yes
+	default:
+		return untold
+	}
+}
+
+func (a truth) or(b truth) truth { return a.not().and(b.not()).not() }
+
+// condition runs the commands of a condition; the last one's success decides.
+func (r *grubRun) condition(commands []grubCommand) truth {
+	r.run(commands)
+	if len(commands) == 0 {
+		return untold
+	}
+	last := commands[len(commands)-1]
+	if len(last.words) == 0 || last.branches != nil || last.loop {
+		return untold
+	}
+	words := r.arguments(last.words, false)
+	negated := len(words) > 0 && words[0] == "!"
+	if negated {
+		words = words[1:]
+	}
+	holds := r.success(words)
+	if negated {
+		return holds.not()
+	}
+	return holds
+}
+
+func (r *grubRun) success(words []string) truth {
+	if len(words) == 0 {
+		return untold
+	}
+	switch words[0] {
+	case "true":
+		return yes
+	case "false":
+		return no
+	case "[":
+		if words[len(words)-1] == "]" {
+			words = words[:len(words)-1]
+		}
+		fallthrough
+	case "test":
+		e := grubExpression{run: r, words: words[min(1, len(words)):]}
+		return e.or(0)
+	default:
+		return untold
+	}
+}
+
+// grubExpression is what the command test judges.
+type grubExpression struct {
+	run   *grubRun
+	words []string
+}
+
+func (e *grubExpression) take(word string) bool {
+	if len(e.words) == 0 || e.words[0] != word {
+		return false
+	}
+	e.words = e.words[1:]
+	return true
+}
+
+func (e *grubExpression) or(depth int) truth {
+	holds := e.and(depth)
+	for e.take("-o") {
+		holds = holds.or(e.and(depth))
+	}
+	return holds
+}
+
+func (e *grubExpression) and(depth int) truth {
+	holds := e.primary(depth)
+	for e.take("-a") {
+		holds = holds.and(e.primary(depth))
+	}
+	return holds
+}
+
+func (e *grubExpression) primary(depth int) truth {
+	if depth > maxDepth {
+		e.words = nil
+		return untold
+	}
+	if len(e.words) >= 3 {
+		if holds, ok := compareTexts(e.words[0], e.words[1], e.words[2]); ok {
+			e.words = e.words[3:]
+			return holds
+		}
+	}
+	if e.take("!") {
+		return e.primary(depth + 1).not()
+	}
+	if e.take("(") {
+		holds := e.or(depth + 1)
+		e.take(")")
+		return holds
+	}
+	if len(e.words) >= 2 {
+		if holds, ok := e.unary(e.words[0], e.words[1]); ok {
+			e.words = e.words[2:]
+			return holds
+		}
+	}
+	if len(e.words) == 0 {
+		return no
+	}
+	text := e.words[0]
+	e.words = e.words[1:]
+	return isText(text)
+}
+
+// isText: there is something in it.
+func isText(text string) truth {
+	if !isKnown(text) {
+		return untold
+	}
+	return truthOf(text != "")
+}
+
+// unary judges "-n TEXT" and the like. Files are looked for where GRUB may see
+// them: on a boot partition, or on the root's.
+func (e *grubExpression) unary(operator, operand string) (holds truth, ok bool) {
+	switch operator {
+	case "-n":
+		return isText(operand), true
+	case "-z":
+		return isText(operand).not(), true
+	case "-d", "-e", "-f", "-s":
+		file := withoutDevice(operand)
+		if !isKnown(file) || !path.IsAbs(file) {
+			return untold, true
+		}
+		return truthOf(e.run.tree.exists(file[1:]) || e.run.tree.exists(path.Join("boot", file))), true
+	default:
+		return untold, false
+	}
+}
+
+func compareTexts(a, operator, b string) (holds truth, ok bool) {
+	known := isKnown(a) && isKnown(b)
+	var result bool
+	switch operator {
+	case "=", "==":
+		result = a == b
+	case "!=":
+		result = a != b
+	case "<":
+		result = a < b
+	case "<=":
+		result = a <= b
+	case ">":
+		result = a > b
+	case ">=":
+		result = a >= b
+	case "-eq", "-ne", "-lt", "-le", "-gt", "-ge":
+		x, errX := strconv.Atoi(a)
+		y, errY := strconv.Atoi(b)
+		known = known && errX == nil && errY == nil
+		switch operator {
+		case "-eq":
+			result = x == y
+		case "-ne":
+			result = x != y
+		case "-lt":
+			result = x < y
+		case "-le":
+			result = x <= y
+		case "-gt":
+			result = x > y
+		case "-ge":
+			result = x >= y
+		}
+	case "-pgt", "-plt", "-nt", "-ot":
+		known = false
+	default:
+		return untold, false
+	}
+	if !known {
+		return untold, true
+	}
+	return truthOf(result), true
+}
