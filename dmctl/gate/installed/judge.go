@@ -157,7 +157,7 @@ func imagesOf(release string) []string {
 func (t *Tree) readImages(release string) (gate.Version, string, error) {
 	failure := errors.New("it is built in, and the kernel's image was not found")
 	for _, file := range imagesOf(release) {
-		v, err := readVersion(t, file, kmod.ReadImage)
+		v, err := readVersion(t, file, t.readImage)
 		if err == nil {
 			return v, file, nil
 		}
@@ -166,6 +166,13 @@ func (t *Tree) readImages(release string) (gate.Version, string, error) {
 		}
 	}
 	return gate.Version{}, "", failure
+}
+
+// readImage reads one image at a time: each takes some 200 MiB.
+func (t *Tree) readImage(r io.Reader) (gate.Version, error) {
+	t.images.Lock()
+	defer t.images.Unlock()
+	return t.image.Read(r)
 }
 
 func readVersion(t *Tree, file string, read func(io.Reader) (gate.Version, error)) (gate.Version, error) {

@@ -65,7 +65,8 @@ var moduleDirectories = []string{"lib/modules", "usr/lib/modules"}
 var ErrNoKernels = errors.New("no kernels in /lib/modules or /usr/lib/modules")
 
 // maxWorkers bounds how many kernels are read at once. Reading is mostly
-// unpacking, which several processors share; an image takes some 200 MiB.
+// unpacking, which several processors share; a module takes some MiB, and of
+// images only one is read at a time.
 const maxWorkers = 4
 
 // Scan finds and judges all kernels of a tree. running is the release of the

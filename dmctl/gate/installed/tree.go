@@ -10,13 +10,19 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 	"syscall"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
 
 // Tree is the files of a system below its root directory.
 type Tree struct {
 	fsys  fs.FS
 	close func() error
+
+	images sync.Mutex // over image
+	image  kmod.ImageReader
 }
 
 // OpenTree opens the system below dir; "/" is the running one. Close it.

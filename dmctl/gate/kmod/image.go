@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 )
@@ -21,19 +22,48 @@ const MaxImage = 128 << 20
 // kernel image: vmlinux, vmlinuz, bzImage, Image, zImage; bare, or packed
 // with gzip, bzip2, lzma, xz, lz4 or zstd. [ErrNoTarget] is the error for a
 // kernel that was read and has none built in.
-func ReadImage(r io.Reader) (gate.Version, error) {
-	data, err := readAll(r, MaxImage)
+func ReadImage(r io.Reader) (gate.Version, error) { return new(ImageReader).Read(r) }
+
+// ImageReader reads images one after the other, in the same memory. The zero
+// value is ready for use.
+type ImageReader struct{ file, unpacked []byte }
+
+// Read is [ReadImage].
+func (ir *ImageReader) Read(r io.Reader) (gate.Version, error) {
+	if f, ok := r.(fs.File); ok {
+		if info, err := f.Stat(); err == nil && int64(cap(ir.file)) <= info.Size() && info.Size() <= MaxImage {
+			ir.file = make([]byte, 0, info.Size()+1) // and one to see its end
+		}
+	}
+	data, err := readAll(r, MaxImage, ir.file)
+	ir.file = data
 	if err != nil {
 		return gate.Version{}, err
 	}
-	search := imageSearch{budget: MaxImage}
-	return search.image(data)
+	search := imageSearch{budget: MaxImage, room: ir.unpacked}
+	v, err := search.image(data)
+	ir.unpacked = search.room
+	return v, err
+}
+
+// makeRoom prepares for what a packed kernel unpacks to, if its last four bytes
+// say so as the kernel's build has it (scripts/Makefile.lib, size_append).
+func (s *imageSearch) makeRoom(packed []byte) {
+	const field, ratio = 4, 16 // no kernel is packed better
+	if len(packed) < field {
+		return
+	}
+	size := int(binary.LittleEndian.Uint32(packed[len(packed)-field:]))
+	if size >= len(packed) && size/ratio <= len(packed) && size <= s.budget && cap(s.room) <= size {
+		s.room = make([]byte, 0, size+1)
+	}
 }
 
 // imageSearch carries what all layers of an image share.
 type imageSearch struct {
-	budget   int // of bytes that may yet be unpacked
-	attempts int // at unpacking something
+	budget   int    // of bytes that may yet be unpacked
+	attempts int    // at unpacking something
+	room     []byte // for what is unpacked, part by part
 }
 
 const maxAttempts = 32
@@ -95,8 +125,12 @@ func (s *imageSearch) payload(data []byte) (gate.Version, error) {
 	if f == nil {
 		return kernelProper(data)
 	}
-	out, err := f.unpack(data, s.budget)
+	s.makeRoom(data)
+	out, err := f.unpack(data, s.budget, s.room)
 	s.budget -= len(out)
+	if cap(out) > cap(s.room) {
+		s.room = out
+	}
 	if errors.Is(err, errTooLarge) {
 		return gate.Version{}, fmt.Errorf("unpacking %s: %w", f.name, err)
 	}

@@ -28,7 +28,7 @@ type Module struct {
 // or .lz4). [ErrNoTarget] is the error for a sound module without the target
 // "snapshot".
 func ReadModule(r io.Reader) (Module, error) {
-	data, err := readAll(r, MaxModule)
+	data, err := readAll(r, MaxModule, nil)
 	if err != nil {
 		return Module{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/mikelolasagasti/xz"
@@ -25,19 +26,19 @@ type format struct {
 	name  string
 	magic string
 	// decode returns at most limit bytes, and what it has so far beside an
-	// error.
-	decode func(data []byte, limit int) ([]byte, error)
+	// error. It uses the room of into if that is enough.
+	decode func(data []byte, limit int, into []byte) ([]byte, error)
 }
 
 // unpack is decode, held against the panics of a decoder that was not made for
 // hostile data.
-func (f *format) unpack(data []byte, limit int) (out []byte, err error) {
+func (f *format) unpack(data []byte, limit int, into []byte) (out []byte, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			out, err = nil, fmt.Errorf("corrupt data: %v", fault)
 		}
 	}()
-	return f.decode(data, limit)
+	return f.decode(data, limit, into)
 }
 
 var formats = []format{
@@ -74,15 +75,19 @@ func unpack(data []byte, limit int) (_ []byte, formatName string, err error) {
 	if f == nil {
 		return data, "", nil
 	}
-	out, err := f.unpack(data, limit)
+	out, err := f.unpack(data, limit, nil)
 	return out, f.name, err
 }
 
-// readAll reads all of r, which may not have more than limit bytes. The buffer
-// doubles up to the limit, so that no more than half of it is held beside it.
-func readAll(r io.Reader, limit int) ([]byte, error) {
+// readAll reads all of r, which may not have more than limit bytes, into the
+// room of into or a new buffer. That doubles up to the limit, so that no more
+// than half of it is held beside it.
+func readAll(r io.Reader, limit int, into []byte) ([]byte, error) {
 	const first = 64 << 10
-	b := make([]byte, 0, min(first, limit+1))
+	b := into[:0]
+	if cap(b) == 0 {
+		b = make([]byte, 0, min(first, limit+1))
+	}
 	for {
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
@@ -99,33 +104,61 @@ func readAll(r io.Reader, limit int) ([]byte, error) {
 	}
 }
 
-func unpackGzip(data []byte, limit int) ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(data))
+// members reads what was packed in several parts, one behind the other.
+type members struct {
+	io.Reader
+	next func() error // goes to the next part, if there is one
+}
+
+func (m members) Read(b []byte) (int, error) {
+	n, err := m.Reader.Read(b)
+	if err == io.EOF && m.next() == nil {
+		err = nil
+	}
+	return n, err
+}
+
+func unpackGzip(data []byte, limit int, into []byte) ([]byte, error) {
+	packed := bytes.NewReader(data)
+	r, err := gzip.NewReader(packed)
 	if err != nil {
 		return nil, err
 	}
 	r.Multistream(false) // behind the image of a kernel there is more, but not gzip
-	return readAll(r, limit)
+	return readAll(members{r, func() error {
+		err := r.Reset(packed)
+		if err == nil {
+			r.Multistream(false)
+		}
+		return err
+	}}, limit, into)
 }
 
-func unpackBzip2(data []byte, limit int) ([]byte, error) {
-	return readAll(bzip2.NewReader(bytes.NewReader(data)), limit)
+func unpackBzip2(data []byte, limit int, into []byte) ([]byte, error) {
+	return readAll(bzip2.NewReader(bytes.NewReader(data)), limit, into)
 }
 
-func unpackLZ4(data []byte, limit int) ([]byte, error) {
-	return readAll(lz4.NewReader(bytes.NewReader(data)), limit)
+func unpackLZ4(data []byte, limit int, into []byte) ([]byte, error) {
+	return readAll(lz4.NewReader(bytes.NewReader(data)), limit, into)
 }
 
-// maxDictionary bounds the memory that a header of xz and lzma can ask for, in
-// bytes. It is what the kernel's build lets xz use for images (scripts/
-// xz_wrap.sh since 6.12); xz -9 uses half of that, for the smallest of files.
+// maxDictionary bounds the memory that a header of xz, lzma and zstd can ask
+// for, in bytes. It is what the kernel's build lets xz use for images (scripts/
+// xz_wrap.sh since 6.12) and what zstd --ultra -22 uses; xz -9 uses half of
+// that. They use it for the smallest of files.
 const maxDictionary = 128 << 20
 
-func unpackXZ(data []byte, limit int) (out []byte, err error) {
+func unpackXZ(data []byte, limit int, into []byte) (out []byte, err error) {
 	r, err := xz.NewReader(bytes.NewReader(data), maxDictionary)
 	if err == nil {
 		r.Multistream(false) // behind the image of a kernel there is its size
-		out, err = readAll(r, limit)
+		out, err = readAll(members{r, func() error {
+			err := r.Reset(nil) // the same input from here on
+			if err == nil {
+				r.Multistream(false)
+			}
+			return err
+		}}, limit, into)
 	}
 	if errors.Is(err, xz.ErrOptions) {
 		err = fmt.Errorf("%w (of the filters, those for arm64 and riscv are not known)", err)
@@ -133,21 +166,33 @@ func unpackXZ(data []byte, limit int) (out []byte, err error) {
 	return out, err
 }
 
-func unpackLZMA(data []byte, limit int) ([]byte, error) {
+func unpackLZMA(data []byte, limit int, into []byte) ([]byte, error) {
 	r, err := lzma.ReaderConfig{DictCap: maxDictionary}.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
-	return readAll(r, limit)
+	return readAll(r, limit, into)
 }
 
-func unpackZstd(data []byte, limit int) ([]byte, error) {
-	r, err := zstd.NewReader(bytes.NewReader(data),
-		zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(uint64(limit)), zstd.WithDecoderMaxMemory(uint64(limit)))
-	if err != nil {
+// zstdDecoders are kept for the next file, as each has a window of memory.
+var zstdDecoders sync.Pool
+
+func unpackZstd(data []byte, limit int, into []byte) ([]byte, error) {
+	r, kept := zstdDecoders.Get().(*zstd.Decoder)
+	if !kept {
+		var err error
+		if r, err = zstd.NewReader(nil,
+			zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxDictionary), zstd.WithDecoderMaxMemory(maxDictionary)); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.Reset(bytes.NewReader(data)); err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	return readAll(r, limit)
+	out, err := readAll(r, limit, into)
+	if r.Reset(nil) == nil {
+		zstdDecoders.Put(r)
+	}
+	return out, err
 }

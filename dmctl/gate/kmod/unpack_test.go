@@ -16,7 +16,7 @@ import (
 // undone, that of arm64 is not known and named as the reason.
 func TestBranchFilters(t *testing.T) {
 	plain := readFixture(t, "vmlinux-amd64")
-	if got, err := unpackXZ(readFixture(t, "vmlinux-amd64.xz"), MaxImage); err != nil || !bytes.Equal(got, plain) {
+	if got, err := unpackXZ(readFixture(t, "vmlinux-amd64.xz"), MaxImage, nil); err != nil || !bytes.Equal(got, plain) {
 		t.Errorf("x86: %v, and %d bytes, want the %d of the kernel", err, len(got), len(plain))
 	}
 	v, err := ReadImage(bytes.NewReader(zboot(readFixture(t, "Image-arm64.xz"))))
@@ -44,7 +44,7 @@ func TestDictionaryBound(t *testing.T) {
 		lzma := bytes.Clone(lzma)
 		binary.LittleEndian.PutUint32(lzma[1:], 1<<exponent)
 		for name, pack := range map[string]struct {
-			decode func([]byte, int) ([]byte, error)
+			decode func([]byte, int, []byte) ([]byte, error)
 			data   []byte
 		}{
 			"xz":   {unpackXZ, withDictionary(inXZ, exponent)},
@@ -52,7 +52,7 @@ func TestDictionaryBound(t *testing.T) {
 		} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			got, err := pack.decode(pack.data, MaxModule)
+			got, err := pack.decode(pack.data, MaxModule, nil)
 			runtime.ReadMemStats(&after)
 			// A dictionary may be too small for what refers to it.
 			if whole := err == nil && bytes.Equal(got, plain); whole != fits && exponent > 12 {
@@ -85,14 +85,14 @@ func TestDamagedPacks(t *testing.T) {
 		}
 		data := packed(t, how, plain)
 		for cut := 0; cut < len(data); cut += 97 {
-			if got, err := f.decode(data[:cut], MaxModule); err == nil && len(got) > len(plain) {
+			if got, err := f.decode(data[:cut], MaxModule, nil); err == nil && len(got) > len(plain) {
 				t.Errorf("%s cut to %d bytes: %d bytes came out of %d", how, cut, len(got), len(plain))
 			}
 		}
 		for at := 0; at < len(data); at += 61 {
 			damaged := bytes.Clone(data)
 			damaged[at] ^= 0x10
-			got, err := f.decode(damaged, MaxModule)
+			got, err := f.decode(damaged, MaxModule, nil)
 			// The old forms have no checksum.
 			if err == nil && !bytes.Equal(got, plain) && how != "lzma" && how != "lz4-legacy" {
 				t.Errorf("%s, byte %d changed: other data and no error", how, at)
@@ -111,8 +111,8 @@ func TestLooksLikeLZMA(t *testing.T) {
 
 // A decoder's panic is an error.
 func TestDecoderPanics(t *testing.T) {
-	f := format{"fault", "", func(b []byte, limit int) ([]byte, error) { return b[:1], errors.New(string(b[limit:])) }}
-	if out, err := f.unpack(nil, 1); err == nil || out != nil {
+	f := format{"fault", "", func(b []byte, limit int, _ []byte) ([]byte, error) { return b[:1], errors.New(string(b[limit:])) }}
+	if out, err := f.unpack(nil, 1, nil); err == nil || out != nil {
 		t.Errorf("%q, %v, want an error alone", out, err)
 	}
 }
@@ -127,7 +127,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		const limit = 1 << 16
 		for _, f := range append(formats, lzmaFormat) {
-			if out, _ := f.decode(data, limit); len(out) > limit {
+			if out, _ := f.decode(data, limit, nil); len(out) > limit {
 				t.Fatalf("%s: %d bytes came out, more than the limit", f.name, len(out))
 			}
 		}

@@ -24,7 +24,10 @@ var packers = map[string]func(io.Writer) (io.WriteCloser, error){
 	"xz":   func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) },
 	"lzma": func(w io.Writer) (io.WriteCloser, error) { return lzma.NewWriter(w) },
 	"zstd": func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) },
-	"lz4":  func(w io.Writer) (io.WriteCloser, error) { return lz4.NewWriter(w), nil },
+	"zstd window": func(w io.Writer) (io.WriteCloser, error) {
+		return zstd.NewWriter(w, zstd.WithWindowSize(maxDictionary))
+	},
+	"lz4": func(w io.Writer) (io.WriteCloser, error) { return lz4.NewWriter(w), nil },
 	"lz4-legacy": func(w io.Writer) (io.WriteCloser, error) {
 		z := lz4.NewWriter(w)
 		return z, z.Apply(lz4.LegacyOption(true))
@@ -127,6 +130,19 @@ func TestReadModulePacked(t *testing.T) {
 		got, err := ReadModule(bytes.NewReader(packed(t, how, plain)))
 		if want := (gate.Version{Major: 1, Minor: 12, Patch: 1}); err != nil || got.Version != want {
 			t.Errorf("%s: %v, %v, want %v", how, got, err, want)
+		}
+	}
+}
+
+// What several runs of a packer made, one behind the other; zstd's largest
+// windows.
+func TestReadModulePackedOddly(t *testing.T) {
+	plain := readFixture(t, "s390x.ko")
+	half := len(plain) / 2
+	for _, how := range []string{"gzip", "xz", "zstd", "zstd window"} {
+		got, err := ReadModule(bytes.NewReader(append(packed(t, how, plain[:half]), packed(t, how, plain[half:])...)))
+		if want := (gate.Version{Major: 1, Minor: 12, Patch: 1}); err != nil || got.Version != want {
+			t.Errorf("%s in two parts: %v, %v, want %v", how, got, err, want)
 		}
 	}
 }
