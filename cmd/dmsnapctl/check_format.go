@@ -51,9 +51,11 @@ func (r checkResult) write(o *output, format, file string) error {
 }
 
 // replaceFile writes a file so that its readers see the old content or all of
-// the new, after a crash as well. What is no regular file stays what it is.
+// the new, after a crash as well. Whoever could read and write the old one can
+// the new one. What is no regular file stays what it is.
 func replaceFile(path, content string) (err error) {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+	old, errOld := os.Lstat(path)
+	if errOld == nil && !old.Mode().IsRegular() {
 		return fmt.Errorf("writing the result: %s is no regular file, which would be replaced (- is stdout)", path)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
@@ -68,7 +70,12 @@ func replaceFile(path, content string) (err error) {
 	}()
 	_, err = f.WriteString(content)
 	for _, step := range []func() error{
-		func() error { return f.Chmod(0o644) }, // others read it: a collector, a monitoring agent
+		func() error {
+			if errOld != nil {
+				return f.Chmod(0o644) // others read it: a collector, a monitoring agent
+			}
+			return takeOwnership(f, old)
+		},
 		f.Sync,
 	} {
 		if err == nil {
@@ -222,7 +229,11 @@ func (r checkResult) nagiosText(k kernelResult) string {
 func (r checkResult) writePrometheus(w io.Writer) {
 	_, _ = io.WriteString(w, "# HELP dmsnapctl_check_status Whether a kernel has the fix for the snapshot space leak: 0 fixed, 1 leaky, 3 unknown.\n"+
 		"# TYPE dmsnapctl_check_status gauge\n")
-	for _, k := range r.Kernels {
+	kernels := r.Kernels
+	if len(kernels) == 0 { // a metric that is missing raises no alarm
+		kernels = []kernelResult{{Source: sourceModule}}
+	}
+	for _, k := range kernels {
 		_, _ = fmt.Fprintf(w, "dmsnapctl_check_status{%s,source=%s,version=%s,running=\"%t\",next=\"%t\"} %d\n",
 			releaseLabel(k), label(k.Source), label(strings.TrimPrefix(versionText(k.Version), "-")), k.Running, k.Next, gateCode(k.Verdict))
 	}
