@@ -54,6 +54,25 @@ func TestOpenMakesTheControlNode(t *testing.T) {
 	}
 }
 
+// What is in the node's place is told, not opened.
+func TestOpenAnotherNode(t *testing.T) {
+	withoutControlNode(t)
+	for _, node := range []struct {
+		mode   uint32
+		device uint64
+	}{{unix.S_IFREG, 0}, {unix.S_IFCHR, unix.Mkdev(1, 3)}, {unix.S_IFCHR, unix.Mkdev(10, 99)}} {
+		if err := unix.Mknod(wire.ControlNode, node.mode|0o600, int(node.device)); err != nil {
+			t.Fatal(err)
+		}
+		if ctl, err := Open(); !errors.Is(err, ErrWrongControlNode) {
+			t.Errorf("%#o: %v, %v, want %v", node.mode, ctl, err, ErrWrongControlNode)
+		}
+		if err := os.Remove(wire.ControlNode); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestOpenWhereDevIsReadOnly(t *testing.T) {
 	withoutControlNode(t)
 	const dir = "/dev/mapper"

@@ -19,11 +19,14 @@ import (
 // openControl opens the control node; where device mapper is there and its
 // node is not, it makes the node first.
 func openControl() (*wire.Control, error) {
+	minor, ok := controlMinor()
+	if err := checkControlNode(minor, ok); err != nil {
+		return nil, err
+	}
 	control, err := wire.OpenControl()
 	if !errors.Is(err, fs.ErrNotExist) {
 		return control, err
 	}
-	minor, ok := controlMinor()
 	if !ok {
 		return nil, err
 	}
@@ -33,10 +36,41 @@ func openControl() (*wire.Control, error) {
 	return wire.OpenControl()
 }
 
+// miscMajor is that of the driver "misc" (MISC_MAJOR of include/uapi/linux/
+// major.h).
+const miscMajor = 10
+
+// checkControlNode refuses what stands in the place of the control node and is
+// another device or none, before it is opened. Where device mapper is not
+// registered, its minor number is not known: opening the node loads it.
+func checkControlNode(minor uint32, registered bool) error {
+	var stat unix.Stat_t
+	if err := unix.Stat(wire.ControlNode, &stat); err != nil {
+		return nil // opening it tells as much
+	}
+	return wrongNode(stat.Mode, uint64(stat.Rdev), minor, registered)
+}
+
+func wrongNode(mode uint32, device uint64, minor uint32, registered bool) error {
+	want := strconv.Itoa(miscMajor)
+	if registered {
+		want = fmt.Sprintf("%d:%d", miscMajor, minor)
+	}
+	var is string
+	switch {
+	case mode&unix.S_IFMT != unix.S_IFCHR:
+		is = "no character device"
+	case unix.Major(device) != miscMajor || registered && unix.Minor(device) != minor:
+		is = fmt.Sprintf("the device %d:%d", unix.Major(device), unix.Minor(device))
+	default:
+		return nil
+	}
+	return fmt.Errorf("%w: it is %s, want %s", ErrWrongControlNode, is, want)
+}
+
 // makeControlNode is one attempt. The node comes into being with its mode and
 // its numbers; if somebody else was faster, that one is as good.
 func makeControlNode(minor uint32) error {
-	const miscMajor = 10 // MISC_MAJOR of include/uapi/linux/major.h
 	if err := os.MkdirAll(filepath.Dir(wire.ControlNode), 0o755); err != nil {
 		return err
 	}

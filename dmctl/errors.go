@@ -21,10 +21,11 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Reasons why there is no device mapper to talk to, or no target in it.
 var (
-	ErrNoDeviceMapper = errors.New("the kernel has no device mapper, or has not loaded it (`modprobe dm-mod` does)")
-	ErrNoControlNode  = errors.New("device mapper is there, but no /dev/mapper/control that works, and none can be made: run as root, where /dev can be written to")
-	ErrPermission     = errors.New("no permission to use device mapper: run as root")
-	ErrNoTarget       = errors.New("the kernel does not have this target: load the module dm-snapshot")
+	ErrNoDeviceMapper   = errors.New("the kernel has no device mapper, or has not loaded it (`modprobe dm-mod` does)")
+	ErrNoControlNode    = errors.New("device mapper is there, but no /dev/mapper/control that works, and none can be made: run as root, where /dev can be written to")
+	ErrWrongControlNode = errors.New("the file there is not device mapper's control node: remove it, and it is made anew")
+	ErrPermission       = errors.New("no permission to use device mapper: run as root")
+	ErrNoTarget         = errors.New("the kernel does not have this target: load the module dm-snapshot")
 )
 
 // Reasons why a request is refused before anything is touched.

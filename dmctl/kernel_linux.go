@@ -18,8 +18,8 @@ import (
 )
 
 // Open opens the control node, which is made where it is missing. Errors wrap
-// ErrNoDeviceMapper, ErrNoControlNode or ErrPermission where one of these is
-// the reason.
+// ErrNoDeviceMapper, ErrNoControlNode, ErrWrongControlNode or ErrPermission
+// where one of these is the reason.
 func Open() (*Controller, error) {
 	control, err := openControl()
 	if err != nil {
@@ -32,11 +32,11 @@ func Open() (*Controller, error) {
 func whyNot(err error) error {
 	_, there := controlMinor()
 	switch {
-	case errors.Is(err, ErrNoControlNode):
+	case errors.Is(err, ErrNoControlNode) || errors.Is(err, ErrWrongControlNode):
 		return err
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w (%w)", ErrPermission, bare(err))
-	case there: // and the node is another device's
+	case there: // and its node does not work
 		return fmt.Errorf("%w (%w)", ErrNoControlNode, err)
 	default:
 		return fmt.Errorf("%w (%w)", ErrNoDeviceMapper, bare(err))
