@@ -22,6 +22,7 @@ type Advisory struct {
 	// Sources are where the facts come from.
 	Sources []string
 
+	// Both have the oldest first.
 	versions []versionSpan // of targets that have the bug, or may have it
 	releases []releaseSpan // of kernels that have it; none if the version tells
 }
@@ -118,6 +119,9 @@ type Evidence struct {
 
 // Applies judges a kernel by what is known of it, and says why.
 func (a Advisory) Applies(e Evidence) (Applies, string) {
+	if e.Version != nil && !e.Version.AtLeast(a.versions[0].from) {
+		return DoesNotApply, "presumed not affected: the version is older than the bug"
+	}
 	if e.Version != nil && !spanned(a.versions, *e.Version) {
 		return DoesNotApply, "presumed fixed by version"
 	}
@@ -130,6 +134,9 @@ func (a Advisory) Applies(e Evidence) (Applies, string) {
 	r, err := parseRelease(e.Release)
 	if err != nil {
 		return CannotTell, "cannot be told: it goes by the kernel's release, which is not known"
+	}
+	if r.compare(a.releases[0].first) < 0 {
+		return DoesNotApply, "presumed not affected: the kernel release is older than the bug"
 	}
 	for _, span := range a.releases {
 		if r.compare(span.first) >= 0 && r.compare(span.last) <= 0 {

@@ -248,3 +248,21 @@ func FuzzImage(f *testing.F) {
 		}
 	})
 }
+
+// A module without relocations was stripped; whether it has the target is not
+// said then.
+func TestStrippedOfRelocations(t *testing.T) {
+	const places, count, header, kind = 40, 60, 64, 4
+	data := bytes.Clone(readFixture(t, "amd64.ko"))
+	little := binary.LittleEndian
+	at := little.Uint64(data[places:])
+	for range little.Uint16(data[count:]) {
+		if elf.SectionType(little.Uint32(data[at+kind:])) == elf.SHT_RELA {
+			little.PutUint32(data[at+kind:], uint32(elf.SHT_PROGBITS))
+		}
+		at += header
+	}
+	if m, err := ReadModule(bytes.NewReader(data)); !errors.Is(err, errStripped) {
+		t.Errorf("%v, %v, want %v", m, err, errStripped)
+	}
+}

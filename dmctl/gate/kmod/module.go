@@ -5,6 +5,7 @@ package kmod
 import (
 	"bytes"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"io"
 
@@ -82,12 +83,14 @@ func (o *object) findTarget(name string) (gate.Version, error) {
 		return gate.Version{}, fmt.Errorf("not a kernel module: ELF type %v, want %v", o.kind, elf.ET_REL)
 	}
 	var found versions
+	relocated := false
 	budget := len(o.data) // sections may overlap in a hostile file; honest ones do not
 	for _, s := range o.sections {
 		r, ok := o.relocationsOf(s)
 		if !ok {
 			continue
 		}
+		relocated = true
 		if budget -= len(r.records); budget < 0 {
 			return gate.Version{}, fmt.Errorf("relocations take up more room than the module's %d bytes", len(o.data))
 		}
@@ -97,8 +100,14 @@ func (o *object) findTarget(name string) (gate.Version, error) {
 		}
 		found = append(found, r.targetsAt(candidates)...)
 	}
+	if !relocated {
+		return gate.Version{}, errStripped
+	}
 	return found.only()
 }
+
+// errStripped is not ErrNoTarget: what the module has cannot be told.
+var errStripped = errors.New("no relocations in it: it was stripped of what loading takes; use the module as its package has it")
 
 // pointersTo returns the offsets of the words that will point to text.
 func (r relocations) pointersTo(text string) (offsets []uint64, err error) {
