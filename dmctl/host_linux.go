@@ -92,55 +92,6 @@ func (h linuxHost) usersOf(dev blockdev.DevNo, prefix string) ([]user, error) {
 	return users, nil
 }
 
-// belowDepth bounds the walk down a stack of devices; it also ends one that
-// changes under the walk.
-const belowDepth = 64
-
-func (h linuxHost) Below(dev blockdev.DevNo) ([]blockdev.DevNo, error) {
-	seen := map[blockdev.DevNo]bool{}
-	var all []blockdev.DevNo
-	todo := []blockdev.DevNo{dev}
-	for depth := 0; len(todo) > 0 && depth < belowDepth; depth++ {
-		var next []blockdev.DevNo
-		for _, d := range todo {
-			if seen[d] {
-				continue
-			}
-			seen[d] = true
-			all = append(all, d)
-			under, err := h.directlyBelow(d)
-			if err != nil {
-				return nil, err
-			}
-			next = append(next, under...)
-		}
-		todo = next
-	}
-	return all, nil
-}
-
-func (h linuxHost) directlyBelow(dev blockdev.DevNo) ([]blockdev.DevNo, error) {
-	var out []blockdev.DevNo
-	slaves, err := h.sys.Slaves(dev)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range slaves {
-		out = append(out, s.Dev)
-	}
-	if whole, ok := h.sys.WholeDisk(dev); ok {
-		out = append(out, whole)
-	}
-	if file := h.sys.LoopFile(dev); file != "" {
-		var st unix.Stat_t
-		if err := unix.Stat(file, &st); err != nil {
-			return nil, fmt.Errorf("look where the file %s of loop device %v lies: %w", file, dev, err)
-		}
-		out = append(out, blockdev.DevNo{Major: unix.Major(st.Dev), Minor: unix.Minor(st.Dev)})
-	}
-	return out, nil
-}
-
 func (h linuxHost) Carries(path string, start int64) ([]string, error) {
 	buffered, err := blockdev.Open(path)
 	if err != nil {

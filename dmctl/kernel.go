@@ -73,7 +73,8 @@ type host interface {
 	// Users says in words who uses the device: mounts, swap, devices built on it.
 	Users(blockdev.DevNo) ([]user, error)
 	// Below are all devices that dev is built on: itself, slaves, the disk of
-	// a partition, the file system's device below a loop file.
+	// a partition, the devices of the file system below a loop file. Where
+	// nobody can say, it is refused.
 	Below(blockdev.DevNo) ([]blockdev.DevNo, error)
 	// Carries says what the device carries: known signatures, or else that
 	// not all of its first start bytes are zero.

@@ -18,7 +18,7 @@ import (
 func loop(t *testing.T, file string) string {
 	t.Helper()
 	if _, err := os.Stat("/dev/loop-control"); err != nil {
-		loadLoop(t)
+		loadModule(t, "drivers/block", "loop")
 	}
 	out, err := exec.Command("losetup", "-f", "--show", file).Output()
 	if err != nil {
@@ -29,18 +29,18 @@ func loop(t *testing.T, file string) string {
 	return dev
 }
 
-// loadLoop loads the driver, which is a module on most kernels. User-mode Linux
-// has its modules in a place that modprobe does not know.
-func loadLoop(t *testing.T) {
+// loadModule loads what is a module on most kernels. User-mode Linux has its
+// modules in a place that modprobe does not know.
+func loadModule(t *testing.T, dir, name string) {
 	t.Helper()
 	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
 	if err != nil {
 		t.Fatal(err)
 	}
-	module := filepath.Join("/usr/lib/uml/modules", strings.TrimSpace(string(release)), "kernel/drivers/block/loop.ko")
+	module := filepath.Join("/usr/lib/uml/modules", strings.TrimSpace(string(release)), "kernel", dir, name+".ko")
 	f, err := os.Open(module)
 	if errors.Is(err, os.ErrNotExist) {
-		command(t, "modprobe", "loop")
+		command(t, "modprobe", name)
 		return
 	}
 	if err != nil {
@@ -53,24 +53,74 @@ func loadLoop(t *testing.T) {
 }
 
 // A COW device that is a file on the origin's own file system would wait for
-// itself.
+// itself, however many file systems lie between.
 func TestCOWFileOnOrigin(t *testing.T) {
 	c, disks := scratch(t)
-	dir := filepath.Join(t.TempDir(), "fs")
+	loadModule(t, "fs/overlayfs", "overlay")
+	top := t.TempDir()
+	dir := func(path string) string {
+		t.Helper()
+		path = filepath.Join(top, path)
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
 	vol := mapped(t, c, "vol", "0 131072 linear "+disks[0]+" 0")
 	command(t, "mkfs.ext4", "-q", "-F", vol)
-	mount(t, vol, dir, 0)
-	file := filepath.Join(dir, "cow")
-	if err := os.WriteFile(file, make([]byte, 4*mib), 0o600); err != nil {
-		t.Fatal(err)
+	mount(t, vol, dir("fs"), 0)
+	mountType(t, "tmpfs", dir("ram"), "")
+	overlay := func(at, lower, upper string) {
+		t.Helper()
+		mountType(t, "overlay", dir(at), "lowerdir="+dir(lower)+",upperdir="+dir(upper+"/up")+",workdir="+dir(upper+"/work"))
 	}
-	dev := loop(t, file)
-	err := c.Create(context.Background(), CreateRequest{Name: "s", Origin: vol, COW: dev})
-	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "lies on the origin") {
-		t.Errorf("a COW file on the origin: %v", err)
+	overlay("over", "ram/low", "fs/a b")
+	overlay("above", "fs", "ram/d")
+	onOrigin, lost := "lies on the origin", "cannot tell on which device it lies"
+	for _, tt := range []struct {
+		dir     string
+		removed bool
+		refused string // "" for accepted
+	}{
+		{"fs", false, onOrigin},
+		{"fs", true, onOrigin},
+		{"over", false, onOrigin},
+		{"over", true, lost},
+		{"ram", false, ""},
+		{"ram", true, ""},
+		{"above", false, ""},
+	} {
+		file := filepath.Join(top, tt.dir, "cow")
+		if err := os.WriteFile(file, make([]byte, 4*mib), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		dev := loop(t, file)
+		if tt.removed {
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := c.PlanCreate(context.Background(), CreateRequest{Name: "s", Origin: vol, COW: dev})
+		switch {
+		case tt.refused == "" && err == nil:
+		case tt.refused == "" || !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tt.refused):
+			t.Errorf("a COW file on %s, removed %v: %v; want %q", tt.dir, tt.removed, err, tt.refused)
+		}
+		command(t, "losetup", "-d", dev)
+		_ = os.Remove(file)
 	}
-	command(t, "losetup", "-d", dev)
-	unmount(t, dir)
+	for _, place := range []string{"above", "over", "fs"} {
+		unmount(t, filepath.Join(top, place))
+	}
+}
+
+// mountType mounts a file system that lies on no device of its own.
+func mountType(t *testing.T, name, dir, options string) {
+	t.Helper()
+	if err := unix.Mount(name, dir, name, 0, options); err != nil {
+		t.Fatalf("mount %s %s: %v", name, options, err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 }
 
 // A COW file that grows, and the loop device on it.

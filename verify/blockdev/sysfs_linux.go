@@ -3,13 +3,11 @@ package blockdev
 // Who uses a block device, as sysfs and procfs tell it.
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
@@ -135,31 +133,6 @@ func (s System) LoopFile(dev DevNo) string {
 	return strings.TrimSuffix(string(text), "\n")
 }
 
-// Mounts are the places where a file system on dev is mounted in this mount
-// namespace, and "[swap]" where it is swapped to.
-func (s System) Mounts(dev DevNo) ([]string, error) {
-	f, err := os.Open(s.path("proc/self/mountinfo"))
-	if err != nil {
-		return nil, fmt.Errorf("mounts of device %v: %w", dev, err)
-	}
-	defer f.Close()
-	var places []string
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) > 4 && fields[2] == dev.String() {
-			places = append(places, unescape(fields[4]))
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("mounts of device %v: %w", dev, err)
-	}
-	if s.isSwap(dev) {
-		places = append(places, "[swap]")
-	}
-	return places, nil
-}
-
 // MappedMajor is the major number of device mapper's devices, 0 where there is
 // no device mapper.
 func (s System) MappedMajor() uint32 {
@@ -176,39 +149,4 @@ func (s System) MappedMajor() uint32 {
 		}
 	}
 	return 0
-}
-
-// isSwap looks dev up among the swap devices, which procfs lists by path.
-func (s System) isSwap(dev DevNo) bool {
-	text, err := os.ReadFile(s.path("proc/swaps"))
-	if err != nil {
-		return false
-	}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 || fields[1] != "partition" {
-			continue
-		}
-		info, err := os.Stat(s.path(unescape(fields[0])))
-		if err == nil && info.Mode()&fs.ModeDevice != 0 && devNoOf(info) == dev {
-			return true
-		}
-	}
-	return false
-}
-
-// unescape takes the kernel's \NNN (octal) off a path in procfs.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+4 <= len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }

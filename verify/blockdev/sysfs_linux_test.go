@@ -76,6 +76,51 @@ func TestSystem(t *testing.T) {
 	check("read-only", []bool{s.IsReadOnly(sda), s.IsReadOnly(lv)}, nil, []bool{true, false})
 }
 
+func TestMountTable(t *testing.T) {
+	s := machine(t, map[string]string{
+		"proc/self/mountinfo": "22 1 8:0 / / rw - ext4 /dev/sda rw\n" +
+			"23 22 0:40 /@home /home rw,relatime shared:1 master:2 - btrfs /dev/sdb rw,subvol=/@home\n" +
+			`24 22 0:41 / /mnt/a\040b rw - overlay ov rw,lowerdir=/l\134:1:/l\0542::/data,upperdir=/mnt/up\134\054per\040x,workdir=/w` + "\n" +
+			"25 22 0:42 / /new rw - overlay none rw,lowerdir+=/a,lowerdir+=/b,datadir+=/c\n" +
+			"26 22 0:43 / /t rw - tmpfs  rw\nnonsense\n",
+		"sys/fs/btrfs/features/x":               "",
+		"sys/fs/btrfs/1-2/devices/sda/dev":      "8:0\n",
+		"sys/fs/btrfs/3-4/devices/sdb/dev":      "8:16\n",
+		"sys/fs/btrfs/3-4/devices/sdc/dev":      "8:32\n",
+		"sys/fs/btrfs/3-4/devices/missing/name": "",
+	})
+	mounts, err := s.MountTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Mount{
+		{22, DevNo{8, 0}, "/", "ext4", "/dev/sda", []string{"rw"}},
+		{23, DevNo{0, 40}, "/home", "btrfs", "/dev/sdb", []string{"rw", "subvol=/@home"}},
+		{24, DevNo{0, 41}, "/mnt/a b", "overlay", "ov", []string{"rw", `lowerdir=/l\:1:/l,2::/data`, `upperdir=/mnt/up\,per x`, "workdir=/w"}},
+		{25, DevNo{0, 42}, "/new", "overlay", "none", []string{"rw", "lowerdir+=/a", "lowerdir+=/b", "datadir+=/c"}},
+		{26, DevNo{0, 43}, "/t", "tmpfs", "", []string{"rw"}},
+	}
+	if diff := cmp.Diff(want, mounts); diff != "" {
+		t.Fatal(diff)
+	}
+	upper, lower := mounts[2].Layers()
+	if diff := cmp.Diff([]string{"/mnt/up,per x", "/l:1", "/l,2", "/data"}, append([]string{upper}, lower...)); diff != "" {
+		t.Error(diff)
+	}
+	upper, lower = mounts[3].Layers()
+	if diff := cmp.Diff([]string{"", "/a", "/b", "/c"}, append([]string{upper}, lower...)); diff != "" {
+		t.Error(diff)
+	}
+	for _, tt := range []struct {
+		dev  DevNo
+		want []DevNo
+	}{{DevNo{8, 32}, []DevNo{{8, 16}, {8, 32}}}, {DevNo{8, 48}, []DevNo{{8, 48}}}} {
+		if got, err := s.BtrfsDevices(tt.dev); err != nil || !cmp.Equal(got, tt.want) {
+			t.Errorf("the btrfs of %v has %v, %v", tt.dev, got, err)
+		}
+	}
+}
+
 func TestWholeDisk(t *testing.T) {
 	s := machine(t, map[string]string{
 		"sys/devices/sda/dev":            "8:0\n",

@@ -1,0 +1,195 @@
+package blockdev
+
+// What is mounted, and where a mounted file system keeps its files.
+
+import (
+	"bufio"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Mount is one mount of this mount namespace.
+type Mount struct {
+	ID      int
+	Dev     DevNo // of the file system, or one with major 0 that stands for no device
+	Place   string
+	Type    string   // of the file system
+	Source  string   // what was mounted, as the file system tells it
+	Options []string // of the file system, "key" or "key=value"
+}
+
+// MountTable is all mounts, as /proc/self/mountinfo has them (proc(5)).
+func (s System) MountTable() ([]Mount, error) {
+	f, err := os.Open(s.path("proc/self/mountinfo"))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var mounts []Mount
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if m, ok := parseMount(lines.Text()); ok {
+			mounts = append(mounts, m)
+		}
+	}
+	return mounts, lines.Err()
+}
+
+// parseMount reads a line: ID, parent, device, root, place, the mount's
+// options, any number of optional fields, a dash, type, source, the file
+// system's options.
+func parseMount(line string) (Mount, bool) {
+	front, back, _ := strings.Cut(line, " - ")
+	left, right := strings.Fields(front), strings.Split(back, " ")
+	if len(left) < 6 || len(right) < 2 {
+		return Mount{}, false
+	}
+	id, err := strconv.Atoi(left[0])
+	if err != nil {
+		return Mount{}, false
+	}
+	dev, err := ParseDevNo(left[2])
+	m := Mount{ID: id, Dev: dev, Place: unescape(left[4]), Type: right[0], Source: unescape(right[1])}
+	if len(right) > 2 {
+		for option := range strings.SplitSeq(right[2], ",") { // one within a value is escaped
+			m.Options = append(m.Options, unescape(option))
+		}
+	}
+	return m, err == nil
+}
+
+// Mounts are the places where a file system on dev is mounted in this mount
+// namespace, and "[swap]" where it is swapped to.
+func (s System) Mounts(dev DevNo) ([]string, error) {
+	mounts, err := s.MountTable()
+	if err != nil {
+		return nil, fmt.Errorf("mounts of device %v: %w", dev, err)
+	}
+	var places []string
+	for _, m := range mounts {
+		if m.Dev == dev {
+			places = append(places, m.Place)
+		}
+	}
+	if s.isSwap(dev) {
+		places = append(places, "[swap]")
+	}
+	return places, nil
+}
+
+// Layers are the directories of an overlay: the one that is written to, ""
+// where there is none, and those below it.
+func (m Mount) Layers() (upper string, lower []string) {
+	for _, o := range m.Options {
+		key, value, _ := strings.Cut(o, "=")
+		switch key {
+		case "upperdir":
+			upper = withoutBackslashes(value)
+		case "lowerdir":
+			for _, dir := range splitEscaped(value, ':') {
+				if dir != "" { // "::" comes before layers that have only data
+					lower = append(lower, withoutBackslashes(dir))
+				}
+			}
+		case "lowerdir+", "datadir+":
+			lower = append(lower, withoutBackslashes(value))
+		}
+	}
+	return upper, lower
+}
+
+// splitEscaped cuts s at each separator that no backslash stands before, and
+// leaves the backslashes in.
+func splitEscaped(s string, separator byte) []string {
+	var parts []string
+	start := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case separator:
+			parts = append(parts, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, s[start:])
+}
+
+func withoutBackslashes(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// BtrfsDevices are all devices of the btrfs that dev is one of; dev alone where
+// the kernel knows none.
+func (s System) BtrfsDevices(dev DevNo) ([]DevNo, error) {
+	dirs, err := filepath.Glob(s.path("sys/fs/btrfs/*/devices"))
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, err
+		}
+		var all []DevNo
+		found := false
+		for _, e := range entries {
+			no, err := s.devNo(filepath.Join(dir, e.Name()))
+			if err != nil {
+				continue // one that is missing
+			}
+			all = append(all, no)
+			found = found || no == dev
+		}
+		if found {
+			return all, nil
+		}
+	}
+	return []DevNo{dev}, nil
+}
+
+// isSwap looks dev up among the swap devices, which procfs lists by path.
+func (s System) isSwap(dev DevNo) bool {
+	text, err := os.ReadFile(s.path("proc/swaps"))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[1] != "partition" {
+			continue
+		}
+		info, err := os.Stat(s.path(unescape(fields[0])))
+		if err == nil && info.Mode()&fs.ModeDevice != 0 && devNoOf(info) == dev {
+			return true
+		}
+	}
+	return false
+}
+
+// unescape takes the kernel's \NNN (octal) off a path in procfs.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+4 <= len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
