@@ -7,6 +7,7 @@ package dmctl
 import (
 	"crypto/rand"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
@@ -55,13 +56,26 @@ func parseUUID(u wire.UUID) (r role, over blockdev.DevNo, ok bool) {
 // tables themselves, and would drop a snapshot-origin without a word.
 var foreignOwners = map[string]string{"LVM-": "LVM", "mpath-": "multipath", "CRYPT-": "cryptsetup"}
 
+// wholeUUID takes off what kpartx puts before a mapped device's UUID for its
+// partitions, part<N>- (multipath-tools, kpartx/kpartx.c). They go with the
+// device: its owner reloads their tables, too.
+func wholeUUID(uuid string) string {
+	if rest, is := strings.CutPrefix(uuid, "part"); is {
+		number, whole, cut := strings.Cut(rest, "-")
+		if _, err := strconv.ParseUint(number, 10, 32); cut && err == nil {
+			return whole
+		}
+	}
+	return uuid
+}
+
 // ownerOf names who manages a device: us, one of the foreign owners, or "".
 func ownerOf(u wire.UUID) string {
 	if strings.HasPrefix(u.String(), uuidPrefix) {
 		return ownerOurs
 	}
 	for prefix, owner := range foreignOwners {
-		if strings.HasPrefix(u.String(), prefix) {
+		if strings.HasPrefix(wholeUUID(u.String()), prefix) {
 			return owner
 		}
 	}
