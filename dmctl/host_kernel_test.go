@@ -3,7 +3,9 @@
 package dmctl
 
 import (
+	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,6 +85,50 @@ func TestNodesWithUdev(t *testing.T) {
 	if _, err := os.Lstat(path); err != nil {
 		t.Errorf("a file was removed for a node: %v", err)
 	}
+}
+
+// Recovery removes nodes that a killed run left, and nothing that somebody else
+// put beside them.
+func TestRecoverNodes(t *testing.T) {
+	c, disks := scratch(t)
+	create(t, c, CreateRequest{Name: "s", Origin: disks[0], COW: disks[1]})
+	info, err := c.k.Info(mustName(t, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const dir = "/dev/mapper"
+	links := map[string]string{"alias": "s", "absolute": "/dev/mapper/s", "dangling": "../dm-4711"}
+	for name, target := range links {
+		path := filepath.Join(dir, name)
+		if err := os.Symlink(target, path); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.Remove(path) })
+	}
+	gone := info.Dev
+	gone.Minor = 4711
+	stale := map[string]blockdev.DevNo{"renamed": info.Dev, "removed": gone}
+	for name, dev := range stale {
+		if err := mknod(filepath.Join(dir, name), dev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := c.PlanRecover(context.Background())
+	run(t, c, p, err)
+	for name, target := range links {
+		if got, err := os.Readlink(filepath.Join(dir, name)); got != target {
+			t.Errorf("the link %s is %q, %v", name, got, err)
+		}
+	}
+	for name := range stale {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the node %s stays: %v", name, err)
+		}
+	}
+	if p, err := c.PlanRecover(context.Background()); err != nil || len(p.steps) > 0 {
+		t.Errorf("a second recovery has something to do: %v, %v", p, err)
+	}
+	remove(t, c, "s")
 }
 
 // What a real device says of itself, and who holds it.

@@ -253,7 +253,7 @@ func (h linuxHost) Nodes() map[wire.Name]blockdev.DevNo {
 	entries, _ := os.ReadDir(h.nodes)
 	for _, e := range entries {
 		name, err := wire.NewName(e.Name())
-		if err != nil || name.String() != e.Name() {
+		if err != nil || name.String() != e.Name() || e.Type() != fs.ModeDevice {
 			continue
 		}
 		if dev, err := nodeDev(filepath.Join(h.nodes, e.Name())); err == nil && dev.Major == major {

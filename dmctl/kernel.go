@@ -98,7 +98,8 @@ type host interface {
 	// by udev, or by hand where there is no udev.
 	AddNode(wire.Name, blockdev.DevNo) error
 	// Nodes are all nodes of mapped devices in /dev/mapper, whether or not
-	// there still is a device.
+	// there still is a device. Links are none: udev makes and removes its
+	// own, all others are a user's.
 	Nodes() map[wire.Name]blockdev.DevNo
 	// HasNode says whether /dev/mapper/NAME is there and is the device.
 	HasNode(wire.Name, blockdev.DevNo) bool
