@@ -11,10 +11,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
-// WriteMetrics writes snapshots in Prometheus' text format. The file that the
-// collector reads must be replaced as a whole: that is the caller's part.
+// WriteMetrics writes snapshots in Prometheus' text format; what is not known
+// of one is left out. The file that the collector reads must be replaced as a
+// whole: that is the caller's part.
 func WriteMetrics(w io.Writer, snapshots []Snapshot, fullIn func(name string) time.Duration) error {
-	bytes := func(n table.Sectors) string { return fmt.Sprintf("%d", uint64(n)*table.SectorBytes) }
 	states := []string{table.Active.String(), table.Invalid.String(), table.Overflow.String(), table.MergeFailed.String(), stateMerging, table.Unknown.String()}
 	var b strings.Builder
 	family := func(name, help string, value func(Snapshot, string) string) {
@@ -35,14 +35,25 @@ func WriteMetrics(w io.Writer, snapshots []Snapshot, fullIn func(name string) ti
 		}
 		return lines.String()
 	})
-	family("store_allocated_bytes", "what is allocated of the store, metadata included", func(s Snapshot, series string) string {
-		return series + "} " + bytes(s.Allocated) + "\n"
+	// figure is a family of what the status line says, in sectors; no value
+	// where it does not.
+	figure := func(name, help string, value func(Snapshot) (n table.Sectors, known bool)) {
+		family(name, help, func(s Snapshot, series string) string {
+			n, known := value(s)
+			if !known {
+				return ""
+			}
+			return fmt.Sprintf("%s} %d\n", series, uint64(n)*table.SectorBytes)
+		})
+	}
+	figure("store_allocated_bytes", "what is allocated of the store, metadata included", func(s Snapshot) (table.Sectors, bool) {
+		return s.Allocated, s.HasFigures()
 	})
-	family("store_metadata_bytes", "what of that is metadata", func(s Snapshot, series string) string {
-		return series + "} " + bytes(s.Metadata) + "\n"
+	figure("store_metadata_bytes", "what of that is metadata", func(s Snapshot) (table.Sectors, bool) {
+		return s.Metadata, s.HasMetadata
 	})
-	family("store_size_bytes", "the size of the COW device", func(s Snapshot, series string) string {
-		return series + "} " + bytes(s.Total) + "\n"
+	figure("store_size_bytes", "the size of the COW device", func(s Snapshot) (table.Sectors, bool) {
+		return s.Total, s.HasFigures()
 	})
 	family("store_full_in_seconds", "when the store will be full at the present rate; no value where it does not fill up", func(s Snapshot, series string) string {
 		if d := fullIn(s.Name); d > 0 {

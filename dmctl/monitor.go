@@ -112,19 +112,23 @@ func (c *Controller) waitEvent(ctx context.Context, interval time.Duration, poll
 // Hook runs a shell command for an event, which finds the details in its
 // environment: DMSNAPCTL_EVENT, _NAME, _STATE, _WAS, _MESSAGE, _ORIGIN, _COW,
 // _USED_PERCENT, _ALLOCATED_SECTORS, _TOTAL_SECTORS and _FULL_IN_SECONDS (empty
-// where there is no forecast). Its output goes to stderr.
+// where the kernel gives no figures, or there is no forecast). Its output goes
+// to stderr.
 func (e Event) Hook(ctx context.Context, command string) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
-	fullIn := ""
+	s := e.Snapshot
+	var used, allocated, total, fullIn string
+	if s.HasFigures() {
+		used = fmt.Sprintf("%.1f", s.UsedPercent)
+		allocated, total = fmt.Sprint(s.Allocated), fmt.Sprint(s.Total)
+	}
 	if e.FullIn > 0 {
 		fullIn = strconv.FormatInt(int64(e.FullIn/time.Second), 10)
 	}
-	s := e.Snapshot
 	cmd.Env = append(os.Environ(),
 		"DMSNAPCTL_EVENT="+string(e.Kind), "DMSNAPCTL_NAME="+s.Name, "DMSNAPCTL_STATE="+s.State, "DMSNAPCTL_WAS="+e.Was,
 		"DMSNAPCTL_MESSAGE="+e.Message, "DMSNAPCTL_ORIGIN="+s.Origin, "DMSNAPCTL_COW="+s.COW,
-		fmt.Sprintf("DMSNAPCTL_USED_PERCENT=%.1f", s.UsedPercent),
-		fmt.Sprintf("DMSNAPCTL_ALLOCATED_SECTORS=%d", s.Allocated), fmt.Sprintf("DMSNAPCTL_TOTAL_SECTORS=%d", s.Total),
+		"DMSNAPCTL_USED_PERCENT="+used, "DMSNAPCTL_ALLOCATED_SECTORS="+allocated, "DMSNAPCTL_TOTAL_SECTORS="+total,
 		"DMSNAPCTL_FULL_IN_SECONDS="+fullIn)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {

@@ -29,11 +29,14 @@ type Snapshot struct {
 	Size         table.Sectors
 
 	// Allocated, Total and Metadata are what the status line says; 0 unless
-	// the state is active or merging.
+	// the state is active or merging: see HasFigures.
 	Allocated, Total, Metadata table.Sectors
 	HasMetadata                bool // kernels before target version 1.10.0 do not say
 	UsedPercent                float64
 }
+
+// HasFigures says whether the status line has figures, not a word for a state.
+func (s Snapshot) HasFigures() bool { return s.Total > 0 }
 
 // mergeDone says that a snapshot that is being merged has nothing left to
 // merge.

@@ -82,28 +82,22 @@ func (w *watcher) observe(now time.Time, snapshots []Snapshot) []Event {
 }
 
 func (w *watcher) one(now time.Time, s Snapshot) []Event {
-	seen := w.seen[s.Name]
+	seen, was := w.remember(now, s)
 	event := func(kind EventKind, was, format string, args ...any) Event {
 		return Event{Time: now, Kind: kind, Was: was, Snapshot: s, FullIn: w.FullIn(s.Name), Message: fmt.Sprintf(format, args...)}
 	}
 	var events []Event
 	switch {
-	case seen == nil:
-		seen = &watched{last: s}
-		w.seen[s.Name] = seen
+	case was == nil:
 		events = append(events, event(EventAppeared, "", "%s is there, %s", s.Name, s.State))
-	case seen.last.UUID != s.UUID:
-		*seen = watched{last: s}
+	case was.UUID != s.UUID:
 		events = append(events, event(EventReplaced, "", "%s is another snapshot now, %s", s.Name, s.State))
-	case seen.last.State != s.State:
-		events = append(events, event(EventState, seen.last.State, "%s is %s, it was %s", s.Name, s.State, seen.last.State))
+	case was.State != s.State:
+		events = append(events, event(EventState, was.State, "%s is %s, it was %s", s.Name, s.State, was.State))
 	}
-	seen.present, seen.last = true, s
 	if s.State != table.Active.String() {
-		seen.samples = nil
 		return events
 	}
-	seen.sample(now, s.Allocated)
 	switch {
 	case !seen.above && s.UsedPercent >= w.threshold:
 		seen.above = true
@@ -113,6 +107,28 @@ func (w *watcher) one(now time.Time, s Snapshot) []Event {
 		events = append(events, event(EventBelow, "", "%s is %.1f%% full again", s.Name, s.UsedPercent))
 	}
 	return events
+}
+
+// remember takes a look at a snapshot in, and gives back what was seen of its
+// name before, nil for nothing. In any state but active a store does not fill
+// up at the rate that it had.
+func (w *watcher) remember(now time.Time, s Snapshot) (seen *watched, was *Snapshot) {
+	seen = w.seen[s.Name]
+	if seen != nil {
+		last := seen.last
+		was = &last
+	}
+	if was == nil || was.UUID != s.UUID {
+		seen = &watched{}
+		w.seen[s.Name] = seen
+	}
+	seen.present, seen.last = true, s
+	if s.State == table.Active.String() {
+		seen.sample(now, s.Allocated)
+	} else {
+		seen.samples = nil
+	}
+	return seen, was
 }
 
 func inTime(d time.Duration) string {

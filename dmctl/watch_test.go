@@ -84,11 +84,25 @@ func TestForecast(t *testing.T) {
 	}
 }
 
+// A store that has overflowed does not fill up any more.
+func TestNoForecastWithoutFigures(t *testing.T) {
+	for _, state := range []string{"overflow", "invalid", "merging"} {
+		w := newWatcher(100)
+		w.observe(at(0), []Snapshot{filled("a", "1", "active", 10)})
+		w.observe(at(10), []Snapshot{filled("a", "1", "active", 20)})
+		events := w.observe(at(11), []Snapshot{filled("a", "1", state, 0)})
+		if len(events) != 1 || events[0].FullIn != 0 || w.FullIn("a") != 0 {
+			t.Errorf("%s: %+v", state, events)
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	var b strings.Builder
 	s := filled(`a"b`, "1", "active", 10)
-	s.Origin, s.Metadata = "/dev/vdb", 16
-	if err := WriteMetrics(&b, []Snapshot{s}, func(string) time.Duration { return 90 * time.Second }); err != nil {
+	s.Origin, s.Metadata, s.HasMetadata = "/dev/vdb", 16, true
+	lost := Snapshot{Name: "lost", Origin: "/dev/vdb", State: "invalid"}
+	if err := WriteMetrics(&b, []Snapshot{s, lost}, func(string) time.Duration { return 90 * time.Second }); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
@@ -98,26 +112,36 @@ func TestMetrics(t *testing.T) {
 		`dmsnapctl_store_metadata_bytes{name="a\"b",origin="/dev/vdb"} 8192`,
 		`dmsnapctl_store_size_bytes{name="a\"b",origin="/dev/vdb"} 512000`,
 		`dmsnapctl_store_full_in_seconds{name="a\"b",origin="/dev/vdb"} 90`,
+		`dmsnapctl_snapshot_state{name="lost",origin="/dev/vdb",state="invalid"} 1`,
 	} {
 		if !strings.Contains(b.String(), want+"\n") {
 			t.Errorf("no line %s in\n%s", want, b.String())
 		}
 	}
+	if strings.Contains(b.String(), `bytes{name="lost"`) {
+		t.Errorf("figures that nobody gave in\n%s", b.String())
+	}
 }
 
 func TestHook(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
-	e := Event{Kind: EventThreshold, Message: "a is 90.0% full", Snapshot: filled("a b", "1", "active", 90), FullIn: 61 * time.Second}
-	err := e.Hook(context.Background(), `echo "$DMSNAPCTL_EVENT|$DMSNAPCTL_NAME|$DMSNAPCTL_USED_PERCENT|$DMSNAPCTL_FULL_IN_SECONDS" > `+out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile(out)
-	if err != nil || string(got) != "threshold|a b|90.0|61\n" {
-		t.Errorf("%q, %v", got, err)
-	}
-	if err := e.Hook(context.Background(), "exit 3"); err == nil {
-		t.Error("a hook that failed is no error")
+	command := `echo "$DMSNAPCTL_EVENT|$DMSNAPCTL_NAME|$DMSNAPCTL_USED_PERCENT|$DMSNAPCTL_ALLOCATED_SECTORS|$DMSNAPCTL_TOTAL_SECTORS|$DMSNAPCTL_FULL_IN_SECONDS" > ` + out
+	for _, tt := range []struct {
+		event Event
+		want  string
+	}{
+		{Event{Kind: EventThreshold, Snapshot: filled("a b", "1", "active", 90), FullIn: 61 * time.Second}, "threshold|a b|90.0|900|1000|61\n"},
+		{Event{Kind: EventState, Snapshot: Snapshot{Name: "a b", State: "overflow"}}, "state|a b||||\n"},
+	} {
+		if err := tt.event.Hook(context.Background(), command); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(out); err != nil || string(got) != tt.want {
+			t.Errorf("%q, %v; want %q", got, err, tt.want)
+		}
+		if err := tt.event.Hook(context.Background(), "exit 3"); err == nil {
+			t.Error("a hook that failed is no error")
+		}
 	}
 }
 

@@ -20,7 +20,9 @@ const monitorHelp = `   Prints a line for everything that happens to snapshots, 
 
    --exec runs a shell command for each, with DMSNAPCTL_EVENT, _NAME, _STATE, _WAS,
    _MESSAGE, _ORIGIN, _COW, _USED_PERCENT, _ALLOCATED_SECTORS, _TOTAL_SECTORS and
-   _FULL_IN_SECONDS in its environment, one at a time, for a minute at most.
+   _FULL_IN_SECONDS in its environment, one at a time, for a minute at most. What
+   the kernel does not tell of a snapshot in its state is empty there, and has no
+   value in the metrics of --textfile.
 
    The end by SIGINT or SIGTERM is exit code 130.
 

@@ -72,7 +72,7 @@ type fullnessJSON struct {
 }
 
 func fullnessForMachines(s dmctl.Snapshot) (f fullnessJSON) {
-	if !hasFigures(s) {
+	if !s.HasFigures() {
 		return f
 	}
 	f = fullnessJSON{AllocatedSectors: &s.Allocated, TotalSectors: &s.Total, UsedPercent: &s.UsedPercent}
@@ -81,9 +81,6 @@ func fullnessForMachines(s dmctl.Snapshot) (f fullnessJSON) {
 	}
 	return f
 }
-
-// hasFigures tells whether the kernel says how full a snapshot is.
-func hasFigures(s dmctl.Snapshot) bool { return s.Total > 0 }
 
 type snapshotsJSON struct {
 	Schema    string         `json:"schema"`
@@ -160,7 +157,7 @@ func printStatus(o *output, snapshots []dmctl.Snapshot, threshold float64) error
 	_, _ = fmt.Fprintln(w, "NAME\tUSED\tOF\tFULL\tCHUNK\tORIGIN\tCOW\tSTATE")
 	for _, s := range snapshots {
 		used, of, full := "-", "-", "-"
-		if hasFigures(s) {
+		if s.HasFigures() {
 			used, of, full = inBytes(s.Allocated), inBytes(s.Total), fmt.Sprintf("%.1f%%", s.UsedPercent)
 		}
 		state := s.State
