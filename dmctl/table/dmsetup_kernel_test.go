@@ -65,6 +65,31 @@ func TestDmsetupTakesTables(t *testing.T) {
 	}
 }
 
+// The rules are the kernel's own, no more and no less.
+func TestDmsetupRules(t *testing.T) {
+	d := disks(t)
+	dmsetup(t, "", "create", "t", "--notable")
+	onDisks := func(target Target) string {
+		return strings.NewReplacer("8:1", d[0], "8:2", d[1], "8:3", d[2]).Replace(target.String())
+	}
+	load := func(target Target) (string, error) {
+		cmd := exec.Command("dmsetup", "load", "t")
+		cmd.Stdin = strings.NewReader(onDisks(target))
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	for _, tt := range refused {
+		if _, err := load(tt.target); err == nil {
+			t.Errorf("dmsetup takes %s", tt.target)
+		}
+	}
+	for _, target := range accepted {
+		if out, err := load(target); err != nil {
+			t.Errorf("%s: %v: %s", target, err, out)
+		}
+	}
+}
+
 func TestDmsetupTakesConcise(t *testing.T) {
 	d := disks(t)
 	want := []Device{

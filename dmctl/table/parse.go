@@ -61,24 +61,43 @@ func ParseSpec(name, params string) (Spec, error) {
 }
 
 func parseLine(line string) (Target, *SyntaxError) {
-	var head [3]string
+	h, err := parseHead(line)
+	if err == nil {
+		err = checkExtent(h.start, h.length)
+	}
+	if err != nil {
+		return Target{}, err
+	}
+	return h.target()
+}
+
+// head is a line's start and length, and what stands behind them.
+type head struct {
+	start, length Sectors
+	name, params  string
+}
+
+func parseHead(line string) (head, *SyntaxError) {
+	var words [3]string
 	rest := line
-	for i := range head {
-		head[i], rest = cutWord(rest)
+	for i := range words {
+		words[i], rest = cutWord(rest)
 	}
-	c := &cursor{words: splitWords(head[0] + " " + head[1])}
-	start := Sectors(c.number("the start in sectors", maxSectors))
-	length := Sectors(c.number("the length in sectors", maxSectors))
-	switch {
-	case c.err != nil:
-		return Target{}, c.err
-	case length == 0:
-		return Target{}, &SyntaxError{Word: 2, Text: head[1], Rule: "the length is 0"}
-	case start+length < start:
-		return Target{}, &SyntaxError{Word: 2, Text: head[1], Rule: "start and length together are over 2^64"}
+	c := &cursor{words: splitWords(words[0] + " " + words[1])}
+	h := head{name: words[2], params: rest}
+	h.start = Sectors(c.number("the start in sectors", maxSectors))
+	h.length = Sectors(c.number("the length in sectors", maxSectors))
+	return h, c.err
+}
+
+// target is the whole line.
+func (h head) target() (Target, *SyntaxError) {
+	spec, err := parseSpec(h.name, h.params, 3)
+	if err != nil {
+		return Target{}, err
 	}
-	spec, err := parseSpec(head[2], rest, 3)
-	return Target{Start: start, Length: length, Spec: spec}, err
+	t := Target{Start: h.start, Length: h.length, Spec: spec}
+	return t, t.check()
 }
 
 // cutWord takes the first word off a line that starts with one.

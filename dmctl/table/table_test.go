@@ -106,6 +106,66 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
+// What the kernel's constructors refuse. The kernel test asks them.
+var refused = []struct {
+	target Target
+	word   int
+}{
+	{Target{0, 101, Striped{8, []Stripe{{"8:1", 0}, {"8:2", 0}}}}, 2},
+	{Target{0, 2048, Striped{128, []Stripe{{"8:1", 0}, {"8:2", 0}, {"8:3", 0}}}}, 2}, // not by 3
+	{Target{0, 2052, Striped{128, []Stripe{{"8:1", 0}, {"8:2", 0}}}}, 2},             // by 2, not by 128
+	{Target{0, 2048, Flakey{Device: "8:1"}}, 7},
+	{Target{0, 2048, Flakey{Device: "8:1", Up: 1<<32 - 1, Down: 1}}, 7},
+	{Target{0, 2048, Flakey{"8:1", 0, 1, 1, []string{"drop_writes", "error_writes"}}}, 10},
+	{Target{0, 2048, Flakey{"8:1", 0, 1, 1, []string{"error_writes", "ERROR_WRITES"}}}, 10},
+	{Target{0, 2048, Dust{"8:1", 0, 1000}}, 6},
+	{Target{0, 2048, Dust{"8:1", 0, 0}}, 6},
+	{Target{0, 2048, Dust{"8:1", 0, 256}}, 6},
+	{Target{0, 2048, Dust{"8:1", 0, 2 << 20}}, 6}, // larger than the line
+	{Target{0, 8 << 20, Dust{"8:1", 0, 2 << 30}}, 6},
+	{Target{0, 2048, Snapshot{"8:1", "8:1", Persistent, 8, nil}}, 5},
+	{Target{0, 2048, Snapshot{"8:1", "8:2", Transient, 0, nil}}, 7},
+	{Target{0, 2048, SnapshotMerge{"8:1", "8:1", Persistent, 8, nil}}, 5},
+}
+
+// What they take, close to what they do not.
+var accepted = []Target{
+	{0, 102, Striped{51, []Stripe{{"8:1", 0}, {"8:2", 0}}}},
+	{0, 2052, Striped{171, []Stripe{{"8:1", 0}, {"8:2", 0}, {"8:3", 0}}}},
+	{0, 2048, Flakey{Device: "8:1", Up: 1}},
+	{0, 2048, Flakey{Device: "8:1", Down: 1<<32 - 1}},
+	{0, 2048, Flakey{"8:1", 0, 1, 1, []string{"corrupt_bio_byte", "1", "r", "0", "0"}}},
+	{0, 2048, Dust{"8:1", 0, 1 << 20}},
+	{0, 2048, Snapshot{"8:1", "8:2", Persistent, 0, nil}},
+}
+
+func TestRules(t *testing.T) {
+	for _, tt := range refused {
+		line := tt.target.String()
+		for what, err := range map[string]error{"parsed": errorOf(Parse(line)), "checked": Table{tt.target}.Check(512)} {
+			var syntax *SyntaxError
+			if !errors.As(err, &syntax) || syntax.Line != 1 || syntax.Word != tt.word {
+				t.Errorf("%s, %s: %v; want word %d", line, what, err, tt.word)
+			}
+		}
+		// What the kernel prints is taken as it is.
+		if got := SpecOf(tt.target.Spec.Type(), tt.target.Spec.Params()); got.Type() != tt.target.Spec.Type() {
+			t.Errorf("%s: is %v when the kernel says so", line, got)
+		}
+	}
+	merge := Single(8, SnapshotMerge{"8:1", "8:2", Transient, 8, nil})
+	if err := merge.Check(512); err == nil { // the kernel refuses it, or crashes: not for the kernel test
+		t.Error("a transient store can be merged")
+	}
+	for _, target := range accepted {
+		if err := errors.Join(errorOf(Parse(target.String())), Table{target}.Check(512)); err != nil {
+			t.Errorf("%s: %v", target, err)
+		}
+	}
+}
+
+func errorOf(_ Table, err error) error { return err }
+
 func TestCheck(t *testing.T) {
 	tests := []struct {
 		name       string

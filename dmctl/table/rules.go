@@ -1,0 +1,123 @@
+package table
+
+// What the kernel's targets want of their arguments beyond the form: the rules
+// of the constructors in drivers/md that need no look at a device. They are
+// for tables that are to be loaded. One that the kernel prints may break them:
+// a snapshot that waits to take another one's exceptions over has chunk size 0.
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Places of words on a line.
+const (
+	wordStart        = 1
+	wordLength       = 2
+	wordFlakeyDown   = 7
+	wordFlakeyFirst  = 9 // feature
+	wordDustBlock    = 6
+	wordSnapCOW      = 5
+	wordSnapStore    = 6
+	wordSnapChunk    = 7
+	wordSnapFeatures = 8
+)
+
+// check applies the rules of the line's target.
+func (t Target) check() *SyntaxError {
+	switch s := t.Spec.(type) {
+	case Striped:
+		return s.check(t.Length)
+	case Flakey:
+		return s.check()
+	case Dust:
+		return s.check(t.Length)
+	case Snapshot:
+		return SnapshotArgs(s).check()
+	case SnapshotMerge:
+		if s.Store == Transient {
+			return &SyntaxError{Word: wordSnapStore, Text: string(s.Store), Rule: "a transient store cannot be merged"}
+		}
+		return SnapshotArgs(s).check()
+	}
+	return nil
+}
+
+// check wants the same whole number of chunks on each stripe (dm-stripe.c:
+// stripe_ctr).
+func (s Striped) check(length Sectors) *SyntaxError {
+	stripes := Sectors(len(s.Stripes))
+	rule := ""
+	switch {
+	case stripes == 0 || s.ChunkSize == 0:
+	case length%stripes != 0:
+		rule = fmt.Sprintf("the length is no multiple of the number of stripes, %d", stripes)
+	case length/stripes%s.ChunkSize != 0:
+		rule = fmt.Sprintf("a stripe of %d sectors is no whole number of chunks of %d sectors", length/stripes, s.ChunkSize)
+	}
+	if rule == "" {
+		return nil
+	}
+	return &SyntaxError{Word: wordLength, Text: fmt.Sprint(length), Rule: rule}
+}
+
+// check is about the cycle, which the kernel counts in 32 bits of seconds, and
+// about the features that contradict each other (dm-flakey.c: flakey_ctr,
+// parse_features). Features that stand nowhere here are left to the kernel:
+// newer ones have more.
+func (f Flakey) check() *SyntaxError {
+	fail := func(rule string) *SyntaxError {
+		return &SyntaxError{Word: wordFlakeyDown, Text: fmt.Sprint(f.Down), Rule: rule}
+	}
+	switch {
+	case f.Up == 0 && f.Down == 0:
+		return fail("the up and down intervals are both 0")
+	case f.Up > math.MaxUint32-min(f.Down, math.MaxUint32):
+		return fail(fmt.Sprintf("the up and down intervals together are over %d seconds", uint32(math.MaxUint32)))
+	}
+	first := ""
+	for i, feature := range f.Features {
+		word := strings.ToLower(feature)
+		if word != "drop_writes" && word != "error_writes" {
+			continue
+		}
+		if first != "" {
+			return &SyntaxError{Word: wordFlakeyFirst + i, Text: feature, Rule: "only one of drop_writes and error_writes may stand here, once"}
+		}
+		first = word
+	}
+	return nil
+}
+
+// The limits of dust's block size in bytes (dm-dust.c: dust_ctr).
+const (
+	minDustBlock = SectorBytes
+	maxDustBlock = 1 << 30
+)
+
+func (d Dust) check(length Sectors) *SyntaxError {
+	rule := ""
+	switch {
+	case d.BlockBytes < minDustBlock || d.BlockBytes > maxDustBlock || d.BlockBytes&(d.BlockBytes-1) != 0:
+		rule = fmt.Sprintf("the block size in bytes is no power of two from %d to %d", minDustBlock, maxDustBlock)
+	case d.BlockBytes/SectorBytes > uint64(length):
+		rule = fmt.Sprintf("the block is larger than what the line maps, %d sectors", length)
+	}
+	if rule == "" {
+		return nil
+	}
+	return &SyntaxError{Word: wordDustBlock, Text: fmt.Sprint(d.BlockBytes), Rule: rule}
+}
+
+// check compares names where the kernel compares devices (dm-snap.c:
+// snapshot_ctr): two names may still be one device.
+func (a SnapshotArgs) check() *SyntaxError {
+	switch {
+	case a.Origin == a.COW:
+		return &SyntaxError{Word: wordSnapCOW, Text: a.COW, Rule: "the COW device is the origin"}
+	case a.Store == Transient && a.ChunkSize == 0:
+		return &SyntaxError{Word: wordSnapChunk, Text: "0", Rule: "a transient store has no header to take the chunk size from: it cannot be 0"}
+	}
+	return nil
+}
