@@ -26,6 +26,25 @@ func typedName(s string) (wire.Name, error) {
 	return n, err
 }
 
+// CheckName says whether a device can have this name, as a user typed it;
+// errors wrap ErrUsage.
+func CheckName(s string) error {
+	_, err := typedName(s)
+	return err
+}
+
+// CheckUUID is CheckName for a UUID, "" for none.
+func CheckUUID(s string) error {
+	if s == "" {
+		return nil
+	}
+	_, err := wire.MangleUUID(s)
+	if err != nil {
+		err = &reason{err.Error(), []error{ErrUsage, err}}
+	}
+	return err
+}
+
 // newName validates the name of a snapshot-to-be. Names that end as those of
 // unfinished snapshots and layers do would be taken for such.
 func newName(s string) (wire.Name, error) {

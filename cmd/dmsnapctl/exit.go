@@ -12,13 +12,14 @@ import (
 	"unicode"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
 // The exit codes of every command. They fit monitoring plugins.
 const (
 	exitFine        = 0   // fine, done
 	exitWarning     = 1   // leaked chunks, a leaky kernel, a threshold crossed
-	exitCritical    = 2   // a damaged or invalidated store, a failed merge
+	exitCritical    = 2   // a damaged or invalidated store, a failed merge, a wrong table
 	exitUnknown     = 3   // could not be determined or done
 	exitUsage       = 64  // the command line is wrong
 	exitInterrupted = 130 // interrupted by the user
@@ -43,6 +44,7 @@ func usagef(format string, args ...any) error {
 func exitCodeOf(err error) int {
 	var status exitStatus
 	var usage *usageError
+	var syntax *table.SyntaxError
 	switch {
 	case err == nil:
 		return exitFine
@@ -52,6 +54,8 @@ func exitCodeOf(err error) int {
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case errors.As(err, &syntax):
+		return exitCritical
 	default:
 		return exitUnknown
 	}

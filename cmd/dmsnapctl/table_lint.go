@@ -3,11 +3,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
@@ -23,7 +25,9 @@ EXAMPLES:
 
 const tableConciseHelp = `   Writes the table in FILE (- for stdin) in the concise form, which dmsetup
    create --concise and the kernel's dm-mod.create= read. With --parse, FILE is in
-   the concise form, and its tables are printed.
+   the concise form, and its tables are printed; line and word in messages are
+   device and field then. A table that lint does not find fine is refused with exit
+   code 2.
 
 EXAMPLES:
    dmsnapctl table concise --name vol table.txt
@@ -160,24 +164,91 @@ func runTableConcise(c *cli.Context) error {
 	return nil
 }
 
+// conciseDevices reads what the command converts. What is wrong with the text
+// is an error that wraps *table.SyntaxError.
 func conciseDevices(c *cli.Context) ([]table.Device, error) {
-	if !c.Bool("parse") {
-		if err := needFlags(c, "name"); err != nil {
-			return nil, err
-		}
+	device, err := conciseFlags(c)
+	if err != nil {
+		return nil, err
 	}
 	text, err := readText(c, c.Args().First())
 	if err != nil {
 		return nil, err
 	}
+	var devices []table.Device
 	if c.Bool("parse") {
-		return table.ParseConcise(text)
+		devices, err = conciseText(text)
+	} else {
+		devices, err = conciseTable(device, text)
 	}
-	t, err := table.Parse(text)
-	return []table.Device{{
-		Name: c.String("name"), UUID: c.String("uuid"), Minor: c.String("minor"),
-		ReadOnly: c.Bool("read-only"), Table: t,
-	}}, err
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Args().First(), err)
+	}
+	return devices, nil
+}
+
+// conciseFlags is the device that the flags tell of.
+func conciseFlags(c *cli.Context) (table.Device, error) {
+	d := table.Device{
+		Name: c.String("name"), UUID: c.String("uuid"), Minor: c.String("minor"), ReadOnly: c.Bool("read-only"),
+	}
+	if c.Bool("parse") {
+		for _, name := range []string{"name", "uuid", "minor", "read-only"} {
+			if c.IsSet(name) {
+				return d, usagef("table concise: --%s and --parse do not go together", name)
+			}
+		}
+		return d, nil
+	}
+	if err := needFlags(c, "name"); err != nil {
+		return d, err
+	}
+	if err := dmctl.CheckName(d.Name); err != nil {
+		return d, usagef("table concise: --name %v", err)
+	}
+	if err := dmctl.CheckUUID(d.UUID); err != nil {
+		return d, usagef("table concise: --uuid: %v", err)
+	}
+	if err := table.CheckMinor(d.Minor); err != nil {
+		return d, usagef("table concise: --minor %s: %v", d.Minor, err)
+	}
+	return d, nil
+}
+
+// conciseTable gives a device the table in text, which lint must find fine.
+func conciseTable(d table.Device, text string) ([]table.Device, error) {
+	var problems []error
+	for _, p := range table.Lint(text, nil) {
+		problems = append(problems, p)
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	var err error
+	d.Table, err = table.Parse(text)
+	return []table.Device{d}, err
+}
+
+// conciseText reads the concise form.
+func conciseText(text string) ([]table.Device, error) {
+	devices, err := table.ParseConcise(text)
+	if err != nil {
+		return nil, err
+	}
+	var problems []error
+	for i, d := range devices {
+		for field, err := range []error{dmctl.CheckName(d.Name), dmctl.CheckUUID(d.UUID)} {
+			if err != nil {
+				problems = append(problems, &table.SyntaxError{Line: i + 1, Word: field + 1, Rule: err.Error()})
+			}
+		}
+		var bad *table.SyntaxError
+		if errors.As(d.Check(), &bad) {
+			bad.Line = i + 1
+			problems = append(problems, bad)
+		}
+	}
+	return devices, errors.Join(problems...)
 }
 
 func conciseForMachines(o *output, devices []table.Device, text string) conciseJSON {

@@ -10,10 +10,18 @@ package table
 // any of the three (Documentation/admin-guide/device-mapper/dm-init.rst).
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+)
+
+// Places of fields.
+const (
+	conciseName  = 1
+	conciseMinor = 3
+	conciseTable = 5 // its first line
 )
 
 // Device is a device of the concise form.
@@ -82,10 +90,10 @@ func parseConciseDevice(fields []string) (Device, *SyntaxError) {
 	}
 	d := Device{Name: fields[0], UUID: fields[1], Minor: fields[2]}
 	if d.Name == "" {
-		return d, &SyntaxError{Word: 1, Rule: "the name is missing"}
+		return d, &SyntaxError{Word: conciseName, Rule: "the name is missing"}
 	}
-	if _, err := strconv.ParseUint(d.Minor, 10, 20); d.Minor != "" && err != nil {
-		return d, &SyntaxError{Word: 3, Text: d.Minor, Rule: "the minor number is none"}
+	if err := CheckMinor(d.Minor); err != nil {
+		return d, &SyntaxError{Word: conciseMinor, Text: d.Minor, Rule: err.Error()}
 	}
 	switch fields[3] {
 	case "ro":
@@ -97,11 +105,37 @@ func parseConciseDevice(fields []string) (Device, *SyntaxError) {
 	for i, line := range fields[4:] {
 		target, err := parseLine(line)
 		if err != nil {
-			return d, &SyntaxError{Word: 5 + i, Text: line, Rule: fmt.Sprintf("word %d: %s", err.Word, err.Rule)}
+			return d, &SyntaxError{Word: conciseTable + i, Text: line, Rule: fmt.Sprintf("word %d: %s", err.Word, err.Rule)}
 		}
 		d.Table = append(d.Table, target)
 	}
 	return d, nil
+}
+
+// Check tells whether the device can be made: its minor number, and whether its
+// lines fit together, if it has any. dmsetup prints a device without a table so,
+// too. Errors are *SyntaxError whose Word counts the fields.
+func (d Device) Check() error {
+	if err := CheckMinor(d.Minor); err != nil {
+		return &SyntaxError{Line: 1, Word: conciseMinor, Text: d.Minor, Rule: err.Error()}
+	}
+	var bad *SyntaxError
+	if len(d.Table) > 0 && errors.As(d.Table.Check(SectorBytes), &bad) {
+		field := bad.Line - 1
+		return &SyntaxError{Line: 1, Word: conciseTable + field, Text: d.Table[field].String(), Rule: fmt.Sprintf("word %d: %s", bad.Word, bad.Rule)}
+	}
+	return nil
+}
+
+// minorBits is how wide the kernel's minor numbers are (include/linux/kdev_t.h).
+const minorBits = 20
+
+// CheckMinor says whether a text is a minor number, or "" for none.
+func CheckMinor(text string) error {
+	if _, err := strconv.ParseUint(text, 10, minorBits); text != "" && err != nil {
+		return fmt.Errorf("a minor number is from 0 to %d", 1<<minorBits-1)
+	}
+	return nil
 }
 
 // splitConcise cuts the text into devices and those into fields, with their

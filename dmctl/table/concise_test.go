@@ -67,6 +67,29 @@ func TestConciseErrors(t *testing.T) {
 	}
 }
 
+func TestConciseCheck(t *testing.T) {
+	tests := []struct {
+		device Device
+		word   int // 0 for fine
+	}{
+		{Device{Name: "a"}, 0},
+		{Device{Name: "a", Minor: "1048575", Table: Single(8, Zero{})}, 0},
+		{Device{Name: "a", Minor: "1048576"}, 3},
+		{Device{Name: "a", Minor: "-1"}, 3},
+		{Device{Name: "a", Table: Table{{0, 8, Zero{}}, {9, 8, Zero{}}}}, 6},
+		{Device{Name: "a", Table: Single(8, Dust{"8:1", 0, 1})}, 5},
+	}
+	for _, tt := range tests {
+		var bad *SyntaxError
+		if !errors.As(tt.device.Check(), &bad) {
+			bad = &SyntaxError{}
+		}
+		if bad.Word != tt.word {
+			t.Errorf("%+v: %v; want field %d", tt.device, bad, tt.word)
+		}
+	}
+}
+
 func FuzzConcise(f *testing.F) {
 	f.Add(`p\\q,,2,rw,0 8 linear 98:0 0,8 8 zero ;plain,u\,1,3,ro,0 8 zero `)
 	f.Add("a,,,rw,0 8 snapshot-origin /dev/a\\\\ b")

@@ -59,6 +59,16 @@ func NewUUID(s string) (UUID, error) {
 	return UUID{s}, err
 }
 
+// MangleUUID validates and mangles a UUID that a user typed, as dmsetup does
+// with those that it is given.
+func MangleUUID(s string) (UUID, error) {
+	mangled, err := mangle(s, MaxUUID)
+	if err != nil {
+		return UUID{}, fmt.Errorf("UUID %w", err)
+	}
+	return UUID{mangled}, nil
+}
+
 func mangle(s string, limit int) (string, error) {
 	if s == "" {
 		return "", fmt.Errorf("%q: %w: it is empty", s, ErrName)
