@@ -28,6 +28,10 @@ const crashExploreHelp = `   Enumerates what a crash can have left behind of the
    the first chunk is copied. Flush before a mark is sent: writes that no flush
    has covered may stand behind it in the log.
 
+   Each copy must be the frozen chunk, unless the log tells that somebody wrote
+   to the snapshot itself: then a warning says so, and what may be such a write
+   is taken for one. --read-only-snapshot and --snapshot-written decide it.
+
 EXAMPLES:
    dmsnapctl crash explore --log /dev/vdc --origin 0+131072 --cow 131072+32768
    dmsnapctl crash explore --log log.img --base before.img --origin 0+16384 \
@@ -51,6 +55,7 @@ func crashExploreCommand() *cli.Command {
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "`SEED` of the random states"},
 			&cli.StringFlag{Name: "expect", Value: string(crash.Fixed), Usage: "the `KERNEL` that wrote the log, fixed or leaky: leaks of a leaky one are counted, and are no failure"},
 			&cli.BoolFlag{Name: "read-only-snapshot", Usage: "nobody wrote to the snapshot itself: hold each copy against the frozen origin"},
+			&cli.BoolFlag{Name: "snapshot-written", Usage: "somebody wrote to the snapshot itself, or to the origin while it merged, whatever the log tells"},
 			&cli.StringFlag{Name: "timeline", Usage: "draw the log and its bad windows into `FILE.svg`"},
 		},
 		Action: withArgs("", runCrashExplore),
@@ -105,7 +110,10 @@ func exploreOptions(c *cli.Context, o *output) (opt crash.Options, err error) {
 		opt.Reorder = -1
 	}
 	opt.FromMark, opt.Seed = c.String("from-mark"), c.Uint64("seed")
-	opt.ReadOnlySnapshot = c.Bool("read-only-snapshot")
+	opt.ReadOnlySnapshot, opt.SnapshotWritten = c.Bool("read-only-snapshot"), c.Bool("snapshot-written")
+	if opt.ReadOnlySnapshot && opt.SnapshotWritten {
+		return opt, usagef("--read-only-snapshot and --snapshot-written contradict each other: give one of them, or none")
+	}
 	if o.progress {
 		opt.Progress = exploreProgress(o)
 	}

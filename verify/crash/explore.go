@@ -57,19 +57,20 @@ func Explore(ctx context.Context, l *Log, opt Options) (*Report, error) {
 	return v.report, err
 }
 
-// warnOfAssumptions says where the frozen image could not be held against.
+// warnOfAssumptions says what the verdict rests on that the log does not tell.
 func (v *visitor) warnOfAssumptions() {
 	for i, s := range v.stores {
-		if s.assumed == 0 {
-			continue
+		if s.evidence != "" && !v.opt.SnapshotWritten && !v.opt.ReadOnlySnapshot {
+			v.warnf("store %d: %s; somebody wrote to the snapshot, it seems, and other contents than the frozen origin's are taken for such writes; --read-only-snapshot takes them for wrong copies", i, s.evidence)
 		}
-		why := "say that nobody wrote to it, if so, to have them called wrong copies"
-		if v.opt.Base == nil {
-			why = "or a base image is missing: without one the origin is taken to have held zeros"
+		if s.assumed > 0 && v.opt.Base == nil {
+			v.warnf("store %d: what was first written for %d chunks cannot be held against the frozen origin without a base image (--base): taken to be right", i, s.assumed)
 		}
-		v.report.Warnings = append(v.report.Warnings,
-			fmt.Sprintf("store %d: what was first written for %d chunks is not the frozen origin's; taken for writes to the snapshot (%s)", i, s.assumed, why))
 	}
+	if v.opt.Base == nil && v.report.FirstBroken != nil {
+		v.warnf("no base image (--base): the device is taken to have held zeros before the log's first entry")
+	}
+	v.report.Warnings = append(v.report.Warnings, v.warnings...)
 }
 
 // findStores is newExplorer; where the regions hold no store in sectors of 512

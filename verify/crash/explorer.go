@@ -26,6 +26,8 @@ type explorer struct {
 
 	epochStart, epochEnd int // the entries of the epoch that is explored
 
+	warnings []string // of what was taken to be so
+
 	err error // the first error of bringing blocks in
 }
 
@@ -125,6 +127,10 @@ func (x *explorer) fail(err error) {
 	}
 }
 
+func (x *explorer) warnf(format string, args ...any) {
+	x.warnings = append(x.warnings, fmt.Sprintf(format, args...))
+}
+
 // set changes what a cell holds.
 func (x *explorer) set(c cell, id blockID) {
 	was := x.disk.content[c]
@@ -174,12 +180,16 @@ func (x *explorer) wrote(c cell, id blockID, from int) bool {
 	return false
 }
 
-// firstWrite is the first content that an entry gave a cell.
-func (x *explorer) firstWrite(c cell) (blockID, bool) {
-	if int(c) >= len(x.history) || len(x.history[c]) == 0 {
-		return 0, false
+// firstWrite is the first content that an entry from one on gave a cell.
+func (x *explorer) firstWrite(c cell, from int) (blockID, bool) {
+	if int(c) < len(x.history) {
+		for _, v := range x.history[c] {
+			if v.entry >= from {
+				return v.id, true
+			}
+		}
 	}
-	return x.history[c][0].id, true
+	return 0, false
 }
 
 // newCell is disk.cellAt with a role for fresh cells.
@@ -268,7 +278,7 @@ func (x *explorer) bringOrigin(s *store, chunk cow.Chunk) *originChunk {
 		x.fail(err)
 		return nil
 	}
-	o := &originChunk{number: chunk, cells: cells, want: make([]blockID, n)}
+	o := &originChunk{number: chunk, cells: cells, want: make([]blockID, n), cleared: never}
 	for block, c := range cells {
 		o.want[block] = x.disk.content[c]
 		for int(c) >= len(s.originAt) {

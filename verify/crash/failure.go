@@ -130,6 +130,9 @@ func (s *store) explainImage(broken int) string {
 	where := "no exception names it, and the origin has changed"
 	if at := first.now(); at != nil {
 		where = fmt.Sprintf("it is read from chunk %d of the COW store, which holds something else", at.number)
+		if !s.lenient() && !s.x.opt.ReadOnlySnapshot && s.known[cow.Exception{Old: first.number, New: at.number}] == otherContent {
+			where += " (nothing in the log tells that somebody wrote to the snapshot; --snapshot-written, if so)"
+		}
 	}
 	return fmt.Sprintf("the snapshot shows %d chunks that are not the frozen image's, first of all chunk %d: %s", broken, first.number, where)
 }

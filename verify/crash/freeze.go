@@ -15,18 +15,48 @@ import (
 // mark. One that the log creates is frozen at the mark or, without one, when
 // its first chunk is copied: the kernel writes the header when the table is
 // loaded, while the origin is still being written, and no entry tells when the
-// snapshot is resumed.
+// snapshot is resumed. Of several snapshots the mark tells of the first ones:
+// what is created after the origin was written under another is frozen later.
 func (x *explorer) findFreezes() {
+	x.checkMark()
+	began := never // the first snapshot
 	for _, s := range x.stores {
 		s.freeze = max(0, x.opt.mark)
-		created := x.creation(s)
-		if created < 0 {
-			continue
+		if at := x.creation(s); at >= 0 {
+			s.created, s.born = true, at
 		}
-		s.created = true
-		if x.opt.mark < 0 || x.anyOrigin(x.opt.mark, created) {
-			s.freeze = x.firstCopy(s, created)
+		began = min(began, max(s.born, s.freeze))
+	}
+	for i, s := range x.stores {
+		switch {
+		case !s.created:
+		case x.opt.mark < 0:
+			s.freeze = x.firstCopy(s, s.born)
+		case x.anyOrigin(began, s.born):
+			s.freeze = x.firstCopy(s, s.born)
+			x.warnf("store %d was created (entry %d) when the origin had been written under another snapshot: it is taken to be frozen when its first chunk is copied, and not at the mark", i, s.born)
+		case x.anyOrigin(x.opt.mark, s.born):
+			x.warnf("the origin is written between the mark %q (entry %d) and the creation of store %d (entry %d): it was sent too early, or writes that were done before it are logged behind it", x.opt.FromMark, x.opt.mark, i, s.born)
 		}
+	}
+}
+
+// checkMark warns of a mark that does not stand behind a flush: what was
+// written before it may be logged behind it.
+func (x *explorer) checkMark() {
+	if x.opt.mark < 0 {
+		return
+	}
+	flush := x.opt.mark - 1
+	held := false // writes before the mark that no flush covers
+	for ; flush >= 0 && x.log.Entries[flush].Flags&Flush == 0; flush-- {
+		held = held || x.steps[flush].kind != elsewhere
+	}
+	for i := x.opt.mark + 1; flush < 0 && !held && i < len(x.steps) && x.log.Entries[i].Flags&Flush == 0; i++ {
+		held = x.steps[i].kind == origins && x.log.Entries[i].Flags&FUA == 0
+	}
+	if held {
+		x.warnf("the mark %q (entry %d) does not stand behind a flush: writes that were done before it may stand behind it", x.opt.FromMark, x.opt.mark)
 	}
 }
 
@@ -54,7 +84,7 @@ func (x *explorer) creation(s *store) int {
 
 // anyOrigin tells whether the origin is written between two entries.
 func (x *explorer) anyOrigin(from, to int) bool {
-	return slices.ContainsFunc(x.steps[from:to], func(st step) bool { return st.kind == origins })
+	return slices.ContainsFunc(x.steps[from:to], func(st step) bool { return st.kind == origins && len(st.writes) > 0 })
 }
 
 // firstCopy is the first write of a store's data from an entry on, or the end
@@ -105,7 +135,7 @@ func (s *store) takeImage() {
 		}
 		o.before = o.now()
 		if at := o.now(); at != nil && !s.created {
-			s.known[cow.Exception{Old: o.number, New: at.number}] = true
+			s.known[cow.Exception{Old: o.number, New: at.number}] = frozenContent
 		}
 		s.recount(o)
 	}

@@ -19,26 +19,29 @@ type image struct {
 
 	freeze       int  // the entry before which the origin stood still
 	created      bool // the log creates the store
+	born         int  // the entry that does, else 0
 	frozen       bool // the explorer has come that far
 	brokenChunks int
 	// wasThere tells that the header was durable before: from then on a
 	// store without one is lost.
 	wasThere bool
 	changed  []*originChunk // since the last epoch began
-	assumed  int            // chunks whose first copy was taken for a write to the snapshot
+	assumed  int            // chunks whose first copy was taken to be right
+	evidence string         // how the log tells that somebody wrote to the snapshot
 	// merging is the entry of the first commit that cleared exceptions;
-	// from then on the origin takes the snapshot's writes.
+	// from then on writes to the origin are writes to the snapshot.
 	merging int
 	// known are the exceptions that the log commits, or that were there at
-	// the freeze: nobody writes to the snapshot through any other.
-	known map[cow.Exception]bool
+	// the freeze, with what was there when they were committed: nobody
+	// writes to the snapshot through any other.
+	known map[cow.Exception]firstContent
 	// maybe are further contents that blocks may show: of origin blocks that
 	// were written before the freeze and not flushed.
 	maybe map[cell][]blockID
 }
 
 func newImage() image {
-	return image{originOf: map[cow.Chunk]int32{}, cowOf: map[cow.Chunk]int32{}, maybe: map[cell][]blockID{}, known: map[cow.Exception]bool{}, merging: never}
+	return image{originOf: map[cow.Chunk]int32{}, cowOf: map[cow.Chunk]int32{}, maybe: map[cell][]blockID{}, known: map[cow.Exception]firstContent{}, merging: never}
 }
 
 // never is the index of no entry.
@@ -53,7 +56,8 @@ type originChunk struct {
 	before  *cowChunk // where it was when the epoch began
 	bad     int       // blocks that show something else
 	touched bool      // is on the list of changed ones
-	assumed bool      // its first copy was taken for a write to the snapshot
+	assumed bool      // its first copy was taken to be right
+	cleared int       // the entry that cleared an exception of it: it was merged
 }
 
 // copied is where an exception has an origin chunk.
@@ -208,29 +212,32 @@ func (s *store) dataChanged(r role, was, is blockID) {
 // show when the epoch began: what was written to the snapshot since then, or
 // what the disk may have kept of the origin when it was frozen.
 func (s *store) admits(o *originChunk, block int, id blockID) bool {
-	x := s.x
-	holder := o.holder()[block]
 	if len(o.at) == 0 {
-		return slices.Contains(s.maybe[holder], id) ||
-			s.merging != never && x.wrote(holder, id, max(s.merging, x.epochStart))
+		return s.admitsInOrigin(o, o.cells[block], id)
 	}
-	if x.opt.ReadOnlySnapshot || !s.known[cow.Exception{Old: o.number, New: o.now().number}] {
+	x := s.x
+	content, known := s.known[cow.Exception{Old: o.number, New: o.now().number}]
+	if x.opt.ReadOnlySnapshot || !known {
 		return false
 	}
+	holder := o.holder()[block]
 	from := x.epochStart
 	if o.before != o.now() {
-		from = 0 // the chunk was allocated in this epoch
+		from = s.born // the chunk was allocated in this epoch
 	}
 	if !x.wrote(holder, id, from) {
 		return false
 	}
+	if first, _ := x.firstWrite(holder, s.born); first != id {
+		return s.lenient()
+	}
 	// A first write that is no copy of the frozen chunk is a write to the
 	// snapshot that covered the chunk, unless it holds what the origin
 	// became: then it is a copy that came too late.
-	if first, _ := x.firstWrite(holder); first != id {
-		return true
+	if content == lateContent || id != 0 && x.wrote(o.cells[block], id, s.freeze) {
+		return false
 	}
-	if id != 0 && x.wrote(o.cells[block], id, 0) {
+	if !s.lenient() && s.knowsFrozen(o) {
 		return false
 	}
 	if !o.assumed {
@@ -238,6 +245,21 @@ func (s *store) admits(o *originChunk, block int, id blockID) bool {
 		s.assumed++
 	}
 	return true
+}
+
+// admitsInOrigin is admits for a block that is read from the origin. Once a
+// chunk is merged, whoever writes to it writes there. So does who writes, while
+// the snapshot merges, to a chunk that never had an exception; but then nothing
+// tells such a write from one that should have been preceded by a copy.
+func (s *store) admitsInOrigin(o *originChunk, at cell, id blockID) bool {
+	if slices.Contains(s.maybe[at], id) {
+		return true
+	}
+	from := o.cleared
+	if s.lenient() {
+		from = min(from, s.merging)
+	}
+	return from != never && s.x.wrote(at, id, max(from, s.x.epochStart))
 }
 
 // settle makes what the image shows now, with everything durable, what it must

@@ -4,7 +4,9 @@
 package crash
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
@@ -21,7 +23,6 @@ const (
 	NextAreaNotZeroed  Rule = "next-area-not-zeroed" // a full area was committed while the next one held records
 	ClearedBeforeMerge Rule = "cleared-before-merge" // a merged exception was cleared before its data was flushed
 	OutOfOrder         Rule = "out-of-order"         // completed out of the order of allocation (fixed kernels)
-	MarkNotFlushed     Rule = "mark-not-flushed"     // writes of before a mark may stand behind it
 )
 
 // Violation is an entry that breaks a rule.
@@ -44,6 +45,15 @@ type linter struct {
 	count uint64
 	found []Violation
 	blind int
+	// doubtful are writes to the origin of a snapshot that merges: none of
+	// them is a violation where somebody writes to the snapshot.
+	doubtful []doubt
+}
+
+type doubt struct {
+	s     *store
+	chunk cow.Chunk
+	entry int
 }
 
 // lint walks the whole log over the explorer's disk, and notes on the way when
@@ -60,9 +70,6 @@ func (x *explorer) lint() *linter {
 		if x.log.Entries[i].Flags&Flush != 0 {
 			l.lastFlush, committed = i, false
 		}
-		if x.log.Entries[i].Flags&Mark != 0 {
-			l.mark(i)
-		}
 		switch st.kind {
 		case commits:
 			committed = true
@@ -72,13 +79,27 @@ func (x *explorer) lint() *linter {
 				l.blind++
 			}
 			l.origin(i, st)
+		case copies:
+			l.copied(i, st)
 		}
 		x.apply(i)
 		for _, w := range st.writes {
 			l.wrote(w.cell, i)
 		}
 	}
+	l.judgeDoubtful()
 	return l
+}
+
+// judgeDoubtful notes the writes to origins that merged, now that it is known
+// to whose snapshots somebody wrote.
+func (l *linter) judgeDoubtful() {
+	for _, d := range l.doubtful {
+		if !d.s.lenient() {
+			l.note(WriteBeforeCommit, d.entry, "entry %d writes to the origin's chunk %d, which no exception named, while the snapshot merges (--snapshot-written, if somebody wrote to it)", d.entry, d.chunk)
+		}
+	}
+	slices.SortStableFunc(l.found, func(a, b Violation) int { return cmp.Compare(a.Entry, b.Entry) })
 }
 
 func (l *linter) wrote(c cell, entry int) {
@@ -109,32 +130,22 @@ func (l *linter) note(r Rule, entry int, format string, args ...any) {
 	}
 }
 
-// mark warns of marks that do not stand behind a flush, apart from the one
-// that ends a log.
-func (l *linter) mark(i int) {
-	if l.x.log.Entries[i].Text == EndMark || i != l.x.opt.mark {
-		return
-	}
-	for j := i - 1; j > l.lastFlush; j-- {
-		if l.x.steps[j].kind != elsewhere {
-			l.note(MarkNotFlushed, i, "the mark %q does not stand behind a flush: writes that were done before it may stand behind it", l.x.log.Entries[i].Text)
-			return
-		}
-	}
-}
-
 // origin holds a write to the origin against the exceptions committed so far.
 func (l *linter) origin(i int, st *step) {
 	for _, s := range l.x.stores {
-		if s.state != valid || i < s.freeze || s.merging != never {
+		if s.state != valid || i < s.freeze {
 			continue
 		}
 		for _, w := range st.writes {
 			r := s.originAt[w.cell]
-			if len(r.chunk.at) > 0 || l.written[r.chunk] || w.id == l.x.disk.content[w.cell] {
+			if len(r.chunk.at) > 0 || l.written[r.chunk] || w.id == l.x.disk.content[w.cell] || r.chunk.cleared != never {
 				continue
 			}
 			l.written[r.chunk] = true
+			if s.merging != never {
+				l.doubtful = append(l.doubtful, doubt{s, r.chunk.number, i})
+				continue
+			}
 			l.note(WriteBeforeCommit, i, "entry %d writes to the origin's chunk %d, of which no exception is committed yet", i, r.chunk.number)
 		}
 	}
@@ -173,14 +184,15 @@ func (l *linter) added(i int, s *store, k uint64, e cow.Exception, next cow.Chun
 	if l.x.opt.Expect != Leaky && e.New != next {
 		l.note(OutOfOrder, i, "entry %d commits exception %d with chunk %d, in the order of allocation it would be chunk %d", i, k, e.New, next)
 	}
-	s.known[e] = true
+	s.known[e] = frozenContent
 	o, c := s.chunksOf(e)
 	if o == nil {
 		return
 	}
+	s.known[e] = s.firstContentOf(o, c)
 	for n := range o.cells {
 		switch at := l.writtenAt(c.cells[n]); {
-		case at < 0:
+		case at < s.born:
 			l.note(CommitBeforeCopy, i, "entry %d commits an exception for chunk %d, to which nothing was copied yet", i, e.New)
 			return
 		case at >= l.lastFlush:
@@ -188,6 +200,7 @@ func (l *linter) added(i int, s *store, k uint64, e cow.Exception, next cow.Chun
 			return
 		}
 	}
+	s.filledBySnapshot(i, o, c)
 }
 
 // cleared looks at an exception that a merge took away.
@@ -203,6 +216,7 @@ func (l *linter) cleared(i int, s *store, e cow.Exception) {
 			return
 		}
 	}
+	o.cleared = min(o.cleared, i)
 }
 
 // filled looks at the area behind one that fills up.

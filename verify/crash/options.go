@@ -53,7 +53,10 @@ type Options struct {
 	Seed uint64
 	// ReadOnlySnapshot says that nobody wrote to the snapshots: each copy is
 	// then held against the frozen origin, without exception.
-	ReadOnlySnapshot bool
+	// SnapshotWritten says that somebody did: what the origin was not
+	// overwritten with is then taken for such a write. With neither, the log
+	// tells which it is, store by store.
+	ReadOnlySnapshot, SnapshotWritten bool
 	// Visit, where it is not nil, is called for every state.
 	Visit func(Judged)
 	// Progress, where it is not nil, is called after each epoch.

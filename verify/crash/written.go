@@ -1,0 +1,131 @@
+// Written: whether somebody wrote to the snapshot itself, told from the log.
+//
+// A copy and a write to the snapshot look the same: data in a chunk of the
+// store. Where nobody wrote to the snapshot, each copy must be the frozen
+// chunk, every byte; where somebody did, it need not. Two things tell of a
+// write to the snapshot. A chunk that an exception names already is written
+// again: copies are written once. And a chunk was first filled with something
+// else than the frozen one, while the origin's chunk stays as it is: only a
+// write that covers a whole chunk of the snapshot is not preceded by a copy
+// (snapshot_map in the kernel's dm-snap.c), and a copy that is made for a write
+// to the origin is followed by that write.
+
+package crash
+
+import (
+	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// firstContent is what a COW chunk held when its exception was committed.
+type firstContent uint8
+
+const (
+	frozenContent firstContent = iota // the frozen chunk: a copy
+	lateContent                       // some of it what the origin became later: a copy that came too late
+	otherContent                      // neither
+)
+
+// lenient tells whether contents of the snapshot that are not the frozen
+// origin's may have been written to it.
+func (s *store) lenient() bool {
+	return !s.x.opt.ReadOnlySnapshot && (s.x.opt.SnapshotWritten || s.evidence != "")
+}
+
+// noteEvidence keeps the first evidence that somebody wrote to the snapshot.
+func (s *store) noteEvidence(format string, args ...any) {
+	if s.evidence == "" {
+		s.evidence = fmt.Sprintf(format, args...)
+	}
+}
+
+// heldAt is what a cell holds when all entries before one are durable.
+func (x *explorer) heldAt(c cell, entry int) blockID {
+	id := x.initial[c]
+	if int(c) < len(x.history) {
+		for _, v := range x.history[c] {
+			if v.entry >= entry {
+				break
+			}
+			id = v.id
+		}
+	}
+	return id
+}
+
+// wroteSince tells whether an entry from one on gives a cell a content.
+func (x *explorer) wroteSince(c cell, from int) bool {
+	if int(c) >= len(x.history) {
+		return false
+	}
+	n := len(x.history[c])
+	return n > 0 && x.history[c][n-1].entry >= from
+}
+
+// knowsFrozen tells whether the frozen content of a chunk is known: from the
+// base image, because the mark says that all of it is in the log, or because it
+// is.
+func (s *store) knowsFrozen(o *originChunk) bool {
+	if s.x.opt.Base != nil || s.x.opt.mark >= 0 {
+		return true
+	}
+	for _, c := range o.cells {
+		if int(c) >= len(s.x.history) || len(s.x.history[c]) == 0 || s.x.history[c][0].entry >= s.freeze {
+			return false
+		}
+	}
+	return true
+}
+
+// firstContentOf is what the COW chunk holds now of the origin's chunk.
+func (s *store) firstContentOf(o *originChunk, c *cowChunk) firstContent {
+	what := frozenContent
+	for i, at := range o.cells {
+		switch id := s.x.disk.content[c.cells[i]]; {
+		case id == s.x.heldAt(at, s.freeze):
+		case s.x.wrote(at, id, s.freeze):
+			what = max(what, lateContent)
+		default:
+			what = otherContent
+		}
+	}
+	return what
+}
+
+// filledBySnapshot looks for evidence in the exception that an entry commits,
+// of which the log holds all of the COW chunk. At the log's tail the write to
+// the origin may be missing: that is none.
+func (s *store) filledBySnapshot(entry int, o *originChunk, c *cowChunk) {
+	if s.known[cow.Exception{Old: o.number, New: c.number}] != otherContent || !s.knowsFrozen(o) || entry < s.freeze {
+		return
+	}
+	if last := s.x.epochs[len(s.x.epochs)-1]; last.from <= entry {
+		return
+	}
+	for _, at := range o.cells {
+		if s.x.wroteSince(at, entry) {
+			return
+		}
+	}
+	s.noteEvidence("chunk %d of the COW store, committed by entry %d, was filled with something else than the origin's chunk %d, to which nothing is written", c.number, entry, o.number)
+}
+
+// copied looks for evidence in a write to the stores' data.
+func (l *linter) copied(i int, st *step) {
+	for _, w := range st.writes {
+		r := l.x.roles[w.cell]
+		if r.place != inData || w.id == l.x.disk.content[w.cell] {
+			continue
+		}
+		s := l.x.stores[r.store]
+		c := s.cowChunks[r.chunk]
+		if s.state != valid || i < s.freeze || len(c.owners) == 0 {
+			continue
+		}
+		_, added := s.known[cow.Exception{Old: c.owners[0].number, New: c.number}]
+		if l.writtenAt(w.cell) >= s.born || !added && !s.created {
+			s.noteEvidence("entry %d writes again to chunk %d of the COW store, which an exception names", i, c.number)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package crash
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// TestWrongCopies: a copy that is not the frozen chunk is a broken image,
+// unless the log tells that somebody wrote to the snapshot.
+func TestWrongCopies(t *testing.T) {
+	flipped := func(m *machine) []byte {
+		data := m.get(m.originBlock(9), m.perChunk())
+		data[100] ^= 1
+		return data
+	}
+	// as commits an exception for chunk 9 over such content, and overwrites
+	// the origin's chunk or leaves it alone.
+	as := func(m *machine, data []byte, overwrite []byte) {
+		c := m.copyOut(9)
+		committed := m.model.Committed
+		if m.model.Committed = nil; overwrite != nil {
+			m.model.Committed = func([]Copy) { m.write(m.originBlock(9), overwrite) }
+		}
+		m.write(m.cowBlock(c.New), data)
+		if err := m.model.Finish(c); err != nil {
+			t.Fatal(err)
+		}
+		m.model.Committed = committed
+	}
+	again := func(m *machine) { m.write(m.cowBlock(2)+1, filled(512, 1, 's')) }
+	goOn := func(m *machine) { m.overwrite(20, 21) }
+	zero, new := make([]byte, 4096), filled(512, 8, 'n')
+	for _, test := range []struct {
+		name   string
+		mend   func(m *machine)
+		set    func(*Options)
+		broken bool
+		warns  string
+	}{
+		{"a bit flipped", func(m *machine) { as(m, flipped(m), new); goOn(m) }, nil, true, ""},
+		{"a bit flipped, and the snapshot was written", func(m *machine) { as(m, flipped(m), new); goOn(m) }, func(o *Options) { o.SnapshotWritten = true }, false, ""},
+		{"a chunk rewritten elsewhere", func(m *machine) { again(m); as(m, flipped(m), new); goOn(m) }, nil, false, "--read-only-snapshot"},
+		{"a chunk rewritten elsewhere, and read only", func(m *machine) { again(m); as(m, flipped(m), new); goOn(m) }, func(o *Options) { o.ReadOnlySnapshot = true }, true, ""},
+		{"a chunk written with what it held", func(m *machine) {
+			m.write(m.cowBlock(2)+1, m.get(m.cowBlock(2)+1, 1))
+			as(m, flipped(m), new)
+			goOn(m)
+		}, nil, true, ""},
+		{"a whole chunk written to the snapshot", func(m *machine) { as(m, filled(512, 8, 'u'), nil); goOn(m) }, nil, false, "chunk 5 of the COW store"},
+		{"at the log's tail", func(m *machine) { as(m, filled(512, 8, 'u'), nil) }, nil, true, ""},
+		{"a copy of what the origin became", func(m *machine) { as(m, new, new); goOn(m) }, nil, true, ""},
+		{"a copy of the zeros that the origin became", func(m *machine) { as(m, zero, zero); goOn(m) }, nil, true, ""},
+		{"such a copy where the snapshot was written", func(m *machine) { as(m, zero, zero); goOn(m) }, func(o *Options) { o.SnapshotWritten = true }, true, ""},
+		{"zeros written to the snapshot", func(m *machine) { as(m, zero, nil); goOn(m) }, nil, false, "--read-only-snapshot"},
+		{"without a base image", func(m *machine) { as(m, flipped(m), new); goOn(m) }, func(o *Options) { o.Base = nil }, false, "--base"},
+	} {
+		m := newMachine(t, 512, 8, 64, 64)
+		base := m.image()
+		m.create(Fixed)
+		m.overwrite(chunks(0, 3)...)
+		test.mend(m)
+		m.end()
+		opt := m.options(base)
+		if test.set != nil {
+			test.set(&opt)
+		}
+		r := explore(t, logBytes(t, 512, m.log), opt)
+		if broken := r.ExitCode() == 2; broken != test.broken {
+			t.Errorf("%s: %d broken states, first %+v", test.name, r.BrokenImageStates, r.FirstBroken)
+		}
+		if said := strings.Join(r.Warnings, "\n"); (test.warns == "") != (said == "") || !strings.Contains(said, test.warns) {
+			t.Errorf("%s: warnings %q", test.name, r.Warnings)
+		}
+	}
+}
+
+// TestWritesWhileMerging: once an exception was cleared, its chunk may be
+// written; a chunk that never had one may not.
+func TestWritesWhileMerging(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		chunk  uint64
+		set    Options
+		broken bool
+	}{
+		{"the merged chunk", 2, Options{}, false},
+		{"another chunk", 7, Options{}, true},
+		{"another chunk, and somebody wrote to the snapshot", 7, Options{SnapshotWritten: true}, false},
+	} {
+		m := newMachine(t, 512, 8, 64, 64)
+		base := m.image()
+		m.create(Fixed)
+		m.overwrite(chunks(0, 3)...)
+		m.write(m.originBlock(2), m.get(m.cowBlock(4), 8)) // merge the last one
+		area := bytes.Clone(m.get(m.cowBlock(1), 8))
+		clear(area[2*16 : 3*16])
+		m.flush()
+		m.fua(m.cowBlock(1), area)
+		m.flush()
+		m.write(test.chunk*8, filled(512, 8, 'w'))
+		m.end()
+		opt := m.options(base)
+		opt.SnapshotWritten = test.set.SnapshotWritten
+		r := explore(t, logBytes(t, 512, m.log), opt)
+		if (r.BrokenImageStates > 0) != test.broken || (r.LintViolations > 0) != test.broken {
+			t.Errorf("%s: first broken %+v, violations %v", test.name, r.FirstBroken, r.Violations)
+		}
+	}
+}
+
+// TestMarks: a mark is taken at its word, with a warning where writes of
+// before it may stand behind it.
+func TestMarks(t *testing.T) {
+	early := func(m *machine) { m.write(m.originBlock(30), filled(512, 8, 'e')) }
+	mark := func(m *machine) { m.mark("frozen") }
+	create := func(m *machine) { m.create(Fixed); m.flush() }
+	flush := (*machine).flush
+	for _, test := range []struct {
+		name   string
+		steps  []func(*machine)
+		broken bool
+		warns  []string
+	}{
+		{"behind a flush", []func(*machine){early, flush, mark, create}, false, nil},
+		{"first of all", []func(*machine){mark, create}, false, nil},
+		{"a write that no flush covers", []func(*machine){early, mark, flush, create}, true, []string{"does not stand behind a flush", "between the mark"}},
+		{"a write between mark and creation", []func(*machine){flush, mark, early, flush, create}, true, []string{"between the mark"}},
+	} {
+		m := newMachine(t, 512, 8, 64, 64)
+		base := m.image()
+		for _, step := range test.steps {
+			step(m)
+		}
+		m.overwrite(0)
+		m.end()
+		opt := m.options(base)
+		opt.FromMark = "frozen"
+		r := explore(t, logBytes(t, 512, m.log), opt)
+		if (r.BrokenImageStates > 0) != test.broken || r.LintViolations > 0 {
+			t.Errorf("%s: first broken %+v, violations %v", test.name, r.FirstBroken, r.Violations)
+		}
+		if len(r.Warnings) != len(test.warns) {
+			t.Errorf("%s: warnings %q", test.name, r.Warnings)
+			continue
+		}
+		for i, want := range test.warns {
+			if !strings.Contains(r.Warnings[i], want) {
+				t.Errorf("%s: warning %q, want %q", test.name, r.Warnings[i], want)
+			}
+		}
+	}
+}
