@@ -8,22 +8,20 @@ import "math/bits"
 // epochBuilder lists the choices of an epoch.
 type epochBuilder struct {
 	*epoch
-	first map[cell]int32   // the first piece that writes a block
-	last  map[cell]blockID // what a block holds after the choices so far
+	first map[cell]int32 // the first piece that writes a block
 }
 
-// add lists an entry, unless nothing changes whether it is durable or not.
+// add lists an entry, unless nothing changes whether it is durable or not. A
+// block that was written before in the epoch makes a difference whatever it
+// held then, as those writes may be missing.
 func (b *epochBuilder) add(entry int, st *step) {
 	var differ []int
-	rewrites := false
 	for i, w := range st.writes {
-		if b.before(w.cell) != w.id {
+		if _, again := b.first[w.cell]; again || b.x.durable[w.cell] != w.id {
 			differ = append(differ, len(b.pieces)+i)
 		}
-		_, again := b.first[w.cell]
-		rewrites = rewrites || again
 	}
-	if len(differ) == 0 && !rewrites && (st.kind == copies || st.kind == metadata) {
+	if len(differ) == 0 && (st.kind == copies || st.kind == metadata) {
 		return
 	}
 	c := choice{entry: entry, kind: st.kind, store: st.store, pieces: interval{len(b.pieces), len(b.pieces) + len(st.writes)}}
@@ -34,14 +32,6 @@ func (b *epochBuilder) add(entry int, st *step) {
 		b.addPiece(w)
 	}
 	b.choices = append(b.choices, c)
-}
-
-// before is what a block holds where all choices so far are durable.
-func (b *epochBuilder) before(c cell) blockID {
-	if id, is := b.last[c]; is {
-		return id
-	}
-	return b.x.durable[c]
 }
 
 func (b *epochBuilder) addPiece(w write) {
@@ -59,7 +49,6 @@ func (b *epochBuilder) addPiece(w write) {
 		}
 		b.writers[w.cell] = append(b.writers[w.cell], n)
 	}
-	b.last[w.cell] = w.id
 	b.pieces = append(b.pieces, piece{write: w, shared: shared})
 }
 

@@ -54,7 +54,7 @@ type epoch struct {
 // newEpoch lists the choices of an epoch, whose durable entries are applied.
 func newEpoch(x *explorer, e interval, leaf func()) *epoch {
 	r := &epoch{x: x, interval: e, leaf: leaf, random: rand.New(rand.NewPCG(x.opt.Seed, uint64(e.from)))}
-	b := epochBuilder{epoch: r, first: map[cell]int32{}, last: map[cell]blockID{}}
+	b := epochBuilder{epoch: r, first: map[cell]int32{}}
 	for i := e.from; i < e.to; i++ {
 		if len(x.steps[i].writes) > 0 {
 			b.add(i, &x.steps[i])

@@ -1,6 +1,10 @@
 package crash
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
 
 // TestLegalPicks: what may be durable behind the last flush, depending on what
 // is not: the order of commits binds each store and the origin, and nothing
@@ -35,5 +39,37 @@ func TestLegalPicks(t *testing.T) {
 		if got := test.chain.allows(test.next, test.pick); got != test.legal {
 			t.Errorf("%s: legal %v, want %v", test.name, got, test.legal)
 		}
+	}
+}
+
+// TestBlocksWrittenTwice: an area is zeroed and committed in one epoch, over
+// records of an older store. The commit can be durable in part and the zeroing
+// not at all, although a commit behind the zeroing changes nothing there.
+func TestBlocksWrittenTwice(t *testing.T) {
+	m := newMachine(t, 512, 2, 64, 64)
+	m.create(Fixed)
+	var stale, records []byte
+	for k := range uint64(32) {
+		stale = cow.Exception{Old: cow.Chunk(60 - k%4), New: cow.Chunk(2 + k)}.AppendTo(stale)
+		records = cow.Exception{Old: cow.Chunk(k), New: cow.Chunk(2 + k)}.AppendTo(records)
+	}
+	m.put(m.cowBlock(1)+1, stale)
+	base := m.image()
+	m.log, m.held = nil, nil
+	for k := range uint64(32) {
+		m.write(m.cowBlock(cow.Chunk(2+k)), m.get(m.originBlock(cow.Chunk(k)), 2))
+	}
+	m.flush()
+	area := scripted{Entry{Sector: m.cowBlock(1), Sectors: 2}, make([]byte, 1024)}
+	commit := scripted{Entry{Sector: m.cowBlock(1), Sectors: 2, Flags: FUA}, append(records, make([]byte, 512)...)}
+	m.log = append(m.log, area, commit)
+	m.end()
+	opt := m.options(base)
+	r := explore(t, logBytes(t, 512, m.log), opt)
+	if r.FirstCorrupt == nil || r.FirstCorrupt.State != "32+34:0" {
+		t.Errorf("%d corrupt states, the first %+v", r.CorruptStates, r.FirstCorrupt)
+	}
+	if c := r.Coverage; c.ExhaustiveEpochs == 0 {
+		t.Errorf("coverage %+v", c)
 	}
 }
