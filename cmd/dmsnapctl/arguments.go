@@ -102,7 +102,7 @@ func precision(v float64) int {
 // needFlags makes it a usage error to leave one of these flags out.
 func needFlags(c *cli.Context, names ...string) error {
 	for _, name := range names {
-		if c.String(name) == "" {
+		if !c.IsSet(name) || c.String(name) == "" { // a list that was left out is no empty text
 			return usagef("%s: missing --%s; see '%s --help'", commandName(c), name, c.Command.HelpName)
 		}
 	}

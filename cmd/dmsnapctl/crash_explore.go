@@ -53,7 +53,7 @@ func crashExploreCommand() *cli.Command {
 			&cli.IntFlag{Name: "reorder", Value: crash.DefaultReorder, Usage: "at most `N` random states between two flushes, where there are too many for all"},
 			&cli.IntFlag{Name: "crashes", Value: 1, Usage: "`1` or 2: activate each state, go on (a model does) and crash again"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "`SEED` of the random states"},
-			&cli.StringFlag{Name: "expect", Value: string(crash.Fixed), Usage: "the `KERNEL` that wrote the log, fixed or leaky: leaks of a leaky one are counted, and are no failure"},
+			&cli.StringFlag{Name: "expect", Value: string(crash.Fixed), Usage: "the `KERNEL` that wrote the log, fixed or leaky: of a leaky one the order of exceptions is no violation, and it goes on before a second crash; leaks count the same"},
 			&cli.BoolFlag{Name: "read-only-snapshot", Usage: "nobody wrote to the snapshot itself: hold each copy against the frozen origin"},
 			&cli.BoolFlag{Name: "snapshot-written", Usage: "somebody wrote to the snapshot itself, or to the origin while it merged, whatever the log tells"},
 			&cli.StringFlag{Name: "timeline", Usage: "draw the log and its bad windows into `FILE.svg`"},
@@ -115,19 +115,23 @@ func exploreOptions(c *cli.Context, o *output) (opt crash.Options, err error) {
 		return opt, usagef("--read-only-snapshot and --snapshot-written contradict each other: give one of them, or none")
 	}
 	if o.progress {
-		opt.Progress = exploreProgress(o)
+		say := sometimes(o)
+		opt.Progress = func(entry, entries int, states uint64) {
+			say("entry %d of %d, %d states", entry, entries, states)
+		}
 	}
 	return opt, nil
 }
 
-// exploreProgress says now and then, after the first second, how far it is.
-func exploreProgress(o *output) func(entry, entries int, states uint64) {
+// sometimes is a way to say how far something is: after the first second, and
+// then now and then.
+func sometimes(o *output) func(format string, args ...any) {
 	begun := time.Now()
 	shown := begun
-	return func(entry, entries int, states uint64) {
+	return func(format string, args ...any) {
 		if now := time.Now(); now.Sub(begun) >= progressAfter && now.Sub(shown) >= progressEvery {
 			shown = now
-			_, _ = fmt.Fprintf(o.err, "dmsnapctl: entry %d of %d, %d states\n", entry, entries, states)
+			_, _ = fmt.Fprintf(o.err, "dmsnapctl: "+format+"\n", args...)
 		}
 	}
 }
@@ -229,9 +233,6 @@ func printExploration(o *output, r *crash.Report, reproduce string) error {
 // firstState tells of the first state that should not be, and how to get it.
 func firstState(r *crash.Report, reproduce string) string {
 	f, what := r.FirstFailure, "first failure"
-	if f == nil {
-		f, what = r.FirstLeak, "first leak"
-	}
 	if f == nil {
 		f, what = r.SecondCrash.FirstFailure, "first failure after a second crash"
 	}

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -56,19 +57,37 @@ func runCrashSimulate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if o.progress {
+		say := sometimes(o)
+		opt.Progress = func(started uint64, crashes int) {
+			say("%d of %d exceptions, %d of %d crashes", started, opt.Exceptions, crashes, opt.Crashes)
+		}
+	}
 	sim, err := crash.Simulate(c.Context, opt)
-	if err != nil {
+	interrupted := errors.Is(err, context.Canceled) && sim != nil
+	if err != nil && !interrupted {
 		return err
 	}
-	if o.json {
-		err = o.printJSON(sim)
-	} else {
-		err = printSimulation(o, sim)
+	if interrupted {
+		o.warnf("crash simulate: interrupted after %d of %d crashes; what is shown, and kept, is true of those", len(sim.Crashes), opt.Crashes)
 	}
-	if err == nil && sim.LeakedChunks > 0 {
+	switch {
+	case o.json:
+		err = o.printJSON(sim)
+	case len(sim.Crashes) > 0:
+		err = printSimulation(o, sim)
+	default:
+		err = nil
+	}
+	switch {
+	case err != nil:
+		return err
+	case interrupted:
+		return exitStatus(exitInterrupted)
+	case sim.LeakedChunks > 0:
 		return exitStatus(exitWarning)
 	}
-	return err
+	return nil
 }
 
 func simulateOptions(c *cli.Context) (opt crash.SimulateOptions, err error) {
@@ -137,7 +156,16 @@ type ratesJSON struct {
 }
 
 func drawRates(c *cli.Context, o *output, path string) error {
-	rates, err := crash.MeasureRates(c.Context, c.Uint64("seed"), rateSeeds)
+	points := 0
+	say := sometimes(o)
+	rates, err := crash.MeasureRates(c.Context, c.Uint64("seed"), rateSeeds, func(done int) {
+		if points = done; o.progress {
+			say("%d points measured", points)
+		}
+	})
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("crash simulate: interrupted after %d points; %s was not written: %w", points, path, err)
+	}
 	if err != nil {
 		return err
 	}

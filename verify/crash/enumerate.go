@@ -49,6 +49,7 @@ type epoch struct {
 	target  []pick           // scratch
 	leaf    func()           // is called for every state
 	random  *rand.Rand
+	stopped bool // the epoch is broken off: no more states
 }
 
 // newEpoch lists the choices of an epoch, whose durable entries are applied.
@@ -201,7 +202,7 @@ func (r *epoch) exhaust(n int, c chain) {
 		return
 	}
 	ch := &r.choices[n]
-	for p := none; p < pick(len(ch.masks)); p++ {
+	for p := none; p < pick(len(ch.masks)) && !r.stopped; p++ {
 		if c.allows(ch, p) {
 			r.choose(n, p)
 			r.exhaust(n+1, c.after(ch, p))
@@ -238,6 +239,9 @@ func (r *epoch) prefixes() {
 	r.settle(r.all(none))
 	r.leaf()
 	for n := range r.choices {
+		if r.stopped {
+			return
+		}
 		for p := range r.choices[n].masks {
 			r.choose(n, pick(p))
 			r.leaf()
@@ -253,7 +257,7 @@ func (r *epoch) singles() {
 	r.settle(r.all(whole))
 	r.flip(none, func(c *choice) bool { return c.kind != commits })
 	for n, c := range r.choices {
-		if c.kind == commits {
+		if c.kind == commits && !r.stopped {
 			target := r.all(whole)
 			target[n] = none
 			r.settle(target)
@@ -263,7 +267,7 @@ func (r *epoch) singles() {
 	r.settle(r.all(none))
 	r.flip(whole, func(c *choice) bool { return c.kind != commits && c.kind != origins })
 	for n, c := range r.choices {
-		if c.kind == commits {
+		if c.kind == commits && !r.stopped {
 			r.choose(n, whole)
 			r.leaf()
 		}
@@ -275,7 +279,7 @@ func (r *epoch) singles() {
 // one picked the other way.
 func (r *epoch) flip(p pick, of func(*choice) bool) {
 	for n := range r.choices {
-		if was := r.state[n]; was != p && of(&r.choices[n]) {
+		if was := r.state[n]; was != p && of(&r.choices[n]) && !r.stopped {
 			r.choose(n, p)
 			r.leaf()
 			r.choose(n, was)
@@ -296,7 +300,7 @@ func (r *epoch) tears(limit int) {
 				continue
 			}
 			for i := ch.pieces.from; i < ch.pieces.to && ch.pieces.to-ch.pieces.from > 1; i++ {
-				if limit--; limit < 0 {
+				if limit--; limit < 0 || r.stopped {
 					return
 				}
 				r.setPiece(i, p == none)
@@ -312,6 +316,9 @@ func (r *epoch) sample(n int) {
 	const walk = 64 // states between two fresh starts
 	wish := make([]pick, len(r.choices))
 	for i := range n {
+		if r.stopped {
+			return
+		}
 		if i%walk == 0 {
 			for k := range wish {
 				wish[k] = r.anyPick(&r.choices[k])

@@ -15,7 +15,7 @@ import (
 
 // Explore enumerates the crash states of a log and judges each of them. What
 // is wrong with them is in the report. An error means that there is no report,
-// or, where it is the context's, that it covers a part of the log.
+// or, where it is the context's, that it covers a part of the log, or nothing.
 func Explore(ctx context.Context, l *Log, opt Options) (*Report, error) {
 	begun := time.Now()
 	if opt.Expect == "" {
@@ -24,7 +24,7 @@ func Explore(ctx context.Context, l *Log, opt Options) (*Report, error) {
 	if len(opt.COW) > maxStores {
 		return nil, fmt.Errorf("%d COW stores are more than %d", len(opt.COW), maxStores)
 	}
-	opt.mark = -1
+	opt.mark, opt.stop = -1, ctx.Err
 	if opt.FromMark != "" {
 		i, ok := l.FindMark(opt.FromMark)
 		if !ok {
@@ -33,6 +33,9 @@ func Explore(ctx context.Context, l *Log, opt Options) (*Report, error) {
 		opt.mark = i
 	}
 	x, scaled, err := findStores(l, opt)
+	if ctx.Err() != nil {
+		return newReport(l, opt), ctx.Err()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -43,6 +46,9 @@ func Explore(ctx context.Context, l *Log, opt Options) (*Report, error) {
 	v.report.Timeline = x.timeline()
 	x.findFreezes()
 	lint := x.lint()
+	if err := ctx.Err(); err != nil {
+		return newReport(l, opt), err
+	}
 	v.report.LintViolations, v.report.Violations = lint.count, lint.found
 	v.report.Coverage.BlindWrites = lint.blind
 	for _, st := range x.steps {
@@ -140,6 +146,7 @@ type visitor struct {
 	distinct map[uint64]struct{} // what the judge saw, in this epoch
 	second   *second
 	window   Window // of the present epoch
+	looked   uint64 // states at which it was last looked whether to stop
 }
 
 // explore goes through the epochs, from the one in which the first store is
@@ -156,7 +163,9 @@ func (v *visitor) explore(ctx context.Context) error {
 			if !begun {
 				begun, v.report.Coverage.FirstEntry = true, e.from
 			}
-			v.visit(e)
+			if v.visit(e); v.epoch.stopped {
+				return ctx.Err()
+			}
 		}
 		v.advance(e)
 		if v.err != nil {
@@ -284,6 +293,21 @@ func (v *visitor) judge() {
 	}
 	if v.second != nil && !known && !all.corrupt && !all.abandoned && all.broken == 0 {
 		v.second.from(all)
+	}
+	v.lookUp()
+}
+
+// lookUp looks, every few thousand states, whether the epoch is to be broken
+// off, and tells how far it is: an epoch can have any number of them.
+func (v *visitor) lookUp() {
+	judged := v.report.States + v.report.SecondCrash.States
+	if judged-v.looked < 4096 {
+		return
+	}
+	v.looked = judged
+	v.epoch.stopped = v.epoch.stopped || v.opt.interrupted() != nil
+	if v.opt.Progress != nil {
+		v.opt.Progress(v.epochStart, len(v.steps), v.report.States)
 	}
 }
 

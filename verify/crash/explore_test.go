@@ -25,15 +25,15 @@ func TestLeakyKernelLeaks(t *testing.T) {
 		log, opt := scenario(t, Leaky, ss, noFault, 0)
 		opt.Expect = Leaky
 		r := explore(t, log, opt)
-		if r.CorruptStates+r.BrokenImageStates+r.LintViolations != 0 || r.FirstFailure != nil {
+		if r.CorruptStates+r.BrokenImageStates+r.LintViolations != 0 {
 			t.Errorf("blocks of %d: %+v, violations %v", ss, r, r.Violations)
 		}
-		if r.LeakingStates == 0 || r.Worst.Leaked < 6 || r.FirstLeak == nil {
-			t.Errorf("blocks of %d: %d leaking states, worst %+v, first %+v", ss, r.LeakingStates, r.Worst, r.FirstLeak)
+		if r.LeakingStates == 0 || r.Worst.Leaked < 6 || r.FirstLeak == nil || r.FirstFailure != r.FirstLeak || r.ExitCode() != 1 {
+			t.Errorf("blocks of %d: %d leaking states, worst %+v, first %+v, first failure %+v", ss, r.LeakingStates, r.Worst, r.FirstLeak, r.FirstFailure)
 		}
 		opt.Expect = Fixed
-		if r := explore(t, log, opt); r.FirstFailure == nil || r.FirstFailure != r.FirstLeak {
-			t.Errorf("blocks of %d: where the fix is expected, the first failure is %+v", ss, r.FirstFailure)
+		if r := explore(t, log, opt); r.FirstFailure == nil || r.FirstFailure != r.FirstLeak || r.LintViolations == 0 || r.ExitCode() != 1 {
+			t.Errorf("blocks of %d: where the fix is expected, the first failure is %+v, %d violations", ss, r.FirstFailure, r.LintViolations)
 		}
 	}
 }

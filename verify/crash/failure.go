@@ -18,13 +18,13 @@ func corrupts(o outcome) bool { return o.corrupt }
 func breaks(o outcome) bool   { return o.broken > 0 }
 
 // keep notes the first failure of a kind, made as small as it gets, and the
-// first of all those that should not be.
+// first of all.
 func (v *visitor) keep(first **Failure, fails failing, o outcome) {
 	if *first != nil {
 		return
 	}
 	*first = v.smallest(fails, o)
-	if v.report.FirstFailure == nil && (first != &v.report.FirstLeak || v.opt.Expect != Leaky) {
+	if v.report.FirstFailure == nil {
 		v.report.FirstFailure = *first
 	}
 }

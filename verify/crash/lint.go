@@ -66,6 +66,9 @@ func (x *explorer) lint() *linter {
 	x.epochEnd = len(x.steps)
 	committed := false
 	for i := range x.steps {
+		if x.opt.interrupted() != nil {
+			break
+		}
 		st := &x.steps[i]
 		if x.log.Entries[i].Flags&Flush != 0 {
 			l.lastFlush, committed = i, false

@@ -26,6 +26,9 @@ func (x *explorer) load() error {
 	x.steps = make([]step, len(x.log.Entries))
 	begin := 0
 	for i, e := range x.log.Entries {
+		if err := x.opt.interrupted(); err != nil {
+			return err
+		}
 		if e.Flags&Flush != 0 {
 			x.epochs = append(x.epochs, interval{begin, i})
 			begin = i

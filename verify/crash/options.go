@@ -38,8 +38,9 @@ type Options struct {
 	// FromMark is the text of the mark at which the origin was frozen. Where
 	// it is empty, that is when the first chunk was copied.
 	FromMark string
-	// Expect is the kernel's kind; on a leaky one leaks are counted, and are
-	// no failure. Empty is Fixed.
+	// Expect is the kernel's kind: that of the model which goes on before a
+	// second crash. Of a leaky one, exceptions out of the order of allocation
+	// are no violation; its leaks are failures all the same. Empty is Fixed.
 	Expect Kernel
 	// Reorder is the most random states of an epoch too large to be
 	// exhausted: 0 for DefaultReorder, less for none.
@@ -59,10 +60,20 @@ type Options struct {
 	ReadOnlySnapshot, SnapshotWritten bool
 	// Visit, where it is not nil, is called for every state.
 	Visit func(Judged)
-	// Progress, where it is not nil, is called after each epoch.
+	// Progress, where it is not nil, is called after each epoch, and now and
+	// then within it.
 	Progress func(entry, entries int, states uint64)
 
-	mark int // index of FromMark's entry, -1 where there is none
+	mark int          // index of FromMark's entry, -1 where there is none
+	stop func() error // why to stop, nil while there is no reason; may be nil
+}
+
+// interrupted is why the exploration is to stop, nil where it is not.
+func (o *Options) interrupted() error {
+	if o.stop == nil {
+		return nil
+	}
+	return o.stop()
 }
 
 func (o *Options) check() error {

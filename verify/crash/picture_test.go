@@ -52,10 +52,33 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
+// TestWindowsShareAColumn: the worst of what falls into one column is shown,
+// in whichever order it comes.
+func TestWindowsShareAColumn(t *testing.T) {
+	leak, broken, corrupt := Window{From: 0, To: 2, Leaking: 1}, Window{From: 2, To: 4, Broken: 1}, Window{From: 4, To: 6, Corrupt: 1}
+	for _, test := range []struct {
+		windows  []Window
+		explored int
+		want     string
+	}{
+		{[]Window{leak, broken, corrupt}, 8, "|X|"},
+		{[]Window{corrupt, broken, leak}, 8, "|X|"},
+		{[]Window{broken, leak}, 8, "|B|"},
+		{[]Window{leak}, 4, "|L|"},
+		{nil, 4, "|?|"},
+		{nil, 8, "|.|"},
+	} {
+		r := &Report{Windows: test.windows, Timeline: make([]Moment, 8), ExploredEntries: test.explored}
+		if text := r.TimelineText(1); !strings.Contains(text, "a crash here    "+test.want) {
+			t.Errorf("%+v, want %s:\n%s", test.windows, test.want, text)
+		}
+	}
+}
+
 // TestRates: a leaky kernel loses more with more copies in flight, and in
 // larger chunks; a fixed one loses nothing.
 func TestRates(t *testing.T) {
-	rates, err := MeasureRates(context.Background(), 1, 8)
+	rates, err := MeasureRates(context.Background(), 1, 8, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,10 +37,17 @@ const (
 )
 
 // MeasureRates simulates seeds crashes at each point, for both kernels.
-func MeasureRates(ctx context.Context, seed uint64, seeds int) (*Rates, error) {
+// Progress, where it is not nil, is called before each point.
+func MeasureRates(ctx context.Context, seed uint64, seeds int, progress func(points int)) (*Rates, error) {
 	r := &Rates{}
+	begin := func() {
+		if progress != nil {
+			progress(len(r.ByInFlight) + len(r.ByChunk))
+		}
+	}
 	for _, k := range []Kernel{Fixed, Leaky} {
 		for n := 1; n <= 256; n *= 2 {
+			begin()
 			p, err := measure(ctx, k, n, rateChunk, seed, seeds)
 			if err != nil {
 				return nil, err
@@ -48,6 +55,7 @@ func MeasureRates(ctx context.Context, seed uint64, seeds int) (*Rates, error) {
 			r.ByInFlight = append(r.ByInFlight, p)
 		}
 		for chunk := cow.Sectors(8); chunk <= 512; chunk *= 2 {
+			begin()
 			p, err := measure(ctx, k, rateInFlight, chunk, seed, seeds)
 			if err != nil {
 				return nil, err

@@ -35,10 +35,10 @@ type Report struct {
 	Worst          *Worst       `json:"worst"`
 	Coverage       Coverage     `json:"coverage"`
 	// FirstFailure is the first state that should not be: corrupt, of a
-	// broken image or, unless leaks are expected, leaking.
+	// broken image or leaking, whichever kernel is expected.
 	FirstFailure *Failure `json:"first_failure"`
 	// FirstLeak, FirstCorrupt and FirstBroken are the first states of each
-	// kind, expected or not.
+	// kind.
 	FirstLeak    *Failure `json:"first_leak"`
 	FirstCorrupt *Failure `json:"first_corrupt"`
 	FirstBroken  *Failure `json:"first_broken_image"`

@@ -28,6 +28,9 @@ type SimulateOptions struct {
 	// Keep is called with the store that each crash leaves, of size bytes;
 	// it may be nil.
 	Keep func(crash int, store io.ReaderAt, size uint64) error
+	// Progress, where it is not nil, is called now and then with the number
+	// of exceptions started so far, and of crashes.
+	Progress func(started uint64, crashes int)
 }
 
 // MaxExceptions bounds a simulation.
@@ -73,7 +76,8 @@ func (o SimulateOptions) Check() error {
 	return cow.CheckChunkSize(o.Chunk)
 }
 
-// Simulate runs a simulation. The same options give the same result.
+// Simulate runs a simulation. The same options give the same result. Where the
+// error is the context's, the result has the crashes up to then.
 func Simulate(ctx context.Context, opt SimulateOptions) (*Simulation, error) {
 	if err := opt.Check(); err != nil {
 		return nil, err
@@ -92,13 +96,19 @@ func Simulate(ctx context.Context, opt SimulateOptions) (*Simulation, error) {
 	r := &simulator{opt: opt, bounds: b, disk: newSparse(b), random: rand.New(rand.NewPCG(opt.Seed, 0x646d736e61706374))}
 	points := r.crashPoints()
 	for i, at := range points {
-		p, err := r.live(at)
+		before := r.crashed
+		p, err := r.live(ctx, at, i)
+		if err == nil {
+			err = r.judge(ctx, &p)
+		}
+		if err != nil && ctx.Err() != nil {
+			return sim, ctx.Err()
+		}
 		if err != nil {
 			return nil, err
 		}
-		if err := r.judge(ctx, &p); err != nil {
-			return nil, err
-		}
+		p.Lost = p.Started - before.Started - (p.Committed - before.Committed)
+		r.crashed = p
 		sim.Crashes = append(sim.Crashes, p)
 		sim.Verdict, sim.LeakedChunks, sim.LeakedBytes = p.Verdict, p.Leaked, p.Leaked*g.ChunkBytes()
 		if opt.Keep != nil {
@@ -117,7 +127,8 @@ type simulator struct {
 	disk    *sparse
 	random  *rand.Rand
 	started uint64
-	writes  int // that the present life may still make before it is cut off
+	crashed CrashPoint // the last one
+	writes  int        // that the present life may still make before it is cut off
 }
 
 // errCrash stops a model in the middle of its writes.
@@ -138,15 +149,17 @@ func (r *simulator) crashPoints() []uint64 {
 	return points
 }
 
+// lookUp is after how many exceptions a simulation looks whether it is to stop.
+const lookUp = 1 << 14
+
 // live runs a kernel until so many exceptions were started, and lets some of
 // the copies finish before it crashes: at times between two writes of a commit.
-func (r *simulator) live(until uint64) (CrashPoint, error) {
+func (r *simulator) live(ctx context.Context, until uint64, crashes int) (CrashPoint, error) {
 	r.writes = -1
 	m, err := r.boot()
 	if err != nil {
 		return CrashPoint{}, err
 	}
-	before := r.started
 	var flying []Copy
 	finishOne := func() error {
 		i := r.random.IntN(len(flying))
@@ -156,6 +169,14 @@ func (r *simulator) live(until uint64) (CrashPoint, error) {
 		return m.Finish(c)
 	}
 	for r.started < until {
+		if r.started%lookUp == 0 {
+			if err := ctx.Err(); err != nil {
+				return CrashPoint{}, err
+			}
+			if r.opt.Progress != nil {
+				r.opt.Progress(r.started, crashes)
+			}
+		}
 		if len(flying) == r.opt.InFlight {
 			if err := finishOne(); err != nil {
 				return CrashPoint{}, err
@@ -176,7 +197,7 @@ func (r *simulator) live(until uint64) (CrashPoint, error) {
 			return CrashPoint{}, err
 		}
 	}
-	return CrashPoint{Started: r.started, Lost: r.started - before}, nil
+	return CrashPoint{Started: r.started}, nil
 }
 
 // boot creates the store, or activates what the crash before left of it.

@@ -22,6 +22,10 @@ var lanes = []struct {
 	{MarkMoment, "marks", 'M'},
 }
 
+// severities are the letters of a crash, each of which is shown in the place of
+// those before it.
+const severities = "?.LBX"
+
 // badLetter is what stands where a crash is bad.
 func badLetter(w Window) byte {
 	switch {
@@ -64,8 +68,8 @@ func (r *Report) TimelineText(columns int) string {
 	}
 	for _, w := range r.Windows {
 		for c := column(w.From); c <= column(max(w.From, w.To-1)); c++ {
-			if bad[c] == '.' || bad[c] == 'L' {
-				bad[c] = badLetter(w)
+			if letter := badLetter(w); strings.IndexByte(severities, letter) > strings.IndexByte(severities, bad[c]) {
+				bad[c] = letter
 			}
 		}
 	}
