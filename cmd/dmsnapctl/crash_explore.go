@@ -21,8 +21,10 @@ const crashExploreHelp = `   Enumerates what a crash can have left behind of the
    legal subsets of the writes between two flushes (or, of many writes, some),
    commits that were torn. In each state the store must parse, name no chunk
    twice and leak none, and origin and COW store together must give back the
-   frozen image. START and LEN are in sectors of 512 bytes, as in dmsetup's
-   tables; --cow may be repeated for several snapshots of the origin.
+   frozen image. START and LEN are in sectors of the logged device, its logical
+   blocks; where only sectors of 512 bytes find a store, as in dmsetup's tables,
+   they are taken for those. --cow may be repeated for several snapshots of the
+   origin.
 
    The origin is taken to be frozen at the mark or, without --from-mark, when
    the first chunk is copied. Flush before a mark is sent: writes that no flush
@@ -68,36 +70,40 @@ func runCrashExplore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	named, err := regionsAsWritten(c)
+	if err != nil {
+		return err
+	}
 	return withLog(c, func(l *crash.Log, base io.ReaderAt, size uint64) error {
+		at, err := named.on(l, base, size)
+		if err != nil {
+			return err
+		}
 		opt.Base, opt.BaseSize = base, size
+		opt.Origin, opt.COW = *at.origin, at.stores
 		report, err := crash.Explore(c.Context, l, opt)
-		if errors.Is(err, context.Canceled) && report != nil {
+		if report != nil && at.warning != "" {
+			report.Warnings = append(report.Warnings, at.warning)
+		}
+		switch {
+		case errors.Is(err, context.Canceled) && report != nil:
 			o.warnf("%s: interrupted; what is shown is true of crashes before entry %d of %d, and nothing was changed", c.String("log"), report.ExploredEntries, report.Entries)
-			if err := showExploration(c, o, report); exitCodeOf(err) == exitUnknown {
+			if err := showExploration(c, o, report, at); exitCodeOf(err) == exitUnknown {
 				return err
 			}
 			return exitStatus(exitInterrupted)
-		}
-		if err != nil {
+		case errors.Is(err, crash.ErrOverlap):
+			return usagef("--origin, --cow: %v", err)
+		case err != nil:
 			return fmt.Errorf("%s: %w", c.String("log"), err)
 		}
-		return showExploration(c, o, report)
+		return showExploration(c, o, report, at)
 	})
 }
 
 func exploreOptions(c *cli.Context, o *output) (opt crash.Options, err error) {
 	if err := needFlags(c, "origin", "cow"); err != nil {
 		return opt, err
-	}
-	if opt.Origin, err = regionFlag("origin", c.String("origin")); err != nil {
-		return opt, err
-	}
-	for _, text := range c.StringSlice("cow") {
-		region, err := regionFlag("cow", text)
-		if err != nil {
-			return opt, err
-		}
-		opt.COW = append(opt.COW, region)
 	}
 	if opt.Expect, err = kernelFlag(c, "expect"); err != nil {
 		return opt, err
@@ -106,7 +112,10 @@ func exploreOptions(c *cli.Context, o *output) (opt crash.Options, err error) {
 	if opt.Crashes != 1 && opt.Crashes != 2 {
 		return opt, usagef("--crashes: %d; write 1 or 2", opt.Crashes)
 	}
-	if opt.Reorder = c.Int("reorder"); opt.Reorder <= 0 {
+	switch opt.Reorder = c.Int("reorder"); {
+	case opt.Reorder < 0:
+		return opt, usagef("--reorder: %d; write 0 for no random states, or more", opt.Reorder)
+	case opt.Reorder == 0: // which means the default to the explorer
 		opt.Reorder = -1
 	}
 	opt.FromMark, opt.Seed = c.String("from-mark"), c.Uint64("seed")
@@ -136,7 +145,7 @@ func sometimes(o *output) func(format string, args ...any) {
 	}
 }
 
-func showExploration(c *cli.Context, o *output, r *crash.Report) error {
+func showExploration(c *cli.Context, o *output, r *crash.Report, at regions) error {
 	if path := c.String("timeline"); path != "" {
 		if err := writeFile(path, r.WriteTimeline); err != nil {
 			return err
@@ -149,7 +158,7 @@ func showExploration(c *cli.Context, o *output, r *crash.Report) error {
 	if o.json {
 		err = o.printJSON(r)
 	} else {
-		err = printExploration(o, r, reproducer(c))
+		err = printExploration(o, r, reproducer(c, at), at)
 	}
 	if err != nil {
 		return err
@@ -171,12 +180,12 @@ func writeFile(path string, draw func(io.Writer) error) (err error) {
 }
 
 // reproducer is the command line, but for the state, that writes a state out.
-func reproducer(c *cli.Context) string {
+func reproducer(c *cli.Context, at regions) string {
 	line := []string{"dmsnapctl crash state --log", shellWord(c.String("log"))}
 	if base := c.String("base"); base != "" {
 		line = append(line, "--base", shellWord(base))
 	}
-	line = append(line, "--origin", c.String("origin"), "--cow", c.StringSlice("cow")[0])
+	line = append(line, at.String())
 	if kernel := c.String("expect"); kernel != string(crash.Fixed) {
 		line = append(line, "--expect", kernel)
 	}
@@ -193,7 +202,7 @@ func shellWord(s string) string {
 	return s
 }
 
-func printExploration(o *output, r *crash.Report, reproduce string) error {
+func printExploration(o *output, r *crash.Report, reproduce string, at regions) error {
 	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(w, "  "+name+"\t"+format+"\n", args...)
@@ -226,12 +235,12 @@ func printExploration(o *output, r *crash.Report, reproduce string) error {
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
-	_, err := fmt.Fprint(o.out, "\n", r.TimelineText(72), firstState(r, reproduce))
+	_, err := fmt.Fprint(o.out, "\n", r.TimelineText(72), firstState(r, reproduce, at))
 	return err
 }
 
 // firstState tells of the first state that should not be, and how to get it.
-func firstState(r *crash.Report, reproduce string) string {
+func firstState(r *crash.Report, reproduce string, at regions) string {
 	f, what := r.FirstFailure, "first failure"
 	if f == nil {
 		f, what = r.SecondCrash.FirstFailure, "first failure after a second crash"
@@ -239,5 +248,9 @@ func firstState(r *crash.Report, reproduce string) string {
 	if f == nil {
 		return ""
 	}
-	return fmt.Sprintf("\n%s, at entry %d: %s\nto have that state as an image:\n   %s --state %s --out state.img\n", what, f.Entry, f.Why, reproduce, f.State)
+	where := f.Where()
+	if len(at.stores) > 1 {
+		where += fmt.Sprintf(", in store %d (%s)", f.Store, at.flags[1+f.Store])
+	}
+	return fmt.Sprintf("\n%s, %s: %s\nto have that state as an image:\n   %s --state %s --out state.img\n", what, where, f.Why, reproduce, f.State)
 }

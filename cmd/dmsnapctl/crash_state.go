@@ -15,7 +15,9 @@ import (
 
 const crashStateHelp = `   STATE is as "crash explore" names it: 120+121,123-125,127:0-3.7 is the first
    120 entries, entries 121 and 123 to 125, and the blocks 0 to 3 and 7 of entry
-   127. States of a second crash (120+127:1/30) need --origin and --cow.
+   127. States of a second crash (120+127:1/30) need --origin and --cow, in the
+   order that "explore" had: with 120+127:1/30@1 it is the second --cow's store
+   that goes on.
 
    FILE must not exist yet. It becomes the logged device, as a sparse file that
    reaches as far as the base image, the state's writes, --origin and --cow do.
@@ -36,7 +38,7 @@ func crashStateCommand() *cli.Command {
 			&cli.StringFlag{Name: "out", Usage: "the `FILE` to write"},
 			&cli.StringFlag{Name: "base", Usage: "`IMAGE` of the device before the first entry (default: zeros)"},
 			&cli.StringFlag{Name: "origin", Usage: "where the origin lies: `START+LEN`"},
-			&cli.StringFlag{Name: "cow", Usage: "where the COW store lies: `START+LEN`"},
+			&cli.StringSliceFlag{Name: "cow", Usage: "where a COW store lies: `START+LEN`"},
 			&cli.StringFlag{Name: "expect", Value: string(crash.Fixed), Usage: "the `KERNEL` that goes on before a second crash, fixed or leaky"},
 		},
 		Action: withArgs("", runCrashState),
@@ -61,20 +63,30 @@ func runCrashState(c *cli.Context) error {
 	if err != nil {
 		return usagef("--state: %v", err)
 	}
+	named, err := regionsAsWritten(c)
+	if err != nil {
+		return err
+	}
 	return withLog(c, func(l *crash.Log, base io.ReaderAt, size uint64) error {
 		image, err := crash.NewOverlay(l, state, base, size)
 		if err != nil {
 			return err
 		}
-		regions, err := stateRegions(c)
+		at, err := named.on(l, base, size)
 		if err != nil {
 			return err
 		}
-		for _, r := range regions {
+		if at.warning != "" {
+			o.warnf("%s: %s", c.String("log"), at.warning)
+		}
+		if at.origin != nil {
+			image.Grow(*at.origin)
+		}
+		for _, r := range at.stores {
 			image.Grow(r)
 		}
 		if state.Again != nil {
-			if err := goOn(c, image, regions, *state.Again); err != nil {
+			if err := goOn(c, image, at, *state.Again); err != nil {
 				return err
 			}
 		}
@@ -89,32 +101,19 @@ func runCrashState(c *cli.Context) error {
 	})
 }
 
-// stateRegions are those of the flags --origin and --cow, as far as they are
-// given.
-func stateRegions(c *cli.Context) (regions []crash.Region, err error) {
-	for _, name := range []string{"origin", "cow"} {
-		if !c.IsSet(name) {
-			continue
-		}
-		r, err := regionFlag(name, c.String(name))
-		if err != nil {
-			return nil, err
-		}
-		regions = append(regions, r)
-	}
-	return regions, nil
-}
-
 // goOn continues a state up to its second crash.
-func goOn(c *cli.Context, image *crash.Overlay, regions []crash.Region, done crash.FollowUp) error {
-	if len(regions) < 2 {
+func goOn(c *cli.Context, image *crash.Overlay, at regions, done crash.FollowUp) error {
+	if at.origin == nil || len(at.stores) == 0 {
 		return usagef("crash state: a state of a second crash needs --origin and --cow")
+	}
+	if done.Store >= len(at.stores) {
+		return usagef("crash state: store %d goes on before the second crash, and --cow is given %d times", done.Store, len(at.stores))
 	}
 	kernel, err := kernelFlag(c, "expect")
 	if err != nil {
 		return err
 	}
-	return image.Continue(kernel, regions[0], regions[1], done)
+	return image.Continue(kernel, *at.origin, at.stores[done.Store], done)
 }
 
 // writeImage makes a sparse file of an image, or none.

@@ -4,13 +4,10 @@ package crash
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // Explore enumerates the crash states of a log and judges each of them. What
@@ -32,7 +29,7 @@ func Explore(ctx context.Context, l *Log, opt Options) (*Report, error) {
 		}
 		opt.mark = i
 	}
-	x, scaled, err := findStores(l, opt)
+	x, err := newExplorer(l, opt)
 	if ctx.Err() != nil {
 		return newReport(l, opt), ctx.Err()
 	}
@@ -40,9 +37,6 @@ func Explore(ctx context.Context, l *Log, opt Options) (*Report, error) {
 		return nil, err
 	}
 	v := &visitor{explorer: x, report: newReport(l, opt)}
-	if scaled {
-		v.report.Warnings = append(v.report.Warnings, fmt.Sprintf("the regions hold a store when they count the log's sectors of %d bytes, not sectors of 512: taken so", l.SectorSize))
-	}
 	v.report.Timeline = x.timeline()
 	x.findFreezes()
 	lint := x.lint()
@@ -77,25 +71,6 @@ func (v *visitor) warnOfAssumptions() {
 		v.warnf("no base image (--base): the device is taken to have held zeros before the log's first entry")
 	}
 	v.report.Warnings = append(v.report.Warnings, v.warnings...)
-}
-
-// findStores is newExplorer; where the regions hold no store in sectors of 512
-// bytes, but do in those of the log, that is what was meant.
-func findStores(l *Log, opt Options) (x *explorer, scaled bool, err error) {
-	x, err = newExplorer(l, opt)
-	if !errors.Is(err, ErrNoStore) || l.SectorSize == cow.SectorSize {
-		return x, false, err
-	}
-	factor := cow.Sectors(l.SectorSize / cow.SectorSize)
-	larger := func(r Region) Region { return Region{r.Start * factor, r.Len * factor} }
-	opt.Origin, opt.COW = larger(opt.Origin), slices.Clone(opt.COW)
-	for i, r := range opt.COW {
-		opt.COW[i] = larger(r)
-	}
-	if x, errScaled := newExplorer(l, opt); errScaled == nil {
-		return x, true, nil
-	}
-	return nil, false, err
 }
 
 // timeline is what each entry is.

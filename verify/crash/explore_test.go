@@ -2,6 +2,8 @@ package crash
 
 import (
 	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 func TestFixedKernelSurvives(t *testing.T) {
@@ -96,15 +98,31 @@ func TestDiscards(t *testing.T) {
 	}
 }
 
-// TestRegionsInLogSectors: with larger blocks, regions that count them are
-// understood, and said to be so.
-func TestRegionsInLogSectors(t *testing.T) {
-	log, opt := scenario(t, Fixed, 4096, noFault, 0)
-	smaller := func(r Region) Region { return Region{r.Start / 8, r.Len / 8} }
-	opt.Origin, opt.COW = smaller(opt.Origin), []Region{smaller(opt.COW[0])}
-	r := explore(t, log, opt)
-	if r.FirstFailure != nil || r.Commits != 202 || len(r.Warnings) != 1 {
-		t.Errorf("%d commits, %+v, warnings %q", r.Commits, r.FirstFailure, r.Warnings)
+// TestRegionUnits: regions count the log's sectors, whether they are multiples
+// of anything or not; where only sectors of 512 bytes have a store, those.
+func TestRegionUnits(t *testing.T) {
+	m := newMachine(t, 4096, 8, 50, 61)
+	m.create(Fixed)
+	m.end()
+	image := logBytes(t, 4096, m.log)
+	for _, test := range []struct {
+		stores []Region
+		want   cow.Sectors
+	}{
+		{[]Region{{50, 61}}, 8},
+		{[]Region{{400, 488}}, 1},
+		{[]Region{{401, 488}}, 8},
+		{[]Region{{51, 60}}, 8},
+		{[]Region{{50, 10}, {400, 10}}, 8},
+		{[]Region{{1 << 53, 10}}, 8},
+		{nil, 8},
+	} {
+		if got, err := Unit(openBytes(t, image), nil, 0, test.stores); got != test.want || err != nil {
+			t.Errorf("%v count units of %d sectors, want %d, %v", test.stores, got, test.want, err)
+		}
+	}
+	if r, err := (Region{1 << 52, 1}).Times(8); err == nil {
+		t.Errorf("a region behind the end of all devices became %v", r)
 	}
 }
 

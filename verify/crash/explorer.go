@@ -55,7 +55,7 @@ func newExplorer(l *Log, opt Options) (*explorer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the COW store: %w", err)
 		}
-		chunk, err := x.findChunkSize(cowSpan)
+		chunk, err := findChunkSize(l, x.disk.base, opt.mark, cowSpan.first)
 		if err != nil {
 			return nil, fmt.Errorf("the COW store at %v: %w", region, err)
 		}
@@ -80,22 +80,23 @@ func newExplorer(l *Log, opt Options) (*explorer, error) {
 	return x, nil
 }
 
-// findChunkSize looks for the header of a store: the last one written before
-// the mark, else the first one behind it, else that of the base image.
-func (x *explorer) findChunkSize(cowSpan span) (cow.Sectors, error) {
-	block := make([]byte, x.log.SectorSize)
-	if err := x.disk.base.read(block, cowSpan.first*x.log.SectorSize); err != nil {
+// findChunkSize looks for the header of a store at a block: the last one
+// written before the mark, else the first one behind it, else that of the base
+// image.
+func findChunkSize(l *Log, b base, mark int, first uint64) (cow.Sectors, error) {
+	block := make([]byte, l.SectorSize)
+	if err := b.read(block, first*l.SectorSize); err != nil {
 		return 0, fmt.Errorf("reading the base image: %w", err)
 	}
 	found, ok := chunkSizeIn(block)
-	for i, e := range x.log.Entries {
-		if ok && i > x.opt.mark {
+	for i, e := range l.Entries {
+		if ok && i > mark {
 			break
 		}
-		if !e.HasData() || e.Sector > cowSpan.first || cowSpan.first-e.Sector >= e.Sectors {
+		if !e.HasData() || e.Sector > first || first-e.Sector >= e.Sectors {
 			continue
 		}
-		if err := x.log.ReadData(e, cowSpan.first-e.Sector, block); err != nil {
+		if err := l.ReadData(e, first-e.Sector, block); err != nil {
 			return 0, fmt.Errorf("reading entry %d: %w", i, err)
 		}
 		if chunk, is := chunkSizeIn(block); is {
@@ -110,7 +111,7 @@ func (x *explorer) findChunkSize(cowSpan span) (cow.Sectors, error) {
 
 // ErrNoStore is returned where neither the log nor the base image holds a
 // store's header at the start of the COW region.
-var ErrNoStore = errors.New("no store there: neither the base image nor an entry of the log has a header at the region's first sector (START and LEN count sectors of 512 bytes)")
+var ErrNoStore = errors.New("no store there: neither the base image nor an entry of the log has a header at the region's first sector (START and LEN count sectors of the logged device)")
 
 func chunkSizeIn(block []byte) (cow.Sectors, bool) {
 	h, err := cow.DecodeHeader(block)

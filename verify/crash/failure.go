@@ -17,6 +17,14 @@ func leaks(o outcome) bool    { return o.leaked > 0 }
 func corrupts(o outcome) bool { return o.corrupt }
 func breaks(o outcome) bool   { return o.broken > 0 }
 
+// Where says in words where in the log a failure is.
+func (f *Failure) Where() string {
+	if f.Entry < 0 {
+		return "before the first entry"
+	}
+	return fmt.Sprintf("at entry %d", f.Entry)
+}
+
 // keep notes the first failure of a kind, made as small as it gets, and the
 // first of all.
 func (v *visitor) keep(first **Failure, fails failing, o outcome) {

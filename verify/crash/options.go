@@ -76,6 +76,9 @@ func (o *Options) interrupted() error {
 	return o.stop()
 }
 
+// ErrOverlap is wrapped by the error about regions that overlap.
+var ErrOverlap = errors.New("the regions overlap")
+
 func (o *Options) check() error {
 	if len(o.COW) == 0 || o.Origin.Len == 0 {
 		return errors.New("an origin and at least one COW store are needed")
@@ -84,7 +87,7 @@ func (o *Options) check() error {
 	for i, a := range all {
 		for _, b := range all[:i] {
 			if a.overlaps(b) {
-				return fmt.Errorf("the regions %v and %v overlap", b, a)
+				return fmt.Errorf("%v and %v: %w", b, a, ErrOverlap)
 			}
 		}
 	}

@@ -3,30 +3,74 @@
 package crash
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Region is a part of the logged device, in sectors of 512 bytes whatever the
-// device's blocks are: the numbers of a linear target's table line.
+// Region is a part of the logged device. Options and Overlay take it in sectors
+// of 512 bytes whatever the device's blocks are: the numbers of a linear
+// target's table line. What a user writes counts the log's sectors, see Unit.
 type Region struct {
 	Start, Len cow.Sectors
 }
 
 func (r Region) String() string { return fmt.Sprintf("%d+%d", r.Start, r.Len) }
 
-// ParseRegion reads START+LEN.
+// ParseRegion reads START+LEN, of any unit.
 func ParseRegion(s string) (Region, error) {
 	start, length, ok := strings.Cut(s, "+")
 	first, err1 := strconv.ParseUint(start, 10, 54) // in bytes it still fits 63 bits
 	n, err2 := strconv.ParseUint(length, 10, 54)
-	if !ok || err1 != nil || err2 != nil || n == 0 || first+n >= 1<<54 {
-		return Region{}, fmt.Errorf("%q is no region; write START+LEN, both in sectors of 512 bytes, as in 0+131072", s)
+	if !ok || err1 != nil || err2 != nil || n == 0 || first+n >= maxSector {
+		return Region{}, fmt.Errorf("%q is no region; write START+LEN, both in sectors of the logged device, as in 0+131072", s)
 	}
 	return Region{Start: cow.Sectors(first), Len: cow.Sectors(n)}, nil
+}
+
+// Unit is what the regions of a user count, in sectors of 512 bytes: the log's
+// sectors. Only where those have no store at the start of each of the COW
+// regions, and sectors of 512 bytes have, it is the latter. The base image has
+// baseSize bytes, and may be nil.
+func Unit(l *Log, baseImage io.ReaderAt, baseSize uint64, stores []Region) (cow.Sectors, error) {
+	sector := cow.Sectors(l.SectorSize / cow.SectorSize)
+	for _, unit := range []cow.Sectors{sector, 1} {
+		found := 0
+		for _, r := range stores {
+			scaled, err := r.Times(unit)
+			if err != nil {
+				continue
+			}
+			at, err := scaled.span(l.SectorSize)
+			if err != nil {
+				continue
+			}
+			if _, err = findChunkSize(l, base{baseImage, baseSize}, -1, at.first); err == nil {
+				found++
+			} else if !errors.Is(err, ErrNoStore) {
+				return 0, err
+			}
+		}
+		if found == len(stores) {
+			return unit, nil
+		}
+	}
+	return sector, nil // and Explore says what is missing
+}
+
+// maxSector bounds regions: in bytes they still fit 63 bits.
+const maxSector = 1 << 54
+
+// Times is a region that counts units of so many sectors, in sectors.
+func (r Region) Times(unit cow.Sectors) (Region, error) {
+	if r.Start+r.Len >= maxSector/unit {
+		return Region{}, fmt.Errorf("region %v, in units of %d sectors, ends behind the last sector there can be", r, unit)
+	}
+	return Region{r.Start * unit, r.Len * unit}, nil
 }
 
 // overlaps tells whether two regions have a sector in common.

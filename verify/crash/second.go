@@ -68,7 +68,7 @@ func (c *second) follow(index int, s *store, staleFirst bool) {
 	plan := newFollowUps(s.lastRecords(), s.ledger.HoldsOrigin, cow.Chunk(s.bounds.OriginChunks), staleFirst)
 	for step := range plan.steps() {
 		old, ok := plan.next()
-		if !ok || !c.commit(index, s, m, FollowUp{Stale: staleFirst, Commits: step}, old) {
+		if !ok || !c.commit(index, s, m, FollowUp{Stale: staleFirst, Commits: step, Store: index}, old) {
 			break
 		}
 	}

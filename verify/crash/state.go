@@ -19,7 +19,8 @@ import (
 // 123 to 125, and of entry 127 the blocks 0 to 3 and 7. A number after a
 // slash is what happens next: "120+127:1/30" is activated, takes 30 more
 // exceptions and crashes again; with "/30c" one more chunk was copied by then;
-// with "/s30" chunks that stale records name were written first.
+// with "/s30" chunks that stale records name were written first, and with
+// "/30@1" it is the second store that goes on.
 type State struct {
 	Durable int
 	Chosen  []Choice // ascending, all at or behind Durable
@@ -31,6 +32,7 @@ type FollowUp struct {
 	Stale   bool // first the chunks that stale records name, else none of them
 	Commits int  // exceptions, one after the other
 	Copied  bool // and one more was copied, and not committed
+	Store   int  // that went on, from 0
 }
 
 // Choice is an entry of which all or some blocks became durable.
@@ -71,6 +73,9 @@ func (s State) String() string {
 		b.WriteString(strconv.Itoa(s.Again.Commits))
 		if s.Again.Copied {
 			b.WriteByte('c')
+		}
+		if s.Again.Store > 0 {
+			fmt.Fprintf(&b, "@%d", s.Again.Store)
 		}
 	}
 	return b.String()
@@ -115,11 +120,15 @@ func ParseState(text string) (State, error) {
 		return fail("it does not start with a number of entries")
 	}
 	if more {
+		again, store, other := strings.Cut(again, "@")
 		commits, stale := strings.CutPrefix(again, "s")
 		commits, copied := strings.CutSuffix(commits, "c")
 		s.Again = &FollowUp{Stale: stale, Copied: copied}
 		if s.Again.Commits, ok = parseIndex(commits); !ok {
 			return fail("behind the slash stands no number of exceptions")
+		}
+		if s.Again.Store, ok = parseIndex(store); other && (!ok || s.Again.Store == 0) {
+			return fail("behind the @ stands no number of a further store")
 		}
 	}
 	if !some {

@@ -21,7 +21,7 @@ func TestStatesAreReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := State{Durable: rapid.IntRange(0, 300).Draw(t, "durable")}
 		if rapid.Bool().Draw(t, "again") {
-			s.Again = &FollowUp{rapid.Bool().Draw(t, "stale"), rapid.IntRange(0, 300).Draw(t, "commits"), rapid.Bool().Draw(t, "copied")}
+			s.Again = &FollowUp{rapid.Bool().Draw(t, "stale"), rapid.IntRange(0, 300).Draw(t, "commits"), rapid.Bool().Draw(t, "copied"), rapid.IntRange(0, 3).Draw(t, "store")}
 		}
 		next := s.Durable
 		for range rapid.IntRange(0, 12).Draw(t, "chosen") {
@@ -47,7 +47,7 @@ func TestStateTexts(t *testing.T) {
 	if got, want := s.String(), "120+121,123-125,127:0-3.7"; got != want {
 		t.Errorf("state is %q, want %q", got, want)
 	}
-	for _, text := range []string{"", "+", "x", "1+", "1+0", "1+2,2", "1+3,2", "1+2-1", "1+2-3:0", "1+2:1.1", "1+2:x", "1/", "1/c", "1/s", "1/x", "-1", "01", "1+2-4294967290", "99999999999"} {
+	for _, text := range []string{"", "+", "x", "1+", "1+0", "1+2,2", "1+3,2", "1+2-1", "1+2-3:0", "1+2:1.1", "1+2:x", "1/", "1/c", "1/s", "1/x", "1/1@", "1/1@0", "1/1@x", "1/@1", "-1", "01", "1+2-4294967290", "99999999999"} {
 		if s, err := ParseState(text); err == nil {
 			t.Errorf("%q was read as %+v", text, s)
 		}

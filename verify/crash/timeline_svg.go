@@ -57,13 +57,13 @@ func (r *Report) WriteTimeline(w io.Writer) error {
 	}
 	s.text(svgLeft-8, bottom+14, 12, "end", "a crash here")
 	if f := r.FirstFailure; f != nil {
-		x := at(f.Entry)
+		x := at(max(0, f.Entry))
 		fmt.Fprintf(&s.b, `<path d="M%.1f %.1f l-5 10 h10 z" fill="#c0182b"/>`+"\n", x, bottom+22)
 		beside, anchor := x+9, "start"
 		if x > svgWidth/2 { // or it would not find room before the edge
 			beside, anchor = x-9, "end"
 		}
-		s.text(beside, bottom+33, 12, anchor, fmt.Sprintf("first failure, at entry %d: state %s", f.Entry, f.State))
+		s.text(beside, bottom+33, 12, anchor, fmt.Sprintf("first failure, %s: state %s", f.Where(), f.State))
 	}
 	s.text(svgLeft, float64(height-14), 12, "start", "entry 0")
 	s.text(svgWidth-svgRight, float64(height-14), 12, "end", fmt.Sprintf("entry %d", n-1))

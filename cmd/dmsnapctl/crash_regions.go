@@ -1,0 +1,86 @@
+// The flags --origin and --cow of the crash commands: where on the logged
+// device the origin and its stores lie.
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+)
+
+// regions are an origin and its stores, in sectors of 512 bytes. A command may
+// do without either.
+type regions struct {
+	origin *crash.Region
+	stores []crash.Region
+	// flags are the flags that name them, in sectors of the logged device.
+	flags []string
+	// warning is said where that is not what the user counted.
+	warning string
+}
+
+// regionsAsWritten reads the flags, whatever they count.
+func regionsAsWritten(c *cli.Context) (r regions, err error) {
+	if c.IsSet("origin") {
+		origin, err := regionFlag("origin", c.String("origin"))
+		if err != nil {
+			return r, err
+		}
+		r.origin = &origin
+	}
+	for _, text := range c.StringSlice("cow") {
+		store, err := regionFlag("cow", text)
+		if err != nil {
+			return r, err
+		}
+		r.stores = append(r.stores, store)
+	}
+	return r, nil
+}
+
+// on finds out what the regions count on the device of a log.
+func (r regions) on(l *crash.Log, base io.ReaderAt, size uint64) (regions, error) {
+	unit, err := crash.Unit(l, base, size, r.stores)
+	if err != nil {
+		return r, err
+	}
+	sector := cow.Sectors(l.SectorSize / cow.SectorSize)
+	out := regions{}
+	scale := func(flag string, as crash.Region) (crash.Region, error) {
+		at, err := as.Times(unit)
+		if err != nil {
+			return at, usagef("%s: %v", flag, err)
+		}
+		if at.Start%sector != 0 || at.Len%sector != 0 {
+			return at, usagef("%s: region %v does not consist of whole blocks of the logged device, which have %d bytes", flag, as, l.SectorSize)
+		}
+		out.flags = append(out.flags, fmt.Sprintf("%s %v", flag, crash.Region{Start: at.Start / sector, Len: at.Len / sector}))
+		return at, nil
+	}
+	if r.origin != nil {
+		origin, err := scale("--origin", *r.origin)
+		if err != nil {
+			return r, err
+		}
+		out.origin = &origin
+	}
+	for _, s := range r.stores {
+		store, err := scale("--cow", s)
+		if err != nil {
+			return r, err
+		}
+		out.stores = append(out.stores, store)
+	}
+	if unit != sector {
+		out.warning = fmt.Sprintf("the regions hold a store when they count sectors of 512 bytes, not the log's of %d: taken so; in its sectors they are %s", l.SectorSize, out)
+	}
+	return out, nil
+}
+
+func (r regions) String() string { return strings.Join(r.flags, " ") }
