@@ -49,6 +49,29 @@ func unpack(t *testing.T, from, to string) {
 	}
 }
 
+// TestSimulationIsInterrupted: it says what was done.
+func TestSimulationIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	picture := filepath.Join(t.TempDir(), "rates.svg")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--exceptions", "1000000"}, "interrupted after 0 of 1 crashes"},
+		{[]string{"--rates", picture}, "interrupted after 0 points; " + picture + " was not written"},
+	} {
+		var out, complaints bytes.Buffer
+		args := append([]string{"dmsnapctl", "crash", "simulate"}, c.args...)
+		if code := run(ctx, args, streams{in: strings.NewReader(""), out: &out, err: &complaints}); code != exitInterrupted || out.Len() > 0 {
+			t.Errorf("%q: exit code %d\n%s", c.args, code, out.String())
+		}
+		if !strings.Contains(complaints.String(), c.want) {
+			t.Errorf("%q: stderr %q", c.args, complaints.String())
+		}
+	}
+}
+
 // TestExploreIsInterrupted: it says what is known and how far that goes, in
 // one object where JSON was asked for.
 func TestExploreIsInterrupted(t *testing.T) {

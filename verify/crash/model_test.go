@@ -72,6 +72,21 @@ func TestLeakyLosesWhatItCannotName(t *testing.T) {
 	}
 }
 
+// TestLostExceptions: what is started is either committed, in some life, or
+// lost at the crash that ends it.
+func TestLostExceptions(t *testing.T) {
+	for _, k := range []Kernel{Fixed, Leaky} {
+		rapid.Check(t, func(t *rapid.T) {
+			lost := uint64(0)
+			for _, p := range simulate(t, drawSimulation(t, k)).Crashes {
+				if lost += p.Lost; lost+p.Committed != p.Started {
+					t.Fatalf("%d lost in all: %+v", lost, p)
+				}
+			}
+		})
+	}
+}
+
 // TestWorkedExample: the example of the kernel's fix, by hand. 251 exceptions
 // are committed, ten more chunks are allocated, and the copies of the last
 // five finish first, last one first. They fill the first area, which is
