@@ -26,7 +26,7 @@ const noCell cell = -1
 const maxCells = 16 << 20
 
 // errTooLarge is returned for logs that touch more than maxCells blocks.
-var errTooLarge = fmt.Errorf("the log touches more than %d blocks; explore a part of it (--from-mark), or a smaller origin", maxCells)
+var errTooLarge = fmt.Errorf("the log touches more than %d blocks, which takes too much memory; record a smaller workload", maxCells)
 
 // base is the disk as it was before the first entry of the log.
 type base struct {

@@ -19,6 +19,9 @@ type explorer struct {
 	roles  []role     // by cell
 	steps  []step     // by entry
 	epochs []interval // of entries between flushes
+	// discards read as zeros, which is what most devices give back.
+	discards []discard
+	applied  int // entries that apply has gone through
 
 	initial []blockID // before the first entry, by cell
 	durable []blockID // when the epoch began, by cell
@@ -155,6 +158,7 @@ func (x *explorer) set(c cell, id blockID) {
 
 // apply makes all of an entry's writes.
 func (x *explorer) apply(entry int) {
+	x.applied = entry + 1
 	for _, w := range x.steps[entry].writes {
 		x.set(w.cell, w.id)
 	}
@@ -162,6 +166,7 @@ func (x *explorer) apply(entry int) {
 
 // reset brings the disk back to what it was before the first entry.
 func (x *explorer) reset() {
+	x.applied = 0
 	for c, id := range x.initial {
 		x.set(cell(c), id)
 	}
@@ -200,8 +205,9 @@ func (x *explorer) newCell(block uint64, r role, intern interner) (cell, error) 
 		return c, err
 	}
 	x.roles = append(x.roles, r)
-	if x.initial != nil { // the log was loaded: no entry writes this cell
+	if x.initial != nil { // the log was loaded: no entry but discards writes this cell
 		x.initial = append(x.initial, x.disk.content[c])
+		x.catchUp(c, block)
 		x.durable = append(x.durable, x.disk.content[c])
 	}
 	return c, nil

@@ -41,6 +41,10 @@ func (x *explorer) load() error {
 			return fmt.Errorf("entry %d of the log (%v): %w", i, e, err)
 		}
 	}
+	if err := x.bringDiscarded(); err != nil {
+		return fmt.Errorf("looking for what is discarded: %w", err)
+	}
+	x.resolveDiscards()
 	x.epochs = append(x.epochs, interval{begin, len(x.log.Entries)})
 	x.remember()
 	return x.err
@@ -56,14 +60,27 @@ func (x *explorer) remember() {
 	}
 }
 
-// resolve turns an entry into a step.
-func (x *explorer) resolve(i int, e Entry) error {
-	st := &x.steps[i]
+// regions are the origin and the stores.
+func (x *explorer) regions() []span {
 	spans := []span{x.stores[0].origin}
 	for _, s := range x.stores {
 		spans = append(spans, s.cow)
 	}
-	for n, region := range spans {
+	return spans
+}
+
+// resolve turns an entry into a step. Discards wait until it is known which
+// blocks the others touch.
+func (x *explorer) resolve(i int, e Entry) error {
+	if e.Flags&Discard != 0 {
+		if e.Sectors > maxDiscard {
+			return fmt.Errorf("a discard of %d sectors is more than a request can hold", e.Sectors)
+		}
+		x.discards = append(x.discards, discard{i, span{e.Sector, e.Sector + e.Sectors}})
+		return nil
+	}
+	st := &x.steps[i]
+	for n, region := range x.regions() {
 		part := region.clip(e.Sector, e.Sectors)
 		if part.first >= part.end {
 			continue
@@ -83,12 +100,8 @@ func (x *explorer) resolvePart(st *step, e Entry, part span, store int) error {
 	for at := part.first; at < part.end; {
 		n := min(part.end-at, pieceBlocks)
 		piece := buf[:n*ss]
-		if e.HasData() {
-			if err := x.log.ReadData(e, at-e.Sector, piece); err != nil {
-				return err
-			}
-		} else {
-			clear(piece) // a discard: zeros are what most devices give back
+		if err := x.log.ReadData(e, at-e.Sector, piece); err != nil {
+			return err
 		}
 		for ; n > 0; n-- {
 			c, r, err := x.locate(at, store)

@@ -111,8 +111,12 @@ func (s *store) filledBySnapshot(entry int, o *originChunk, c *cowChunk) {
 	s.noteEvidence("chunk %d of the COW store, committed by entry %d, was filled with something else than the origin's chunk %d, to which nothing is written", c.number, entry, o.number)
 }
 
-// copied looks for evidence in a write to the stores' data.
+// copied looks for evidence in a write to the stores' data. A discard is none:
+// those of a snapshot never reach its store (snapshot_map).
 func (l *linter) copied(i int, st *step) {
+	if l.x.log.Entries[i].Flags&Discard != 0 {
+		return
+	}
 	for _, w := range st.writes {
 		r := l.x.roles[w.cell]
 		if r.place != inData || w.id == l.x.disk.content[w.cell] {

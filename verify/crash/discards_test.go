@@ -1,0 +1,86 @@
+package crash
+
+import (
+	"math"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+func discarded(sector, sectors uint64) scripted {
+	return scripted{Entry{Sector: sector, Sectors: sectors, Flags: Discard}, nil}
+}
+
+// TestDiscardRanges: a discard is not taken apart into blocks at which nobody
+// looks, and those at which somebody does are those that the state has.
+func TestDiscardRanges(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		steps  func(m *machine)
+		broken bool
+	}{
+		{"a chunk that no exception names", func(m *machine) { m.held = append(m.held, discarded(m.originBlock(7), 8)) }, true},
+		{"half of it", func(m *machine) { m.held = append(m.held, discarded(m.originBlock(7)+4, 4)) }, true},
+		{"the origin, all of which was copied", func(m *machine) {
+			m.overwrite(chunks(3, 61)...)
+			m.held = append(m.held, discarded(m.originBlock(0), 64*8))
+		}, false},
+		{"a chunk of the store that an older exception names", func(m *machine) { m.held = append(m.held, discarded(m.cowBlock(3), 8)) }, true},
+		{"chunks of the store that no exception names", func(m *machine) { m.held = append(m.held, discarded(m.cowBlock(10), 40*8)) }, false},
+		{"all but the header", func(m *machine) { m.held = append(m.held, discarded(m.cowBlock(1), 127*8)) }, true},
+		{"zeros", func(m *machine) { m.held = append(m.held, discarded(m.cowBlock(128), 1<<20)) }, false},
+	} {
+		m := newMachine(t, 512, 8, 64, 128)
+		m.create(Fixed)
+		m.overwrite(chunks(0, 3)...) // in the base image: the log begins behind them
+		base := m.image()
+		m.log, m.held = nil, nil
+		m.overwrite(50)
+		test.steps(m)
+		m.flush()
+		m.end()
+		opt := m.options(base)
+		opt.Exhaustive, opt.Reorder = 128, 32
+		log := openBytes(t, logBytes(t, 512, m.log))
+		if r := explore(t, logBytes(t, 512, m.log), opt); (r.BrokenImageStates > 0) != test.broken {
+			t.Errorf("%s: %d broken states, first %+v", test.name, r.BrokenImageStates, r.FirstBroken)
+		}
+		everyState(t, log, opt, func(v *visitor) {
+			o, err := NewOverlay(log, v.epoch.name(), opt.Base, opt.BaseSize)
+			if err != nil {
+				t.Fatal(err)
+			}
+			comparePlaces(t, v, o)
+		})
+	}
+}
+
+// TestHugeDiscard: as mkfs does, of an origin that takes terabytes in blocks.
+func TestHugeDiscard(t *testing.T) {
+	m := newMachine(t, 512, 8, 64, 64)
+	m.origin.Len = 1 << 40
+	m.cow.Start = m.origin.Len
+	m.disk = map[uint64][]byte{}
+	for at := uint64(0); at < 1<<33; at += 1 << 30 {
+		m.log = append(m.log, discarded(at, 1<<30))
+	}
+	m.create(Fixed)
+	m.overwrite(0, cow.Chunk(1<<20), 5)
+	m.log = append(m.log, discarded(0, 1<<30))
+	m.end()
+	opt := Options{Origin: m.origin, COW: []Region{m.cow}}
+	r := explore(t, logBytes(t, 512, m.log), opt)
+	if r.FirstFailure != nil || r.Commits != 3 || r.LintViolations > 0 {
+		t.Errorf("%d commits, first failure %+v, violations %v", r.Commits, r.FirstFailure, r.Violations)
+	}
+	x, err := newExplorer(openBytes(t, logBytes(t, 512, m.log)), withMark(opt, -1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(x.disk.cells); n > 100 {
+		t.Errorf("%d cells", n)
+	}
+	if _, err := newExplorer(openBytes(t, logBytes(t, 512, []scripted{m.log[len(m.log)-2], discarded(0, math.MaxInt64)})), withMark(opt, -1)); err == nil {
+		t.Error("a discard of half of all sectors was taken")
+	}
+}
