@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
@@ -46,6 +47,67 @@ func unpack(t *testing.T, from, to string) {
 	t.Helper()
 	if err := os.WriteFile(to, cowtest.Unpack(t, from), 0o666); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestReproducerOfSecondStore: with two stores on a device of larger blocks,
+// the line that is printed has all regions in its sectors, and does what it says.
+func TestReproducerOfSecondStore(t *testing.T) {
+	const block = 4096
+	dir := t.TempDir()
+	base := make([]byte, 30*block)
+	for _, store := range []int{10, 20} {
+		copy(base[store*block:], cow.NewHeader(block/cow.SectorSize).AppendTo(nil))
+	}
+	basePath, logPath, imagePath := filepath.Join(dir, "base.img"), filepath.Join(dir, "a log"), filepath.Join(dir, "state.img")
+	if err := os.WriteFile(basePath, base, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	area := append(cow.Exception{Old: 1, New: 4}.AppendTo(nil), make([]byte, block-cow.ExceptionSize)...) // chunks 2 and 3 leak
+	var log bytes.Buffer
+	w := crash.NewLogWriter(&log, block, 4)
+	for _, e := range []struct {
+		crash.Entry
+		data []byte
+	}{
+		{crash.Entry{Sector: 24, Sectors: 1}, make([]byte, block)},
+		{crash.Entry{Flags: crash.Flush | crash.FUA}, nil},
+		{crash.Entry{Sector: 21, Sectors: 1, Flags: crash.FUA}, area},
+		{crash.Entry{Flags: crash.Mark, Text: crash.EndMark}, nil},
+	} {
+		if err := w.Write(e.Entry, e.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(logPath, log.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, regions := range [][]string{{"0+10", "10+10", "20+10"}, {"0+80", "80+80", "160+80"}} {
+		var out, complaints bytes.Buffer
+		args := []string{"dmsnapctl", "crash", "explore", "--log", logPath, "--base", basePath, "--origin", regions[0], "--cow", regions[1], "--cow", regions[2]}
+		if code := run(context.Background(), args, streams{in: strings.NewReader(""), out: &out, err: &complaints}); code != exitWarning {
+			t.Fatalf("exit code %d\n%s%s", code, out.String(), complaints.String())
+		}
+		line := "crash state --log '" + logPath + "' --base " + basePath + " --origin 0+10 --cow 10+10 --cow 20+10 --state 1+2 --out state.img"
+		for _, want := range []string{"at entry 2, in store 1 (--cow 20+10): 2 chunks", line} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%q: %q is not in\n%s", regions, want, out.String())
+			}
+		}
+		args = []string{"dmsnapctl", "crash", "state", "--log", logPath, "--base", basePath, "--origin", regions[0], "--cow", regions[1], "--cow", regions[2], "--state", "1+2/1@1", "--out", imagePath}
+		if code := run(context.Background(), args, streams{in: strings.NewReader(""), out: &out, err: &complaints}); code != exitFine {
+			t.Fatalf("exit code %d\n%s%s", code, out.String(), complaints.String())
+		}
+		image, err := os.ReadFile(imagePath)
+		if err != nil || len(image) != len(base) {
+			t.Fatalf("an image of %d bytes, %v", len(image), err)
+		}
+		if got, want := cow.DecodeException(image[21*block+cow.ExceptionSize:]), (cow.Exception{Old: 0, New: 5}); got != want {
+			t.Errorf("%q: the second store goes on with %+v, want %+v", regions, got, want)
+		}
+		if err := os.Remove(imagePath); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

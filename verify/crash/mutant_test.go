@@ -145,6 +145,13 @@ var mutations = []mutation{
 		commit := nth(x, commits, n)
 		return move(log, commit, before(x, copies, commit))
 	}, []string{"broken image", "lint: " + string(CommitBeforeCopy)}},
+	{"flip a bit of a copy", func(x *explorer, log []scripted, n int) []scripted {
+		entry := before(x, copies, nth(x, commits, n))
+		out := slices.Clone(log)
+		out[entry].data = bytes.Clone(out[entry].data)
+		out[entry].data[100] ^= 1
+		return out
+	}, []string{"broken image"}},
 	{"skip the zeroing", func(x *explorer, log []scripted, n int) []scripted {
 		zeroing := 0
 		for i, st := range x.steps {

@@ -112,7 +112,7 @@ func (s *store) filledBySnapshot(entry int, o *originChunk, c *cowChunk) {
 }
 
 // copied looks for evidence in a write to the stores' data. A discard is none:
-// those of a snapshot never reach its store (snapshot_map).
+// that of a snapshot becomes zeros that are written (zero_exception).
 func (l *linter) copied(i int, st *step) {
 	if l.x.log.Entries[i].Flags&Discard != 0 {
 		return
