@@ -45,7 +45,7 @@ type interval struct{ from, to int }
 
 // newExplorer resolves a log.
 func newExplorer(l *Log, opt Options) (*explorer, error) {
-	if err := opt.check(); err != nil {
+	if err := opt.check(l.SectorSize); err != nil {
 		return nil, err
 	}
 	x := &explorer{log: l, opt: opt, disk: newDisk(l.SectorSize, base{opt.Base, opt.BaseSize})}
@@ -60,14 +60,14 @@ func newExplorer(l *Log, opt Options) (*explorer, error) {
 		}
 		chunk, err := findChunkSize(l, x.disk.base, opt.mark, cowSpan.first)
 		if err != nil {
-			return nil, fmt.Errorf("the COW store at %v: %w", region, err)
+			return nil, fmt.Errorf("the COW store at %v: %w", region.inBlocks(l.SectorSize), err)
 		}
 		s, err := newStore(x, i, originSpan, cowSpan, chunk)
 		if err != nil {
-			return nil, fmt.Errorf("the COW store at %v: %w", region, err)
+			return nil, fmt.Errorf("the COW store at %v: %w", region.inBlocks(l.SectorSize), err)
 		}
 		if s.perChunk == 0 {
-			return nil, fmt.Errorf("the COW store at %v: its chunks of %d sectors are smaller than a block of the device (%d bytes)", region, chunk, l.SectorSize)
+			return nil, fmt.Errorf("the COW store at %v: its chunks of %d sectors are smaller than a block of the device (%d bytes)", region.inBlocks(l.SectorSize), chunk, l.SectorSize)
 		}
 		x.stores = append(x.stores, s)
 	}

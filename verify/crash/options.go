@@ -79,7 +79,7 @@ func (o *Options) interrupted() error {
 // ErrOverlap is wrapped by the error about regions that overlap.
 var ErrOverlap = errors.New("the regions overlap")
 
-func (o *Options) check() error {
+func (o *Options) check(blockBytes uint64) error {
 	if len(o.COW) == 0 || o.Origin.Len == 0 {
 		return errors.New("an origin and at least one COW store are needed")
 	}
@@ -87,7 +87,7 @@ func (o *Options) check() error {
 	for i, a := range all {
 		for _, b := range all[:i] {
 			if a.overlaps(b) {
-				return fmt.Errorf("%v and %v: %w", b, a, ErrOverlap)
+				return fmt.Errorf("%v and %v: %w", b.inBlocks(blockBytes), a.inBlocks(blockBytes), ErrOverlap)
 			}
 		}
 	}

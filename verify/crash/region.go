@@ -73,6 +73,12 @@ func (r Region) Times(unit cow.Sectors) (Region, error) {
 	return Region{r.Start * unit, r.Len * unit}, nil
 }
 
+// inBlocks is a region as a user writes it: in blocks of the log, rounded down.
+func (r Region) inBlocks(blockBytes uint64) Region {
+	perBlock := cow.Sectors(blockBytes / cow.SectorSize)
+	return Region{r.Start / perBlock, r.Len / perBlock}
+}
+
 // overlaps tells whether two regions have a sector in common.
 func (r Region) overlaps(o Region) bool {
 	return r.Start < o.Start+o.Len && o.Start < r.Start+r.Len

@@ -151,3 +151,29 @@ func TestMarks(t *testing.T) {
 		}
 	}
 }
+
+// TestSnapshotTakenLater: the mark tells when the first snapshot froze the
+// origin; one that is made after the origin was written under it is another.
+func TestSnapshotTakenLater(t *testing.T) {
+	m := newMachine(t, 512, 8, 64, 64)
+	base := m.image()
+	m.flush()
+	m.mark("frozen")
+	m.create(Fixed)
+	m.overwrite(chunks(0, 3)...)
+	m.flush()
+	first := m.cow
+	later := *m
+	later.cow = Region{first.Start + first.Len, first.Len}
+	later.create(Fixed)
+	later.flush()
+	later.overwrite(chunks(0, 3)...)
+	later.end()
+	opt := m.options(base)
+	opt.FromMark = "frozen"
+	opt.COW = append(opt.COW, later.cow)
+	r := explore(t, logBytes(t, 512, later.log), opt)
+	if r.FirstFailure != nil || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "store 1 was created") {
+		t.Errorf("first failure %+v, warnings %q", r.FirstFailure, r.Warnings)
+	}
+}
