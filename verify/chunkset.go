@@ -4,9 +4,6 @@ package verify
 
 import (
 	"encoding/binary"
-	"maps"
-	"slices"
-
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -16,14 +13,17 @@ const (
 	// is far: far chunks are kept one by one.
 	directoryPages = 1 << 18
 
-	pageCost = pageWords * 8 // bytes of memory to a page
-	farCost  = 40            // bytes of memory to a far chunk
+	pageCost  = pageWords * 8 // bytes of memory to a page
+	placeCost = 16            // bytes of memory to a page's place in the directory
+	thinPage  = pageWords / 4 // chunks up to which a page's take much less memory one by one
 )
 
 // chunkSet is a set of chunk numbers with a bound on its memory.
 //
 // Pages come into being where chunks do, and one that fills up gives its
-// memory back. A set that has to make room drops its higher half and from
+// memory back. A set that has to make room first gives up the pages that hold
+// few chunks, and keeps those, and all that come without a page, one by one.
+// If that does not help it drops its higher half and from
 // then on answers only for the numbers below, its window [from, to); a
 // further pass over the same chunks, with the set that rest makes, answers for
 // the others.
@@ -33,8 +33,9 @@ type chunkSet struct {
 	bounded   bool    // whether to bounds the window
 	idle      bool    // the window is empty: earlier passes have answered for all
 	directory []place // by page number
-	far       map[cow.Chunk]struct{}
-	bytes     uint64
+	single    leaves  // chunks that have no page: far ones, and others once thinned is set
+	thinned   bool    // new pages are made of crowded leaves only
+	held      uint64  // pages of memory, leaves included
 
 	// added is the set's clock: chunks that were added, those outside the
 	// window included. A further pass counts the same.
@@ -139,14 +140,8 @@ func (s *chunkSet) told(c cow.Chunk) bool {
 
 // collapse gives back the memory of a page that has filled up.
 func (s *chunkSet) collapse(p *place) {
-	s.budget.giveBack(p.page)
-	s.release(pageCost)
+	s.giveBack(p.page)
 	p.page = fullPage
-}
-
-func (s *chunkSet) release(bytes uint64) {
-	s.bytes -= bytes
-	s.budget.used -= bytes
 }
 
 // addAnew is add for chunks whose page is not there, or full, or far.
@@ -154,111 +149,99 @@ func (s *chunkSet) addAnew(c cow.Chunk) (was bool) {
 	if !s.answersFor(c) {
 		return false
 	}
-	n := uint64(c) >> pageBits
-	if n >= directoryPages {
-		return s.addFar(c)
+	if n := uint64(c) >> pageBits; n < directoryPages {
+		if p := s.pageFor(n); p.page != nil {
+			return s.set(p, c)
+		}
+		if !s.answersFor(c) {
+			return false
+		}
 	}
-	p := s.pageFor(n)
-	if p.page == nil {
-		return false
-	}
-	return s.set(p, c)
+	return s.addSingle(c)
 }
 
 // pageFor is the place of page n, which is made where it is not there. The
-// place is empty where the set had to drop the numbers of that page to stay in
-// its bound.
+// place is empty where the set makes no pages any more, or had to drop the
+// numbers of that page to stay in its bound.
 func (s *chunkSet) pageFor(n uint64) *place {
 	first := cow.Chunk(n << pageBits)
 	if n >= uint64(len(s.directory)) {
 		s.growDirectory(n + 1)
 	}
 	p := &s.directory[n]
-	if p.page != nil || !s.makeRoom(pageCost, first) {
+	if p.page != nil || s.thinned || !s.makeRoom(first) {
 		return p
 	}
-	*p = place{page: s.budget.page()}
-	if s.fill != nil {
-		p.n = s.fill(first, p.page)
+	if s.thinned { // to make the room
+		s.release()
+		return p
 	}
+	s.openPage(n, s.budget.page())
 	return p
 }
 
-// growDirectory makes the directory hold n pages or more. Its memory, at most
-// 4 MiB, is not in the budget.
-func (s *chunkSet) growDirectory(n uint64) {
-	s.directory = slices.Grow(s.directory, int(n)-len(s.directory))
-	s.directory = s.directory[:min(cap(s.directory), directoryPages)]
+// openPage makes p, all zero, page n.
+func (s *chunkSet) openPage(n uint64, p *page) {
+	s.directory[n] = place{page: p}
+	if s.fill != nil {
+		s.directory[n].n = s.fill(cow.Chunk(n<<pageBits), p)
+	}
 }
 
-func (s *chunkSet) addFar(c cow.Chunk) (was bool) {
-	if _, was := s.far[c]; was {
+// growDirectory makes the directory hold n pages or more.
+func (s *chunkSet) growDirectory(n uint64) {
+	have := uint64(len(s.directory))
+	n = min(directoryPages, max(n, have+have/4+64))
+	s.budget.takeDirectory((n - have) * placeCost)
+	grown := make([]place, n)
+	copy(grown, s.directory)
+	s.directory = grown
+}
+
+// addSingle adds a chunk that has no page.
+func (s *chunkSet) addSingle(c cow.Chunk) (was bool) {
+	i, j, was := s.single.find(c)
+	if was {
 		return !s.told(c)
 	}
-	if !s.makeRoom(farCost, c) {
+	if i, j, ok := s.single.roomFor(i, j); ok {
+		s.single.insert(i, j, c)
 		return false
 	}
-	if s.far == nil {
-		s.far = make(map[cow.Chunk]struct{})
+	if !s.makeRoom(c) {
+		return false
 	}
-	s.far[c] = struct{}{}
+	i, j, _ = s.single.find(c) // making room may have moved it
+	if i < len(s.single) && s.single[i].full() {
+		if n, ok := s.single.crowded(i); ok {
+			s.gather(n, s.budget.page())
+			return s.addUncounted(c)
+		}
+	}
+	s.addLeaf(i, j, c)
 	return false
 }
 
-// makeRoom takes cost bytes for chunk c from the budget; it is false where c
-// no longer lies in the window after that.
-func (s *chunkSet) makeRoom(cost uint64, c cow.Chunk) bool {
-	s.budget.take(cost)
-	s.bytes += cost
-	if !s.answersFor(c) {
-		s.release(cost)
-		return false
-	}
-	return true
-}
-
-// halve drops the upper half of what the set holds, and the window's upper
-// end with it.
-func (s *chunkSet) halve() {
-	if len(s.far) > 0 {
-		chunks := slices.Sorted(maps.Keys(s.far))
-		upper := chunks[len(chunks)/2:]
-		for _, c := range upper {
-			delete(s.far, c)
-		}
-		s.release(farCost * uint64(len(upper)))
-		s.endWindowAt(upper[0])
+// addLeaf puts c at place j of leaf i by a leaf that the budget has room for.
+func (s *chunkSet) addLeaf(i, j int, c cow.Chunk) {
+	if at, k, ok := s.single.roomFor(i, j); ok {
+		s.single.insert(at, k, c)
+		s.release()
 		return
 	}
-	keep := s.bytes / pageCost / 2
-	for n, p := range s.directory {
-		if p.page == nil || p.page == fullPage {
-			continue
-		}
-		if keep > 0 {
-			keep--
-			continue
-		}
-		s.dropFrom(n)
-		s.endWindowAt(cow.Chunk(n << pageBits))
-		return
-	}
+	s.single.addLeaf(i, j, c, s.budget.page())
 }
 
-// endWindowAt takes the chunks from to on out of the window.
-func (s *chunkSet) endWindowAt(to cow.Chunk) {
-	s.dropped = append(s.dropped, drop{from: to, to: s.to, bounded: s.bounded, added: s.added})
-	s.bounded, s.to = true, to
-}
-
-// dropFrom drops the pages from n on.
-func (s *chunkSet) dropFrom(n int) {
-	for i, p := range s.directory[n:] {
-		if p.page != nil && p.page != fullPage {
-			s.budget.giveBack(p.page)
-			s.release(pageCost)
-		}
-		s.directory[n+i] = place{}
+// gather makes p page n, of the chunks that were kept one by one.
+func (s *chunkSet) gather(n uint64, p *page) {
+	s.openPage(n, p)
+	at, first := &s.directory[n], cow.Chunk(n<<pageBits)
+	s.single.cut(first, first+pageSize, func(c cow.Chunk) {
+		p[uint64(c)>>6%pageWords] |= 1 << (c & 63)
+		at.n++
+	}, s.giveBack)
+	if at.n == pageSize {
+		s.collapse(at)
 	}
 }
 
@@ -278,6 +261,11 @@ func (s *chunkSet) addRun(first cow.Chunk, n uint64) bool {
 	}
 	if !s.answersFor(end - 1) {
 		return false // a later page of the run cost an earlier one its place
+	}
+	for i := firstPage; i < lastPage; i++ {
+		if s.directory[i].page == nil {
+			return false // the same
+		}
 	}
 	s.added += n
 	for i := firstPage; i <= lastPage; i++ {
@@ -308,39 +296,14 @@ func (s *chunkSet) absent(first, end cow.Chunk, yield func(first, end cow.Chunk)
 		pageEnd := min(paged, cow.Chunk((n+1)<<pageBits))
 		switch p := s.directory[n].page; p {
 		case nil:
-			yield(first, pageEnd)
+			s.single.absent(first, pageEnd, yield)
 		case fullPage:
 		default:
 			p.absent(cow.Chunk(n<<pageBits), first, pageEnd, yield)
 		}
 		first = pageEnd
 	}
-	for _, c := range slices.Sorted(maps.Keys(s.far)) {
-		if c >= end {
-			break
-		}
-		if first < c {
-			yield(first, c)
-		}
-		first = max(first, c+1)
-	}
 	if first < end {
-		yield(first, end)
+		s.single.absent(first, end, yield)
 	}
-}
-
-// rest is the set for the pass that follows: empty, and answering for what
-// this one did not. It takes over the memory of this one, which is of no use
-// any more.
-func (s *chunkSet) rest() *chunkSet {
-	r := &chunkSet{budget: s.budget, fill: s.fill, idle: s.complete(), from: s.to}
-	for _, d := range s.dropped {
-		if !d.bounded || d.to > r.from {
-			r.dropped = append(r.dropped, d)
-		}
-	}
-	s.dropFrom(0)
-	s.release(farCost * uint64(len(s.far)))
-	r.directory = s.directory
-	return r
 }

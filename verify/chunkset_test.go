@@ -2,6 +2,8 @@ package verify
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -72,8 +74,8 @@ func TestChunkSetAgainstMap(t *testing.T) {
 					absent = append(absent, span{first, end})
 				}
 			})
-			if share.used > share.most {
-				t.Fatalf("%d bytes in use, of %d", share.used, share.most)
+			if total := share.used + uint64(len(share.spare)); total > share.pages() || share.used != set.held+rival.held {
+				t.Fatalf("%d pages in use by %d and %d, %d spare, of %d", share.used, set.held, rival.held, len(share.spare), share.pages())
 			}
 			if set.complete() && rival.complete() {
 				break
@@ -84,7 +86,7 @@ func TestChunkSetAgainstMap(t *testing.T) {
 			set, rival = set.rest(), rival.rest()
 			share.sets = []*chunkSet{set, rival}
 			if share.used != 0 {
-				t.Fatalf("%d bytes in use between passes", share.used)
+				t.Fatalf("%d pages in use between passes", share.used)
 			}
 		}
 		passesSeen = max(passesSeen, passes)
@@ -149,7 +151,7 @@ func TestFullPagesCostNothing(t *testing.T) {
 		}
 	}
 	if share.used != 0 || !set.complete() {
-		t.Errorf("%d bytes in use, complete: %v", share.used, set.complete())
+		t.Errorf("%d pages in use, complete: %v", share.used, set.complete())
 	}
 	if !set.add(5) || set.addRun(7, 2) {
 		t.Error("full pages have forgotten their chunks")
@@ -159,4 +161,98 @@ func TestFullPagesCostNothing(t *testing.T) {
 			t.Errorf("absent (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestScatteredChunksAgainstMap is TestChunkSetAgainstMap with more chunks
+// than pages, leaves and both have room for, in orders that suit none of them.
+func TestScatteredChunksAgainstMap(t *testing.T) {
+	const n = 60000
+	random := rand.New(rand.NewPCG(1, 2))
+	shuffled := func(of int, place func(i uint64) uint64) (out []cow.Chunk) {
+		for _, i := range random.Perm(of) {
+			out = append(out, cow.Chunk(place(uint64(i))))
+		}
+		return out
+	}
+	anywhere := func(bits int) []cow.Chunk {
+		return shuffled(n, func(uint64) uint64 { return random.Uint64() >> (64 - bits) })
+	}
+	descending := func(step uint64) (out []cow.Chunk) {
+		for i := range uint64(n) {
+			out = append(out, cow.Chunk(1<<40-i*step))
+		}
+		return out
+	}
+	near := descending(1)
+	for i := range near {
+		near[i] -= 1<<40 - 1<<20
+	}
+	const far = directoryPages << pageBits
+	for name, chunks := range map[string][]cow.Chunk{
+		"far":                  anywhere(64),
+		"a few to a page":      anywhere(28),
+		"many to a page":       anywhere(23),
+		"dense, behind few":    slices.Concat(anywhere(26)[:n/2], shuffled(n, func(i uint64) uint64 { return i })),
+		"dense, one per page":  slices.Concat(anywhere(26)[:n/4], shuffled(n, func(i uint64) uint64 { return i%300<<pageBits + i/300 })),
+		"descending, far":      descending(1),
+		"descending, wide":     descending(1 << 15),
+		"descending, near":     slices.Concat(anywhere(26)[:n/4], near),
+		"between two leaves":   slices.Concat(shuffled(pageWords, func(i uint64) uint64 { return far + i }), descending(3)),
+		"around the directory": shuffled(n, func(i uint64) uint64 { return far - n*20 + i*40 }),
+		"full pages":           slices.Concat(anywhere(26)[:n/4], shuffled(pageSize, func(i uint64) uint64 { return pageSize + i })),
+	} {
+		chunks = append(chunks, chunks[len(chunks)/3:len(chunks)/3+1000]...)
+		naive, repeats := map[cow.Chunk]bool{}, 0
+		for _, c := range chunks {
+			if naive[c] {
+				repeats++
+			}
+			naive[c] = true
+		}
+		for _, limit := range []cow.Chunk{1 << 26, 1 << 41, math.MaxUint64} {
+			got, free, passes := 0, uint64(0), 0
+			share := newBudget(0)
+			set := newChunkSet(share, nil)
+			for {
+				passes++
+				got += set.addEach(chunks)
+				last := cow.Chunk(0)
+				set.absent(0, limit, func(first, end cow.Chunk) {
+					if first < last || end <= first || naive[first] || naive[end-1] {
+						t.Fatalf("%s: absent %d-%d behind %d", name, first, end, last)
+					}
+					free, last = free+uint64(end-first), end
+				})
+				if set.complete() {
+					break
+				}
+				if passes > 100 {
+					t.Fatalf("%s: no end of passes", name)
+				}
+				set = set.rest()
+				share.sets = []*chunkSet{set}
+			}
+			present := uint64(0)
+			for c := range naive {
+				if c < limit {
+					present++
+				}
+			}
+			if got != repeats || free+present != uint64(limit) {
+				t.Errorf("%s below %d: %d repeats in %d passes, want %d; %d absent and %d present", name, limit, got, passes, repeats, free, present)
+			}
+			if most := len(naive)*pageCost/thinPage/(leastPages*pageCost) + 2; passes > most {
+				t.Errorf("%s: %d passes, want %d at most", name, passes, most)
+			}
+		}
+	}
+}
+
+func (s *chunkSet) addEach(chunks []cow.Chunk) (repeats int) {
+	for _, c := range chunks {
+		if s.add(c) {
+			repeats++
+		}
+	}
+	return repeats
 }

@@ -10,7 +10,7 @@ import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 type chunksSeen struct {
 	Bounds
 	cow      *chunkSet // data chunks of the COW device; metadata chunks are always in it
-	metadata *chunkSet // metadata chunks that exceptions name
+	metadata *chunkSet // metadata chunks that exceptions name: the header's as 0, area n's as n+1
 	origin   *chunkSet
 }
 
@@ -43,10 +43,17 @@ func (s *chunksSeen) addCOW(c cow.Chunk) (was bool) {
 	case !s.OnDevice(c):
 		return false
 	case s.Geometry.IsMetadata(c):
-		return s.metadata.add(c)
+		return s.metadata.add(s.metadataIndex(c))
 	default:
 		return s.cow.add(c)
 	}
+}
+
+func (s *chunksSeen) metadataIndex(c cow.Chunk) cow.Chunk {
+	if c == 0 {
+		return 0
+	}
+	return cow.Chunk(s.Geometry.AreaOf(c) + 1)
 }
 
 // fillMetadata puts the metadata chunks among those of a new page into it, so

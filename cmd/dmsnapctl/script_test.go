@@ -13,9 +13,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"dmsnapctl": main})
-}
+// programs are what tests run as processes of their own.
+var programs = map[string]func(){"dmsnapctl": main}
+
+func TestMain(m *testing.M) { testscript.Main(m, programs) }
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{

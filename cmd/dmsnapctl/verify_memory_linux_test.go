@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
+)
+
+// mainAndPeak is the program, and then its peak of memory as the kernel has it.
+// (What a parent is told of a child's peak includes its own: exec_mmap in the
+// kernel's fs/exec.c.)
+func mainAndPeak() {
+	run(context.Background(), os.Args, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		panic(err)
+	}
+	for l := range strings.Lines(string(status)) {
+		if strings.HasPrefix(l, "VmHWM:") {
+			fmt.Fprint(os.Stderr, l)
+		}
+	}
+}
+
+func init() { programs["dmsnapctl-and-peak"] = mainAndPeak }
+
+// TestMemoryOfBrokenStores: a store whose exceptions are scattered over all
+// there is takes no more memory than any other.
+func TestMemoryOfBrokenStores(t *testing.T) {
+	const exceptions, most = 1_500_000, 64 << 10 // KiB
+	path := filepath.Join(t.TempDir(), "store")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	size := int64(14 << 40) // a file system may not hold files of that size
+	for ; f.Truncate(size) != nil; size /= 2 {
+		if size < 100<<30 {
+			t.Fatalf("no sparse files of %d bytes here", 2*size)
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 1))
+	err = cowtest.Write(f, cow.NewHeader(8), func(yield func(cow.Exception) bool) {
+		for range exceptions {
+			e := cow.Exception{Old: cow.Chunk(random.Uint64()), New: cow.Chunk(2 + random.Uint64N(uint64(size/4096-2)))}
+			if !yield(e) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	child := exec.Command("dmsnapctl-and-peak", "verify", "--json", path)
+	child.Stderr = &stderr
+	if err := child.Run(); err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	peak := 0
+	if _, err := fmt.Sscanf(stderr.String(), "VmHWM: %d kB", &peak); err != nil {
+		t.Fatalf("%v: %q", err, stderr.String())
+	}
+	t.Logf("peak of memory: %d KiB", peak)
+	if peak > most {
+		t.Errorf("peak of memory %d KiB, want %d at most", peak, most)
+	}
+}
