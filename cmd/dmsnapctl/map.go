@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
@@ -43,65 +42,41 @@ func runMap(c *cli.Context) error {
 	o := outputOf(c)
 	path := c.Args().First()
 	columns := columnsOf(o.out)
-	draw, err := drawer(c.String("output"))
-	if err != nil {
+	file, err := pictureFlag(c, "output", path)
+	switch {
+	case err != nil:
 		return err
+	case o.json && file != nil && file.name == "-":
+		return usagef("map: --json and -o - both want stdout; name a file for the picture")
 	}
-	opt := verify.Options{Path: path, MaxFindings: -1, Bins: picture.TextBins(columns)}
-	if draw != nil || o.json {
+	opt := verify.Options{Path: path, Bins: picture.TextBins(columns)}
+	if file != nil || o.json {
 		opt.Bins = picture.Bins
-	}
-	if !o.json {
-		opt.Path = printable(path) // pictures show it as it is
 	}
 	report, err := judgeStore(c.Context, o, path, opt)
 	switch {
+	case err != nil && c.Context.Err() != nil:
+		return fmt.Errorf("map %s: interrupted; nothing was drawn, and nothing was changed: %w", path, err)
 	case err != nil:
 		return fmt.Errorf("map %s: %w", path, err)
-	case report.Usage == nil:
-		return fmt.Errorf("map %s: nothing to draw: %s", path, verdictLine(report))
+	}
+	if why := whyNoPicture(report); why != "" {
+		return fmt.Errorf("map %s: nothing to draw: %s", path, why)
+	}
+	if file != nil {
+		err = file.to(o.out, report)
+	} else if !o.json {
+		report.Path = printable(path)
+		err = picture.Text(o.out, report, columns, o.color)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("map %s: the picture: %w", path, err)
 	case o.json:
 		report.Schema = schemaOf(o.command)
 		return o.printJSON(report)
-	case draw == nil:
-		err = picture.Text(o.out, report, columns, o.color)
-	case c.String("output") == "-":
-		err = draw(o.out, report)
-	default:
-		err = drawFile(c.String("output"), draw, report)
-	}
-	if err != nil {
-		return fmt.Errorf("map %s: writing the picture: %w", path, err)
 	}
 	return nil
-}
-
-// drawFunc draws a report that has bins.
-type drawFunc func(io.Writer, *verify.Report) error
-
-// drawer is the way of drawing that goes with a file name, nil with none.
-func drawer(name string) (drawFunc, error) {
-	switch {
-	case name == "":
-		return nil, nil
-	case name == "-", filepath.Ext(name) == ".svg":
-		return picture.SVG, nil
-	case filepath.Ext(name) == ".png":
-		return picture.PNG, nil
-	}
-	return nil, usagef("%q is no name for a picture; it must end in .svg or .png", name)
-}
-
-func drawFile(name string, draw drawFunc, r *verify.Report) error {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	if err := draw(f, r); err != nil {
-		_ = f.Close()
-		return err
-	}
-	return f.Close()
 }
 
 // columnsOf is the width of the terminal that is written to; where none is,

@@ -60,30 +60,27 @@ func runVerify(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	file, err := mapFlag(c, path)
+	if err != nil {
+		return err
+	}
 	opt, err := verifyOptions(c, path)
 	if err != nil {
 		return err
 	}
-	draw, err := drawer(c.String("map"))
-	if err != nil {
-		return err
-	}
-	if draw != nil {
+	if file != nil {
 		opt.Bins = picture.Bins
 	}
 	report, err := judgeStore(c.Context, o, path, opt)
 	if report == nil {
 		return err
 	}
-	if draw != nil && report.Bins != nil {
-		if err := drawFile(c.String("map"), draw, report); err != nil {
-			return fmt.Errorf("drawing %s: %w", path, err)
-		}
-		report.Bins = nil // shown in the picture
-	}
+	drawn := *report
+	report.Bins = nil // for the picture
 	if errPrint := printReport(o, report); errPrint != nil {
 		return errPrint
 	}
+	undrawn := drawMap(o, file, &drawn)
 	if err != nil { // the report is printed, and is the one object of --json
 		if c.Context.Err() != nil {
 			o.warnf("verify %s: interrupted; what is shown is true of the areas read so far, and nothing was changed", path)
@@ -95,10 +92,44 @@ func runVerify(c *cli.Context) (err error) {
 	if report.Verdict == verify.Unrecognized {
 		o.warnf("%s: no COW store to judge; name the COW device or file itself, not the snapshot or its origin", path)
 	}
+	if undrawn {
+		return exitStatus(exitUnknown)
+	}
 	if code := verdictCode(report); code != exitFine {
 		return exitStatus(code)
 	}
 	return nil
+}
+
+// mapFlag reads --map.
+func mapFlag(c *cli.Context, path string) (*pictureFile, error) {
+	file, err := pictureFlag(c, "map", path, c.String("origin"))
+	switch {
+	case err != nil || file == nil:
+		return nil, err
+	case file.name == "-":
+		return nil, usagef("verify: the report is on stdout; name a file for --map, or see 'dmsnapctl map --help'")
+	case c.Bool("header-only"):
+		return nil, usagef("verify: --header-only leaves nothing to draw; leave --map or it out")
+	}
+	return file, nil
+}
+
+// drawMap draws a report that is printed already, where a picture is asked
+// for. It tells whether the picture is missing for an error.
+func drawMap(o *output, file *pictureFile, r *verify.Report) (failed bool) {
+	if file == nil {
+		return false
+	}
+	if why := whyNoPicture(r); why != "" {
+		o.warnf("no picture: %s: %s", r.Path, why)
+		return false
+	}
+	if err := file.to(o.out, r); err != nil {
+		o.warnf("verify %s: the picture: %w", r.Path, err)
+		return true
+	}
+	return false
 }
 
 // storePath is the store that is to be judged: the argument, or what --lvm

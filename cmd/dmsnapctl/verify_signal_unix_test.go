@@ -52,4 +52,17 @@ func TestInterruptedVerify(t *testing.T) {
 	if n := strings.Count(errs.String(), "\n"); n != 1 || !strings.Contains(errs.String(), "interrupted") {
 		t.Errorf("stderr %q", errs.String())
 	}
+
+	// map has nothing to show of a part, and draws nothing.
+	picture := filepath.Join(t.TempDir(), "picture.svg")
+	for _, args := range [][]string{{"map", path, "-o", picture}, {"verify", "--quiet", path, "--map", picture}} {
+		errs.Reset()
+		code = run(ctx, append([]string{"dmsnapctl"}, args...), streams{in: strings.NewReader(""), out: io.Discard, err: &errs})
+		if code != exitInterrupted || !strings.Contains(errs.String(), "interrupted") || !strings.Contains(errs.String(), "nothing was changed") {
+			t.Errorf("%v: exit code %d, stderr %q", args, code, errs.String())
+		}
+		if _, err := os.Lstat(picture); err == nil {
+			t.Errorf("%v: there is a picture", args)
+		}
+	}
 }

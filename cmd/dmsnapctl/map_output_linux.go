@@ -1,0 +1,39 @@
+package main
+
+import "github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+
+// filesUnder are the files and device nodes on which a block device rests: its
+// own node, those below it, and the files behind loop devices among them.
+func filesUnder(path string) []string {
+	dev, err := blockdev.Open(path)
+	if err != nil {
+		return nil // whoever reads it will say so
+	}
+	defer dev.Close()
+	if !dev.IsBlockDevice() {
+		return nil
+	}
+	var system blockdev.System
+	var files []string
+	seen := map[blockdev.DevNo]bool{}
+	for todo := []blockdev.DevNo{dev.DevNo()}; len(todo) > 0; todo = todo[1:] {
+		d := todo[0]
+		if disk, ok := system.WholeDisk(d); ok {
+			todo = append(todo, disk)
+		}
+		if seen[d] {
+			continue
+		}
+		seen[d] = true
+		files = append(files, system.NodePath(d))
+		if file := system.LoopFile(d); file != "" {
+			files = append(files, file)
+		}
+		below, _ := system.Slaves(d) // those that sysfs knows
+		for _, n := range below {
+			todo = append(todo, n.Dev)
+		}
+	}
+	return files
+}
+
