@@ -60,20 +60,32 @@ func (a *account) take(p piece) (more bool) {
 // enter begins an area; it is false where the list has ended before it.
 //
 // Behind an area that hides its end, the next one is believed to belong to
-// the list only if its first record could be one.
+// the list only if one of its records could.
 func (a *account) enter(p piece) bool {
 	if a.ended {
 		return false
 	}
-	if a.unreadable && p.err == nil {
-		first := cow.DecodeException(p.records)
-		if first.Terminates() || a.misplaced(first) != 0 {
-			return false
-		}
+	if a.unreadable && p.err == nil && !a.plausible(p) {
+		a.found.amend(UnreadableArea, fmt.Sprintf("; reading stopped before area %d, where no record can be one of the list", p.area))
+		return false
 	}
 	a.area, a.unreadable = p.area, false
 	a.areas = p.area + 1
 	return true
+}
+
+// plausible tells whether the list may go on in p: whether there is an
+// exception that is not out of place before the terminator.
+func (a *account) plausible(p piece) bool {
+	for _, e := range cow.Exceptions(p.records) {
+		if e.Terminates() {
+			return false
+		}
+		if a.misplaced(e) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *account) noteUnreadable(p piece) {

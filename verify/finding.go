@@ -95,6 +95,16 @@ func (f *findings) note(c Code, n uint64, build func() Finding) {
 	f.kept = append(f.kept, finding)
 }
 
+// amend says more in the message of the last finding of a code that was kept.
+func (f *findings) amend(c Code, more string) {
+	for i := len(f.kept) - 1; i >= 0; i-- {
+		if f.kept[i].Code == c {
+			f.kept[i].Message += more
+			return
+		}
+	}
+}
+
 // any tells whether there was a finding of a severity.
 func (f *findings) any(s Severity) bool {
 	for c := range f.counts {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -190,6 +191,43 @@ func TestUnreadableBlocks(t *testing.T) {
 				t.Errorf("verdict %s, usage %+v; want %d exceptions in %d areas", r.Verdict, r.Usage, tt.read, tt.areas)
 			}
 		})
+	}
+}
+
+// TestBehindAnUnreadableArea: the list goes on where a record of the next area
+// could be one of it, and the finding says where reading stops.
+func TestBehindAnUnreadableArea(t *testing.T) {
+	beyond := cow.Exception{Old: 1, New: 1 << 50}
+	tests := []struct {
+		name    string
+		damaged map[int]cow.Exception // by index
+		n       int                   // exceptions on the device
+		read    uint64
+		stopped bool
+	}{
+		{"whole", nil, 700, 444, false},
+		{"its first record damaged", map[int]cow.Exception{512: beyond}, 700, 444, false},
+		{"its first two records damaged", map[int]cow.Exception{512: beyond, 513: beyond}, 700, 444, false},
+		{"all of its records damaged", map[int]cow.Exception{512: beyond, 513: beyond, 514: beyond}, 515, 256, true},
+		{"its first record the terminator", nil, 512, 256, true},
+	}
+	for _, tt := range tests {
+		list := cowtest.Canonical(chunk4K, cowtest.Run(3, tt.n)...)
+		for i, e := range tt.damaged {
+			list[i] = e
+		}
+		dev := newSparse(16 << 20)
+		dev.store(t, cowtest.Store{Chunk: chunk4K, Exceptions: list})
+		g, _ := cow.NewGeometry(chunk4K)
+		dev.fail[int64(g.AreaChunk(1))] = syscall.EIO
+		r := judgeSparse(t, dev, Options{})
+		if len(r.Findings) == 0 || r.Findings[0].Code != UnreadableArea {
+			t.Fatalf("%s: findings %+v", tt.name, r.Findings)
+		}
+		told := strings.Contains(r.Findings[0].Message, "reading stopped before area 2,")
+		if r.Usage.Exceptions != tt.read || told != tt.stopped {
+			t.Errorf("%s: %d exceptions read, want %d; %q", tt.name, r.Usage.Exceptions, tt.read, r.Findings[0].Message)
+		}
 	}
 }
 
