@@ -232,7 +232,7 @@ func (a *account) explain(c Code, e cow.Exception) string {
 	case ChunkNumberOverflow:
 		return fmt.Sprintf("COW chunk %d is 2^56 or more: the kernel takes its upper 8 bits for something else", e.New)
 	case ChunkIsMetadata:
-		return fmt.Sprintf("COW chunk %d is the place of area %d, not of data (kernels with CVE-2013-4299 write this)", e.New, a.Geometry.AreaOf(e.New))
+		return fmt.Sprintf("COW chunk %d is the place of area %d, not of data (a trace of CVE-2013-4299)", e.New, a.Geometry.AreaOf(e.New))
 	case OriginChunkBeyondOrigin:
 		return fmt.Sprintf("origin chunk %d lies beyond the origin, which has %d chunks", e.Old, a.OriginChunks)
 	case DuplicateCOWChunk:

@@ -10,7 +10,7 @@ type Bin struct {
 	First    cow.Chunk `json:"first"`
 	End      cow.Chunk `json:"end"`
 	Data     uint64    `json:"data"`     // named by an exception
-	Metadata uint64    `json:"metadata"` // the header and the areas in use
+	Metadata uint64    `json:"metadata"` // the header's chunk, areas, and the places of areas below the next free chunk
 	Leaked   uint64    `json:"leaked"`
 	Free     uint64    `json:"free"`    // not allocated yet
 	Damaged  uint64    `json:"damaged"` // of areas that cannot be read, and chunks that errors are about

@@ -16,6 +16,7 @@ const MaxRanges = 1 << 16
 type leakFinder struct {
 	geometry cow.Geometry
 	bins     *binner
+	runs     runFinder
 	leaks    Leaks
 	// [first, end) is the run that may still grow.
 	first, end cow.Chunk
@@ -37,6 +38,7 @@ func (f *leakFinder) settle() {
 	first, end := max(f.first, 2), f.end // the header and the first area are no data
 	f.leaks.Chunks += f.geometry.DataChunksIn(first, end)
 	f.bins.leaked(first, end)
+	f.runs.add(first, end)
 	for first < end {
 		area := f.geometry.AreaOf(first)
 		if f.geometry.AreaChunk(area) == first {

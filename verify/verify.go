@@ -31,7 +31,8 @@ type Options struct {
 	MaxFindings int
 	// HeaderOnly looks no further than the header.
 	HeaderOnly bool
-	// Bins asks for the report's bins, this number at most.
+	// Bins asks for what pictures show: bins, this number at most, and the
+	// largest leaks.
 	Bins int
 	// Memory bounds the bitmaps in bytes, 0 for DefaultMemory. A store that
 	// needs more is read several times.
@@ -201,7 +202,7 @@ func (j *judge) exceptions(ctx context.Context, b Bounds) error {
 		return err
 	}
 
-	leaks := leakFinder{geometry: b.Geometry, bins: a.bins, leaks: Leaks{Ranges: []Range{}}}
+	leaks := leakFinder{geometry: b.Geometry, bins: a.bins, runs: runFinder{geometry: b.Geometry}, leaks: Leaks{Ranges: []Range{}}}
 	limit := b.leakLimit(a.nextFreeChunk())
 	a.seen.cow.absent(2, limit, leaks.add)
 	for pass := 2; !a.seen.complete(); pass++ {
@@ -213,7 +214,11 @@ func (j *judge) exceptions(ctx context.Context, b Bounds) error {
 		a.seen.cow.absent(2, limit, leaks.add)
 	}
 	j.report.Leaks = leaks.report(&j.found)
-	j.report.Bins = a.bins.finish(limit, a.areas)
+	if j.opt.Bins > 0 {
+		leaks.runs.settle()
+		j.report.Bins = a.bins.finish(limit, a.areas)
+		j.report.LeakRuns, j.report.LargestLeaks = leaks.runs.count, leaks.runs.largest
+	}
 	j.report.Forensics = a.forensics(j.report.Leaks.Chunks)
 	return nil
 }

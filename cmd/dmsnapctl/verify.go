@@ -170,6 +170,9 @@ func verifyOptions(c *cli.Context, path string) (verify.Options, error) {
 	if given && c.IsSet("origin") {
 		return opt, usagef("verify: --origin and --origin-size say the same thing; give one of them")
 	}
+	if given && size == 0 {
+		return opt, usagef("verify: --origin-size 0: an origin has a size; leave the flag out where it is unknown")
+	}
 	opt.OriginBytes = size
 	if c.IsSet("origin") {
 		origin, err := blockdev.Open(c.String("origin"))
@@ -177,7 +180,10 @@ func verifyOptions(c *cli.Context, path string) (verify.Options, error) {
 			return opt, fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device, or give --origin-size"))
 		}
 		opt.OriginBytes = uint64(origin.Size())
-		return opt, origin.Close()
+		if err := origin.Close(); err != nil || opt.OriginBytes > 0 {
+			return opt, err
+		}
+		return opt, fmt.Errorf("the origin %s has 0 bytes: it is not set up, or no origin; name another, or leave --origin out", origin.Path())
 	}
 	return opt, nil
 }

@@ -92,7 +92,7 @@ func printForensics(line func(name, format string, args ...any), f *verify.Foren
 		line("kernel", "one without the leak fix wrote this store: exceptions were committed in another order than allocated")
 	}
 	if f.CVE20134299 > 0 {
-		line("kernel", "one with CVE-2013-4299 wrote this store: %s on metadata chunks", plural(f.CVE20134299, "exception"))
+		line("kernel", "a trace of CVE-2013-4299: %s on metadata chunks", plural(f.CVE20134299, "exception"))
 	}
 	if f.CrashesAtLeast > 0 {
 		line("crashes", "%d at least, if the store was never partly merged", f.CrashesAtLeast)

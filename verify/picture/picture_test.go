@@ -108,13 +108,13 @@ func TestPicturesAreWellFormed(t *testing.T) {
 	if _, err := png.Decode(&img); err != nil {
 		t.Fatal(err)
 	}
-	for _, columns := range []int{21, 40, 80, 250} {
+	for _, columns := range []int{20, 21, 40, 60, 80, 250} {
 		var b bytes.Buffer
 		if err := Text(&b, report(t, leaky(3000, 2), TextBins(columns)), columns, false); err != nil {
 			t.Fatal(err)
 		}
 		for l := range strings.Lines(b.String()) {
-			if n := len([]rune(strings.TrimSuffix(l, "\n"))); n > columns && !strings.Contains(l, "metadata") {
+			if n := len([]rune(strings.TrimSuffix(l, "\n"))); n > columns {
 				t.Errorf("%d columns: a line of %d: %q", columns, n, l)
 			}
 		}
@@ -139,6 +139,38 @@ func TestBinsAddUp(t *testing.T) {
 		if got := totals(r); got[leaked] != r.Leaks.Chunks || got[damaged] != 1 {
 			t.Errorf("%d bins: totals %v, leaked %d", n, got, r.Leaks.Chunks)
 		}
+	}
+}
+
+// TestLargestLeaksAreCalledOut: whatever comes before it, and whether the
+// chunk of an area lies in it or not.
+func TestLargestLeaksAreCalledOut(t *testing.T) {
+	g, _ := cow.NewGeometry(8)
+	s := cowtest.Store{Chunk: 8}
+	k := uint64(0)
+	for i := range cow.Chunk(40) {
+		if k += 2; i == 30 {
+			k += 600
+		}
+		s.Exceptions = append(s.Exceptions, cow.Exception{Old: i, New: g.DataChunk(k)})
+	}
+	want := []string{
+		"641 chunks (2.5 MiB) leaked, in 40 places, the largest:",
+		"  chunks 2-3 at 8 KiB: 8 KiB", // the first ones of those of two chunks or one
+		"  chunk 5 at 20 KiB: 4 KiB",
+		"  chunks 63-665 at 252 KiB: 2.35 MiB",
+		"  ... and 37 more",
+	}
+	if diff := cmp.Diff(want, leakLines(report(t, s, Bins), 3)); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+}
+
+// TestMoreAllocatedThanThereIs: a broken store's figures are no percentage.
+func TestMoreAllocatedThanThereIs(t *testing.T) {
+	s := cowtest.Store{Chunk: 8, Exceptions: []cow.Exception{{Old: 1, New: 1 << 50}}}
+	if got := summary(report(t, s, Bins))[0]; !strings.HasSuffix(got, ", more than the device allocated") {
+		t.Errorf("summary %q", got)
 	}
 }
 

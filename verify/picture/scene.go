@@ -195,30 +195,38 @@ func totals(r *verify.Report) (total [classes]uint64) {
 // summary is the store in two lines.
 func summary(r *verify.Report) []string {
 	u, g := r.Usage, r.Geometry
-	full := 0.0
-	if u.TotalSectors > 0 {
-		full = 100 * float64(u.AllocatedSectors) / float64(u.TotalSectors)
+	full := "0.0%"
+	switch {
+	case u.AllocatedSectors > u.TotalSectors:
+		full = "more than the device"
+	case u.TotalSectors > 0:
+		full = fmt.Sprintf("%.1f%%", 100*float64(u.AllocatedSectors)/float64(u.TotalSectors))
 	}
 	return []string{
-		fmt.Sprintf("%s in %s of %s, %.1f%% allocated", size(uint64(u.TotalSectors)*cow.SectorSize), plural(g.DeviceChunks, "chunk"), size(g.ChunkBytes), full),
+		fmt.Sprintf("%s in %s of %s, %s allocated", size(uint64(u.TotalSectors)*cow.SectorSize), plural(g.DeviceChunks, "chunk"), size(g.ChunkBytes), full),
 		fmt.Sprintf("%s in %s, next free chunk %d", plural(u.Exceptions, "exception"), plural(u.Areas, "area"), u.NextFreeChunk),
 	}
 }
 
-// leakLines call out the leaked ranges, the largest number of them.
+// leakLines call out the leaks, the largest number of them.
 func leakLines(r *verify.Report, most int) []string {
 	l := r.Leaks
 	if l.Chunks == 0 {
 		return nil
 	}
-	n := uint64(len(l.Ranges)) + l.RangesOmitted
-	out := []string{fmt.Sprintf("%s (%s) leaked, in %s:", plural(l.Chunks, "chunk"), size(l.Bytes), plural(n, "range"))}
-	for i, leak := range l.Ranges {
-		if i == most {
-			out = append(out, fmt.Sprintf("  ... and %d more", n-uint64(most)))
-			break
-		}
-		out = append(out, fmt.Sprintf("  %v at %s: %s", leak, offset(r, leak.First), size(leak.Chunks()*r.Geometry.ChunkBytes)))
+	shown := verify.LargestRuns(r.LargestLeaks, most)
+	rest := r.LeakRuns - uint64(len(shown))
+	where := plural(r.LeakRuns, "place")
+	if rest > 0 {
+		where += ", the largest"
+	}
+	out := []string{fmt.Sprintf("%s (%s) leaked, in %s:", plural(l.Chunks, "chunk"), size(l.Bytes), where)}
+	for _, run := range shown {
+		chunks := verify.Range{First: run.First, Last: run.Last}
+		out = append(out, fmt.Sprintf("  %v at %s: %s", chunks, offset(r, run.First), size(run.Chunks*r.Geometry.ChunkBytes)))
+	}
+	if rest > 0 {
+		out = append(out, fmt.Sprintf("  ... and %d more", rest))
 	}
 	return out
 }

@@ -40,12 +40,9 @@ func Text(w io.Writer, r *verify.Report, columns int, color bool) error {
 	for at := 0; at < len(r.Bins); at += cells {
 		_, _ = fmt.Fprintf(b, "%*s %s\n", textOffset-1, offset(r, r.Bins[at].First), row(r.Bins[at:min(len(r.Bins), at+cells)], color))
 	}
-	total := totals(r)
-	var legend []string
-	for _, c := range []class{data, metadata, leaked, damaged, free} {
-		legend = append(legend, fmt.Sprintf("%s %s %d", paint(c, string(looks[c].glyph), color), looks[c].name, total[c]))
+	for _, l := range legend(r, columns, color) {
+		_, _ = fmt.Fprintln(b, l)
 	}
-	_, _ = fmt.Fprintln(b, strings.Join(legend, "  "))
 	if n := len(r.Bins); n > 0 {
 		line("a mark is %s", size(r.Bins[0].Chunks()*r.Geometry.ChunkBytes))
 	}
@@ -53,6 +50,24 @@ func Text(w io.Writer, r *verify.Report, columns int, color bool) error {
 		line("%s", l)
 	}
 	return b.Flush()
+}
+
+// legend says what the marks are and how many chunks each stands for, in as
+// many lines as it takes.
+func legend(r *verify.Report, columns int, color bool) (lines []string) {
+	total, line, width := totals(r), "", 0
+	for _, c := range []class{data, metadata, leaked, damaged, free} {
+		mark, label := string(looks[c].glyph), fmt.Sprintf(" %s %d", looks[c].name, total[c])
+		n := 1 + len(label)
+		if width > 0 && width+len("  ")+n > columns {
+			lines, line, width = append(lines, line), "", 0
+		}
+		if width > 0 {
+			line, width = line+"  ", width+len("  ")
+		}
+		line, width = line+paint(c, mark, color)+label, width+n
+	}
+	return append(lines, line)
 }
 
 // row draws bins, and changes the colour only where the class changes.
