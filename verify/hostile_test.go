@@ -257,3 +257,27 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("partial %v, usage %+v", r.Partial, r.Usage)
 	}
 }
+
+// TestProgressOfFurtherPasses: from the second pass on it is known where the
+// list ends, and from the moment on that one is needed that it is.
+func TestProgressOfFurtherPasses(t *testing.T) {
+	var list []cow.Exception
+	for i := range cow.Chunk(100_000) {
+		list = append(list, cow.Exception{Old: i * 0x9e3779b97f4a7c15, New: 2 + i*36007%(1<<32-2)})
+	}
+	dev := newSparse(16<<40).store(t, cowtest.Store{Chunk: chunk4K, Exceptions: list})
+	g, _ := cow.NewGeometry(chunk4K)
+	var first, last Progress
+	r := judgeSparse(t, dev, Options{Memory: 1, Progress: func(p Progress) {
+		if p.Pass == 1 {
+			first = p
+		}
+		last = p
+	}})
+	if first.Areas != g.AreaOf(1<<32-1)+1 || !first.More {
+		t.Errorf("at the end of the first pass: %+v", first)
+	}
+	if last.Pass < 2 || last.Areas != r.Usage.Areas || last.More {
+		t.Errorf("at the end: %+v, of %d areas", last, r.Usage.Areas)
+	}
+}

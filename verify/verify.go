@@ -55,9 +55,10 @@ type Options struct {
 // Progress is how far the judge has come.
 type Progress struct {
 	Area       uint64 // that is being judged
-	Areas      uint64 // that the device holds: the list ends with the last, or before
+	Areas      uint64 // that the device holds: the list ends with the last, or before; from pass 2 on that the list has
 	ChunkBytes uint64 // of an area
 	Pass       int    // over the areas, from 1
+	More       bool   // a further pass is needed, as far as is known
 }
 
 func (o Options) maxFindings() int {
@@ -192,7 +193,7 @@ func (j *judge) exceptions(ctx context.Context, b Bounds) error {
 	reader := newAreaReader(j.store, b, j.opt.Waiting)
 	a := newAccount(b, &j.found, j.opt.memory())
 	a.bins = newBinner(b, j.opt.Bins)
-	err := reader.each(ctx, j.counted(b, 1, a.take))
+	err := reader.each(ctx, j.counted(a, Progress{Areas: reader.areas, Pass: 1}, a.take))
 	if err == nil {
 		a.finish(reader.areas)
 	}
@@ -208,7 +209,7 @@ func (j *judge) exceptions(ctx context.Context, b Bounds) error {
 	for pass := 2; !a.seen.complete(); pass++ {
 		a.seen = a.seen.again()
 		again := replay{account: a, exceptions: a.exceptions}
-		if err := reader.each(ctx, j.counted(b, pass, again.take)); err != nil {
+		if err := reader.each(ctx, j.counted(a, Progress{Areas: a.areas, Pass: pass}, again.take)); err != nil {
 			return err
 		}
 		a.seen.cow.absent(2, limit, leaks.add)
@@ -245,14 +246,14 @@ func (j *judge) usage(a *account) *Usage {
 }
 
 // counted wraps take with the report of progress.
-func (j *judge) counted(b Bounds, pass int, take func(piece) bool) func(piece) bool {
+func (j *judge) counted(a *account, now Progress, take func(piece) bool) func(piece) bool {
 	if j.opt.Progress == nil {
 		return take
 	}
-	now := Progress{Areas: areasOn(b), ChunkBytes: b.Geometry.ChunkBytes(), Pass: pass}
+	now.ChunkBytes = a.Geometry.ChunkBytes()
 	return func(p piece) bool {
 		if p.slot == 0 {
-			now.Area = p.area
+			now.Area, now.More = p.area, !a.seen.complete()
 			j.opt.Progress(now)
 		}
 		return take(p)

@@ -36,4 +36,3 @@ func filesUnder(path string) []string {
 	}
 	return files
 }
-

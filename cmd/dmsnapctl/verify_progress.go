@@ -25,6 +25,7 @@ type progress struct {
 	shown  bool // the line stands on the terminal
 	mu     sync.Mutex
 	now    verify.Progress
+	since  time.Time // when the pass began
 	closed chan struct{}
 	group  sync.WaitGroup
 }
@@ -47,11 +48,11 @@ func startProgress(o *output, path string) *progress {
 			case <-tick:
 				if time.Since(p.start) >= progressAfter {
 					p.shown = true
-					_, _ = fmt.Fprintf(p.out, "\r\x1b[K%s", p.line(time.Since(p.start)))
+					_, _ = fmt.Fprintf(p.out, "\r\x1b[K%s", p.line(time.Now()))
 				}
 			case <-asked:
 				p.clear()
-				_, _ = fmt.Fprintln(p.out, p.line(time.Since(p.start)))
+				_, _ = fmt.Fprintln(p.out, p.line(time.Now()))
 			case <-p.closed:
 				p.clear()
 				return
@@ -71,8 +72,12 @@ func (p *progress) clear() {
 
 func (p *progress) update(now verify.Progress) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	// A store that is active is read again from its beginning, in pass 1.
+	if p.since.IsZero() || now.Pass != p.now.Pass || now.Area < p.now.Area {
+		p.since = time.Now()
+	}
 	p.now = now
-	p.mu.Unlock()
 }
 
 func (p *progress) stop() {
@@ -80,13 +85,18 @@ func (p *progress) stop() {
 	p.group.Wait()
 }
 
-// line says how far it is, how fast, and for how long at most: where the list
-// of exceptions ends is known when it is reached.
-func (p *progress) line(took time.Duration) string {
+// line says how far it is, how fast, and how long the present pass goes on:
+// in the first one for how long at most, since where the list of exceptions
+// ends is known when it is reached.
+func (p *progress) line(at time.Time) string {
 	p.mu.Lock()
-	now := p.now
+	now, took := p.now, at.Sub(p.since)
 	p.mu.Unlock()
-	line := fmt.Sprintf("dmsnapctl: verify %s: area %d of at most %d", printable(p.path), now.Area, now.Areas)
+	most := ""
+	if now.Pass <= 1 {
+		most = "at most "
+	}
+	line := fmt.Sprintf("dmsnapctl: verify %s: area %d of %s%d", printable(p.path), now.Area, most, now.Areas)
 	if now.Pass > 1 {
 		line += fmt.Sprintf(", pass %d", now.Pass)
 	}
@@ -94,6 +104,19 @@ func (p *progress) line(took time.Duration) string {
 		return line
 	}
 	rate := float64(now.Area) / took.Seconds()
-	left := time.Duration(float64(now.Areas-now.Area) / rate * float64(time.Second))
-	return fmt.Sprintf("%s, %s/s of metadata, at most %v left", line, formatBytes(uint64(rate*float64(now.ChunkBytes))), left.Round(time.Second))
+	seconds := float64(max(now.Areas, now.Area)-now.Area) / rate
+	line += fmt.Sprintf(", %s/s of metadata, %s%s left", formatBytes(uint64(rate*float64(now.ChunkBytes))), most, roughly(seconds))
+	if now.More {
+		line += " in this pass, another follows"
+	}
+	return line
+}
+
+// roughly is a time of so many seconds, which may be longer than Go's take.
+func roughly(seconds float64) string {
+	const day = 24 * 60 * 60
+	if seconds >= 2*day {
+		return fmt.Sprintf("%.0f days", seconds/day)
+	}
+	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
 }
