@@ -152,7 +152,7 @@ func (j *judge) judge(ctx context.Context) (Verdict, error) {
 // header reads the header, nil where the store is too short for one.
 func (j *judge) header() (*cow.Header, error) {
 	if j.size < cow.HeaderSize {
-		j.noteHeader(BadMagic, "%d bytes are too few for the header of a COW store", j.size)
+		j.noteHeader(BadMagic, "too short for the header of a COW store: %d of %d bytes", j.size, cow.HeaderSize)
 		return nil, nil
 	}
 	var buf [cow.HeaderSize]byte
