@@ -28,6 +28,7 @@ type account struct {
 	area       uint64
 	ended      bool // the terminator was seen
 	unreadable bool // a part of the present area could not be read
+	unread     places
 }
 
 func newAccount(b Bounds, found *findings, memory uint64) *account {
@@ -41,6 +42,7 @@ func (a *account) take(p piece) (more bool) {
 		return false
 	}
 	if p.err != nil {
+		a.unread.add(a.index(p.area, p.slot))
 		a.noteUnreadable(p)
 		return true
 	}

@@ -2,6 +2,8 @@ package verify
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,6 +41,62 @@ func TestMemoryChangesNoVerdict(t *testing.T) {
 		}
 		if span == 1<<32 && passes < 3 {
 			t.Errorf("%d passes with next to no memory", passes)
+		}
+	}
+}
+
+// failing is a device of which, in some passes, one area cannot be read.
+type failing struct {
+	*sparse
+	pass  atomic.Int64
+	fails func(pass int64) bool
+	at    int64 // bytes
+}
+
+func (f *failing) ReadAt(p []byte, off int64) (int, error) {
+	if off <= f.at && f.at < off+int64(len(p)) && f.fails(f.pass.Load()) {
+		return 0, syscall.EIO
+	}
+	return f.sparse.ReadAt(p, off)
+}
+
+// TestPassesOnAFailingDevice: what cannot be read in any of several passes is
+// told, and a device that can be read only in some leaks no more for it.
+func TestPassesOnAFailingDevice(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	var list []cow.Exception
+	for i, at := range random.Perm(1 << 22)[:20_000] {
+		list = append(list, cow.Exception{Old: cow.Chunk(random.Uint64N(1<<40))<<16 | cow.Chunk(i), New: cow.Chunk(2 + at*100)})
+	}
+	dev := newSparse(16<<40).store(t, cowtest.Store{Chunk: chunk4K, Exceptions: list})
+	g, err := cow.NewGeometry(chunk4K)
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge := func(memory uint64, fails func(pass int64) bool) (*Report, int64) {
+		f := &failing{sparse: dev, fails: fails, at: int64(g.RecordOffset(10, 0))}
+		f.pass.Store(1)
+		r, err := Verify(t.Context(), f, f.size, Options{Memory: memory, Progress: func(p Progress) { f.pass.Store(int64(p.Pass)) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r, f.pass.Load()
+	}
+	lacking, _ := judge(1<<30, func(int64) bool { return true })
+	for name, fails := range map[string]func(int64) bool{
+		"from the second pass on": func(pass int64) bool { return pass >= 2 },
+		"in the first pass":       func(pass int64) bool { return pass < 2 },
+		"in all passes":           func(int64) bool { return true },
+	} {
+		r, passes := judge(1, fails)
+		if passes < 2 {
+			t.Fatalf("%s: one pass", name)
+		}
+		if got := r.Counts[UnreadableArea]; got != 1 {
+			t.Errorf("unreadable %s: %d unreadable areas, want 1", name, got)
+		}
+		if name != "from the second pass on" && r.Leaks.Chunks != lacking.Leaks.Chunks {
+			t.Errorf("unreadable %s: %d chunks leaked, in one pass %d", name, r.Leaks.Chunks, lacking.Leaks.Chunks)
 		}
 	}
 }

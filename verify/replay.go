@@ -3,7 +3,12 @@
 
 package verify
 
-import "github.com/dmsnapctl/dmsnapctl/verify/cow"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
 
 // replay shows an account's new sets the exceptions that the first pass took,
 // no more of them even where the store has grown meanwhile.
@@ -14,8 +19,15 @@ type replay struct {
 
 // take is account.take without all that the first pass has settled.
 func (r *replay) take(p piece) (more bool) {
-	if p.err != nil {
-		return r.exceptions > 0
+	if p.area >= r.areas {
+		return false
+	}
+	switch lost := r.unread.has(r.index(p.area, p.slot)); {
+	case p.err != nil && !lost:
+		r.noteLost(p)
+		return true
+	case p.err != nil, lost: // what can be read only now was not counted, either
+		return true
 	}
 	for slot, e := range cow.Exceptions(p.records) {
 		if r.exceptions == 0 || e.Terminates() {
@@ -25,4 +37,37 @@ func (r *replay) take(p piece) (more bool) {
 		r.noteDuplicates(e, p.area, p.slot+uint64(slot))
 	}
 	return r.exceptions > 0
+}
+
+// noteLost reports what the first pass could read and this one cannot: of the
+// chunks that it is for, not all is known then.
+func (r *replay) noteLost(p piece) {
+	r.unread.add(r.index(p.area, p.slot))
+	r.found.note(UnreadableArea, 1, func() Finding {
+		return Finding{
+			Message: fmt.Sprintf("area %d cannot be read again from record %d on: %v; duplicates and leaks are told without it", p.area, p.slot, p.err),
+			Offset:  r.Geometry.RecordOffset(p.area, p.slot),
+			Area:    &p.area,
+			Slot:    &p.slot,
+		}
+	})
+}
+
+// maxUnread bounds the memory for places that could not be read: half a
+// megabyte. Those beyond it are remembered by none, and told again.
+const maxUnread = 64 << 10
+
+// places are indexes of records from which on a piece could not be read, in
+// ascending order.
+type places []uint64
+
+func (s *places) add(index uint64) {
+	if at, known := slices.BinarySearch(*s, index); !known && len(*s) < maxUnread {
+		*s = slices.Insert(*s, at, index)
+	}
+}
+
+func (s places) has(index uint64) bool {
+	_, known := slices.BinarySearch(s, index)
+	return known
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"runtime/debug"
 	"strings"
 
@@ -159,7 +160,7 @@ func lvmStorePath(name string) (string, error) {
 }
 
 func verifyOptions(c *cli.Context, path string) (verify.Options, error) {
-	opt := verify.Options{Path: path, HeaderOnly: c.Bool("header-only"), MaxFindings: int(c.Uint("max-findings"))}
+	opt := verify.Options{Path: path, HeaderOnly: c.Bool("header-only"), MaxFindings: int(min(c.Uint("max-findings"), math.MaxInt))}
 	if opt.MaxFindings == 0 {
 		opt.MaxFindings = -1
 	}
