@@ -4,6 +4,7 @@ package dmctl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
@@ -127,12 +128,30 @@ func (c *Controller) planOnPlain(p *Plan, j *job, snap *layer) error {
 }
 
 // planOnExisting adds one more snapshot below a snapshot-origin that is there.
-// Its table is loaded again, so that one resume recomputes where it has to
-// split I/O (drivers/md/dm-snap.c: origin_resume).
+//
+// Such an origin copies to a snapshot from the snapshot's own resume on, in
+// pieces as large as its smallest snapshot at the origin's last resume has
+// chunks (drivers/md/dm-snap.c: __origin_write, origin_resume). So the origin
+// is suspended first, which flushes it and freezes the file system on it, then
+// the snapshot is resumed, and last the origin, with its table loaded anew,
+// for which it recomputes where it has to split I/O.
+//
+// Snapshots that are there go on meanwhile. What is written through one of
+// them goes to its own store and never to the origin, and a copy to its store
+// that an origin write waits for is done before the origin is suspended: none
+// of that shows in the new snapshot.
 func (c *Controller) planOnExisting(p *Plan, j *job, snap *layer) {
-	base, _ := j.over.base()
+	o := j.over
+	base, _ := o.base()
 	c.addSnapshotLayer(p, j, snap, func() blockdev.DevNo { return base })
-	c.addSwap(p, j, snap, func() table.Table { return j.over.live })
+	c.addLoad(p, o, o.live, "the same once more")
+	p.add(fmt.Sprintf("suspend %s, which flushes it and freezes the file system on it", o.Name),
+		func() error { return c.suspend(o.Name, 0) },
+		func() error { return errors.Join(c.clear(o.Name), c.resume(o.Name, wire.UdevPrimary)) })
+	c.addResume(p, snap, wire.UdevHidden|wire.UdevNoNode)
+	p.add(fmt.Sprintf("resume %s, which copies to %s from now on", o.Name, snap.name),
+		func() error { return c.resume(o.Name, wire.UdevPrimary) }, nil)
+	c.addName(p, j, snap)
 }
 
 // addLayer creates a device and loads its table, without resuming it.
@@ -158,15 +177,16 @@ func (c *Controller) addSnapshotLayer(p *Plan, j *job, snap *layer, base func() 
 	}
 }
 
-// addSwap puts the origin's device onto a new table while it is in use, with
+// addSwap makes the origin's device a snapshot-origin while it is in use, with
 // the snapshot active from the same moment on.
 //
-// The snapshot is resumed first: it is the origin's resume that has writes
-// copied to it. One call suspends the origin (flushing it and freezing the
-// file system on it), swaps the tables and resumes it: no moment at which this
-// process could die and leave it suspended. What anyone read from the
-// snapshot before that moment may be older than its point in time, so it has
-// not its own name until then, and what the page cache has of it is dropped.
+// The snapshot is resumed first: writes are copied to it only when the origin
+// has become a snapshot-origin. One call suspends the origin (flushing it and
+// freezing the file system on it), swaps the tables and resumes it: no moment
+// at which this process could die and leave it suspended. What anyone read
+// from the snapshot before that moment may be older than its point in time, so
+// it has not its own name until then, and what the page cache has of it is
+// dropped.
 func (c *Controller) addSwap(p *Plan, j *job, snap *layer, to func() table.Table) {
 	o := j.over
 	p.add(fmt.Sprintf("load the new table of %s", o.Name),

@@ -265,7 +265,7 @@ func TestDeathAtEveryCall(t *testing.T) {
 					if _, died := s.run(f); !died {
 						t.Errorf("call %d (%s): it lived", n, how)
 					}
-					if strings.Contains(s.name, "create") || strings.Contains(s.name, "remove") {
+					if strings.Contains(s.name, "create on") || strings.Contains(s.name, "remove") {
 						if held := f.held(); len(held) > 0 {
 							t.Errorf("call %d (%s): left suspended until recover: %v", n, how, held)
 						}
