@@ -20,6 +20,8 @@ type Controller struct {
 	h      host
 	sleep  func(time.Duration)
 	locked bool
+	pinned bool         // memory is locked
+	paused func() error // ends the pause that a plan is in
 }
 
 func newController(k kernel, h host) *Controller {

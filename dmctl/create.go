@@ -145,12 +145,14 @@ func (c *Controller) planOnExisting(p *Plan, j *job, snap *layer) {
 	base, _ := o.base()
 	c.addSnapshotLayer(p, j, snap, func() blockdev.DevNo { return base })
 	c.addLoad(p, o, o.live, "the same once more")
+	p.beginPause(o.Dev)
 	p.add(fmt.Sprintf("suspend %s, which flushes it and freezes the file system on it", o.Name),
 		func() error { return c.suspend(o.Name, 0) },
 		func() error { return errors.Join(c.clear(o.Name), c.resume(o.Name, wire.UdevPrimary)) })
 	c.addResume(p, snap, wire.UdevHidden|wire.UdevNoNode)
 	p.add(fmt.Sprintf("resume %s, which copies to %s from now on", o.Name, snap.name),
 		func() error { return c.resume(o.Name, wire.UdevPrimary) }, nil)
+	p.endPause()
 	c.addName(p, j, snap)
 }
 

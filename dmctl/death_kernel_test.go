@@ -37,6 +37,7 @@ type request struct {
 }
 
 func TestMain(m *testing.M) {
+	BeGuardian()
 	text, child := os.LookupEnv(envChild)
 	if !child {
 		os.Exit(m.Run())
@@ -94,8 +95,17 @@ func child(t *testing.T, r request, dieAt int) *exec.Cmd {
 	}
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), envChild+"="+string(text), envDieAt+"="+strconv.Itoa(dieAt))
-	cmd.Stderr = os.Stderr
+	// A pipe, so that Wait waits for the child's guardian, too.
+	cmd.Stderr = testWriter{t}
 	return cmd
+}
+
+// testWriter has a child's messages in the test's log.
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Logf("%s", p)
+	return len(p), nil
 }
 
 // killed says whether the child was killed; any other failure is the test's.
@@ -133,6 +143,21 @@ func state(t *testing.T, c *Controller) string {
 		fmt.Fprintf(&b, "%s %s waiting=%v node=%v\n%s", d.Name, d.role(), d.HasInactive(), c.h.HasNode(d.Name, d.Dev), text)
 	}
 	return b.String()
+}
+
+// noneSuspended says that nothing is suspended, without anybody's having called
+// recover.
+func noneSuspended(t *testing.T, c *Controller, when string) {
+	t.Helper()
+	v, err := c.look()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range v {
+		if d.Suspended() {
+			t.Errorf("%s: %s is suspended", when, d.Name)
+		}
+	}
 }
 
 // deaths are requests on a machine with the dm device vol and the plain disk.
@@ -197,6 +222,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 					break
 				}
 				steps++
+				noneSuspended(t, c, fmt.Sprintf("killed before step %d", at))
 				if err := c.Recover(context.Background()); err != nil {
 					t.Errorf("killed before step %d: recover: %v", at, err)
 				}

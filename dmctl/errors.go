@@ -38,6 +38,10 @@ var (
 	ErrForce    = errors.New("needs --force") // --force lets it pass
 )
 
+// ErrPauseTooLong says that a device was not resumed in time and was resumed by
+// the guardian.
+var ErrPauseTooLong = errors.New("the pause took too long and was ended by the process that stands guard: try again")
+
 // reason is an error in its own words that wraps others without naming them.
 type reason struct {
 	says  string

@@ -4,6 +4,7 @@ package dmctl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -160,8 +161,8 @@ func (s scenario) outcome(t *testing.T) (before, after string, calls int) {
 	if len(f.broken) > 0 {
 		t.Errorf("laws broken: %v", f.broken)
 	}
-	if held := f.held(); len(held) > 0 {
-		t.Errorf("left suspended: %v", held)
+	if held := f.held(); len(held) > 0 || f.memory > 0 || f.guarded {
+		t.Errorf("left suspended: %v, memory locked %d times, guardian %v", held, f.memory, f.guarded)
 	}
 	return before, f.String(), f.calls
 }
@@ -192,6 +193,9 @@ func TestFailureAtEveryCall(t *testing.T) {
 					f := s.machine(t)
 					f.failures[n] = how
 					err, _ := s.run(f)
+					if f.memory != 0 || f.guarded {
+						t.Errorf("call %d (%s): memory stays locked %d times, guardian %v", n, how, f.memory, f.guarded)
+					}
 					if err == nil {
 						if diff := cmp.Diff(after, f.String()); diff != "" {
 							t.Errorf("call %d (%s): no error, but: %s", n, how, diff)
@@ -265,12 +269,14 @@ func TestDeathAtEveryCall(t *testing.T) {
 					if _, died := s.run(f); !died {
 						t.Errorf("call %d (%s): it lived", n, how)
 					}
-					if strings.Contains(s.name, "create on") || strings.Contains(s.name, "remove") {
-						if held := f.held(); len(held) > 0 {
-							t.Errorf("call %d (%s): left suspended until recover: %v", n, how, held)
-						}
-					}
 					when := fmt.Sprintf("call %d (%s)", n, how)
+					f.failures = nil
+					if err := f.bury(); err != nil {
+						t.Errorf("%s: the guardian: %v", when, err)
+					}
+					if held := f.held(); len(held) > 0 {
+						t.Errorf("%s: left suspended until recover: %v", when, held)
+					}
 					s.recover(t, f, when)
 					if bad := one(before, s.between(t), after, f.String()); bad != "" {
 						t.Fatalf("%s: %s", when, bad)
@@ -278,6 +284,25 @@ func TestDeathAtEveryCall(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A pause that the guardian had to end makes no snapshot: its image may be of
+// no one moment.
+func TestPauseTooLong(t *testing.T) {
+	for _, s := range scenarios() {
+		if !strings.HasPrefix(s.name, "create second") {
+			continue
+		}
+		f := s.machine(t)
+		before := f.String()
+		f.tooLong = ErrPauseTooLong
+		if err, _ := s.run(f); !errors.Is(err, ErrPauseTooLong) {
+			t.Errorf("%s: %v", s.name, err)
+		}
+		if diff := cmp.Diff(before, f.String()); diff != "" {
+			t.Errorf("%s: %s", s.name, diff)
+		}
 	}
 }
 

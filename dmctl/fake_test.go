@@ -54,6 +54,10 @@ type fake struct {
 	failures map[int]failure
 	failed   int
 	broken   []string // plans' laws that were broken
+	memory   int      // how often it is locked
+	guarded  bool     // a guardian stands by,
+	inUse    []blockdev.DevNo
+	tooLong  error // and this is what it says at the end
 }
 
 type killed struct{}
@@ -308,6 +312,9 @@ func (f *fake) Suspend(name wire.Name, _ wire.Flags) error {
 	if d.live == nil {
 		return syscall.EINVAL
 	}
+	if f.memory != 1 || !f.guarded {
+		f.broken = append(f.broken, fmt.Sprintf("%s is suspended with memory locked %d times, guardian %v", name, f.memory, f.guarded))
+	}
 	d.suspended = true
 	return f.after(how)
 }
@@ -324,6 +331,9 @@ func (f *fake) Resume(name wire.Name, _ wire.Udev) error {
 		}
 		d.suspended = false
 		return f.after(how)
+	}
+	if d.live != nil && f.memory != 1 {
+		f.broken = append(f.broken, fmt.Sprintf("%s is swapped with memory locked %d times", name, f.memory))
 	}
 	next := d.waiting
 	switch how {

@@ -58,8 +58,12 @@ func (f *fake) Judge(_ context.Context, path string, _ uint64) (*verify.Report, 
 }
 func (f *fake) Refresh(blockdev.DevNo) error { return f.touch() }
 
+// touch is what may need memory, a file or the root file system.
 func (f *fake) touch() error {
 	how := f.change()
+	if held := f.held(); len(held) > 0 && f.failed == 0 {
+		f.broken = append(f.broken, fmt.Sprintf("something else is touched while %v is suspended", held))
+	}
 	if simpleFailure(how) {
 		return syscall.EIO
 	}
@@ -110,7 +114,40 @@ func (f *fake) LockMemory() (func(), error) {
 	if err := f.touch(); err != nil {
 		return nil, err
 	}
-	return func() {}, nil
+	f.memory++
+	return func() { f.memory-- }, nil
+}
+
+// Guard stands guard over inUse; death lets it act.
+func (f *fake) Guard(inUse []blockdev.DevNo) (func() error, error) {
+	if err := f.touch(); err != nil {
+		return nil, err
+	}
+	f.guarded = true
+	f.inUse = inUse
+	return func() error {
+		f.guarded = false
+		return f.tooLong
+	}, nil
+}
+
+// bury is what becomes of a process that died: its memory and its lock are
+// free, and its guardian acts.
+func (f *fake) bury() error {
+	f.memory = 0
+	if !f.guarded {
+		return nil
+	}
+	f.guarded = false
+	for _, d := range f.devs {
+		if slices.Contains(f.inUse, d.dev) {
+			if d.waiting != nil {
+				d.live, d.waiting = d.waiting, nil
+			}
+			d.suspended = false
+		}
+	}
+	return f.controller().Recover(context.Background())
 }
 
 // String is the state, with devices by name instead of number: two machines

@@ -16,8 +16,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
 func command(t *testing.T, name string, args ...string) {
@@ -191,24 +194,73 @@ func TestOnItsOwnOrigin(t *testing.T) {
 	w := startFsyncer(root, "a")
 
 	onVol := CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 8, Overflow: true, Force: true}
+	onVol2 := CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8, Overflow: true, Force: true}
+	fromVol := func(r request, dieAt int) *exec.Cmd {
+		if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0); err != nil {
+			t.Fatal(err)
+		}
+		cmd := child(t, r, dieAt)
+		cmd.Path = program
+		cmd.Env = append(cmd.Env, "TMPDIR="+root)
+		return cmd
+	}
 	for round := range 3 {
-		for _, r := range []request{{Create: &onVol}, {Remove: &RemoveRequest{Name: "s"}}} {
-			if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0); err != nil {
-				t.Fatal(err)
-			}
-			cmd := child(t, r, dieNever)
-			cmd.Path = program
-			cmd.Env = append(cmd.Env, "TMPDIR="+root)
-			if out, err := cmd.Output(); err != nil {
+		for _, r := range []request{{Create: &onVol}, {Create: &onVol2}, {Remove: &RemoveRequest{Name: "t"}}, {Remove: &RemoveRequest{Name: "s"}}} {
+			if out, err := fromVol(r, dieNever).Output(); err != nil {
 				t.Fatalf("round %d: %v: %s", round, err, out)
 			}
 		}
 	}
+	create(t, c, onVol)
+	p, err := c.PlanCreate(context.Background(), onVol2)
+	c.Release()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := p.pause.first + 1; at <= p.pause.last; at++ { // before it, the origin is suspended
+		held := timeHeld(t, c, mustName(t, "vol"))
+		if !wasKilled(t, fromVol(request{Create: &onVol2}, at+1)) {
+			t.Fatal("it lived")
+		}
+		t.Logf("killed before step %d: the origin was suspended for %v", at+1, <-held)
+		noneSuspended(t, c, fmt.Sprintf("killed before step %d", at+1))
+		now := w.count.Load()
+		waitFor(t, func() bool { return w.count.Load() > now+3 })
+		if got := names(t, c); strings.Contains(got, newSuffix) {
+			t.Errorf("killed before step %d, nobody recovered: %s", at+1, got)
+		}
+	}
+	remove(t, c, "s")
 	count := w.end(t)
 	checkFiles(t, "origin", root, "a", count)
 	if got := tableOf(t, c, "vol"); !strings.Contains(got, "linear") {
 		t.Errorf("the origin's table became %s", got)
 	}
+}
+
+// timeHeld tells for how long a device stays suspended, from its next suspend on.
+func timeHeld(t *testing.T, c *Controller, name wire.Name) <-chan time.Duration {
+	t.Helper()
+	held := make(chan time.Duration, 1)
+	go func() {
+		var since time.Time
+		for {
+			info, err := c.k.Info(name)
+			switch {
+			case err != nil:
+				t.Error(err)
+				held <- 0
+				return
+			case info.Suspended() && since.IsZero():
+				since = time.Now()
+			case !info.Suspended() && !since.IsZero():
+				held <- time.Since(since)
+				return
+			}
+			unix.Nanosleep(&unix.Timespec{Nsec: 2e5}, nil)
+		}
+	}()
+	return held
 }
 
 func copyFile(t *testing.T, from, to string) {

@@ -111,6 +111,11 @@ type host interface {
 
 	// LockMemory keeps this process from page faults until unlock is called.
 	LockMemory() (unlock func(), err error)
+	// Guard starts a process that stands by while devices are suspended, until
+	// release is called. When this process dies before that, it resumes inUse at
+	// once, and then runs Recover; when one of inUse stays suspended for too
+	// long, it resumes them too, and release returns ErrPauseTooLong.
+	Guard(inUse []blockdev.DevNo) (release func() error, err error)
 }
 
 // disk is what a plan needs to know of a block device.

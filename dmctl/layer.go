@@ -140,9 +140,9 @@ func (c *Controller) resume(name wire.Name, udev wire.Udev) error {
 // of the kernel. Where that fails, the device is seen to run on old, whatever
 // the kernel had done of it: it can come back suspended with either table.
 func (c *Controller) swap(name wire.Name, old table.Table, udev wire.Udev) error {
-	unlock, err := c.h.LockMemory()
+	unlock, err := c.lockMemory()
 	if err != nil {
-		return &Error{"lock memory to suspend", name.String(), err}
+		return err
 	}
 	defer unlock()
 	cause := c.resume(name, udev)

@@ -159,6 +159,7 @@ func (c *Controller) planMergeStart(p *Plan, d *device, m merge) {
 	p.add(fmt.Sprintf("load table of %s: error", d.Name),
 		func() error { return c.load(d.Name, table.Single(d.live.Size(), table.Error{})) },
 		func() error { return c.clear(d.Name) })
+	p.beginPause()
 	p.add(fmt.Sprintf("suspend %s", d.Name),
 		func() error { return c.suspend(d.Name, wire.FlagSkipLockFS) },
 		func() error { return c.resumeUnmerged(d, o) })
@@ -166,6 +167,7 @@ func (c *Controller) planMergeStart(p *Plan, d *device, m merge) {
 		func() error { return c.swap(o.Name, o.live, wire.UdevPrimary) }, nil)
 	p.finish(fmt.Sprintf("resume %s, whose I/O fails from now on", d.Name),
 		func() error { return c.resumeAsError(d) })
+	p.endPause()
 	p.finish(fmt.Sprintf("drop what the page cache has of %s from before", o.Name),
 		func() error { return c.dropCache(o.Name, o.Dev) })
 }

@@ -49,6 +49,7 @@ func (c *Controller) planMergeAgain(p *Plan, d, o *device) error {
 	origin := table.Single(o.live.Size(), table.SnapshotOrigin{Device: m.Origin})
 	c.addLoad(p, o, origin, "snapshot-origin")
 	c.addLoad(p, d, table.Single(d.live.Size(), table.Snapshot(m)), "snapshot")
+	p.beginPause()
 	p.add(fmt.Sprintf("suspend %s", o.Name),
 		func() error { return c.suspend(o.Name, wire.FlagSkipLockFS) },
 		func() error { return errors.Join(c.clear(d.Name), c.clear(o.Name), c.resume(o.Name, wire.UdevPrimary)) })
@@ -56,6 +57,7 @@ func (c *Controller) planMergeAgain(p *Plan, d, o *device) error {
 		func() error { return c.takeBack(d) }, nil)
 	p.finish(fmt.Sprintf("resume %s with its new table", o.Name),
 		func() error { return c.resumeWith(o.Name, origin) })
+	p.endPause()
 	p.finish("begin the merge as at first",
 		func() error { return c.mergeAtFirst(d.Name) })
 	return nil
@@ -102,5 +104,5 @@ func (c *Controller) mergeAtFirst(name wire.Name) error {
 	}
 	p := &Plan{Title: fmt.Sprintf("merge snapshot %s", name)}
 	c.planMergeStart(p, d, m)
-	return p.run(context.Background())
+	return c.run(context.Background(), p)
 }

@@ -5,6 +5,7 @@ package dmctl
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
@@ -74,6 +75,7 @@ func TestMergeAgainKilled(t *testing.T) {
 		m.tell(t, "disable")
 		died := wasKilled(t, child(t, request{Merge: &MergeRequest{Name: "s"}}, at))
 		if died {
+			noneSuspended(t, c, fmt.Sprintf("killed before step %d", at))
 			if err := c.Recover(ctx); err != nil {
 				t.Errorf("killed before step %d: recover: %v", at, err)
 			}

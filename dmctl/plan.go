@@ -32,6 +32,8 @@ type Plan struct {
 	// independent has the steps behind the point of no return tried whatever
 	// became of those before them.
 	independent bool
+	// pause are the steps between which devices stay suspended, nil for none.
+	pause *pause
 }
 
 // add appends a step that is undone if a later one fails.
@@ -82,33 +84,51 @@ func (c *Controller) Run(ctx context.Context, p *Plan) error {
 		return err
 	}
 	defer c.unlock()
-	return p.run(ctx)
+	return c.run(ctx, p)
 }
 
-func (p *Plan) run(ctx context.Context) error {
-	for i, s := range p.steps[:p.commit] {
+// run executes a plan under a lock that is held already.
+func (c *Controller) run(ctx context.Context, p *Plan) error {
+	for i := range p.steps[:p.commit] {
 		err := ctx.Err()
 		began := err == nil
 		if began {
-			beforeStep(p, i)
-			err = s.do()
+			began, err = c.do(p, i)
 		}
 		if err != nil {
-			return p.unwind(i, began, err)
+			err = p.unwind(i, began, err)
+			_ = c.leavePause() // which cannot have failed worse than this
+			return err
 		}
 	}
 	var errs []error
-	for i, s := range p.steps[p.commit:] {
-		beforeStep(p, p.commit+i)
-		errs = append(errs, s.do())
-		if errs[i] != nil && !p.independent {
+	for i := p.commit; i < len(p.steps); i++ {
+		_, err := c.do(p, i)
+		errs = append(errs, err)
+		if err != nil && !p.independent {
 			break
 		}
 	}
+	errs = append(errs, c.leavePause())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("%s: done but for some of the tidying, which `dmsnapctl recover` finishes: %w", p.Title, err)
 	}
 	return nil
+}
+
+// do executes step number i, and says whether it was tried itself.
+func (c *Controller) do(p *Plan, i int) (began bool, err error) {
+	if p.pause != nil && i == p.pause.first {
+		if err := c.enterPause(p.pause); err != nil {
+			return false, err
+		}
+	}
+	beforeStep(p, i)
+	err = p.steps[i].do()
+	if err == nil && p.pause != nil && i == p.pause.last {
+		err = c.leavePause()
+	}
+	return true, err
 }
 
 // unwind undoes the steps before number failed, in reverse, all of them. began

@@ -11,9 +11,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
 func main() {
+	dmctl.BeGuardian()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal ends what is under way in order; a second one ends the
 	// process as if nobody had listened.

@@ -11,12 +11,17 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
 // programs are what tests run as processes of their own.
 var programs = map[string]func(){"dmsnapctl": main}
 
-func TestMain(m *testing.M) { testscript.Main(m, programs) }
+func TestMain(m *testing.M) {
+	dmctl.BeGuardian()
+	testscript.Main(m, programs)
+}
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{

@@ -1,0 +1,188 @@
+//go:build linux && kernel
+
+package dmctl
+
+// The guardian and the locked memory, on a real kernel.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+)
+
+// A plan that hangs while it holds the origin's I/O: the guardian lets that go
+// on, and the plan is undone.
+func TestHangingInThePause(t *testing.T) {
+	c, disks := scratch(t)
+	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
+	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128})
+	before := state(t, c)
+	defer func(was time.Duration) { pauseLimit = was }(pauseLimit)
+	pauseLimit = 500 * time.Millisecond
+	ctx := context.Background()
+	p, err := c.PlanCreate(ctx, CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := startWriter(t, vol, mib)
+	defer func() { beforeStep = func(*Plan, int) {} }()
+	beforeStep = func(_ *Plan, n int) {
+		if n != p.pause.first+1 {
+			return
+		}
+		if info, err := c.k.Info(mustName(t, "vol")); err != nil || !info.Suspended() {
+			t.Errorf("within the pause: flags %#x, %v", info.Flags, err)
+		}
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			if info, err := c.k.Info(mustName(t, "vol")); err == nil && !info.Suspended() {
+				return
+			}
+			if time.Now().After(end) {
+				t.Error("nobody resumed the origin")
+				return
+			}
+		}
+	}
+	if err := c.Run(ctx, p); !errors.Is(err, ErrPauseTooLong) {
+		t.Errorf("error %v", err)
+	}
+	w.end(t)
+	if got := state(t, c); got != before {
+		t.Errorf("before: %s after: %s", before, got)
+	}
+}
+
+// No guardian, no pause.
+func TestNoGuardian(t *testing.T) {
+	c, disks := scratch(t)
+	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
+	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128})
+	before := state(t, c)
+	canGuard = false
+	defer func() { canGuard = true }()
+	err := c.Create(context.Background(), CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8})
+	if err == nil || !strings.Contains(err.Error(), "BeGuardian") {
+		t.Errorf("error %v", err)
+	}
+	if got := state(t, c); got != before {
+		t.Errorf("before: %s after: %s", before, got)
+	}
+}
+
+// useSwap has a disk be swap space until the test ends.
+func useSwap(t *testing.T, disk string) {
+	t.Helper()
+	command(t, "mkswap", disk)
+	command(t, "swapon", disk)
+	t.Cleanup(func() { command(t, "swapoff", disk) })
+}
+
+// inKiB reads a line of /proc/self/status.
+func inKiB(t *testing.T, key string) (n int) {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := bytes.Cut(status, []byte(key+":"))
+	if _, err := fmt.Sscan(string(rest), &n); !ok || err != nil {
+		t.Fatalf("%s: %v", key, err)
+	}
+	return n
+}
+
+// Memory that was swapped out is back before anything is suspended, and stays.
+func TestSwappedOutMemoryIsReadIn(t *testing.T) {
+	c, disks := scratch(t)
+	useSwap(t, disks[3])
+	ballast := bytes.Repeat([]byte("dmsnapctl"), mib)
+	out := func() {
+		const pageOut = 21 // MADV_PAGEOUT
+		start := uintptr(unsafe.Pointer(&ballast[0]))&^4095 + 4096
+		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, start, uintptr(len(ballast)-8192), pageOut); errno != 0 && errno != unix.EINVAL {
+			t.Fatal(errno)
+		}
+	}
+	out()
+	if swapped := inKiB(t, "VmSwap"); swapped < 4096 {
+		t.Fatalf("only %d KiB could be swapped out", swapped)
+	}
+	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
+	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128})
+	p, err := c.PlanCreate(context.Background(), CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out()
+	seen := 0
+	defer func() { beforeStep = func(*Plan, int) {} }()
+	beforeStep = func(_ *Plan, n int) {
+		if n < p.pause.first || n > p.pause.last {
+			return
+		}
+		seen++
+		out() // which locked memory withstands
+		if swapped := inKiB(t, "VmSwap"); swapped > 0 {
+			t.Errorf("%d KiB are swapped out before step %d", swapped, n)
+		}
+		fds, err := filepath.Glob("/proc/self/fd/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fd := range fds {
+			if path, _ := os.Readlink(fd); strings.HasPrefix(path, "/proc/") && !strings.HasSuffix(path, "/fd") {
+				t.Errorf("%s is open before step %d", path, n)
+			}
+		}
+	}
+	run(t, c, p, nil)
+	if seen != 3 {
+		t.Errorf("%d steps were within the pause", seen)
+	}
+	if locked := inKiB(t, "VmLck"); locked > 0 {
+		t.Errorf("after it %d KiB stay locked", locked)
+	}
+	if !bytes.Equal(ballast[:9], []byte("dmsnapctl")) {
+		t.Error("memory came back wrong")
+	}
+}
+
+// A call that is laid out once runs any number of times.
+func TestPreparedCalls(t *testing.T) {
+	c, _ := scratch(t)
+	mapped(t, c, "vol", "0 8 zero")
+	name := mustName(t, "vol")
+	info, err := c.k.Info(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := c.k.(linuxKernel)
+	look, free := k.PrepareInfo(info.Dev), k.PrepareResume(info.Dev, wire.UdevPrimary)
+	for range 2 {
+		if err := c.k.Suspend(name, 0); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []bool{true, false} {
+			if flags, err := look.Run(); err != nil || flags&wire.FlagSuspend != 0 != want {
+				t.Errorf("flags %#x, %v; suspended: %v", flags, err, want)
+			}
+			if allocs := testing.AllocsPerRun(10, func() { _, _ = look.Run() }); allocs > 0 {
+				t.Errorf("a call allocates %v times", allocs)
+			}
+			if _, err := free.Run(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
