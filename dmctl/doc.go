@@ -8,18 +8,39 @@
 //
 // # The pause
 //
-// An origin that is in use changes its table within one call of the kernel: a
-// resume that finds another table loaded suspends the device first, with a flush
-// and a freeze of the file system, swaps the tables and lets I/O go on. There is
-// no moment between two calls at which an origin is suspended, and so none at
-// which the death of this process, or a page that it lacks, could leave it so.
-// That is why no second process stands by to resume it. The one exception is a
-// swap that the kernel refuses half-way; for that case memory is locked around
-// the call, and the old table is put back at once.
+// An origin that is in use changes its table within one call of the kernel
+// where that can be: a resume that finds another table loaded suspends the
+// device first, with a flush and a freeze of the file system, swaps the tables
+// and lets I/O go on. There is no moment between two calls at which such an
+// origin is suspended. Memory is locked around the call; where the kernel
+// refuses the swap half-way, the old table is put back at once.
 //
-// Devices that are suspended on their own, across calls, are those that nobody
-// has open: a snapshot about to be merged, and the origin of a merge that failed
-// and is started anew.
+// Three plans need devices that stay suspended across calls. One more snapshot
+// of a snapshot-origin that is live: the origin copies to it from the
+// snapshot's own resume on, so that its I/O has to be held, and flushed, before
+// that, until its own resume has it split I/O anew. A merge: the store is handed
+// over from the snapshot, which nobody has open. A merge that failed and is
+// started anew: the store is handed back, with the origin suspended, which nobody
+// has open either.
+//
+// Such a plan says which of its steps are the pause. Before the first of them a
+// second process of this program is started, the guardian, which opens the
+// control node, lays out its calls, locks its memory and says that it is ready;
+// and this process locks its own memory, with what was swapped out read in
+// again and some put by for what it will allocate. During the pause no file is
+// opened and nothing is logged. After the last resume, or after the undo of a
+// failure, all this ends.
+//
+// If this process dies in the pause, its end of a pipe closes. The guardian then
+// resumes at once the origin that is in use: at any moment of the pause that
+// lets I/O go on, with or without the snapshot's being active, because the only
+// table that can wait in it is the live one once more. What else is suspended
+// it leaves to Recover, which it runs next. If this process hangs instead, and
+// the origin is still suspended after a minute, the guardian resumes it, too,
+// and the plan is undone: the snapshot might be of no one moment. A guardian
+// lives no longer than what it guards, but for the time that Recover takes.
+// [BeGuardian] is how a program lends itself to that; without it, or when no
+// guardian can be started, nothing is suspended.
 //
 // # After a death
 //
