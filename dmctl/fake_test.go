@@ -57,7 +57,8 @@ type fake struct {
 	memory   int      // how often it is locked
 	guarded  bool     // a guardian stands by,
 	inUse    []blockdev.DevNo
-	tooLong  error // and this is what it says at the end
+	tryLock  func() bool // says whether nobody else has the lock; nil: nobody has
+	tooLong  error       // and this is what it says at the end
 }
 
 type killed struct{}
@@ -170,11 +171,16 @@ func (f *fake) Targets() ([]wire.TargetVersion, error) {
 	return []wire.TargetVersion{{Name: "snapshot", Version: gate.Version{Major: 1, Minor: 16}}}, nil
 }
 func (f *fake) LoadTarget(string) (gate.Version, error) { return gate.Version{}, syscall.EINVAL }
-func (f *fake) TryLock() (bool, error)                  { return true, nil }
-func (f *fake) Unlock()                                 {}
-func (f *fake) Arm() error                              { return nil }
-func (f *fake) Poll(int) (bool, error)                  { return false, nil }
-func (f *fake) Close() error                            { return nil }
+func (f *fake) TryLock() (bool, error) {
+	if f.tryLock == nil {
+		return true, nil
+	}
+	return f.tryLock(), nil
+}
+func (f *fake) Unlock()                {}
+func (f *fake) Arm() error             { return nil }
+func (f *fake) Poll(int) (bool, error) { return false, nil }
+func (f *fake) Close() error           { return nil }
 
 func (f *fake) List() ([]wire.Device, error) {
 	var out []wire.Device

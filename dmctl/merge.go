@@ -48,35 +48,48 @@ func (c *Controller) Merge(ctx context.Context, r MergeRequest, progress func(Sn
 	if err := c.Run(ctx, p); err != nil {
 		return err
 	}
-	return c.FinishMerge(ctx, r.Name, progress)
+	return c.FinishMerge(ctx, p, progress)
 }
 
 // PlanMerge plans the start of a merge. For one that is under way the plan has
-// no steps; for one that has failed it starts it anew.
+// no steps; for one that has failed it starts it anew. Another run may finish
+// a merge that is under way while this one waits for its turn to plan: that is
+// a merge that is done, not a snapshot that there never was.
 func (c *Controller) PlanMerge(_ context.Context, r MergeRequest) (*Plan, error) {
 	name, err := typedName(r.Name)
 	if err != nil {
 		return nil, err
 	}
-	v, err := c.lookLocked()
+	v, err := c.look()
 	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Title: fmt.Sprintf("merge snapshot %s into its origin", name)}
+	if d := v.byName(name); d != nil && v.mergingInto(d) != nil {
+		p.merging = mergeOf(d, v.mergingInto(d))
+	}
+	if v, err = c.lookLocked(); err != nil {
 		return nil, err
 	}
 	d := v.byName(name)
 	switch {
+	case p.merging.isOver(v): // whatever has its name now
+		p.note("another run finished it meanwhile")
+		return p, nil
 	case d == nil:
 		return nil, &Error{"merge", r.Name, ErrNotFound}
 	case !d.isOurSnapshot():
 		return nil, &Error{"merge", r.Name, errNotOurs}
 	}
-	p := &Plan{Title: fmt.Sprintf("merge snapshot %s into its origin", name)}
 	if o := v.mergingInto(d); o != nil {
+		p.merging = mergeOf(d, o)
 		return p, c.planJoin(p, d, o)
 	}
 	m, err := c.mergeable(v, d, r)
 	if err != nil {
 		return nil, &Error{"merge", r.Name, err}
 	}
+	p.merging = mergeOf(d, m.origin)
 	c.planMergeStart(p, d, m)
 	return p, nil
 }
@@ -192,97 +205,4 @@ func (c *Controller) resumeAsError(d *device) error {
 		return errors.Join(cause, err)
 	}
 	return c.resume(d.Name, wire.UdevHidden)
-}
-
-// FinishMerge waits for a merge that is under way and then removes what was
-// made for the snapshot. Its store is empty by then.
-func (c *Controller) FinishMerge(ctx context.Context, name string, progress func(Snapshot)) error {
-	for {
-		s, err := c.mergeState(name)
-		if err != nil {
-			return err
-		}
-		if progress != nil {
-			progress(s)
-		}
-		switch {
-		case s.State == table.MergeFailed.String():
-			return &Error{"merge", name, ErrMergeFailed}
-		case s.State == table.Invalid.String():
-			return &Error{"merge", name, ErrMergeInvalid}
-		case s.mergeDone():
-			p, err := c.planMergeEnd(name)
-			if err == nil {
-				err = c.Run(context.WithoutCancel(ctx), p)
-			}
-			if err != nil {
-				return fmt.Errorf("the merge is done, but the devices are not in order, run `dmsnapctl recover`: %w", err)
-			}
-			return nil
-		}
-		if ctx.Err() != nil {
-			return &Error{"merge", name, fmt.Errorf("%w (%w)", ErrStillMerging, ctx.Err())}
-		}
-		c.sleep(mergePause)
-	}
-}
-
-// mergeState is the snapshot as the device says it that it is merged into.
-func (c *Controller) mergeState(name string) (Snapshot, error) {
-	v, d, _, err := c.findMerge(name)
-	if err != nil {
-		return Snapshot{}, err
-	}
-	s, _, err := c.snapshotOf(v, d)
-	return s, err
-}
-
-func (c *Controller) findMerge(name string) (view, *device, *device, error) {
-	n, err := typedName(name)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	v, err := c.look()
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if d := v.byName(n); d != nil {
-		if o := v.mergingInto(d); o != nil {
-			return v, d, o, nil
-		}
-	}
-	return nil, nil, nil, &Error{"find the merge of", name, ErrNotFound}
-}
-
-// planMergeEnd gives the origin back what it was before the snapshot.
-func (c *Controller) planMergeEnd(name string) (*Plan, error) {
-	if err := c.lock(); err != nil {
-		return nil, err
-	}
-	v, d, o, err := c.findMerge(name)
-	if err != nil {
-		return nil, err
-	}
-	p := &Plan{Title: fmt.Sprintf("put things in order after merging %s", name)}
-	base, _ := o.base()
-	others := len(v.snapshotsOf(base)) > 0
-	switch layer := v.real(o); {
-	case layer != nil && !others:
-		c.addLoad(p, o, layer.live, "its own")
-		c.finishSwap(p, o)
-		c.finishRemove(p, d)
-		c.finishRemove(p, layer)
-	default:
-		c.addLoad(p, o, table.Single(o.live.Size(), table.SnapshotOrigin{Device: base.String()}), "snapshot-origin")
-		c.finishSwap(p, o)
-		c.finishRemove(p, d)
-		if o.role() == roleOrigin && !others {
-			c.planDropOrigin(p, o)
-		}
-	}
-	return p, nil
-}
-
-func (c *Controller) finishRemove(p *Plan, d *device) {
-	p.finish(fmt.Sprintf("remove device %s", d.Name), func() error { return c.remove(d.Name) })
 }

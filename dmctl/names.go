@@ -45,6 +45,16 @@ func CheckUUID(s string) error {
 	return err
 }
 
+// MappedName is a name that a user gave as device mapper has it, and status
+// shows it. One that it cannot have stays as it is.
+func MappedName(s string) string {
+	n, err := typedName(s)
+	if err != nil {
+		return s
+	}
+	return n.String()
+}
+
 // newName validates the name of a snapshot-to-be. Names that end as those of
 // unfinished snapshots and layers do would be taken for such.
 func newName(s string) (wire.Name, error) {

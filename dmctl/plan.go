@@ -34,6 +34,8 @@ type Plan struct {
 	independent bool
 	// pause are the steps between which devices stay suspended, nil for none.
 	pause *pause
+	// merging is the merge that the plan begins or joins, nil for others.
+	merging *merging
 }
 
 // add appends a step that is undone if a later one fails.

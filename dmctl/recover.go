@@ -183,8 +183,9 @@ func (r *recovery) merges() {
 			r.p.note("the merge of %s goes on in the kernel: `dmsnapctl merge %s` waits for it", d.Name, d.Name)
 			continue
 		}
+		done := &Plan{merging: mergeOf(d, r.v.mergingInto(d))}
 		r.p.finish(fmt.Sprintf("put things in order after merging %s", d.Name), func() error {
-			return r.c.FinishMerge(context.Background(), d.Name.String(), nil)
+			return r.c.FinishMerge(context.Background(), done, nil)
 		})
 		r.doomed[d] = true
 	}

@@ -47,7 +47,6 @@ func runActivate(c *cli.Context) error {
 		Force:    c.Bool("force"),
 	}
 	return withController(func(c *cli.Context, o *output, ctl *dmctl.Controller) error {
-		plan, err := ctl.PlanActivate(c.Context, request)
-		return runPlan(c, o, ctl, request.Name, plan, err)
+		return runPlan(c, o, ctl, request.Name, func() (*dmctl.Plan, error) { return ctl.PlanActivate(c.Context, request) })
 	})(c)
 }

@@ -44,14 +44,18 @@ type planJSON struct {
 	Notes  []string `json:"notes"`
 }
 
+// planner makes a plan from a look at the machine as it is now.
+type planner func() (*dmctl.Plan, error)
+
 // runPlan prints a plan, or asks and runs it, as the flags say.
-func runPlan(c *cli.Context, o *output, ctl *dmctl.Controller, name string, plan *dmctl.Plan, err error) error {
+func runPlan(c *cli.Context, o *output, ctl *dmctl.Controller, name string, make planner) error {
+	plan, err := make()
 	if err != nil {
 		return err
 	}
 	dry := c.Bool("dry-run")
 	if !dry {
-		if err := confirm(c, o, plan); err != nil {
+		if plan, err = agree(c, o, ctl, plan, make); err != nil {
 			return err
 		}
 		if err := ctl.Run(c.Context, plan); err != nil {
@@ -61,23 +65,48 @@ func runPlan(c *cli.Context, o *output, ctl *dmctl.Controller, name string, plan
 	switch {
 	case o.json:
 		notes := append([]string{}, plan.Notes...)
-		return o.printJSON(planJSON{Schema: schemaOf(o.command), Name: name, DryRun: dry, Steps: plan.Steps(), Notes: notes})
+		return o.printJSON(planJSON{Schema: schemaOf(o.command), Name: dmctl.MappedName(name), DryRun: dry, Steps: plan.Steps(), Notes: notes})
 	case dry:
 		_, err = fmt.Fprint(o.out, plan)
 	default:
 		for _, note := range plan.Notes {
 			o.warnf("note: %s", note)
 		}
-		_, err = fmt.Fprintf(o.out, "%s: done\n", plan.Title)
+		ended := "done"
+		if len(plan.Steps()) == 0 {
+			ended = "there was nothing to do"
+		}
+		_, err = fmt.Fprintf(o.out, "%s: %s\n", plan.Title, ended)
 	}
 	return err
 }
 
+// agree asks, and returns the plan that was agreed to. While somebody thinks
+// about it others go on, so that what was shown may be out of date: then the
+// plan is made once more, and asked about once more if it became another one.
+func agree(c *cli.Context, o *output, ctl *dmctl.Controller, plan *dmctl.Plan, make planner) (*dmctl.Plan, error) {
+	if c.Bool("yes") {
+		return plan, nil
+	}
+	for {
+		ctl.Release()
+		if err := confirm(c, o, plan); err != nil {
+			return nil, err
+		}
+		again, err := make()
+		if err != nil {
+			return nil, err
+		}
+		if again.String() == plan.String() {
+			return again, nil
+		}
+		o.warnf("%s: meanwhile something has changed, and what would be done now is not what was shown", o.command)
+		plan = again
+	}
+}
+
 // confirm asks on a terminal, and wants --yes elsewhere.
 func confirm(c *cli.Context, o *output, plan *dmctl.Plan) error {
-	if c.Bool("yes") {
-		return nil
-	}
 	if !isTerminal(c.App.Reader) {
 		return usagef("%s: say --yes to do it, or --dry-run to see what would be done", o.command)
 	}
@@ -111,8 +140,7 @@ func planCommand(name, usage, args, help string, plan func(*cli.Context, *dmctl.
 		Description: help,
 		Flags:       planFlags(),
 		Action: withArgs(args, withController(func(c *cli.Context, o *output, ctl *dmctl.Controller) error {
-			p, err := plan(c, ctl)
-			return runPlan(c, o, ctl, c.Args().First(), p, err)
+			return runPlan(c, o, ctl, c.Args().First(), func() (*dmctl.Plan, error) { return plan(c, ctl) })
 		})),
 	}
 }

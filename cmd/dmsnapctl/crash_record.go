@@ -64,14 +64,19 @@ func runCrashRecord(c *cli.Context, o *output, ctl *dmctl.Controller) error {
 		return err
 	}
 	request := dmctl.RecordRequest{Device: c.String("device"), Log: c.String("log"), Mark: c.String("mark")}
-	plan, recording, err := ctl.PlanRecord(c.Context, request)
+	var recording *dmctl.Recording
+	make := func() (plan *dmctl.Plan, err error) {
+		plan, recording, err = ctl.PlanRecord(c.Context, request)
+		return plan, err
+	}
+	if c.Bool("dry-run") {
+		return runPlan(c, o, ctl, request.Device, make)
+	}
+	plan, err := make()
 	if err != nil {
 		return err
 	}
-	if c.Bool("dry-run") {
-		return runPlan(c, o, ctl, request.Device, plan, nil)
-	}
-	if err := confirm(c, o, plan); err != nil {
+	if plan, err = agree(c, o, ctl, plan, make); err != nil {
 		return err
 	}
 	if err := ctl.Run(c.Context, plan); err != nil {

@@ -52,8 +52,7 @@ func runCreate(c *cli.Context) error {
 		return err
 	}
 	return withController(func(c *cli.Context, o *output, ctl *dmctl.Controller) error {
-		plan, err := ctl.PlanCreate(c.Context, request)
-		return runPlan(c, o, ctl, request.Name, plan, err)
+		return runPlan(c, o, ctl, request.Name, func() (*dmctl.Plan, error) { return ctl.PlanCreate(c.Context, request) })
 	})(c)
 }
 

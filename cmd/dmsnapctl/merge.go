@@ -44,21 +44,25 @@ func mergeCommand() *cli.Command {
 
 func runMerge(c *cli.Context, o *output, ctl *dmctl.Controller) error {
 	request := dmctl.MergeRequest{Name: c.Args().First(), OriginUnchanged: c.Bool("origin-unchanged"), Force: c.Bool("force")}
-	plan, err := ctl.PlanMerge(c.Context, request)
-	if err != nil || c.Bool("dry-run") {
-		return runPlan(c, o, ctl, request.Name, plan, err)
+	make := func() (*dmctl.Plan, error) { return ctl.PlanMerge(c.Context, request) }
+	if c.Bool("dry-run") {
+		return runPlan(c, o, ctl, request.Name, make)
 	}
-	if err := confirm(c, o, plan); err != nil {
+	plan, err := make()
+	if err != nil {
+		return err
+	}
+	if plan, err = agree(c, o, ctl, plan, make); err != nil {
 		return err
 	}
 	if err := ctl.Run(c.Context, plan); err != nil {
 		return err
 	}
-	if err := finishMerge(c, o, ctl, request.Name); err != nil {
+	if err := finishMerge(c, o, ctl, request.Name, plan); err != nil {
 		return err
 	}
 	if o.json {
-		return o.printJSON(planJSON{Schema: schemaOf(o.command), Name: request.Name, Steps: plan.Steps(), Notes: append([]string{}, plan.Notes...)})
+		return o.printJSON(planJSON{Schema: schemaOf(o.command), Name: dmctl.MappedName(request.Name), Steps: plan.Steps(), Notes: append([]string{}, plan.Notes...)})
 	}
 	ended := "done"
 	if c.Bool("background") {
@@ -68,11 +72,11 @@ func runMerge(c *cli.Context, o *output, ctl *dmctl.Controller) error {
 	return err
 }
 
-func finishMerge(c *cli.Context, o *output, ctl *dmctl.Controller, name string) error {
+func finishMerge(c *cli.Context, o *output, ctl *dmctl.Controller, name string, plan *dmctl.Plan) error {
 	if c.Bool("background") {
 		return finishInBackground(name)
 	}
-	err := ctl.FinishMerge(c.Context, name, mergeProgress(o))
+	err := ctl.FinishMerge(c.Context, plan, mergeProgress(o))
 	if errors.Is(err, dmctl.ErrMergeFailed) || errors.Is(err, dmctl.ErrMergeInvalid) {
 		o.warnf("%w", err)
 		return exitStatus(exitCritical)

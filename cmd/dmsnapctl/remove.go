@@ -32,6 +32,5 @@ func removeCommand() *cli.Command {
 
 func runRemove(c *cli.Context, o *output, ctl *dmctl.Controller) error {
 	request := dmctl.RemoveRequest{Name: c.Args().First(), Force: c.Bool("force")}
-	plan, err := ctl.PlanRemove(c.Context, request)
-	return runPlan(c, o, ctl, request.Name, plan, err)
+	return runPlan(c, o, ctl, request.Name, func() (*dmctl.Plan, error) { return ctl.PlanRemove(c.Context, request) })
 }

@@ -1,0 +1,148 @@
+package dmctl
+
+// Several runs that wait for one merge.
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+)
+
+// joined is a machine on which a merge of s is under way, which two runs have
+// joined, and what it is to become.
+func joined(t *testing.T, s scenario) (f *fake, a, b *Controller, first, second *Plan, after string) {
+	t.Helper()
+	_, after, _ = s.outcome(t)
+	f = s.machine(t)
+	a, b = f.controller(), f.controller()
+	plans := make([]*Plan, 2)
+	for i, c := range []*Controller{a, b} {
+		p, err := c.PlanMerge(t.Context(), MergeRequest{Name: "s"})
+		if err == nil {
+			err = c.Run(t.Context(), p)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		plans[i] = p
+	}
+	return f, a, b, plans[0], plans[1], after
+}
+
+func mergeScenarios() []scenario {
+	var out []scenario
+	for _, s := range scenarios() {
+		switch s.name {
+		case "merge into plain", "merge into plain with another", "merge into mapped", "merge into mapped with another":
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func TestTwoWaiters(t *testing.T) {
+	for _, s := range mergeScenarios() {
+		f, a, b, first, second, after := joined(t, s)
+		if err := a.FinishMerge(t.Context(), first, nil); err != nil {
+			t.Errorf("%s: the first: %v", s.name, err)
+		}
+		if err := b.FinishMerge(t.Context(), second, nil); err != nil {
+			t.Errorf("%s: the second: %v", s.name, err)
+		}
+		if diff := cmp.Diff(after, f.String()); diff != "" {
+			t.Errorf("%s: %s", s.name, diff)
+		}
+		if _, err := b.PlanMerge(t.Context(), MergeRequest{Name: "s"}); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: a third, long after: %v", s.name, err)
+		}
+	}
+}
+
+// One run finishes the merge while the other one waits for its turn: to plan,
+// and to put things in order.
+func TestMergeFinishedByAnotherRun(t *testing.T) {
+	for _, s := range mergeScenarios() {
+		f, a, b, first, second, after := joined(t, s)
+		f.tryLock = func() bool {
+			f.tryLock = nil
+			if err := a.FinishMerge(t.Context(), first, nil); err != nil {
+				t.Errorf("%s: the first: %v", s.name, err)
+			}
+			return true
+		}
+		if err := b.FinishMerge(t.Context(), second, nil); err != nil {
+			t.Errorf("%s: the second: %v", s.name, err)
+		}
+		if diff := cmp.Diff(after, f.String()); diff != "" {
+			t.Errorf("%s: %s", s.name, diff)
+		}
+
+		f, a, b, first, _, after = joined(t, s)
+		f.tryLock = func() bool {
+			f.tryLock = nil
+			if err := a.FinishMerge(t.Context(), first, nil); err != nil {
+				t.Errorf("%s: the first: %v", s.name, err)
+			}
+			return true
+		}
+		if err := b.Merge(t.Context(), MergeRequest{Name: "s"}, nil); err != nil {
+			t.Errorf("%s: while planning: %v", s.name, err)
+		}
+		if diff := cmp.Diff(after, f.String()); diff != "" {
+			t.Errorf("%s: %s", s.name, diff)
+		}
+	}
+}
+
+// A merge that was taken back is not one that is done.
+func TestMergeUndoneByOthers(t *testing.T) {
+	f := mergeScenarios()[0].machine(t)
+	was := map[string]table.Table{}
+	for _, d := range f.devs {
+		was[d.name] = d.live
+	}
+	c := f.controller()
+	p, err := c.PlanMerge(t.Context(), MergeRequest{Name: "s"})
+	if err == nil {
+		err = c.Run(t.Context(), p)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range f.devs {
+		d.live = was[d.name]
+	}
+	if err := c.FinishMerge(t.Context(), p, nil); !errors.Is(err, ErrRefused) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Who waits for a merge waits for its turn as long as it takes.
+func TestMergeWaitsForTheLock(t *testing.T) {
+	f, a, _, first, _, after := joined(t, mergeScenarios()[0])
+	tries := 0
+	f.tryLock = func() bool {
+		tries++
+		return tries > 3*lockTries
+	}
+	if err := a.FinishMerge(t.Context(), first, nil); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(after, f.String()); diff != "" {
+		t.Error(diff)
+	}
+
+	f, a, _, first, _, _ = joined(t, mergeScenarios()[0])
+	ctx, cancel := context.WithCancel(t.Context())
+	f.tryLock = func() bool {
+		cancel()
+		return false
+	}
+	if err := a.FinishMerge(ctx, first, nil); !errors.Is(err, context.Canceled) || !errors.Is(err, ErrBusy) {
+		t.Errorf("interrupted: %v", err)
+	}
+}
