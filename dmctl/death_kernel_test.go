@@ -244,9 +244,9 @@ func TestKilledAtEveryStep(t *testing.T) {
 func TestKilledAtAnyMoment(t *testing.T) {
 	c, disks := scratch(t)
 	scenarios := deathScenarios(disks)
-	create, remove := scenarios[2], scenarios[5]
+	create, second, remove := scenarios[2], scenarios[3], scenarios[5]
 	for i := range 24 {
-		d := []death{create, remove}[i%2]
+		d := []death{create, second, remove}[i%3]
 		d.prepare(t, c, disks)
 		w := startWriter(t, "/dev/mapper/vol", mib)
 		cmd := child(t, d.do, dieNever)
@@ -256,6 +256,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		time.Sleep(time.Duration(20+10*i) * time.Millisecond)
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
+		noneSuspended(t, c, fmt.Sprintf("round %d", i))
 		if err := c.Recover(context.Background()); err != nil {
 			t.Errorf("round %d: recover: %v", i, err)
 		}

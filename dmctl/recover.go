@@ -121,9 +121,19 @@ func (r *recovery) heldIO() {
 				func() error { return r.c.resumeAsError(d) })
 		case d.Suspended() && d.HasActive() && r.concernsUs(d):
 			r.p.finish(fmt.Sprintf("resume %s", d.Name),
-				func() error { return r.c.resume(d.Name, wire.UdevPrimary) })
+				func() error { return r.c.resumeHeld(d.Name) })
 		}
 	}
+}
+
+// resumeHeld resumes a device that a guardian may be resuming just now: of two
+// at once the kernel refuses one (drivers/md/dm.c: dm_resume).
+func (c *Controller) resumeHeld(name wire.Name) error {
+	cause := c.resume(name, wire.UdevPrimary)
+	if info, err := c.k.Info(name); cause != nil && err == nil && !info.Suspended() {
+		return nil
+	}
+	return cause
 }
 
 // concernsUs says whether d is ours, or an origin that we made of another's.
