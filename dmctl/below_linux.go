@@ -221,8 +221,8 @@ func mountID(f file) (id int, ok bool) {
 	return 0, false
 }
 
-// lostBelow refuses a device of which nobody can say whether it lies on
-// another one.
+// lostBelow is about a device of which nobody can say whether it lies on
+// another one; errors wrap ErrForce.
 func lostBelow(format string, args ...any) error {
-	return refuse("cannot tell on which device it lies: "+format+": use a block device, or a file on a file system that names its device", args...)
+	return unlessForced(false, "cannot tell on which device it lies: "+format+": use a block device, or a file on a file system that names its device; on the origin itself, copying would wait for itself", args...)
 }

@@ -46,7 +46,8 @@ type fake struct {
 	nodes   map[string]blockdev.DevNo
 	open    map[string]int // by users that are not tables
 	minor   uint32
-	verdict verify.Verdict // of any store
+	verdict verify.Verdict          // of any store
+	lost    map[blockdev.DevNo]bool // nobody can say where they lie
 	carries map[string][]string
 	zeroed  []string
 

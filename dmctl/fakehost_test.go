@@ -38,6 +38,9 @@ func (f *fake) Users(dev blockdev.DevNo) ([]user, error) {
 }
 
 func (f *fake) Below(dev blockdev.DevNo) ([]blockdev.DevNo, error) {
+	if f.lost[dev] {
+		return nil, unlessForced(false, "cannot tell where %v lies", dev)
+	}
 	out := []blockdev.DevNo{dev}
 	for _, d := range f.devs {
 		if d.dev == dev {

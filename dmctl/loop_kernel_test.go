@@ -77,6 +77,7 @@ func TestCOWFileOnOrigin(t *testing.T) {
 	overlay("over", "ram/low", "fs/a b")
 	overlay("above", "fs", "ram/d")
 	onOrigin, lost := "lies on the origin", "cannot tell on which device it lies"
+	why := map[string]error{onOrigin: ErrRefused, lost: ErrForce}
 	for _, tt := range []struct {
 		dir     string
 		removed bool
@@ -103,7 +104,7 @@ func TestCOWFileOnOrigin(t *testing.T) {
 		_, err := c.PlanCreate(context.Background(), CreateRequest{Name: "s", Origin: vol, COW: dev})
 		switch {
 		case tt.refused == "" && err == nil:
-		case tt.refused == "" || !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tt.refused):
+		case tt.refused == "" || !errors.Is(err, why[tt.refused]) || !strings.Contains(err.Error(), tt.refused):
 			t.Errorf("a COW file on %s, removed %v: %v; want %q", tt.dir, tt.removed, err, tt.refused)
 		}
 		command(t, "losetup", "-d", dev)

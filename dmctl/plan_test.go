@@ -16,6 +16,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -197,6 +198,20 @@ func TestInterrupted(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, f.String()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A COW device of which nobody can say where it lies is taken by force only.
+func TestLostBelow(t *testing.T) {
+	f := newFake()
+	f.lost = map[blockdev.DevNo]bool{f.disks[onPlain.COW].Dev: true}
+	if _, err := f.controller().PlanCreate(t.Context(), onPlain); !errors.Is(err, ErrForce) {
+		t.Errorf("without force: %v", err)
+	}
+	r := onPlain
+	r.Force = true
+	if _, err := f.controller().PlanCreate(t.Context(), r); err != nil {
+		t.Errorf("with force: %v", err)
 	}
 }
 

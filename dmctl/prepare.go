@@ -3,6 +3,7 @@ package dmctl
 // What a new snapshot is checked for before anything is planned.
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,7 +84,7 @@ func (c *Controller) prepare(r CreateRequest) (*job, error) {
 	if err := c.placeOrigin(j, r); err != nil {
 		return nil, err
 	}
-	return j, c.checkCOW(j)
+	return j, c.checkCOW(j, r.Force)
 }
 
 // arguments are the snapshot's, as far as this kernel's target knows them.
@@ -200,8 +201,9 @@ func (c *Controller) checkFree(v view, op string, name wire.Name) error {
 	return nil
 }
 
-// checkCOW looks who uses the COW device, and whether it lies on the origin.
-func (c *Controller) checkCOW(j *job) error {
+// checkCOW looks who uses the COW device, and whether it lies on the origin:
+// force lets pass one of which nobody can say where it lies.
+func (c *Controller) checkCOW(j *job, force bool) error {
 	users, err := c.h.Users(j.cow.Dev)
 	if err != nil {
 		return err
@@ -210,13 +212,14 @@ func (c *Controller) checkCOW(j *job) error {
 		return busy("COW device %s is %s: end that first, or name another one", j.cow.Path, inWords(users))
 	}
 	below, err := c.h.Below(j.cow.Dev)
-	if err != nil {
+	if err != nil && !(force && errors.Is(err, ErrForce)) {
 		return err
 	}
 	if slices.ContainsFunc(below, j.isOrigin) {
 		return refuse("COW device %s lies on the origin %s: copying to it would wait for itself", j.cow.Path, j.origin.Path)
 	}
-	if below, err = c.h.Below(j.origin.Dev); err != nil {
+	below, err = c.h.Below(j.origin.Dev)
+	if err != nil && !(force && errors.Is(err, ErrForce)) {
 		return err
 	}
 	if slices.Contains(below, j.cow.Dev) {
