@@ -107,5 +107,5 @@ func (s *store) judge(store *blockdev.File) error {
 func ms(d time.Duration) float64       { return float64(d) / float64(time.Millisecond) }
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
 func build(program string) error {
-	return command("go", "build", "-trimpath", "-o", program, "./cmd/dmsnapctl")
+	return command("go", "build", "-trimpath", "-tags", "urfave_cli_no_docs", "-o", program, "./cmd/dmsnapctl")
 }
