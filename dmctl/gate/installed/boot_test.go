@@ -3,9 +3,11 @@ package installed
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 	"unicode/utf16"
 )
 
@@ -262,10 +264,24 @@ func TestGrubWorkIsBounded(t *testing.T) {
 		"blocks":   strings.Repeat("if x; then ", 1<<16),
 		"menus":    strings.Repeat("submenu x {", 1<<16),
 		"brackets": "if [ " + strings.Repeat("( ", 1<<16) + "; then set default=1; fi\n",
+		"commands": strings.Repeat("a\n", maxGrubText/4),
+		"words":    strings.Repeat("a ", maxGrubText/4) + "\n",
+		"parts":    strings.Repeat("''", maxGrubText/3) + "\n",
+		"braces":   "a \"" + strings.Repeat("${", maxGrubText/3) + "\"\nsource $prefix/grub.cfg\n",
+		"size":     strings.Repeat("#", maxGrubText) + "\n",
+		"its size": "source $prefix/grub.cfg\n" + strings.Repeat("a\n", 1<<13),
 	} {
 		tree := system(t, with(debian, "boot/grub/grub.cfg", script+"menuentry x { linux /vmlinuz-"+oldRelease+"; }"))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		start := time.Now()
 		if release, why := tree.nextBoot([]string{newRelease, oldRelease}); !strings.Contains(why, "cannot be told") {
 			t.Errorf("%s: %q boots next (%s), want that it cannot be told", name, release, why)
+		}
+		runtime.ReadMemStats(&after)
+		t.Logf("%s: %v, %d MiB", name, time.Since(start), (after.TotalAlloc-before.TotalAlloc)>>20)
+		if after.TotalAlloc-before.TotalAlloc > 128<<20 {
+			t.Errorf("%s: %d MiB were allocated", name, (after.TotalAlloc-before.TotalAlloc)>>20)
 		}
 	}
 }

@@ -4,6 +4,7 @@ package installed
 // read the settings that the menu is made from (/etc/default/grub).
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,8 +15,11 @@ var grubDirectories = []string{"boot/grub", "boot/grub2"}
 // grubChoice returns the kernel of the entry that GRUB would boot.
 func (t *Tree) grubChoice(releases []string) (choice, bool) {
 	for _, dir := range grubDirectories {
-		config, err := t.read(dir + "/grub.cfg")
-		if err != nil {
+		config, err := t.readAtMost(dir+"/grub.cfg", maxGrubText)
+		switch {
+		case errors.Is(err, errTooLong):
+			return choice{why: fmt.Sprintf("what GRUB's menu in /%s boots cannot be told: %v", dir, err), untold: true}, true
+		case err != nil:
 			continue
 		}
 		memory, _ := grubMemory(t, dir)

@@ -31,12 +31,13 @@ type grubRun struct {
 	scopes    []map[string]string
 	ownMemory bool // grubenv could be read, so that what it lacks is not set
 	functions map[string][]grubCommand
-	calls     int
+	calls     int    // of functions, one in the other
+	sources   int    // files around
 	doubts    int    // conditions around that are not known
 	root      *entry // whose children are the menu
 	menu      *entry // the innermost one around
 	bls       func() []entry
-	budget    int // of bytes of script that may yet be run
+	budget    int // of the work that may yet be done
 	// lost says what may have changed the default or the menu and is not
 	// understood.
 	lost string
@@ -44,12 +45,17 @@ type grubRun struct {
 	chosenBy string
 }
 
-// Bounds on the work that a script can make: some ten times what the largest
-// menus need, and the length of one variable.
+// Bounds on what a script can ask for: some ten times what large menus need. A
+// byte of script or of a variable counts as 1, so that the work bounds the
+// memory too.
 const (
-	maxGrubWork  = 4 * maxText
-	maxGrubValue = 64 << 10
-	commandWork  = 64 // is what a command takes beside its words
+	maxGrubText    = 1 << 20 // bytes of one script
+	maxGrubWork    = 4 << 20 // of all scripts, to read and to run
+	maxGrubValue   = 64 << 10
+	maxGrubSources = 8  // files that include each other
+	commandWork    = 64 // is what a command takes beside its words
+	wordWork       = 32
+	partWork       = 16 // of a word
 )
 
 // runGrub runs the script of a GRUB directory. memory is what grubenv holds,
@@ -74,12 +80,14 @@ func runGrub(t *Tree, dir, script string, memory map[string]string, bls func() [
 
 func (r *grubRun) script(text string) {
 	if r.budget -= len(text); r.budget < 0 {
-		r.lose("too much of it")
+		r.lose(tooMuchWork)
 		return
 	}
-	commands, ok := parseGrub(text)
-	if !ok {
-		r.lose("blocks within blocks")
+	commands, left, lost := parseGrub(text, r.budget)
+	r.budget = left
+	if lost != "" {
+		r.lose(lost)
+		return
 	}
 	r.run(commands)
 }
@@ -97,7 +105,7 @@ func (r *grubRun) run(commands []grubCommand) {
 			return
 		}
 		if r.budget -= commandWork + c.size; r.budget < 0 {
-			r.lose("too much of it")
+			r.lose(tooMuchWork)
 			return
 		}
 		switch {
@@ -232,15 +240,14 @@ func (r *grubRun) source(arguments []string) {
 		return
 	}
 	for _, dir := range []string{".", "boot"} {
-		text, err := r.tree.read(path.Join(dir, file))
+		text, err := r.tree.readAtMost(path.Join(dir, file), maxGrubText)
 		if err == nil {
-			r.calls++
-			if r.calls > maxDepth {
+			if r.sources++; r.sources > maxGrubSources {
 				r.lose("files that contain each other")
 			} else {
 				r.script(text)
 			}
-			r.calls--
+			r.sources--
 			return
 		}
 		if !isMissing(err) {

@@ -132,9 +132,13 @@ func (l *grubLexer) word() grubWord {
 	return w
 }
 
+// maxGrubName bounds the names of variables, with what is around them.
+const maxGrubName = 256
+
 // grubVariable reads "$name" or "${name}" at the start of s; a size of 0 says
 // that there is none.
 func grubVariable(s string) (name string, size int) {
+	s = s[:min(len(s), maxGrubName)] // or else an open brace is looked for to the end, each time
 	if strings.HasPrefix(s, "${") {
 		if end := strings.IndexAny(s, "}\n"); end >= 0 && s[end] == '}' {
 			return s[2:end], end + 1
@@ -170,20 +174,24 @@ type grubBranch struct{ condition, body []grubCommand }
 
 // grubParser builds commands out of tokens.
 type grubParser struct {
-	lexer grubLexer
-	token grubToken // the one that comes next
-	depth int       // of blocks and branches
-	deep  bool      // it went deeper than is followed
+	lexer  grubLexer
+	token  grubToken // the one that comes next
+	depth  int       // of blocks and branches
+	budget int       // as in grubRun
+	lost   string    // why the script was given up
 }
 
 // maxDepth bounds how deep blocks and branches are followed; menus have some
 // four levels.
 const maxDepth = 32
 
-// parseGrub reads a script. What is cut off counts as far as it goes; not ok
-// says that it nests too deep.
-func parseGrub(text string) (commands []grubCommand, ok bool) {
-	p := grubParser{lexer: grubLexer{text: strings.ReplaceAll(text, unknownMark, "")}}
+const tooMuchWork = "too much of it"
+
+// parseGrub reads a script, and returns what is left of the budget: what it
+// makes takes many times the memory of the script. lost says why it was given
+// up. A script that ends too early counts as far as it goes.
+func parseGrub(text string, budget int) (commands []grubCommand, left int, lost string) {
+	p := grubParser{lexer: grubLexer{text: strings.ReplaceAll(text, unknownMark, "")}, budget: budget}
 	p.advance()
 	for p.token.kind != grubEnd {
 		commands = append(commands, p.list()...)
@@ -191,16 +199,35 @@ func parseGrub(text string) (commands []grubCommand, ok bool) {
 			p.advance()
 		}
 	}
-	return commands, !p.deep
+	return commands, p.budget, p.lost
 }
 
-func (p *grubParser) advance() { p.token = p.lexer.next() }
+func (p *grubParser) advance() {
+	p.token = p.lexer.next()
+	if p.token.kind == grubText {
+		p.charge(wordWork + partWork*len(p.token.word.parts))
+	}
+}
+
+func (p *grubParser) charge(work int) {
+	if p.budget -= work; p.budget < 0 {
+		p.lose(tooMuchWork)
+	}
+}
+
+// lose gives up: nothing comes any more.
+func (p *grubParser) lose(why string) {
+	if p.lost == "" {
+		p.lost = why
+	}
+	p.lexer.at, p.token = len(p.lexer.text), grubToken{}
+}
 
 // list reads commands up to one of the keywords, the end of the block, or the
 // end of the script.
 func (p *grubParser) list(ends ...string) (commands []grubCommand) {
 	if p.depth++; p.depth > maxDepth {
-		p.deep, p.lexer.at, p.token = true, len(p.lexer.text), grubToken{}
+		p.lose("blocks within blocks")
 	}
 	defer func() { p.depth-- }()
 	for {
@@ -230,6 +257,7 @@ func (p *grubParser) skip(keyword string) bool {
 }
 
 func (p *grubParser) command() grubCommand {
+	p.charge(commandWork)
 	switch keyword := p.token.word.keyword(); keyword {
 	case "if":
 		return p.branches()

@@ -119,8 +119,10 @@ const maxText = 16 << 20
 // read returns the text of a file of at most maxText bytes.
 func (t *Tree) read(name string) (string, error) { return t.readAtMost(name, maxText) }
 
-// readAtMost returns the text of a file; one of more than most bytes is an
-// error.
+var errTooLong = errors.New("is longer than the bound")
+
+// readAtMost returns the text of a file; one of more than most bytes is
+// errTooLong.
 func (t *Tree) readAtMost(name string, most int64) (string, error) {
 	f, err := t.open(name)
 	if err != nil {
@@ -133,7 +135,7 @@ func (t *Tree) readAtMost(name string, most int64) (string, error) {
 	}
 	n, err := io.Copy(&b, io.LimitReader(f, most+1))
 	if err == nil && n > most {
-		err = fmt.Errorf("%s has more than %d KiB", name, most>>10)
+		err = fmt.Errorf("%s %w of %d KiB", name, errTooLong, most>>10)
 	}
 	return b.String(), err
 }
