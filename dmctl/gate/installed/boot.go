@@ -157,9 +157,9 @@ type entry struct {
 	file, version string
 	sortKey, dir  string  // dir is where the entry's file lies
 	children      []entry // of a submenu
-	// doubtful is an entry that may not be in the menu, unread one that loads
-	// what is not followed here.
-	doubtful, unread bool
+	// doubtful is an entry that may not be in the menu, nameless one whose title
+	// or id may be any, unread one that loads what is not followed here.
+	doubtful, nameless, unread bool
 }
 
 // releaseOfEntry returns the release that a menu's entry boots, "" for none of

@@ -17,7 +17,8 @@ func (r *grubRun) entry(c grubCommand) {
 		return
 	}
 	title, id := titleAndID(r.arguments(c.words[1:], true))
-	e := &entry{title: title, id: id, doubtful: !isKnown(title) || !isKnown(id)}
+	nameless := r.loops > 0 || !isKnown(title) || !isKnown(id)
+	e := &entry{title: title, id: id, doubtful: nameless, nameless: nameless}
 	menu, doubts := r.menu, r.doubts
 	r.menu, r.doubts = e, 0
 	r.scopes = append(r.scopes, make(map[string]string))
@@ -163,6 +164,12 @@ func cutLevel(spec string) (part, rest string, deeper bool) {
 
 func isDoubtful(e entry) bool { return e.doubtful }
 
+func isNameless(e entry) bool { return e.nameless }
+
+// pickEntry finds an entry of one level. All entries that may be there shift
+// the numbers behind them; a title or an id can only be that of one whose own
+// are not known.
+
 func pickEntry(entries []entry, part string) (e entry, found, sure bool) {
 	if n, err := strconv.Atoi(part); err == nil {
 		if n < 0 || n >= len(entries) {
@@ -175,5 +182,5 @@ func pickEntry(entries []entry, part string) (e entry, found, sure bool) {
 			return e, true, !e.doubtful
 		}
 	}
-	return entry{}, false, part == "" || !slices.ContainsFunc(entries, isDoubtful)
+	return entry{}, false, part == "" || !slices.ContainsFunc(entries, isNameless)
 }

@@ -34,6 +34,7 @@ type grubRun struct {
 	calls     int    // of functions, one in the other
 	sources   int    // files around
 	doubts    int    // conditions around that are not known
+	loops     int    // around: they go round once here, and more often at boot
 	root      *entry // whose children are the menu
 	menu      *entry // the innermost one around
 	bls       func() []entry
@@ -113,7 +114,9 @@ func (r *grubRun) run(commands []grubCommand) {
 			r.branch(c.branches)
 		case c.loop:
 			r.doubts++
+			r.loops++
 			r.run(c.block)
+			r.loops--
 			r.doubts--
 		default:
 			r.command(c)
