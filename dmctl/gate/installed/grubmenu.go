@@ -112,43 +112,36 @@ func (r *grubRun) choose() (e entry, why string, ok bool, err error) {
 	case "saved_entry":
 		why = "GRUB's saved default (saved_entry)"
 	}
-	e, found, sure := findEntry(r.root.children, spec)
-	if !found && sure {
-		// GRUB boots the first entry where there is no default, or none such.
-		e, _, sure = findEntry(r.root.children, "0")
-	}
+	e, sure := findEntry(r.root.children, spec)
 	if !sure {
 		return e, why, true, errNotTold(fmt.Sprintf("whether it has the entry %q is decided at boot", spec))
 	}
 	return e, why, true, nil
 }
 
-// findEntry follows a specification of GRUB's: number, title or id, with ">"
-// between the levels of submenus. It is not sure where entries that may not be
-// there make a difference.
-func findEntry(entries []entry, spec string) (e entry, found, sure bool) {
+// findEntry follows a specification of GRUB's in a menu that has entries:
+// number, title or id, with ">" between the levels of submenus. On each level
+// GRUB boots the first entry where there is no such one, or none is named. Not
+// sure says that entries that may not be there make a difference.
+func findEntry(entries []entry, spec string) (e entry, sure bool) {
 	for {
-		part, rest, deeper := cutLevel(spec)
-		if e, found, sure = pickEntry(entries, part); !found || !sure {
-			return entry{}, found, sure
+		part, rest := cutLevel(spec)
+		e, found, sure := pickEntry(entries, part)
+		if !found && sure {
+			e, _, sure = pickEntry(entries, "0")
 		}
-		if !deeper {
-			for len(e.children) > 0 { // a submenu alone stands for its first entry
-				if e = e.children[0]; e.doubtful {
-					return entry{}, true, false
-				}
-			}
-			return e, true, true
+		if !sure || len(e.children) == 0 {
+			return e, sure
 		}
-		if e.unread {
-			return entry{}, false, false
+		if e.unread { // it may have more entries
+			return e, false
 		}
 		entries, spec = e.children, rest
 	}
 }
 
 // cutLevel cuts a specification at its first ">"; ">>" is a ">" in a title.
-func cutLevel(spec string) (part, rest string, deeper bool) {
+func cutLevel(spec string) (part, rest string) {
 	for i := 0; i < len(spec); i++ {
 		if spec[i] != '>' {
 			continue
@@ -157,9 +150,9 @@ func cutLevel(spec string) (part, rest string, deeper bool) {
 			i++
 			continue
 		}
-		return strings.ReplaceAll(spec[:i], ">>", ">"), spec[i+1:], true
+		return strings.ReplaceAll(spec[:i], ">>", ">"), spec[i+1:]
 	}
-	return strings.ReplaceAll(spec, ">>", ">"), "", false
+	return strings.ReplaceAll(spec, ">>", ">"), ""
 }
 
 func isDoubtful(e entry) bool { return e.doubtful }
