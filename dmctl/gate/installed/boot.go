@@ -55,6 +55,8 @@ func (t *Tree) choiceOf(e entry, why string, releases []string) choice {
 		return choice{why: why + ", and it cannot be told what that loads", untold: true}
 	case !isKnown(e.file):
 		return choice{why: fmt.Sprintf("%s, and it cannot be told what its %s is", why, shown(e.file)), untold: true}
+	case e.file != "" && !slices.ContainsFunc(placesOf(e.file), t.exists):
+		return choice{why: fmt.Sprintf("%s, and its %s is not here", why, withoutDevice(e.file)), untold: true}
 	}
 	return choice{release: release, why: why}
 }
@@ -67,9 +69,8 @@ func (t *Tree) releaseOf(file string, releases []string) string {
 	if r := releaseInPath(file, releases); r != "" || file == "" {
 		return r
 	}
-	file = withoutDevice(file)
-	for _, dir := range []string{"boot", ".", "efi", "boot/efi"} {
-		resolved, err := t.resolve(path.Join(dir, file))
+	for _, place := range placesOf(file) {
+		resolved, err := t.resolve(place)
 		if err != nil {
 			continue
 		}
@@ -81,6 +82,22 @@ func (t *Tree) releaseOf(file string, releases []string) string {
 		}
 	}
 	return ""
+}
+
+// placesOf returns where in the tree a boot loader's file may be: its paths are
+// from the top of a partition. On btrfs, the root may be a subvolume there
+// ("/@/boot/vmlinuz-linux"); one further down may be an old state of it, whose
+// kernels are others.
+func placesOf(file string) (places []string) {
+	file = withoutDevice(file)
+	for _, dir := range []string{"boot", ".", "efi", "boot/efi"} {
+		places = append(places, path.Join(dir, file))
+	}
+	subvolume, rest, _ := strings.Cut(strings.TrimPrefix(path.Clean(file), "/"), "/")
+	if subvolume != "" && strings.HasPrefix(rest, "boot/") {
+		places = append(places, rest)
+	}
+	return places
 }
 
 // releaseInPath: the release ends the file's name ("/vmlinuz-6.1.0-47-amd64")

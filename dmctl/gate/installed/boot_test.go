@@ -159,6 +159,12 @@ fi`
 		{"grub, a memory that is closed", with(menu("set default=$saved_entry", ""), "boot/grub/grubenv/x", "x"), none, "decided at boot"},
 		{"grub, a kernel without a release in its name", with(debian, "boot/vmlinuz-linux", x86Image(oldRelease),
 			"boot/grub/grub.cfg", "menuentry 'Arch' {\n\tlinux /vmlinuz-linux root=x\n}\n"), oldRelease, `"Arch"`},
+		{"grub, the same in a subvolume", with(debian, "boot/vmlinuz-linux", x86Image(oldRelease),
+			"boot/grub/grub.cfg", "menuentry 'Arch' {\n\tlinux /@/boot/vmlinuz-linux root=x\n}\n"), oldRelease, `"Arch"`},
+		{"grub, the same in an old state of the root", with(debian, "boot/vmlinuz-linux", x86Image(oldRelease),
+			"boot/grub/grub.cfg", "menuentry 'Arch' {\n\tlinux /@/.snapshots/7/snapshot/boot/vmlinuz-linux root=x\n}\n"), none, "its /@/.snapshots/7/snapshot/boot/vmlinuz-linux is not here"},
+		{"grub, a kernel of another system", with(debian, "boot/vmlinuz-linux", x86Image("5.0.0"),
+			"boot/grub/grub.cfg", "menuentry 'Arch' {\n\tlinux /vmlinuz-linux root=x\n}\n"), none, "none of the installed kernels"},
 
 		{"blscfg, newest", with(withEntries, "boot/grub2/grub.cfg", "set default=\"${saved_entry}\"\nblscfg\n"), newRelease, `"New"`},
 		{"blscfg, saved", with(withEntries, "boot/grub2/grub.cfg", "set default=\"${saved_entry}\"\nblscfg\n",
