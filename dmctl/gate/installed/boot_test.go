@@ -203,6 +203,9 @@ fi`
 		{"systemd-boot, nothing booted last", with(withEntries, "boot/loader/loader.conf", "default @saved\n", "sys/firmware/efi/efivars/x", "x"), newRelease, "first entry"},
 		{"systemd-boot, booted last elsewhere", with(withEntries, "boot/loader/loader.conf", "default @saved\n"), none, "cannot be told"},
 		{"systemd-boot, an image", with(withEntries, "boot/loader/loader.conf", "default linux.efi\n"), none, "cannot be told which kernel"},
+		{"systemd-boot, another system", with(withEntries, "boot/loader/loader.conf", "default auto-windows\n"), none, "cannot be told whether that is there"},
+		{"systemd-boot, once another system", with(withEntries, "boot/loader/loader.conf", "default *-6.1.0-9-*\n",
+			"sys/firmware/efi/efivars/LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", efiText("Auto-*")), none, "next boot only"},
 		{"systemd-boot, maybe an image", with(withEntries, "boot/loader/loader.conf", "timeout 3\n", "boot/EFI/Linux/linux.efi", "MZ"), none, "cannot be told"},
 		{"systemd-boot, an entry beside an image", with(withEntries, "boot/loader/loader.conf", "default *-6.1.0-9-*\n", "boot/EFI/Linux/linux.efi", "MZ"), oldRelease, "systemd-boot's default"},
 	} {

@@ -102,6 +102,10 @@ func bySpecification(a, b entry) int {
 	return CompareReleases(nameB, nameA)
 }
 
+// automatic starts the identifiers of the entries that systemd-boot adds for
+// what it finds: other systems, the firmware's settings.
+const automatic = "auto-"
+
 // pickSpecEntry returns the entry of the one-time choice, the default that was
 // chosen in the menu, or the pattern of loader.conf; none where that is the
 // first of the menu. Not ok, and why, where it cannot be told.
@@ -127,6 +131,9 @@ func (t *Tree) pickSpecEntry(entries []entry, pattern string) (e entry, why stri
 		}
 		if strings.HasSuffix(strings.ToLower(try.pattern), ".efi") {
 			return entry{}, fmt.Sprintf("%s is the image %q, and it cannot be told which kernel is in it", try.why, try.pattern), false
+		}
+		if strings.HasPrefix(strings.ToLower(try.pattern), automatic) {
+			return entry{}, fmt.Sprintf("%s is %q, and it cannot be told whether that is there", try.why, try.pattern), false
 		}
 	}
 	return entry{}, "", true
