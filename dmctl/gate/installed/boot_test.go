@@ -92,6 +92,7 @@ func TestNextBoot(t *testing.T) {
 		return with(with(debian, "boot/grub2/fonts/x.pf2", "x", "etc/default/grub", text), more...)
 	}
 	const grubenv = "# GRUB Environment Block\n"
+	const stub = "search.fs_uuid 1234 root hd0,gpt2\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n"
 	const fedoraFallback = `if [ -n "${boot_counter}" -a "${boot_success}" = "0" ]; then
   if  [ "${boot_counter}" = "0" -o "${boot_counter}" = "-1" ]; then
     set default=1
@@ -180,6 +181,13 @@ fi`
 		{"settings of a GRUB that is gone", with(debian, "etc/default/grub", "GRUB_DEFAULT=0\n"), newRelease, "newest by version"},
 		{"settings of grub, left over", with(withEntries, "etc/default/grub", "GRUB_DEFAULT=0\n", "boot/grub/x", "x",
 			"boot/loader/loader.conf", "default "+machineID+"-"+oldRelease+".conf\n"), oldRelease, "systemd-boot"},
+		{"settings of grub, a release in parentheses", settings("GRUB_DEFAULT=saved\n", "boot/grub2/grubenv", grubenv+"saved_entry=CentOS Linux ("+oldRelease+") 7 (Core)\n"), oldRelease, "saved_entry"},
+		{"settings of grub, beside lines that load a menu", settings("GRUB_DEFAULT=0\n", "boot/efi/EFI/debian/grub.cfg", stub), newRelease, "/etc/default/grub"},
+
+		{"grub on the ESP", with(settings("GRUB_DEFAULT=0\n", "boot/efi/EFI/centos/grub.cfg", grubConfig("${saved_entry}")),
+			"boot/efi/EFI/centos/grubenv", grubenv+"saved_entry=1>1\n", "boot/efi/EFI/debian/grub.cfg", stub), oldRelease, "in /boot/efi/EFI/centos"},
+		{"grub on the ESP, and in /boot", grub("1>1", "boot/efi/EFI/centos/grub.cfg", grubConfig("0")), oldRelease, "in /boot/grub is"},
+		{"grub on the ESP, of two systems", settings("GRUB_DEFAULT=0\n", "boot/efi/EFI/a/grub.cfg", grubConfig("1>1"), "boot/efi/EFI/b/grub.cfg", grubConfig("1>1")), newRelease, "/etc/default/grub"},
 
 		{"systemd-boot, first", with(withEntries, "boot/loader/loader.conf", "timeout 3\n"), newRelease, "first entry"},
 		{"systemd-boot, pattern", with(withEntries, "boot/loader/loader.conf", "default\t"+machineID+"-6.1.0-9-*\n"), oldRelease, "systemd-boot's default"},
@@ -247,6 +255,8 @@ func TestReleaseIn(t *testing.T) {
 	for text, want := range map[string]string{
 		"Debian GNU/Linux, with Linux 6.1.0-47-amd64":                      "6.1.0-47-amd64",
 		"gnulinux-6.1.0-4-amd64-advanced-1":                                "6.1.0-4-amd64",
+		"CentOS Linux (6.1.0-4-amd64) 7 (Core)":                            "6.1.0-4-amd64",
+		"Advanced options>6.1.0-4-amd64":                                   "6.1.0-4-amd64",
 		"Debian GNU/Linux, with Linux 6.1.0-4-amd64 (recovery mode)":       "6.1.0-4-amd64",
 		"Advanced options>Debian GNU/Linux, with Linux 6.1.0-47-amd64.old": "",
 		"16.1.0-47-amd64": "",

@@ -6,33 +6,77 @@ package installed
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 )
 
 var grubDirectories = []string{"boot/grub", "boot/grub2"}
 
-// grubChoice returns the kernel of the entry that GRUB would boot.
+// grubChoice returns the kernel of the entry that GRUB would boot. Some have
+// their menu on the EFI system partition (CentOS 7), where others have a few
+// lines that load the one in /boot.
 func (t *Tree) grubChoice(releases []string) (choice, bool) {
 	for _, dir := range grubDirectories {
-		config, err := t.readAtMost(dir+"/grub.cfg", maxGrubText)
-		switch {
-		case errors.Is(err, errTooLong):
-			return choice{why: fmt.Sprintf("what GRUB's menu in /%s boots cannot be told: %v", dir, err), untold: true}, true
-		case err != nil:
-			continue
+		if c, ok := t.grubMenuChoice(dir, releases); ok {
+			return c, true
 		}
-		memory, _ := grubMemory(t, dir)
-		e, why, ok, err := runGrub(t, dir, config, memory, t.blscfg).choose()
-		switch {
-		case !ok:
-			continue
-		case err != nil:
-			return choice{why: fmt.Sprintf("what GRUB's menu in /%s boots cannot be told: %v", dir, err), untold: true}, true
-		}
-		return t.choiceOf(e, fmt.Sprintf("%s in /%s is the entry %q", why, dir, e.title), releases), true
 	}
-	return choice{}, false
+	return t.grubESPChoice(releases)
+}
+
+func (t *Tree) grubMenuChoice(dir string, releases []string) (choice, bool) {
+	run, err := t.runGrubIn(dir)
+	switch {
+	case errors.Is(err, errTooLong):
+		return choice{why: fmt.Sprintf("what GRUB's menu in /%s boots cannot be told: %v", dir, err), untold: true}, true
+	case err != nil:
+		return choice{}, false
+	}
+	return t.choiceOfRun(run, releases)
+}
+
+func (t *Tree) runGrubIn(dir string) (*grubRun, error) {
+	config, err := t.readAtMost(dir+"/grub.cfg", maxGrubText)
+	if err != nil {
+		return nil, err
+	}
+	memory, _ := grubMemory(t, dir)
+	return runGrub(t, dir, config, memory, t.blscfg), nil
+}
+
+func (t *Tree) choiceOfRun(run *grubRun, releases []string) (choice, bool) {
+	e, why, ok, err := run.choose()
+	switch {
+	case !ok:
+		return choice{}, false
+	case err != nil:
+		return choice{why: fmt.Sprintf("what GRUB's menu in /%s boots cannot be told: %v", run.dir, err), untold: true}, true
+	}
+	return t.choiceOf(e, fmt.Sprintf("%s in /%s is the entry %q", why, run.dir, e.title), releases), true
+}
+
+// grubESPChoice is for the menu of the only system that has one on the EFI
+// system partition. Of several the firmware chooses: the settings of this
+// system tell more than they do.
+func (t *Tree) grubESPChoice(releases []string) (choice, bool) {
+	const vendors, most = "boot/efi/EFI", 16
+	directories, _ := t.list(vendors)
+	var menu *grubRun
+	for _, d := range directories[:min(len(directories), most)] {
+		run, err := t.runGrubIn(path.Join(vendors, d.Name()))
+		switch {
+		case err != nil || len(run.root.children) == 0:
+			continue
+		case menu != nil:
+			return choice{}, false
+		}
+		menu = run
+	}
+	if menu == nil {
+		return choice{}, false
+	}
+	return t.choiceOfRun(menu, releases)
 }
 
 // grubMemory reads grubenv: lines "name=value", and "#" to fill the block.
@@ -133,7 +177,7 @@ func releaseIn(text string, releases []string) string {
 			i += from
 			from = i + 1
 			end := i + len(r)
-			whole := (i == 0 || strings.ContainsRune(" -", rune(text[i-1]))) &&
+			whole := (i == 0 || strings.ContainsRune(" -(>", rune(text[i-1]))) &&
 				(end == len(text) || strings.ContainsRune(" -)>", rune(text[end])))
 			if whole && len(r) > len(longest) {
 				longest = r
