@@ -47,11 +47,18 @@ func (t *Tree) Close() error { return t.close() }
 // allows as many (MAXSYMLINKS).
 const maxLinks = 40
 
+// maxPath bounds a name, as the kernel does (PATH_MAX): each of its parts is
+// looked up.
+const maxPath = 4096
+
 var errTooManyLinks = errors.New("too many symbolic links")
 
 // resolve returns the path of name with all links followed as if the tree's
 // root were "/": absolute links start at it, and ".." never leaves it.
 func (t *Tree) resolve(name string) (string, error) {
+	if len(name) > maxPath {
+		return "", &fs.PathError{Op: "open", Path: name[:64] + "...", Err: syscall.ENAMETOOLONG}
+	}
 	done, rest, links := ".", strings.Split(name, "/"), 0
 	for len(rest) > 0 {
 		part := rest[0]
