@@ -175,27 +175,47 @@ func (x *explorer) reset() {
 // wrote tells whether an entry of the epoch, or one before it but not before
 // from, gave a cell this content.
 func (x *explorer) wrote(c cell, id blockID, from int) bool {
-	if int(c) >= len(x.history) {
-		return false
-	}
-	for _, v := range x.history[c] {
-		if v.id == id && v.entry >= from && v.entry < x.epochEnd {
+	return x.wroteIn(c, id, interval{from, x.epochEnd})
+}
+
+// wroteIn tells whether one of these entries gave a cell this content.
+func (x *explorer) wroteIn(c cell, id blockID, entries interval) bool {
+	for _, v := range x.versions(c) {
+		if v.id == id && v.entry >= entries.from && v.entry < entries.to {
 			return true
 		}
 	}
 	return false
 }
 
-// firstWrite is the first content that an entry from one on gave a cell.
-func (x *explorer) firstWrite(c cell, from int) (blockID, bool) {
-	if int(c) < len(x.history) {
-		for _, v := range x.history[c] {
-			if v.entry >= from {
-				return v.id, true
-			}
+// firstWrite is the first content that an entry from one on gave a cell; where
+// none does its entry is never.
+func (x *explorer) firstWrite(c cell, from int) version {
+	for _, v := range x.versions(c) {
+		if v.entry >= from {
+			return v
 		}
 	}
-	return 0, false
+	return version{entry: never}
+}
+
+// writes is how many of these entries gave a cell a content.
+func (x *explorer) writes(c cell, entries interval) int {
+	n := 0
+	for _, v := range x.versions(c) {
+		if v.entry >= entries.from && v.entry < entries.to {
+			n++
+		}
+	}
+	return n
+}
+
+// versions are all contents that entries give a cell, in their order.
+func (x *explorer) versions(c cell) []version {
+	if int(c) >= len(x.history) {
+		return nil
+	}
+	return x.history[c]
 }
 
 // newCell is disk.cellAt with a role for fresh cells.

@@ -138,7 +138,7 @@ func (s *store) explainImage(broken int) string {
 	where := "no exception names it, and the origin has changed"
 	if at := first.now(); at != nil {
 		where = fmt.Sprintf("it is read from chunk %d of the COW store, which holds something else", at.number)
-		if !s.lenient() && !s.x.opt.ReadOnlySnapshot && s.known[cow.Exception{Old: first.number, New: at.number}] == otherContent {
+		if !s.lenient() && !s.x.opt.ReadOnlySnapshot && s.known[cow.Exception{Old: first.number, New: at.number}].content == otherContent {
 			where += " (nothing in the log tells that somebody wrote to the snapshot; --snapshot-written, if so)"
 		}
 	}

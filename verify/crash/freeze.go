@@ -135,7 +135,7 @@ func (s *store) takeImage() {
 		}
 		o.before = o.now()
 		if at := o.now(); at != nil && !s.created {
-			s.known[cow.Exception{Old: o.number, New: at.number}] = frozenContent
+			s.known[cow.Exception{Old: o.number, New: at.number}] = commit{content: frozenContent}
 		}
 		s.recount(o)
 	}

@@ -32,16 +32,15 @@ type image struct {
 	// from then on writes to the origin are writes to the snapshot.
 	merging int
 	// known are the exceptions that the log commits, or that were there at
-	// the freeze, with what was there when they were committed: nobody
-	// writes to the snapshot through any other.
-	known map[cow.Exception]firstContent
+	// the freeze: nobody writes to the snapshot through any other.
+	known map[cow.Exception]commit
 	// maybe are further contents that blocks may show: of origin blocks that
 	// were written before the freeze and not flushed.
 	maybe map[cell][]blockID
 }
 
 func newImage() image {
-	return image{originOf: map[cow.Chunk]int32{}, cowOf: map[cow.Chunk]int32{}, maybe: map[cell][]blockID{}, known: map[cow.Exception]firstContent{}, merging: never}
+	return image{originOf: map[cow.Chunk]int32{}, cowOf: map[cow.Chunk]int32{}, maybe: map[cell][]blockID{}, known: map[cow.Exception]commit{}, merging: never}
 }
 
 // never is the index of no entry.
@@ -216,7 +215,7 @@ func (s *store) admits(o *originChunk, block int, id blockID) bool {
 		return s.admitsInOrigin(o, o.cells[block], id)
 	}
 	x := s.x
-	content, known := s.known[cow.Exception{Old: o.number, New: o.now().number}]
+	commit, known := s.known[cow.Exception{Old: o.number, New: o.now().number}]
 	if x.opt.ReadOnlySnapshot || !known {
 		return false
 	}
@@ -228,13 +227,14 @@ func (s *store) admits(o *originChunk, block int, id blockID) bool {
 	if !x.wrote(holder, id, from) {
 		return false
 	}
-	if first, _ := x.firstWrite(holder, s.born); first != id {
+	first := x.firstWrite(holder, s.born)
+	if first.id != id {
 		return s.lenient()
 	}
 	// A first write that is no copy of the frozen chunk is a write to the
-	// snapshot that covered the chunk, unless it holds what the origin
-	// became: then it is a copy that came too late.
-	if content == lateContent || id != 0 && x.wrote(o.cells[block], id, s.freeze) {
+	// snapshot that covered the chunk, unless it holds what the origin had
+	// become by then: then it is a copy that came too late.
+	if commit.content == lateContent || id != 0 && x.wroteIn(o.cells[block], id, interval{s.freeze, first.entry}) {
 		return false
 	}
 	if !s.lenient() && s.knowsFrozen(o) {

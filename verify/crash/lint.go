@@ -187,12 +187,12 @@ func (l *linter) added(i int, s *store, k uint64, e cow.Exception, next cow.Chun
 	if l.x.opt.Expect != Leaky && e.New != next {
 		l.note(OutOfOrder, i, "entry %d commits exception %d with chunk %d, in the order of allocation it would be chunk %d", i, k, e.New, next)
 	}
-	s.known[e] = frozenContent
+	s.known[e] = commit{i, frozenContent}
 	o, c := s.chunksOf(e)
 	if o == nil {
 		return
 	}
-	s.known[e] = s.firstContentOf(o, c)
+	s.known[e] = commit{i, s.firstContentOf(o, c)}
 	for n := range o.cells {
 		switch at := l.writtenAt(c.cells[n]); {
 		case at < s.born:
@@ -220,6 +220,7 @@ func (l *linter) cleared(i int, s *store, e cow.Exception) {
 		}
 	}
 	o.cleared = min(o.cleared, i)
+	s.mergedOnly(i, e, o, c)
 }
 
 // filled looks at the area behind one that fills up.

@@ -220,6 +220,17 @@ func (m *machine) overwriteAtOnce(slow int, chunks ...cow.Chunk) {
 	}
 }
 
+// mergeLast merges the last exception, at this index, as a kernel that merges
+// does: what it clears, the model does not know of.
+func (m *machine) mergeLast(old, new cow.Chunk, index int) {
+	m.write(m.originBlock(old), m.get(m.cowBlock(new), m.perChunk()))
+	area := m.get(m.cowBlock(1), m.perChunk())
+	clear(area[index*16 : (index+1)*16])
+	m.flush()
+	m.fua(m.cowBlock(1), area)
+	m.flush()
+}
+
 func chunks(first, n int) []cow.Chunk {
 	out := make([]cow.Chunk, n)
 	for i := range out {

@@ -23,9 +23,15 @@ type firstContent uint8
 
 const (
 	frozenContent firstContent = iota // the frozen chunk: a copy
-	lateContent                       // some of it what the origin became later: a copy that came too late
+	lateContent                       // some of it what the origin had become by then: a copy that came too late
 	otherContent                      // neither
 )
+
+// commit is how an exception came into the store.
+type commit struct {
+	entry   int
+	content firstContent
+}
 
 // lenient tells whether contents of the snapshot that are not the frozen
 // origin's may have been written to it.
@@ -43,24 +49,18 @@ func (s *store) noteEvidence(format string, args ...any) {
 // heldAt is what a cell holds when all entries before one are durable.
 func (x *explorer) heldAt(c cell, entry int) blockID {
 	id := x.initial[c]
-	if int(c) < len(x.history) {
-		for _, v := range x.history[c] {
-			if v.entry >= entry {
-				break
-			}
-			id = v.id
+	for _, v := range x.versions(c) {
+		if v.entry >= entry {
+			break
 		}
+		id = v.id
 	}
 	return id
 }
 
 // wroteSince tells whether an entry from one on gives a cell a content.
 func (x *explorer) wroteSince(c cell, from int) bool {
-	if int(c) >= len(x.history) {
-		return false
-	}
-	n := len(x.history[c])
-	return n > 0 && x.history[c][n-1].entry >= from
+	return x.firstWrite(c, from).entry != never
 }
 
 // knowsFrozen tells whether the frozen content of a chunk is known: from the
@@ -71,20 +71,23 @@ func (s *store) knowsFrozen(o *originChunk) bool {
 		return true
 	}
 	for _, c := range o.cells {
-		if int(c) >= len(s.x.history) || len(s.x.history[c]) == 0 || s.x.history[c][0].entry >= s.freeze {
+		if s.x.firstWrite(c, 0).entry >= s.freeze {
 			return false
 		}
 	}
 	return true
 }
 
-// firstContentOf is what the COW chunk holds now of the origin's chunk.
+// firstContentOf is what the COW chunk holds now of the origin's chunk. What
+// the origin got only after the COW chunk was written cannot be a late copy.
 func (s *store) firstContentOf(o *originChunk, c *cowChunk) firstContent {
 	what := frozenContent
 	for i, at := range o.cells {
-		switch id := s.x.disk.content[c.cells[i]]; {
+		id := s.x.disk.content[c.cells[i]]
+		before := interval{s.freeze, s.x.firstWrite(c.cells[i], s.born).entry}
+		switch {
 		case id == s.x.heldAt(at, s.freeze):
-		case s.x.wrote(at, id, s.freeze):
+		case s.x.wroteIn(at, id, before):
 			what = max(what, lateContent)
 		default:
 			what = otherContent
@@ -97,7 +100,7 @@ func (s *store) firstContentOf(o *originChunk, c *cowChunk) firstContent {
 // of which the log holds all of the COW chunk. At the log's tail the write to
 // the origin may be missing: that is none.
 func (s *store) filledBySnapshot(entry int, o *originChunk, c *cowChunk) {
-	if s.known[cow.Exception{Old: o.number, New: c.number}] != otherContent || !s.knowsFrozen(o) || entry < s.freeze {
+	if !s.filledOtherwise(o, c) {
 		return
 	}
 	if last := s.x.epochs[len(s.x.epochs)-1]; last.from <= entry {
@@ -109,6 +112,28 @@ func (s *store) filledBySnapshot(entry int, o *originChunk, c *cowChunk) {
 		}
 	}
 	s.noteEvidence("chunk %d of the COW store, committed by entry %d, was filled with something else than the origin's chunk %d, to which nothing is written", c.number, entry, o.number)
+}
+
+// filledOtherwise tells whether a COW chunk was surely filled with something
+// else than the frozen chunk, and with no late copy.
+func (s *store) filledOtherwise(o *originChunk, c *cowChunk) bool {
+	commit := s.known[cow.Exception{Old: o.number, New: c.number}]
+	return commit.content == otherContent && commit.entry >= s.freeze && s.knowsFrozen(o)
+}
+
+// mergedOnly looks for evidence in an exception that an entry clears because it
+// was merged: the merge's own write to the origin is not one that a copy was
+// made for.
+func (s *store) mergedOnly(entry int, e cow.Exception, o *originChunk, c *cowChunk) {
+	if !s.filledOtherwise(o, c) {
+		return
+	}
+	for _, at := range o.cells {
+		if s.x.writes(at, interval{s.known[e].entry, entry}) > 1 {
+			return
+		}
+	}
+	s.noteEvidence("chunk %d of the COW store was filled with something else than the origin's chunk %d, to which nothing was written before it was merged (entry %d)", c.number, o.number, entry)
 }
 
 // copied looks for evidence in a write to the stores' data. A discard is none:

@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 )
@@ -28,6 +27,8 @@ func TestWrongCopies(t *testing.T) {
 		}
 		m.model.Committed = committed
 	}
+	// late copies chunk 9 when it was overwritten already.
+	late := func(m *machine, data []byte) { m.write(m.originBlock(9), data); as(m, data, nil) }
 	again := func(m *machine) { m.write(m.cowBlock(2)+1, filled(512, 1, 's')) }
 	goOn := func(m *machine) { m.overwrite(20, 21) }
 	zero, new := make([]byte, 4096), filled(512, 8, 'n')
@@ -49,9 +50,13 @@ func TestWrongCopies(t *testing.T) {
 		}, nil, true, ""},
 		{"a whole chunk written to the snapshot", func(m *machine) { as(m, filled(512, 8, 'u'), nil); goOn(m) }, nil, false, "chunk 5 of the COW store"},
 		{"at the log's tail", func(m *machine) { as(m, filled(512, 8, 'u'), nil) }, nil, true, ""},
-		{"a copy of what the origin became", func(m *machine) { as(m, new, new); goOn(m) }, nil, true, ""},
-		{"a copy of the zeros that the origin became", func(m *machine) { as(m, zero, zero); goOn(m) }, nil, true, ""},
-		{"such a copy where the snapshot was written", func(m *machine) { as(m, zero, zero); goOn(m) }, func(o *Options) { o.SnapshotWritten = true }, true, ""},
+		{"a copy of what the origin became", func(m *machine) { late(m, new); goOn(m) }, nil, true, ""},
+		{"a copy of the zeros that the origin became", func(m *machine) { late(m, zero); goOn(m) }, nil, true, ""},
+		{"such a copy where the snapshot was written", func(m *machine) { late(m, zero); goOn(m) }, func(o *Options) { o.SnapshotWritten = true }, true, ""},
+		{"written to the snapshot, and later to the origin", func(m *machine) { as(m, new, new); goOn(m) }, func(o *Options) { o.SnapshotWritten = true }, false, ""},
+		{"written to the snapshot, and merged", func(m *machine) { as(m, new, nil); m.mergeLast(9, 5, 3) }, nil, false, "merged (entry"},
+		{"written to the snapshot and merged, and read only", func(m *machine) { as(m, new, nil); m.mergeLast(9, 5, 3) }, func(o *Options) { o.ReadOnlySnapshot = true }, true, ""},
+		{"a bit flipped, and merged", func(m *machine) { as(m, flipped(m), new); m.mergeLast(9, 5, 3) }, nil, true, ""},
 		{"zeros written to the snapshot", func(m *machine) { as(m, zero, nil); goOn(m) }, nil, false, "--read-only-snapshot"},
 		{"without a base image", func(m *machine) { as(m, flipped(m), new); goOn(m) }, func(o *Options) { o.Base = nil }, false, "--base"},
 	} {
@@ -92,12 +97,7 @@ func TestWritesWhileMerging(t *testing.T) {
 		base := m.image()
 		m.create(Fixed)
 		m.overwrite(chunks(0, 3)...)
-		m.write(m.originBlock(2), m.get(m.cowBlock(4), 8)) // merge the last one
-		area := bytes.Clone(m.get(m.cowBlock(1), 8))
-		clear(area[2*16 : 3*16])
-		m.flush()
-		m.fua(m.cowBlock(1), area)
-		m.flush()
+		m.mergeLast(2, 4, 2)
 		m.write(test.chunk*8, filled(512, 8, 'w'))
 		m.end()
 		opt := m.options(base)
