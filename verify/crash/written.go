@@ -97,13 +97,13 @@ func (s *store) firstContentOf(o *originChunk, c *cowChunk) firstContent {
 }
 
 // filledBySnapshot looks for evidence in the exception that an entry commits,
-// of which the log holds all of the COW chunk. At the log's tail the write to
-// the origin may be missing: that is none.
+// of which the log holds all of the COW chunk. At the tail of a log that was not
+// taken down the write to the origin may be missing: that is none.
 func (s *store) filledBySnapshot(entry int, o *originChunk, c *cowChunk) {
 	if !s.filledOtherwise(o, c) {
 		return
 	}
-	if last := s.x.epochs[len(s.x.epochs)-1]; last.from <= entry {
+	if last := s.x.epochs[len(s.x.epochs)-1]; last.from <= entry && !s.x.log.Complete() {
 		return
 	}
 	for _, at := range o.cells {

@@ -49,7 +49,8 @@ func TestWrongCopies(t *testing.T) {
 			goOn(m)
 		}, nil, true, ""},
 		{"a whole chunk written to the snapshot", func(m *machine) { as(m, filled(512, 8, 'u'), nil); goOn(m) }, nil, false, "chunk 5 of the COW store"},
-		{"at the log's tail", func(m *machine) { as(m, filled(512, 8, 'u'), nil) }, nil, true, ""},
+		{"at the log's tail", func(m *machine) { as(m, filled(512, 8, 'u'), nil) }, nil, false, "chunk 5 of the COW store"},
+		{"at the log's tail, a bit flipped", func(m *machine) { as(m, flipped(m), new) }, nil, true, ""},
 		{"a copy of what the origin became", func(m *machine) { late(m, new); goOn(m) }, nil, true, ""},
 		{"a copy of the zeros that the origin became", func(m *machine) { late(m, zero); goOn(m) }, nil, true, ""},
 		{"such a copy where the snapshot was written", func(m *machine) { late(m, zero); goOn(m) }, func(o *Options) { o.SnapshotWritten = true }, true, ""},
@@ -76,6 +77,27 @@ func TestWrongCopies(t *testing.T) {
 		}
 		if said := strings.Join(r.Warnings, "\n"); (test.warns == "") != (said == "") || !strings.Contains(said, test.warns) {
 			t.Errorf("%s: warnings %q", test.name, r.Warnings)
+		}
+	}
+}
+
+// TestTailOfTheLog: what the log ends with is a write to the snapshot, unless
+// the log breaks off: then the write to the origin may be missing.
+func TestTailOfTheLog(t *testing.T) {
+	m := newMachine(t, 512, 8, 64, 64)
+	base := m.image()
+	m.create(Fixed)
+	m.overwrite(chunks(0, 3)...)
+	c := m.copyOut(9)
+	m.model.Committed = nil
+	m.write(m.cowBlock(c.New), filled(512, 8, 'u'))
+	if err := m.model.Finish(c); err != nil {
+		t.Fatal(err)
+	}
+	m.end()
+	for ends, log := range map[bool][]scripted{true: m.log, false: m.log[:len(m.log)-1]} {
+		if r := explore(t, logBytes(t, 512, log), m.options(base)); r.BrokenImageStates > 0 == ends {
+			t.Errorf("with its end mark %v: first broken %+v, warnings %q", ends, r.FirstBroken, r.Warnings)
 		}
 	}
 }
