@@ -13,7 +13,9 @@
 package crash
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
@@ -58,9 +60,18 @@ func (x *explorer) heldAt(c cell, entry int) blockID {
 	return id
 }
 
-// wroteSince tells whether an entry from one on gives a cell a content.
-func (x *explorer) wroteSince(c cell, from int) bool {
-	return x.firstWrite(c, from).entry != never
+// flushesToWrite is how many flushes behind its commit a write to the origin may
+// be logged for which a copy was made. The kernel submits it when the commit is
+// done (pending_complete in dm-snap.c), and it is logged at the first flush
+// behind its end: at the next one or, while many copies are committed, a few
+// later. What the origin is given later still has nothing to do with the copy.
+const flushesToWrite = 16
+
+// soonAfter is the entries from one on up to where a write that it waited for
+// is logged.
+func (x *explorer) soonAfter(entry int) interval {
+	at, _ := slices.BinarySearchFunc(x.epochs, entry, func(e interval, entry int) int { return cmp.Compare(e.to, entry+1) })
+	return interval{entry, x.epochs[min(at+flushesToWrite-1, len(x.epochs)-1)].to}
 }
 
 // knowsFrozen tells whether the frozen content of a chunk is known: from the
@@ -107,11 +118,11 @@ func (s *store) filledBySnapshot(entry int, o *originChunk, c *cowChunk) {
 		return
 	}
 	for _, at := range o.cells {
-		if s.x.wroteSince(at, entry) {
+		if s.x.writes(at, s.x.soonAfter(entry)) > 0 {
 			return
 		}
 	}
-	s.noteEvidence("chunk %d of the COW store, committed by entry %d, was filled with something else than the origin's chunk %d, to which nothing is written", c.number, entry, o.number)
+	s.noteEvidence("chunk %d of the COW store, committed by entry %d, was filled with something else than the origin's chunk %d, to which nothing is written then", c.number, entry, o.number)
 }
 
 // filledOtherwise tells whether a COW chunk was surely filled with something

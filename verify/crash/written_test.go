@@ -49,6 +49,16 @@ func TestWrongCopies(t *testing.T) {
 			goOn(m)
 		}, nil, true, ""},
 		{"a whole chunk written to the snapshot", func(m *machine) { as(m, filled(512, 8, 'u'), nil); goOn(m) }, nil, false, "chunk 5 of the COW store"},
+		{"a whole chunk, and the origin's much later", func(m *machine) {
+			as(m, filled(512, 8, 'u'), nil)
+			m.overwrite(chunks(20, flushesToWrite)...)
+			m.write(m.originBlock(9), new)
+		}, nil, false, "chunk 5 of the COW store"},
+		{"a bit flipped, and the origin's chunk written a little later", func(m *machine) {
+			as(m, flipped(m), nil)
+			m.overwrite(chunks(20, flushesToWrite-1)...)
+			m.write(m.originBlock(9), new)
+		}, nil, true, ""},
 		{"at the log's tail", func(m *machine) { as(m, filled(512, 8, 'u'), nil) }, nil, false, "chunk 5 of the COW store"},
 		{"at the log's tail, a bit flipped", func(m *machine) { as(m, flipped(m), new) }, nil, true, ""},
 		{"a copy of what the origin became", func(m *machine) { late(m, new); goOn(m) }, nil, true, ""},
