@@ -75,10 +75,10 @@ func (x *explorer) soonAfter(entry int) interval {
 }
 
 // knowsFrozen tells whether the frozen content of a chunk is known: from the
-// base image, because the mark says that all of it is in the log, or because it
-// is.
+// base image, or because the log holds all of it. A mark says when the origin
+// was frozen, but not that the device held nothing before the log began.
 func (s *store) knowsFrozen(o *originChunk) bool {
-	if s.x.opt.Base != nil || s.x.opt.mark >= 0 {
+	if s.x.opt.Base != nil {
 		return true
 	}
 	for _, c := range o.cells {

@@ -91,6 +91,57 @@ func TestWrongCopies(t *testing.T) {
 	}
 }
 
+// TestWithoutBase: the mark alone does not make known what the device held
+// before the log began; what the log holds of it is known.
+func TestWithoutBase(t *testing.T) {
+	for _, test := range []struct {
+		name             string
+		base, laid, flip bool // with a base image, the origin laid out in the log, a copy with a wrong bit
+		broken           bool
+		warns            string
+	}{
+		{"nothing known", false, false, false, false, "--base"},
+		{"nothing known, a bit flipped", false, false, true, false, "--base"},
+		{"in the log", false, true, false, false, ""},
+		{"in the log, a bit flipped", false, true, true, true, ""},
+		{"in the base image", true, false, false, false, ""},
+		{"in the base image, a bit flipped", true, false, true, true, ""},
+	} {
+		m := newMachine(t, 512, 8, 64, 64)
+		base := m.image()
+		if test.laid {
+			for _, c := range chunks(0, 64) {
+				m.write(m.originBlock(c), m.get(m.originBlock(c), 8))
+			}
+		}
+		m.flush()
+		m.mark("frozen")
+		m.create(Fixed)
+		c := m.copyOut(9)
+		data := m.get(m.originBlock(9), 8)
+		if test.flip {
+			data[100] ^= 1
+		}
+		m.write(m.cowBlock(c.New), data)
+		if err := m.model.Finish(c); err != nil {
+			t.Fatal(err)
+		}
+		m.overwrite(20, 21)
+		m.end()
+		opt := m.options(base)
+		if opt.FromMark = "frozen"; !test.base {
+			opt.Base = nil
+		}
+		r := explore(t, logBytes(t, 512, m.log), opt)
+		if (r.BrokenImageStates > 0) != test.broken {
+			t.Errorf("%s: first broken %+v", test.name, r.FirstBroken)
+		}
+		if said := strings.Join(r.Warnings, "\n"); !test.broken && ((test.warns == "") != (said == "") || !strings.Contains(said, test.warns)) {
+			t.Errorf("%s: warnings %q", test.name, r.Warnings)
+		}
+	}
+}
+
 // TestTailOfTheLog: what the log ends with is a write to the snapshot, unless
 // the log breaks off: then the write to the origin may be missing.
 func TestTailOfTheLog(t *testing.T) {
