@@ -122,7 +122,7 @@ func (s *store) filledBySnapshot(entry int, o *originChunk, c *cowChunk) {
 			return
 		}
 	}
-	s.noteEvidence("chunk %d of the COW store, committed by entry %d, was filled with something else than the origin's chunk %d, to which nothing is written then", c.number, entry, o.number)
+	s.noteEvidence("chunk %d of the COW store, committed by entry %d, was filled with something else than the origin's chunk %d, to which nothing is written in the %d flushes behind it", c.number, entry, o.number, flushesToWrite)
 }
 
 // filledOtherwise tells whether a COW chunk was surely filled with something
@@ -148,12 +148,14 @@ func (s *store) mergedOnly(entry int, e cow.Exception, o *originChunk, c *cowChu
 }
 
 // copied looks for evidence in a write to the stores' data. A discard is none:
-// that of a snapshot becomes zeros that are written (zero_exception).
+// that of a snapshot becomes zeros that are written (zero_exception). Nor is a
+// second copy of the chunk, which came too late.
 func (l *linter) copied(i int, st *step) {
 	if l.x.log.Entries[i].Flags&Discard != 0 {
 		return
 	}
-	for _, w := range st.writes {
+	var again *cowChunk // a second copy of it
+	for n, w := range st.writes {
 		r := l.x.roles[w.cell]
 		if r.place != inData || w.id == l.x.disk.content[w.cell] {
 			continue
@@ -165,7 +167,28 @@ func (l *linter) copied(i int, st *step) {
 		}
 		_, added := s.known[cow.Exception{Old: c.owners[0].number, New: c.number}]
 		if l.writtenAt(w.cell) >= s.born || !added && !s.created {
+			if c == again || l.copiesAgain(st.writes[max(0, n-int(r.block)):], s, c) {
+				again = c
+				continue
+			}
 			s.noteEvidence("entry %d writes again to chunk %d of the COW store, which an exception names", i, c.number)
 		}
 	}
+}
+
+// copiesAgain tells whether writes fill all of a COW chunk with what the
+// origin's chunk holds now, and that is not the frozen chunk.
+func (l *linter) copiesAgain(writes []write, s *store, c *cowChunk) bool {
+	o, late := c.owners[0], false
+	if len(writes) < len(o.cells) {
+		return false
+	}
+	for i, at := range o.cells {
+		w := writes[i]
+		if w.cell != c.cells[i] || w.id != l.x.disk.content[at] {
+			return false
+		}
+		late = late || w.id != l.x.heldAt(at, s.freeze)
+	}
+	return late
 }

@@ -43,6 +43,18 @@ func TestWrongCopies(t *testing.T) {
 		{"a bit flipped, and the snapshot was written", func(m *machine) { as(m, flipped(m), new); goOn(m) }, func(o *Options) { o.SnapshotWritten = true }, false, ""},
 		{"a chunk rewritten elsewhere", func(m *machine) { again(m); as(m, flipped(m), new); goOn(m) }, nil, false, "--read-only-snapshot"},
 		{"a chunk rewritten elsewhere, and read only", func(m *machine) { again(m); as(m, flipped(m), new); goOn(m) }, func(o *Options) { o.ReadOnlySnapshot = true }, true, ""},
+		{"a chunk copied again, too late", func(m *machine) {
+			m.write(m.cowBlock(2), m.get(m.originBlock(0), 8))
+			goOn(m)
+		}, nil, true, ""},
+		{"a chunk that is rewritten with what is another's", func(m *machine) {
+			m.write(m.cowBlock(2), m.get(m.originBlock(1), 8))
+			goOn(m)
+		}, nil, false, "writes again"},
+		{"a block that is rewritten with the origin's", func(m *machine) {
+			m.write(m.cowBlock(2), m.get(m.originBlock(0), 1))
+			goOn(m)
+		}, nil, false, "writes again"},
 		{"a chunk written with what it held", func(m *machine) {
 			m.write(m.cowBlock(2)+1, m.get(m.cowBlock(2)+1, 1))
 			as(m, flipped(m), new)
