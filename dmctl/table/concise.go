@@ -42,7 +42,7 @@ func FormatConcise(devices []Device) string {
 		}
 		fields := []string{escapeEnds(escapeConcise(d.Name)), escapeEnds(escapeConcise(d.UUID)), d.Minor, flags}
 		for _, target := range d.Table {
-			fields = append(fields, escapeConcise(target.String()))
+			fields = append(fields, escapeLine(target.String()))
 		}
 		texts[i] = strings.Join(fields, ",")
 	}
@@ -53,8 +53,18 @@ func escapeConcise(field string) string {
 	return strings.NewReplacer(`\`, `\\`, ",", `\,`, ";", `\;`).Replace(field)
 }
 
-// escapeEnds keeps the white space at the ends of a name or a UUID, which
-// would be no part of it otherwise. A table line does not care for its own.
+// escapeLine keeps the white space at the end of a table line where it is part
+// of the last word: where a backslash of the line's own stands before it. Other
+// white space there says nothing.
+func escapeLine(line string) string {
+	if trimmed := strings.TrimRight(line, " \t\n\v\f\r"); !strings.HasSuffix(trimmed, `\`) {
+		return escapeConcise(line)
+	}
+	return escapeEnds(escapeConcise(line))
+}
+
+// escapeEnds keeps the white space at the ends of a field, which would be no
+// part of it otherwise.
 func escapeEnds(field string) string {
 	inner := strings.TrimFunc(field, func(r rune) bool { return r < utf8.RuneSelf && isSpace(byte(r)) })
 	lead := strings.Index(field, inner)

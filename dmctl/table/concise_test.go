@@ -93,6 +93,7 @@ func TestConciseCheck(t *testing.T) {
 func FuzzConcise(f *testing.F) {
 	f.Add(`p\\q,,2,rw,0 8 linear 98:0 0,8 8 zero ;plain,u\,1,3,ro,0 8 zero `)
 	f.Add("a,,,rw,0 8 snapshot-origin /dev/a\\\\ b")
+	f.Add(`a,,,rw,0 8 snapshot-origin /dev/a\\\ `) // a word that ends in a space, at the line's end
 	f.Fuzz(func(t *testing.T, text string) {
 		first, err := ParseConcise(text)
 		if err != nil {
