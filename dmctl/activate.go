@@ -6,8 +6,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // ActivateRequest asks for a snapshot of an existing persistent store. Its
@@ -49,7 +49,7 @@ func (c *Controller) PlanActivate(ctx context.Context, r ActivateRequest) (*Plan
 	}
 	j, err := c.prepare(CreateRequest{
 		Name: r.Name, Origin: r.Origin, COW: r.COW, Overflow: r.Overflow, Force: r.Force,
-		ChunkSize: table.Sectors(report.Header.ChunkSectors),
+		ChunkSize: cow.Sectors(report.Header.ChunkSectors),
 	})
 	if err != nil {
 		return nil, err

@@ -14,13 +14,13 @@ import (
 )
 
 // DefaultChunkSize is used where a request names none: 16 KiB.
-const DefaultChunkSize table.Sectors = 32
+const DefaultChunkSize cow.Sectors = 32
 
 // CreateRequest asks for a fresh snapshot.
 type CreateRequest struct {
-	Name, Origin, COW string        // the snapshot's name; paths of block devices
-	ChunkSize         table.Sectors // 0: DefaultChunkSize
-	Transient         bool          // exceptions in memory only
+	Name, Origin, COW string      // the snapshot's name; paths of block devices
+	ChunkSize         cow.Sectors // 0: DefaultChunkSize
+	Transient         bool        // exceptions in memory only
 	// Overflow has a persistent store stay valid when a write through the
 	// snapshot finds no room (PO), where the kernel knows that.
 	Overflow              bool
@@ -44,7 +44,7 @@ func (r CreateRequest) Check() error {
 	return nil
 }
 
-func (r CreateRequest) chunkSize() table.Sectors {
+func (r CreateRequest) chunkSize() cow.Sectors {
 	if r.ChunkSize == 0 {
 		return DefaultChunkSize
 	}
@@ -173,7 +173,7 @@ func (c *Controller) addSnapshotLayer(p *Plan, j *job, snap *layer, base func() 
 		args := j.args
 		args.Origin, args.COW = base().String(), j.cow.Dev.String()
 		return table.Single(j.size(), table.Snapshot(args))
-	}, fmt.Sprintf("snapshot with chunks of %d bytes, store %s on %s", j.args.ChunkSize*table.SectorBytes, j.args.Store, j.cow.Path))
+	}, fmt.Sprintf("snapshot with chunks of %d bytes, store %s on %s", j.args.ChunkSize*cow.SectorSize, j.args.Store, j.cow.Path))
 	if j.args.Store.IsPersistent() {
 		p.add(fmt.Sprintf("flush %s", j.cow.Path), func() error { return c.h.Flush(j.cow.Path) }, nil)
 	}

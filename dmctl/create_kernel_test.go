@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 func names(t *testing.T, c *Controller) string {
@@ -209,18 +209,18 @@ func TestRemoveRefuses(t *testing.T) {
 func TestCreateWantsBlankCOW(t *testing.T) {
 	c, disks := scratch(t)
 	ctx := context.Background()
-	cow := pieces(t, c, disks[1], "cow", 8)[0]
+	store := pieces(t, c, disks[1], "cow", 8)[0]
 	for _, tt := range []struct {
 		at    int64 // the byte that is not zero
-		chunk table.Sectors
+		chunk cow.Sectors
 		taken bool
 	}{
 		{0, 8, false}, {4095, 8, false}, {mib - 1, 8, false}, {mib, 8, true}, {2*mib - 1, 2048, false}, {2 * mib, 2048, true},
 	} {
-		if err := c.h.Zero(cow, 4*mib); err != nil {
+		if err := c.h.Zero(store, 4*mib); err != nil {
 			t.Fatal(err)
 		}
-		f, err := os.OpenFile(cow, os.O_WRONLY|os.O_SYNC, 0)
+		f, err := os.OpenFile(store, os.O_WRONLY|os.O_SYNC, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,8 +228,8 @@ func TestCreateWantsBlankCOW(t *testing.T) {
 		if err := errors.Join(err, f.Close()); err != nil {
 			t.Fatal(err)
 		}
-		was := content(t, cow)
-		r := CreateRequest{Name: "s", Origin: disks[0], COW: cow, ChunkSize: tt.chunk}
+		was := content(t, store)
+		r := CreateRequest{Name: "s", Origin: disks[0], COW: store, ChunkSize: tt.chunk}
 		err = c.Create(ctx, r)
 		switch {
 		case tt.taken && err != nil:
@@ -237,7 +237,7 @@ func TestCreateWantsBlankCOW(t *testing.T) {
 		case !tt.taken && (!errors.Is(err, ErrForce) || !strings.Contains(err.Error(), fmt.Sprintf("data of an unknown kind (byte %d", tt.at))):
 			t.Errorf("byte %d: %v", tt.at, err)
 		case !tt.taken:
-			same(t, "the COW device that was refused", content(t, cow), was)
+			same(t, "the COW device that was refused", content(t, store), was)
 			r.Force = true
 			create(t, c, r)
 		}

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // keepDirty has the page cache write nothing back of its own accord.
@@ -87,7 +87,7 @@ func TestOneMoreSnapshotOfADirtyOrigin(t *testing.T) {
 				if _, err := f.WriteAt(second, 0); err != nil {
 					t.Fatal(err)
 				}
-				create(t, c, CreateRequest{Name: "s", Origin: origin, COW: disks[2], ChunkSize: table.Sectors(chunk), Force: true})
+				create(t, c, CreateRequest{Name: "s", Origin: origin, COW: disks[2], ChunkSize: cow.Sectors(chunk), Force: true})
 				same(t, "the snapshot", content(t, "/dev/mapper/s"), second)
 				third := noise(16*mib, 3)
 				for off := 0; off < len(third); off += 12 << 10 { // every third block of 4 KiB, then all

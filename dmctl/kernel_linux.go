@@ -15,6 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // Open opens the control node, which is made where it is missing. Errors wrap
@@ -113,7 +114,7 @@ func (k linuxKernel) Table(name wire.Name, inactive bool) (wire.Info, table.Tabl
 	t := make(table.Table, len(targets))
 	for i, target := range targets {
 		t[i] = table.Target{
-			Start: table.Sectors(target.Start), Length: table.Sectors(target.Length),
+			Start: cow.Sectors(target.Start), Length: cow.Sectors(target.Length),
 			Spec: table.SpecOf(target.Type, target.Params),
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // WriteMetrics writes snapshots in Prometheus' text format; what is not known
@@ -37,22 +38,22 @@ func WriteMetrics(w io.Writer, snapshots []Snapshot, fullIn func(name string) ti
 	})
 	// figure is a family of what the status line says, in sectors; no value
 	// where it does not.
-	figure := func(name, help string, value func(Snapshot) (n table.Sectors, known bool)) {
+	figure := func(name, help string, value func(Snapshot) (n cow.Sectors, known bool)) {
 		family(name, help, func(s Snapshot, series string) string {
 			n, known := value(s)
 			if !known {
 				return ""
 			}
-			return fmt.Sprintf("%s} %d\n", series, uint64(n)*table.SectorBytes)
+			return fmt.Sprintf("%s} %d\n", series, uint64(n)*cow.SectorSize)
 		})
 	}
-	figure("store_allocated_bytes", "what is allocated of the store, metadata included", func(s Snapshot) (table.Sectors, bool) {
+	figure("store_allocated_bytes", "what is allocated of the store, metadata included", func(s Snapshot) (cow.Sectors, bool) {
 		return s.Allocated, s.HasFigures()
 	})
-	figure("store_metadata_bytes", "what of that is metadata", func(s Snapshot) (table.Sectors, bool) {
+	figure("store_metadata_bytes", "what of that is metadata", func(s Snapshot) (cow.Sectors, bool) {
 		return s.Metadata, s.HasMetadata
 	})
-	figure("store_size_bytes", "the size of the COW device", func(s Snapshot) (table.Sectors, bool) {
+	figure("store_size_bytes", "the size of the COW device", func(s Snapshot) (cow.Sectors, bool) {
 		return s.Total, s.HasFigures()
 	})
 	family("store_full_in_seconds", "when the store will be full at the present rate; no value where it does not fill up", func(s Snapshot, series string) string {

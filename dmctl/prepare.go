@@ -12,6 +12,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // originKind is what the origin is now.
@@ -39,9 +40,9 @@ type job struct {
 }
 
 // headBytes is the size of chunks 0 and 1: header and first area.
-func (j *job) headBytes() int64 { return 2 * int64(j.args.ChunkSize) * table.SectorBytes }
+func (j *job) headBytes() int64 { return 2 * int64(j.args.ChunkSize) * cow.SectorSize }
 
-func (j *job) size() table.Sectors { return table.Sectors(j.origin.Bytes / table.SectorBytes) }
+func (j *job) size() cow.Sectors { return cow.Sectors(j.origin.Bytes / cow.SectorSize) }
 
 // prepare checks all of a request but what the COW device carries.
 func (c *Controller) prepare(r CreateRequest) (*job, error) {
@@ -112,9 +113,9 @@ func (j *job) arguments(r CreateRequest, version gate.Version) (table.SnapshotAr
 
 // checkSizes applies what the kernel wants of chunk size and device sizes.
 func (c *Controller) checkSizes(j *job) error {
-	chunk := int64(j.args.ChunkSize) * table.SectorBytes
+	chunk := int64(j.args.ChunkSize) * cow.SectorSize
 	for _, d := range []disk{j.origin, j.cow} {
-		if d.Bytes == 0 || d.Bytes%table.SectorBytes != 0 {
+		if d.Bytes == 0 || d.Bytes%cow.SectorSize != 0 {
 			return refuse("%s has %d bytes, not a whole number of 512-byte sectors above 0", d.Path, d.Bytes)
 		}
 		if chunk%int64(d.Block) != 0 {

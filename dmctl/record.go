@@ -13,6 +13,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
@@ -84,7 +85,7 @@ func (c *Controller) PlanRecord(_ context.Context, r RecordRequest) (*Plan, *Rec
 	p.add(fmt.Sprintf("zero %s (%d bytes) and flush it", r.Log, logDisk.Bytes),
 		func() error { return c.h.Zero(r.Log, logDisk.Bytes) }, nil)
 	c.addLayer(p, l, func() table.Table {
-		return table.Single(table.Sectors(dev.Bytes/table.SectorBytes), table.LogWrites{Device: dev.Dev.String(), Log: logDisk.Dev.String()})
+		return table.Single(cow.Sectors(dev.Bytes/cow.SectorSize), table.LogWrites{Device: dev.Dev.String(), Log: logDisk.Dev.String()})
 	}, fmt.Sprintf("log-writes of %s, with its log on %s", r.Device, r.Log))
 	c.addResume(p, l, wire.UdevPrimary)
 	c.addNode(p, l, name)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
@@ -57,7 +58,7 @@ func smallLog(t *testing.T, c *Controller, disk string, bytes int64) string {
 	}
 	for _, err := range []error{
 		c.k.Create(name, uuid),
-		c.k.Load(name, table.Single(table.Sectors(bytes/512), table.Linear{Device: d.Dev.String()})),
+		c.k.Load(name, table.Single(cow.Sectors(bytes/512), table.Linear{Device: d.Dev.String()})),
 		c.k.Resume(name, 0),
 	} {
 		if err != nil {

@@ -145,7 +145,7 @@ func TestParallelIO(t *testing.T) {
 func TestChunkSizes(t *testing.T) {
 	c, disks := scratch(t)
 	for _, store := range []CreateRequest{{}, {Overflow: true}, {Transient: true}} {
-		for chunk := table.Sectors(8); chunk <= 32768; chunk *= 16 {
+		for chunk := cow.Sectors(8); chunk <= 32768; chunk *= 16 {
 			r := store
 			r.Name, r.Origin, r.COW, r.ChunkSize, r.Force = "s", disks[0], disks[1], chunk, true
 			fill(t, disks[0], 0, 4*mib, uint64(chunk))

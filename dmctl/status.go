@@ -7,6 +7,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // Snapshot is an active snapshot device.
@@ -25,12 +26,12 @@ type Snapshot struct {
 	COW          string // the node of the COW device
 	Persistent   bool
 	Overflow     bool // the store is PO
-	ChunkSize    table.Sectors
-	Size         table.Sectors
+	ChunkSize    cow.Sectors
+	Size         cow.Sectors
 
 	// Allocated, Total and Metadata are what the status line says; 0 unless
 	// the state is active or merging: see HasFigures.
-	Allocated, Total, Metadata table.Sectors
+	Allocated, Total, Metadata cow.Sectors
 	HasMetadata                bool // kernels before target version 1.10.0 do not say
 	UsedPercent                float64
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // EventKind is what happened to a snapshot.
@@ -56,7 +57,7 @@ type watched struct {
 
 type sample struct {
 	at        time.Time
-	allocated table.Sectors
+	allocated cow.Sectors
 }
 
 func newWatcher(threshold float64) *watcher {
@@ -140,7 +141,7 @@ func inTime(d time.Duration) string {
 
 // sample keeps what is needed for the rate: the looks of the last window, and
 // one from before it.
-func (s *watched) sample(now time.Time, allocated table.Sectors) {
+func (s *watched) sample(now time.Time, allocated cow.Sectors) {
 	s.samples = append(s.samples, sample{now, allocated})
 	for len(s.samples) > 2 && now.Sub(s.samples[1].at) >= forecastWindow {
 		s.samples = s.samples[1:]

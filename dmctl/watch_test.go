@@ -11,13 +11,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 func at(seconds int) time.Time { return time.Unix(1000+int64(seconds), 0) }
 
 func filled(name, uuid, state string, percent int) Snapshot {
-	return Snapshot{Name: name, UUID: uuid, State: state, Allocated: table.Sectors(percent * 10), Total: 1000, UsedPercent: float64(percent)}
+	return Snapshot{Name: name, UUID: uuid, State: state, Allocated: cow.Sectors(percent * 10), Total: 1000, UsedPercent: float64(percent)}
 }
 
 func TestWatcher(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 const createHelp = `   Makes a fresh snapshot NAME of the origin, which keeps changed chunks on the
@@ -87,6 +87,6 @@ func createRequest(c *cli.Context) (r dmctl.CreateRequest, err error) {
 }
 
 // sectorsFlag reads a size that must be whole sectors.
-func sectorsFlag(c *cli.Context, name string) (table.Sectors, error) {
+func sectorsFlag(c *cli.Context, name string) (cow.Sectors, error) {
 	return parseSectors(name, c.String(name))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 const statusHelp = `   Shows how full snapshots are and whether they are still good.
@@ -49,13 +50,13 @@ func listCommand() *cli.Command {
 
 // snapshotJSON is a snapshot for machines. Sizes are in sectors.
 type snapshotJSON struct {
-	Name         string        `json:"name"`
-	State        string        `json:"state"`
-	Origin       string        `json:"origin"`
-	OriginDevice string        `json:"origin_device"`
-	COW          string        `json:"cow"`
-	Persistent   bool          `json:"persistent"`
-	ChunkSectors table.Sectors `json:"chunk_sectors"`
+	Name         string      `json:"name"`
+	State        string      `json:"state"`
+	Origin       string      `json:"origin"`
+	OriginDevice string      `json:"origin_device"`
+	COW          string      `json:"cow"`
+	Persistent   bool        `json:"persistent"`
+	ChunkSectors cow.Sectors `json:"chunk_sectors"`
 	fullnessJSON
 	EventNr   uint32 `json:"event_nr"`
 	Suspended bool   `json:"suspended"`
@@ -65,10 +66,10 @@ type snapshotJSON struct {
 // fullnessJSON is null where the kernel's status line is a word instead of
 // figures.
 type fullnessJSON struct {
-	AllocatedSectors *table.Sectors `json:"allocated_sectors"`
-	TotalSectors     *table.Sectors `json:"total_sectors"`
-	MetadataSectors  *table.Sectors `json:"metadata_sectors"`
-	UsedPercent      *float64       `json:"used_percent"`
+	AllocatedSectors *cow.Sectors `json:"allocated_sectors"`
+	TotalSectors     *cow.Sectors `json:"total_sectors"`
+	MetadataSectors  *cow.Sectors `json:"metadata_sectors"`
+	UsedPercent      *float64     `json:"used_percent"`
 }
 
 func fullnessForMachines(s dmctl.Snapshot) (f fullnessJSON) {
@@ -190,4 +191,4 @@ func runList(c *cli.Context, o *output, ctl *dmctl.Controller) error {
 	return w.Flush()
 }
 
-func inBytes(s table.Sectors) string { return formatBytes(uint64(s) * table.SectorBytes) }
+func inBytes(s cow.Sectors) string { return formatBytes(uint64(s) * cow.SectorSize) }

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 func specLinear(c *cli.Context) (table.Spec, error) {
@@ -99,13 +100,13 @@ func snapshotArgs(c *cli.Context) (table.SnapshotArgs, error) {
 }
 
 // parseSectors reads a size that must be whole sectors, given to a flag.
-func parseSectors(flag, text string) (table.Sectors, error) {
+func parseSectors(flag, text string) (cow.Sectors, error) {
 	bytes, err := parseSize(text)
 	if err != nil {
 		return 0, usagef("--%s: %v", flag, err)
 	}
-	if bytes%table.SectorBytes != 0 {
-		return 0, usagef("--%s %s: not a whole number of sectors of %d bytes", flag, text, table.SectorBytes)
+	if bytes%cow.SectorSize != 0 {
+		return 0, usagef("--%s %s: not a whole number of sectors of %d bytes", flag, text, cow.SectorSize)
 	}
-	return table.Sectors(bytes / table.SectorBytes), nil
+	return cow.Sectors(bytes / cow.SectorSize), nil
 }

@@ -2,7 +2,11 @@ package table
 
 // What makes lines a table of one device.
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
 
 // Check tells whether the lines cover the device from sector 0 on without a
 // gap or an overlap (drivers/md/dm-table.c: dm_table_add_target wants
@@ -34,7 +38,7 @@ func (t Table) Check(blockBytes int) error {
 }
 
 // checkExtent is about one line's start and length.
-func checkExtent(start, length Sectors) *SyntaxError {
+func checkExtent(start, length cow.Sectors) *SyntaxError {
 	switch {
 	case length == 0:
 		return &SyntaxError{Word: wordLength, Text: "0", Rule: "the length is 0"}
@@ -45,7 +49,7 @@ func checkExtent(start, length Sectors) *SyntaxError {
 }
 
 func (t Target) checkAligned(blockBytes int) *SyntaxError {
-	block := Sectors(max(blockBytes, SectorBytes) / SectorBytes)
+	block := cow.Sectors(max(blockBytes, cow.SectorSize) / cow.SectorSize)
 	switch {
 	case t.Start%block != 0:
 		return &SyntaxError{Word: wordStart, Rule: fmt.Sprintf("the start is not on a logical block of %d bytes", blockBytes)}
@@ -58,11 +62,11 @@ func (t Target) checkAligned(blockBytes int) *SyntaxError {
 // follower says of one line after the other whether it begins where the one
 // before ended.
 type follower struct {
-	end   Sectors // of the lines up to here
-	known bool    // end is that of the line before; else some line between could not be read
+	end   cow.Sectors // of the lines up to here
+	known bool        // end is that of the line before; else some line between could not be read
 }
 
-func (f *follower) next(start, length Sectors) (err *SyntaxError) {
+func (f *follower) next(start, length cow.Sectors) (err *SyntaxError) {
 	switch {
 	case start < f.end:
 		err = &SyntaxError{Word: wordStart, Rule: fmt.Sprintf("lines overlap: the line starts at sector %d, the one before ends at %d", start, f.end)}

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // Places of fields.
@@ -130,7 +132,7 @@ func (d Device) Check() error {
 		return &SyntaxError{Line: 1, Word: conciseMinor, Text: d.Minor, Rule: err.Error()}
 	}
 	var bad *SyntaxError
-	if len(d.Table) > 0 && errors.As(d.Table.Check(SectorBytes), &bad) {
+	if len(d.Table) > 0 && errors.As(d.Table.Check(cow.SectorSize), &bad) {
 		field := bad.Line - 1
 		return &SyntaxError{Line: 1, Word: conciseTable + field, Text: d.Table[field].String(), Rule: fmt.Sprintf("word %d: %s", bad.Word, bad.Rule)}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // Delay holds I/O back. Legs are for reads, writes and flushes; with one leg
@@ -15,7 +17,7 @@ type Delay struct{ Legs []DelayLeg }
 // DelayLeg is where one kind of I/O goes, and how late.
 type DelayLeg struct {
 	Device       string
-	Offset       Sectors
+	Offset       cow.Sectors
 	Milliseconds uint64
 }
 
@@ -47,7 +49,7 @@ func parseDelay(c *cursor) Spec {
 // Flakey works for Up seconds and then misbehaves for Down seconds.
 type Flakey struct {
 	Device   string
-	Offset   Sectors
+	Offset   cow.Sectors
 	Up, Down uint64 // seconds
 	Features []string
 }
@@ -71,7 +73,7 @@ func parseFlakey(c *cursor) Spec {
 // Dust has bad blocks, added by messages.
 type Dust struct {
 	Device     string
-	Offset     Sectors
+	Offset     cow.Sectors
 	BlockBytes uint64
 }
 

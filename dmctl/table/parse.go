@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // MaxTypeName is the longest name of a target that the ioctl can carry
@@ -73,7 +75,7 @@ func parseLine(line string) (Target, *SyntaxError) {
 
 // head is a line's start and length, and what stands behind them.
 type head struct {
-	start, length Sectors
+	start, length cow.Sectors
 	name, params  string
 }
 
@@ -85,8 +87,8 @@ func parseHead(line string) (head, *SyntaxError) {
 	}
 	c := &cursor{words: splitWords(words[0] + " " + words[1])}
 	h := head{name: words[2], params: rest}
-	h.start = Sectors(c.number("the start in sectors", maxSectors))
-	h.length = Sectors(c.number("the length in sectors", maxSectors))
+	h.start = cow.Sectors(c.number("the start in sectors", maxSectors))
+	h.length = cow.Sectors(c.number("the length in sectors", maxSectors))
 	return h, c.err
 }
 

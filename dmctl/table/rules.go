@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // Places of words on a line.
@@ -46,8 +48,8 @@ func (t Target) check() *SyntaxError {
 
 // check wants the same whole number of chunks on each stripe (dm-stripe.c:
 // stripe_ctr).
-func (s Striped) check(length Sectors) *SyntaxError {
-	stripes := Sectors(len(s.Stripes))
+func (s Striped) check(length cow.Sectors) *SyntaxError {
+	stripes := cow.Sectors(len(s.Stripes))
 	rule := ""
 	switch {
 	case stripes == 0 || s.ChunkSize == 0:
@@ -92,16 +94,16 @@ func (f Flakey) check() *SyntaxError {
 
 // The limits of dust's block size in bytes (dm-dust.c: dust_ctr).
 const (
-	minDustBlock = SectorBytes
+	minDustBlock = cow.SectorSize
 	maxDustBlock = 1 << 30
 )
 
-func (d Dust) check(length Sectors) *SyntaxError {
+func (d Dust) check(length cow.Sectors) *SyntaxError {
 	rule := ""
 	switch {
 	case d.BlockBytes < minDustBlock || d.BlockBytes > maxDustBlock || d.BlockBytes&(d.BlockBytes-1) != 0:
 		rule = fmt.Sprintf("the block size in bytes is no power of two from %d to %d", minDustBlock, maxDustBlock)
-	case d.BlockBytes/SectorBytes > uint64(length):
+	case d.BlockBytes/cow.SectorSize > uint64(length):
 		rule = fmt.Sprintf("the block is larger than what the line maps, %d sectors", length)
 	}
 	if rule == "" {

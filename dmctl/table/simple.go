@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // Linear maps the sectors to Device from Offset on.
 type Linear struct {
 	Device string
-	Offset Sectors
+	Offset cow.Sectors
 }
 
 func (Linear) Type() string     { return "linear" }
@@ -46,14 +48,14 @@ func parseError(c *cursor) Spec {
 
 // Striped deals chunks of ChunkSize sectors out to Stripes in turn.
 type Striped struct {
-	ChunkSize Sectors
+	ChunkSize cow.Sectors
 	Stripes   []Stripe
 }
 
 // Stripe is one leg of a Striped.
 type Stripe struct {
 	Device string
-	Offset Sectors
+	Offset cow.Sectors
 }
 
 func (Striped) Type() string { return "striped" }
@@ -72,7 +74,7 @@ func parseStriped(c *cursor) Spec {
 	if c.err == nil && n == 0 {
 		c.fail(0, "a striped target has at least one stripe")
 	}
-	s := Striped{ChunkSize: Sectors(c.number("the chunk size in sectors", math.MaxUint32))}
+	s := Striped{ChunkSize: cow.Sectors(c.number("the chunk size in sectors", math.MaxUint32))}
 	if c.err == nil && s.ChunkSize == 0 {
 		c.fail(1, "the chunk size is 0")
 	}
@@ -83,6 +85,6 @@ func parseStriped(c *cursor) Spec {
 	return s
 }
 
-func (c *cursor) sectors(what string) Sectors {
-	return Sectors(c.number(what+" in sectors", maxSectors))
+func (c *cursor) sectors(what string) cow.Sectors {
+	return cow.Sectors(c.number(what+" in sectors", maxSectors))
 }

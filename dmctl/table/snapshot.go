@@ -37,7 +37,7 @@ const (
 type SnapshotArgs struct {
 	Origin, COW string
 	Store       Store
-	ChunkSize   Sectors // 0 leaves the choice to the kernel
+	ChunkSize   cow.Sectors // 0 leaves the choice to the kernel
 	Features    []string
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // State is what a snapshot says of itself.
@@ -41,8 +43,8 @@ func (s State) String() string {
 // SnapshotStatus is a status line. The figures are 0 unless State is Active.
 type SnapshotStatus struct {
 	State            State
-	Allocated, Total Sectors
-	Metadata         Sectors
+	Allocated, Total cow.Sectors
+	Metadata         cow.Sectors
 	HasMetadata      bool // kernels before target version 1.10.0 print none
 }
 
@@ -86,7 +88,7 @@ func ParseSnapshotStatus(params string) (SnapshotStatus, error) {
 	s := SnapshotStatus{HasMetadata: hasMetadata}
 	fields := []struct {
 		text string
-		into *Sectors
+		into *cow.Sectors
 	}{{allocated, &s.Allocated}, {total, &s.Total}, {metadata, &s.Metadata}}
 	if !hasMetadata {
 		fields = fields[:2]
@@ -96,7 +98,7 @@ func ParseSnapshotStatus(params string) (SnapshotStatus, error) {
 		if err != nil || f.text[0] == '+' {
 			ok = false
 		}
-		*f.into = Sectors(n)
+		*f.into = cow.Sectors(n)
 	}
 	if !ok {
 		return SnapshotStatus{}, fmt.Errorf("snapshot status %q: want ALLOCATED/TOTAL METADATA, Invalid, Overflow, Merge failed or Unknown", params)

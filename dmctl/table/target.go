@@ -5,13 +5,9 @@ package table
 import (
 	"fmt"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
-
-// Sectors counts sectors of 512 bytes, device mapper's unit on every device.
-type Sectors uint64
-
-// SectorBytes is the size of a sector in bytes.
-const SectorBytes = 512
 
 // Spec is what a target is and what it is told: the words behind start and
 // length. The types of this package implement it; Opaque stands for all
@@ -24,7 +20,7 @@ type Spec interface {
 // Target is one line of a table: Length sectors of the device from Start on
 // are mapped as Spec says.
 type Target struct {
-	Start, Length Sectors
+	Start, Length cow.Sectors
 	Spec          Spec
 }
 
@@ -41,7 +37,7 @@ func (t Target) String() string {
 type Table []Target
 
 // Single is the table that has one target for the whole device.
-func Single(length Sectors, spec Spec) Table {
+func Single(length cow.Sectors, spec Spec) Table {
 	return Table{{Start: 0, Length: length, Spec: spec}}
 }
 
@@ -57,7 +53,7 @@ func (t Table) String() string {
 }
 
 // Size is the size of the device that the table describes.
-func (t Table) Size() Sectors {
+func (t Table) Size() cow.Sectors {
 	if len(t) == 0 {
 		return 0
 	}
