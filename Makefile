@@ -23,7 +23,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: all build certificates setup setup-tests demo test unit kernel fuzz-short fuzz bench lint clean
+.PHONY: mutants all build certificates setup setup-tests demo test unit kernel fuzz-short fuzz bench lint clean
 
 all: build
 
@@ -64,6 +64,11 @@ fuzz-short:
 
 fuzz:
 	$(FUZZ) 10m $(FUZZPACKAGES)
+
+# Rules and orders of steps, changed one at a time: the unit tests must notice.
+mutants:
+	$(GO) test ./testdata/mutate
+	$(GO) run ./testdata/mutate
 
 # The lab's own tests boot machines from the host; kernel tests run inside them,
 # on the distribution's snapshot target and on the leaky one.
