@@ -46,7 +46,7 @@ func runActivate(c *cli.Context) error {
 		Overflow: c.Bool("overflow"),
 		Force:    c.Bool("force"),
 	}
-	return withController(func(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+	return withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 		return runPlan(c, o, ctl, request.Name, func() (*dmctl.Plan, error) { return ctl.PlanActivate(c.Context, request) })
 	})(c)
 }

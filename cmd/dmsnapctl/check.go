@@ -101,7 +101,7 @@ type checkRequest struct {
 }
 
 // parseCheck reads the flags and refuses those that do not go together.
-func parseCheck(c *cli.Context, o *output) (checkRequest, error) {
+func parseCheck(c *cli.Context, o *console) (checkRequest, error) {
 	r := checkRequest{root: c.String("root"), load: c.Bool("load"), next: c.Bool("next"), output: c.String("output")}
 	for _, flag := range []string{"target-version", "targets", "module", "kernel", "all-kernels"} {
 		if !c.IsSet(flag) || flag == "all-kernels" && !c.Bool(flag) {
@@ -147,7 +147,7 @@ func parseCheck(c *cli.Context, o *output) (checkRequest, error) {
 }
 
 // checkFormat is --format, or what --json says.
-func checkFormat(c *cli.Context, o *output) (string, error) {
+func checkFormat(c *cli.Context, o *console) (string, error) {
 	format := c.String("format")
 	for _, known := range checkFormats {
 		if format != known {

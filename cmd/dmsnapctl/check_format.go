@@ -26,7 +26,7 @@ const (
 var checkFormats = []string{formatText, formatJSON, formatNagios, formatPrometheus}
 
 // write puts the result on stdout or into a file.
-func (r checkResult) write(o *output, format, file string) error {
+func (r checkResult) write(o *console, format, file string) error {
 	if file != "" && file != "-" {
 		o.color = false
 	}
@@ -117,7 +117,7 @@ func errorText(err error) string {
 	return oneLine(err)
 }
 
-func (r checkResult) writeText(w io.Writer, o *output) {
+func (r checkResult) writeText(w io.Writer, o *console) {
 	if r.many {
 		r.writeTable(w, o)
 		return
@@ -145,7 +145,7 @@ func (r checkResult) writeText(w io.Writer, o *output) {
 
 // writeTable shows all kernels, a line to each. Colours would upset its
 // columns, so they come last.
-func (r checkResult) writeTable(w io.Writer, o *output) {
+func (r checkResult) writeTable(w io.Writer, o *console) {
 	if len(r.Kernels) == 0 {
 		return
 	}

@@ -24,7 +24,7 @@ func planFlags(more ...cli.Flag) []cli.Flag {
 }
 
 // withController runs action with an open controller.
-func withController(action func(c *cli.Context, o *output, ctl *dmctl.Controller) error) cli.ActionFunc {
+func withController(action func(c *cli.Context, o *console, ctl *dmctl.Controller) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		ctl, err := dmctl.Open()
 		if err != nil {
@@ -48,7 +48,7 @@ type planJSON struct {
 type planner func() (*dmctl.Plan, error)
 
 // runPlan prints a plan, or asks and runs it, as the flags say.
-func runPlan(c *cli.Context, o *output, ctl *dmctl.Controller, name string, make planner) error {
+func runPlan(c *cli.Context, o *console, ctl *dmctl.Controller, name string, make planner) error {
 	plan, err := make()
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func runPlan(c *cli.Context, o *output, ctl *dmctl.Controller, name string, make
 // agree asks, and returns the plan that was agreed to. While somebody thinks
 // about it others go on, so that what was shown may be out of date: then the
 // plan is made once more, and asked about once more if it became another one.
-func agree(c *cli.Context, o *output, ctl *dmctl.Controller, plan *dmctl.Plan, make planner) (*dmctl.Plan, error) {
+func agree(c *cli.Context, o *console, ctl *dmctl.Controller, plan *dmctl.Plan, make planner) (*dmctl.Plan, error) {
 	if c.Bool("yes") {
 		return plan, nil
 	}
@@ -106,7 +106,7 @@ func agree(c *cli.Context, o *output, ctl *dmctl.Controller, plan *dmctl.Plan, m
 }
 
 // confirm asks on a terminal, and wants --yes elsewhere.
-func confirm(c *cli.Context, o *output, plan *dmctl.Plan) error {
+func confirm(c *cli.Context, o *console, plan *dmctl.Plan) error {
 	if !isTerminal(c.App.Reader) {
 		return usagef("%s: say --yes to do it, or --dry-run to see what would be done", o.command)
 	}
@@ -139,7 +139,7 @@ func planCommand(name, usage, args, help string, plan func(*cli.Context, *dmctl.
 		Category:    categoryControl,
 		Description: help,
 		Flags:       planFlags(),
-		Action: withArgs(args, withController(func(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+		Action: withArgs(args, withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 			return runPlan(c, o, ctl, c.Args().First(), func() (*dmctl.Plan, error) { return plan(c, ctl) })
 		})),
 	}

@@ -101,7 +101,7 @@ func runCrashExplore(c *cli.Context) error {
 	})
 }
 
-func exploreOptions(c *cli.Context, o *output) (opt crash.Options, err error) {
+func exploreOptions(c *cli.Context, o *console) (opt crash.Options, err error) {
 	if err := needFlags(c, "origin", "cow"); err != nil {
 		return opt, err
 	}
@@ -134,7 +134,7 @@ func exploreOptions(c *cli.Context, o *output) (opt crash.Options, err error) {
 
 // sometimes is a way to say how far something is: after the first second, and
 // then now and then.
-func sometimes(o *output) func(format string, args ...any) {
+func sometimes(o *console) func(format string, args ...any) {
 	begun := time.Now()
 	shown := begun
 	return func(format string, args ...any) {
@@ -145,7 +145,7 @@ func sometimes(o *output) func(format string, args ...any) {
 	}
 }
 
-func showExploration(c *cli.Context, o *output, r *crash.Report, at regions) error {
+func showExploration(c *cli.Context, o *console, r *crash.Report, at regions) error {
 	if path := c.String("timeline"); path != "" {
 		if err := writeFile(path, r.WriteTimeline); err != nil {
 			return err
@@ -202,7 +202,7 @@ func shellWord(s string) string {
 	return s
 }
 
-func printExploration(o *output, r *crash.Report, reproduce string, at regions) error {
+func printExploration(o *console, r *crash.Report, reproduce string, at regions) error {
 	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(w, "  "+name+"\t"+format+"\n", args...)

@@ -59,7 +59,7 @@ type recordJSON struct {
 	CommandExit int    `json:"command_exit"`
 }
 
-func runCrashRecord(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+func runCrashRecord(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	if err := needFlags(c, "device", "log"); err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ const workloadGrace = 10 * time.Second
 
 // runWorkload runs COMMAND, and is its exit status. An interrupt ends it, and
 // it alone.
-func runWorkload(c *cli.Context, o *output, device string) (int, error) {
+func runWorkload(c *cli.Context, o *console, device string) (int, error) {
 	args := c.Args().Slice()
 	cmd := exec.CommandContext(c.Context, args[0], args[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -128,7 +128,7 @@ func runWorkload(c *cli.Context, o *output, device string) (int, error) {
 	}
 }
 
-func showRecording(o *output, r recordJSON, command string) error {
+func showRecording(o *console, r recordJSON, command string) error {
 	var err error
 	if o.json {
 		err = o.printJSON(r)

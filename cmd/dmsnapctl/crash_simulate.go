@@ -130,7 +130,7 @@ func keepStore(path string, store io.ReaderAt, size uint64) (err error) {
 	return crash.WriteMetadata(store, f)
 }
 
-func printSimulation(o *output, s *crash.Simulation) error {
+func printSimulation(o *console, s *crash.Simulation) error {
 	code := exitFine
 	if s.LeakedChunks > 0 {
 		code = exitWarning
@@ -155,7 +155,7 @@ type ratesJSON struct {
 	*crash.Rates
 }
 
-func drawRates(c *cli.Context, o *output, path string) error {
+func drawRates(c *cli.Context, o *console, path string) error {
 	points := 0
 	say := sometimes(o)
 	rates, err := crash.MeasureRates(c.Context, c.Uint64("seed"), rateSeeds, func(done int) {

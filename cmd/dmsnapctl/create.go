@@ -51,7 +51,7 @@ func runCreate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return withController(func(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+	return withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 		return runPlan(c, o, ctl, request.Name, func() (*dmctl.Plan, error) { return ctl.PlanCreate(c.Context, request) })
 	})(c)
 }

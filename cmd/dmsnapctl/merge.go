@@ -42,7 +42,7 @@ func mergeCommand() *cli.Command {
 	}
 }
 
-func runMerge(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+func runMerge(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	request := dmctl.MergeRequest{Name: c.Args().First(), OriginUnchanged: c.Bool("origin-unchanged"), Force: c.Bool("force")}
 	make := func() (*dmctl.Plan, error) { return ctl.PlanMerge(c.Context, request) }
 	if c.Bool("dry-run") {
@@ -72,7 +72,7 @@ func runMerge(c *cli.Context, o *output, ctl *dmctl.Controller) error {
 	return err
 }
 
-func finishMerge(c *cli.Context, o *output, ctl *dmctl.Controller, name string, plan *dmctl.Plan) error {
+func finishMerge(c *cli.Context, o *console, ctl *dmctl.Controller, name string, plan *dmctl.Plan) error {
 	if c.Bool("background") {
 		return finishInBackground(name)
 	}
@@ -85,7 +85,7 @@ func finishMerge(c *cli.Context, o *output, ctl *dmctl.Controller, name string, 
 }
 
 // mergeProgress says how much is left to merge, where that is wanted.
-func mergeProgress(o *output) func(dmctl.Snapshot) {
+func mergeProgress(o *console) func(dmctl.Snapshot) {
 	if !o.progress {
 		return nil
 	}

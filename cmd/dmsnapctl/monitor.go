@@ -68,12 +68,12 @@ func runMonitor(c *cli.Context) error {
 	if options.Interval <= 0 {
 		return usagef("monitor: --interval %v: want more than 0", options.Interval)
 	}
-	return withController(func(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+	return withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 		return monitor(c, o, ctl, options)
 	})(c)
 }
 
-func monitor(c *cli.Context, o *output, ctl *dmctl.Controller, options dmctl.MonitorOptions) error {
+func monitor(c *cli.Context, o *console, ctl *dmctl.Controller, options dmctl.MonitorOptions) error {
 	if path := c.String("textfile"); path != "" {
 		options.Looked = func(snapshots []dmctl.Snapshot, fullIn func(string) time.Duration) error {
 			var text strings.Builder
@@ -100,7 +100,7 @@ func monitor(c *cli.Context, o *output, ctl *dmctl.Controller, options dmctl.Mon
 	return fmt.Errorf("monitor: interrupted; it changes nothing and can be started again: %w", c.Context.Err())
 }
 
-func printEvent(o *output, e dmctl.Event) error {
+func printEvent(o *console, e dmctl.Event) error {
 	if !o.json {
 		_, err := fmt.Fprintf(o.out, "%s %s\n", e.Time.Format(time.RFC3339), e.Message)
 		return err

@@ -30,7 +30,7 @@ func removeCommand() *cli.Command {
 	}
 }
 
-func runRemove(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+func runRemove(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	request := dmctl.RemoveRequest{Name: c.Args().First(), Force: c.Bool("force")}
 	return runPlan(c, o, ctl, request.Name, func() (*dmctl.Plan, error) { return ctl.PlanRemove(c.Context, request) })
 }

@@ -88,7 +88,7 @@ type snapshotsJSON struct {
 	Snapshots []snapshotJSON `json:"snapshots"`
 }
 
-func snapshotsForMachines(o *output, snapshots []dmctl.Snapshot) snapshotsJSON {
+func snapshotsForMachines(o *console, snapshots []dmctl.Snapshot) snapshotsJSON {
 	out := snapshotsJSON{Schema: schemaOf(o.command), Snapshots: []snapshotJSON{}}
 	for _, s := range snapshots {
 		out.Snapshots = append(out.Snapshots, snapshotForMachines(s))
@@ -104,7 +104,7 @@ func snapshotForMachines(s dmctl.Snapshot) snapshotJSON {
 	}
 }
 
-func runStatus(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+func runStatus(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	threshold, err := thresholdFlag(c)
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func statusCode(s dmctl.Snapshot, threshold float64) int {
 	return exitFine
 }
 
-func printStatus(o *output, snapshots []dmctl.Snapshot, threshold float64) error {
+func printStatus(o *console, snapshots []dmctl.Snapshot, threshold float64) error {
 	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
 	// The state comes last: colours have no width, and columns must not care.
 	_, _ = fmt.Fprintln(w, "NAME\tUSED\tOF\tFULL\tCHUNK\tORIGIN\tCOW\tSTATE")
@@ -171,7 +171,7 @@ func printStatus(o *output, snapshots []dmctl.Snapshot, threshold float64) error
 	return w.Flush()
 }
 
-func runList(c *cli.Context, o *output, ctl *dmctl.Controller) error {
+func runList(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	snapshots, err := ctl.Snapshots(c.Context)
 	if err != nil {
 		return err

@@ -251,7 +251,7 @@ func conciseText(text string) ([]table.Device, error) {
 	return devices, errors.Join(problems...)
 }
 
-func conciseForMachines(o *output, devices []table.Device, text string) conciseJSON {
+func conciseForMachines(o *console, devices []table.Device, text string) conciseJSON {
 	out := conciseJSON{Schema: schemaOf(o.command), Devices: []deviceTable{}, Concise: text}
 	for _, d := range devices {
 		lines := strings.Split(strings.TrimSuffix(d.Table.String(), "\n"), "\n")

@@ -118,7 +118,7 @@ func mapFlag(c *cli.Context, path string) (*pictureFile, error) {
 
 // drawMap draws a report that is printed already, where a picture is asked
 // for. It tells whether the picture is missing for an error.
-func drawMap(o *output, file *pictureFile, r *verify.Report) (failed bool) {
+func drawMap(o *console, file *pictureFile, r *verify.Report) (failed bool) {
 	if file == nil {
 		return false
 	}
@@ -191,7 +191,7 @@ func verifyOptions(c *cli.Context, path string) (verify.Options, error) {
 
 // judgeStore opens, judges and closes a store. One that the kernel has active
 // is read past the page cache, below which the kernel writes.
-func judgeStore(ctx context.Context, o *output, path string, opt verify.Options) (r *verify.Report, err error) {
+func judgeStore(ctx context.Context, o *console, path string, opt verify.Options) (r *verify.Report, err error) {
 	store, err := blockdev.Open(path)
 	if err != nil {
 		return nil, adviseOpening(err, "a COW device or file")

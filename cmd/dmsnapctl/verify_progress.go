@@ -32,7 +32,7 @@ type progress struct {
 
 // startProgress begins to watch a judge that reports to update. The line is
 // shown by itself where o wants progress; stop takes it away.
-func startProgress(o *output, path string) *progress {
+func startProgress(o *console, path string) *progress {
 	p := &progress{out: o.err, path: path, start: time.Now(), closed: make(chan struct{})}
 	asked, forget := askedForProgress()
 	p.group.Go(func() {

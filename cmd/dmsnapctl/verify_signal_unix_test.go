@@ -19,7 +19,7 @@ import (
 
 func TestSIGUSR1AsksForProgress(t *testing.T) {
 	r, w := io.Pipe()
-	p := startProgress(&output{err: w}, "store")
+	p := startProgress(&console{err: w}, "store")
 	p.update(verify.Progress{Area: 7, Areas: 9, ChunkBytes: 4096, Pass: 1})
 	if err := syscall.Kill(os.Getpid(), syscall.SIGUSR1); err != nil {
 		t.Fatal(err)

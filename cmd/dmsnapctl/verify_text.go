@@ -10,7 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 )
 
-func printReport(o *output, r *verify.Report) error {
+func printReport(o *console, r *verify.Report) error {
 	if o.json {
 		return o.printJSON(r)
 	}

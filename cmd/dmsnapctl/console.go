@@ -1,4 +1,4 @@
-// Output: where results, progress and complaints go, and in which form.
+// The console: where results, progress and complaints go, and in which form.
 
 package main
 
@@ -14,9 +14,9 @@ import (
 	"golang.org/x/term"
 )
 
-// output is how one command speaks: results to stdout as text or JSON,
+// console is how one command speaks: results to stdout as text or JSON,
 // everything else to stderr.
-type output struct {
+type console struct {
 	command  string
 	out, err io.Writer
 	json     bool
@@ -25,9 +25,9 @@ type output struct {
 	progress bool
 }
 
-func outputOf(c *cli.Context) *output {
+func outputOf(c *cli.Context) *console {
 	app := c.App
-	o := &output{
+	o := &console{
 		command: strings.TrimPrefix(c.Command.HelpName, app.Name+" "),
 		out:     app.Writer,
 		err:     app.ErrWriter,
@@ -43,7 +43,7 @@ func outputOf(c *cli.Context) *output {
 }
 
 // printJSON writes v, which must carry its schema, as one line.
-func (o *output) printJSON(v any) error {
+func (o *console) printJSON(v any) error {
 	enc := json.NewEncoder(o.out)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
@@ -53,12 +53,12 @@ func (o *output) printJSON(v any) error {
 }
 
 // warnf tells the user something on stderr, in one line.
-func (o *output) warnf(format string, args ...any) {
+func (o *console) warnf(format string, args ...any) {
 	_, _ = fmt.Fprintf(o.err, "dmsnapctl: %s\n", oneLine(fmt.Errorf(format, args...)))
 }
 
 // The colours of verdicts, by exit code.
-func (o *output) colored(code int, s string) string {
+func (o *console) colored(code int, s string) string {
 	if !o.color {
 		return s
 	}
