@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,7 +48,7 @@ func execute(args []string) (int, error) {
 	flags.IntVar(&s.memory, "memory", lab.DefaultMemoryMiB, "memory of the machine in `MiB`")
 	flags.IntVar(&s.disks, "disks", 4, "`number` of blank scratch disks")
 	flags.IntVar(&s.disk, "disk-size", 256, "size of a scratch disk in `MiB`")
-	flags.StringVar(&s.modules, "modules", strings.Join(lab.DeviceMapper, ","), "kernel modules to load, comma separated")
+	flags.StringVar(&s.modules, "modules", strings.Join(append(slices.Clone(lab.DeviceMapper), "fuse"), ","), "kernel modules to load, comma separated")
 	flags.StringVar(&s.write, "write", "", "more `directories` of the host that the program may write to, colon separated")
 	flags.DurationVar(&s.timeout, "timeout", 0, "hard limit for the machine (default: the test's -test.timeout and 30s, or 15m)")
 	flags.BoolVar(&s.verbose, "v", false, "show the kernel's messages too, on standard error")
