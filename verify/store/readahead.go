@@ -1,0 +1,218 @@
+// Reading ahead: the metadata of a store lies in areas of one chunk with E
+// chunks of data between them. Several workers read areas before their turn,
+// and the list gets them in the order of the disk.
+
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// Depth is the number of reads that are under way at once.
+const Depth = 16
+
+const (
+	// ahead is how many jobs may be begun before their turn: more than there
+	// are workers, or those would wait for the slowest read.
+	ahead = 2 * Depth
+	// jobBytes is the most metadata that one worker reads at a turn. Small
+	// areas are read several to a turn, large ones in pieces.
+	jobBytes = 64 << 10
+	// rescueBytes is the unit in which an area is read again after an error:
+	// a block of most disks.
+	rescueBytes = 4096
+)
+
+// piece is a run of records of one area, in the order of the disk, or a run
+// that could not be read.
+type piece struct {
+	area    uint64
+	slot    uint64 // of the first record
+	records []byte // whole records; meaningless where err is not nil
+	err     error
+	inOrder bool // all records lie in the canonical layout
+}
+
+// job is one turn of a worker: some areas whole, or a part of one.
+type job struct {
+	area  uint64 // the first
+	areas uint64
+	slot  uint64 // first record, where it is a part of one area
+	size  uint64 // bytes of each area
+	buf   []byte
+	out   []piece
+	done  chan struct{} // of capacity 1: a job is used again
+}
+
+// areaReader reads the areas of a store, as far as the device holds them.
+type areaReader struct {
+	store    io.ReaderAt
+	geometry cow.Geometry
+	areas    uint64 // that the device holds whole
+	spare    chan *job
+}
+
+func newAreaReader(store io.ReaderAt, g cow.Geometry, areas uint64) *areaReader {
+	return &areaReader{store: store, geometry: g, areas: areas, spare: make(chan *job, ahead)}
+}
+
+// each calls visit for the pieces of all areas from one on, in order, until
+// visit wants no more. The records that visit sees are overwritten afterwards.
+func (r *areaReader) each(ctx context.Context, from uint64, visit func(piece) (more bool)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var workers sync.WaitGroup
+	defer workers.Wait() // no read is under way when the caller closes the store
+	defer cancel()
+
+	var (
+		todo    = make(chan *job)
+		ordered = make(chan *job, ahead)
+		credits = make(chan struct{}, ahead)
+	)
+	for range Depth {
+		workers.Go(func() {
+			for j := range todo {
+				r.read(j)
+				j.done <- struct{}{}
+			}
+		})
+	}
+	workers.Go(func() {
+		defer close(ordered)
+		defer close(todo)
+		r.plan(ctx, from, credits, func(j *job) bool {
+			select {
+			case ordered <- j:
+			case <-ctx.Done():
+				return false
+			}
+			select {
+			case todo <- j:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		})
+	})
+
+	credits <- struct{}{}
+	for j := range ordered {
+		select {
+		case <-j.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		for _, p := range j.out {
+			if !visit(p) {
+				return nil
+			}
+		}
+		select {
+		case r.spare <- j:
+		default:
+		}
+		// Two turns for each that was of use: whoever reads a store with
+		// one area does not seek over the whole device for it.
+		for range 2 {
+			select {
+			case credits <- struct{}{}:
+			default:
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// plan cuts the areas into jobs and submits one for each credit. The first
+// jobs are small, for the same reason as the first credits are few.
+func (r *areaReader) plan(ctx context.Context, from uint64, credits <-chan struct{}, submit func(*job) bool) {
+	chunk := r.geometry.ChunkBytes()
+	for area, count := from, uint64(1); area < r.areas; area, count = area+count, 2*count {
+		count = min(count, max(1, jobBytes/chunk), r.areas-area)
+		for start := uint64(0); start < chunk; start += jobBytes {
+			select {
+			case <-credits:
+			case <-ctx.Done():
+				return
+			}
+			j := r.newJob()
+			j.area, j.areas, j.slot, j.size = area, count, start/cow.ExceptionSize, min(jobBytes, chunk-start)
+			if !submit(j) {
+				return
+			}
+		}
+	}
+}
+
+// newJob is a job to fill in, used before where there is one.
+func (r *areaReader) newJob() *job {
+	select {
+	case j := <-r.spare:
+		j.out = j.out[:0]
+		return j
+	default:
+		return &job{buf: blockdev.AlignedBuffer(jobBytes), done: make(chan struct{}, 1)}
+	}
+}
+
+// read does one job.
+func (r *areaReader) read(j *job) {
+	for i := range j.areas {
+		buf := j.buf[i*j.size:][:j.size]
+		area := j.area + i
+		offset := r.geometry.RecordOffset(area, j.slot)
+		if err := readFull(r.store, buf, offset); err != nil {
+			j.out = append(j.out, r.rescue(area, j.slot, buf)...)
+			continue
+		}
+		first := r.geometry.DataChunk(area*r.geometry.ExceptionsPerArea() + j.slot)
+		j.out = append(j.out, piece{area: area, slot: j.slot, records: buf, inOrder: isRun(buf, first)})
+	}
+}
+
+// isRun tells whether the records name the COW chunks from first on, one after
+// the other.
+func isRun(records []byte, first cow.Chunk) bool {
+	for want := first; len(records) >= cow.ExceptionSize; want++ {
+		if cow.DecodeException(records).New != want {
+			return false
+		}
+		records = records[cow.ExceptionSize:]
+	}
+	return true
+}
+
+// rescue reads block by block what could not be read at once.
+func (r *areaReader) rescue(area, slot uint64, buf []byte) []piece {
+	var out []piece
+	for len(buf) > 0 {
+		block := buf[:min(rescueBytes, len(buf))]
+		buf = buf[len(block):]
+		p := piece{area: area, slot: slot, records: block}
+		p.err = readFull(r.store, block, r.geometry.RecordOffset(area, slot))
+		out = append(out, p)
+		slot += uint64(len(block)) / cow.ExceptionSize
+	}
+	return out
+}
+
+// readFull fills buf from offset; a store that ends before is an error.
+func readFull(store io.ReaderAt, buf []byte, offset uint64) error {
+	n, err := store.ReadAt(buf, int64(offset))
+	if n == len(buf) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
