@@ -14,7 +14,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // roleRecording is a device under dm-log-writes.
@@ -177,14 +177,14 @@ func (r *Recording) readLog() (done Recorded, err error) {
 		return done, err
 	}
 	defer func() { err = errors.Join(err, direct.Close()) }()
-	l, err := crash.Open(direct, uint64(direct.Size()))
-	if errors.Is(err, crash.ErrNoLog) { // not even its first block found room
+	l, err := logwrites.Open(direct, uint64(direct.Size()))
+	if errors.Is(err, logwrites.ErrNoLog) { // not even its first block found room
 		return Recorded{Full: true}, nil
 	}
 	if err != nil {
 		return done, fmt.Errorf("%s: %w", r.log.Path, err)
 	}
-	return Recorded{Entries: len(l.Entries), Bytes: l.Bytes(), Full: !l.Complete()}, nil
+	return Recorded{Entries: l.Len(), Bytes: l.Bytes(), Full: !l.Complete()}, nil
 }
 
 // by names users, where there are any.

@@ -10,10 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
 // record starts a recording of the first disk on the second.
@@ -75,7 +76,7 @@ func smallLog(t *testing.T, c *Controller, disk string, bytes int64) string {
 	return "/dev/mapper/small-log"
 }
 
-func readLog(t *testing.T, path string) *crash.Log {
+func readLog(t *testing.T, path string) *logwrites.Log {
 	t.Helper()
 	f, err := blockdev.Open(path)
 	if err != nil {
@@ -87,7 +88,7 @@ func readLog(t *testing.T, path string) *crash.Log {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { direct.Close() })
-	l, err := crash.Open(direct, uint64(direct.Size()))
+	l, err := logwrites.Open(direct, uint64(direct.Size()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,9 +116,15 @@ func TestRecording(t *testing.T) {
 	l := readLog(t, log)
 	begin, ok1 := l.FindMark("begin")
 	end, ok2 := l.FindMark("end")
-	wrote := func(e crash.Entry) bool { return e.Sector == 8*mib/512 && e.Sectors > 0 }
-	if !ok1 || !ok2 || !l.Complete() || !slices.ContainsFunc(l.Entries[begin:end], wrote) {
-		t.Errorf("the log, marks at %d and %d: %v", begin, end, l.Entries)
+	wrote := func(e logwrites.Entry) bool { return e.Sector == 8*mib/512 && e.Sectors > 0 }
+	var between []logwrites.Entry
+	for i, e := range l.Entries() {
+		if i >= begin && i < end {
+			between = append(between, e)
+		}
+	}
+	if !ok1 || !ok2 || !l.Complete() || !slices.ContainsFunc(between, wrote) {
+		t.Errorf("the log, marks at %d and %d: %v", begin, end, between)
 	}
 	if _, err := os.Stat(rec.Path); err == nil {
 		t.Errorf("%s is still there", rec.Path)

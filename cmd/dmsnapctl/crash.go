@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
@@ -40,7 +43,7 @@ func crashCommand() *cli.Command {
 }
 
 // withLog runs action with a log and, where one was given, the base image.
-func withLog(c *cli.Context, action func(l *crash.Log, base io.ReaderAt, size uint64) error) (err error) {
+func withLog(c *cli.Context, action func(l *logwrites.Log, base io.ReaderAt, size uint64) error) (err error) {
 	if err := needFlags(c, "log"); err != nil {
 		return err
 	}
@@ -54,7 +57,7 @@ func withLog(c *cli.Context, action func(l *crash.Log, base io.ReaderAt, size ui
 		return err
 	}
 	defer func() { err = errors.Join(err, direct.Close()) }()
-	l, err := crash.Open(direct, uint64(direct.Size()))
+	l, err := logwrites.Open(direct, uint64(direct.Size()))
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.String("log"), err)
 	}
@@ -71,12 +74,12 @@ func withLog(c *cli.Context, action func(l *crash.Log, base io.ReaderAt, size ui
 }
 
 // kernelFlag reads a flag that names a kernel.
-func kernelFlag(c *cli.Context, name string) (crash.Kernel, error) {
-	switch k := crash.Kernel(c.String(name)); k {
-	case crash.Fixed, crash.Leaky:
+func kernelFlag(c *cli.Context, name string) (allocator.Kernel, error) {
+	switch k := allocator.Kernel(c.String(name)); k {
+	case allocator.Fixed, allocator.Leaky:
 		return k, nil
 	default:
-		return "", usagef("--%s: %q is no kernel; write %s or %s", name, k, crash.Fixed, crash.Leaky)
+		return "", usagef("--%s: %q is no kernel; write %s or %s", name, k, allocator.Fixed, allocator.Leaky)
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
@@ -55,7 +58,7 @@ func crashExploreCommand() *cli.Command {
 			&cli.IntFlag{Name: "reorder", Value: crash.DefaultReorder, Usage: "at most `N` random states between two flushes, where there are too many for all"},
 			&cli.IntFlag{Name: "crashes", Value: 1, Usage: "`1` or 2: activate each state, go on (a model does) and crash again"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "`SEED` of the random states"},
-			&cli.StringFlag{Name: "expect", Value: string(crash.Fixed), Usage: "the `KERNEL` that wrote the log, fixed or leaky: of a leaky one the order of exceptions is no violation, and it goes on before a second crash; leaks count the same"},
+			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that wrote the log, fixed or leaky: of a leaky one the order of exceptions is no violation, and it goes on before a second crash; leaks count the same"},
 			&cli.BoolFlag{Name: "read-only-snapshot", Usage: "nobody wrote to the snapshot itself: hold each copy against the frozen origin"},
 			&cli.BoolFlag{Name: "snapshot-written", Usage: "somebody wrote to the snapshot itself, or to the origin while it merged, whatever the log tells"},
 			&cli.StringFlag{Name: "timeline", Usage: "draw the log and its bad windows into `FILE.svg`"},
@@ -74,7 +77,7 @@ func runCrashExplore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return withLog(c, func(l *crash.Log, base io.ReaderAt, size uint64) error {
+	return withLog(c, func(l *logwrites.Log, base io.ReaderAt, size uint64) error {
 		at, err := named.on(l, base, size)
 		if err != nil {
 			return err
@@ -163,10 +166,23 @@ func showExploration(c *cli.Context, o *console, r *crash.Report, at regions) er
 	if err != nil {
 		return err
 	}
-	if code := r.ExitCode(); code != exitFine {
+	if code := exploreCode(r); code != exitFine {
 		return exitStatus(code)
 	}
 	return nil
+}
+
+// exploreCode is the exit code of an exploration: 1 for leaks, 2 for corrupt
+// stores and broken images.
+func exploreCode(r *crash.Report) int {
+	switch {
+	case r.CorruptStates > 0 || r.BrokenImageStates > 0:
+		return exitCritical
+	case r.LeakingStates > 0:
+		return exitWarning
+	default:
+		return exitFine
+	}
 }
 
 // writeFile makes a file with what draw writes.
@@ -186,7 +202,7 @@ func reproducer(c *cli.Context, at regions) string {
 		line = append(line, "--base", shellWord(base))
 	}
 	line = append(line, at.String())
-	if kernel := c.String("expect"); kernel != string(crash.Fixed) {
+	if kernel := c.String("expect"); kernel != string(allocator.Fixed) {
 		line = append(line, "--expect", kernel)
 	}
 	return strings.Join(line, " ")
@@ -207,7 +223,7 @@ func printExploration(o *console, r *crash.Report, reproduce string, at regions)
 	line := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(w, "  "+name+"\t"+format+"\n", args...)
 	}
-	_, _ = fmt.Fprintln(w, o.colored(r.ExitCode(), r.Headline()))
+	_, _ = fmt.Fprintln(w, o.colored(exploreCode(r), r.Headline()))
 	cov := r.Coverage
 	line("log", "%d entries, %d commits; crashes from entry %d on", r.Entries, r.Commits, cov.FirstEntry)
 	line("states", "%d, of which %d look different to the judge, in %.2f s", r.States, cov.DistinctStates, r.Seconds)

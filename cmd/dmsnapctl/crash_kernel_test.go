@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
@@ -186,9 +188,9 @@ func logOn(t *testing.T, disk string) (entries int, complete bool) {
 		t.Fatal(err)
 	}
 	defer direct.Close()
-	l, err := crash.Open(direct, uint64(direct.Size()))
+	l, err := logwrites.Open(direct, uint64(direct.Size()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return len(l.Entries), l.Complete()
+	return l.Len(), l.Complete()
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -45,7 +47,7 @@ func regionsAsWritten(c *cli.Context) (r regions, err error) {
 }
 
 // on finds out what the regions count on the device of a log.
-func (r regions) on(l *crash.Log, base io.ReaderAt, size uint64) (regions, error) {
+func (r regions) on(l *logwrites.Log, base io.ReaderAt, size uint64) (regions, error) {
 	unit, err := crash.Unit(l, base, size, r.stores)
 	if err != nil {
 		return r, err

@@ -11,10 +11,12 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
 const crashSimulateHelp = `   Starts N exceptions in all, K copies of them in flight at once, finished in
@@ -35,7 +37,7 @@ func crashSimulateCommand() *cli.Command {
 		Usage:       "let a model of the kernel's allocator crash, and measure what leaks",
 		Description: crashSimulateHelp,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "kernel", Value: string(crash.Fixed), Usage: "the `KERNEL`: fixed or leaky"},
+			&cli.StringFlag{Name: "kernel", Value: string(allocator.Fixed), Usage: "the `KERNEL`: fixed or leaky"},
 			&cli.Uint64Flag{Name: "exceptions", Value: 1000, Usage: "start `N` exceptions in all"},
 			&cli.IntFlag{Name: "in-flight", Value: 16, Usage: "`K` copies under way at once"},
 			&cli.IntFlag{Name: "crashes", Value: 1, Usage: "crash `C` times"},
@@ -63,7 +65,7 @@ func runCrashSimulate(c *cli.Context) error {
 			say("%d of %d exceptions, %d of %d crashes", started, opt.Exceptions, crashes, opt.Crashes)
 		}
 	}
-	sim, err := crash.Simulate(c.Context, opt)
+	sim, err := allocator.Simulate(c.Context, opt)
 	interrupted := errors.Is(err, context.Canceled) && sim != nil
 	if err != nil && !interrupted {
 		return err
@@ -90,7 +92,7 @@ func runCrashSimulate(c *cli.Context) error {
 	return nil
 }
 
-func simulateOptions(c *cli.Context) (opt crash.SimulateOptions, err error) {
+func simulateOptions(c *cli.Context) (opt allocator.SimulateOptions, err error) {
 	if opt.Kernel, err = kernelFlag(c, "kernel"); err != nil {
 		return opt, err
 	}
@@ -127,10 +129,10 @@ func keepStore(path string, store io.ReaderAt, size uint64) (err error) {
 	if err := f.Truncate(int64(size)); err != nil {
 		return err
 	}
-	return crash.WriteMetadata(store, f)
+	return allocator.WriteMetadata(store, f)
 }
 
-func printSimulation(o *console, s *crash.Simulation) error {
+func printSimulation(o *console, s *allocator.Simulation) error {
 	code := exitFine
 	if s.LeakedChunks > 0 {
 		code = exitWarning
@@ -152,13 +154,13 @@ const rateSeeds = 64
 type ratesJSON struct {
 	Schema string `json:"schema"`
 	Out    string `json:"out"`
-	*crash.Rates
+	*allocator.Rates
 }
 
 func drawRates(c *cli.Context, o *console, path string) error {
 	points := 0
 	say := sometimes(o)
-	rates, err := crash.MeasureRates(c.Context, c.Uint64("seed"), rateSeeds, func(done int) {
+	rates, err := allocator.MeasureRates(c.Context, c.Uint64("seed"), rateSeeds, func(done int) {
 		if points = done; o.progress {
 			say("%d points measured", points)
 		}
@@ -169,7 +171,7 @@ func drawRates(c *cli.Context, o *console, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(path, rates.WriteSVG); err != nil {
+	if err := writeFile(path, func(w io.Writer) error { return crash.DrawRates(w, rates) }); err != nil {
 		return err
 	}
 	if o.json {

@@ -8,6 +8,9 @@ import (
 	"io"
 	"os"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
@@ -39,7 +42,7 @@ func crashStateCommand() *cli.Command {
 			&cli.StringFlag{Name: "base", Usage: "`IMAGE` of the device before the first entry (default: zeros)"},
 			&cli.StringFlag{Name: "origin", Usage: "where the origin lies: `START+LEN`"},
 			&cli.StringSliceFlag{Name: "cow", Usage: "where a COW store lies: `START+LEN`"},
-			&cli.StringFlag{Name: "expect", Value: string(crash.Fixed), Usage: "the `KERNEL` that goes on before a second crash, fixed or leaky"},
+			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that goes on before a second crash, fixed or leaky"},
 		},
 		Action: withArgs("", runCrashState),
 	}
@@ -67,7 +70,7 @@ func runCrashState(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return withLog(c, func(l *crash.Log, base io.ReaderAt, size uint64) error {
+	return withLog(c, func(l *logwrites.Log, base io.ReaderAt, size uint64) error {
 		image, err := crash.NewOverlay(l, state, base, size)
 		if err != nil {
 			return err

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -65,15 +67,15 @@ func TestReproducerOfSecondStore(t *testing.T) {
 	}
 	area := append(cow.Exception{Old: 1, New: 4}.AppendTo(nil), make([]byte, block-cow.ExceptionSize)...) // chunks 2 and 3 leak
 	var log bytes.Buffer
-	w := crash.NewLogWriter(&log, block, 4)
+	w := logwrites.NewWriter(&log, block, 4)
 	for _, e := range []struct {
-		crash.Entry
+		logwrites.Entry
 		data []byte
 	}{
-		{crash.Entry{Sector: 24, Sectors: 1}, make([]byte, block)},
-		{crash.Entry{Flags: crash.Flush | crash.FUA}, nil},
-		{crash.Entry{Sector: 21, Sectors: 1, Flags: crash.FUA}, area},
-		{crash.Entry{Flags: crash.Mark, Text: crash.EndMark}, nil},
+		{logwrites.Entry{Sector: 24, Sectors: 1}, make([]byte, block)},
+		{logwrites.Entry{Flags: logwrites.Flush | logwrites.FUA}, nil},
+		{logwrites.Entry{Sector: 21, Sectors: 1, Flags: logwrites.FUA}, area},
+		{logwrites.Entry{Flags: logwrites.Mark, Text: logwrites.EndMark}, nil},
 	} {
 		if err := w.Write(e.Entry, e.data); err != nil {
 			t.Fatal(err)

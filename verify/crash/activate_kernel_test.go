@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
@@ -22,7 +25,7 @@ type activated struct {
 
 // activate writes a state to the replay disk and lets the kernel activate its
 // snapshot.
-func (r *rig) activate(l *crash.Log, state string) activated {
+func (r *rig) activate(l *logwrites.Log, state string) activated {
 	r.t.Helper()
 	r.stage(l, state)
 	o := r.create("replay-real", fmt.Sprintf("0 %d linear %s 0", originSectors, r.replay))
@@ -36,7 +39,7 @@ func (r *rig) activate(l *crash.Log, state string) activated {
 }
 
 // stage puts a state on the replay disk.
-func (r *rig) stage(l *crash.Log, text string) {
+func (r *rig) stage(l *logwrites.Log, text string) {
 	r.t.Helper()
 	state, err := crash.ParseState(text)
 	if err != nil {
@@ -75,7 +78,7 @@ func (m memory) WriteAt(p []byte, off int64) (int, error) {
 // kernelAgrees activates sampled states and reads them in full. The kernel's
 // status has the explorer's numbers, and its image is the frozen one. On a
 // leaky kernel the first leaking state loses what was predicted.
-func (r *rig) kernelAgrees(l *crash.Log, report *crash.Report) {
+func (r *rig) kernelAgrees(l *logwrites.Log, report *crash.Report) {
 	r.t.Helper()
 	for _, s := range r.sampleStates(l, 8) {
 		a := r.activate(l, s.State)
@@ -86,7 +89,7 @@ func (r *rig) kernelAgrees(l *crash.Log, report *crash.Report) {
 			r.t.Errorf("state %s: the kernel's image is not the frozen one", s.State)
 		}
 	}
-	if r.kind != crash.Leaky {
+	if r.kind != allocator.Leaky {
 		return
 	}
 	first := report.FirstLeak
@@ -108,7 +111,7 @@ func (r *rig) kernelAgrees(l *crash.Log, report *crash.Report) {
 
 // exceptions counts the exceptions of the store on the replay disk, chunk by
 // chunk, from what the kernel's reader would see.
-func (r *rig) exceptions(l *crash.Log, text string) uint64 {
+func (r *rig) exceptions(l *logwrites.Log, text string) uint64 {
 	r.t.Helper()
 	state, err := crash.ParseState(text)
 	if err != nil {
@@ -138,7 +141,7 @@ func (r *rig) exceptions(l *crash.Log, text string) uint64 {
 
 // sampleStates are states spread over a log, with what the explorer says of
 // each.
-func (r *rig) sampleStates(l *crash.Log, n int) []crash.Failure {
+func (r *rig) sampleStates(l *logwrites.Log, n int) []crash.Failure {
 	r.t.Helper()
 	var all []crash.Failure
 	opt := r.options()
@@ -160,7 +163,7 @@ func (r *rig) sampleStates(l *crash.Log, n int) []crash.Failure {
 
 // modelAgrees has the copies of a log, in the order in which they finished, go
 // through the model; it commits what the kernel committed, byte for byte.
-func (r *rig) modelAgrees(l *crash.Log) {
+func (r *rig) modelAgrees(l *logwrites.Log) {
 	r.t.Helper()
 	compared, err := crash.ReplayThroughModel(l, r.options())
 	if err != nil {

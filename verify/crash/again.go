@@ -10,6 +10,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
 
 // Overwritten fills the origin's chunks that were written after the first
@@ -20,13 +21,13 @@ const Overwritten = 0xa5
 // overwrite chunks of the origin that no exception names, one after the other,
 // in the order that the explorer takes. The overlay then is what a second crash
 // leaves.
-func (o *Overlay) Continue(k Kernel, origin, store Region, done FollowUp) error {
+func (o *Overlay) Continue(k allocator.Kernel, origin, store Region, done FollowUp) error {
 	_, err := o.ContinueTold(k, origin, store, done)
 	return err
 }
 
 // ContinueTold is Continue, and tells which chunks of the origin it wrote to.
-func (o *Overlay) ContinueTold(k Kernel, origin, store Region, done FollowUp) ([]cow.Chunk, error) {
+func (o *Overlay) ContinueTold(k allocator.Kernel, origin, store Region, done FollowUp) ([]cow.Chunk, error) {
 	at, err := origin.span(o.log.SectorSize)
 	if err != nil {
 		return nil, err
@@ -66,9 +67,9 @@ type continued struct {
 	rest          []cow.Exception // of the last area, from the terminator on
 }
 
-func (c *continued) run(k Kernel, done FollowUp) error {
+func (c *continued) run(k allocator.Kernel, done FollowUp) error {
 	c.named = map[cow.Chunk]bool{}
-	m, err := Activate(k, c.bounds, c.readArea, c.write)
+	m, err := allocator.Activate(k, c.bounds, c.readArea, c.write)
 	if err != nil {
 		return fmt.Errorf("activating the store: %w", err)
 	}
@@ -108,9 +109,9 @@ func (c *continued) readArea(number uint64, buf []byte) error {
 	return nil
 }
 
-func (c *continued) write(op Op) error {
+func (c *continued) write(op allocator.Op) error {
 	data := op.Data
-	if op.Kind == ZeroArea {
+	if op.Kind == allocator.ZeroArea {
 		data = make([]byte, c.bounds.Geometry.ChunkBytes())
 	}
 	c.put(c.store.first+uint64(op.Chunk)*c.perChunk(), data)
@@ -127,7 +128,7 @@ func (c *continued) put(block uint64, data []byte) {
 
 // overwrite copies a chunk out and, unless the crash comes before, commits its
 // exception and overwrites it.
-func (c *continued) overwrite(m *Model, old cow.Chunk, commit bool) error {
+func (c *continued) overwrite(m *allocator.Model, old cow.Chunk, commit bool) error {
 	copied, ok := m.Start(old)
 	if !ok {
 		return fmt.Errorf("the store is full at chunk %d", m.NextFree())

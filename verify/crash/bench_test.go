@@ -11,13 +11,15 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // BenchmarkExplore judges the states of the 300 writes with slow copies (16 MiB
 // of COW store, chunks of 4 KiB), random ones enough for a second's work.
 // Loading the log is part of it.
 func BenchmarkExplore(b *testing.B) {
-	for _, k := range []Kernel{Fixed, Leaky} {
+	for _, k := range []allocator.Kernel{allocator.Fixed, allocator.Leaky} {
 		for _, reorder := range []int{DefaultReorder, 100_000} {
 			b.Run(fmt.Sprintf("%s/reorder=%d", k, reorder), func(b *testing.B) {
 				image, opt := scenario(b, k, 512, noFault, 0)
@@ -41,7 +43,7 @@ func BenchmarkExplore(b *testing.B) {
 // a file, and verify reads it. Its time per state, against that of exploring
 // the log in the same run, is reported.
 func BenchmarkReplay(b *testing.B) {
-	image, opt := scenario(b, Fixed, 512, noFault, 0)
+	image, opt := scenario(b, allocator.Fixed, 512, noFault, 0)
 	log := openBytes(b, image)
 	begun := time.Now()
 	report, err := Explore(context.Background(), log, opt)
@@ -54,7 +56,7 @@ func BenchmarkReplay(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n++
-		if err := replayPrefix(log, opt, n%len(log.Entries), path, store); err != nil {
+		if err := replayPrefix(log, opt, n%log.Len(), path, store); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -64,7 +66,7 @@ func BenchmarkReplay(b *testing.B) {
 }
 
 // replayPrefix writes a prefix to a file and verifies the store in it.
-func replayPrefix(log *Log, opt Options, prefix int, path string, store Region) error {
+func replayPrefix(log *logwrites.Log, opt Options, prefix int, path string, store Region) error {
 	o, err := NewOverlay(log, State{Durable: prefix}, opt.Base, opt.BaseSize)
 	if err != nil {
 		return err
@@ -83,14 +85,4 @@ func replayPrefix(log *Log, opt Options, prefix int, path string, store Region) 
 	section := io.NewSectionReader(f, int64(store.Start)*cow.SectorSize, int64(store.Len)*cow.SectorSize)
 	_, err = verify.Verify(context.Background(), section, uint64(section.Size()), verify.Options{})
 	return err
-}
-
-func BenchmarkSimulate(b *testing.B) {
-	const exceptions = 100_000
-	for b.Loop() {
-		if _, err := Simulate(context.Background(), SimulateOptions{Kernel: Leaky, Exceptions: exceptions, InFlight: 64, Crashes: 3, Chunk: 8, Seed: 1}); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(exceptions*float64(b.N)/b.Elapsed().Seconds(), "exceptions/s")
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // bringDiscarded makes cells of the origin's chunks that a discard changes and
@@ -107,7 +108,7 @@ func (x *explorer) resolveDiscards() {
 func (x *explorer) discardCell(st *step, d discard, block uint64, c cell) {
 	r := x.roles[c]
 	st.writes = append(st.writes, write{c, r.interner()(x.disk, zeros[:x.disk.blockBytes]), int32(block - d.first)})
-	st.becomes(r, x.log.Entries[d.entry].Flags&FUA != 0)
+	st.becomes(r, x.log.Entry(d.entry).Flags&logwrites.FUA != 0)
 }
 
 // catchUp tells a cell that is made when the log has been loaded of the

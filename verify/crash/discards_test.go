@@ -5,10 +5,12 @@ import (
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 func discarded(sector, sectors uint64) scripted {
-	return scripted{Entry{Sector: sector, Sectors: sectors, Flags: Discard}, nil}
+	return scripted{logwrites.Entry{Sector: sector, Sectors: sectors, Flags: logwrites.Discard}, nil}
 }
 
 // TestDiscardRanges: a discard is not taken apart into blocks at which nobody
@@ -31,7 +33,7 @@ func TestDiscardRanges(t *testing.T) {
 		{"zeros", func(m *machine) { m.held = append(m.held, discarded(m.cowBlock(128), 1<<20)) }, false},
 	} {
 		m := newMachine(t, 512, 8, 64, 128)
-		m.create(Fixed)
+		m.create(allocator.Fixed)
 		m.overwrite(chunks(0, 3)...) // in the base image: the log begins behind them
 		base := m.image()
 		m.log, m.held = nil, nil
@@ -64,7 +66,7 @@ func TestHugeDiscard(t *testing.T) {
 	for at := uint64(0); at < 1<<33; at += 1 << 30 {
 		m.log = append(m.log, discarded(at, 1<<30))
 	}
-	m.create(Fixed)
+	m.create(allocator.Fixed)
 	m.overwrite(0, cow.Chunk(1<<20), 5)
 	m.log = append(m.log, discarded(0, 1<<30))
 	m.end()

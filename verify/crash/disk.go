@@ -11,6 +11,7 @@ import (
 	"io"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // blockID stands for what a block holds; 0 for zeros.
@@ -74,7 +75,7 @@ func (d *disk) intern(block []byte) blockID {
 	return id
 }
 
-var zeros [maxSectorSize]byte
+var zeros [logwrites.MaxSectorSize]byte
 
 func isZero(b []byte) bool { return bytes.Equal(b, zeros[:len(b)]) }
 

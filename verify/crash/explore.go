@@ -8,15 +8,18 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // Explore enumerates the crash states of a log and judges each of them. What
 // is wrong with them is in the report. An error means that there is no report,
 // or, where it is the context's, that it covers a part of the log, or nothing.
-func Explore(ctx context.Context, l *Log, opt Options) (*Report, error) {
+func Explore(ctx context.Context, l *logwrites.Log, opt Options) (*Report, error) {
 	begun := time.Now()
 	if opt.Expect == "" {
-		opt.Expect = Fixed
+		opt.Expect = allocator.Fixed
 	}
 	if len(opt.COW) > maxStores {
 		return nil, fmt.Errorf("%d COW stores are more than %d", len(opt.COW), maxStores)
@@ -61,14 +64,14 @@ func Explore(ctx context.Context, l *Log, opt Options) (*Report, error) {
 func (v *visitor) warnOfAssumptions() {
 	for i, s := range v.stores {
 		if s.evidence != "" && !v.opt.SnapshotWritten && !v.opt.ReadOnlySnapshot {
-			v.warnf("store %d: %s; somebody wrote to the snapshot, it seems, and other contents than the frozen origin's are taken for such writes; --read-only-snapshot takes them for wrong copies", i, s.evidence)
+			v.warnf("store %d: %s; somebody wrote to the snapshot, it seems, and other contents than the frozen origin's are taken for such writes", i, s.evidence)
 		}
 		if s.assumed > 0 && v.opt.Base == nil {
-			v.warnf("store %d: what was first written for %d chunks cannot be held against the frozen origin without a base image (--base): taken to be right", i, s.assumed)
+			v.warnf("store %d: what was first written for %d chunks cannot be held against the frozen origin without a base image: taken to be right", i, s.assumed)
 		}
 	}
 	if v.opt.Base == nil && v.report.FirstBroken != nil {
-		v.warnf("no base image (--base): the device is taken to have held zeros before the log's first entry")
+		v.warnf("no base image: the device is taken to have held zeros before the log's first entry")
 	}
 	v.report.Warnings = append(v.report.Warnings, v.warnings...)
 }
@@ -78,7 +81,7 @@ func (x *explorer) timeline() []Moment {
 	moments := make([]Moment, len(x.steps))
 	for i, st := range x.steps {
 		switch {
-		case x.log.Entries[i].Flags&Mark != 0:
+		case x.log.Entry(i).Flags&logwrites.Mark != 0:
 			moments[i] = MarkMoment
 		case st.kind == flushes:
 			moments[i] = FlushMoment
@@ -95,20 +98,18 @@ func (x *explorer) timeline() []Moment {
 	return moments
 }
 
-func newReport(l *Log, opt Options) *Report {
-	r := &Report{Schema: Schema, Entries: len(l.Entries), Worst: &Worst{Entry: -1}, SecondCrash: &SecondCrash{}, Windows: []Window{}, Warnings: l.Warnings(), Kernel: opt.Expect}
+func newReport(l *logwrites.Log, opt Options) *Report {
+	r := &Report{Schema: Schema, Entries: l.Len(), Worst: &Worst{Entry: -1}, SecondCrash: &SecondCrash{}, Windows: []Window{}, Warnings: l.Warnings(), Kernel: opt.Expect}
 	if r.Warnings == nil {
 		r.Warnings = []string{}
 	}
 	return r
 }
 
-func marksOf(l *Log) string {
+func marksOf(l *logwrites.Log) string {
 	var marks []string
-	for _, e := range l.Entries {
-		if e.Flags&Mark != 0 {
-			marks = append(marks, fmt.Sprintf("%q", e.Text))
-		}
+	for _, text := range l.Marks() {
+		marks = append(marks, fmt.Sprintf("%q", text))
 	}
 	return strings.Join(marks, ", ")
 }

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
@@ -27,16 +30,16 @@ func (r *rig) expect(report *crash.Report, leaksIfLeaky bool) {
 			report.CorruptStates, report.BrokenImageStates, report.LintViolations, report.FirstCorrupt, report.FirstBroken, report.Violations)
 	}
 	switch leaks := report.LeakingStates > 0; {
-	case leaks && r.kind == crash.Fixed:
+	case leaks && r.kind == allocator.Fixed:
 		r.t.Errorf("%d leaking states, first %+v", report.LeakingStates, report.FirstLeak)
-	case !leaks && r.kind == crash.Leaky && leaksIfLeaky:
+	case !leaks && r.kind == allocator.Leaky && leaksIfLeaky:
 		r.t.Error("no leaking state on a leaky kernel")
 	}
 }
 
 // overwrite is the scenario of 300 writes: 200 one after the other, six slow
 // ones, 94 at once.
-func overwrite(r *rig) *crash.Log {
+func overwrite(r *rig) *logwrites.Log {
 	r.snapshots(chunk4K, r.slowCOW("cow0", 0))
 	r.write("/dev/mapper/origin", false, 1, places(0, 200)...)
 	done := make(chan struct{})

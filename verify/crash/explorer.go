@@ -8,11 +8,12 @@ import (
 	"fmt"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // explorer holds one state of the disk at a time.
 type explorer struct {
-	log    *Log
+	log    *logwrites.Log
 	opt    Options
 	disk   *disk
 	stores []*store
@@ -44,7 +45,7 @@ type version struct {
 type interval struct{ from, to int }
 
 // newExplorer resolves a log.
-func newExplorer(l *Log, opt Options) (*explorer, error) {
+func newExplorer(l *logwrites.Log, opt Options) (*explorer, error) {
 	if err := opt.check(l.SectorSize); err != nil {
 		return nil, err
 	}
@@ -86,13 +87,13 @@ func newExplorer(l *Log, opt Options) (*explorer, error) {
 // findChunkSize looks for the header of a store at a block: the last one
 // written before the mark, else the first one behind it, else that of the base
 // image.
-func findChunkSize(l *Log, b base, mark int, first uint64) (cow.Sectors, error) {
+func findChunkSize(l *logwrites.Log, b base, mark int, first uint64) (cow.Sectors, error) {
 	block := make([]byte, l.SectorSize)
 	if err := b.read(block, first*l.SectorSize); err != nil {
 		return 0, fmt.Errorf("reading the base image: %w", err)
 	}
 	found, ok := chunkSizeIn(block)
-	for i, e := range l.Entries {
+	for i, e := range l.Entries() {
 		if ok && i > mark {
 			break
 		}

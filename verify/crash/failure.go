@@ -139,7 +139,7 @@ func (s *store) explainImage(broken int) string {
 	if at := first.now(); at != nil {
 		where = fmt.Sprintf("it is read from chunk %d of the COW store, which holds something else", at.number)
 		if !s.lenient() && !s.x.opt.ReadOnlySnapshot && s.known[cow.Exception{Old: first.number, New: at.number}].content == otherContent {
-			where += " (nothing in the log tells that somebody wrote to the snapshot; --snapshot-written, if so)"
+			where += " (nothing in the log tells that somebody wrote to the snapshot)"
 		}
 	}
 	return fmt.Sprintf("the snapshot shows %d chunks that are not the frozen image's, first of all chunk %d: %s", broken, first.number, where)

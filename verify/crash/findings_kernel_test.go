@@ -10,13 +10,15 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
 // seen has the kernel activate a state, and counts the chunks of the image that
 // differ from the frozen one.
-func (r *rig) seen(l *crash.Log, state string) (a activated, wrong int) {
+func (r *rig) seen(l *logwrites.Log, state string) (a activated, wrong int) {
 	r.t.Helper()
 	a = r.activate(l, state)
 	for i := 0; i < len(a.image); i += chunk4K * 512 {
@@ -45,7 +47,7 @@ func TestInvalidationIsNotFlushed(t *testing.T) {
 		t.Fatalf("no state with a broken image, %d invalid ones", report.AbandonedStates)
 	}
 	for i := max(0, f.Entry-6); i <= f.Entry; i++ {
-		t.Logf("entry %d: %v", i, l.Entries[i])
+		t.Logf("entry %d: %v", i, l.Entry(i))
 	}
 	a, wrong := r.seen(l, f.State)
 	t.Logf("state %s: %s; the kernel activates it with %d/%d sectors and shows %d chunks that are not the frozen ones", f.State, f.Why, a.allocated, a.total, wrong)
@@ -69,7 +71,7 @@ func TestCreationIsNotFlushed(t *testing.T) {
 		t.Fatal("no state with a broken image")
 	}
 	for i := range f.Entry + 3 {
-		t.Logf("entry %d: %v", i, l.Entries[i])
+		t.Logf("entry %d: %v", i, l.Entry(i))
 	}
 	a, wrong := r.seen(l, f.State)
 	t.Logf("state %s: %s; the kernel activates it with %d/%d sectors and shows %d chunks that are not the frozen ones", f.State, f.Why, a.allocated, a.total, wrong)
@@ -132,7 +134,7 @@ func TestTornCommitComesAlive(t *testing.T) {
 // goOnInKernel activates what the first crash left, has the kernel itself take
 // the further exceptions, and holds the store that it leaves against the
 // model's.
-func (r *rig) goOnInKernel(l *crash.Log, f *crash.Failure) {
+func (r *rig) goOnInKernel(l *logwrites.Log, f *crash.Failure) {
 	r.t.Helper()
 	state, err := crash.ParseState(f.State)
 	if err != nil {

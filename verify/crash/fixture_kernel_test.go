@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
 var update = flag.Bool("update", false, "write the fixtures anew")
@@ -44,7 +46,7 @@ func TestFixtures(t *testing.T) {
 	l := r.log()
 	report := r.explore(l, r.options())
 	r.expect(report, true)
-	if r.kind == crash.Leaky && report.Worst.Leaked != 3 {
+	if r.kind == allocator.Leaky && report.Worst.Leaked != 3 {
 		t.Errorf("worst %+v, want 3 leaked chunks", report.Worst)
 	}
 	if *update {
@@ -53,9 +55,9 @@ func TestFixtures(t *testing.T) {
 }
 
 // keep makes the log the fixture of this kernel.
-func (r *rig) keep(l *crash.Log) {
+func (r *rig) keep(l *logwrites.Log) {
 	r.t.Helper()
-	name := map[crash.Kernel]string{crash.Fixed: "stock", crash.Leaky: "leaky"}[r.kind]
+	name := map[allocator.Kernel]string{allocator.Fixed: "stock", allocator.Leaky: "leaky"}[r.kind]
 	r.pack(name+".log.gz", r.logUpToEnd(l))
 	r.pack("base.img.gz", r.base[:64*512])
 }
@@ -66,9 +68,9 @@ const keptChunks = 128
 
 // keepFinding makes a log and its base image a fixture, with -update and on
 // the kernel with the leak fix.
-func (r *rig) keepFinding(name string, l *crash.Log) {
+func (r *rig) keepFinding(name string, l *logwrites.Log) {
 	r.t.Helper()
-	if !*update || r.kind != crash.Fixed {
+	if !*update || r.kind != allocator.Fixed {
 		return
 	}
 	base := bytes.Clone(r.base[:int(r.stores[0].Start)*512+64<<10])
@@ -77,7 +79,7 @@ func (r *rig) keepFinding(name string, l *crash.Log) {
 	r.pack(name+".img.gz", base)
 }
 
-func (r *rig) logUpToEnd(l *crash.Log) []byte {
+func (r *rig) logUpToEnd(l *logwrites.Log) []byte {
 	r.t.Helper()
 	return readDirect(r.t, r.logDisk, logBytes)[:l.Bytes()]
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // findFreezes works out, for each store, the entry before which its origin
@@ -49,11 +50,11 @@ func (x *explorer) checkMark() {
 	}
 	flush := x.opt.mark - 1
 	held := false // writes before the mark that no flush covers
-	for ; flush >= 0 && x.log.Entries[flush].Flags&Flush == 0; flush-- {
+	for ; flush >= 0 && x.log.Entry(flush).Flags&logwrites.Flush == 0; flush-- {
 		held = held || x.steps[flush].kind != elsewhere
 	}
-	for i := x.opt.mark + 1; flush < 0 && !held && i < len(x.steps) && x.log.Entries[i].Flags&Flush == 0; i++ {
-		held = x.steps[i].kind == origins && x.log.Entries[i].Flags&FUA == 0
+	for i := x.opt.mark + 1; flush < 0 && !held && i < len(x.steps) && x.log.Entry(i).Flags&logwrites.Flush == 0; i++ {
+		held = x.steps[i].kind == origins && x.log.Entry(i).Flags&logwrites.FUA == 0
 	}
 	if held {
 		x.warnf("the mark %q (entry %d) does not stand behind a flush: writes that were done before it may stand behind it", x.opt.FromMark, x.opt.mark)

@@ -5,12 +5,15 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // tiny is a machine small enough for a fuzzer's corpus.
 func tiny(t testing.TB) *machine {
 	m := newMachine(t, 512, 1, 64, 128)
-	m.create(Fixed)
+	m.create(allocator.Fixed)
 	m.overwrite(chunks(0, 5)...)
 	m.overwriteAtOnce(2, chunks(10, 30)...)
 	m.end()
@@ -30,7 +33,7 @@ func FuzzExplore(f *testing.F) {
 	}
 	f.Add(dirty, m.image(), true)
 	f.Fuzz(func(t *testing.T, log, image []byte, twice bool) {
-		l, err := Open(bytes.NewReader(log), uint64(len(log)))
+		l, err := logwrites.Open(bytes.NewReader(log), uint64(len(log)))
 		if err != nil {
 			return
 		}

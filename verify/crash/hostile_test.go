@@ -11,6 +11,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // damage changes one entry of a log at random: where it stands, what it is, or
@@ -28,7 +29,7 @@ func damage(t *rapid.T, log []scripted) []scripted {
 	case 2:
 		e.Sector = rapid.Uint64Range(0, 200).Draw(t, "sector")
 	case 3:
-		e.Flags ^= Flags(1) << rapid.IntRange(0, 1).Draw(t, "flag")
+		e.Flags ^= logwrites.Flags(1) << rapid.IntRange(0, 1).Draw(t, "flag")
 	case 4:
 		if e.HasData() {
 			e.data = bytes.Clone(e.data)
@@ -43,11 +44,11 @@ func damage(t *rapid.T, log []scripted) []scripted {
 		}
 	case 6:
 		if e.HasData() {
-			e.Entry, e.data = Entry{Sector: e.Sector, Sectors: wild.Draw(t, "sectors") >> 1, Flags: Discard}, nil
+			e.Entry, e.data = logwrites.Entry{Sector: e.Sector, Sectors: wild.Draw(t, "sectors") >> 1, Flags: logwrites.Discard}, nil
 			e.Sectors = max(1, min(e.Sectors, math.MaxUint64-e.Sector))
 		}
 	}
-	if i < len(log) && e.HasData() == (e.data != nil) && (e.Sectors > 0 || e.Flags&(Flush|Mark) != 0) {
+	if i < len(log) && e.HasData() == (e.data != nil) && (e.Sectors > 0 || e.Flags&(logwrites.Flush|logwrites.Mark) != 0) {
 		log = append(log[:i:i], append([]scripted{e}, log[i+1:]...)...)
 	}
 	return log
@@ -65,13 +66,13 @@ func TestHostileLogs(t *testing.T) {
 			entries = damage(t, entries)
 		}
 		var buf bytes.Buffer
-		w := NewLogWriter(&buf, 512, uint64(len(entries)))
+		w := logwrites.NewWriter(&buf, 512, uint64(len(entries)))
 		for _, e := range entries {
 			if err := w.Write(e.Entry, e.data); err != nil {
 				t.Fatal(err)
 			}
 		}
-		log, err := Open(bytes.NewReader(buf.Bytes()), uint64(buf.Len()))
+		log, err := logwrites.Open(bytes.NewReader(buf.Bytes()), uint64(buf.Len()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +88,7 @@ func TestHostileLogs(t *testing.T) {
 	})
 }
 
-func checkCorrupt(t *rapid.T, m *machine, log *Log, opt Options, state string) {
+func checkCorrupt(t *rapid.T, m *machine, log *logwrites.Log, opt Options, state string) {
 	s, err := ParseState(state)
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // TestLegalPicks: what may be durable behind the last flush, depending on what
@@ -47,7 +49,7 @@ func TestLegalPicks(t *testing.T) {
 // not at all, although a commit behind the zeroing changes nothing there.
 func TestBlocksWrittenTwice(t *testing.T) {
 	m := newMachine(t, 512, 2, 64, 64)
-	m.create(Fixed)
+	m.create(allocator.Fixed)
 	var stale, records []byte
 	for k := range uint64(32) {
 		stale = cow.Exception{Old: cow.Chunk(60 - k%4), New: cow.Chunk(2 + k)}.AppendTo(stale)
@@ -60,8 +62,8 @@ func TestBlocksWrittenTwice(t *testing.T) {
 		m.write(m.cowBlock(cow.Chunk(2+k)), m.get(m.originBlock(cow.Chunk(k)), 2))
 	}
 	m.flush()
-	area := scripted{Entry{Sector: m.cowBlock(1), Sectors: 2}, make([]byte, 1024)}
-	commit := scripted{Entry{Sector: m.cowBlock(1), Sectors: 2, Flags: FUA}, append(records, make([]byte, 512)...)}
+	area := scripted{logwrites.Entry{Sector: m.cowBlock(1), Sectors: 2}, make([]byte, 1024)}
+	commit := scripted{logwrites.Entry{Sector: m.cowBlock(1), Sectors: 2, Flags: logwrites.FUA}, append(records, make([]byte, 512)...)}
 	m.log = append(m.log, area, commit)
 	m.end()
 	opt := m.options(base)

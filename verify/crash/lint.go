@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -70,7 +73,7 @@ func (x *explorer) lint() *linter {
 			break
 		}
 		st := &x.steps[i]
-		if x.log.Entries[i].Flags&Flush != 0 {
+		if x.log.Entry(i).Flags&logwrites.Flush != 0 {
 			l.lastFlush, committed = i, false
 		}
 		switch st.kind {
@@ -99,7 +102,7 @@ func (x *explorer) lint() *linter {
 func (l *linter) judgeDoubtful() {
 	for _, d := range l.doubtful {
 		if !d.s.lenient() {
-			l.note(WriteBeforeCommit, d.entry, "entry %d writes to the origin's chunk %d, which no exception named, while the snapshot merges (--snapshot-written, if somebody wrote to it)", d.entry, d.chunk)
+			l.note(WriteBeforeCommit, d.entry, "entry %d writes to the origin's chunk %d, which no exception named, while the snapshot merges", d.entry, d.chunk)
 		}
 	}
 	slices.SortStableFunc(l.found, func(a, b Violation) int { return cmp.Compare(a.Entry, b.Entry) })
@@ -184,7 +187,7 @@ func (l *linter) commit(i int, st *step) {
 
 // added looks at a new exception; next is the chunk behind those before it.
 func (l *linter) added(i int, s *store, k uint64, e cow.Exception, next cow.Chunk) {
-	if l.x.opt.Expect != Leaky && e.New != next {
+	if l.x.opt.Expect != allocator.Leaky && e.New != next {
 		l.note(OutOfOrder, i, "entry %d commits exception %d with chunk %d, in the order of allocation it would be chunk %d", i, k, e.New, next)
 	}
 	s.known[e] = commit{i, frozenContent}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // pieceBlocks is how many blocks of an entry's data are read at once.
@@ -23,13 +24,13 @@ func (x *explorer) load() error {
 			return x.err
 		}
 	}
-	x.steps = make([]step, len(x.log.Entries))
+	x.steps = make([]step, x.log.Len())
 	begin := 0
-	for i, e := range x.log.Entries {
+	for i, e := range x.log.Entries() {
 		if err := x.opt.interrupted(); err != nil {
 			return err
 		}
-		if e.Flags&Flush != 0 {
+		if e.Flags&logwrites.Flush != 0 {
 			x.epochs = append(x.epochs, interval{begin, i})
 			begin = i
 			x.steps[i].kind = flushes
@@ -45,7 +46,7 @@ func (x *explorer) load() error {
 		return fmt.Errorf("looking for what is discarded: %w", err)
 	}
 	x.resolveDiscards()
-	x.epochs = append(x.epochs, interval{begin, len(x.log.Entries)})
+	x.epochs = append(x.epochs, interval{begin, x.log.Len()})
 	x.remember()
 	return x.err
 }
@@ -71,8 +72,8 @@ func (x *explorer) regions() []span {
 
 // resolve turns an entry into a step. Discards wait until it is known which
 // blocks the others touch.
-func (x *explorer) resolve(i int, e Entry) error {
-	if e.Flags&Discard != 0 {
+func (x *explorer) resolve(i int, e logwrites.Entry) error {
+	if e.Flags&logwrites.Discard != 0 {
 		if e.Sectors > maxDiscard {
 			return fmt.Errorf("a discard of %d sectors is more than a request can hold", e.Sectors)
 		}
@@ -94,7 +95,7 @@ func (x *explorer) resolve(i int, e Entry) error {
 
 // resolvePart takes the blocks of an entry that lie in the origin (store -1)
 // or in a store.
-func (x *explorer) resolvePart(st *step, e Entry, part span, store int) error {
+func (x *explorer) resolvePart(st *step, e logwrites.Entry, part span, store int) error {
 	ss := x.log.SectorSize
 	buf := make([]byte, min(part.end-part.first, pieceBlocks)*ss)
 	for at := part.first; at < part.end; {
@@ -110,7 +111,7 @@ func (x *explorer) resolvePart(st *step, e Entry, part span, store int) error {
 			}
 			if c != noCell {
 				st.writes = append(st.writes, write{c, r.interner()(x.disk, piece[:ss]), int32(at - e.Sector)})
-				st.becomes(r, e.Flags&FUA != 0)
+				st.becomes(r, e.Flags&logwrites.FUA != 0)
 			}
 			piece = piece[ss:]
 			at++

@@ -10,6 +10,8 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // fault is what is wrong with a machine's kernel.
@@ -36,7 +38,7 @@ type machine struct {
 	held         []scripted // plain writes that no flush has logged yet
 	fault        fault
 	faulty       int // the copy at which the fault strikes
-	model        *Model
+	model        *allocator.Model
 	random       *rand.Rand
 	overwrites   map[cow.Chunk]byte
 	originChunks int
@@ -94,28 +96,28 @@ func (m *machine) get(block, n uint64) []byte {
 
 func (m *machine) write(block uint64, data []byte) {
 	m.put(block, data)
-	m.held = append(m.held, scripted{Entry{Sector: block, Sectors: uint64(len(data)) / m.ss}, bytes.Clone(data)})
+	m.held = append(m.held, scripted{logwrites.Entry{Sector: block, Sectors: uint64(len(data)) / m.ss}, bytes.Clone(data)})
 }
 
 func (m *machine) flush() {
 	m.log = append(m.log, m.held...)
 	m.held = nil
-	m.log = append(m.log, scripted{Entry{Flags: Flush | FUA}, nil})
+	m.log = append(m.log, scripted{logwrites.Entry{Flags: logwrites.Flush | logwrites.FUA}, nil})
 }
 
 func (m *machine) fua(block uint64, data []byte) {
 	m.put(block, data)
-	m.log = append(m.log, scripted{Entry{Sector: block, Sectors: uint64(len(data)) / m.ss, Flags: FUA}, bytes.Clone(data)})
+	m.log = append(m.log, scripted{logwrites.Entry{Sector: block, Sectors: uint64(len(data)) / m.ss, Flags: logwrites.FUA}, bytes.Clone(data)})
 }
 
 func (m *machine) mark(text string) {
-	m.log = append(m.log, scripted{Entry{Flags: Mark, Text: text}, nil})
+	m.log = append(m.log, scripted{logwrites.Entry{Flags: logwrites.Mark, Text: text}, nil})
 }
 
 func (m *machine) end() {
 	m.log = append(m.log, m.held...)
 	m.held = nil
-	m.mark(EndMark)
+	m.mark(logwrites.EndMark)
 }
 
 // image is the disk as it is now, as the base of a log.
@@ -129,16 +131,16 @@ func (m *machine) bounds() verify.Bounds {
 }
 
 // store is what the model's kernel writes.
-func (m *machine) store(op Op) error {
+func (m *machine) store(op allocator.Op) error {
 	switch op.Kind {
-	case WriteHeader:
+	case allocator.WriteHeader:
 		m.write(m.cowBlock(0), op.Data)
-	case ZeroArea:
+	case allocator.ZeroArea:
 		if m.fault == noZeroing && op.Chunk > 1 {
 			return nil
 		}
 		m.write(m.cowBlock(op.Chunk), make([]byte, m.g.ChunkBytes()))
-	case CommitArea:
+	case allocator.CommitArea:
 		if m.fault != noFlush || m.faulty > 0 {
 			m.flush()
 		}
@@ -148,17 +150,17 @@ func (m *machine) store(op Op) error {
 }
 
 // create makes the snapshot.
-func (m *machine) create(k Kernel) {
-	model, err := NewModel(k, m.bounds(), m.store)
+func (m *machine) create(k allocator.Kernel) {
+	model, err := allocator.NewModel(k, m.bounds(), m.store)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	m.attach(model)
 }
 
-func (m *machine) attach(model *Model) {
+func (m *machine) attach(model *allocator.Model) {
 	m.model = model
-	model.Committed = func(done []Copy) {
+	model.Committed = func(done []allocator.Copy) {
 		for _, c := range done {
 			m.overwrites[c.Old]++
 			m.write(m.originBlock(c.Old), m.pattern(c.Old, m.overwrites[c.Old]))
@@ -168,7 +170,7 @@ func (m *machine) attach(model *Model) {
 
 // copyOut is a write to an origin chunk that has no exception yet, up to where
 // the copy is submitted.
-func (m *machine) copyOut(old cow.Chunk) Copy {
+func (m *machine) copyOut(old cow.Chunk) allocator.Copy {
 	c, ok := m.model.Start(old)
 	if !ok {
 		m.t.Fatal("the store is full")
@@ -177,7 +179,7 @@ func (m *machine) copyOut(old cow.Chunk) Copy {
 }
 
 // finish ends a copy.
-func (m *machine) finish(c Copy) {
+func (m *machine) finish(c allocator.Copy) {
 	m.faulty--
 	strikes := m.faulty == 0
 	data := m.get(m.originBlock(c.Old), m.perChunk())
@@ -208,7 +210,7 @@ func (m *machine) overwrite(chunks ...cow.Chunk) {
 // overwriteAtOnce writes to origin chunks at once; the copies finish in random
 // order, those of the first few last of all.
 func (m *machine) overwriteAtOnce(slow int, chunks ...cow.Chunk) {
-	var flying []Copy
+	var flying []allocator.Copy
 	for _, c := range chunks {
 		flying = append(flying, m.copyOut(c))
 	}
@@ -245,7 +247,7 @@ func (m *machine) options(base []byte) Options {
 
 // scenario is the 300 writes of the scenario with slow copies: 200 one after
 // the other, then six slow ones and 94 at once.
-func scenario(t testing.TB, k Kernel, ss uint64, f fault, faulty int) (log []byte, opt Options) {
+func scenario(t testing.TB, k allocator.Kernel, ss uint64, f fault, faulty int) (log []byte, opt Options) {
 	m := newMachine(t, ss, 8, 1024, 4096)
 	base := m.image()
 	m.fault, m.faulty = f, faulty

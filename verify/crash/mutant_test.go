@@ -9,6 +9,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
 
 // caught says how a mutant showed.
@@ -87,7 +88,7 @@ func mutantScenario(t *testing.T, ss uint64, f fault, at int) ([]byte, Options) 
 		m.put(m.cowBlock(m.g.AreaChunk(area)), dirt)
 	}
 	base := m.image()
-	m.create(Fixed)
+	m.create(allocator.Fixed)
 	m.flush() // or a crash now would show the old store
 	m.overwrite(chunks(0, 20)...)
 	m.overwriteAtOnce(3, chunks(20, int(perArea)+10)...)
@@ -199,7 +200,7 @@ func TestMutantsOfTheLog(t *testing.T) {
 			m.put(m.cowBlock(m.g.AreaChunk(area)), dirty)
 		}
 		base := m.image()
-		m.create(Fixed)
+		m.create(allocator.Fixed)
 		m.flush() // or a crash now would show what the disk carried
 		m.overwrite(chunks(0, 270)...)
 		m.end()
@@ -242,7 +243,7 @@ func TestMutantsOfRealLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	var entries []scripted
-	for _, e := range log.Entries {
+	for _, e := range log.Entries() {
 		s := scripted{Entry: e}
 		if e.HasData() {
 			s.data = make([]byte, e.Sectors*log.SectorSize)

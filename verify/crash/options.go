@@ -8,15 +8,7 @@ import (
 	"io"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-)
-
-// Kernel is what is expected of the kernel that wrote a log.
-type Kernel string
-
-// The kernels.
-const (
-	Fixed Kernel = "fixed" // completes exceptions in the order of allocation
-	Leaky Kernel = "leaky" // completes them as their copies finish
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
 
 // Defaults of Options.
@@ -41,7 +33,7 @@ type Options struct {
 	// Expect is the kernel's kind: that of the model which goes on before a
 	// second crash. Of a leaky one, exceptions out of the order of allocation
 	// are no violation; its leaks are failures all the same. Empty is Fixed.
-	Expect Kernel
+	Expect allocator.Kernel
 	// Reorder is the most random states of an epoch too large to be
 	// exhausted: 0 for DefaultReorder, less for none.
 	Reorder int

@@ -9,12 +9,13 @@ import (
 	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // Overlay is what a crash left of the logged device: the base image under the
 // entries of a state. It reads data from the log when it is asked for.
 type Overlay struct {
-	log      *Log
+	log      *logwrites.Log
 	base     base
 	blocks   map[uint64]covered
 	discards []discard
@@ -22,10 +23,10 @@ type Overlay struct {
 	size     uint64
 }
 
-// covered is where the data of a block stands in the log.
+// covered is which data of the log a block has.
 type covered struct {
 	entry int
-	at    uint64 // byte of the log
+	block uint64 // of the entry
 }
 
 // discard is a run of blocks that read as zeros.
@@ -36,9 +37,9 @@ type discard struct {
 
 // NewOverlay is the state of a log over a base image of baseSize bytes; nil
 // and all behind its end is zeros. Its Again is not looked at.
-func NewOverlay(l *Log, s State, baseImage io.ReaderAt, baseSize uint64) (*Overlay, error) {
+func NewOverlay(l *logwrites.Log, s State, baseImage io.ReaderAt, baseSize uint64) (*Overlay, error) {
 	o := &Overlay{log: l, base: base{baseImage, baseSize}, blocks: map[uint64]covered{}, extra: map[uint64][]byte{}, size: baseSize}
-	if n := len(l.Entries); s.Durable > n || s.Last() >= n {
+	if n := l.Len(); s.Durable > n || s.Last() >= n {
 		return nil, fmt.Errorf("state %v: the log has %d entries", s, n)
 	}
 	for i := range s.Durable {
@@ -56,7 +57,7 @@ func NewOverlay(l *Log, s State, baseImage io.ReaderAt, baseSize uint64) (*Overl
 
 // cover puts an entry, or some of its blocks, over what is there.
 func (o *Overlay) cover(c Choice) error {
-	e := o.log.Entries[c.Entry]
+	e := o.log.Entry(c.Entry)
 	if !e.Writes() {
 		return nil
 	}
@@ -64,16 +65,16 @@ func (o *Overlay) cover(c Choice) error {
 	if end := e.Sector + e.Sectors; end < 1<<63/ss {
 		o.size = max(o.size, end*ss)
 	}
-	if e.Flags&Discard != 0 && c.Blocks == nil {
+	if e.Flags&logwrites.Discard != 0 && c.Blocks == nil {
 		o.discards = append(o.discards, discard{c.Entry, span{e.Sector, e.Sector + e.Sectors}})
 		return nil
 	}
 	one := func(b uint64) {
-		if e.Flags&Discard != 0 {
+		if e.Flags&logwrites.Discard != 0 {
 			o.discards = append(o.discards, discard{c.Entry, span{e.Sector + b, e.Sector + b + 1}})
 			return
 		}
-		o.blocks[e.Sector+b] = covered{c.Entry, e.Data + b*ss}
+		o.blocks[e.Sector+b] = covered{c.Entry, b}
 	}
 	if c.Blocks == nil {
 		for b := range e.Sectors {
@@ -128,7 +129,7 @@ func (o *Overlay) readBlock(buf []byte, block uint64) error {
 		clear(buf)
 		return nil
 	case ok:
-		return readFull(o.log.log, buf, c.at)
+		return o.log.ReadData(o.log.Entry(c.entry), c.block, buf)
 	default:
 		return o.base.read(buf, block*o.log.SectorSize)
 	}

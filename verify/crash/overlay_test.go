@@ -8,6 +8,8 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // asVerified is the judge's report on the store of a state, read through an
@@ -27,13 +29,13 @@ func asVerified(t testing.TB, o *Overlay, store, origin Region) *verify.Report {
 // and what reading the snapshot chunk by chunk shows.
 func TestExplorerAgreesWithTheJudge(t *testing.T) {
 	for _, c := range []struct {
-		kernel Kernel
+		kernel allocator.Kernel
 		fault  fault
 		at     int
 		dirty  bool // the first area holds another store's exceptions
 	}{
-		{Fixed, noFault, 0, false}, {Leaky, noFault, 0, false}, {Fixed, noFault, 0, true},
-		{Fixed, writeTooEarly, 30, false}, {Leaky, noFlush, 0, false}, {Fixed, commitTooEarly, 5, false}, {Fixed, noZeroing, 0, false},
+		{allocator.Fixed, noFault, 0, false}, {allocator.Leaky, noFault, 0, false}, {allocator.Fixed, noFault, 0, true},
+		{allocator.Fixed, writeTooEarly, 30, false}, {allocator.Leaky, noFlush, 0, false}, {allocator.Fixed, commitTooEarly, 5, false}, {allocator.Fixed, noZeroing, 0, false},
 	} {
 		m := newMachine(t, 512, 2, 128, 512)
 		m.put(m.cowBlock(m.g.AreaChunk(1)), m.pattern(7, 7)) // garbage, where the second area will be
@@ -119,7 +121,7 @@ func brokenByHand(t *testing.T, m *machine, o *Overlay, frozen []byte) int {
 }
 
 // everyState explores a log and calls visit in each state.
-func everyState(t testing.TB, l *Log, opt Options, visit func(*visitor)) {
+func everyState(t testing.TB, l *logwrites.Log, opt Options, visit func(*visitor)) {
 	t.Helper()
 	opt.mark = -1
 	x, err := newExplorer(l, opt)
@@ -173,7 +175,7 @@ func comparePlaces(t *testing.T, v *visitor, o *Overlay) {
 func TestSecondCrash(t *testing.T) {
 	m := newMachine(t, 512, 8, 1024, 1024)
 	base := m.image()
-	m.create(Fixed)
+	m.create(allocator.Fixed)
 	m.overwrite(chunks(0, 20)...)
 	m.overwriteAtOnce(0, chunks(20, 60)...) // one commit over three blocks
 	m.end()
@@ -200,7 +202,7 @@ func TestSecondCrash(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := o.Continue(Fixed, m.origin, m.cow, done); err != nil {
+		if err := o.Continue(allocator.Fixed, m.origin, m.cow, done); err != nil {
 			t.Fatal(err)
 		}
 		return asVerified(t, o, m.cow, m.origin).Verdict
@@ -218,7 +220,7 @@ func TestSecondCrash(t *testing.T) {
 
 // TestOverlayWritesOut: the file has the bytes that the overlay reads.
 func TestOverlayWritesOut(t *testing.T) {
-	entries := append(few(512), scripted{Entry{Sector: 9, Sectors: 1, Flags: Discard}, nil})
+	entries := append(few(512), scripted{logwrites.Entry{Sector: 9, Sectors: 1, Flags: logwrites.Discard}, nil})
 	l := openBytes(t, logBytes(t, 512, entries))
 	base := bytes.Repeat([]byte{'x'}, 64*512)
 	s, err := ParseState("1+2:0,6")
@@ -246,7 +248,7 @@ func TestOverlayWritesOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := NewOverlay(l, s, nil, 0); err == nil {
-			t.Errorf("state %s of a log of %d entries was taken", wrong, len(l.Entries))
+			t.Errorf("state %s of a log of %d entries was taken", wrong, l.Len())
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
 
 // elements counts the elements of a picture by name; it must be well-formed.
@@ -29,7 +31,7 @@ func elements(t *testing.T, picture []byte) map[string]int {
 }
 
 func TestTimeline(t *testing.T) {
-	log, opt := scenario(t, Leaky, 512, noFault, 0)
+	log, opt := scenario(t, allocator.Leaky, 512, noFault, 0)
 	r := explore(t, log, opt)
 	var buf bytes.Buffer
 	if err := r.WriteTimeline(&buf); err != nil {
@@ -75,30 +77,14 @@ func TestWindowsShareAColumn(t *testing.T) {
 	}
 }
 
-// TestRates: a leaky kernel loses more with more copies in flight, and in
-// larger chunks; a fixed one loses nothing.
-func TestRates(t *testing.T) {
-	rates, err := MeasureRates(context.Background(), 1, 8, nil)
+// TestRatesPicture: two axes, and a curve for each kernel in both.
+func TestRatesPicture(t *testing.T) {
+	rates, err := allocator.MeasureRates(context.Background(), 1, 2, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, curve := range [][]RatePoint{rates.ByInFlight, rates.ByChunk} {
-		var last RatePoint
-		for _, p := range curve {
-			if p.Kernel == Fixed && p.LeakedBytes != 0 {
-				t.Errorf("a fixed kernel leaks: %+v", p)
-			}
-			if p.Kernel == Leaky && p.InFlight == last.InFlight && p.LeakedBytes <= last.LeakedBytes {
-				t.Errorf("larger chunks leak less: %+v, %+v", last, p)
-			}
-			last = p
-		}
-		if last.LeakedBytes == 0 {
-			t.Errorf("nothing leaks: %+v", last)
-		}
-	}
 	var buf bytes.Buffer
-	if err := rates.WriteSVG(&buf); err != nil {
+	if err := DrawRates(&buf, rates); err != nil {
 		t.Fatal(err)
 	}
 	if n := elements(t, buf.Bytes()); n["path"] != 6 {

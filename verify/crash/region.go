@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // Region is a part of the logged device. Options and Overlay take it in sectors
@@ -36,7 +37,7 @@ func ParseRegion(s string) (Region, error) {
 // sectors. Only where those have no store at the start of each of the COW
 // regions, and sectors of 512 bytes have, it is the latter. The base image has
 // baseSize bytes, and may be nil.
-func Unit(l *Log, baseImage io.ReaderAt, baseSize uint64, stores []Region) (cow.Sectors, error) {
+func Unit(l *logwrites.Log, baseImage io.ReaderAt, baseSize uint64, stores []Region) (cow.Sectors, error) {
 	sector := cow.Sectors(l.SectorSize / cow.SectorSize)
 	for _, unit := range []cow.Sectors{sector, 1} {
 		found := 0

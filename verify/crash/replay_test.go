@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // replayThroughModel takes the copies of a log in the order in which they were
@@ -13,7 +15,7 @@ import (
 // each commit with the kernel's, byte for byte. The origin's chunks must differ
 // from each other, so that a copy tells which chunk it is of. The number of
 // commits is returned.
-func replayThroughModel(l *Log, opt Options) (int, error) {
+func replayThroughModel(l *logwrites.Log, opt Options) (int, error) {
 	opt.mark = -1
 	x, err := newExplorer(l, opt)
 	if err != nil {
@@ -24,7 +26,7 @@ func replayThroughModel(l *Log, opt Options) (int, error) {
 	if err := r.readCopies(); err != nil {
 		return 0, err
 	}
-	m, err := NewModel(opt.Expect, s.bounds, r.write)
+	m, err := allocator.NewModel(opt.Expect, s.bounds, r.write)
 	if err != nil {
 		return 0, err
 	}
@@ -45,11 +47,11 @@ func replayThroughModel(l *Log, opt Options) (int, error) {
 type replayer struct {
 	x        *explorer
 	s        *store
-	model    *Model
-	old      map[cow.Chunk]cow.Chunk // by COW chunk: the origin chunk copied there
-	finished []cow.Chunk             // COW chunks in the order of their copies
-	copies   map[cow.Chunk]Copy      // started in the model
-	written  []byte                  // the model's last commit
+	model    *allocator.Model
+	old      map[cow.Chunk]cow.Chunk      // by COW chunk: the origin chunk copied there
+	finished []cow.Chunk                  // COW chunks in the order of their copies
+	copies   map[cow.Chunk]allocator.Copy // started in the model
+	written  []byte                       // the model's last commit
 	at       cow.Chunk
 }
 
@@ -71,12 +73,12 @@ func (r *replayer) readCopies() error {
 		r.old[n] = old
 		r.finished = append(r.finished, n)
 	}
-	r.copies = map[cow.Chunk]Copy{}
+	r.copies = map[cow.Chunk]allocator.Copy{}
 	return nil
 }
 
-func (r *replayer) write(op Op) error {
-	if op.Kind == CommitArea {
+func (r *replayer) write(op allocator.Op) error {
+	if op.Kind == allocator.CommitArea {
 		r.written, r.at = bytes.Clone(op.Data), op.Chunk
 	}
 	return nil
@@ -95,7 +97,7 @@ func (r *replayer) commit(i int) error {
 	}
 	inBatch := map[cow.Chunk]bool{}
 	for n, c := range batch {
-		if r.model.kernel == Leaky {
+		if r.x.opt.Expect == allocator.Leaky {
 			c = r.finished[n]
 		}
 		inBatch[c] = true
@@ -130,7 +132,7 @@ func (r *replayer) commit(i int) error {
 }
 
 func (r *replayer) compare(i int) error {
-	e := r.x.log.Entries[i]
+	e := r.x.log.Entry(i)
 	data := make([]byte, e.Sectors*r.x.log.SectorSize)
 	if err := r.x.log.ReadData(e, 0, data); err != nil {
 		return err
@@ -145,7 +147,7 @@ func (r *replayer) compare(i int) error {
 }
 
 func TestModelReplaysItself(t *testing.T) {
-	for _, k := range []Kernel{Fixed, Leaky} {
+	for _, k := range []allocator.Kernel{allocator.Fixed, allocator.Leaky} {
 		log, opt := scenario(t, k, 512, noFault, 0)
 		opt.Expect = k
 		n, err := replayThroughModel(openBytes(t, log), opt)

@@ -2,7 +2,10 @@
 
 package crash
 
-import "github.com/dmsnapctl/dmsnapctl/verify/cow"
+import (
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+)
 
 // Schema names the JSON form of a Report.
 const Schema = "dmsnapctl.crash-explore/1"
@@ -48,9 +51,9 @@ type Report struct {
 	// Timeline has what each entry is, for pictures.
 	Timeline []Moment `json:"-"`
 
-	Warnings []string `json:"warnings"`
-	Kernel   Kernel   `json:"expected_kernel"`
-	Seconds  float64  `json:"seconds"`
+	Warnings []string         `json:"warnings"`
+	Kernel   allocator.Kernel `json:"expected_kernel"`
+	Seconds  float64          `json:"seconds"`
 }
 
 // Worst is the state that lost most.
@@ -131,16 +134,3 @@ const (
 	OriginMoment
 	MarkMoment
 )
-
-// ExitCode is that of the command crash explore: 0 where nothing was found, 1
-// for leaks, 2 for corrupt states and broken images.
-func (r *Report) ExitCode() int {
-	switch {
-	case r.CorruptStates > 0 || r.BrokenImageStates > 0:
-		return 2
-	case r.LeakingStates > 0:
-		return 1
-	default:
-		return 0
-	}
-}

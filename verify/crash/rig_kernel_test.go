@@ -20,6 +20,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
@@ -58,14 +61,14 @@ func run(t *testing.T, name string, args ...string) string {
 }
 
 // kernelKind tells whether the kernel at hand has the leak fix.
-func kernelKind(t *testing.T) crash.Kernel {
+func kernelKind(t *testing.T) allocator.Kernel {
 	t.Helper()
 	for _, line := range strings.Split(run(t, "dmsetup", "targets"), "\n") {
 		if f := strings.Fields(line); len(f) == 2 && f[0] == "snapshot" {
 			if strings.HasPrefix(f[1], "v1.11.") {
-				return crash.Leaky
+				return allocator.Leaky
 			}
-			return crash.Fixed
+			return allocator.Fixed
 		}
 	}
 	t.Fatal("the kernel has no target snapshot")
@@ -75,7 +78,7 @@ func kernelKind(t *testing.T) crash.Kernel {
 // rig is one recording.
 type rig struct {
 	t       *testing.T
-	kind    crash.Kernel
+	kind    allocator.Kernel
 	block   int // logical block size, bytes
 	data    string
 	logDisk string
@@ -199,11 +202,11 @@ func (r *rig) mark(text string) {
 }
 
 // log takes everything down and reads the log.
-func (r *rig) log() *crash.Log {
+func (r *rig) log() *logwrites.Log {
 	r.t.Helper()
 	r.removeAll()
 	image := readDirect(r.t, r.logDisk, logBytes)
-	l, err := crash.Open(bytes.NewReader(image), uint64(len(image)))
+	l, err := logwrites.Open(bytes.NewReader(image), uint64(len(image)))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -221,7 +224,7 @@ func (r *rig) options() crash.Options {
 	}
 }
 
-func (r *rig) explore(l *crash.Log, opt crash.Options) *crash.Report {
+func (r *rig) explore(l *logwrites.Log, opt crash.Options) *crash.Report {
 	r.t.Helper()
 	report, err := crash.Explore(context.Background(), l, opt)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
 
 // calmFollowUps is how many states of an epoch without stale records are
@@ -146,7 +147,7 @@ func (f *followUps) next() (c cow.Chunk, ok bool) {
 }
 
 // activate is a model of the kernel that reads the store as it is now.
-func (c *second) activate(s *store) (*Model, error) {
+func (c *second) activate(s *store) (*allocator.Model, error) {
 	area := func(number uint64, buf []byte) error {
 		a := s.areaAt(number)
 		if a == nil {
@@ -158,19 +159,19 @@ func (c *second) activate(s *store) (*Model, error) {
 		}
 		return nil
 	}
-	return Activate(c.v.opt.Expect, s.bounds, area, func(op Op) error {
+	return allocator.Activate(c.v.opt.Expect, s.bounds, area, func(op allocator.Op) error {
 		a := s.areaAt(s.geometry.AreaOf(op.Chunk))
 		if a == nil {
 			return fmt.Errorf("no area at chunk %d", op.Chunk)
 		}
 		data := op.Data
-		if op.Kind == ZeroArea {
+		if op.Kind == allocator.ZeroArea {
 			data = zeros[:min(len(zeros), int(s.geometry.ChunkBytes()))]
 		}
 		first := s.cow.first + uint64(op.Chunk)*s.perChunk
 		for b := range s.perChunk {
 			block := zeros[:c.v.disk.blockBytes]
-			if op.Kind != ZeroArea {
+			if op.Kind != allocator.ZeroArea {
 				block = data[b*c.v.disk.blockBytes:][:c.v.disk.blockBytes]
 			}
 			c.set(c.v.disk.cells[first+b], c.v.disk.internArea(block))
@@ -187,7 +188,7 @@ func (c *second) set(at cell, id blockID) {
 // commit overwrites a chunk of the origin: copy, commit, write; and judges
 // what a crash behind the copy and behind the commit leaves. It is false where
 // the store is full.
-func (c *second) commit(index int, s *store, m *Model, done FollowUp, old cow.Chunk) bool {
+func (c *second) commit(index int, s *store, m *allocator.Model, done FollowUp, old cow.Chunk) bool {
 	copied, ok := m.Start(old)
 	if !ok {
 		return false

@@ -18,6 +18,7 @@ import (
 	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // firstContent is what a COW chunk held when its exception was committed.
@@ -151,7 +152,7 @@ func (s *store) mergedOnly(entry int, e cow.Exception, o *originChunk, c *cowChu
 // that of a snapshot becomes zeros that are written (zero_exception). Nor is a
 // second copy of the chunk, which came too late.
 func (l *linter) copied(i int, st *step) {
-	if l.x.log.Entries[i].Flags&Discard != 0 {
+	if l.x.log.Entry(i).Flags&logwrites.Discard != 0 {
 		return
 	}
 	var again *cowChunk // a second copy of it

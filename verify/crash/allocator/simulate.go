@@ -1,6 +1,6 @@
 // Simulate: the model under load, crashed at random.
 
-package crash
+package allocator
 
 import (
 	"context"

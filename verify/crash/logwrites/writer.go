@@ -1,29 +1,29 @@
 // Writing logs: for tests, mutants and whoever wants to keep a part of one.
 
-package crash
+package logwrites
 
 import (
 	"fmt"
 	"io"
 )
 
-// LogWriter writes a log the way dm-log-writes does.
-type LogWriter struct {
+// Writer writes a log the way dm-log-writes does.
+type Writer struct {
 	w          io.Writer
 	sectorSize uint64
 	err        error
 }
 
-// NewLogWriter starts a log of so many entries on w.
-func NewLogWriter(w io.Writer, sectorSize, entries uint64) *LogWriter {
-	l := &LogWriter{w: w, sectorSize: sectorSize}
+// NewWriter starts a log of so many entries on w, with sectors of sectorSize bytes.
+func NewWriter(w io.Writer, sectorSize, entries uint64) *Writer {
+	l := &Writer{w: w, sectorSize: sectorSize}
 	l.block(super{magic: logMagic, version: logVersion, entries: entries, sectorSize: uint32(sectorSize)}.appendTo(nil))
 	return l
 }
 
 // Write appends an entry; data must fit its Sectors. The entry's own Data is
 // not looked at.
-func (l *LogWriter) Write(e Entry, data []byte) error {
+func (l *Writer) Write(e Entry, data []byte) error {
 	if e.HasData() && uint64(len(data)) != e.Sectors*l.sectorSize {
 		return fmt.Errorf("%d bytes of data for an entry of %d sectors", len(data), e.Sectors)
 	}
@@ -36,10 +36,10 @@ func (l *LogWriter) Write(e Entry, data []byte) error {
 }
 
 // Err is the first error of all writes.
-func (l *LogWriter) Err() error { return l.err }
+func (l *Writer) Err() error { return l.err }
 
 // block writes one sector, filled up with zeros.
-func (l *LogWriter) block(b []byte) {
+func (l *Writer) block(b []byte) {
 	if l.err != nil {
 		return
 	}

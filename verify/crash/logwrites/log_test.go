@@ -1,4 +1,4 @@
-package crash
+package logwrites
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ func filled(sectorSize uint64, sectors uint64, b byte) []byte {
 func logBytes(t testing.TB, sectorSize uint64, entries []scripted) []byte {
 	t.Helper()
 	var buf bytes.Buffer
-	w := NewLogWriter(&buf, sectorSize, uint64(len(entries)))
+	w := NewWriter(&buf, sectorSize, uint64(len(entries)))
 	for _, e := range entries {
 		if err := w.Write(e.Entry, e.data); err != nil {
 			t.Fatal(err)
@@ -41,6 +41,14 @@ func openBytes(t testing.TB, b []byte) *Log {
 		t.Fatal(err)
 	}
 	return l
+}
+
+func entriesOf(l *Log) []Entry {
+	var all []Entry
+	for _, e := range l.Entries() {
+		all = append(all, e)
+	}
+	return all
 }
 
 // few is one entry of every kind.
@@ -62,20 +70,20 @@ func TestReadsWhatWasWritten(t *testing.T) {
 		for _, e := range few(ss) {
 			want = append(want, e.Entry)
 		}
-		if diff := cmp.Diff(want, l.Entries, cmpopts.IgnoreFields(Entry{}, "Data")); diff != "" {
+		if diff := cmp.Diff(want, entriesOf(l), cmpopts.IgnoreFields(Entry{}, "Data")); diff != "" {
 			t.Errorf("sectors of %d: entries (-want +got):\n%s", ss, diff)
 		}
 		if !l.Complete() || len(l.Warnings()) != 0 {
 			t.Errorf("sectors of %d: complete %t, warnings %q", ss, l.Complete(), l.Warnings())
 		}
 		data := make([]byte, ss)
-		if err := l.ReadData(l.Entries[0], 1, data); err != nil || data[0] != 'a' {
+		if err := l.ReadData(l.Entry(0), 1, data); err != nil || data[0] != 'a' {
 			t.Errorf("sectors of %d: data starts with %q, error %v", ss, data[0], err)
 		}
 		if i, ok := l.FindMark("frozen"); i != 4 || !ok {
 			t.Errorf("the mark is entry %d, %t", i, ok)
 		}
-		if err := l.ReadData(l.Entries[0], 2, data); err == nil {
+		if err := l.ReadData(l.Entry(0), 2, data); err == nil {
 			t.Error("data behind an entry's end was read")
 		}
 	}
@@ -87,8 +95,8 @@ func TestKilledLogIsScannedOn(t *testing.T) {
 	b[16] = 1 // the number of entries
 	b = append(b, make([]byte, 4096)...)
 	l := openBytes(t, b)
-	if len(l.Entries) != 4 || l.Cut != "" || l.Declared != 1 || len(l.Warnings()) != 1 {
-		t.Errorf("%d entries, declared %d, cut %q, warnings %q", len(l.Entries), l.Declared, l.Cut, l.Warnings())
+	if l.Len() != 4 || l.Cut != "" || l.Declared != 1 || len(l.Warnings()) != 1 {
+		t.Errorf("%d entries, declared %d, cut %q, warnings %q", l.Len(), l.Declared, l.Cut, l.Warnings())
 	}
 }
 
@@ -115,8 +123,8 @@ func TestBrokenLogs(t *testing.T) {
 		"length of no mark":  {func(b []byte) []byte { b[entry1+24] = 9; return b }, 1},
 	} {
 		l := openBytes(t, c.change(logBytes(t, ss, few(ss))))
-		if len(l.Entries) != c.entries || l.Cut == "" || len(l.Warnings()) == 0 {
-			t.Errorf("%s: %d entries, want %d; cut %q", name, len(l.Entries), c.entries, l.Cut)
+		if l.Len() != c.entries || l.Cut == "" || len(l.Warnings()) == 0 {
+			t.Errorf("%s: %d entries, want %d; cut %q", name, l.Len(), c.entries, l.Cut)
 		}
 	}
 }
@@ -144,11 +152,11 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if n := uint64(len(l.Entries)); n*l.SectorSize > uint64(len(b)) {
+		if n := uint64(l.Len()); n*l.SectorSize > uint64(len(b)) {
 			t.Errorf("%d entries in %d bytes", n, len(b))
 		}
 		buf := make([]byte, l.SectorSize)
-		for i, e := range l.Entries {
+		for i, e := range l.Entries() {
 			if e.HasData() {
 				if err := l.ReadData(e, e.Sectors-1, buf); err != nil {
 					t.Errorf("entry %d (%v): %v", i, e, err)
@@ -156,4 +164,53 @@ func FuzzOpen(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestIndexOfManyEntries: pages of the index hold what was written, and a log
+// costs no more memory than its index.
+func TestIndexOfManyEntries(t *testing.T) {
+	const n = 3*indexPage + 7
+	var buf bytes.Buffer
+	w := NewWriter(&buf, 512, n)
+	for i := range uint64(n) {
+		e := Entry{Sector: i << 20, Sectors: i % 3, Flags: Flush}
+		if i%5 == 4 {
+			e = Entry{Flags: Mark, Text: "mark"}
+		}
+		if err := w.Write(e, make([]byte, e.Sectors*512)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := openBytes(t, buf.Bytes())
+	if l.Len() != n {
+		t.Fatalf("%d entries, want %d", l.Len(), n)
+	}
+	at := uint64(512)
+	for i, e := range l.Entries() {
+		at += 512
+		want := Entry{Sector: uint64(i) << 20, Sectors: uint64(i) % 3, Flags: Flush, Data: at}
+		if i%5 == 4 {
+			want = Entry{Flags: Mark, Text: "mark", Data: at}
+		}
+		if e != want {
+			t.Fatalf("entry %d is %+v, want %+v", i, e, want)
+		}
+		at += e.Sectors * 512
+	}
+}
+
+// TestTooManyMarks: a log whose marks would fill memory is refused.
+func TestTooManyMarks(t *testing.T) {
+	const ss = 64 << 10
+	var buf bytes.Buffer
+	w := NewWriter(&buf, ss, 300)
+	text := string(filled(1, ss-100, 'm'))
+	for range 300 {
+		if err := w.Write(Entry{Flags: Mark, Text: text}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Open(bytes.NewReader(buf.Bytes()), uint64(buf.Len())); err == nil || errors.Is(err, ErrNoLog) {
+		t.Errorf("%d bytes of marks: error %v", 300*len(text), err)
+	}
 }

@@ -1,6 +1,6 @@
 // Entries: what dm-log-writes logged, one request each.
 
-package crash
+package logwrites
 
 import (
 	"encoding/binary"

@@ -1,7 +1,7 @@
 // The model: the kernel's allocator of exceptions, as far as it decides what
 // stands in a store at any time.
 
-package crash
+package allocator
 
 import (
 	"container/heap"
@@ -9,6 +9,15 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// Kernel is a kind of kernel, by the order in which it completes exceptions.
+type Kernel string
+
+// The kernels.
+const (
+	Fixed Kernel = "fixed" // completes exceptions in the order of allocation
+	Leaky Kernel = "leaky" // completes them as their copies finish
 )
 
 // Op is a write that the model makes to a store. Each happens behind those

@@ -1,0 +1,130 @@
+// The log: its index, and access to entries and their data.
+
+package logwrites
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+)
+
+// EndMark is the mark that dm-log-writes appends when it is taken down
+// (log_writes_kthread, log_writes_dtr).
+const EndMark = "dm-log-writes-end"
+
+// Log is a log whose entries were indexed. It may be used by several
+// goroutines at once where its reader may.
+type Log struct {
+	SectorSize uint64 // bytes
+	// Declared is the number of entries that the log's super block names.
+	// After a kill it is too small.
+	Declared uint64
+	// Cut says why reading stopped before the declared end; empty where
+	// it did not.
+	Cut string
+
+	index index
+	marks map[int]string // texts of marks, by entry
+	log   io.ReaderAt
+}
+
+// Len is the number of entries.
+func (l *Log) Len() int { return l.index.len }
+
+// Entry is entry i. It panics where there is none, like a slice.
+func (l *Log) Entry(i int) Entry {
+	e := l.index.at(i, l.SectorSize)
+	if e.Flags&Mark != 0 {
+		e.Text = l.marks[i]
+	}
+	return e
+}
+
+// Entries are all entries, in the order of the log.
+func (l *Log) Entries() iter.Seq2[int, Entry] {
+	return func(yield func(int, Entry) bool) {
+		for i := range l.Len() {
+			if !yield(i, l.Entry(i)) {
+				return
+			}
+		}
+	}
+}
+
+// ReadData fills buf, a whole number of sectors, with an entry's data from its
+// sector first on.
+func (l *Log) ReadData(e Entry, first uint64, buf []byte) error {
+	n := uint64(len(buf)) / l.SectorSize
+	if !e.HasData() || first > e.Sectors || n > e.Sectors-first {
+		return fmt.Errorf("an entry of %d sectors has no data at %d+%d", e.Sectors, first, n)
+	}
+	return readFull(l.log, buf, e.Data+first*l.SectorSize)
+}
+
+// FindMark is the index of the first mark with this text.
+func (l *Log) FindMark(text string) (index int, ok bool) {
+	for i, e := range l.Entries() {
+		if e.Flags&Mark != 0 && e.Text == text {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// Marks are the texts of all marks, in the order of the log.
+func (l *Log) Marks() []string {
+	var texts []string
+	for _, e := range l.Entries() {
+		if e.Flags&Mark != 0 {
+			texts = append(texts, e.Text)
+		}
+	}
+	return texts
+}
+
+// Complete tells whether the log was taken down in good order: its last entry
+// is then the end mark.
+func (l *Log) Complete() bool {
+	n := l.Len()
+	return n > 0 && l.Cut == "" && l.Entry(n-1).Flags&Mark != 0 && l.Entry(n-1).Text == EndMark
+}
+
+// Bytes is how much of the log device the log uses.
+func (l *Log) Bytes() uint64 {
+	n := l.Len()
+	if n == 0 {
+		return l.SectorSize
+	}
+	last := l.Entry(n - 1)
+	if last.HasData() {
+		return last.Data + last.Sectors*l.SectorSize
+	}
+	return last.Data
+}
+
+// Warnings says in sentences what should be known before the log is believed.
+func (l *Log) Warnings() []string {
+	var w []string
+	switch n := uint64(l.Len()); {
+	case l.Cut != "":
+		w = append(w, "the log breaks off at "+l.Cut)
+	case n > l.Declared:
+		w = append(w, fmt.Sprintf("the log's super block names %d entries, and %d more follow: the machine died while recording", l.Declared, n-l.Declared))
+	case !l.Complete():
+		w = append(w, "the log does not end with the mark "+EndMark+": writes that were never flushed may be missing")
+	}
+	return w
+}
+
+// readFull fills buf from offset; a log that ends before is an error.
+func readFull(r io.ReaderAt, buf []byte, offset uint64) error {
+	n, err := r.ReadAt(buf, int64(offset))
+	if n == len(buf) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
