@@ -56,8 +56,8 @@ func (f *fake) Below(dev blockdev.DevNo) ([]blockdev.DevNo, error) {
 func (f *fake) Carries(path string, _ int64) ([]string, error) { return f.carries[path], nil }
 func (f *fake) NodePath(dev blockdev.DevNo) string             { return dev.String() }
 
-func (f *fake) Judge(_ context.Context, path string, _ uint64) (*verify.Report, error) {
-	return &verify.Report{Path: path, Verdict: f.verdict, Header: &verify.Header{ChunkSectors: 8}}, nil
+func (f *fake) Judge(_ context.Context, _ string, _ uint64) (*verify.Report, error) {
+	return &verify.Report{Verdict: f.verdict, Header: &verify.Header{ChunkSectors: 8}}, nil
 }
 func (f *fake) Refresh(blockdev.DevNo) error { return f.touch() }
 

@@ -149,7 +149,7 @@ func (h linuxHost) Judge(ctx context.Context, path string, originBytes uint64) (
 		return nil, err
 	}
 	defer d.Close()
-	return verify.Verify(ctx, d, uint64(d.Size()), verify.Options{Path: path, OriginBytes: originBytes})
+	return verify.Verify(ctx, d, d.Size(), verify.Options{OriginBytes: int64(originBytes)})
 }
 
 // Refresh has a loop device ask its file for its size.

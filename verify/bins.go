@@ -29,7 +29,7 @@ type binner struct {
 
 // newBinner makes at most n bins; nil, which takes and gives nothing, where n
 // is 0.
-func newBinner(b Bounds, n int) *binner {
+func newBinner(b cow.Bounds, n int) *binner {
 	if n <= 0 || b.DeviceChunks == 0 {
 		return nil
 	}

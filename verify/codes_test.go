@@ -59,7 +59,7 @@ func TestCodes(t *testing.T) {
 	tests := []struct {
 		code    Code
 		store   io.ReaderAt
-		size    uint64 // 0: 1000 chunks
+		size    int64 // 0: 1000 chunks
 		opt     Options
 		verdict Verdict
 		counts  map[Code]uint64
@@ -92,7 +92,6 @@ func TestCodes(t *testing.T) {
 			if tt.counts == nil {
 				tt.counts = map[Code]uint64{tt.code: 1}
 			}
-			tt.opt.Path = "store.img"
 			r, err := Verify(context.Background(), tt.store, tt.size, tt.opt)
 			if err != nil {
 				t.Fatal(err)
@@ -113,7 +112,7 @@ func TestNothingToReport(t *testing.T) {
 		"clean": with4K(cowtest.Canonical(chunk4K, 9, 8, 7)...).Bytes(),
 		"empty": make([]byte, 64<<10),
 	} {
-		r := judgeImage(t, image, Options{Path: "store.img"})
+		r := judgeImage(t, image, Options{})
 		if string(r.Verdict) != name || len(r.Findings) != 0 || len(r.Counts) != 0 {
 			t.Errorf("%s: verdict %s, findings %+v, counts %v", name, r.Verdict, r.Findings, r.Counts)
 		}

@@ -1,8 +1,11 @@
-// Package verify is the judge: it reads a COW store once, in disk order, and
-// says what the store holds, what it lost and what is wrong with it.
+// Package verify is the judge: it reads a COW store in disk order and says
+// what the store holds, what it lost and what is wrong with it.
 //
 // It reads only. The rules of judgement (what is a leak, a duplicate, out of
-// place, in order) stand here and nowhere else; packages mend and crash ask
-// this package. It knows nothing of device mapper: a live store's status line
-// reaches it as a function that its caller hands in.
+// place, in order) are here and nowhere else; other packages ask this one. It
+// knows nothing of device mapper: what the kernel says of a live store reaches
+// it as a function that its caller hands in.
+//
+// From the top down: live.go, verify.go, passes.go, account.go, leaks.go,
+// bins.go, forensics.go, words.go, ledger.go, rules.go, report.go, finding.go.
 package verify

@@ -72,9 +72,12 @@ func (f *crashFinder) lower(c cow.Chunk) {
 	}
 }
 
-// areaFull notes the end of an area. Only where chunks have leaked since the
-// cut before is there anything for a crash to explain.
-func (f *crashFinder) areaFull(c cut) {
+// areaFull notes the end of an area, with the exceptions and the next free
+// chunk there. Only where chunks have leaked since the cut before is there
+// anything for a crash to explain.
+func (f *crashFinder) areaFull(g cow.Geometry, area, exceptions uint64, next cow.Chunk) {
+	allocated := g.DataChunksIn(cow.FirstData, next)
+	c := cut{area: area, exceptions: exceptions, next: next, leaked: allocated - min(exceptions, allocated)}
 	leaked := uint64(0)
 	if n := len(f.cuts); n > 0 {
 		leaked = f.cuts[n-1].leaked
@@ -91,7 +94,7 @@ func (f *crashFinder) areaFull(c cut) {
 // groups are the leaks between one cut and the next.
 func (f *crashFinder) groups(g cow.Geometry) []Group {
 	out := make([]Group, 0, len(f.cuts))
-	before := cut{next: 2}
+	before := cut{next: cow.FirstData}
 	for _, c := range f.cuts {
 		leaked := c.leaked - before.leaked
 		out = append(out, Group{
@@ -103,27 +106,19 @@ func (f *crashFinder) groups(g cow.Geometry) []Group {
 	return out
 }
 
-// noteAreaFull tells the crash finder that the present area has filled up.
-func (a *account) noteAreaFull() {
-	a.crashes.areaFull(cut{
-		area: a.area, exceptions: a.exceptions, next: a.next,
-		leaked: a.Geometry.DataChunksIn(2, a.next) - min(a.exceptions, a.Geometry.DataChunksIn(2, a.next)),
-	})
-}
-
-// forensics is to be asked once all findings are there.
-func (a *account) forensics(leaked uint64) *Forensics {
-	f := &Forensics{CVE20134299: a.found.counts[ChunkIsMetadata], Groups: []Group{}}
-	if !a.found.onlyError(SnapshotInvalid) {
-		return f
+// forensics tells of the past of a store that leaked so many chunks, once all
+// findings are there.
+func (f *crashFinder) forensics(g cow.Geometry, found *findings, outOfOrder bool, leaked uint64) *Forensics {
+	out := &Forensics{CVE20134299: found.counts[ChunkIsMetadata], Groups: []Group{}}
+	if !found.onlyError(SnapshotInvalid) {
+		return out
 	}
-	leaky := a.deviation != nil
-	f.LeakyKernel = &leaky
-	f.Groups = a.crashes.groups(a.Geometry)
-	f.CrashesAtLeast = uint64(len(f.Groups))
-	f.UnexplainedChunks = leaked
-	for _, g := range f.Groups {
-		f.UnexplainedChunks -= g.Chunks
+	out.LeakyKernel = &outOfOrder
+	out.Groups = f.groups(g)
+	out.CrashesAtLeast = uint64(len(out.Groups))
+	out.UnexplainedChunks = leaked
+	for _, group := range out.Groups {
+		out.UnexplainedChunks -= group.Chunks
 	}
-	return f
+	return out
 }

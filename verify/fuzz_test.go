@@ -31,11 +31,9 @@ func FuzzVerify(f *testing.F) {
 	f.Add(header.AppendTo(nil), records(cow.Exception{Old: 1, New: 3}, cow.Exception{Old: 1, New: math.MaxUint64}, cow.Exception{Old: 9, New: 2}), uint16(34), uint64(0))
 	f.Add(invalid.AppendTo(nil), records(cow.Exception{}, cow.Exception{Old: 1, New: 2}), uint16(9), uint64(1))
 	f.Fuzz(func(t *testing.T, header, records []byte, deviceChunks uint16, originBytes uint64) {
-		if originBytes > math.MaxUint64-1<<31 {
-			return // the naive judge rounds up without a look
-		}
+		originBytes = min(originBytes, math.MaxInt64-1<<31) // the naive judge rounds up without a look
 		image := fuzzedStore(header, records, uint64(deviceChunks))
-		r, err := Verify(context.Background(), bytes.NewReader(image), uint64(len(image)), Options{OriginBytes: originBytes, Memory: 1})
+		r, err := Verify(context.Background(), bytes.NewReader(image), int64(len(image)), Options{OriginBytes: int64(originBytes), Memory: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +57,7 @@ func fuzzedStore(header, records []byte, deviceChunks uint64) []byte {
 	}
 	image := make([]byte, max(cow.HeaderSize, min(deviceChunks, 1<<10)*g.ChunkBytes()))
 	copy(image, header)
-	for area := uint64(0); len(records) > 0 && g.HoldsArea(area, g.ChunksIn(uint64(len(image)))); area++ {
+	for area := uint64(0); len(records) > 0 && area < g.BoundsOf(uint64(len(image)), 0).Areas(); area++ {
 		n := copy(image[g.RecordOffset(area, 0):][:g.ChunkBytes()], records)
 		records = records[n:]
 	}

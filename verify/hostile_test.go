@@ -18,12 +18,12 @@ import (
 
 // sparse is a device of any size of which only what was written takes memory.
 type sparse struct {
-	size   uint64
+	size   int64
 	blocks map[int64][]byte // of 4096 bytes
 	fail   map[int64]error  // blocks that cannot be read
 }
 
-func newSparse(size uint64) *sparse {
+func newSparse(size int64) *sparse {
 	return &sparse{size: size, blocks: map[int64][]byte{}, fail: map[int64]error{}}
 }
 
@@ -40,7 +40,7 @@ func (s *sparse) WriteAt(p []byte, off int64) (int, error) {
 
 func (s *sparse) ReadAt(p []byte, off int64) (int, error) {
 	for done := 0; done < len(p); {
-		if uint64(off)+uint64(done) >= s.size {
+		if off+int64(done) >= s.size {
 			return done, io.EOF
 		}
 		block, at := (off+int64(done))/4096, (off+int64(done))%4096
@@ -128,7 +128,7 @@ func TestHostileStoreOf16TiB(t *testing.T) {
 // kept against finding them one by one.
 func TestRangesOmittedAreCounted(t *testing.T) {
 	g, _ := cow.NewGeometry(1)
-	for _, run := range []span{{2, 34}, {33, 36}, {34, 35}, {2, 2000}, {34, 2000}, {40, 68}, {40, 67}, {35, 35}, {33, 35}} {
+	for _, run := range []struct{ First, End cow.Chunk }{{2, 34}, {33, 36}, {34, 35}, {2, 2000}, {34, 2000}, {40, 68}, {40, 67}, {35, 35}, {33, 35}} {
 		one := leakFinder{geometry: g}
 		one.add(run.First, run.End)
 		one.settle()

@@ -35,7 +35,7 @@ func (f *leakFinder) add(first, end cow.Chunk) {
 
 // settle cuts the run into ranges.
 func (f *leakFinder) settle() {
-	first, end := max(f.first, 2), f.end // the header and the first area are no data
+	first, end := max(f.first, cow.FirstData), f.end // the header and the first area are no data
 	f.leaks.Chunks += f.geometry.DataChunksIn(first, end)
 	f.bins.leaked(first, end)
 	f.runs.add(first, end)

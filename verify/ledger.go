@@ -10,9 +10,9 @@ import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 // streaming account would say of it. Push, Pop and At take constant time,
 // Replace that of the records behind it whose figures change.
 //
-// The zero value is of no use; NewLedger makes one.
+// The zero value is not usable; NewLedger makes one.
 type Ledger struct {
-	bounds  Bounds
+	bounds  cow.Bounds
 	entries []ledgerEntry
 	named   census // COW chunks on the device, metadata chunks included
 	old     census // origin chunks
@@ -41,10 +41,10 @@ const (
 )
 
 // NewLedger makes an empty ledger.
-func NewLedger(b Bounds) *Ledger { return &Ledger{bounds: b} }
+func NewLedger(b cow.Bounds) *Ledger { return &Ledger{bounds: b} }
 
 // Bounds is what the exceptions are held against.
-func (l *Ledger) Bounds() Bounds { return l.bounds }
+func (l *Ledger) Bounds() cow.Bounds { return l.bounds }
 
 // Len is the number of exceptions.
 func (l *Ledger) Len() int { return len(l.entries) }
@@ -82,14 +82,14 @@ func (l *Ledger) Replace(k int, e cow.Exception) {
 
 // entry works out exception k from the entry before it.
 func (l *Ledger) entry(k int, e cow.Exception) ledgerEntry {
-	prev := ledgerEntry{next: 2}
+	prev := ledgerEntry{next: cow.FirstData}
 	if k > 0 {
 		prev = l.entries[k-1]
 	}
 	n := ledgerEntry{
 		e: e, next: nextFree(prev.next, e),
 		descents: prev.descents, deviates: prev.deviates,
-		wrong: l.bounds.misplaced(e),
+		wrong: misplaced(l.bounds, e),
 	}
 	if k > 0 && e.New < prev.e.New {
 		n.descents++
@@ -152,7 +152,7 @@ func (l *Ledger) Counts() map[Code]uint64 {
 
 // NextFree is the kernel's next free chunk after it has read the list.
 func (l *Ledger) NextFree() cow.Chunk {
-	next := cow.Chunk(2)
+	next := cow.FirstData
 	if n := len(l.entries); n > 0 {
 		next = l.entries[n-1].next
 	}
@@ -162,12 +162,12 @@ func (l *Ledger) NextFree() cow.Chunk {
 // Leaked is the number of data chunks that were allocated and that no
 // exception names.
 func (l *Ledger) Leaked() uint64 {
-	limit := l.bounds.leakLimit(l.NextFree())
+	limit := l.bounds.Allocated(l.NextFree())
 	named := l.data
 	if l.wraps > 0 { // only then does an exception name a chunk above the limit
 		named = l.dataBelow(limit)
 	}
-	return l.bounds.Geometry.DataChunksIn(2, limit) - named
+	return l.bounds.Geometry.DataChunksIn(cow.FirstData, limit) - named
 }
 
 // dataBelow counts the different data chunks below limit.

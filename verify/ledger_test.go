@@ -39,7 +39,7 @@ func TestLedgerEqualsAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 		const device, origin = 100, 90
-		l := NewLedger(Bounds{Geometry: g, DeviceChunks: device, OriginChunks: origin})
+		l := NewLedger(cow.Bounds{Geometry: g, DeviceChunks: device, OriginChunks: origin})
 		var list []cow.Exception
 		for range rapid.IntRange(0, 80).Draw(t, "steps") {
 			switch step := rapid.IntRange(0, 9).Draw(t, "step"); {
@@ -71,7 +71,7 @@ func TestLedgerEqualsAccount(t *testing.T) {
 func checkLedger(t *rapid.T, l *Ledger, list []cow.Exception, device, origin uint64) {
 	store := cowtest.Store{Chunk: chunk512, Exceptions: list, DeviceChunks: device}
 	image := store.Bytes()
-	a, err := Verify(context.Background(), bytes.NewReader(image), uint64(len(image)), Options{OriginBytes: origin * 512})
+	a, err := Verify(context.Background(), bytes.NewReader(image), int64(len(image)), Options{OriginBytes: int64(origin * 512)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestLedgerGivesBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := Bounds{Geometry: g, DeviceChunks: 100, OriginChunks: 90}
+		b := cow.Bounds{Geometry: g, DeviceChunks: 100, OriginChunks: 90}
 		l, fresh := NewLedger(b), NewLedger(b)
 		n := rapid.IntRange(0, 40).Draw(t, "kept")
 		list := rapid.SliceOfN(rapid.Custom(drawException), n, n+40).Draw(t, "list")

@@ -37,7 +37,7 @@ const (
 // they are written, and in another order than they are written in, so that a
 // store which is whole may look damaged: whatever speaks against the store is
 // believed only if the store says the same again, with the same status line.
-func verifyLive(ctx context.Context, store io.ReaderAt, size uint64, opt Options) (*Report, error) {
+func verifyLive(ctx context.Context, store io.ReaderAt, size int64, opt Options) (*Report, error) {
 	var last *Report
 	pause := livePause
 	for attempt := 1; ; attempt++ {

@@ -83,7 +83,7 @@ func (a *activeStore) copyChunk(c int64) error {
 
 func (a *activeStore) judge(from *blockdev.File) *verify.Report {
 	a.t.Helper()
-	r, err := verify.Verify(context.Background(), from, uint64(from.Size()), verify.Options{
+	r, err := verify.Verify(context.Background(), from, from.Size(), verify.Options{
 		Status: func(context.Context) (string, error) { return status(snapName) },
 	})
 	if err != nil {

@@ -227,7 +227,7 @@ func TestVerifyAgainstNaiveJudge(t *testing.T) {
 		image := anyStore(t)
 		origin := rapid.SampledFrom([]uint64{0, 1, 512, 40 * 512, 1 << 40}).Draw(t, "origin bytes")
 		before := sha256.Sum256(image)
-		r, err := Verify(context.Background(), bytes.NewReader(image), uint64(len(image)), Options{OriginBytes: origin, Memory: 1})
+		r, err := Verify(context.Background(), bytes.NewReader(image), int64(len(image)), Options{OriginBytes: int64(origin), Memory: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,7 +257,7 @@ func TestAnyByteMayChange(t *testing.T) {
 		changed := bytes.Clone(image)
 		at := rapid.OneOf(rapid.IntRange(0, 15), rapid.IntRange(512, 1023), rapid.IntRange(0, len(image)-1)).Draw(t, "offset")
 		changed[at] = rapid.Byte().Draw(t, "byte")
-		r, err := Verify(context.Background(), bytes.NewReader(changed), uint64(len(changed)), Options{})
+		r, err := Verify(context.Background(), bytes.NewReader(changed), int64(len(changed)), Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,8 +26,6 @@ const (
 // Report is what Verify found. Sizes are in bytes unless their name says
 // sectors or chunks. Parts that could not be judged are null.
 type Report struct {
-	Schema   string    `json:"schema"`
-	Path     string    `json:"path"`
 	Verdict  Verdict   `json:"verdict"`
 	Header   *Header   `json:"header"`
 	Geometry *Geometry `json:"geometry"`

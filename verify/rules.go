@@ -5,17 +5,6 @@ package verify
 
 import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 
-// Bounds is what an exception is held against: the store's geometry and the
-// sizes of the two devices.
-type Bounds struct {
-	Geometry     cow.Geometry
-	DeviceChunks uint64 // whole chunks on the COW device
-	OriginChunks uint64 // chunks that cover the origin; 0 where it is unknown
-}
-
-// OnDevice tells whether the COW device holds a chunk whole.
-func (b Bounds) OnDevice(c cow.Chunk) bool { return uint64(c) < b.DeviceChunks }
-
 // misplacement is a set of the ways in which an exception, looked at alone,
 // can be out of place.
 type misplacement uint8
@@ -40,7 +29,7 @@ var misplacements = []struct {
 
 // misplaced looks at one exception alone. A chunk beyond the device is not
 // also held to be metadata.
-func (b Bounds) misplaced(e cow.Exception) misplacement {
+func misplaced(b cow.Bounds, e cow.Exception) misplacement {
 	var m misplacement
 	if !b.OnDevice(e.New) {
 		m |= beyondDevice
@@ -50,7 +39,7 @@ func (b Bounds) misplaced(e cow.Exception) misplacement {
 	} else if b.Geometry.IsMetadata(e.New) {
 		m |= onMetadata
 	}
-	if b.OriginChunks != 0 && uint64(e.Old) >= b.OriginChunks {
+	if !b.OnOrigin(e.Old) {
 		m |= beyondOrigin
 	}
 	return m
@@ -63,12 +52,6 @@ func nextFree(next cow.Chunk, e cow.Exception) cow.Chunk {
 		return e.New + 1
 	}
 	return next
-}
-
-// leakLimit is the end of the chunks that can have leaked, given the next free
-// chunk after the whole store was read.
-func (b Bounds) leakLimit(next cow.Chunk) cow.Chunk {
-	return min(next, cow.Chunk(b.DeviceChunks))
 }
 
 // verdictOf is the worst that the findings of a recognised store add up to.

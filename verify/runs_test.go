@@ -13,16 +13,16 @@ import (
 func TestRunsJoinOverMetadata(t *testing.T) {
 	g, _ := cow.NewGeometry(1)
 	tests := []struct {
-		runs []span
+		runs []struct{ First, End cow.Chunk }
 		want []LeakRun
 	}{
 		{nil, nil},
-		{[]span{{34, 35}}, nil},
-		{[]span{{0, 2}}, nil},
-		{[]span{{30, 34}, {35, 38}}, []LeakRun{{30, 37, 7}}},
-		{[]span{{30, 34}, {36, 38}}, []LeakRun{{30, 33, 4}, {36, 37, 2}}},
-		{[]span{{30, 36}}, []LeakRun{{30, 35, 5}}},
-		{[]span{{2, 34}, {35, 67}, {68, 70}, {71, 72}}, []LeakRun{{2, 69, 66}, {71, 71, 1}}},
+		{[]struct{ First, End cow.Chunk }{{34, 35}}, nil},
+		{[]struct{ First, End cow.Chunk }{{0, 2}}, nil},
+		{[]struct{ First, End cow.Chunk }{{30, 34}, {35, 38}}, []LeakRun{{30, 37, 7}}},
+		{[]struct{ First, End cow.Chunk }{{30, 34}, {36, 38}}, []LeakRun{{30, 33, 4}, {36, 37, 2}}},
+		{[]struct{ First, End cow.Chunk }{{30, 36}}, []LeakRun{{30, 35, 5}}},
+		{[]struct{ First, End cow.Chunk }{{2, 34}, {35, 67}, {68, 70}, {71, 72}}, []LeakRun{{2, 69, 66}, {71, 71, 1}}},
 	}
 	for _, tt := range tests {
 		f := runFinder{geometry: g}

@@ -49,7 +49,7 @@ func runMap(c *cli.Context) error {
 	case o.json && file != nil && file.name == "-":
 		return usagef("map: --json and -o - both want stdout; name a file for the picture")
 	}
-	opt := verify.Options{Path: path, Bins: picture.TextBins(columns)}
+	opt := verify.Options{Bins: picture.TextBins(columns)}
 	if file != nil || o.json {
 		opt.Bins = picture.Bins
 	}
@@ -60,20 +60,18 @@ func runMap(c *cli.Context) error {
 	case err != nil:
 		return fmt.Errorf("map %s: %w", path, err)
 	}
-	if why := whyNoPicture(report); why != "" {
+	if why := whyNoPicture(report.Report); why != "" {
 		return fmt.Errorf("map %s: nothing to draw: %s", path, why)
 	}
 	if file != nil {
 		err = file.to(o.out, report)
 	} else if !o.json {
-		report.Path = printable(path)
-		err = picture.Text(o.out, report, columns, o.color)
+		err = picture.Text(o.out, printable(path), report.Report, columns, o.color)
 	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("map %s: the picture: %w", path, err)
 	case o.json:
-		report.Schema = schemaOf(o.command)
 		return o.printJSON(report)
 	}
 	return nil

@@ -21,7 +21,7 @@ import (
 // none is asked for.
 type pictureFile struct {
 	name string // as it was given; "-" is stdout
-	draw func(io.Writer, *verify.Report) error
+	draw func(w io.Writer, name string, r *verify.Report) error
 }
 
 // pictureFlag reads the flag that names a picture. What is read (the store,
@@ -79,14 +79,13 @@ func checkPicture(name string, read []string) error {
 }
 
 // to draws a report, into the file or to stdout.
-func (p *pictureFile) to(stdout io.Writer, r *verify.Report) error {
-	shown := *r
-	shown.Path = printable(r.Path) // pictures show it as it is
+func (p *pictureFile) to(stdout io.Writer, r *judged) error {
+	shown := printable(r.Path) // pictures show it as it is
 	if p.name == "-" {
-		return p.draw(stdout, &shown)
+		return p.draw(stdout, shown, r.Report)
 	}
 	var drawn strings.Builder
-	if err := p.draw(&drawn, &shown); err != nil {
+	if err := p.draw(&drawn, shown, r.Report); err != nil {
 		return err
 	}
 	name := p.name

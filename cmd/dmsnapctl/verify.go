@@ -65,7 +65,7 @@ func runVerify(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	opt, err := verifyOptions(c, path)
+	opt, err := verifyOptions(c)
 	if err != nil {
 		return err
 	}
@@ -76,12 +76,13 @@ func runVerify(c *cli.Context) (err error) {
 	if report == nil {
 		return err
 	}
-	drawn := *report
+	bins := report.Bins
 	report.Bins = nil // for the picture
 	if errPrint := printReport(o, report); errPrint != nil {
 		return errPrint
 	}
-	undrawn := drawMap(o, file, &drawn)
+	report.Bins = bins
+	undrawn := drawMap(o, file, report)
 	if err != nil { // the report is printed, and is the one object of --json
 		if c.Context.Err() != nil {
 			o.warnf("verify %s: interrupted; what is shown is true of the areas read so far, and nothing was changed", path)
@@ -96,7 +97,7 @@ func runVerify(c *cli.Context) (err error) {
 	if undrawn {
 		return exitStatus(exitUnknown)
 	}
-	if code := verdictCode(report); code != exitFine {
+	if code := verdictCode(report.Report); code != exitFine {
 		return exitStatus(code)
 	}
 	return nil
@@ -118,11 +119,11 @@ func mapFlag(c *cli.Context, path string) (*pictureFile, error) {
 
 // drawMap draws a report that is printed already, where a picture is asked
 // for. It tells whether the picture is missing for an error.
-func drawMap(o *console, file *pictureFile, r *verify.Report) (failed bool) {
+func drawMap(o *console, file *pictureFile, r *judged) (failed bool) {
 	if file == nil {
 		return false
 	}
-	if why := whyNoPicture(r); why != "" {
+	if why := whyNoPicture(r.Report); why != "" {
 		o.warnf("no picture: %s: %s", r.Path, why)
 		return false
 	}
@@ -159,8 +160,8 @@ func lvmStorePath(name string) (string, error) {
 	return "/dev/mapper/" + double(vg) + "-" + double(snapshot) + "-cow", nil
 }
 
-func verifyOptions(c *cli.Context, path string) (verify.Options, error) {
-	opt := verify.Options{Path: path, HeaderOnly: c.Bool("header-only"), MaxFindings: int(min(c.Uint("max-findings"), math.MaxInt))}
+func verifyOptions(c *cli.Context) (verify.Options, error) {
+	opt := verify.Options{HeaderOnly: c.Bool("header-only"), MaxFindings: int(min(c.Uint("max-findings"), math.MaxInt))}
 	if opt.MaxFindings == 0 {
 		opt.MaxFindings = -1
 	}
@@ -171,16 +172,19 @@ func verifyOptions(c *cli.Context, path string) (verify.Options, error) {
 	if given && c.IsSet("origin") {
 		return opt, usagef("verify: --origin and --origin-size say the same thing; give one of them")
 	}
+	if given && size > math.MaxInt64 {
+		return opt, usagef("verify: --origin-size %d: no device has more than 2^63 bytes", size)
+	}
 	if given && size == 0 {
 		return opt, usagef("verify: --origin-size 0: an origin has a size; leave the flag out where it is unknown")
 	}
-	opt.OriginBytes = size
+	opt.OriginBytes = int64(size)
 	if c.IsSet("origin") {
 		origin, err := blockdev.Open(c.String("origin"))
 		if err != nil {
 			return opt, fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device, or give --origin-size"))
 		}
-		opt.OriginBytes = uint64(origin.Size())
+		opt.OriginBytes = origin.Size()
 		if err := origin.Close(); err != nil || opt.OriginBytes > 0 {
 			return opt, err
 		}
@@ -189,9 +193,16 @@ func verifyOptions(c *cli.Context, path string) (verify.Options, error) {
 	return opt, nil
 }
 
+// judged is a report with the store's name: what verify and map print as JSON.
+type judged struct {
+	Schema string `json:"schema"`
+	Path   string `json:"path"`
+	*verify.Report
+}
+
 // judgeStore opens, judges and closes a store. One that the kernel has active
 // is read past the page cache, below which the kernel writes.
-func judgeStore(ctx context.Context, o *console, path string, opt verify.Options) (r *verify.Report, err error) {
+func judgeStore(ctx context.Context, o *console, path string, opt verify.Options) (r *judged, err error) {
 	store, err := blockdev.Open(path)
 	if err != nil {
 		return nil, adviseOpening(err, "a COW device or file")
@@ -215,8 +226,11 @@ func judgeStore(ctx context.Context, o *console, path string, opt verify.Options
 	shown := startProgress(o, path)
 	defer shown.stop()
 	opt.Progress = shown.update
-	opt.Waiting = verify.MakeProcessors
-	return verify.Verify(ctx, from, uint64(store.Size()), opt)
+	report, err := verify.Verify(ctx, newPatientReader(from), store.Size(), opt)
+	if report == nil {
+		return nil, err
+	}
+	return &judged{Schema: schemaOf(o.command), Path: path, Report: report}, err
 }
 
 // adviseOpening says what to do about a store that cannot be opened.

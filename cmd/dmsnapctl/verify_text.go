@@ -10,14 +10,14 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 )
 
-func printReport(o *console, r *verify.Report) error {
+func printReport(o *console, r *judged) error {
 	if o.json {
 		return o.printJSON(r)
 	}
 	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(w, "%s: %s\n", printable(r.Path), o.colored(verdictCode(r), verdictLine(r)))
+	_, _ = fmt.Fprintf(w, "%s: %s\n", printable(r.Path), o.colored(verdictCode(r.Report), verdictLine(r.Report)))
 	if r.Geometry != nil {
-		printFigures(w, r)
+		printFigures(w, r.Report)
 	}
 	for _, f := range r.Findings {
 		if r.Verdict != verify.Unrecognized {

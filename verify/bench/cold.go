@@ -19,10 +19,11 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
 // cold measures with O_DIRECT, and the whole process with an empty page cache.
-func (s *store) cold(program string, runs int) error {
+func (s *sample) cold(program string, runs int) error {
 	f, err := os.OpenFile(s.path, os.O_RDONLY|unix.O_DIRECT, 0)
 	if err != nil {
 		return fmt.Errorf("the file system under %s has no O_DIRECT: %w", s.path, err)
@@ -30,11 +31,11 @@ func (s *store) cold(program string, runs int) error {
 	defer f.Close()
 	direct := directFile{f}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0)) // for the measurements after this one
-	options := verify.Options{Waiting: verify.MakeProcessors}
+	options := verify.Options{}
 	var judging, process, fio timings
 	for i := range runs + 1 {
 		start := time.Now()
-		r, err := verify.Verify(context.Background(), direct, s.size, options)
+		r, err := verify.Verify(context.Background(), direct, int64(s.size), options)
 		if err != nil {
 			return err
 		}
@@ -61,7 +62,7 @@ func (s *store) cold(program string, runs int) error {
 	}
 	base := fio.median()
 	fmt.Printf("  past the page cache:\n")
-	fmt.Printf("    fio, the same blocks, O_DIRECT, depth %d %8.1f ms\n", verify.Depth, ms(base))
+	fmt.Printf("    fio, the same blocks, O_DIRECT, depth %d %8.1f ms\n", store.Depth, ms(base))
 	fmt.Printf("    verification, O_DIRECT                  %8.1f ms   ratio %.2f\n", ms(judging.median()), ratio(judging.median(), base))
 	fmt.Printf("    dmsnapctl verify, an empty page cache   %8.1f ms   ratio %.2f\n", ms(process.median()), ratio(process.median(), base))
 	return nil
@@ -81,7 +82,7 @@ func (f directFile) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // forget has the kernel drop the file's pages.
-func (s *store) forget() error {
+func (s *sample) forget() error {
 	f, err := os.Open(s.path)
 	if err != nil {
 		return err
@@ -92,10 +93,10 @@ func (s *store) forget() error {
 
 // fio reads the areas in order, so many at once, and tells how long that took
 // without fio's own beginning and end.
-func (s *store) fio() (time.Duration, error) {
+func (s *sample) fio() (time.Duration, error) {
 	stride := (s.geometry.ExceptionsPerArea() + 1) * chunkBytes
 	out, err := exec.Command("fio", "--name=areas", "--filename="+s.path, "--readonly", "--output-format=json",
-		"--rw=read", "--direct=1", "--ioengine=libaio", "--iodepth="+strconv.Itoa(verify.Depth), "--bs=4k",
+		"--rw=read", "--direct=1", "--ioengine=libaio", "--iodepth="+strconv.Itoa(store.Depth), "--bs=4k",
 		"--offset="+strconv.Itoa(chunkBytes), "--zonemode=strided", "--zonesize=4k", "--zonerange="+strconv.FormatUint(stride, 10),
 		"--io_size="+strconv.FormatUint(s.areas*chunkBytes, 10)).Output()
 	if err != nil {

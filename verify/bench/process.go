@@ -28,7 +28,7 @@ func (t *timings) median() time.Duration {
 func (t *timings) best() time.Duration { return slices.Min(t.took) }
 
 // process runs the program on the store, and tells its peak memory in bytes.
-func (s *store) process(program string) (peak int64, err error) {
+func (s *sample) process(program string) (peak int64, err error) {
 	c := exec.Command(program, "verify", "--quiet", s.path)
 	c.Stderr = os.Stderr
 	if err := c.Run(); err != nil {

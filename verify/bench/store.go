@@ -17,8 +17,8 @@ const (
 	chunkBytes   = 4096
 )
 
-// store is a generated store.
-type store struct {
+// sample is a generated store.
+type sample struct {
 	path       string
 	size       uint64 // bytes
 	exceptions uint64
@@ -28,12 +28,12 @@ type store struct {
 
 // generate makes a clean store in the canonical layout. The origin has so many
 // chunks, a power of two, and they were written to in random order.
-func generate(path string, exceptions, origin uint64) (*store, error) {
+func generate(path string, exceptions, origin uint64) (*sample, error) {
 	g, err := cow.NewGeometry(chunkSectors)
 	if err != nil {
 		return nil, err
 	}
-	s := &store{path: path, exceptions: exceptions, areas: exceptions/g.ExceptionsPerArea() + 1, geometry: g}
+	s := &sample{path: path, exceptions: exceptions, areas: exceptions/g.ExceptionsPerArea() + 1, geometry: g}
 	s.size = uint64(g.DataChunk(exceptions-1)+2) * chunkBytes
 	f, err := os.Create(path)
 	if err != nil {
@@ -60,4 +60,4 @@ func generate(path string, exceptions, origin uint64) (*store, error) {
 }
 
 // offset is the byte at which an area starts.
-func (s *store) offset(area uint64) int64 { return int64(s.geometry.RecordOffset(area, 0)) }
+func (s *sample) offset(area uint64) int64 { return int64(s.geometry.RecordOffset(area, 0)) }

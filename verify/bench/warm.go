@@ -12,15 +12,16 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
 // warm measures in turn, so that a busy machine is unfair to all alike.
-func (s *store) warm(program string, runs int) error {
-	store, err := blockdev.Open(s.path)
+func (s *sample) warm(program string, runs int) error {
+	file, err := blockdev.Open(s.path)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer file.Close()
 	var alone, together, judging, process timings
 	// A new process inherits the peak of the one that starts it (exec_mmap in
 	// the kernel's fs/exec.c), so the peak is taken before this one grows.
@@ -33,9 +34,9 @@ func (s *store) warm(program string, runs int) error {
 			into *timings
 			do   func() error
 		}{
-			{&alone, func() error { return s.read(store, 1) }},
-			{&together, func() error { return s.read(store, verify.Depth) }},
-			{&judging, func() error { return s.judge(store) }},
+			{&alone, func() error { return s.read(file, 1) }},
+			{&together, func() error { return s.read(file, store.Depth) }},
+			{&judging, func() error { return s.judge(file) }},
 			{&process, func() error { _, err := s.process(program); return err }},
 		}
 		for _, step := range steps {
@@ -55,16 +56,16 @@ func (s *store) warm(program string, runs int) error {
 		fmt.Printf(more+"\n", args...)
 	}
 	line("reading the same areas, one thread", &alone, "")
-	line(fmt.Sprintf("reading the same areas, %d at once", verify.Depth), &together, "")
+	line(fmt.Sprintf("reading the same areas, %d at once", store.Depth), &together, "")
 	line("verification", &judging, "   ratio %.2f [%.2f], to %d at once %.2f", ratio(judging.median(), base),
-		ratio(judging.best(), alone.best()), verify.Depth, ratio(judging.median(), together.median()))
+		ratio(judging.best(), alone.best()), store.Depth, ratio(judging.median(), together.median()))
 	line("dmsnapctl verify, the whole process", &process, "   ratio %.2f [%.2f], peak memory %.1f MiB", ratio(process.median(), base),
 		ratio(process.best(), alone.best()), float64(peak)/(1<<20))
 	return nil
 }
 
 // read reads the areas and nothing else, by so many workers.
-func (s *store) read(store *blockdev.File, workers uint64) error {
+func (s *sample) read(file *blockdev.File, workers uint64) error {
 	errs := make([]error, workers)
 	var group sync.WaitGroup
 	for w := range workers {
@@ -73,7 +74,7 @@ func (s *store) read(store *blockdev.File, workers uint64) error {
 			// In turns of 16 areas, as a judge would read.
 			for first := w * turn; first < s.areas; first += workers * turn {
 				for area := first; area < min(first+turn, s.areas); area++ {
-					if _, err := store.ReadAt(buf, s.offset(area)); err != nil {
+					if _, err := file.ReadAt(buf, s.offset(area)); err != nil {
 						errs[w] = err
 						return
 					}
@@ -93,8 +94,8 @@ func (s *store) read(store *blockdev.File, workers uint64) error {
 const turn = 16
 
 // judge verifies, and makes sure that the store was read.
-func (s *store) judge(store *blockdev.File) error {
-	r, err := verify.Verify(context.Background(), store, s.size, verify.Options{})
+func (s *sample) judge(file *blockdev.File) error {
+	r, err := verify.Verify(context.Background(), file, int64(s.size), verify.Options{})
 	if err != nil {
 		return err
 	}

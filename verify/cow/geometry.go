@@ -6,7 +6,7 @@ package cow
 import "math"
 
 // Geometry is the place arithmetic of a store with a given chunk size. Its
-// zero value is of no use; NewGeometry makes one.
+// zero value is not usable; NewGeometry makes one.
 type Geometry struct {
 	chunk   Sectors
 	perArea uint64 // exceptions to an area: E
@@ -104,15 +104,6 @@ func (g Geometry) Offset(c Chunk) (bytes uint64, ok bool) {
 		return 0, false
 	}
 	return uint64(c) * g.ChunkBytes(), true
-}
-
-// HoldsArea tells whether a device of deviceChunks whole chunks holds an area
-// whole.
-func (g Geometry) HoldsArea(area, deviceChunks uint64) bool {
-	if area > (math.MaxUint64-1)/(g.perArea+1) {
-		return false
-	}
-	return uint64(g.AreaChunk(area)) < deviceChunks
 }
 
 // RecordOffset is the byte at which a record starts, for an area that a

@@ -150,20 +150,8 @@ func TestOffset(t *testing.T) {
 	}
 }
 
-func TestHoldsArea(t *testing.T) {
+func TestRecordOffset(t *testing.T) {
 	g := mustGeometry(t, 8)
-	tests := []struct {
-		area, chunks uint64
-		want         bool
-	}{
-		{0, 0, false}, {0, 1, false}, {0, 2, true}, {1, 258, false}, {1, 259, true},
-		{math.MaxUint64, math.MaxUint64, false}, {math.MaxUint64 / 257, math.MaxUint64, false}, {math.MaxUint64/257 - 1, math.MaxUint64, true},
-	}
-	for _, tt := range tests {
-		if got := g.HoldsArea(tt.area, tt.chunks); got != tt.want {
-			t.Errorf("HoldsArea(%d, %d) = %v", tt.area, tt.chunks, got)
-		}
-	}
 	if got := g.RecordOffset(1, 3); got != 258*4096+48 {
 		t.Errorf("RecordOffset(1, 3) = %d", got)
 	}

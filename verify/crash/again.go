@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
@@ -48,7 +47,7 @@ func (o *Overlay) ContinueTold(k allocator.Kernel, origin, store Region, done Fo
 	if err != nil {
 		return nil, err
 	}
-	c := &continued{Overlay: o, origin: at, store: to, bounds: verify.Bounds{
+	c := &continued{Overlay: o, origin: at, store: to, bounds: cow.Bounds{
 		Geometry:     g,
 		DeviceChunks: g.ChunksIn(uint64(store.Len) * cow.SectorSize),
 		OriginChunks: g.ChunksCovering(uint64(origin.Len) * cow.SectorSize),
@@ -61,7 +60,7 @@ func (o *Overlay) ContinueTold(k allocator.Kernel, origin, store Region, done Fo
 type continued struct {
 	*Overlay
 	origin, store span
-	bounds        verify.Bounds
+	bounds        cow.Bounds
 	named         map[cow.Chunk]bool
 	touched       []cow.Chunk     // of the origin
 	rest          []cow.Exception // of the last area, from the terminator on

@@ -83,6 +83,6 @@ func replayPrefix(log *logwrites.Log, opt Options, prefix int, path string, stor
 		return err
 	}
 	section := io.NewSectionReader(f, int64(store.Start)*cow.SectorSize, int64(store.Len)*cow.SectorSize)
-	_, err = verify.Verify(context.Background(), section, uint64(section.Size()), verify.Options{})
+	_, err = verify.Verify(context.Background(), section, section.Size(), verify.Options{})
 	return err
 }

@@ -105,7 +105,7 @@ func checkCorrupt(t *rapid.T, m *machine, log *logwrites.Log, opt Options, state
 		return // the header itself is gone, or another one
 	}
 	section := io.NewSectionReader(o, int64(m.cow.Start)*512, int64(m.cow.Len)*512)
-	r, err := verify.Verify(context.Background(), section, uint64(section.Size()), verify.Options{OriginBytes: uint64(m.origin.Len) * 512})
+	r, err := verify.Verify(context.Background(), section, section.Size(), verify.Options{OriginBytes: int64(m.origin.Len) * 512})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,7 +133,7 @@ func removeLast[T comparable](list []T, x T) []T {
 // chunksOf are the two chunks of an exception, nil where it is out of place:
 // then the store is corrupt, and there is no image to speak of.
 func (s *store) chunksOf(e cow.Exception) (*originChunk, *cowChunk) {
-	if uint64(e.Old) >= s.bounds.OriginChunks || !s.bounds.OnDevice(e.New) || s.geometry.IsMetadata(e.New) {
+	if !s.bounds.Fits(e) {
 		return nil, nil
 	}
 	o, c := s.x.bringOrigin(s, e.Old), s.x.bringData(s, e.New)

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
@@ -126,8 +125,8 @@ func (m *machine) image() []byte {
 	return m.get(0, end)
 }
 
-func (m *machine) bounds() verify.Bounds {
-	return verify.Bounds{Geometry: m.g, DeviceChunks: m.g.ChunksIn(uint64(m.cow.Len) * 512), OriginChunks: uint64(m.originChunks)}
+func (m *machine) bounds() cow.Bounds {
+	return cow.Bounds{Geometry: m.g, DeviceChunks: m.g.ChunksIn(uint64(m.cow.Len) * 512), OriginChunks: uint64(m.originChunks)}
 }
 
 // store is what the model's kernel writes.

@@ -17,7 +17,7 @@ import (
 func asVerified(t testing.TB, o *Overlay, store, origin Region) *verify.Report {
 	t.Helper()
 	section := io.NewSectionReader(o, int64(store.Start)*cow.SectorSize, int64(store.Len)*cow.SectorSize)
-	r, err := verify.Verify(context.Background(), section, uint64(section.Size()), verify.Options{OriginBytes: uint64(origin.Len) * cow.SectorSize})
+	r, err := verify.Verify(context.Background(), section, section.Size(), verify.Options{OriginBytes: int64(origin.Len) * cow.SectorSize})
 	if err != nil {
 		t.Fatal(err)
 	}

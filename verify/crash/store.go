@@ -17,7 +17,7 @@ type store struct {
 	// geometry and the blocks of a chunk; fixed before exploring starts.
 	geometry cow.Geometry
 	perChunk uint64
-	bounds   verify.Bounds
+	bounds   cow.Bounds
 
 	header cell
 	state  headerState
@@ -58,14 +58,12 @@ func newStore(x *explorer, index int, origin, cowSpan span, chunk cow.Sectors) (
 		geometry: g, perChunk: g.ChunkBytes() / x.disk.blockBytes,
 		header: noCell, areaOf: map[uint64]int32{},
 	}
-	s.bounds = verify.Bounds{
+	s.bounds = cow.Bounds{
 		Geometry:     g,
 		DeviceChunks: (cowSpan.end - cowSpan.first) / s.perChunk,
 		OriginChunks: (origin.end - origin.first + s.perChunk - 1) / s.perChunk,
 	}
-	if last := cow.Chunk(s.bounds.DeviceChunks); last >= 2 {
-		s.onDisk = g.AreaOf(last-1) + 1
-	}
+	s.onDisk = s.bounds.Areas()
 	s.ledger = verify.NewLedger(s.bounds)
 	s.image = newImage()
 	return s, nil

@@ -22,6 +22,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
+const name = "store.img <&>"
+
 // leaky is a store with so many exceptions, of which every nth area's last
 // chunks leaked, and two that name the same chunk.
 func leaky(exceptions, nth int) cowtest.Store {
@@ -45,7 +47,7 @@ func leaky(exceptions, nth int) cowtest.Store {
 func report(t *testing.T, s cowtest.Store, bins int) *verify.Report {
 	t.Helper()
 	image := s.Bytes()
-	r, err := verify.Verify(context.Background(), bytes.NewReader(image), uint64(len(image)), verify.Options{Path: "store.img <&>", Bins: bins})
+	r, err := verify.Verify(context.Background(), bytes.NewReader(image), int64(len(image)), verify.Options{Bins: bins})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,15 +55,15 @@ func report(t *testing.T, s cowtest.Store, bins int) *verify.Report {
 }
 
 func TestGoldenPictures(t *testing.T) {
-	for name, s := range map[string]cowtest.Store{
+	for file, s := range map[string]cowtest.Store{
 		"small":     {Chunk: 8, Exceptions: cowtest.Canonical(8, 1, 2, 3)[1:], DeviceChunks: 300},
 		"leaky":     leaky(5000, 3),
 		"no chunks": {Chunk: 8, DeviceChunks: 2},
 	} {
-		golden(t, name+".svg", func(w io.Writer) error { return SVG(w, report(t, s, Bins)) })
-		golden(t, name+".png", func(w io.Writer) error { return PNG(w, report(t, s, Bins)) })
-		golden(t, name+".txt", func(w io.Writer) error { return Text(w, report(t, s, TextBins(80)), 80, false) })
-		golden(t, name+".color.txt", func(w io.Writer) error { return Text(w, report(t, s, TextBins(60)), 60, true) })
+		golden(t, file+".svg", func(w io.Writer) error { return SVG(w, name, report(t, s, Bins)) })
+		golden(t, file+".png", func(w io.Writer) error { return PNG(w, name, report(t, s, Bins)) })
+		golden(t, file+".txt", func(w io.Writer) error { return Text(w, name, report(t, s, TextBins(80)), 80, false) })
+		golden(t, file+".color.txt", func(w io.Writer) error { return Text(w, name, report(t, s, TextBins(60)), 60, true) })
 	}
 }
 
@@ -95,7 +97,7 @@ func golden(t *testing.T, name string, draw func(io.Writer) error) {
 func TestPicturesAreWellFormed(t *testing.T) {
 	r := report(t, leaky(3000, 2), Bins)
 	var svg, img bytes.Buffer
-	if err := errors.Join(SVG(&svg, r), PNG(&img, r)); err != nil {
+	if err := errors.Join(SVG(&svg, name, r), PNG(&img, name, r)); err != nil {
 		t.Fatal(err)
 	}
 	for d := xml.NewDecoder(&svg); ; {
@@ -110,7 +112,7 @@ func TestPicturesAreWellFormed(t *testing.T) {
 	}
 	for _, columns := range []int{20, 21, 40, 60, 80, 250} {
 		var b bytes.Buffer
-		if err := Text(&b, report(t, leaky(3000, 2), TextBins(columns)), columns, false); err != nil {
+		if err := Text(&b, name, report(t, leaky(3000, 2), TextBins(columns)), columns, false); err != nil {
 			t.Fatal(err)
 		}
 		for l := range strings.Lines(b.String()) {
@@ -176,9 +178,9 @@ func TestMoreAllocatedThanThereIs(t *testing.T) {
 
 func TestWriteErrors(t *testing.T) {
 	r := report(t, leaky(100, 2), 50)
-	for name, err := range map[string]error{"SVG": SVG(broken{}, r), "PNG": PNG(broken{}, r), "Text": Text(broken{}, r, 80, false)} {
+	for kind, err := range map[string]error{"SVG": SVG(broken{}, name, r), "PNG": PNG(broken{}, name, r), "Text": Text(broken{}, name, r, 80, false)} {
 		if !errors.Is(err, io.ErrClosedPipe) {
-			t.Errorf("%s: error %v", name, err)
+			t.Errorf("%s: error %v", kind, err)
 		}
 	}
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 )
 
-// PNG draws a report with bins, as a PNG image.
-func PNG(w io.Writer, r *verify.Report) error {
-	s := newScene(r)
+// PNG draws a report with bins on the store of that name, as a PNG image.
+func PNG(w io.Writer, name string, r *verify.Report) error {
+	s := newScene(name, r)
 	m := image.NewRGBA(image.Rect(0, 0, s.w, s.h))
 	fill(m, m.Bounds(), color.RGBA{255, 255, 255, 255})
 	for _, t := range s.rects {

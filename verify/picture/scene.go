@@ -127,9 +127,9 @@ func (s *scene) line(bold bool, format string, args ...any) {
 }
 
 // newScene lays a report out.
-func newScene(r *verify.Report) *scene {
+func newScene(name string, r *verify.Report) *scene {
 	s := &scene{w: width, h: margin / 2}
-	s.line(true, "%s: %s", r.Path, r.Verdict)
+	s.line(true, "%s: %s", name, r.Verdict)
 	for _, l := range summary(r) {
 		s.line(false, "%s", l)
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 )
 
-// SVG draws a report with bins, as an SVG document.
-func SVG(w io.Writer, r *verify.Report) error {
-	s := newScene(r)
+// SVG draws a report with bins on the store of that name, as an SVG document.
+func SVG(w io.Writer, name string, r *verify.Report) error {
+	s := newScene(name, r)
 	b := bufio.NewWriter(w)
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(b, format, args...) }
 	// A font of this size is as wide as the PNG's.

@@ -21,9 +21,9 @@ func TextBins(columns int) int { return textCells(columns) * textMostRows }
 
 func textCells(columns int) int { return max(10, columns-textOffset-1) }
 
-// Text draws a report with TextBins(columns) bins for a terminal of so many
-// columns.
-func Text(w io.Writer, r *verify.Report, columns int, color bool) error {
+// Text draws a report on the store of that name, with TextBins(columns) bins,
+// for a terminal of so many columns.
+func Text(w io.Writer, name string, r *verify.Report, columns int, color bool) error {
 	b := bufio.NewWriter(w)
 	line := func(format string, args ...any) {
 		l := []rune(fmt.Sprintf(format, args...))
@@ -32,7 +32,7 @@ func Text(w io.Writer, r *verify.Report, columns int, color bool) error {
 		}
 		_, _ = fmt.Fprintln(b, string(l))
 	}
-	line("%s: %s", r.Path, r.Verdict)
+	line("%s: %s", name, r.Verdict)
 	for _, l := range summary(r) {
 		line("%s", l)
 	}

@@ -47,7 +47,7 @@ const (
 // which their copies finish before it (Leaky).
 type Model struct {
 	kernel Kernel
-	bounds verify.Bounds
+	bounds cow.Bounds
 	write  func(Op) error
 
 	next      cow.Chunk // next_free
@@ -75,8 +75,8 @@ type Copy struct {
 
 // NewModel is the model of a kernel that creates a store: it writes the header
 // and zeroes the first area.
-func NewModel(k Kernel, b verify.Bounds, write func(Op) error) (*Model, error) {
-	m := &Model{kernel: k, bounds: b, write: write, next: 2, valid: true, records: make([]byte, b.Geometry.ChunkBytes())}
+func NewModel(k Kernel, b cow.Bounds, write func(Op) error) (*Model, error) {
+	m := &Model{kernel: k, bounds: b, write: write, next: cow.FirstData, valid: true, records: make([]byte, b.Geometry.ChunkBytes())}
 	header := make([]byte, b.Geometry.ChunkBytes())
 	copy(header, cow.NewHeader(b.Geometry.ChunkSectors()).AppendTo(nil))
 	if err := write(Op{WriteHeader, 0, header}); err != nil {
@@ -87,11 +87,11 @@ func NewModel(k Kernel, b verify.Bounds, write func(Op) error) (*Model, error) {
 
 // Activate is the model of a kernel that activates a store: area reads an area
 // of it into a buffer.
-func Activate(k Kernel, b verify.Bounds, area func(number uint64, buf []byte) error, write func(Op) error) (*Model, error) {
-	m := &Model{kernel: k, bounds: b, write: write, next: 2, valid: true, records: make([]byte, b.Geometry.ChunkBytes())}
+func Activate(k Kernel, b cow.Bounds, area func(number uint64, buf []byte) error, write func(Op) error) (*Model, error) {
+	m := &Model{kernel: k, bounds: b, write: write, next: cow.FirstData, valid: true, records: make([]byte, b.Geometry.ChunkBytes())}
 	ledger := verify.NewLedger(b)
 	for {
-		if !b.Geometry.HoldsArea(m.area, b.DeviceChunks) {
+		if m.area >= b.Areas() {
 			return nil, fmt.Errorf("the list of exceptions goes on in area %d, which the device does not hold", m.area)
 		}
 		if err := area(m.area, m.records); err != nil {
@@ -191,7 +191,7 @@ func (m *Model) commit(c Copy) error {
 // zero zeroes an area; where the device does not hold it the snapshot is given
 // up.
 func (m *Model) zero(area uint64) error {
-	if !m.bounds.Geometry.HoldsArea(area, m.bounds.DeviceChunks) {
+	if area >= m.bounds.Areas() {
 		m.valid = false
 		return nil
 	}

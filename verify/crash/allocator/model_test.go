@@ -101,7 +101,7 @@ func TestWorkedExample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := verify.Bounds{Geometry: g, DeviceChunks: 4096}
+		b := cow.Bounds{Geometry: g, DeviceChunks: 4096}
 		disk := newSparse(b)
 		m, err := NewModel(k, b, func(op Op) error { disk.write(op); return nil })
 		if err != nil {
@@ -125,7 +125,7 @@ func TestWorkedExample(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		report, err := verify.Verify(context.Background(), disk, disk.Size(), verify.Options{})
+		report, err := verify.Verify(context.Background(), disk, int64(disk.Size()), verify.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestFullStoreIsGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := verify.Bounds{Geometry: g, DeviceChunks: uint64(g.AreaChunk(1))}
+	b := cow.Bounds{Geometry: g, DeviceChunks: uint64(g.AreaChunk(1))}
 	m, err := NewModel(Fixed, b, func(Op) error { return nil })
 	if err != nil {
 		t.Fatal(err)

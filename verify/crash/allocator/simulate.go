@@ -92,7 +92,7 @@ func Simulate(ctx context.Context, opt SimulateOptions) (*Simulation, error) {
 	}
 	// Each life leaks no more than it starts, and never more areas are used
 	// than chunks were allocated for.
-	b := verify.Bounds{Geometry: g, DeviceChunks: uint64(g.DataChunk(opt.Exceptions)) + g.ExceptionsPerArea() + 2}
+	b := cow.Bounds{Geometry: g, DeviceChunks: uint64(g.DataChunk(opt.Exceptions)) + g.ExceptionsPerArea() + 2}
 	r := &simulator{opt: opt, bounds: b, disk: newSparse(b), random: rand.New(rand.NewPCG(opt.Seed, 0x646d736e61706374))}
 	points := r.crashPoints()
 	for i, at := range points {
@@ -123,7 +123,7 @@ func Simulate(ctx context.Context, opt SimulateOptions) (*Simulation, error) {
 // simulator runs one life of the kernel after the other over one disk.
 type simulator struct {
 	opt     SimulateOptions
-	bounds  verify.Bounds
+	bounds  cow.Bounds
 	disk    *sparse
 	random  *rand.Rand
 	started uint64
@@ -222,7 +222,7 @@ func (r *simulator) write(op Op) error {
 
 // judge verifies the store that a crash left.
 func (r *simulator) judge(ctx context.Context, p *CrashPoint) error {
-	report, err := verify.Verify(ctx, r.disk, r.disk.Size(), verify.Options{MaxFindings: -1})
+	report, err := verify.Verify(ctx, r.disk, int64(r.disk.Size()), verify.Options{MaxFindings: -1})
 	if err != nil {
 		return err
 	}
@@ -236,11 +236,11 @@ func (r *simulator) judge(ctx context.Context, p *CrashPoint) error {
 
 // sparse is a store of which the metadata is kept; data chunks read as zeros.
 type sparse struct {
-	bounds verify.Bounds
+	bounds cow.Bounds
 	chunks map[cow.Chunk][]byte
 }
 
-func newSparse(b verify.Bounds) *sparse {
+func newSparse(b cow.Bounds) *sparse {
 	return &sparse{bounds: b, chunks: map[cow.Chunk][]byte{}}
 }
 

@@ -1,6 +1,6 @@
 // The bound on memory that the sets of one pass share.
 
-package verify
+package chunkset
 
 // budget is what the sets of a pass may take together. Where it is used up,
 // the largest of them makes itself smaller.

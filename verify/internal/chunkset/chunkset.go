@@ -1,6 +1,6 @@
 // A set of chunk numbers for stores of any size: a paged bitmap with a cap.
 
-package verify
+package chunkset
 
 import (
 	"encoding/binary"

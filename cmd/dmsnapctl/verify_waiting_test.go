@@ -1,4 +1,4 @@
-package verify
+package main
 
 import (
 	"testing"
@@ -7,16 +7,16 @@ import (
 
 func TestWaitingIsToldOnceAndNotByHiccups(t *testing.T) {
 	told := 0
-	w := waiting{tell: func() { told++ }}
-	for range 100 { // every other job was interrupted
-		w.took(10*slowRead, 1)
-		w.took(time.Microsecond, 1)
+	r := &patientReader{wait: func() { told++ }}
+	for range 100 { // every other read was interrupted
+		r.took(10 * slowRead)
+		r.took(time.Microsecond)
 	}
 	if told != 0 {
 		t.Fatalf("told of waiting by hiccups")
 	}
 	for range 3 * waitingScore {
-		w.took(16*slowRead, 16)
+		r.took(slowRead)
 	}
 	if told != 1 {
 		t.Errorf("told %d times of a slow device, want once", told)

@@ -1,6 +1,6 @@
 // Leaves: chunks one by one, for those that are too scattered for bitmaps.
 
-package verify
+package chunkset
 
 import (
 	"slices"

@@ -1,6 +1,6 @@
 // The speed of the judge where most of its time goes.
 
-package verify
+package chunkset
 
 import (
 	"math/rand/v2"
@@ -19,7 +19,7 @@ func BenchmarkRandomOrigin(b *testing.B) {
 	}
 	b.SetBytes(int64(len(records)))
 	for b.Loop() {
-		set := newChunkSet(newBudget(DefaultMemory), nil)
+		set := newChunkSet(newBudget(usualMemory), nil)
 		for at := 0; at < len(records); at += areaBytes {
 			set.addOld(records[at:at+areaBytes], func(slot int, e cow.Exception) {
 				b.Fatalf("%v was there", e)

@@ -8,47 +8,50 @@ import (
 	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
 // replay shows an account's new sets the exceptions that the first pass took,
 // no more of them even where the store has grown meanwhile.
 type replay struct {
 	*account
+	areas      uint64 // that belong to the list
 	exceptions uint64 // still to come
 }
 
-// take is account.take without all that the first pass has settled.
-func (r *replay) take(p piece) (more bool) {
-	if p.area >= r.areas {
+// take is account.take without all that the first pass has settled; more is
+// false where nothing is to come.
+func (r *replay) take(p store.Piece) (more bool) {
+	if p.Area >= r.areas {
 		return false
 	}
-	switch lost := r.unread.has(r.index(p.area, p.slot)); {
-	case p.err != nil && !lost:
-		r.noteLost(p)
+	switch lost := r.unread.has(r.index(p.Area, p.Slot)); {
+	case p.Err != nil && !lost:
+		r.noteLost(p.Err)
 		return true
-	case p.err != nil, lost: // what can be read only now was not counted, either
+	case p.Err != nil, lost: // what can be read only now was not counted, either
 		return true
 	}
-	for slot, e := range cow.Exceptions(p.records) {
-		if r.exceptions == 0 || e.Terminates() {
+	for i, e := range cow.Exceptions(p.Records) {
+		if r.exceptions == 0 {
 			return false
 		}
 		r.exceptions--
-		r.noteDuplicates(e, p.area, p.slot+uint64(slot))
+		r.noteDuplicates(e, p.Area, p.Slot+uint64(i))
 	}
 	return r.exceptions > 0
 }
 
 // noteLost reports what the first pass could read and this one cannot: of the
 // chunks that it is for, not all is known then.
-func (r *replay) noteLost(p piece) {
-	r.unread.add(r.index(p.area, p.slot))
+func (r *replay) noteLost(e *store.ReadError) {
+	r.unread.add(r.index(e.Area, e.Slot))
 	r.found.note(UnreadableArea, 1, func() Finding {
 		return Finding{
-			Message: fmt.Sprintf("area %d cannot be read again from record %d on: %v; duplicates and leaks are told without it", p.area, p.slot, p.err),
-			Offset:  r.Geometry.RecordOffset(p.area, p.slot),
-			Area:    &p.area,
-			Slot:    &p.slot,
+			Message: fmt.Sprintf("area %d cannot be read again from record %d on: %v; duplicates and leaks are told without it", e.Area, e.Slot, e.Err),
+			Offset:  e.Offset,
+			Area:    &e.Area,
+			Slot:    &e.Slot,
 		}
 	})
 }

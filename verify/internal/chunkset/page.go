@@ -1,6 +1,6 @@
 // A page: the bitmap of a run of chunks, of which sets are made.
 
-package verify
+package chunkset
 
 import (
 	"math/bits"

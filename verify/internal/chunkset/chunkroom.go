@@ -1,7 +1,7 @@
 // Making room: what a chunkSet gives up where the budget is used up, and what
 // is left to a further pass.
 
-package verify
+package chunkset
 
 import (
 	"math/bits"

@@ -1,0 +1,68 @@
+// Waiting: telling reads that wait for a device from those that copy memory.
+
+package main
+
+import (
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
+)
+
+const (
+	// slowRead is longer than a read from memory takes and shorter than one
+	// from a disk.
+	slowRead = 30 * time.Microsecond
+	// waitingScore is how many reads more must be slow than quick: a busy
+	// machine interrupts quick ones, too.
+	waitingScore = 8
+	// sampledReads is the share of reads that are timed, one in so many:
+	// asking for the time costs as much as a read from memory.
+	sampledReads = 16
+)
+
+// patientReader gives Go's scheduler a processor for each read that can be
+// under way once reads turn out to wait for the device: the scheduler takes
+// its time to notice that one waits. A store in the page cache is read faster
+// without them.
+type patientReader struct {
+	io.ReaderAt
+	wait  func() // called once
+	once  sync.Once
+	reads atomic.Uint32
+	score atomic.Int32
+}
+
+func newPatientReader(r io.ReaderAt) *patientReader {
+	return &patientReader{ReaderAt: r, wait: func() {
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), store.Depth+2))
+	}}
+}
+
+// ReadAt is io.ReaderAt. The first reads are all timed: a store may have no
+// more of them.
+func (r *patientReader) ReadAt(p []byte, off int64) (int, error) {
+	if n := r.reads.Add(1); n > 2*waitingScore && n%sampledReads != 0 {
+		return r.ReaderAt.ReadAt(p, off)
+	}
+	start := time.Now()
+	n, err := r.ReaderAt.ReadAt(p, off)
+	r.took(time.Since(start))
+	return n, err
+}
+
+// took notes how long a read took.
+func (r *patientReader) took(d time.Duration) {
+	if d < slowRead {
+		if r.score.Load() > 0 {
+			r.score.Add(-1)
+		}
+		return
+	}
+	if r.score.Add(1) >= waitingScore {
+		r.once.Do(r.wait)
+	}
+}
