@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
@@ -61,6 +59,8 @@ func crashExploreCommand() *cli.Command {
 			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that wrote the log, fixed or leaky: of a leaky one the order of exceptions is no violation, and it goes on before a second crash; leaks count the same"},
 			&cli.BoolFlag{Name: "read-only-snapshot", Usage: "nobody wrote to the snapshot itself: hold each copy against the frozen origin"},
 			&cli.BoolFlag{Name: "snapshot-written", Usage: "somebody wrote to the snapshot itself, or to the origin while it merged, whatever the log tells"},
+			&cli.BoolFlag{Name: "origin-unwritten", Usage: "nobody wrote to the origin: a log that never does is no reason to doubt"},
+			&cli.StringFlag{Name: "fail-on", Value: defaultFailOn, Usage: "the `FINDINGS` that make the exit code: leak and stale 1; corrupt, image and second-crash 2; blind 3"},
 			&cli.StringFlag{Name: "timeline", Usage: "draw the log and its bad windows into `FILE.svg`"},
 		},
 		Action: withArgs("", runCrashExplore),
@@ -70,6 +70,10 @@ func crashExploreCommand() *cli.Command {
 func runCrashExplore(c *cli.Context) error {
 	o := outputOf(c)
 	opt, err := exploreOptions(c, o)
+	if err != nil {
+		return err
+	}
+	fail, err := failOn(c.String("fail-on"))
 	if err != nil {
 		return err
 	}
@@ -91,7 +95,7 @@ func runCrashExplore(c *cli.Context) error {
 		switch {
 		case errors.Is(err, context.Canceled) && report != nil:
 			o.warnf("%s: interrupted; what is shown is true of crashes before entry %d of %d, and nothing was changed", c.String("log"), report.ExploredEntries, report.Entries)
-			if err := showExploration(c, o, report, at); exitCodeOf(err) == exitUnknown {
+			if err := showExploration(c, o, report, at, fail); exitCodeOf(err) == exitUnknown {
 				return err
 			}
 			return exitStatus(exitInterrupted)
@@ -100,7 +104,7 @@ func runCrashExplore(c *cli.Context) error {
 		case err != nil:
 			return fmt.Errorf("%s: %w", c.String("log"), err)
 		}
-		return showExploration(c, o, report, at)
+		return showExploration(c, o, report, at, fail)
 	})
 }
 
@@ -123,6 +127,7 @@ func exploreOptions(c *cli.Context, o *console) (opt crash.Options, err error) {
 	}
 	opt.FromMark, opt.Seed = c.String("from-mark"), c.Uint64("seed")
 	opt.ReadOnlySnapshot, opt.SnapshotWritten = c.Bool("read-only-snapshot"), c.Bool("snapshot-written")
+	opt.OriginUnwritten = c.Bool("origin-unwritten")
 	if opt.ReadOnlySnapshot && opt.SnapshotWritten {
 		return opt, usagef("--read-only-snapshot and --snapshot-written contradict each other: give one of them, or none")
 	}
@@ -148,7 +153,7 @@ func sometimes(o *console) func(format string, args ...any) {
 	}
 }
 
-func showExploration(c *cli.Context, o *console, r *crash.Report, at regions) error {
+func showExploration(c *cli.Context, o *console, r *crash.Report, at regions, fail []string) error {
 	if path := c.String("timeline"); path != "" {
 		if err := writeFile(path, r.WriteTimeline); err != nil {
 			return err
@@ -166,23 +171,13 @@ func showExploration(c *cli.Context, o *console, r *crash.Report, at regions) er
 	if err != nil {
 		return err
 	}
-	if code := exploreCode(r); code != exitFine {
+	for _, d := range r.Doubts {
+		o.warnf("%s: %s; %s", c.String("log"), d.Message, settles(d))
+	}
+	if code := exploreCode(r, fail); code != exitFine {
 		return exitStatus(code)
 	}
 	return nil
-}
-
-// exploreCode is the exit code of an exploration: 1 for leaks, 2 for corrupt
-// stores and broken images.
-func exploreCode(r *crash.Report) int {
-	switch {
-	case r.CorruptStates > 0 || r.BrokenImageStates > 0:
-		return exitCritical
-	case r.LeakingStates > 0:
-		return exitWarning
-	default:
-		return exitFine
-	}
 }
 
 // writeFile makes a file with what draw writes.
@@ -193,80 +188,4 @@ func writeFile(path string, draw func(io.Writer) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	return draw(f)
-}
-
-// reproducer is the command line, but for the state, that writes a state out.
-func reproducer(c *cli.Context, at regions) string {
-	line := []string{"dmsnapctl crash state --log", shellWord(c.String("log"))}
-	if base := c.String("base"); base != "" {
-		line = append(line, "--base", shellWord(base))
-	}
-	line = append(line, at.String())
-	if kernel := c.String("expect"); kernel != string(allocator.Fixed) {
-		line = append(line, "--expect", kernel)
-	}
-	return strings.Join(line, " ")
-}
-
-// shellWord quotes a word where a shell would split it.
-func shellWord(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool {
-		return !strings.ContainsRune("/._-+:,=@%", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-	}) {
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-	}
-	return s
-}
-
-func printExploration(o *console, r *crash.Report, reproduce string, at regions) error {
-	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) {
-		_, _ = fmt.Fprintf(w, "  "+name+"\t"+format+"\n", args...)
-	}
-	_, _ = fmt.Fprintln(w, o.colored(exploreCode(r), r.Headline()))
-	cov := r.Coverage
-	line("log", "%d entries, %d commits; crashes from entry %d on", r.Entries, r.Commits, cov.FirstEntry)
-	line("states", "%d, of which %d look different to the judge, in %.2f s", r.States, cov.DistinctStates, r.Seconds)
-	line("coverage", "%d of %d epochs (from flush to flush) exhausted, %d sampled (%d random states); %d states with torn commits, %d with other torn writes",
-		cov.ExhaustiveEpochs, cov.Epochs, cov.SampledEpochs, cov.SampledStates, cov.TornCommits, cov.TornWrites)
-	line("found", "%d leaking, %d corrupt, %d of a broken image; %d with stale records, %d with a snapshot that the kernel had invalidated",
-		r.LeakingStates, r.CorruptStates, r.BrokenImageStates, r.StaleStates, r.AbandonedStates)
-	if s := r.SecondCrash; s.From > 0 {
-		line("second crash", "%d states, from %d: %d leaking, %d corrupt, %d of a broken image", s.States, s.From, s.Leaking, s.Corrupt, s.Broken)
-		if f := s.FirstFailure; f != nil {
-			line("", "first at state %s: %s", f.State, f.Why)
-		}
-	}
-	if cov.BlindWrites > 0 {
-		line("blind window", "%d origin writes are logged behind a commit that they may have preceded", cov.BlindWrites)
-	}
-	line("order", "%d violations", r.LintViolations)
-	for i, v := range r.Violations {
-		if i == 3 {
-			line("", "… and %d more; --json shows them", r.LintViolations-3)
-			break
-		}
-		line("", "%s: %s", v.Rule, v.Message)
-	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("writing the report: %w", err)
-	}
-	_, err := fmt.Fprint(o.out, "\n", r.TimelineText(72), firstState(r, reproduce, at))
-	return err
-}
-
-// firstState tells of the first state that should not be, and how to get it.
-func firstState(r *crash.Report, reproduce string, at regions) string {
-	f, what := r.FirstFailure, "first failure"
-	if f == nil {
-		f, what = r.SecondCrash.FirstFailure, "first failure after a second crash"
-	}
-	if f == nil {
-		return ""
-	}
-	where := f.Where()
-	if len(at.stores) > 1 {
-		where += fmt.Sprintf(", in store %d (%s)", f.Store, at.flags[1+f.Store])
-	}
-	return fmt.Sprintf("\n%s, %s: %s\nto have that state as an image:\n   %s --state %s --out state.img\n", what, where, f.Why, reproduce, f.State)
 }

@@ -161,3 +161,33 @@ func TestExploreIsInterrupted(t *testing.T) {
 		t.Errorf("stderr: %q", complaints.String())
 	}
 }
+
+// TestExplorationFitsTheTerminal: no line of what was found is wider than the
+// terminal, apart from a command that is to be copied.
+func TestExplorationFitsTheTerminal(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"torn.log", "torn.img", "leaky.log", "base.img"} {
+		unpack(t, filepath.Join("..", "..", "testdata", "crash", name+".gz"), filepath.Join(dir, name))
+	}
+	for _, log := range [][2]string{{"torn.log", "torn.img"}, {"leaky.log", "base.img"}} {
+		for columns, wanted := range map[string]int{"": 80, "80": 80, "132": 132, "50": 50} {
+			t.Setenv("COLUMNS", columns)
+			var out, complaints bytes.Buffer
+			args := []string{"dmsnapctl", "crash", "explore", "--log", filepath.Join(dir, log[0]), "--base", filepath.Join(dir, log[1]), "--origin", "0+16384", "--cow", "16384+32768", "--from-mark", "frozen", "--crashes", "2"}
+			run(context.Background(), args, streams{in: strings.NewReader(""), out: &out, err: &complaints})
+			widest := 0
+			for _, line := range strings.Split(out.String(), "\n") {
+				if strings.HasPrefix(line, "next: ") {
+					continue
+				}
+				widest = max(widest, len(line))
+				if strings.ContainsFunc(line, func(r rune) bool { return r > '~' }) {
+					t.Errorf("%s: not ASCII: %q", log[0], line)
+				}
+			}
+			if widest > wanted || widest < wanted-2 {
+				t.Errorf("%s: a line of %d columns in a terminal of %q\n%s", log[0], widest, columns, out.String())
+			}
+		}
+	}
+}

@@ -55,21 +55,14 @@ func Explore(ctx context.Context, l *logwrites.Log, opt Options) (*Report, error
 	}
 	x.reset()
 	err = v.explore(ctx)
-	v.warnOfAssumptions()
+	v.noteAssumptions()
 	v.report.Seconds = time.Since(begun).Seconds()
 	return v.report, err
 }
 
-// warnOfAssumptions says what the verdict rests on that the log does not tell.
-func (v *visitor) warnOfAssumptions() {
-	for i, s := range v.stores {
-		if s.evidence != "" && !v.opt.SnapshotWritten && !v.opt.ReadOnlySnapshot {
-			v.warnf("store %d: %s; somebody wrote to the snapshot, it seems, and other contents than the frozen origin's are taken for such writes", i, s.evidence)
-		}
-		if s.assumed > 0 && v.opt.Base == nil {
-			v.warnf("store %d: what was first written for %d chunks cannot be held against the frozen origin without a base image: taken to be right", i, s.assumed)
-		}
-	}
+// noteAssumptions says what the verdict rests on that the log does not tell.
+func (v *visitor) noteAssumptions() {
+	v.report.Doubts = v.doubts()
 	if v.opt.Base == nil && v.report.FirstBroken != nil {
 		v.warnf("no base image: the device is taken to have held zeros before the log's first entry")
 	}
@@ -99,7 +92,7 @@ func (x *explorer) timeline() []Moment {
 }
 
 func newReport(l *logwrites.Log, opt Options) *Report {
-	r := &Report{Schema: Schema, Entries: l.Len(), Worst: &Worst{Entry: -1}, SecondCrash: &SecondCrash{}, Windows: []Window{}, Warnings: l.Warnings(), Kernel: opt.Expect}
+	r := &Report{Schema: Schema, Entries: l.Len(), Worst: &Worst{Entry: -1}, SecondCrash: &SecondCrash{}, Windows: []Window{}, Doubts: []Doubt{}, Warnings: l.Warnings(), Kernel: opt.Expect}
 	if r.Warnings == nil {
 		r.Warnings = []string{}
 	}

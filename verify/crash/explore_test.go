@@ -66,12 +66,12 @@ func TestSnapshotWrites(t *testing.T) {
 	opt := m.options(base)
 	log := logBytes(t, 512, m.log)
 	r := explore(t, log, opt)
-	if r.FirstFailure != nil || len(r.Warnings) != 1 {
-		t.Errorf("first failure %+v, warnings %q", r.FirstFailure, r.Warnings)
+	if r.FirstFailure != nil || len(said(r)) != 1 {
+		t.Errorf("first failure %+v, warnings %q", r.FirstFailure, said(r))
 	}
 	opt.ReadOnlySnapshot = true
-	if r := explore(t, log, opt); r.FirstBroken == nil || len(r.Warnings) != 0 {
-		t.Errorf("read only: first broken %+v, warnings %q", r.FirstBroken, r.Warnings)
+	if r := explore(t, log, opt); r.FirstBroken == nil || len(said(r)) != 0 {
+		t.Errorf("read only: first broken %+v, warnings %q", r.FirstBroken, said(r))
 	}
 }
 

@@ -119,7 +119,7 @@ func (s *store) explain(d verdict) string {
 		slices.Sort(why)
 	}
 	if d.leaked > 0 && !d.corrupt {
-		why = append(why, fmt.Sprintf("%d chunks below the next free one (%d) are named by no exception: %d bytes leaked", d.leaked, s.ledger.NextFree(), d.leaked*s.geometry.ChunkBytes()))
+		why = append(why, fmt.Sprintf("%s below the next free one (%d) that no exception names: %d bytes leaked", chunkCount(d.leaked), s.ledger.NextFree(), d.leaked*s.geometry.ChunkBytes()))
 	}
 	if d.broken > 0 {
 		why = append(why, s.explainImage(d.broken))
@@ -142,5 +142,13 @@ func (s *store) explainImage(broken int) string {
 			where += " (nothing in the log tells that somebody wrote to the snapshot)"
 		}
 	}
-	return fmt.Sprintf("the snapshot shows %d chunks that are not the frozen image's, first of all chunk %d: %s", broken, first.number, where)
+	return fmt.Sprintf("the snapshot shows %s that are not the frozen image's, first of all chunk %d: %s", chunkCount(uint64(broken)), first.number, where)
+}
+
+// chunkCount is a number of chunks in words.
+func chunkCount(n uint64) string {
+	if n == 1 {
+		return "1 chunk"
+	}
+	return fmt.Sprintf("%d chunks", n)
 }

@@ -50,6 +50,9 @@ type Options struct {
 	// overwritten with is then taken for such a write. With neither, the log
 	// tells which it is, store by store.
 	ReadOnlySnapshot, SnapshotWritten bool
+	// OriginUnwritten says that nobody wrote to the origin, so that a log
+	// without such writes is no doubt.
+	OriginUnwritten bool
 	// Visit, where it is not nil, is called for every state.
 	Visit func(Judged)
 	// Progress, where it is not nil, is called after each epoch, and now and

@@ -3,6 +3,8 @@
 package crash
 
 import (
+	"fmt"
+
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
@@ -51,6 +53,9 @@ type Report struct {
 	// Timeline has what each entry is, for pictures.
 	Timeline []Moment `json:"-"`
 
+	// Doubts are what "nothing was found" rests on; Warnings is what else
+	// should be known.
+	Doubts   []Doubt          `json:"doubts"`
 	Warnings []string         `json:"warnings"`
 	Kernel   allocator.Kernel `json:"expected_kernel"`
 	Seconds  float64          `json:"seconds"`
@@ -134,3 +139,27 @@ const (
 	OriginMoment
 	MarkMoment
 )
+
+// Headline is the verdict in one sentence.
+func (r *Report) Headline() string {
+	switch {
+	case r.CorruptStates > 0:
+		return fmt.Sprintf("corrupt: %d of %d crash states have a store that does not parse or names a chunk twice", r.CorruptStates, r.States)
+	case r.BrokenImageStates > 0:
+		return fmt.Sprintf("broken: in %d of %d crash states the snapshot shows something else than the frozen image", r.BrokenImageStates, r.States)
+	case r.LeakingStates > 0:
+		return fmt.Sprintf("leaking: %d of %d crash states lose chunks, %d at most", r.LeakingStates, r.States, r.Worst.Leaked)
+	case r.SecondCrash.Bad():
+		c := r.SecondCrash
+		return fmt.Sprintf("broken by a second crash: no first crash is bad, but of %d second ones %d leave a corrupt store and %d a broken image", c.States, c.Corrupt, c.Broken)
+	case r.ExploredEntries < r.Entries:
+		return fmt.Sprintf("unfinished: none of the first %d crash states leaks, is corrupt or shows a broken image", r.States)
+	case len(r.Doubts) > 0:
+		return fmt.Sprintf("undetermined: none of %d crash states leaks, is corrupt or shows a broken image, but that rests on what the log does not tell", r.States)
+	default:
+		return fmt.Sprintf("fine: none of %d crash states leaks, is corrupt or shows a broken image", r.States)
+	}
+}
+
+// Bad tells whether a second crash leaves what no first one did.
+func (c *SecondCrash) Bad() bool { return c.Corrupt+c.Broken > 0 }

@@ -38,6 +38,9 @@ func badLetter(w Window) byte {
 	}
 }
 
+// TimelineMargin is how much wider than its columns a timeline is.
+const TimelineMargin = 18
+
 // TimelineText draws the log in columns of equal numbers of entries: a letter
 // where a column has an entry of the kind.
 func (r *Report) TimelineText(columns int) string {
@@ -76,7 +79,7 @@ func (r *Report) TimelineText(columns int) string {
 	row("a crash here", bad)
 	fmt.Fprintf(&b, "%-16s 0%*d\n", "entry", columns, n-1)
 	if len(r.Windows) > 0 {
-		fmt.Fprintf(&b, "%-16s L: leaks  B: broken image  X: corrupt store\n", "")
+		b.WriteString("L: leaks  B: broken image  X: corrupt store\n")
 	}
 	return b.String()
 }

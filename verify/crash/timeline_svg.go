@@ -100,22 +100,6 @@ func (s *svg) lane(y float64, at func(int) float64, moments []Moment, which Mome
 	}
 }
 
-// Headline is the verdict in one sentence.
-func (r *Report) Headline() string {
-	switch {
-	case r.CorruptStates > 0:
-		return fmt.Sprintf("corrupt: %d of %d crash states have a store that does not parse or names a chunk twice", r.CorruptStates, r.States)
-	case r.BrokenImageStates > 0:
-		return fmt.Sprintf("broken: in %d of %d crash states the snapshot shows something else than the frozen image", r.BrokenImageStates, r.States)
-	case r.LeakingStates > 0:
-		return fmt.Sprintf("leaking: %d of %d crash states lose chunks, %d at most", r.LeakingStates, r.States, r.Worst.Leaked)
-	case r.ExploredEntries < r.Entries:
-		return fmt.Sprintf("unfinished: none of the first %d crash states leaks, is corrupt or shows a broken image", r.States)
-	default:
-		return fmt.Sprintf("fine: none of %d crash states leaks, is corrupt or shows a broken image", r.States)
-	}
-}
-
 // svg is a picture in the making.
 type svg struct{ b strings.Builder }
 

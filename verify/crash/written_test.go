@@ -99,8 +99,8 @@ func TestWrongCopies(t *testing.T) {
 		if broken := r.CorruptStates+r.BrokenImageStates > 0; broken != test.broken {
 			t.Errorf("%s: %d broken states, first %+v", test.name, r.BrokenImageStates, r.FirstBroken)
 		}
-		if said := strings.Join(r.Warnings, "\n"); (test.warns == "") != (said == "") || !strings.Contains(said, test.warns) {
-			t.Errorf("%s: warnings %q", test.name, r.Warnings)
+		if texts := strings.Join(said(r), "\n"); (test.warns == "") != (texts == "") || !strings.Contains(texts, test.warns) {
+			t.Errorf("%s: warnings %q", test.name, said(r))
 		}
 	}
 }
@@ -150,8 +150,8 @@ func TestWithoutBase(t *testing.T) {
 		if (r.BrokenImageStates > 0) != test.broken {
 			t.Errorf("%s: first broken %+v", test.name, r.FirstBroken)
 		}
-		if said := strings.Join(r.Warnings, "\n"); !test.broken && ((test.warns == "") != (said == "") || !strings.Contains(said, test.warns)) {
-			t.Errorf("%s: warnings %q", test.name, r.Warnings)
+		if texts := strings.Join(said(r), "\n"); !test.broken && ((test.warns == "") != (texts == "") || !strings.Contains(texts, test.warns)) {
+			t.Errorf("%s: warnings %q", test.name, said(r))
 		}
 	}
 }
@@ -238,7 +238,7 @@ func TestMarks(t *testing.T) {
 			t.Errorf("%s: first broken %+v, violations %v", test.name, r.FirstBroken, r.Violations)
 		}
 		if len(r.Warnings) != len(test.warns) {
-			t.Errorf("%s: warnings %q", test.name, r.Warnings)
+			t.Errorf("%s: warnings %q", test.name, said(r))
 			continue
 		}
 		for i, want := range test.warns {

@@ -1,0 +1,138 @@
+// The text of an exploration.
+
+package main
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+)
+
+// sheet is text in two columns that fits the terminal.
+type sheet struct {
+	strings.Builder
+	width int
+}
+
+// sheetIndent is where the second column begins.
+const sheetIndent = 16
+
+// line adds a row; a text that does not fit goes on below itself.
+func (s *sheet) line(name, format string, args ...any) {
+	at := fmt.Sprintf("  %-*s", sheetIndent-2, name)
+	for i, part := range wrapWords(printable(fmt.Sprintf(format, args...)), max(20, s.width-sheetIndent)) {
+		if i > 0 {
+			at = strings.Repeat(" ", sheetIndent)
+		}
+		s.WriteString(at + part + "\n")
+	}
+}
+
+// wrapWords breaks a text at blanks into lines of at most width columns, where
+// its words are no longer than that.
+func wrapWords(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = word
+		}
+	}
+	return append(lines, line)
+}
+
+func printExploration(o *console, r *crash.Report, reproduce string, at regions) error {
+	s := &sheet{width: columnsOf(o.out)}
+	headline := strings.Join(wrapWords(r.Headline(), s.width-2), "\n  ")
+	_, _ = fmt.Fprintln(s, o.colored(exploreColour(r), headline))
+	s.figures(r)
+	s.order(r)
+	_, err := fmt.Fprint(o.out, s, "\n", r.TimelineText(s.width-crash.TimelineMargin), firstState(r, reproduce, at, s.width))
+	if err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
+}
+
+// figures says how many states there were, and what was found in them.
+func (s *sheet) figures(r *crash.Report) {
+	cov := r.Coverage
+	s.line("log", "%d entries, %d commits; crashes from entry %d on", r.Entries, r.Commits, cov.FirstEntry)
+	s.line("states", "%d, of which %d look different to the judge, in %.2f s", r.States, cov.DistinctStates, r.Seconds)
+	s.line("coverage", "%d of %d epochs (from flush to flush) exhausted, %d sampled (%d random states); %d states with torn commits, %d with other torn writes",
+		cov.ExhaustiveEpochs, cov.Epochs, cov.SampledEpochs, cov.SampledStates, cov.TornCommits, cov.TornWrites)
+	s.line("found", "%d leaking, %d corrupt, %d of a broken image; %d with stale records, %d with a snapshot that the kernel had invalidated",
+		r.LeakingStates, r.CorruptStates, r.BrokenImageStates, r.StaleStates, r.AbandonedStates)
+	if c := r.SecondCrash; c.From > 0 {
+		s.line("second crash", "%d states, from %d: %d leaking, %d corrupt, %d of a broken image", c.States, c.From, c.Leaking, c.Corrupt, c.Broken)
+		if f := c.FirstFailure; f != nil {
+			s.line("", "first at state %s: %s", f.State, f.Why)
+		}
+	}
+	if cov.BlindWrites > 0 {
+		s.line("blind window", "%d origin writes are logged behind a commit that they may have preceded", cov.BlindWrites)
+	}
+}
+
+// order shows the lint's first violations.
+func (s *sheet) order(r *crash.Report) {
+	s.line("order", "%d violations", r.LintViolations)
+	for i, v := range r.Violations {
+		if i == 3 {
+			s.line("", "and %d more; --json shows them", r.LintViolations-3)
+			break
+		}
+		s.line("", "%s: %s", v.Rule, v.Message)
+	}
+}
+
+// firstState tells of the first state that should not be, and how to get it.
+func firstState(r *crash.Report, reproduce string, at regions, width int) string {
+	f, what := r.FirstFailure, "first failure"
+	if f == nil {
+		f, what = r.SecondCrash.FirstFailure, "first failure after a second crash"
+	}
+	if f == nil {
+		return ""
+	}
+	where := f.Where()
+	if len(at.stores) > 1 {
+		where += fmt.Sprintf(", in store %d (%s)", f.Store, at.flags[1+f.Store])
+	}
+	told := wrapWords(fmt.Sprintf("%s, %s: %s", what, where, printable(f.Why)), width)
+	return fmt.Sprintf("\n%s\nnext: %s --state %s --out state.img   # that state as an image\n", strings.Join(told, "\n"), reproduce, f.State)
+}
+
+// reproducer is the command line, but for the state, that writes a state out.
+func reproducer(c *cli.Context, at regions) string {
+	line := []string{"dmsnapctl crash state --log", shellWord(c.String("log"))}
+	if base := c.String("base"); base != "" {
+		line = append(line, "--base", shellWord(base))
+	}
+	line = append(line, at.String())
+	if kernel := c.String("expect"); kernel != string(allocator.Fixed) {
+		line = append(line, "--expect", kernel)
+	}
+	return strings.Join(line, " ")
+}
+
+// shellWord quotes a word where a shell would split it.
+func shellWord(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("/._-+:,=@%", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
+}

@@ -1,0 +1,67 @@
+// Doubts: what a verdict rests on that neither the log nor the options tell.
+
+package crash
+
+import "fmt"
+
+// DoubtCode names a kind of doubt.
+type DoubtCode string
+
+// The kinds.
+const (
+	// Somebody seems to have written to the snapshot, so that contents other
+	// than the frozen origin's were excused. Options.SnapshotWritten or
+	// ReadOnlySnapshot settle it.
+	GuessedWrites DoubtCode = "guessed-snapshot-writes"
+	// The log never writes to the origin while a snapshot of it is there: it
+	// may be another region. Options.OriginUnwritten settles it.
+	UnwrittenOrigin DoubtCode = "unwritten-origin"
+	// Nothing is written to origin or stores behind the freeze.
+	NothingFollows DoubtCode = "nothing-follows"
+	// Without a base image, contents were not held against the frozen origin.
+	UnknownOrigin DoubtCode = "unknown-origin"
+)
+
+// Doubt is an assumption that a verdict of no failures rests on: with a doubt,
+// "nothing was found" is no answer. Failures that were found stand.
+type Doubt struct {
+	Code    DoubtCode `json:"code"`
+	Message string    `json:"message"`
+}
+
+// doubts are what the verdict of an exploration rests on.
+func (x *explorer) doubts() []Doubt {
+	found := []Doubt{}
+	note := func(code DoubtCode, format string, args ...any) {
+		found = append(found, Doubt{code, fmt.Sprintf(format, args...)})
+	}
+	begin := never // the earliest freeze
+	for i, s := range x.stores {
+		begin = min(begin, max(s.freeze, s.born))
+		if s.evidence != "" && !x.opt.SnapshotWritten && !x.opt.ReadOnlySnapshot {
+			note(GuessedWrites, "store %d: %s; somebody wrote to the snapshot, it seems, and other contents than the frozen origin's are taken for such writes", i, s.evidence)
+		}
+		if s.assumed > 0 && x.opt.Base == nil {
+			note(UnknownOrigin, "store %d: what was first written for %d chunks cannot be held against the frozen origin without a base image: taken to be right", i, s.assumed)
+		}
+	}
+	switch origin, any := x.writtenFrom(begin); {
+	case !any:
+		note(NothingFollows, "nothing is written to origin or stores behind entry %d, where the origin was frozen", begin)
+	case !origin && !x.opt.OriginUnwritten:
+		note(UnwrittenOrigin, "the log never writes to the origin behind entry %d, where it was frozen: that may be another region of the device", begin)
+	}
+	return found
+}
+
+// writtenFrom tells whether the origin, and whether anything, is written from
+// an entry on.
+func (x *explorer) writtenFrom(entry int) (origin, any bool) {
+	for _, st := range x.steps[min(entry, len(x.steps)):] {
+		if len(st.writes) > 0 {
+			any = true
+			origin = origin || st.kind == origins
+		}
+	}
+	return origin, any
+}
