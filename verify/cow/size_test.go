@@ -1,0 +1,79 @@
+package cow
+
+import (
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// TestSizesAreThoseOfLVM: the origins and sizes of LVM's own tests.
+func TestSizesAreThoseOfLVM(t *testing.T) {
+	tests := []struct {
+		origin      uint64 // bytes
+		chunk       Sectors
+		good, leaky uint64 // chunks
+	}{
+		{4 << 10, 8, 3, 4},
+		{20 << 10, 8, 7, 8},
+		{128 << 10, 256, 3, 4},
+		{2143289344, 16, 262145, 266242},
+	}
+	for _, tt := range tests {
+		g := mustGeometry(t, tt.chunk)
+		for leaky, want := range map[bool]uint64{false: tt.good, true: tt.leaky} {
+			got, err := g.SizesFor(tt.origin, math.MaxInt64, 0, leaky)
+			if err != nil || got.Maximum != want*g.ChunkBytes() || got.Needed != got.Maximum || got.Minimum != 3*g.ChunkBytes() {
+				t.Errorf("origin of %d bytes, chunks of %d sectors, leaky %v: %+v, %v; want %d chunks", tt.origin, tt.chunk, leaky, got, err, want)
+			}
+		}
+	}
+}
+
+// TestChunksForIsWhatAllocationTakes walks as the kernel allocates, and sees
+// that the size has room for n exceptions and their terminator, and that one
+// chunk less has not.
+func TestChunksForIsWhatAllocationTakes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := mustGeometry(t, 1<<rapid.IntRange(0, 4).Draw(t, "chunk sectors, as a power of two"))
+		n := rapid.Uint64Range(1, 5000).Draw(t, "n")
+		last := g.DataChunk(n - 1)
+		terminator := g.AreaChunk(n / g.ExceptionsPerArea())
+		if got, want := g.ChunksFor(n), uint64(max(last, terminator))+1; got != want {
+			t.Fatalf("%d exceptions: %d chunks, want %d", n, got, want)
+		}
+	})
+}
+
+func TestSizesForWrites(t *testing.T) {
+	g := mustGeometry(t, 8)
+	tests := []struct {
+		name                   string
+		origin, written, held  uint64
+		wantNeeded, wantMaxima uint64 // exceptions
+	}{
+		{"nothing written", 1 << 20, 0, 0, 0, 256},
+		{"a part of a chunk", 1 << 20, 1, 0, 1, 256},
+		{"more than there is", 1 << 20, 1 << 30, 0, 256, 256},
+		{"beside what is held", 1 << 20, 8192, 10, 12, 256},
+		{"held with leaks, over the origin", 1 << 20, 8192, 300, 300, 300},
+	}
+	for _, tt := range tests {
+		got, err := g.SizesFor(tt.origin, tt.written, tt.held, false)
+		if err != nil || got.Needed != g.ChunksFor(tt.wantNeeded)*4096 || got.Maximum != g.ChunksFor(tt.wantMaxima)*4096 {
+			t.Errorf("%s: %+v, %v", tt.name, got, err)
+		}
+	}
+}
+
+func TestSizesDoNotOverflow(t *testing.T) {
+	if got := WithLeakySlack(math.MaxUint64 - 3); got != math.MaxUint64 {
+		t.Errorf("slack wraps to %d", got)
+	}
+	if got := mustGeometry(t, 1).ChunksFor(math.MaxUint64); got != math.MaxUint64 {
+		t.Errorf("chunks wrap to %d", got)
+	}
+	if got, err := mustGeometry(t, 1).SizesFor(math.MaxUint64, math.MaxUint64, math.MaxUint64, true); err == nil {
+		t.Errorf("2^64 bytes need %+v", got)
+	}
+}
