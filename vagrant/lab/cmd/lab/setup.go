@@ -18,7 +18,7 @@ import (
 
 func setup(args []string) (int, error) {
 	flags := flag.NewFlagSet("lab setup", flag.ContinueOnError)
-	tests := flags.Bool("tests", false, "also get what only tests need: dmsetup, e2fsprogs, and a kernel with packed modules, to be read")
+	tests := flags.Bool("tests", false, "also get what only tests need: dmsetup, e2fsprogs, qemu-utils, bmap-tools, and a kernel with packed modules, to be read")
 	bench := flags.Bool("bench", false, "also install what only benchmarks compare with: fio and lvm2")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage, nil // flag has said why
@@ -29,8 +29,8 @@ func setup(args []string) (int, error) {
 	}
 	if *tests {
 		// Kernel tests hold what they build and see against dmsetup's, and put
-		// file systems on it.
-		if err := packages.Install(progress, "dmsetup", "e2fsprogs", "mount"); err != nil {
+		// file systems on it. qemu-img and bmaptool judge the images.
+		if err := packages.Install(progress, "dmsetup", "e2fsprogs", "mount", "qemu-utils", "bmap-tools"); err != nil {
 			return exitNotRun, err
 		}
 		packed, err := distro.Ensure(progress)

@@ -1,0 +1,112 @@
+package image
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+)
+
+// Bmap is a block map, format 2.0, that bmaptool copies by: only the blocks
+// that it names are copied.
+type Bmap struct {
+	ImageSize int64 // bytes
+	BlockSize int64 // bytes; the spans are multiples of it, the image's end aside
+	Spans     iter.Seq2[Span, error]
+	// Content, where it is not nil, has the image's bytes; then each range gets
+	// its checksum, by which bmaptool checks what it copies.
+	Content io.ReaderAt
+}
+
+// WriteTo writes the map. It goes over the spans three times: the map has
+// counts and a checksum of itself before its ranges.
+func (m Bmap) WriteTo(w io.Writer) (int64, error) {
+	blocks, err := m.mapped()
+	if err != nil {
+		return 0, err
+	}
+	self := sha256.New()
+	if err := m.write(self, blocks, strings.Repeat("0", 2*sha256.Size)); err != nil {
+		return 0, err
+	}
+	counted := &countingWriter{w: w}
+	err = m.write(counted, blocks, hex.EncodeToString(self.Sum(nil)))
+	return counted.n, err
+}
+
+func (m Bmap) mapped() (blocks int64, err error) {
+	for s, err := range m.Spans {
+		if err != nil {
+			return 0, err
+		}
+		blocks += covering(s.End(), m.BlockSize) - s.Offset/m.BlockSize
+	}
+	return blocks, nil
+}
+
+func (m Bmap) write(w io.Writer, mapped int64, self string) error {
+	_, err := fmt.Fprintf(w, `<?xml version="1.0" ?>
+<bmap version="2.0">
+    <ImageSize> %d </ImageSize>
+    <BlockSize> %d </BlockSize>
+    <BlocksCount> %d </BlocksCount>
+    <MappedBlocksCount> %d </MappedBlocksCount>
+    <ChecksumType> sha256 </ChecksumType>
+    <BmapFileChecksum> %s </BmapFileChecksum>
+    <BlockMap>
+`, m.ImageSize, m.BlockSize, covering(m.ImageSize, m.BlockSize), mapped, self)
+	if err != nil {
+		return err
+	}
+	for s, err := range m.Spans {
+		if err != nil {
+			return err
+		}
+		first, last := s.Offset/m.BlockSize, covering(s.End(), m.BlockSize)-1
+		blocks := fmt.Sprint(first)
+		if last > first {
+			blocks = fmt.Sprintf("%d-%d", first, last)
+		}
+		checksum := ""
+		if m.Content != nil {
+			sum, err := sumOf(m.Content, s)
+			if err != nil {
+				return err
+			}
+			checksum = fmt.Sprintf(" chksum=%q", sum)
+		}
+		if _, err := fmt.Fprintf(w, "        <Range%s>%s</Range>\n", checksum, blocks); err != nil {
+			return err
+		}
+	}
+	_, err = io.WriteString(w, "    </BlockMap>\n</bmap>\n")
+	return err
+}
+
+func sumOf(r io.ReaderAt, s Span) (string, error) {
+	sum := sha256.New()
+	if n, err := io.Copy(sum, io.NewSectionReader(r, s.Offset, s.Length)); err != nil || n != s.Length {
+		return "", fmt.Errorf("the range at %d: %d of %d bytes read: %w", s.Offset, n, s.Length, noEOF(err))
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+func noEOF(err error) error {
+	if err == nil {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
+}

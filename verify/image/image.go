@@ -1,0 +1,185 @@
+package image
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// Image is what a snapshot shows, byte by byte. It is read by any number of
+// goroutines at once.
+type Image struct {
+	store    io.ReaderAt
+	origin   io.ReaderAt
+	size     int64
+	geometry cow.Geometry
+	index    index
+	report   *verify.Report
+}
+
+// Size is the size of the image in bytes: that of the origin in whole sectors.
+func (im *Image) Size() int64 { return im.size }
+
+// ChunkBytes is the store's chunk size in bytes, 0 where the store is fresh.
+func (im *Image) ChunkBytes() int64 {
+	if im.report.Geometry == nil {
+		return 0
+	}
+	return int64(im.geometry.ChunkBytes())
+}
+
+// Close gives the index up. The store and the origin stay open.
+func (im *Image) Close() error { return im.index.close() }
+
+// segment is a part of a read, and where its bytes lie.
+type segment struct {
+	at      int64 // in the image
+	length  int64
+	inStore bool
+	place   int64 // on the store's device or the origin
+}
+
+// segments are the parts of the image from off to end, in order.
+func (im *Image) segments(off, end int64) iter.Seq2[segment, error] {
+	return func(yield func(segment, error) bool) {
+		at := off
+		if im.report.Geometry != nil { // a fresh store has no chunks
+			chunk := int64(im.geometry.ChunkBytes())
+			for e, err := range im.index.from(cow.Chunk(off / chunk)) {
+				if err != nil {
+					yield(segment{}, err)
+					return
+				}
+				// A chunk of the origin lies below 2^63 bytes.
+				start, stop := int64(e.old)*chunk, min(int64(e.end())*chunk, end)
+				if start >= end {
+					break
+				}
+				if start > at && !yield(segment{at: at, length: start - at, place: at}, nil) {
+					return
+				}
+				at = max(at, start)
+				if !yield(segment{at: at, length: stop - at, inStore: true, place: int64(e.new())*chunk + at - start}, nil) {
+					return
+				}
+				at = stop
+			}
+		}
+		if at < end {
+			yield(segment{at: at, length: end - at, place: at}, nil)
+		}
+	}
+}
+
+// ReadAt is io.ReaderAt. The parts of a read are read in the order in which
+// they lie on the devices.
+func (im *Image) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("read at a negative offset")
+	}
+	if off >= im.size {
+		return 0, io.EOF
+	}
+	want := p[:min(int64(len(p)), im.size-off)]
+	var stored []segment
+	for s, err := range im.segments(off, off+int64(len(want))) {
+		if err != nil {
+			return 0, err
+		}
+		if s.inStore {
+			stored = append(stored, s)
+			continue
+		}
+		if err := readFull(im.origin, want[s.at-off:][:s.length], s.place); err != nil {
+			return 0, fmt.Errorf("the origin at %d: %w", s.place, err)
+		}
+	}
+	if err := im.readStored(want, off, stored); err != nil {
+		return 0, err
+	}
+	if len(want) < len(p) {
+		return len(want), io.EOF
+	}
+	return len(want), nil
+}
+
+// Reads from the store's device are put together where little lies between
+// them: many small reads cost more than what lies between.
+const (
+	mostGap  = 64 << 10 // bytes
+	mostSpan = 1 << 20  // bytes
+)
+
+// readStored reads segments that lie on the store's device into want, which
+// begins at off in the image.
+func (im *Image) readStored(want []byte, off int64, segments []segment) error {
+	slices.SortFunc(segments, func(a, b segment) int { return cmp.Compare(a.place, b.place) })
+	var scratch []byte
+	for len(segments) > 0 {
+		first, n := segments[0], 1
+		end := first.place + first.length
+		for n < len(segments) && segments[n].place-end <= mostGap && segments[n].place+segments[n].length-first.place <= mostSpan {
+			end = max(end, segments[n].place+segments[n].length)
+			n++
+		}
+		if n == 1 {
+			if err := im.readStore(want[first.at-off:][:first.length], first.place); err != nil {
+				return err
+			}
+		} else {
+			if scratch == nil {
+				scratch = make([]byte, mostSpan)
+			}
+			b := scratch[:end-first.place]
+			if err := im.readStore(b, first.place); err != nil {
+				return err
+			}
+			for _, s := range segments[:n] {
+				copy(want[s.at-off:][:s.length], b[s.place-first.place:])
+			}
+		}
+		segments = segments[n:]
+	}
+	return nil
+}
+
+func (im *Image) readStore(b []byte, place int64) error {
+	if err := readFull(im.store, b, place); err != nil {
+		return fmt.Errorf("the store at %d: %w", place, err)
+	}
+	return nil
+}
+
+// Changed are the parts of the image that come from the store, joined and in
+// order.
+func (im *Image) Changed() iter.Seq2[Span, error] {
+	return merged(func(yield func(Span, error) bool) {
+		for s, err := range im.segments(0, im.size) {
+			if err != nil {
+				yield(Span{}, err)
+				return
+			}
+			if s.inStore && !yield(Span{s.at, s.length}, nil) {
+				return
+			}
+		}
+	})
+}
+
+// readFull fills b; an end before is an error.
+func readFull(r io.ReaderAt, b []byte, off int64) error {
+	n, err := r.ReadAt(b, off)
+	if n == len(b) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

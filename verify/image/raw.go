@@ -1,0 +1,80 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"io"
+)
+
+// Sink is a new, empty file that an image is written to.
+type Sink interface {
+	io.WriterAt
+	Truncate(bytes int64) error
+}
+
+// holeBytes is the unit in which zeroes become holes: a block of most file
+// systems.
+const holeBytes = 4096
+
+// WriteRaw writes the image as it is into a new file; zeroes become holes.
+func (im *Image) WriteRaw(ctx context.Context, w Sink, progress func(Progress)) error {
+	if err := w.Truncate(im.size); err != nil {
+		return err
+	}
+	tell := newTeller(progress, im.size)
+	err := walk(ctx, im, im.Data(), func(at int64, b []byte) error {
+		// Data of files begins and ends at blocks of theirs, and chunks may be
+		// smaller than a block: what is not aligned is written as it is.
+		if at%holeBytes != 0 {
+			head := min(int64(len(b)), holeBytes-at%holeBytes)
+			if err := writeAt(w, b[:head], at); err != nil {
+				return err
+			}
+			at, b = at+head, b[head:]
+		}
+		for start, end := range nonZero(b, holeBytes) {
+			if err := writeAt(w, b[start:end], at+int64(start)); err != nil {
+				return err
+			}
+		}
+		tell.at(at + int64(len(b)))
+		return nil
+	})
+	if err == nil {
+		tell.at(im.size)
+	}
+	return err
+}
+
+// StreamRaw writes the image as it is to something that takes bytes in order.
+func (im *Image) StreamRaw(ctx context.Context, w io.Writer, progress func(Progress)) error {
+	tell := newTeller(progress, im.size)
+	return walk(ctx, im, without(nothing, im.size), func(at int64, b []byte) error {
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		tell.at(at + int64(len(b)))
+		return nil
+	})
+}
+
+func writeAt(w io.WriterAt, b []byte, at int64) error {
+	if _, err := w.WriteAt(b, at); err != nil {
+		return fmt.Errorf("write at %d: %w", at, err)
+	}
+	return nil
+}
+
+// teller tells of progress where anybody wants to know.
+type teller struct {
+	tell  func(Progress)
+	total int64
+}
+
+func newTeller(tell func(Progress), total int64) teller { return teller{tell, total} }
+
+func (t teller) at(done int64) {
+	if t.tell != nil {
+		t.tell(Progress{done, t.total})
+	}
+}

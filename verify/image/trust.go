@@ -1,0 +1,139 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
+)
+
+// Reasons why an image is not made.
+var (
+	// ErrNotStore: there is no COW store of a known format.
+	ErrNotStore = errors.New("no COW store that can be read")
+	// ErrInvalid: the kernel has invalidated the snapshot, and what the origin
+	// was since then is not known. BestEffort takes the origin as it is.
+	ErrInvalid = errors.New("the snapshot was invalidated: what the origin held where it has no copy is not certain")
+	// ErrDamaged: exceptions cannot be right or cannot be read. BestEffort
+	// takes those that can.
+	ErrDamaged = errors.New("the store is damaged")
+)
+
+// Source is a store and the origin that it is of.
+type Source struct {
+	Store      io.ReaderAt
+	StoreSize  int64 // bytes
+	Origin     io.ReaderAt
+	OriginSize int64 // bytes; the image has as many whole sectors
+}
+
+// Options says how an image is made. The zero value will do.
+type Options struct {
+	// BestEffort makes an image even if not all of it is certain.
+	BestEffort bool
+	// Memory bounds the index in memory, in bytes, 0 for DefaultMemory.
+	Memory uint64
+	// SpillDir is where a larger index goes; "" for the system's directory for
+	// temporary files.
+	SpillDir string
+}
+
+// Open judges the store and makes the image. The report is there even where
+// an error is, unless not even the header can be read.
+func Open(ctx context.Context, src Source, opt Options) (*Image, *verify.Report, error) {
+	if src.OriginSize < cow.SectorSize {
+		return nil, nil, fmt.Errorf("an origin of %d bytes has no sector", src.OriginSize)
+	}
+	report, err := verify.Verify(ctx, src.Store, src.StoreSize, verify.Options{OriginBytes: src.OriginSize})
+	if err != nil {
+		return nil, report, err
+	}
+	im := &Image{
+		store: src.Store, origin: src.Origin, index: memory(nil), report: report,
+		size: src.OriginSize / cow.SectorSize * cow.SectorSize,
+	}
+	switch {
+	case report.Verdict == verify.Empty:
+		return im, report, nil
+	case report.Geometry == nil || report.Usage == nil:
+		return nil, report, fmt.Errorf("%w: %s", ErrNotStore, firstMessage(report))
+	case report.Verdict == verify.Corrupt && !opt.BestEffort:
+		return nil, report, fmt.Errorf("%w: %s", ErrDamaged, firstMessage(report))
+	case report.Verdict == verify.Invalid && !opt.BestEffort:
+		return nil, report, ErrInvalid
+	}
+	if err := im.read(ctx, src, opt); err != nil {
+		return nil, report, err
+	}
+	return im, report, nil
+}
+
+func firstMessage(r *verify.Report) string {
+	for _, f := range r.Findings {
+		if f.Severity == verify.Error {
+			return f.Message
+		}
+	}
+	return string(r.Verdict)
+}
+
+// read makes the index.
+func (im *Image) read(ctx context.Context, src Source, opt Options) error {
+	st, err := store.Open(src.Store, src.StoreSize)
+	if err != nil {
+		return err
+	}
+	st.OriginBytes = src.OriginSize
+	im.geometry = st.Geometry()
+	b, bounds := newBuilder(opt.Memory, opt.SpillDir), st.Bounds()
+	_, errList := st.Pieces(ctx, 0, func(p store.Piece) bool {
+		for _, e := range cow.Exceptions(p.Records) {
+			if !bounds.Fits(e) {
+				continue // the report names it
+			}
+			if err = b.add(e); err != nil {
+				return false
+			}
+		}
+		return true
+	})
+	if err = errors.Join(err, errList); err != nil {
+		return errors.Join(err, b.close())
+	}
+	im.index, err = b.finish(func(cow.Chunk, uint64) {})
+	if err != nil {
+		return errors.Join(err, b.close())
+	}
+	return nil
+}
+
+// certainCodes are errors beside which the remaining exceptions can still be
+// relied on: they concern the end of the list, or the header.
+var certainCodes = map[verify.Code]bool{
+	verify.SnapshotInvalid: true, verify.TruncatedArea: true, verify.UnreadableArea: true,
+}
+
+// Certain are the parts of the image that are what the snapshot showed, joined
+// and in order. The rest, Uncertain, is what the origin holds now.
+func (im *Image) Certain() iter.Seq2[Span, error] {
+	switch im.report.Verdict {
+	case verify.Empty, verify.Clean, verify.Leaked, verify.Stale:
+		return without(nothing, im.size)
+	}
+	for code, n := range im.report.Counts {
+		if n > 0 && verify.SeverityOf(code) == verify.Error && !certainCodes[code] {
+			return nothing
+		}
+	}
+	return im.Changed()
+}
+
+// Uncertain are the parts of the image that Certain leaves.
+func (im *Image) Uncertain() iter.Seq2[Span, error] { return without(im.Certain(), im.size) }
+
+func nothing(func(Span, error) bool) {}

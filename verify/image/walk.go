@@ -1,0 +1,181 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"iter"
+	"sync"
+)
+
+// Progress is how far a copy has come, in bytes of the image.
+type Progress struct{ Done, Total int64 }
+
+// Holed is a reader that knows where it has nothing but zeroes: the first
+// range at or after off that may have more.
+type Holed interface {
+	Data(off int64) (start, end int64, err error)
+}
+
+// Data are the parts of the image that may hold other bytes than zeroes,
+// joined and in order.
+func (im *Image) Data() iter.Seq2[Span, error] {
+	return union(im.Changed(), dataOf(im.origin, im.size))
+}
+
+// dataOf are the parts of a reader's first size bytes that are no holes.
+func dataOf(r io.ReaderAt, size int64) iter.Seq2[Span, error] {
+	holed, ok := r.(Holed)
+	if !ok {
+		return without(nothing, size)
+	}
+	return func(yield func(Span, error) bool) {
+		for at := int64(0); at < size; {
+			start, end, err := holed.Data(at)
+			if err != nil {
+				yield(Span{}, err)
+				return
+			}
+			start, end = min(start, size), min(end, size)
+			if start >= size || end <= start || !yield(Span{start, end - start}, nil) {
+				return
+			}
+			at = end
+		}
+	}
+}
+
+const (
+	windowBytes = 4 << 20 // read and handed on at once
+	windows     = 4       // in memory at once
+)
+
+// window is a part of a copy.
+type window struct {
+	at   int64
+	buf  []byte
+	err  error
+	read chan struct{} // of capacity 1
+}
+
+// walk reads the spans from r, windows ahead, and hands them on in order, cut
+// at multiples of windowBytes. What take gets is overwritten afterwards.
+func walk(ctx context.Context, r io.ReaderAt, spans iter.Seq2[Span, error], take func(at int64, b []byte) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var workers sync.WaitGroup
+	defer workers.Wait() // nothing is read any more when the caller closes r
+	defer cancel()
+	spare, ordered := make(chan *window, windows), make(chan *window, windows)
+	for range windows {
+		spare <- &window{buf: make([]byte, windowBytes), read: make(chan struct{}, 1)}
+	}
+	var failed error
+	workers.Go(func() {
+		defer close(ordered)
+		for s, err := range cut(spans) {
+			if err != nil {
+				failed = err
+				return
+			}
+			select {
+			case w := <-spare:
+				w.at, w.buf = s.Offset, w.buf[:s.Length]
+				ordered <- w // there is room for all windows
+				workers.Go(func() {
+					w.err = readFull(r, w.buf, w.at)
+					w.read <- struct{}{}
+				})
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	for w := range ordered {
+		select {
+		case <-w.read:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if w.err != nil {
+			return w.err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := take(w.at, w.buf); err != nil {
+			return err
+		}
+		w.buf = w.buf[:windowBytes]
+		spare <- w
+	}
+	if failed != nil {
+		return failed
+	}
+	return ctx.Err()
+}
+
+// cut cuts spans at multiples of windowBytes.
+func cut(spans iter.Seq2[Span, error]) iter.Seq2[Span, error] {
+	return func(yield func(Span, error) bool) {
+		for s, err := range spans {
+			if err != nil {
+				yield(Span{}, err)
+				return
+			}
+			for s.Length > 0 {
+				n := min(s.Length, windowBytes-s.Offset%windowBytes)
+				if !yield(Span{s.Offset, n}, nil) {
+					return
+				}
+				s.Offset, s.Length = s.Offset+n, s.Length-n
+			}
+		}
+	}
+}
+
+// length is how many bytes spans have.
+func length(spans iter.Seq2[Span, error]) (n int64, err error) {
+	for s, err := range spans {
+		if err != nil {
+			return 0, err
+		}
+		n += s.Length
+	}
+	return n, nil
+}
+
+// isZero tells whether b is nothing but zeroes.
+func isZero(b []byte) bool {
+	for len(b) > len(zeroes) {
+		if !bytes.Equal(b[:len(zeroes)], zeroes[:]) {
+			return false
+		}
+		b = b[len(zeroes):]
+	}
+	return bytes.Equal(b, zeroes[:len(b)])
+}
+
+var zeroes [64 << 10]byte
+
+// nonZero are the runs of blocks of b that are not zero, as places in b; b
+// begins at a multiple of block, and may end within one.
+func nonZero(b []byte, block int) iter.Seq2[int, int] {
+	return func(yield func(start, end int) bool) {
+		start := -1
+		for at := 0; at < len(b); at += block {
+			end := min(at+block, len(b))
+			switch zero := isZero(b[at:end]); {
+			case zero && start >= 0:
+				if !yield(start, at) {
+					return
+				}
+				start = -1
+			case !zero && start < 0:
+				start = at
+			}
+		}
+		if start >= 0 {
+			yield(start, len(b))
+		}
+	}
+}
