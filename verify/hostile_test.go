@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
@@ -127,13 +128,35 @@ func TestHostileStoreOf16TiB(t *testing.T) {
 // TestRangesOmittedAreCounted holds the arithmetic for ranges that are not
 // kept against finding them one by one.
 func TestRangesOmittedAreCounted(t *testing.T) {
-	g, _ := cow.NewGeometry(1)
-	for _, run := range []struct{ First, End cow.Chunk }{{2, 34}, {33, 36}, {34, 35}, {2, 2000}, {34, 2000}, {40, 68}, {40, 67}, {35, 35}, {33, 35}} {
+	g, _ := cow.NewGeometry(1) // areas at 1, 34, 67, …
+	for _, run := range []struct{ First, End cow.Chunk }{{2, 34}, {33, 36}, {34, 35}, {2, 2000}, {34, 2000}, {40, 68}, {40, 67}, {35, 35}, {33, 35}, {0, 2}, {1, 100}} {
+		want, chunks := uint64(0), uint64(0)
+		for c, open := run.First, false; c < run.End; c++ {
+			if data := !g.IsMetadata(c); data {
+				chunks++
+				if !open {
+					want++
+				}
+				open = true
+			} else {
+				open = false
+			}
+		}
 		one := leakFinder{geometry: g}
 		one.add(run.First, run.End)
 		one.settle()
-		if got := one.rangesIn(run.First, run.End); got != uint64(len(one.leaks.Ranges)) {
-			t.Errorf("rangesIn(%d, %d) = %d, want %d", run.First, run.End, got, len(one.leaks.Ranges))
+		many := leakFinder{geometry: g}
+		many.leaks.Ranges = make([]Range, MaxRanges)
+		many.add(run.First, run.End)
+		many.settle()
+		if n := uint64(len(one.leaks.Ranges)); n != want || one.leaks.Chunks != chunks {
+			t.Errorf("[%d, %d): %d ranges of %d chunks, want %d of %d", run.First, run.End, n, one.leaks.Chunks, want, chunks)
+		}
+		if many.leaks.RangesOmitted != want || many.leaks.Chunks != chunks {
+			t.Errorf("[%d, %d) behind many: %d ranges of %d chunks omitted, want %d of %d", run.First, run.End, many.leaks.RangesOmitted, many.leaks.Chunks, want, chunks)
+		}
+		if diff := cmp.Diff(LargestRanges(one.leaks.Ranges, MaxLargest), one.largest.kept, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("[%d, %d): largest (-want +got):\n%s", run.First, run.End, diff)
 		}
 	}
 }

@@ -3,7 +3,9 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
@@ -16,11 +18,23 @@ const MaxRanges = 1 << 16
 type leakFinder struct {
 	geometry cow.Geometry
 	bins     *binner
-	runs     runFinder
+	largest  largestRanges
 	leaks    Leaks
 	// [first, end) is the run that may still grow.
 	first, end cow.Chunk
+	group      group // of the range before: most are followed by one of the same
 }
+
+// group is an area's chunk and the data chunks behind it, up to the next
+// area's.
+type group struct{ area, end cow.Chunk }
+
+func groupOf(g cow.Geometry, c cow.Chunk) group {
+	area := g.AreaOf(c)
+	return group{g.AreaChunk(area), g.AreaChunk(area + 1)}
+}
+
+func (g group) holds(c cow.Chunk) bool { return g.area <= c && c < g.end }
 
 // add takes a run of chunks [first, end) that no exception names. Metadata
 // chunks among them are left out. Runs come in ascending order and may touch.
@@ -33,38 +47,45 @@ func (f *leakFinder) add(first, end cow.Chunk) {
 	f.first, f.end = first, end
 }
 
-// settle cuts the run into ranges.
+// settle cuts the run into ranges, none of which spans the chunk of an area.
 func (f *leakFinder) settle() {
 	first, end := max(f.first, cow.FirstData), f.end // the header and the first area are no data
-	f.leaks.Chunks += f.geometry.DataChunksIn(first, end)
+	f.first, f.end = 0, 0
 	f.bins.leaked(first, end)
-	f.runs.add(first, end)
 	for first < end {
-		area := f.geometry.AreaOf(first)
-		if f.geometry.AreaChunk(area) == first {
-			first++
-			continue
+		if !f.group.holds(first) {
+			first = f.skip(first, end)
+			f.group = groupOf(f.geometry, first)
 		}
-		if len(f.leaks.Ranges) >= MaxRanges {
-			f.leaks.RangesOmitted += f.rangesIn(first, end)
-			return
+		if stop := min(end, f.group.end); max(first, f.group.area+1) < stop {
+			f.keep(Range{First: max(first, f.group.area+1), Last: stop - 1})
 		}
-		stop := min(end, f.geometry.AreaChunk(area+1))
-		f.leaks.Ranges = append(f.leaks.Ranges, Range{First: first, Last: stop - 1})
-		first = stop
+		first = f.group.end
 	}
 }
 
-// rangesIn is the number of ranges of which [first, end) consists.
-func (f *leakFinder) rangesIn(first, end cow.Chunk) uint64 {
-	if f.geometry.DataChunksIn(first, end) == 0 {
-		return 0
+// skip counts the whole groups that [first, end) begins with at once, once
+// neither the ranges nor the largest ones need them one by one, and returns
+// what is left.
+func (f *leakFinder) skip(first, end cow.Chunk) cow.Chunk {
+	area := f.geometry.AreaOf(first)
+	whole := f.geometry.AreaOf(end-1) - area
+	if len(f.leaks.Ranges) < MaxRanges || f.geometry.AreaChunk(area) != first || f.largest.takes(f.geometry.ExceptionsPerArea()) {
+		return first
 	}
-	groups := f.geometry.AreaOf(end-1) - f.geometry.AreaOf(first)
-	if f.geometry.DataChunksIn(f.geometry.AreaChunk(f.geometry.AreaOf(end-1)), end) > 0 {
-		groups++
+	f.leaks.RangesOmitted += whole
+	f.leaks.Chunks += whole * f.geometry.ExceptionsPerArea()
+	return f.geometry.AreaChunk(area + whole)
+}
+
+func (f *leakFinder) keep(r Range) {
+	f.leaks.Chunks += r.Chunks()
+	f.largest.add(r)
+	if len(f.leaks.Ranges) < MaxRanges {
+		f.leaks.Ranges = append(f.leaks.Ranges, r)
+	} else {
+		f.leaks.RangesOmitted++
 	}
-	return groups
 }
 
 // report writes the findings, one to each range, and returns the leaks.
@@ -95,4 +116,35 @@ func (f *leakFinder) finding(r Range, unreadable bool) Finding {
 		Offset:  offset,
 		Area:    &area,
 	}
+}
+
+// MaxLargest bounds the ranges that a report for pictures calls out.
+const MaxLargest = 12
+
+// LargestRanges are the n largest of ranges, in their order.
+func LargestRanges(ranges []Range, n int) []Range {
+	bySize := slices.Clone(ranges)
+	slices.SortStableFunc(bySize, func(a, b Range) int { return cmp.Compare(b.Chunks(), a.Chunks()) })
+	bySize = bySize[:min(n, len(bySize))]
+	slices.SortFunc(bySize, func(a, b Range) int { return cmp.Compare(a.First, b.First) })
+	return bySize
+}
+
+// largestRanges keeps the largest of ranges that come lowest first.
+type largestRanges struct {
+	kept  []Range
+	least uint64 // chunks of the smallest of them
+}
+
+// takes tells whether a range of so many chunks would be kept.
+func (l *largestRanges) takes(chunks uint64) bool {
+	return len(l.kept) < MaxLargest || chunks > l.least
+}
+
+func (l *largestRanges) add(r Range) {
+	if !l.takes(r.Chunks()) {
+		return
+	}
+	l.kept = LargestRanges(append(l.kept, r), MaxLargest)
+	l.least = slices.MinFunc(l.kept, func(a, b Range) int { return cmp.Compare(a.Chunks(), b.Chunks()) }).Chunks()
 }

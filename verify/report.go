@@ -41,10 +41,9 @@ type Report struct {
 
 	// Bins are the device's chunks in pieces, where Options asks for them.
 	Bins []Bin `json:"bins,omitempty"`
-	// LargestLeaks are the largest of so many LeakRuns, with the bins, in the
-	// order of their places.
-	LargestLeaks []LeakRun `json:"-"`
-	LeakRuns     uint64    `json:"-"`
+	// LargestLeaks are the largest ranges of Leaks, with the bins, in the order
+	// of their places. Leaks has only the first ranges of a store with many.
+	LargestLeaks []Range `json:"-"`
 	// Live is about a store that the kernel has active.
 	Live *Live `json:"live,omitempty"`
 	// HeaderOnly says that nobody looked behind the header.

@@ -182,7 +182,7 @@ func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
 		return err
 	}
 
-	leaks := leakFinder{geometry: b.Geometry, bins: a.bins, runs: runFinder{geometry: b.Geometry}, leaks: Leaks{Ranges: []Range{}}}
+	leaks := leakFinder{geometry: b.Geometry, bins: a.bins, leaks: Leaks{Ranges: []Range{}}}
 	limit := b.Allocated(a.nextFreeChunk())
 	a.seen.AbsentCOW(cow.FirstData, limit, leaks.add)
 	for pass := 2; !a.seen.Complete(); pass++ {
@@ -195,9 +195,8 @@ func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
 	}
 	j.report.Leaks = leaks.report(&j.found)
 	if j.opt.Bins > 0 {
-		leaks.runs.settle()
 		j.report.Bins = a.bins.finish(limit, end.Areas)
-		j.report.LeakRuns, j.report.LargestLeaks = leaks.runs.count, leaks.runs.largest
+		j.report.LargestLeaks = leaks.largest.kept
 	}
 	j.report.Forensics = a.crashes.forensics(b.Geometry, &j.found, a.deviation != nil, j.report.Leaks.Chunks)
 	return nil

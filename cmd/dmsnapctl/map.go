@@ -66,7 +66,7 @@ func runMap(c *cli.Context) error {
 	if file != nil {
 		err = file.to(o.out, report)
 	} else if !o.json {
-		err = picture.Text(o.out, printable(path), report.Report, columns, o.color)
+		err = picture.Terminal{Columns: columns, Color: o.color, ASCII: !localeIsUTF8()}.Text(o.out, printable(path), report.Report)
 	}
 	switch {
 	case err != nil:

@@ -62,8 +62,13 @@ func TestGoldenPictures(t *testing.T) {
 	} {
 		golden(t, file+".svg", func(w io.Writer) error { return SVG(w, name, report(t, s, Bins)) })
 		golden(t, file+".png", func(w io.Writer) error { return PNG(w, name, report(t, s, Bins)) })
-		golden(t, file+".txt", func(w io.Writer) error { return Text(w, name, report(t, s, TextBins(80)), 80, false) })
-		golden(t, file+".color.txt", func(w io.Writer) error { return Text(w, name, report(t, s, TextBins(60)), 60, true) })
+		golden(t, file+".txt", func(w io.Writer) error { return Terminal{Columns: 80}.Text(w, name, report(t, s, TextBins(80))) })
+		golden(t, file+".ascii.txt", func(w io.Writer) error {
+			return Terminal{Columns: 80, ASCII: true}.Text(w, name, report(t, s, TextBins(80)))
+		})
+		golden(t, file+".color.txt", func(w io.Writer) error {
+			return Terminal{Columns: 60, Color: true}.Text(w, name, report(t, s, TextBins(60)))
+		})
 	}
 }
 
@@ -112,7 +117,7 @@ func TestPicturesAreWellFormed(t *testing.T) {
 	}
 	for _, columns := range []int{20, 21, 40, 60, 80, 250} {
 		var b bytes.Buffer
-		if err := Text(&b, name, report(t, leaky(3000, 2), TextBins(columns)), columns, false); err != nil {
+		if err := (Terminal{Columns: columns, ASCII: columns%2 == 0}).Text(&b, name, report(t, leaky(3000, 2), TextBins(columns))); err != nil {
 			t.Fatal(err)
 		}
 		for l := range strings.Lines(b.String()) {
@@ -144,8 +149,8 @@ func TestBinsAddUp(t *testing.T) {
 	}
 }
 
-// TestLargestLeaksAreCalledOut: whatever comes before it, and whether the
-// chunk of an area lies in it or not.
+// TestLargestLeaksAreCalledOut: whatever comes before them, as verify counts
+// them.
 func TestLargestLeaksAreCalledOut(t *testing.T) {
 	g, _ := cow.NewGeometry(8)
 	s := cowtest.Store{Chunk: 8}
@@ -157,11 +162,11 @@ func TestLargestLeaksAreCalledOut(t *testing.T) {
 		s.Exceptions = append(s.Exceptions, cow.Exception{Old: i, New: g.DataChunk(k)})
 	}
 	want := []string{
-		"641 chunks (2.5 MiB) leaked, in 40 places, the largest:",
-		"  chunks 2-3 at 8 KiB: 8 KiB", // the first ones of those of two chunks or one
-		"  chunk 5 at 20 KiB: 4 KiB",
-		"  chunks 63-665 at 252 KiB: 2.35 MiB",
-		"  ... and 37 more",
+		"641 chunks (2.5 MiB) leaked, in 42 ranges, the largest:", // as verify counts them
+		"  chunks 63-257 at 252 KiB: 780 KiB",
+		"  chunks 259-514 at 1.01 MiB: 1 MiB",
+		"  chunks 516-665 at 2.02 MiB: 600 KiB",
+		"  ... and 39 more",
 	}
 	if diff := cmp.Diff(want, leakLines(report(t, s, Bins), 3)); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
@@ -178,7 +183,7 @@ func TestMoreAllocatedThanThereIs(t *testing.T) {
 
 func TestWriteErrors(t *testing.T) {
 	r := report(t, leaky(100, 2), 50)
-	for kind, err := range map[string]error{"SVG": SVG(broken{}, name, r), "PNG": PNG(broken{}, name, r), "Text": Text(broken{}, name, r, 80, false)} {
+	for kind, err := range map[string]error{"SVG": SVG(broken{}, name, r), "PNG": PNG(broken{}, name, r), "Text": Terminal{Columns: 80}.Text(broken{}, name, r)} {
 		if !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("%s: error %v", kind, err)
 		}

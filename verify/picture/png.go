@@ -1,3 +1,5 @@
+// Maps as PNG.
+
 package picture
 
 import (
@@ -20,7 +22,8 @@ func PNG(w io.Writer, name string, r *verify.Report) error {
 	m := image.NewRGBA(image.Rect(0, 0, s.w, s.h))
 	fill(m, m.Bounds(), color.RGBA{255, 255, 255, 255})
 	for _, t := range s.rects {
-		fill(m, image.Rect(t.x, t.y, t.x+t.w, t.y+t.h), t.fill)
+		fill(m, image.Rect(t.x, t.y, t.x+t.w, t.y+t.h), t.look.color)
+		hatch(m, t)
 	}
 	for _, t := range s.texts {
 		write(m, t.x, t.y, t.s)
@@ -33,6 +36,28 @@ func PNG(w io.Writer, name string, r *verify.Report) error {
 
 func fill(m *image.RGBA, area image.Rectangle, c color.RGBA) {
 	draw.Draw(m, area, image.NewUniform(c), image.Point{}, draw.Src)
+}
+
+// hatch draws what the SVG has as a pattern.
+func hatch(m *image.RGBA, r rect) {
+	for y := range r.h {
+		for x := range r.w {
+			on := false
+			switch r.look.hatch {
+			case Diagonal:
+				on = x+y == r.h-1
+			case Crossed:
+				on = x+y == r.h-1 || x == y
+			case Dotted:
+				on = (x == r.w/2 || x == r.w/2-1) && y == r.h/2
+			case Barred:
+				on = y == r.h/2
+			}
+			if on {
+				m.SetRGBA(r.x+x, r.y+y, r.look.ink)
+			}
+		}
+	}
 }
 
 func write(m *image.RGBA, x, y int, s string) {

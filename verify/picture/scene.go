@@ -29,22 +29,43 @@ const (
 	classes
 )
 
-var looks = [classes]struct {
+// kinds say how the classes look. They differ in lightness and in their hatch
+// as well as in colour: free chunks are lightest, then leaked ones, data,
+// metadata and damaged ones.
+var kinds = [classes]struct {
 	name  string
-	color color.RGBA
+	look  look
 	glyph rune
+	ascii rune
 	sgr   string // of the terminal
 }{
-	damaged:  {"damaged", rgb(0x8e24aa), '✗', "1;35"},
-	leaked:   {"leaked", rgb(0xe53935), '○', "1;31"},
-	metadata: {"metadata", rgb(0x1565c0), '▒', "34"},
-	data:     {"data", rgb(0x66a366), '█', "32"},
-	free:     {"free", rgb(0xe4e7eb), '·', "2"},
+	damaged:  {"damaged", look{rgb(0x000000), Crossed, rgb(0xffffff)}, '✗', 'X', "1;35"},
+	leaked:   {"leaked", look{rgb(0xf0b429), Diagonal, rgb(0x5c3d00)}, '○', 'o', "1;33"},
+	metadata: {"metadata", look{rgb(0x0b3c6f), Barred, rgb(0x9fc5e8)}, '▒', '%', "36"},
+	data:     {"data", look{color: rgb(0x3f88c5)}, '█', '#', "34"},
+	free:     {"free", look{color: rgb(0xe9edf1)}, '·', '.', "2"},
+}
+
+// look is a colour with a hatch over it.
+type look struct {
+	color color.RGBA
+	hatch Hatch
+	ink   color.RGBA // of the hatch
+}
+
+func (l look) paint() Paint {
+	p := Paint{Fill: hex(l.color), Hatch: l.hatch}
+	if l.hatch != Plain {
+		p.Ink = hex(l.ink)
+	}
+	return p
 }
 
 func rgb(n uint32) color.RGBA {
 	return color.RGBA{uint8(n >> 16), uint8(n >> 8), uint8(n), 255}
 }
+
+func hex(c color.RGBA) string { return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B) }
 
 // counts are the chunks of a bin by class.
 func counts(b verify.Bin) [classes]uint64 {
@@ -69,18 +90,19 @@ func classOf(b verify.Bin) class {
 	return best
 }
 
-// colorOf fades damage and leaks where they are a small part of a bin.
-func colorOf(b verify.Bin) color.RGBA {
+// lookOf fades leaks where they are a small part of a bin. Their hatch stays.
+func lookOf(b verify.Bin) look {
 	c := classOf(b)
-	full := looks[c].color
-	if c > leaked {
-		return full
+	l := kinds[c].look
+	if c != leaked {
+		return l
 	}
 	const shades = 8 // few enough to tell apart, and to group by
 	share := 0.4 + 0.6*math.Ceil(shades*float64(counts(b)[c])/float64(b.Chunks()))/shades
-	under := rgb(0xffe0b2)
+	under := rgb(0xfff3d6)
 	mix := func(a, b uint8) uint8 { return uint8(float64(a)*share + float64(b)*(1-share)) }
-	return color.RGBA{mix(full.R, under.R), mix(full.G, under.G), mix(full.B, under.B), 255}
+	l.color = color.RGBA{mix(l.color.R, under.R), mix(l.color.G, under.G), mix(l.color.B, under.B), 255}
+	return l
 }
 
 // Layout, in pixels.
@@ -101,13 +123,14 @@ const (
 // rect is a filled rectangle, text a line of it whose baseline is at y.
 type rect struct {
 	x, y, w, h int
-	fill       color.RGBA
+	look       look
 }
 
 type text struct {
-	x, y int
-	s    string
-	bold bool
+	x, y  int
+	s     string
+	bold  bool
+	scale bool // beside the grid
 }
 
 // scene is a picture before it is SVG or PNG.
@@ -123,7 +146,18 @@ func (s *scene) line(bold bool, format string, args ...any) {
 		line = string(r[:lines-3]) + "..."
 	}
 	s.h += lineHigh
-	s.texts = append(s.texts, text{margin, s.h, line, bold})
+	s.texts = append(s.texts, text{x: margin, y: s.h, s: line, bold: bold})
+}
+
+// description is what the picture says, in words.
+func (s *scene) description() string {
+	var lines []string
+	for _, t := range s.texts {
+		if len(t.s) > 0 && t.x == margin && !t.scale {
+			lines = append(lines, t.s)
+		}
+	}
+	return strings.Join(lines, "; ")
 }
 
 // newScene lays a report out.
@@ -149,10 +183,10 @@ func (s *scene) grid(r *verify.Report) {
 	for row := range rows {
 		y := s.h + row*cell
 		if row%4 == 0 && row < rows {
-			s.texts = append(s.texts, text{margin, y + 11, offset(r, bins[row*columns].First), false})
+			s.texts = append(s.texts, text{x: margin, y: y + 11, s: offset(r, bins[row*columns].First), scale: true})
 		}
 		for i, b := range bins[row*columns : min(len(bins), (row+1)*columns)] {
-			s.rects = append(s.rects, rect{margin + offsets + i*cell, y, cell - 1, cell - 1, colorOf(b)})
+			s.rects = append(s.rects, rect{margin + offsets + i*cell, y, cell - 1, cell - 1, lookOf(b)})
 		}
 	}
 	s.h += rows*cell + lineHigh/2
@@ -163,9 +197,9 @@ func (s *scene) legend(r *verify.Report) {
 	x := margin
 	s.h += lineHigh
 	for _, c := range []class{data, metadata, leaked, damaged, free} {
-		s.rects = append(s.rects, rect{x, s.h - 10, 11, 11, looks[c].color})
-		label := fmt.Sprintf("%s %d", looks[c].name, total[c])
-		s.texts = append(s.texts, text{x + 16, s.h, label, false})
+		s.rects = append(s.rects, rect{x, s.h - 10, 11, 11, kinds[c].look})
+		label := fmt.Sprintf("%s %d", kinds[c].name, total[c])
+		s.texts = append(s.texts, text{x: x + 16, y: s.h, s: label})
 		x += 16 + (len(label)+4)*glyphWidth
 	}
 	s.line(false, "%s", scale(r))
@@ -180,7 +214,7 @@ func scale(r *verify.Report) string {
 	if n == 1 {
 		return fmt.Sprintf("each cell is a chunk of %s", size(r.Geometry.ChunkBytes))
 	}
-	return fmt.Sprintf("each cell is %d chunks (%s); one that holds leaked or damaged chunks is shown so, the paler the fewer", n, size(n*r.Geometry.ChunkBytes))
+	return fmt.Sprintf("each cell is %d chunks (%s); one that holds leaked or damaged chunks is shown so, the paler the fewer that leaked", n, size(n*r.Geometry.ChunkBytes))
 }
 
 func totals(r *verify.Report) (total [classes]uint64) {
@@ -214,16 +248,16 @@ func leakLines(r *verify.Report, most int) []string {
 	if l.Chunks == 0 {
 		return nil
 	}
-	shown := verify.LargestRuns(r.LargestLeaks, most)
-	rest := r.LeakRuns - uint64(len(shown))
-	where := plural(r.LeakRuns, "place")
+	shown := verify.LargestRanges(r.LargestLeaks, most)
+	all := uint64(len(l.Ranges)) + l.RangesOmitted
+	rest := all - uint64(len(shown))
+	where := plural(all, "range")
 	if rest > 0 {
 		where += ", the largest"
 	}
 	out := []string{fmt.Sprintf("%s (%s) leaked, in %s:", plural(l.Chunks, "chunk"), size(l.Bytes), where)}
 	for _, run := range shown {
-		chunks := verify.Range{First: run.First, Last: run.Last}
-		out = append(out, fmt.Sprintf("  %v at %s: %s", chunks, offset(r, run.First), size(run.Chunks*r.Geometry.ChunkBytes)))
+		out = append(out, fmt.Sprintf("  %v at %s: %s", run, offset(r, run.First), size(run.Chunks()*r.Geometry.ChunkBytes)))
 	}
 	if rest > 0 {
 		out = append(out, fmt.Sprintf("  ... and %d more", rest))

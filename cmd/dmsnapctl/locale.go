@@ -1,0 +1,19 @@
+// The locale: which characters the user's terminal shows.
+
+package main
+
+import (
+	"cmp"
+	"os"
+	"strings"
+)
+
+// localeIsUTF8 tells whether the locale shows more than ASCII. The first
+// variable that is set counts, as in setlocale(3).
+func localeIsUTF8() bool {
+	locale := cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG"))
+	_, charset, _ := strings.Cut(locale, ".")
+	charset, _, _ = strings.Cut(charset, "@")
+	charset = strings.ToLower(strings.ReplaceAll(charset, "-", ""))
+	return charset == "utf8"
+}

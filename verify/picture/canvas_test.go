@@ -1,0 +1,57 @@
+package picture
+
+import (
+	"encoding/xml"
+	"io"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestCanvasEscapesAndDescribes(t *testing.T) {
+	const wild = "a<b> & \"c\" 'd' \x1b[31m \xff \u202e"
+	c := NewCanvas(100, 50.25, wild, wild)
+	c.Rect(1, 2, 3.5, 4, Paint{Fill: "#123456", Hatch: Diagonal}, wild)
+	c.Rect(1, 2, 3.5, 4, Paint{Fill: "#123456", Hatch: Diagonal, Opacity: 0.25}, "")
+	c.Path("M0 0L1 1", Paint{Stroke: "#000000", Width: 2}, "")
+	c.Text(5, 6, Font{Bold: true, Mono: true, Anchor: End}, wild)
+	var b strings.Builder
+	n, err := c.WriteTo(&b)
+	if err != nil || n != int64(b.Len()) {
+		t.Fatalf("%d bytes, error %v; %d arrived", n, err, b.Len())
+	}
+	texts, patterns := 0, 0
+	for d := xml.NewDecoder(strings.NewReader(b.String())); ; {
+		token, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%v in %s", err, b.String())
+		}
+		switch token := token.(type) {
+		case xml.CharData:
+			if s := string(token); strings.Contains(s, `a<b> & "c" 'd'`) {
+				texts++
+				if strings.Contains(s, "\x1b") || !utf8.ValidString(s) {
+					t.Errorf("raw bytes in %q", s)
+				}
+			}
+		case xml.StartElement:
+			if token.Name.Local == "pattern" {
+				patterns++
+			}
+		}
+	}
+	if texts != 4 || patterns != 1 {
+		t.Errorf("%d texts, want 4: title, description, tooltip, text; %d patterns, want 1", texts, patterns)
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 1: "1", 10: "10", 100: "100", 1.25: "1.2", 0.25: "0.25", 0.999: "1", -2.5: "-2.5", 1e6: "1000000"} {
+		if got := number(v); got != want {
+			t.Errorf("%v is written %q, want %q", v, got, want)
+		}
+	}
+}

@@ -1,0 +1,27 @@
+// The palette: colours that people with red-green blindness tell apart, of
+// different lightness, each with its hatch, so that grey shows them too.
+
+package picture
+
+// What a part of a picture says of its subject, from best to worst. The
+// colours are of Okabe and Ito's palette, some of them lightened.
+var (
+	Fine = Paint{Fill: "#cfe8f7"}
+	// Lost is space that is lost, nothing else.
+	Lost = Paint{Fill: "#e69f00", Hatch: Diagonal, Ink: "#7a5200"}
+	// Broken is content that is wrong.
+	Broken = Paint{Fill: "#cc4f00", Hatch: Crossed, Ink: "#ffd9c2"}
+	// Corrupt is structure that is wrong.
+	Corrupt = Paint{Fill: "#000000", Hatch: Dotted, Ink: "#ffffff"}
+)
+
+// Lines are colours for things of several kinds that are all alike in worth,
+// darkest first.
+var Lines = []string{"#000000", "#0f4c81", "#8a2f6b", "#d55e00", "#009e73", "#56b4e9"}
+
+// The colours of what is no judgement.
+const (
+	Black = "#000000"
+	Grey  = "#888888"
+	Axis  = "#555555"
+)
