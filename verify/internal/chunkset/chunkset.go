@@ -307,3 +307,24 @@ func (s *chunkSet) absent(first, end cow.Chunk, yield func(first, end cow.Chunk)
 		s.single.absent(first, end, yield)
 	}
 }
+
+// present calls yield for the runs of chunks below end that are in the set, in
+// order, within the window. Neighbouring runs may touch.
+func (s *chunkSet) present(end cow.Chunk, yield func(first, end cow.Chunk)) {
+	if s.idle {
+		return
+	}
+	at := s.from
+	if s.bounded {
+		end = min(end, s.to)
+	}
+	s.absent(at, end, func(first, behind cow.Chunk) {
+		if at < first {
+			yield(at, first)
+		}
+		at = behind
+	})
+	if at < end {
+		yield(at, end)
+	}
+}

@@ -68,6 +68,13 @@ func (s *Seen) AbsentCOW(first, end cow.Chunk, yield func(first, end cow.Chunk))
 	s.cow.absent(first, end, yield)
 }
 
+// PresentOrigin calls yield for the runs of origin chunks below end that
+// exceptions named, as far as this pass answers for them, in order.
+// Neighbouring runs may touch.
+func (s *Seen) PresentOrigin(end cow.Chunk, yield func(first, end cow.Chunk)) {
+	s.origin.present(end, yield)
+}
+
 func (s *Seen) metadataIndex(c cow.Chunk) cow.Chunk {
 	if c == 0 {
 		return 0

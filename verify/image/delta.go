@@ -1,0 +1,99 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/chunkset"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
+)
+
+// DefaultDeltaMemory bounds the sets of chunks of one Delta, in bytes.
+const DefaultDeltaMemory = 24 << 20
+
+// Delta tells which parts of an origin a store has copies of: what was written
+// since the snapshot was taken, through either side. It needs no origin.
+type Delta struct {
+	st     *store.Store
+	memory uint64
+	list   uint64 // exceptions of the list, once known: a live list grows
+	known  bool
+}
+
+// NewDelta reads nothing yet. Where st.OriginBytes is known, nothing behind it
+// is named. memory is 0 for DefaultDeltaMemory; a store that needs more is read
+// several times.
+func NewDelta(st *store.Store, memory uint64) *Delta {
+	if memory == 0 {
+		memory = DefaultDeltaMemory
+	}
+	return &Delta{st: st, memory: memory}
+}
+
+// Spans are the changed parts of the origin, joined and in order. Each time,
+// the store is read; a list that has grown since the first time is followed
+// as far as then. An area that cannot be read is passed over: the judge tells
+// of it.
+func (d *Delta) Spans(ctx context.Context) iter.Seq2[Span, error] {
+	return merged(func(yield func(Span, error) bool) {
+		seen := chunkset.New(d.st.Bounds(), d.memory)
+		for more := true; more; {
+			if err := d.pass(ctx, seen); err != nil {
+				yield(Span{}, err)
+				return
+			}
+			seen.PresentOrigin(d.end(), func(first, end cow.Chunk) {
+				more = more && yield(d.span(first, end), nil)
+			})
+			if more = more && !seen.Complete(); more {
+				seen = seen.Again()
+			}
+		}
+	})
+}
+
+// end is the first origin chunk that is not there, or cannot be.
+func (d *Delta) end() cow.Chunk {
+	b := d.st.Bounds()
+	if b.OriginChunks > 0 {
+		return cow.Chunk(b.OriginChunks)
+	}
+	return cow.Chunk(math.MaxInt64 / b.Geometry.ChunkBytes())
+}
+
+func (d *Delta) span(first, end cow.Chunk) Span {
+	chunk := int64(d.st.Geometry().ChunkBytes())
+	start, stop := int64(first)*chunk, int64(end-1)*chunk+chunk
+	if d.st.OriginBytes > 0 {
+		stop = min(stop, d.st.OriginBytes)
+	}
+	return Span{start, stop - start}
+}
+
+// pass puts the list's origin chunks into the sets.
+func (d *Delta) pass(ctx context.Context, seen *chunkset.Seen) error {
+	taken := uint64(0)
+	_, err := d.st.Pieces(ctx, 0, func(p store.Piece) bool {
+		records := p.Records
+		if n := uint64(len(records)) / cow.ExceptionSize; d.known && n > d.list-taken {
+			records = records[:(d.list-taken)*cow.ExceptionSize]
+		}
+		seen.AddOrigins(records, func(int, cow.Exception) {})
+		taken += uint64(len(records)) / cow.ExceptionSize
+		return !d.known || taken < d.list
+	})
+	if err != nil {
+		return err
+	}
+	if d.known && taken < d.list {
+		return fmt.Errorf("the store had %d exceptions a moment ago, and has %d now: it is being merged", d.list, taken)
+	}
+	d.list, d.known = taken, true
+	return nil
+}
+
+// Union joins what several deltas name.
+func Union(a, b iter.Seq2[Span, error]) iter.Seq2[Span, error] { return union(a, b) }

@@ -1,0 +1,103 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
+)
+
+func deltaOf(t interface{ Fatal(...any) }, image []byte, origin int64, memory uint64) *Delta {
+	st, err := store.Open(bytes.NewReader(image), int64(len(image)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.OriginBytes = origin
+	return NewDelta(st, memory)
+}
+
+// TestDeltaIsWhatChanged holds the spans of any store, in any memory, against
+// its exceptions.
+func TestDeltaIsWhatChanged(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := anyLayout(t)
+		f := newFixture(t, rapid.Uint64().Draw(t, "seed"), l)
+		chunk := int(l.chunk) * 512
+		origin := rapid.SampledFrom([]int64{0, int64(l.origin)}).Draw(t, "known origin")
+		d := deltaOf(t, f.store, origin, rapid.SampledFrom([]uint64{0, 1}).Draw(t, "memory"))
+		size := (l.origin/chunk + 1) * chunk
+		want, got := make([]bool, size), make([]bool, size)
+		for _, e := range f.spec.Exceptions {
+			for i := range chunk {
+				want[int(e.Old)*chunk+i] = origin == 0 || int(e.Old)*chunk+i < l.origin
+			}
+		}
+		for range 2 {
+			clear(got)
+			end := int64(-1)
+			for s, err := range d.Spans(context.Background()) {
+				if err != nil || s.Offset <= end || s.Length <= 0 {
+					t.Fatalf("span %+v behind %d, %v", s, end, err)
+				}
+				end = s.End()
+				for i := s.Offset; i < end; i++ {
+					got[i] = true
+				}
+			}
+			if !slices.Equal(want, got) {
+				t.Fatal("another delta")
+			}
+		}
+	})
+}
+
+// TestScatteredDelta: chunks all over an origin of unknown size, up to places
+// that none can have, in memory for few of them.
+func TestScatteredDelta(t *testing.T) {
+	var olds []cow.Chunk
+	for i := range 20000 {
+		olds = append(olds, cow.Chunk(i)*7919*4097)
+	}
+	olds = append(olds, 1<<51-2, 1<<51, 1<<62, 1<<64-1)
+	s := cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, olds...)}
+	var got []cow.Chunk
+	for s, err := range deltaOf(t, s.Bytes(), 0, 1).Spans(context.Background()) {
+		if err != nil || s.Length != 4096 {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		got = append(got, cow.Chunk(s.Offset/4096))
+	}
+	if diff := cmp.Diff(olds[:20001], got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestDeltaOfALiveStore: what joins the list later is not named the second
+// time, so that counts and ranges agree; a list that shrinks is an error.
+func TestDeltaOfALiveStore(t *testing.T) {
+	g, _ := cow.NewGeometry(8)
+	s := cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, 1, 5, 9), DeviceChunks: 20}
+	image := s.Bytes()
+	d := deltaOf(t, image, 0, 0)
+	first := collect(t, d.Spans(context.Background()))
+	copy(image[g.RecordOffset(0, 3):], cow.Exception{Old: 13, New: 5}.AppendTo(nil))
+	if diff := cmp.Diff(first, collect(t, d.Spans(context.Background()))); diff != "" {
+		t.Errorf("after the list grew:\n%s", diff)
+	}
+	clear(image[g.RecordOffset(0, 1):][:3*16])
+	var last error
+	for _, err := range d.Spans(context.Background()) {
+		last = err
+	}
+	if last == nil || !strings.Contains(last.Error(), "being merged") {
+		t.Errorf("after the list shrank: %v", last)
+	}
+}
