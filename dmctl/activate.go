@@ -4,8 +4,11 @@ package dmctl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
@@ -31,15 +34,13 @@ func (c *Controller) Activate(ctx context.Context, r ActivateRequest) error {
 
 // PlanActivate verifies the store and plans its activation. Nothing is
 // written to it that the kernel does not write.
-func (c *Controller) PlanActivate(ctx context.Context, r ActivateRequest) (*Plan, error) {
-	if _, err := newName(r.Name); err != nil {
+func (c *Controller) PlanActivate(ctx context.Context, r ActivateRequest) (p *Plan, err error) {
+	defer c.giveUp(&err)
+	j, err := c.open(target{r.Name, r.Origin, r.COW, r.Force})
+	if err != nil {
 		return nil, err
 	}
-	origin, err := c.h.Disk(r.Origin)
-	if err != nil {
-		return nil, fmt.Errorf("origin: %w", err)
-	}
-	report, err := c.h.Judge(ctx, r.COW, uint64(origin.Bytes))
+	report, err := judge(ctx, j.cow, j.origin.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("verify %s: %w", r.COW, err)
 	}
@@ -47,20 +48,24 @@ func (c *Controller) PlanActivate(ctx context.Context, r ActivateRequest) (*Plan
 	if err != nil {
 		return nil, err
 	}
-	j, err := c.prepare(CreateRequest{
-		Name: r.Name, Origin: r.Origin, COW: r.COW, Overflow: r.Overflow, Force: r.Force,
-		ChunkSize: cow.Sectors(report.Header.ChunkSectors),
-	})
+	if err := c.fit(j, features{chunk: cow.Sectors(report.Header.ChunkSectors), overflow: r.Overflow}); err != nil {
+		return nil, err
+	}
+	j.notes = append(j.notes, notes...)
+	j.notes = append(j.notes, fmt.Sprintf("what was written to %s while the store was inactive was not copied: the snapshot shows it", j.origin.Path()))
+	p = &Plan{Title: fmt.Sprintf("activate snapshot %s of %s from %s", j.name, j.origin.Path(), j.cow.Path())}
+	return p, j.addSnapshot(p, devices.RoleActivated)
+}
+
+// judge verifies the store on a claimed COW device. What the kernel wrote when
+// the store was last active may not be what the page cache has.
+func judge(ctx context.Context, d host.Disk, originBytes int64) (*verify.Report, error) {
+	content, err := d.Content()
 	if err != nil {
 		return nil, err
 	}
-	j.role = roleActivated
-	p := &Plan{
-		Title: fmt.Sprintf("activate snapshot %s of %s from %s", j.name, j.origin.Path, j.cow.Path),
-		Notes: append(j.notes, notes...),
-	}
-	p.note("what was written to %s while the store was inactive was not copied: the snapshot shows it", j.origin.Path)
-	return p, c.planSnapshot(p, j)
+	report, err := verify.Verify(ctx, content, content.Size(), verify.Options{OriginBytes: originBytes})
+	return report, errors.Join(err, content.Close())
 }
 
 // judgeStore says whether a store can be activated, and what is to be known
@@ -72,13 +77,13 @@ func judgeStore(r *verify.Report, req ActivateRequest) (notes []string, err erro
 	case verify.Leaked:
 		notes = append(notes, fmt.Sprintf("%d chunks of the store are leaked: %d bytes that the kernel will not use again", r.Leaks.Chunks, r.Leaks.Bytes))
 	case verify.Empty:
-		return nil, refuse("%s holds no store yet: `dmsnapctl create` makes one", req.COW)
+		return nil, devices.RefuseFor(ErrNoStore, "%s holds no store yet", req.COW)
 	case verify.Unrecognized:
-		return nil, refuse("%s holds no COW store that the kernel would take", req.COW)
+		return nil, devices.Refuse("%s holds no COW store that the kernel would take", req.COW)
 	case verify.Invalid:
 		damaged = "the store was invalidated by the kernel"
 	default:
-		damaged = "the store is damaged"
+		damaged = ErrDamaged.Error()
 	}
 	if r.Counts[verify.UnreadableArea] > 0 {
 		damaged = "the store cannot be read whole"
@@ -90,5 +95,8 @@ func judgeStore(r *verify.Report, req ActivateRequest) (notes []string, err erro
 		damaged += ": " + r.Findings[0].Message
 	}
 	notes = append(notes, "activated by force although "+damaged)
-	return notes, unlessForced(req.Force, "%s: %s (see `dmsnapctl verify %s`)", req.COW, damaged, req.COW)
+	if req.Force {
+		return notes, nil
+	}
+	return notes, &devices.Reason{Says: fmt.Sprintf("%s: %s", req.COW, damaged), Wraps: []error{ErrForce, ErrDamaged}}
 }

@@ -1,49 +1,79 @@
 package dmctl
 
-// The controller: what the command line calls.
+// The controller, and what all verbs need of it.
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 )
 
-// Controller manages snapshots through one open control node. Its methods
-// look at the kernel's state anew each time. From the making of a plan to the
-// end of its run, or Close, other controllers wait. A Controller is not for
-// concurrent use.
+// Plan is what will be done, step by step. It is made from a look at the
+// kernel's state and changes nothing until it is run.
+type Plan = plan.Plan
+
+// Note is a remark on a plan.
+type Note = plan.Note
+
+// Machine is what a controller works on: device mapper and the machine around
+// it. Package dmtest has one in memory.
+type Machine = plan.Machine
+
+// Controller manages snapshots of one machine. Its methods look at the kernel's
+// state anew each time. From the making of a plan to the end of its run, Release
+// or Close, other controllers wait. A Controller is not for concurrent use.
 type Controller struct {
-	k      kernel
-	h      host
-	sleep  func(time.Duration)
-	locked bool
-	pinned bool         // memory is locked
-	paused func() error // ends the pause that a plan is in
+	e    *plan.Engine
+	mute bool // the kernel reports no events
 }
 
-func newController(k kernel, h host) *Controller {
-	return &Controller{k: k, h: h, sleep: time.Sleep}
+// Open is a controller of this machine. It opens device mapper's control node,
+// which is made where it is missing. Errors wrap ErrNoDeviceMapper,
+// ErrNoControlNode, ErrWrongControlNode or ErrPermission where one of these is
+// the reason.
+func Open() (*Controller, error) {
+	m, err := plan.Open()
+	if err != nil {
+		return nil, err
+	}
+	return NewOn(m), nil
 }
 
-// Close closes the control node, and gives up plans that were not run.
-func (c *Controller) Close() error {
-	c.unlock()
-	return c.k.Close()
-}
+// NewOn is a controller of a machine that is open.
+func NewOn(m Machine) *Controller { return &Controller{e: plan.NewEngine(m)} }
 
-// Snapshot targets live in one module and have versions of their own.
-const targetSnapshot = "snapshot"
+// Close closes the machine, and gives up plans that were not run.
+func (c *Controller) Close() error { return c.e.Close() }
+
+// Run executes a plan. When a step fails, or ctx is cancelled before one, the
+// steps before it are undone in reverse and the error says so. Where one
+// behind the point of no return fails, or an undo, the error wraps
+// ErrIncomplete, and Recover does the rest.
+func (c *Controller) Run(ctx context.Context, p *Plan) error { return c.e.Run(ctx, p) }
+
+// Release gives up the plans that were made: other controllers go on, and what
+// was planned may be out of date.
+func (c *Controller) Release() { c.e.Unlock() }
+
+// giveUp is Release where no plan came of it.
+func (c *Controller) giveUp(err *error) {
+	if *err != nil {
+		c.Release()
+	}
+}
 
 // TargetVersion is the version of one of the kernel's targets. With load, the
 // kernel loads its module if need be; without, a target that is not loaded is
 // an error that wraps ErrNoTarget.
 func (c *Controller) TargetVersion(target string, load bool) (gate.Version, error) {
-	targets, err := c.k.Targets()
+	targets, err := c.e.Targets()
 	if err != nil {
-		return gate.Version{}, &Error{"list the targets of", "device mapper", err}
+		return gate.Version{}, &Error{Op: "list the targets of", Name: "device mapper", Err: err}
 	}
 	for _, t := range targets {
 		if t.Name == target {
@@ -51,16 +81,86 @@ func (c *Controller) TargetVersion(target string, load bool) (gate.Version, erro
 		}
 	}
 	if !load {
-		return gate.Version{}, &Error{"find target", target, ErrNoTarget}
+		return gate.Version{}, &Error{Op: "find target", Name: target, Err: ErrNoTarget}
 	}
-	v, err := c.k.LoadTarget(target)
+	v, err := c.e.LoadTarget(target)
 	if err != nil {
-		return gate.Version{}, &Error{"load target", target, fmt.Errorf("%w (%w)", ErrNoTarget, err)}
+		return gate.Version{}, &Error{Op: "load target", Name: target, Err: fmt.Errorf("%w (%w)", ErrNoTarget, err)}
 	}
 	return v, nil
 }
 
-// isGone says that a device vanished between two looks at it.
-func isGone(err error) bool { return errors.Is(err, syscall.ENXIO) }
+// Arm makes the next Wait wait for events after this call.
+func (c *Controller) Arm() error {
+	err := c.e.Arm()
+	c.mute = errors.Is(err, devices.ErrNoPoll)
+	if err != nil && !c.mute {
+		return &Error{Op: "wait for events of", Name: "device mapper", Err: err}
+	}
+	return nil
+}
 
-func isBusy(err error) bool { return errors.Is(err, syscall.EBUSY) }
+// waitStep bounds how long Wait takes to notice that ctx has ended.
+const waitStep = 100 * time.Millisecond
+
+// Wait waits for an event of any device since Arm, for at most a while; on
+// kernels that report none, for that long. The end of ctx is no error.
+func (c *Controller) Wait(ctx context.Context, atMost time.Duration) error {
+	for end := time.Now().Add(atMost); ctx.Err() == nil; {
+		left := time.Until(end)
+		if left <= 0 {
+			return nil
+		}
+		step := min(left, waitStep)
+		if c.mute {
+			c.e.Sleep(step)
+			continue
+		}
+		told, err := c.e.Poll(int(max(step.Milliseconds(), 1)))
+		if err != nil {
+			return &Error{Op: "wait for events of", Name: "device mapper", Err: err}
+		}
+		if told {
+			return nil
+		}
+	}
+	return nil
+}
+
+// lookLocked is a look for plans: nobody else of us changes anything until they
+// are run.
+func (c *Controller) lookLocked() (devices.View, error) {
+	if err := c.e.Lock(); err != nil {
+		return nil, err
+	}
+	return devices.Look(c.e)
+}
+
+// snapshotDevice finds a snapshot that we made. One that is being merged is
+// refused: nothing can be done to it until that is over.
+func (c *Controller) snapshotDevice(op, name string) (*devices.Device, error) {
+	n, err := devices.ParseName(name)
+	if err != nil {
+		return nil, err
+	}
+	v, err := c.lookLocked()
+	if err != nil {
+		return nil, err
+	}
+	d := v.ByName(n)
+	switch {
+	case d == nil:
+		err = ErrNotFound
+	case !d.IsOurSnapshot():
+		err = devices.ErrNotOurs
+		if _, is := d.SnapshotArgs(); !is {
+			err = devices.ErrNoSnapshot
+		}
+	case v.MergingInto(d) != nil:
+		err = devices.RefuseFor(ErrMerging, "it is being merged")
+	}
+	if err != nil {
+		return nil, &Error{Op: op, Name: name, Err: err}
+	}
+	return d, nil
+}

@@ -14,13 +14,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
-	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 )
 
 func names(t *testing.T, c *Controller) string {
 	t.Helper()
-	v, err := c.look()
+	v, err := devices.Look(c.e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func TestCreateOnPlainDevice(t *testing.T) {
 	origin, cow := disks[0], disks[1]
 	fill(t, origin, 0, 8*mib, 1)
 	before := content(t, origin)
-	create(t, c, CreateRequest{Name: "s", Origin: origin, COW: cow, ChunkSize: 8, Overflow: true})
+	create(t, c, CreateRequest{Name: "s", Origin: origin, COW: cow, ChunkSize: 8 << 9, Overflow: true})
 
 	want := Snapshot{
 		Name: "s", Owner: "dmsnapctl", State: "active",
@@ -112,10 +113,10 @@ func TestCreateTwice(t *testing.T) {
 	origin := disks[0]
 	fill(t, origin, 0, 4*mib, 1)
 	first := content(t, origin)
-	create(t, c, CreateRequest{Name: "a", Origin: origin, COW: disks[1], ChunkSize: 128})
+	create(t, c, CreateRequest{Name: "a", Origin: origin, COW: disks[1], ChunkSize: 128 << 9})
 	fill(t, "/dev/mapper/a-origin", 0, mib, 2)
 	second := content(t, "/dev/mapper/a-origin")
-	create(t, c, CreateRequest{Name: "b", Origin: origin, COW: disks[2], ChunkSize: 8})
+	create(t, c, CreateRequest{Name: "b", Origin: origin, COW: disks[2], ChunkSize: 8 << 9})
 	create(t, c, CreateRequest{Name: "c", Origin: "/dev/mapper/a-origin", COW: disks[3], Transient: true})
 	fill(t, "/dev/mapper/a-origin", mib/2, 2*mib, 3)
 	same(t, "first snapshot", content(t, "/dev/mapper/a"), first)
@@ -154,10 +155,10 @@ func TestCreateRefuses(t *testing.T) {
 		{"COW in use", CreateRequest{Name: "s", Origin: disks[0], COW: disks[1]}, ErrBusy, "held by"},
 		{"COW with a store", CreateRequest{Name: "s", Origin: disks[0], COW: disks[2]}, ErrForce, "DM_snapshot_cow"},
 		{"a directory for a node", CreateRequest{Name: "dir", Origin: disks[0], COW: small}, ErrRefused, "in the way"},
-		{"COW too small", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 1024}, ErrRefused, "three chunks"},
-		{"65 sectors", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 65}, ErrUsage, "power of two"},
-		{"2^22 sectors", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 1 << 22}, ErrUsage, "limit"},
-		{"a file", CreateRequest{Name: "s", Origin: "/etc/passwd", COW: small}, ErrRefused, "losetup"},
+		{"COW too small", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 1024 << 9}, ErrRefused, "three chunks"},
+		{"65 sectors", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 65 << 9}, ErrUsage, "power of two"},
+		{"2^22 sectors", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 1 << 31}, ErrUsage, "limit"},
+		{"a file", CreateRequest{Name: "s", Origin: "/etc/passwd", COW: small}, ErrRefused, "plain file"},
 		{"no device", CreateRequest{Name: "s", Origin: "/dev/nonesuch", COW: small}, os.ErrNotExist, "origin"},
 		{"COW below the origin", CreateRequest{Name: "s", Origin: small, COW: disks[3]}, ErrBusy, "held by"},
 		{"COW on the origin", CreateRequest{Name: "s", Origin: disks[3], COW: small}, ErrBusy, "held by"},
@@ -187,12 +188,12 @@ func TestRemoveRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	var waited time.Duration
-	c.sleep = func(d time.Duration) { waited += d }
+	machineOf(c).sleep = func(d time.Duration) { waited += d }
 	err = c.Remove(context.Background(), RemoveRequest{Name: "s"})
 	if !errors.Is(err, ErrBusy) || !errors.Is(err, syscall.EBUSY) || !strings.Contains(err.Error(), "open by a program") || strings.Contains(err.Error(), "ioctl") {
 		t.Errorf("removing an open snapshot: %v", err)
 	}
-	if waited != (removeTries-1)*removePause {
+	if waited != (plan.RemoveTries-1)*plan.RemovePause {
 		t.Errorf("waited %v for the snapshot to be closed", waited)
 	}
 	open.Close()
@@ -212,14 +213,12 @@ func TestCreateWantsBlankCOW(t *testing.T) {
 	store := pieces(t, c, disks[1], "cow", 8)[0]
 	for _, tt := range []struct {
 		at    int64 // the byte that is not zero
-		chunk cow.Sectors
+		chunk int64 // in sectors
 		taken bool
 	}{
 		{0, 8, false}, {4095, 8, false}, {mib - 1, 8, false}, {mib, 8, true}, {2*mib - 1, 2048, false}, {2 * mib, 2048, true},
 	} {
-		if err := c.h.Zero(store, 4*mib); err != nil {
-			t.Fatal(err)
-		}
+		zero(t, c, store, 4*mib)
 		f, err := os.OpenFile(store, os.O_WRONLY|os.O_SYNC, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -229,7 +228,7 @@ func TestCreateWantsBlankCOW(t *testing.T) {
 			t.Fatal(err)
 		}
 		was := content(t, store)
-		r := CreateRequest{Name: "s", Origin: disks[0], COW: store, ChunkSize: tt.chunk}
+		r := CreateRequest{Name: "s", Origin: disks[0], COW: store, ChunkSize: tt.chunk << 9}
 		err = c.Create(ctx, r)
 		switch {
 		case tt.taken && err != nil:
@@ -254,12 +253,12 @@ func TestCreateAgainAfterFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	beforeStep = func(_ *Plan, n int) {
-		if n == len(p.steps)-2 {
+	c.e.BeforeStep = func(_ *Plan, n int) {
+		if n == len(p.Steps())-2 {
 			cancel()
 		}
 	}
-	defer func() { beforeStep = func(*Plan, int) {} }()
+	defer func() { c.e.BeforeStep = nil }()
 	if err := c.Run(ctx, p); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "undone, but chunks 0 and 1") {
 		t.Errorf("interrupted: %v", err)
 	}
@@ -301,7 +300,7 @@ func TestCreateAtOnce(t *testing.T) {
 			t.Errorf("%s is written through %s, %s through %s", s.Name, s.OriginDevice, all[0].Name, all[0].OriginDevice)
 		}
 	}
-	if got := strings.Fields(names(t, c)); len(got) != before+len(cows)+1 || strings.Contains(names(t, c), newSuffix) {
+	if got := strings.Fields(names(t, c)); len(got) != before+len(cows)+1 || strings.Contains(names(t, c), devices.NewSuffix) {
 		t.Errorf("devices: %v, want %d COW devices, as many snapshots and one snapshot-origin", got, before)
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
 const (
@@ -37,7 +39,13 @@ type request struct {
 }
 
 func TestMain(m *testing.M) {
-	BeGuardian()
+	if guarded := BeGuardian(); guarded != nil {
+		if guarded.Err != nil {
+			fmt.Fprintln(os.Stderr, "the guardian:", guarded.Err)
+			os.Exit(3)
+		}
+		os.Exit(0)
+	}
 	text, child := os.LookupEnv(envChild)
 	if !child {
 		os.Exit(m.Run())
@@ -58,18 +66,17 @@ func beChild(text string) error {
 	if err != nil {
 		return err
 	}
+	c, err := openMachine()
+	if err != nil {
+		return err
+	}
 	step := 0
-	beforeStep = func(*Plan, int) {
+	c.e.BeforeStep = func(*Plan, int) {
 		if step++; step == dieAt {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {} // until it arrives
 		}
 	}
-	c, err := Open()
-	if err != nil {
-		return err
-	}
-	c.sleep = hurry
 	ctx := context.Background()
 	switch {
 	case r.Create != nil:
@@ -126,7 +133,7 @@ func wasKilled(t *testing.T, cmd *exec.Cmd) bool {
 // change.
 func state(t *testing.T, c *Controller) string {
 	t.Helper()
-	v, err := c.look()
+	v, err := devices.Look(c.e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,21 +142,31 @@ func state(t *testing.T, c *Controller) string {
 		if d.Suspended() {
 			t.Errorf("%s is suspended", d.Name)
 		}
-		text := d.live.String()
+		text := liveTable(t, d.Name.String())
 		for _, o := range v {
 			text = strings.ReplaceAll(text, o.Dev.String()+" ", o.Name.String()+" ")
 			text = strings.ReplaceAll(text, o.Dev.String()+"\n", o.Name.String()+"\n")
 		}
-		fmt.Fprintf(&b, "%s %s waiting=%v node=%v\n%s", d.Name, d.role(), d.HasInactive(), c.h.HasNode(d.Name, d.Dev), text)
+		fmt.Fprintf(&b, "%s %s waiting=%v node=%v\n%s", d.Name, d.Role(), d.HasInactive(), c.e.HasNode(d.Name, d.Dev), text)
 	}
 	return b.String()
+}
+
+// liveTable is any device's table, which the controller does not read.
+func liveTable(t *testing.T, name string) string {
+	t.Helper()
+	out, err := exec.Command("/usr/sbin/dmsetup", "table", "--", name).Output()
+	if err != nil {
+		t.Fatalf("dmsetup table %s: %v", name, err)
+	}
+	return string(out)
 }
 
 // noneSuspended says that nothing is suspended, without anybody's having called
 // recover.
 func noneSuspended(t *testing.T, c *Controller, when string) {
 	t.Helper()
-	v, err := c.look()
+	v, err := devices.Look(c.e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,10 +186,10 @@ type death struct {
 }
 
 func deathScenarios(disks []string) []death {
-	onVol := CreateRequest{Name: "s", Origin: "/dev/mapper/vol", COW: disks[1], ChunkSize: 8, Overflow: true, Force: true}
+	onVol := CreateRequest{Name: "s", Origin: "/dev/mapper/vol", COW: disks[1], ChunkSize: 8 << 9, Overflow: true, Force: true}
 	onVol2 := CreateRequest{Name: "t", Origin: "/dev/mapper/vol", COW: disks[2], Transient: true, Force: true}
-	onDisk := CreateRequest{Name: "s", Origin: disks[3], COW: disks[1], ChunkSize: 8, Force: true}
-	onDisk2 := CreateRequest{Name: "t", Origin: disks[3], COW: disks[2], ChunkSize: 16, Force: true}
+	onDisk := CreateRequest{Name: "s", Origin: disks[3], COW: disks[1], ChunkSize: 8 << 9, Force: true}
+	onDisk2 := CreateRequest{Name: "t", Origin: disks[3], COW: disks[2], ChunkSize: 16 << 9, Force: true}
 	type setup = []CreateRequest
 	return []death{
 		{"create on plain", nil, request{Create: &onDisk}},
@@ -261,13 +278,13 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			t.Errorf("round %d: recover: %v", i, err)
 		}
 		w.end(t)
-		info, err := c.k.Info(mustName(t, "vol"))
+		info, err := c.e.Info(mustName(t, "vol"))
 		if err != nil || info.Suspended() || info.HasInactive() {
 			t.Errorf("round %d: origin flags %#x, %v", i, info.Flags, err)
 		}
 		p, err := c.PlanRecover(context.Background())
-		c.unlock()
-		if err != nil || len(p.steps) > 0 {
+		c.Release()
+		if err != nil || len(p.Steps()) > 0 {
 			t.Errorf("round %d: after recover there is something to recover: %v, %v", i, p, err)
 		}
 	}

@@ -7,6 +7,7 @@ package dmctl
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -14,7 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
@@ -30,19 +35,13 @@ func scratch(t testing.TB) (*Controller, []string) {
 	if len(disks) < 4 {
 		t.Fatalf("DMSNAPCTL_TEST_DISKS=%q names %d disks, want 4 or more", list, len(disks))
 	}
-	c, err := Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.sleep = hurry
+	c := openTest(t)
 	// At the end all devices are removed: there must be none of anybody else's.
-	if v, err := c.look(); err != nil || len(v) > 0 {
+	if v, err := devices.Look(c.e); err != nil || len(v) > 0 {
 		t.Fatalf("this machine has %d mapped devices of its own, %v: run the tests on one that has none", len(v), err)
 	}
 	for _, d := range disks {
-		if err := c.h.Zero(d, mib); err != nil {
-			t.Fatal(err)
-		}
+		zero(t, c, d, mib)
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -54,22 +53,70 @@ func scratch(t testing.TB) (*Controller, []string) {
 	return c, disks
 }
 
+// testMachine is this machine, on which some things are done otherwise.
+type testMachine struct {
+	*plan.Linux
+	sleep   func(time.Duration)
+	noGuard error // what keeps the guardian from being started
+}
+
+func (m *testMachine) Sleep(d time.Duration) { m.sleep(d) }
+
+func (m *testMachine) Guard(inUse []blockdev.DevNo) (func() error, error) {
+	if m.noGuard != nil {
+		return nil, m.noGuard
+	}
+	return m.Linux.Guard(inUse)
+}
+
+func machineOf(c *Controller) *testMachine { return c.e.Machine.(*testMachine) }
+
+func openMachine() (*Controller, error) {
+	m, err := plan.Open()
+	if err != nil {
+		return nil, err
+	}
+	return NewOn(&testMachine{Linux: m, sleep: hurry}), nil
+}
+
+func openTest(t testing.TB) *Controller {
+	t.Helper()
+	c, err := openMachine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// zero zeroes the start of a device, or all of a smaller one.
+func zero(t testing.TB, c *Controller, path string, bytes int64) {
+	t.Helper()
+	d, err := c.e.Machine.Open(path)
+	if err == nil {
+		err = errors.Join(d.Zero(min(bytes, d.Bytes())), d.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // hurry waits for a tenth of the time: here nobody else keeps devices busy, and
 // merges are short.
 func hurry(d time.Duration) { time.Sleep(d / 10) }
 
 func logAll(t testing.TB, c *Controller) {
-	v, err := c.look()
+	v, err := devices.Look(c.e)
 	t.Logf("devices (%v):", err)
 	for _, d := range v {
-		t.Logf("  %v %v %v flags %#x open %d: %v waiting: %v", d.Name, d.Dev, d.UUID, d.Flags, d.OpenCount, d.live, d.waiting)
+		t.Logf("  %v %v %v flags %#x open %d: %v waiting: %v", d.Name, d.Dev, d.UUID, d.Flags, d.OpenCount, d.Live, d.Waiting)
 	}
 }
 
 // removeAll ends everything that a test left, holders before what they hold.
 func removeAll(t testing.TB, c *Controller) {
+	c.Release()
 	for range 10 {
-		v, err := c.look()
+		v, err := devices.Look(c.e)
 		if err != nil {
 			t.Error(err)
 			return
@@ -79,13 +126,13 @@ func removeAll(t testing.TB, c *Controller) {
 		}
 		for _, d := range v {
 			if d.Suspended() {
-				_ = c.k.Clear(d.Name)
-				_ = c.k.Resume(d.Name, 0)
+				_ = c.e.Clear(d.Name)
+				_ = c.e.Resume(d.Name, 0)
 			}
 		}
 		for i := len(v) - 1; i >= 0; i-- {
-			if c.k.Remove(v[i].Name) == nil {
-				_ = c.h.RemoveNode(v[i].Name)
+			if c.e.Remove(v[i].Name) == nil {
+				_ = c.e.RemoveNode(v[i].Name)
 			}
 		}
 	}
@@ -95,7 +142,7 @@ func removeAll(t testing.TB, c *Controller) {
 
 func mustName(t testing.TB, s string) wire.Name {
 	t.Helper()
-	n, err := wire.NewName(s)
+	n, err := devices.ParseName(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,20 +157,20 @@ func mapped(t testing.TB, c *Controller, name, lines string) string {
 		t.Fatal(err)
 	}
 	n := mustName(t, name)
-	if err := c.k.Create(n, wire.UUID{}); err != nil {
+	if err := c.e.Create(n, wire.UUID{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.k.Load(n, tab); err != nil {
+	if err := c.e.Load(n, tab); err != nil {
 		t.Fatalf("%s: %v", lines, err)
 	}
-	if err := c.k.Resume(n, wire.UdevPrimary); err != nil {
+	if err := c.e.Resume(n, wire.UdevPrimary); err != nil {
 		t.Fatal(err)
 	}
-	info, err := c.k.Info(n)
+	info, err := c.e.Info(n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.h.AddNode(n, info.Dev); err != nil {
+	if err := c.e.AddNode(n, info.Dev); err != nil {
 		t.Fatal(err)
 	}
 	return "/dev/mapper/" + name
@@ -146,13 +193,7 @@ func pieces(t testing.TB, c *Controller, disk, prefix string, sizes ...int) []st
 func blank(t testing.TB, c *Controller, paths ...string) {
 	t.Helper()
 	for _, path := range paths {
-		d, err := c.h.Disk(path)
-		if err == nil {
-			err = c.h.Zero(path, min(d.Bytes, mib))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		zero(t, c, path, mib)
 	}
 }
 
@@ -215,4 +256,9 @@ func same(t testing.TB, what string, got, want []byte) {
 		first++
 	}
 	t.Errorf("%s: %d bytes %s, want %d bytes %s; they differ from byte %d on", what, len(got), sum(got), len(want), sum(want), first)
+}
+
+// makeNode makes a block device's node by hand.
+func makeNode(path string, dev blockdev.DevNo) error {
+	return unix.Mknod(path, unix.S_IFBLK|0o600, int(unix.Mkdev(dev.Major, dev.Minor)))
 }

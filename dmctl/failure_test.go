@@ -11,7 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
@@ -63,11 +64,11 @@ func failedMerge(c *Controller) error {
 	if err := c.Run(context.Background(), p); err != nil {
 		return err
 	}
-	f := c.k.(*fake)
-	f.open = map[string]int{} // nobody may use the origin when it begins anew
-	for _, d := range f.devs {
-		if _, ok := soleSpec(d.live).(table.SnapshotMerge); ok {
-			d.mergeFailed = true
+	f := c.e.Machine.(*dmtest.Machine)
+	for _, d := range f.Devices {
+		d.Open = 0 // nobody may use the origin when it begins anew
+		if _, ok := devices.SoleSpec(d.Live).(table.SnapshotMerge); ok {
+			d.MergeFailed = true
 		}
 	}
 	return nil
@@ -75,27 +76,29 @@ func failedMerge(c *Controller) error {
 
 // haveMapped makes the dm device vol, in use.
 func haveMapped(c *Controller) error {
-	f := c.k.(*fake)
-	name, _ := wire.NewName("vol")
-	if err := f.Create(name, wire.UUID{}); err != nil {
+	f := c.e.Machine.(*dmtest.Machine)
+	name, _ := devices.ParseName("vol")
+	if err := f.Create(name, devices.UUID{}); err != nil {
 		return err
 	}
-	f.open["vol"]++
-	d := f.find(name)
-	d.live = table.Table{{Start: 0, Length: 1024, Spec: table.Linear{Device: "8:0", Offset: 0}}, {Start: 1024, Length: 1024, Spec: table.Zero{}}}
-	return f.AddNode(name, d.dev)
+	d := f.Find("vol")
+	d.Open++
+	d.Live = table.Table{{Start: 0, Length: 1024, Spec: table.Linear{Device: "8:0", Offset: 0}}, {Start: 1024, Length: 1024, Spec: table.Zero{}}}
+	return f.AddNode(name, d.Dev)
 }
 
 // unused has nobody use the device vol.
 func unused(c *Controller) error {
-	c.k.(*fake).open = map[string]int{}
+	for _, d := range c.e.Machine.(*dmtest.Machine).Devices {
+		d.Open = 0
+	}
 	return nil
 }
 
 var (
-	onPlain   = CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkSize: 8}
-	onPlain2  = CreateRequest{Name: "t", Origin: "/dev/a", COW: "/dev/c", ChunkSize: 8}
-	onMapped  = CreateRequest{Name: "s", Origin: "/dev/mapper/vol", COW: "/dev/b", ChunkSize: 8}
+	onPlain   = CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkSize: 8 << 9}
+	onPlain2  = CreateRequest{Name: "t", Origin: "/dev/a", COW: "/dev/c", ChunkSize: 8 << 9}
+	onMapped  = CreateRequest{Name: "s", Origin: "/dev/mapper/vol", COW: "/dev/b", ChunkSize: 8 << 9}
 	onMapped2 = CreateRequest{Name: "t", Origin: "/dev/mapper/vol", COW: "/dev/c", Transient: true}
 )
 
@@ -123,30 +126,26 @@ func scenarios() []scenario {
 	}
 }
 
-func (s scenario) machine(t *testing.T) *fake {
+func (s scenario) machine(t *testing.T) *dmtest.Machine {
 	t.Helper()
-	f := newFake()
-	c := f.controller()
+	f := dmtest.New()
+	if strings.HasPrefix(s.name, "activate") {
+		f.Disks["/dev/b"].Data = dmtest.EmptyStore(8)
+	}
+	c := NewOn(f)
 	for _, step := range s.setup {
 		if err := step(c); err != nil {
 			t.Fatal(err)
 		}
 	}
-	f.calls = 0
+	f.Calls = 0
 	return f
 }
 
 // run does the scenario and says whether the process died of it.
-func (s scenario) run(f *fake) (err error, died bool) {
-	defer func() {
-		if r := recover(); r != nil {
-			if _, ok := r.(killed); !ok {
-				panic(r)
-			}
-			died = true
-		}
-	}()
-	return s.do(f.controller()), false
+func (s scenario) run(f *dmtest.Machine) (err error, died bool) {
+	died, err = dmtest.Dies(func() error { return s.do(NewOn(f)) })
+	return err, died
 }
 
 // outcome gives the states before and after, without a failure, and the
@@ -158,13 +157,13 @@ func (s scenario) outcome(t *testing.T) (before, after string, calls int) {
 	if err, _ := s.run(f); err != nil {
 		t.Fatal(err)
 	}
-	if len(f.broken) > 0 {
-		t.Errorf("laws broken: %v", f.broken)
+	if len(f.Broken) > 0 {
+		t.Errorf("laws broken: %v", f.Broken)
 	}
-	if held := f.held(); len(held) > 0 || f.memory > 0 || f.guarded {
-		t.Errorf("left suspended: %v, memory locked %d times, guardian %v", held, f.memory, f.guarded)
+	if held := f.Suspended(); len(held) > 0 || f.MemoryLocked > 0 || f.Guarded {
+		t.Errorf("left suspended: %v, memory locked %d times, guardian %v", held, f.MemoryLocked, f.Guarded)
 	}
-	return before, f.String(), f.calls
+	return before, f.String(), f.Calls
 }
 
 // between is the state that also leads to, "" where there is none.
@@ -189,12 +188,12 @@ func TestFailureAtEveryCall(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			before, after, calls := s.outcome(t)
 			for n := 1; n <= calls; n++ {
-				for _, how := range []failure{failClean, failLost, failStuck, failHalf} {
+				for _, how := range []dmtest.Failure{dmtest.Clean, dmtest.Lost, dmtest.Stuck, dmtest.Half} {
 					f := s.machine(t)
-					f.failures[n] = how
+					f.Failures[n] = how
 					err, _ := s.run(f)
-					if f.memory != 0 || f.guarded {
-						t.Errorf("call %d (%s): memory stays locked %d times, guardian %v", n, how, f.memory, f.guarded)
+					if f.MemoryLocked != 0 || f.Guarded {
+						t.Errorf("call %d (%s): memory stays locked %d times, guardian %v", n, how, f.MemoryLocked, f.Guarded)
 					}
 					if err == nil {
 						if diff := cmp.Diff(after, f.String()); diff != "" {
@@ -202,11 +201,11 @@ func TestFailureAtEveryCall(t *testing.T) {
 						}
 						continue
 					}
-					if held := f.held(); len(held) > 0 {
+					if held := f.Suspended(); len(held) > 0 {
 						t.Errorf("call %d (%s): left suspended: %v", n, how, held)
 					}
 					if f.String() != before {
-						if !strings.Contains(err.Error(), "recover") {
+						if !errors.Is(err, ErrIncomplete) {
 							t.Errorf("call %d (%s): things changed, and the error does not say so: %v", n, how, err)
 						}
 						s.recover(t, f, fmt.Sprintf("call %d (%s)", n, how))
@@ -221,14 +220,14 @@ func TestFailureAtEveryCall(t *testing.T) {
 }
 
 // recover does what the user is told to, with nothing failing any more.
-func (s scenario) recover(t *testing.T, f *fake, when string) {
+func (s scenario) recover(t *testing.T, f *dmtest.Machine, when string) {
 	t.Helper()
-	f.failures = nil
-	if err := f.controller().Recover(context.Background()); err != nil {
+	f.Failures = nil
+	if err := NewOn(f).Recover(context.Background()); err != nil {
 		t.Errorf("%s: recover: %v\n%s", when, err, f)
 	}
-	p, err := f.controller().PlanRecover(context.Background())
-	if err != nil || len(p.steps) > 0 {
+	p, err := NewOn(f).PlanRecover(context.Background())
+	if err != nil || len(p.Steps()) > 0 {
 		t.Errorf("%s: a second recover has something to do: %v, %v", when, p, err)
 	}
 }
@@ -239,13 +238,13 @@ func TestFailureOfUndo(t *testing.T) {
 			before, after, calls := s.outcome(t)
 			for n := 1; n <= calls; n++ {
 				for m := n + 1; m <= n+8; m++ {
-					for _, how := range []failure{failClean, failStuck, failHalf} {
+					for _, how := range []dmtest.Failure{dmtest.Clean, dmtest.Stuck, dmtest.Half} {
 						f := s.machine(t)
-						f.failures[n], f.failures[m] = failClean, how
+						f.Failures[n], f.Failures[m] = dmtest.Clean, how
 						err, _ := s.run(f)
 						when := fmt.Sprintf("calls %d and %d (%s): %v", n, m, how, err)
 						s.recover(t, f, when)
-						if held := f.held(); len(held) > 0 {
+						if held := f.Suspended(); len(held) > 0 {
 							t.Errorf("%s: left suspended: %v", when, held)
 						}
 						if bad := one(before, s.between(t), after, f.String()); bad != "" {
@@ -263,18 +262,20 @@ func TestDeathAtEveryCall(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			before, after, calls := s.outcome(t)
 			for n := 1; n <= calls; n++ {
-				for _, how := range []failure{failDead, failAfter} {
+				for _, how := range []dmtest.Failure{dmtest.Dead, dmtest.After} {
 					f := s.machine(t)
-					f.failures[n] = how
+					f.Failures[n] = how
 					if _, died := s.run(f); !died {
 						t.Errorf("call %d (%s): it lived", n, how)
 					}
 					when := fmt.Sprintf("call %d (%s)", n, how)
-					f.failures = nil
-					if err := f.bury(); err != nil {
-						t.Errorf("%s: the guardian: %v", when, err)
+					f.Failures = nil
+					if f.Bury() {
+						if err := NewOn(f).Recover(context.Background()); err != nil {
+							t.Errorf("%s: the guardian: %v", when, err)
+						}
 					}
-					if held := f.held(); len(held) > 0 {
+					if held := f.Suspended(); len(held) > 0 {
 						t.Errorf("%s: left suspended until recover: %v", when, held)
 					}
 					s.recover(t, f, when)
@@ -296,7 +297,7 @@ func TestPauseTooLong(t *testing.T) {
 		}
 		f := s.machine(t)
 		before := f.String()
-		f.tooLong = ErrPauseTooLong
+		f.TooLong = ErrPauseTooLong
 		if err, _ := s.run(f); !errors.Is(err, ErrPauseTooLong) {
 			t.Errorf("%s: %v", s.name, err)
 		}
@@ -308,13 +309,13 @@ func TestPauseTooLong(t *testing.T) {
 
 // A device that a recovery must not touch, whatever its state.
 func TestRecoverLeavesOthersAlone(t *testing.T) {
-	f := newFake()
-	c := f.controller()
+	f := dmtest.New()
+	c := NewOn(f)
 	if err := haveMapped(c); err != nil {
 		t.Fatal(err)
 	}
-	vol := f.devs[0]
-	vol.suspended, vol.waiting = true, table.Single(2048, table.Zero{})
+	vol := f.Devices[0]
+	vol.Suspended, vol.Waiting = true, table.Single(2048, table.Zero{})
 	if err := doCreate(CreateRequest{Name: "s", Origin: "/dev/d", COW: "/dev/c"})(c); err != nil {
 		t.Fatal(err)
 	}

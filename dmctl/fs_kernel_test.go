@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
@@ -123,7 +124,7 @@ func TestFileSystemOnOrigin(t *testing.T) {
 	w := startFsyncer(live, "a")
 	waitFor(t, func() bool { return w.count.Load() > 20 })
 	before := w.count.Load()
-	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 8, Overflow: true})
+	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 8 << 9, Overflow: true})
 	waitFor(t, func() bool { return w.count.Load() > before+20 })
 	if sb := content(t, "/dev/mapper/s")[1024:2048]; sb[0x60]&4 != 0 {
 		t.Error("the file system on the snapshot needs recovery: it was not frozen") // EXT4_FEATURE_INCOMPAT_RECOVER
@@ -138,7 +139,7 @@ func TestFileSystemOnOrigin(t *testing.T) {
 	mount(t, vol, live, 0)
 	checkFiles(t, "origin after remove", live, "a", count)
 
-	create(t, c, CreateRequest{Name: "m", Origin: vol, COW: disks[2], ChunkSize: 8, Overflow: true})
+	create(t, c, CreateRequest{Name: "m", Origin: vol, COW: disks[2], ChunkSize: 8 << 9, Overflow: true})
 	lost := startFsyncer(live, "lost")
 	waitFor(t, func() bool { return lost.count.Load() > 20 })
 	lost.end(t)
@@ -193,8 +194,8 @@ func TestOnItsOwnOrigin(t *testing.T) {
 	t.Cleanup(func() { command(t, "swapoff", swap) })
 	w := startFsyncer(root, "a")
 
-	onVol := CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 8, Overflow: true, Force: true}
-	onVol2 := CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8, Overflow: true, Force: true}
+	onVol := CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 8 << 9, Overflow: true, Force: true}
+	onVol2 := CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8 << 9, Overflow: true, Force: true}
 	fromVol := func(r request, dieAt int) *exec.Cmd {
 		if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0); err != nil {
 			t.Fatal(err)
@@ -217,7 +218,8 @@ func TestOnItsOwnOrigin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at := p.pause.first + 1; at <= p.pause.last; at++ { // before it, the origin is suspended
+	first, last, _ := p.Pause()
+	for at := first + 1; at <= last; at++ { // before it, the origin is suspended
 		held := timeHeld(t, c, mustName(t, "vol"))
 		if !wasKilled(t, fromVol(request{Create: &onVol2}, at+1)) {
 			t.Fatal("it lived")
@@ -226,7 +228,7 @@ func TestOnItsOwnOrigin(t *testing.T) {
 		noneSuspended(t, c, fmt.Sprintf("killed before step %d", at+1))
 		now := w.count.Load()
 		waitFor(t, func() bool { return w.count.Load() > now+3 })
-		if got := names(t, c); strings.Contains(got, newSuffix) {
+		if got := names(t, c); strings.Contains(got, devices.NewSuffix) {
 			t.Errorf("killed before step %d, nobody recovered: %s", at+1, got)
 		}
 	}
@@ -253,7 +255,7 @@ func timeHeld(t *testing.T, c *Controller, name wire.Name) (stop func() time.Dur
 				return
 			default:
 			}
-			info, err := c.k.Info(name)
+			info, err := c.e.Info(name)
 			switch {
 			case err != nil:
 				t.Error(err)

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
@@ -19,30 +21,33 @@ func (c *Controller) PlanGrow(_ context.Context, name string) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	args, ok := d.snapshotArgs()
-	cow, okDev := parseDev(args.COW)
-	if !ok || !okDev {
-		return nil, &Error{"grow", name, refuse("it has no live snapshot table: run `dmsnapctl recover`")}
-	}
-	if d.Suspended() || d.HasInactive() {
-		return nil, &Error{"grow", name, refuse("it is suspended, or has a table waiting: run `dmsnapctl resume` or `recover` first")}
-	}
+	args, ok := d.SnapshotArgs()
+	cow, okDev := devices.ParseDev(args.COW)
 	var before Snapshot
-	if err := c.fillStatus(&before, d.Name); err != nil {
-		return nil, err
+	switch {
+	case !ok || !okDev:
+		err = devices.RefuseFor(ErrUnfinished, "it has no live snapshot table")
+	case d.Suspended():
+		err = devices.RefuseFor(ErrSuspended, "it is suspended")
+	case d.HasInactive():
+		err = devices.RefuseFor(ErrUnfinished, "a table waits to be put in place")
+	default:
+		err = c.fillStatus(&before, d.Name)
 	}
-	path := c.h.NodePath(cow)
+	if before.State == table.Invalid.String() {
+		err = devices.Refuse("the snapshot is invalid: room comes too late")
+	}
+	if err != nil {
+		return nil, &Error{Op: "grow", Name: name, Err: err}
+	}
+	path := c.e.NodePath(cow)
 	p := &Plan{Title: fmt.Sprintf("grow the store of snapshot %s on %s", d.Name, path)}
-	switch before.State {
-	case table.Invalid.String():
-		return nil, &Error{"grow", name, refuse("the snapshot is invalid: room comes too late")}
-	case table.Overflow.String():
-		p.note("the state Overflow stays until the snapshot is removed and activated again; what the snapshot holds is valid")
+	if before.State == table.Overflow.String() {
+		p.Note("the state Overflow stays until the snapshot is removed and activated again; what the snapshot holds is valid")
 	}
-	p.add(fmt.Sprintf("have %s take the size of what it is on", path),
-		func() error { return c.h.Refresh(cow) }, nil)
-	c.addLoad(p, d, d.live, "the same once more")
-	p.add(fmt.Sprintf("suspend %s, swap its tables and resume it, in one call", d.Name),
-		func() error { return c.swap(d.Name, d.live, snapshotUdev) }, nil)
+	same := plan.Table{Known: d.Live}
+	p.Add(plan.Refresh{Dev: cow, Path: path},
+		plan.Load{Device: d.Ref(), Table: same, What: "the same once more"},
+		plan.Swap{Device: d.Ref(), Old: same, Udev: plan.SnapshotUdev})
 	return p, nil
 }

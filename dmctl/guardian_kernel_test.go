@@ -26,26 +26,26 @@ import (
 func TestHangingInThePause(t *testing.T) {
 	c, disks := scratch(t)
 	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
-	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128})
+	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128 << 9})
 	before := state(t, c)
-	defer func(was time.Duration) { pauseLimit = was }(pauseLimit)
-	pauseLimit = 500 * time.Millisecond
+	machineOf(c).PauseLimit = 500 * time.Millisecond
 	ctx := context.Background()
-	p, err := c.PlanCreate(ctx, CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8})
+	p, err := c.PlanCreate(ctx, CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8 << 9})
 	if err != nil {
 		t.Fatal(err)
 	}
+	first, _, _ := p.Pause()
 	w := startWriter(t, vol, mib)
-	defer func() { beforeStep = func(*Plan, int) {} }()
-	beforeStep = func(_ *Plan, n int) {
-		if n != p.pause.first+1 {
+	defer func() { c.e.BeforeStep = nil }()
+	c.e.BeforeStep = func(_ *Plan, n int) {
+		if n != first+1 {
 			return
 		}
-		if info, err := c.k.Info(mustName(t, "vol")); err != nil || !info.Suspended() {
+		if info, err := c.e.Info(mustName(t, "vol")); err != nil || !info.Suspended() {
 			t.Errorf("within the pause: flags %#x, %v", info.Flags, err)
 		}
 		for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-			if info, err := c.k.Info(mustName(t, "vol")); err == nil && !info.Suspended() {
+			if info, err := c.e.Info(mustName(t, "vol")); err == nil && !info.Suspended() {
 				return
 			}
 			if time.Now().After(end) {
@@ -67,12 +67,11 @@ func TestHangingInThePause(t *testing.T) {
 func TestNoGuardian(t *testing.T) {
 	c, disks := scratch(t)
 	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
-	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128})
+	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128 << 9})
 	before := state(t, c)
-	canGuard = false
-	defer func() { canGuard = true }()
-	err := c.Create(context.Background(), CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8})
-	if err == nil || !strings.Contains(err.Error(), "BeGuardian") {
+	machineOf(c).noGuard = errors.New("no process can be started")
+	err := c.Create(context.Background(), CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8 << 9})
+	if !errors.Is(err, machineOf(c).noGuard) {
 		t.Errorf("error %v", err)
 	}
 	if got := state(t, c); got != before {
@@ -119,16 +118,17 @@ func TestSwappedOutMemoryIsReadIn(t *testing.T) {
 		t.Fatalf("only %d KiB could be swapped out", swapped)
 	}
 	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
-	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128})
-	p, err := c.PlanCreate(context.Background(), CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8})
+	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128 << 9})
+	p, err := c.PlanCreate(context.Background(), CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8 << 9})
 	if err != nil {
 		t.Fatal(err)
 	}
 	out()
 	seen := 0
-	defer func() { beforeStep = func(*Plan, int) {} }()
-	beforeStep = func(_ *Plan, n int) {
-		if n < p.pause.first || n > p.pause.last {
+	first, last, _ := p.Pause()
+	defer func() { c.e.BeforeStep = nil }()
+	c.e.BeforeStep = func(_ *Plan, n int) {
+		if n < first || n > last {
 			return
 		}
 		seen++
@@ -163,14 +163,14 @@ func TestPreparedCalls(t *testing.T) {
 	c, _ := scratch(t)
 	mapped(t, c, "vol", "0 8 zero")
 	name := mustName(t, "vol")
-	info, err := c.k.Info(name)
+	info, err := c.e.Info(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := c.k.(linuxKernel)
+	k := machineOf(c)
 	look, free := k.PrepareInfo(info.Dev), k.PrepareResume(info.Dev, wire.UdevPrimary)
 	for range 2 {
-		if err := c.k.Suspend(name, 0); err != nil {
+		if err := c.e.Suspend(name, 0); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range []bool{true, false} {

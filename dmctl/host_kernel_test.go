@@ -8,91 +8,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
-
-// Nodes with udev, which is played here: it is slow, it is wrong, it is dead.
-func TestNodesWithUdev(t *testing.T) {
-	c, disks := scratch(t)
-	mapped(t, c, "d", "0 8 zero")
-	name := mustName(t, "d")
-	info, err := c.k.Info(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wrong, err := c.h.Disk(disks[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := linuxHost{nodes: t.TempDir(), udev: true, udevTime: 300 * time.Millisecond}
-	path := filepath.Join(h.nodes, "d")
-	kernelNode := filepath.Join(h.nodes, "dm")
-	if err := mknod(kernelNode, info.Dev); err != nil {
-		t.Fatal(err)
-	}
-	add := func(what string) {
-		t.Helper()
-		if err := h.AddNode(name, info.Dev); err != nil || !h.HasNode(name, info.Dev) {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-
-	go func() {
-		time.Sleep(50 * time.Millisecond)
-		_ = os.Symlink("dm", path)
-	}()
-	add("udev makes a link, late")
-	if got, err := os.Readlink(path); got != "dm" {
-		t.Errorf("udev's link became %q, %v", got, err)
-	}
-	go func() {
-		time.Sleep(50 * time.Millisecond)
-		_ = os.Remove(path)
-	}()
-	if err := h.RemoveNode(name); err != nil {
-		t.Error(err)
-	}
-	add("udev is dead")
-	if err := h.RemoveNode(name); err != nil {
-		t.Error(err)
-	}
-	if h.HasNode(name, info.Dev) {
-		t.Error("the node of the dead udev stays")
-	}
-	if err := mknod(path, wrong.Dev); err != nil {
-		t.Fatal(err)
-	}
-	add("a node of another device is in the way")
-	if err := h.RemoveNode(name); err != nil {
-		t.Error(err)
-	}
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.AddNode(name, info.Dev); err == nil || !strings.Contains(err.Error(), "in the way") {
-		t.Errorf("a file is in the way: %v", err)
-	}
-	if err := h.NodeFree(name); !errors.Is(err, ErrRefused) {
-		t.Errorf("a file is in the way: %v", err)
-	}
-	if err := h.RemoveNode(name); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Lstat(path); err != nil {
-		t.Errorf("a file was removed for a node: %v", err)
-	}
-}
 
 // Recovery removes nodes that a killed run left, and nothing that somebody else
 // put beside them.
 func TestRecoverNodes(t *testing.T) {
 	c, disks := scratch(t)
 	create(t, c, CreateRequest{Name: "s", Origin: disks[0], COW: disks[1]})
-	info, err := c.k.Info(mustName(t, "s"))
+	info, err := c.e.Info(mustName(t, "s"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +36,7 @@ func TestRecoverNodes(t *testing.T) {
 	gone.Minor = 4711
 	stale := map[string]blockdev.DevNo{"renamed": info.Dev, "removed": gone}
 	for name, dev := range stale {
-		if err := mknod(filepath.Join(dir, name), dev); err != nil {
+		if err := makeNode(filepath.Join(dir, name), dev); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -125,7 +52,7 @@ func TestRecoverNodes(t *testing.T) {
 			t.Errorf("the node %s stays: %v", name, err)
 		}
 	}
-	if p, err := c.PlanRecover(context.Background()); err != nil || len(p.steps) > 0 {
+	if p, err := c.PlanRecover(context.Background()); err != nil || len(p.Steps()) > 0 {
 		t.Errorf("a second recovery has something to do: %v, %v", p, err)
 	}
 	remove(t, c, "s")
@@ -135,20 +62,20 @@ func TestRecoverNodes(t *testing.T) {
 func TestDiskFacts(t *testing.T) {
 	c, disks := scratch(t)
 	path := mapped(t, c, "d", "0 2048 linear "+disks[0]+" 0")
-	d, err := c.h.Disk(path)
-	if err != nil || d.Bytes != mib || d.Block != 512 || d.ReadOnly {
+	d, err := c.e.Open(path)
+	if err != nil || d.Bytes() != mib || d.Block() != 512 || d.ReadOnly() {
 		t.Errorf("%+v, %v", d, err)
 	}
-	below, err := c.h.Disk(disks[0])
+	below, err := c.e.Open(disks[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	users, err := c.h.Users(below.Dev)
-	if err != nil || len(users) != 1 || users[0] != (user{What: "held by /dev/mapper/d", Holder: d.Dev}) {
+	users, err := c.e.Users(below.Dev())
+	if err != nil || len(users) != 1 || users[0] != (host.User{What: "held by /dev/mapper/d", Holder: d.Dev()}) {
 		t.Errorf("users %v, %v", users, err)
 	}
-	chain, err := c.h.Below(d.Dev)
-	if err != nil || len(chain) != 2 || chain[0] != d.Dev || chain[1] != below.Dev {
+	chain, err := c.e.Below(d.Dev())
+	if err != nil || len(chain) != 2 || chain[0] != d.Dev() || chain[1] != below.Dev() {
 		t.Errorf("below %v, %v", chain, err)
 	}
 	if _, err := blockdev.OpenWriter(disks[0]); err == nil {

@@ -16,14 +16,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-func tableOf(t *testing.T, c *Controller, name string) string {
-	t.Helper()
-	_, tab, err := c.k.Table(mustName(t, name), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tab.String()
-}
+func tableOf(t *testing.T, _ *Controller, name string) string { return liveTable(t, name) }
 
 // writer writes 4 KiB blocks of their own number over and over until it is
 // stopped, past the page cache.
@@ -77,7 +70,7 @@ func TestCreateOnMappedDevice(t *testing.T) {
 	old := content(t, origin)
 
 	w := startWriter(t, origin, 4*mib)
-	create(t, c, CreateRequest{Name: "a", Origin: origin, COW: disks[1], ChunkSize: 8})
+	create(t, c, CreateRequest{Name: "a", Origin: origin, COW: disks[1], ChunkSize: 8 << 9})
 	w.end(t)
 	first := content(t, "/dev/mapper/a")
 	same(t, "the part of the snapshot that nobody wrote to", first[4*mib:], old[4*mib:])
@@ -118,7 +111,7 @@ func TestCreateOnMappedRefuses(t *testing.T) {
 		t.Errorf("a log-writes device as origin: %v", err)
 	}
 	n := mustName(t, "raw")
-	if err := c.k.Load(n, table.Single(8192, table.Zero{})); err != nil {
+	if err := c.e.Load(n, table.Single(8192, table.Zero{})); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Create(context.Background(), CreateRequest{Name: "s", Origin: tests["raw"], COW: disks[1]}); !errors.Is(err, ErrRefused) {
@@ -143,7 +136,7 @@ func TestMerge(t *testing.T) {
 			ctx := context.Background()
 			fill(t, path, 0, 8*mib, 1)
 			want := content(t, path)
-			create(t, c, CreateRequest{Name: "s", Origin: path, COW: disks[1], ChunkSize: 8})
+			create(t, c, CreateRequest{Name: "s", Origin: path, COW: disks[1], ChunkSize: 8 << 9})
 			fill(t, through, 0, 6*mib, 2)
 
 			p, err := c.PlanMerge(ctx, MergeRequest{Name: "s"})

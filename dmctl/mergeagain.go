@@ -4,23 +4,24 @@ package dmctl
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
 // planJoin finishes what a killed run had begun of a merge, and starts one
 // anew that failed.
-func (c *Controller) planJoin(p *Plan, d, o *device) error {
+func (c *Controller) planJoin(p *Plan, d, o *devices.Device) error {
 	var s Snapshot
 	if err := c.fillStatus(&s, o.Name); err != nil {
 		return err
 	}
-	if _, old := d.snapshotArgs(); old && d.Suspended() && d.HasInactive() {
-		p.finish(fmt.Sprintf("resume %s, whose I/O fails from now on", d.Name),
-			func() error { return c.resumeAsError(d) })
+	if _, old := d.SnapshotArgs(); old && d.Suspended() && d.HasInactive() {
+		p.Finish(resumeAsError(d, ", whose I/O fails from now on"))
 	}
 	if s.State != table.MergeFailed.String() {
 		return nil
@@ -36,73 +37,43 @@ func (c *Controller) planJoin(p *Plan, d, o *device) error {
 //
 // What is written to the origin in between is copied to the store, as for any
 // snapshot, and merging would take it back: nobody may have the origin open.
-func (c *Controller) planMergeAgain(p *Plan, d, o *device) error {
-	users, err := c.h.Users(o.Dev)
+func (c *Controller) planMergeAgain(p *Plan, d, o *devices.Device) error {
+	users, err := c.e.Users(o.Dev)
 	if err != nil {
 		return err
 	}
 	if len(users) > 0 || o.OpenCount > 0 {
-		return &Error{"merge", d.Name.String(), busy("%s is %s: the merge failed, and to start it anew nobody may write to its origin; end that first",
-			o.Name, inWords(append(users, openUser(o)...)))}
+		return devices.Busy("%s is %s: the merge failed, and to start it anew nobody may write to its origin; end that first",
+			o.Name, host.InWords(append(users, openUser(o)...)))
 	}
-	m, _ := o.mergeArgs()
-	origin := table.Single(o.live.Size(), table.SnapshotOrigin{Device: m.Origin})
-	c.addLoad(p, o, origin, "snapshot-origin")
-	c.addLoad(p, d, table.Single(d.live.Size(), table.Snapshot(m)), "snapshot")
-	p.beginPause()
-	p.add(fmt.Sprintf("suspend %s", o.Name),
-		func() error { return c.suspend(o.Name, wire.FlagSkipLockFS) },
-		func() error { return errors.Join(c.clear(d.Name), c.clear(o.Name), c.resume(o.Name, wire.UdevPrimary)) })
-	p.add(fmt.Sprintf("resume %s, which takes the store back", d.Name),
-		func() error { return c.takeBack(d) }, nil)
-	p.finish(fmt.Sprintf("resume %s with its new table", o.Name),
-		func() error { return c.resumeWith(o.Name, origin) })
-	p.endPause()
-	p.finish("begin the merge as at first",
-		func() error { return c.mergeAtFirst(d.Name) })
+	m, _ := o.MergeArgs()
+	snap, origin := d.Ref(), o.Ref()
+	over := table.Single(o.Live.Size(), table.SnapshotOrigin{Device: m.Origin})
+	failing := table.Single(d.Live.Size(), table.Error{})
+	p.Add(plan.Load{Device: origin, Table: plan.Table{Known: over}, What: "snapshot-origin"},
+		plan.Load{Device: snap, Table: plan.Table{Known: table.Single(d.Live.Size(), table.Snapshot(m))}, What: "snapshot"})
+	p.BeginPause()
+	p.Add(plan.Suspend{Device: origin, Flags: wire.FlagSkipLockFS, Clearing: []*devices.Ref{snap, origin}},
+		plan.Resume{Device: snap, Udev: wire.UdevHidden, What: ", which takes the store back", Else: failing, Fails: true})
+	p.Finish(plan.Resume{Device: origin, Udev: wire.UdevPrimary, What: " with its new table", Else: over})
+	p.EndPause()
+	p.Finish(plan.Do{What: "begin the merge as at first", Run: func() error { return c.mergeAtFirst(d.Name) }})
 	return nil
 }
 
-// takeBack resumes a snapshot with the table to which the failed merge hands
-// the store over. If that fails it becomes what it was: all its I/O fails.
-func (c *Controller) takeBack(d *device) error {
-	cause := c.resume(d.Name, wire.UdevHidden)
-	if cause == nil {
-		return nil
-	}
-	if err := c.load(d.Name, table.Single(d.live.Size(), table.Error{})); err != nil {
-		return errors.Join(cause, err)
-	}
-	return errors.Join(cause, c.resume(d.Name, wire.UdevHidden))
-}
-
-// resumeWith resumes a suspended device with the table that waits, t; where
-// that fails it is tried once more from the start.
-func (c *Controller) resumeWith(name wire.Name, t table.Table) error {
-	if c.resume(name, wire.UdevPrimary) == nil {
-		return nil
-	}
-	if err := c.load(name, t); err != nil {
-		return err
-	}
-	return c.resume(name, wire.UdevPrimary)
-}
-
-func (c *Controller) mergeAtFirst(name wire.Name) error {
-	v, err := c.look()
+func (c *Controller) mergeAtFirst(name devices.Name) error {
+	v, err := devices.Look(c.e)
 	if err != nil {
 		return err
-	}
-	d := v.byName(name)
-	if d == nil {
-		return &Error{"merge", name.String(), ErrNotFound}
-	}
-	// What these two ask about was settled when the merge began.
-	m, err := c.mergeable(v, d, MergeRequest{OriginUnchanged: true, Force: true})
-	if err != nil {
-		return &Error{"merge", name.String(), err}
 	}
 	p := &Plan{Title: fmt.Sprintf("merge snapshot %s", name)}
-	c.planMergeStart(p, d, m)
-	return c.run(context.Background(), p)
+	d := v.ByName(name)
+	if d == nil {
+		return &Error{Op: "merge", Name: name.String(), Err: ErrNotFound}
+	}
+	// What these two ask about was settled when the merge began.
+	if err := c.planMergeStart(p, v, d, MergeRequest{OriginUnchanged: true, Force: true}); err != nil {
+		return &Error{Op: "merge", Name: name.String(), Err: err}
+	}
+	return c.e.RunLocked(context.Background(), p)
 }

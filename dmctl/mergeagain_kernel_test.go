@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
@@ -16,7 +17,7 @@ import (
 type badMerge struct {
 	origin string
 	want   []byte // what the origin must hold at the end
-	dust   *wire.Control
+	dust   devices.Kernel
 	name   wire.Name
 }
 
@@ -26,11 +27,11 @@ func newBadMerge(t *testing.T, c *Controller, disks []string) *badMerge {
 	store := mapped(t, c, "cow", "0 65536 dust "+disks[1]+" 0 512")
 	m := &badMerge{
 		origin: mapped(t, c, "vol", "0 16384 linear "+disks[0]+" 0"),
-		dust:   c.k.(linuxKernel).Control, name: mustName(t, "cow"),
+		dust:   c.e, name: mustName(t, "cow"),
 	}
 	fill(t, m.origin, 0, 8*mib, 1)
 	m.want = content(t, m.origin)
-	create(t, c, CreateRequest{Name: "s", Origin: m.origin, COW: store, ChunkSize: 8, Force: true})
+	create(t, c, CreateRequest{Name: "s", Origin: m.origin, COW: store, ChunkSize: 8 << 9, Force: true})
 	fill(t, m.origin, 0, 4*mib, 2)
 	m.tell(t, "addbadblock 4096")
 	m.tell(t, "enable")

@@ -6,28 +6,33 @@ package dmctl
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"time"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
+// mergePause is how often a merge is looked at; the kernel tells of none of
+// its progress.
+const mergePause = 200 * time.Millisecond
+
 // merging is a merge that this run has begun or has seen under way.
 type merging struct {
-	name     wire.Name
-	snapshot wire.UUID
+	name     devices.Name
+	snapshot devices.UUID
 	origin   blockdev.DevNo // of the device that the snapshot is merged into
 }
 
-func mergeOf(d, o *device) *merging { return &merging{d.Name, d.UUID, o.Dev} }
+func mergeOf(d, o *devices.Device) *merging { return &merging{d.Name, d.UUID, o.Dev} }
 
 // find gives the two devices of a merge that is under way, nil otherwise.
-func (m *merging) find(v view) (d, o *device) {
+func (m *merging) find(v devices.View) (d, o *devices.Device) {
 	for _, d := range v {
 		if d.UUID == m.snapshot {
-			if o := v.mergingInto(d); o != nil {
+			if o := v.MergingInto(d); o != nil {
 				return d, o
 			}
 		}
@@ -38,12 +43,12 @@ func (m *merging) find(v view) (d, o *device) {
 // isOver says whether a merge, seen before, was finished: its snapshot is
 // gone, and its origin is no merge any more. The view must be one that was
 // looked at under the lock.
-func (m *merging) isOver(v view) bool {
+func (m *merging) isOver(v devices.View) bool {
 	if m == nil {
 		return false
 	}
 	for _, d := range v {
-		if _, merging := d.mergeArgs(); d.UUID == m.snapshot || merging && d.Dev == m.origin {
+		if _, merging := d.MergeArgs(); d.UUID == m.snapshot || merging && d.Dev == m.origin {
 			return false
 		}
 	}
@@ -54,19 +59,19 @@ func (m *merging) isOver(v view) bool {
 // then removes what was made for the snapshot. Its store is empty by then.
 // Another run that waits, too, may do that.
 func (c *Controller) FinishMerge(ctx context.Context, p *Plan, progress func(Snapshot)) error {
-	m := p.merging
-	if m == nil {
+	m, ok := p.Of.(*merging)
+	if !ok {
 		return fmt.Errorf("%s: not a merge", p.Title)
 	}
 	for {
-		v, err := c.look()
+		v, err := devices.Look(c.e)
 		if err != nil {
 			return err
 		}
 		going := false
 		if d, o := m.find(v); o != nil {
 			s, _, err := c.snapshotOf(v, d)
-			if err != nil && !isGone(err) {
+			if err != nil && !devices.IsGone(err) {
 				return err
 			}
 			going = err == nil && !s.mergeDone()
@@ -83,9 +88,9 @@ func (c *Controller) FinishMerge(ctx context.Context, p *Plan, progress func(Sna
 			}
 		}
 		if ctx.Err() != nil {
-			return &Error{"merge", m.name.String(), fmt.Errorf("%w (%w)", ErrStillMerging, ctx.Err())}
+			return &Error{Op: "merge", Name: m.name.String(), Err: fmt.Errorf("%w (%w)", ErrStillMerging, ctx.Err())}
 		}
-		c.sleep(mergePause)
+		c.e.Sleep(mergePause)
 	}
 }
 
@@ -93,9 +98,9 @@ func (c *Controller) FinishMerge(ctx context.Context, p *Plan, progress func(Sna
 func (m *merging) failure(s Snapshot) error {
 	switch s.State {
 	case table.MergeFailed.String():
-		return &Error{"merge", m.name.String(), ErrMergeFailed}
+		return &Error{Op: "merge", Name: m.name.String(), Err: ErrMergeFailed}
 	case table.Invalid.String():
-		return &Error{"merge", m.name.String(), ErrMergeInvalid}
+		return &Error{Op: "merge", Name: m.name.String(), Err: ErrMergeInvalid}
 	}
 	return nil
 }
@@ -104,13 +109,13 @@ func (m *merging) failure(s Snapshot) error {
 // is put in order, one that another run finished is over, and one that goes on
 // after all is not over. It waits for others of us until ctx ends.
 func (c *Controller) endMerge(ctx context.Context, m *merging) (over bool, err error) {
-	if !c.locked { // else it is a part of a plan that runs
-		if err := c.lockUntil(ctx); err != nil {
-			return false, &Error{"merge", m.name.String(), fmt.Errorf("it is done, but the devices are not in order: `dmsnapctl merge` once more, or `recover`, does that: %w", errors.Join(err, ctx.Err()))}
+	if !c.e.Locked() { // else it is a part of a plan that runs
+		if err := c.e.LockUntil(ctx); err != nil {
+			return false, &Error{Op: "merge", Name: m.name.String(), Err: devices.Also(ErrIncomplete, "it is done, but the devices are not in order: %w", err)}
 		}
-		defer c.unlock()
+		defer c.e.Unlock()
 	}
-	v, err := c.look()
+	v, err := devices.Look(c.e)
 	if err != nil {
 		return false, err
 	}
@@ -119,40 +124,33 @@ func (c *Controller) endMerge(ctx context.Context, m *merging) (over bool, err e
 	case o == nil && m.isOver(v):
 		return true, nil
 	case o == nil:
-		return false, &Error{"merge", m.name.String(), refuse("it is not being merged any more: another run, or another program, undid that")}
+		return false, &Error{Op: "merge", Name: m.name.String(), Err: devices.Refuse("it is not being merged any more: another run, or another program, undid that")}
 	}
 	s, _, err := c.snapshotOf(v, d)
 	if err != nil || !s.mergeDone() {
 		return false, err
 	}
-	if err := c.run(context.WithoutCancel(ctx), c.planMergeEnd(v, d, o)); err != nil {
-		return false, fmt.Errorf("the merge is done, but the devices are not in order, run `dmsnapctl recover`: %w", err)
+	if err := c.e.RunLocked(context.WithoutCancel(ctx), c.planMergeEnd(v, d, o)); err != nil {
+		return false, devices.Also(ErrIncomplete, "the merge is done, but the devices are not in order: %w", err)
 	}
 	return true, nil
 }
 
 // planMergeEnd gives the origin back what it was before the snapshot.
-func (c *Controller) planMergeEnd(v view, d, o *device) *Plan {
+func (c *Controller) planMergeEnd(v devices.View, d, o *devices.Device) *Plan {
 	p := &Plan{Title: fmt.Sprintf("put things in order after merging %s", d.Name)}
-	base, _ := o.base()
-	others := len(v.snapshotsOf(base)) > 0
-	switch layer := v.real(o); {
-	case layer != nil && !others:
-		c.addLoad(p, o, layer.live, "its own")
-		c.finishSwap(p, o)
-		c.finishRemove(p, d)
-		c.finishRemove(p, layer)
-	default:
-		c.addLoad(p, o, table.Single(o.live.Size(), table.SnapshotOrigin{Device: base.String()}), "snapshot-origin")
-		c.finishSwap(p, o)
-		c.finishRemove(p, d)
-		if o.role() == roleOrigin && !others {
-			c.planDropOrigin(p, o)
-		}
+	base, _ := o.Base()
+	others := len(v.SnapshotsOf(base)) > 0
+	if layer := v.Real(o); layer != nil && !others {
+		p.Add(loadOwn(o, layer))
+		p.Finish(swapBack(o), plan.Remove{Device: d.Ref()}, plan.Remove{Device: layer.Ref()})
+		return p
+	}
+	over := table.Single(o.Live.Size(), table.SnapshotOrigin{Device: base.String()})
+	p.Add(plan.Load{Device: o.Ref(), Table: plan.Table{Known: over}, What: "snapshot-origin"})
+	p.Finish(swapBack(o), plan.Remove{Device: d.Ref()})
+	if o.Role() == devices.RoleOrigin && !others {
+		c.dropOrigin(p, o)
 	}
 	return p
-}
-
-func (c *Controller) finishRemove(p *Plan, d *device) {
-	p.finish(fmt.Sprintf("remove device %s", d.Name), func() error { return c.remove(d.Name) })
 }

@@ -73,7 +73,7 @@ func onLinear(b *testing.B, c *Controller, disks []string) string {
 var ways = []way{
 	{"dmsnapctl", onLinear,
 		func(b *testing.B, c *Controller, origin string, disks []string) {
-			if err := c.Create(b.Context(), CreateRequest{Name: "s", Origin: origin, COW: disks[1], ChunkSize: 32, Force: true}); err != nil {
+			if err := c.Create(b.Context(), CreateRequest{Name: "s", Origin: origin, COW: disks[1], ChunkSize: 32 << 9, Force: true}); err != nil {
 				b.Fatal(err)
 			}
 		},
@@ -139,7 +139,7 @@ func BenchmarkPause(b *testing.B) {
 			origin := w.setup(b, c, disks)
 			var longest, held []float64
 			if w.name == "dmsnapctl" {
-				c.k = timedKernel{c.k, &held}
+				c.e.Machine = timedKernel{c.e.Machine, &held}
 			}
 			for b.Loop() {
 				stop := timedWriter(b, origin, 128*mib)
@@ -165,13 +165,13 @@ func BenchmarkPause(b *testing.B) {
 // timedKernel takes the time of the calls that suspend and resume the origin,
 // which is one call.
 type timedKernel struct {
-	kernel
+	Machine
 	held *[]float64
 }
 
 func (k timedKernel) Resume(name wire.Name, udev wire.Udev) error {
 	start := time.Now()
-	err := k.kernel.Resume(name, udev)
+	err := k.Machine.Resume(name, udev)
 	if name.String() == "vol" {
 		*k.held = append(*k.held, ms(time.Since(start)))
 	}

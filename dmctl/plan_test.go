@@ -12,9 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
@@ -46,7 +45,7 @@ func TestPlansPrinted(t *testing.T) {
 			continue
 		}
 		done++
-		p, err := plan(s.machine(t).controller())
+		p, err := plan(NewOn(s.machine(t)))
 		if err != nil {
 			t.Errorf("%s: %v", s.name, err)
 			continue
@@ -74,7 +73,7 @@ func TestReservedNames(t *testing.T) {
 	for _, name := range []string{"s-dmsnap-new", "s-dmsnap-real"} {
 		r := onPlain
 		r.Name = name
-		if err := newFake().controller().Create(context.Background(), r); !errors.Is(err, ErrUsage) {
+		if err := NewOn(dmtest.New()).Create(context.Background(), r); !errors.Is(err, ErrUsage) {
 			t.Errorf("create %s: %v", name, err)
 		}
 	}
@@ -92,9 +91,9 @@ func TestMalformedRequests(t *testing.T) {
 		"directory":                 {Name: ".."},
 		"control node":              {Name: "control"},
 		"longer than 127":           {Name: strings.Repeat("n", 128)},
-		"6 sectors: not a power":    {Name: "s", ChunkSize: 6},
-		"65 sectors: not a power":   {Name: "s", ChunkSize: 65},
-		"4194304 sectors: more":     {Name: "s", ChunkSize: 1 << 22},
+		"6 sectors: not a power":    {Name: "s", ChunkSize: 6 << 9},
+		"65 sectors: not a power":   {Name: "s", ChunkSize: 65 << 9},
+		"4194304 sectors: more":     {Name: "s", ChunkSize: 1 << 31},
 		"needs discard_zeroes_cow ": {Name: "s", DiscardPassdownOrigin: true},
 	} {
 		if err := r.Check(); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), word) {
@@ -109,38 +108,22 @@ func TestLongNames(t *testing.T) {
 	for _, name := range []string{strings.Repeat("n", 120), strings.Repeat("n", 93) + strings.Repeat(" ", 6)} {
 		r := onPlain
 		r.Name = name
-		if err := newFake().controller().Create(ctx, r); err != nil {
+		if err := NewOn(dmtest.New()).Create(ctx, r); err != nil {
 			t.Errorf("on a plain device, %d bytes: %v", len(name), err)
 		}
 		r.Name += "nnnnnnn"
-		if err := newFake().controller().Create(ctx, r); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "at most 120") {
+		if err := NewOn(dmtest.New()).Create(ctx, r); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "at most 120") {
 			t.Errorf("on a plain device, %d bytes: %v", len(r.Name), err)
 		}
-		f := newFake()
-		if err := haveMapped(f.controller()); err != nil {
+		f := dmtest.New()
+		if err := haveMapped(NewOn(f)); err != nil {
 			t.Fatal(err)
 		}
 		r.Origin = "/dev/mapper/vol"
-		if err := f.controller().Create(ctx, r); err != nil {
+		if err := NewOn(f).Create(ctx, r); err != nil {
 			t.Errorf("on a mapped device, %d bytes: %v", len(r.Name), err)
 		}
 	}
-}
-
-func TestUnfinishedNames(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n, err := wire.NewName(rapid.StringMatching(`[a-c \xff]{1,127}`).Draw(t, "name"))
-		if err != nil {
-			return // too long with its escapes
-		}
-		u, err := unfinishedName(n)
-		if err != nil || len(u.String()) > wire.MaxName || !strings.HasSuffix(u.String(), newSuffix) {
-			t.Fatalf("%s: %s, %v", n, u, err)
-		}
-		if again, err := wire.NewName(u.String()); again != u || err != nil {
-			t.Fatalf("%s has half an escape", u)
-		}
-	})
 }
 
 func TestJudgeStore(t *testing.T) {
@@ -178,20 +161,19 @@ type verdict = verify.Verdict
 
 // A context that ends between steps has what was done undone.
 func TestInterrupted(t *testing.T) {
-	f := newFake()
-	c := f.controller()
+	f := dmtest.New()
+	c := NewOn(f)
 	before := f.String()
 	ctx, cancel := context.WithCancel(context.Background())
 	p, err := c.PlanCreate(ctx, onPlain)
 	if err != nil {
 		t.Fatal(err)
 	}
-	beforeStep = func(_ *Plan, n int) {
+	c.e.BeforeStep = func(_ *Plan, n int) {
 		if n == 4 {
 			cancel()
 		}
 	}
-	defer func() { beforeStep = func(*Plan, int) {} }()
 	err = c.Run(ctx, p)
 	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "undone, but chunks 0 and 1 of /dev/b are zeroed") {
 		t.Errorf("error %v", err)
@@ -203,14 +185,14 @@ func TestInterrupted(t *testing.T) {
 
 // A COW device of which nobody can say where it lies is taken by force only.
 func TestLostBelow(t *testing.T) {
-	f := newFake()
-	f.lost = map[blockdev.DevNo]bool{f.disks[onPlain.COW].Dev: true}
-	if _, err := f.controller().PlanCreate(t.Context(), onPlain); !errors.Is(err, ErrForce) {
+	f := dmtest.New()
+	f.Disks[onPlain.COW].Lost = true
+	if _, err := NewOn(f).PlanCreate(t.Context(), onPlain); !errors.Is(err, ErrForce) {
 		t.Errorf("without force: %v", err)
 	}
 	r := onPlain
 	r.Force = true
-	if _, err := f.controller().PlanCreate(t.Context(), r); err != nil {
+	if _, err := NewOn(f).PlanCreate(t.Context(), r); err != nil {
 		t.Errorf("with force: %v", err)
 	}
 }
@@ -219,9 +201,9 @@ func TestLostBelow(t *testing.T) {
 // told: before, and after a failure.
 func TestCarried(t *testing.T) {
 	ctx := context.Background()
-	f := newFake()
-	f.carries = map[string][]string{"/dev/b": {"ext4"}}
-	if _, err := f.controller().PlanCreate(ctx, onPlain); !errors.Is(err, ErrForce) || !strings.Contains(err.Error(), "carries ext4") {
+	f := dmtest.New()
+	f.Disks["/dev/b"].Carries = []string{"ext4"}
+	if _, err := NewOn(f).PlanCreate(ctx, onPlain); !errors.Is(err, ErrForce) || !strings.Contains(err.Error(), "carries ext4") {
 		t.Errorf("without force: %v", err)
 	}
 	r := onPlain
@@ -230,8 +212,8 @@ func TestCarried(t *testing.T) {
 		1: "undone, but perhaps chunks 0 and 1 of /dev/b are zeroed, where it carried ext4",
 		5: "undone, but chunks 0 and 1 of /dev/b are zeroed, where it carried ext4",
 	} {
-		f.calls, f.zeroed, f.failures = 0, nil, map[int]failure{n: failClean}
-		c := f.controller()
+		f.Calls, f.Zeroed, f.Failures = 0, nil, map[int]dmtest.Failure{n: dmtest.Clean}
+		c := NewOn(f)
 		p, err := c.PlanCreate(ctx, r)
 		if err != nil || !strings.Contains(p.String(), "carries ext4, which is overwritten") {
 			t.Fatalf("with force: %v, %v", p, err)
@@ -240,7 +222,7 @@ func TestCarried(t *testing.T) {
 			t.Errorf("call %d failed: %v, want %q", n, err, want)
 		}
 		if n > 1 {
-			if diff := cmp.Diff([]string{"/dev/b", "/dev/b"}, f.zeroed); diff != "" {
+			if diff := cmp.Diff([]blockdev.DevNo{{Major: 8, Minor: 1}, {Major: 8, Minor: 1}}, f.Zeroed); diff != "" {
 				t.Errorf("the header that the kernel wrote stays: %s", diff)
 			}
 		}
@@ -249,13 +231,13 @@ func TestCarried(t *testing.T) {
 
 // After a run that was killed, its COW device is not blank: recover says so.
 func TestRecoverTellsOfTheStore(t *testing.T) {
-	f := newFake()
-	f.failures[6] = failDead
+	f := dmtest.New()
+	f.Failures[6] = dmtest.Dead
 	if _, died := (scenario{do: doCreate(onPlain)}).run(f); !died {
 		t.Fatal("it lived")
 	}
-	f.failures = nil
-	p, err := f.controller().PlanRecover(context.Background())
+	f.Failures = nil
+	p, err := NewOn(f).PlanRecover(context.Background())
 	if err != nil || !strings.Contains(p.String(), "note: 8:1 may hold the store of a snapshot that was never finished") {
 		t.Errorf("%v, %v", p, err)
 	}

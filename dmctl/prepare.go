@@ -1,6 +1,7 @@
 package dmctl
 
-// What a new snapshot is checked for before anything is planned.
+// What a new snapshot is checked for before anything is planned. The devices
+// are opened here, once: what is checked is what the plan zeroes and loads.
 
 import (
 	"errors"
@@ -8,8 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -26,35 +28,38 @@ const (
 
 // job is a request that has been checked against the machine.
 type job struct {
-	name        wire.Name
-	newName     wire.Name // the snapshot's until it is finished
-	originName  wire.Name // of the layer that is made for the origin, if any
-	origin, cow disk
+	name        devices.Name
+	newName     devices.Name       // the snapshot's until it is finished
+	originName  devices.Name       // of the layer that is made for the origin, if any
+	origin, cow host.Disk          // the COW device is claimed
 	args        table.SnapshotArgs // without the devices
 	kind        originKind
-	over        *device // the dm device that is, or becomes, the snapshot-origin
-	role        role
-	view        view
-	carried     string // what is on the COW device and will be overwritten, "" for nothing
+	over        *devices.Device // the dm device that is, or becomes, the snapshot-origin
+	view        devices.View
+	force       bool
 	notes       []string
 }
 
 // headBytes is the size of chunks 0 and 1: header and first area.
 func (j *job) headBytes() int64 { return 2 * int64(j.args.ChunkSize) * cow.SectorSize }
 
-func (j *job) size() cow.Sectors { return cow.Sectors(j.origin.Bytes / cow.SectorSize) }
+func (j *job) size() cow.Sectors { return cow.Sectors(j.origin.Bytes() / cow.SectorSize) }
 
-// prepare checks all of a request but what the COW device carries.
-func (c *Controller) prepare(r CreateRequest) (*job, error) {
-	if err := r.Check(); err != nil {
-		return nil, err
-	}
-	j := &job{}
+// target is what a snapshot is made of: where, and under which name.
+type target struct {
+	name, origin, cow string
+	force             bool
+}
+
+// open opens the devices of a new snapshot and checks their places: what the
+// names are, what the origin is, who uses the COW device and where it lies.
+func (c *Controller) open(t target) (*job, error) {
+	j := &job{force: t.force}
 	var err error
-	if j.name, err = newName(r.Name); err != nil {
+	if j.name, err = devices.SnapshotName(t.name); err != nil {
 		return nil, err
 	}
-	if j.newName, err = unfinishedName(j.name); err != nil {
+	if j.newName, err = devices.UnfinishedName(j.name); err != nil {
 		return nil, err
 	}
 	if j.view, err = c.lookLocked(); err != nil {
@@ -63,206 +68,278 @@ func (c *Controller) prepare(r CreateRequest) (*job, error) {
 	if err := c.checkFree(j.view, "create", j.name); err != nil {
 		return nil, err
 	}
-	if j.view.byName(j.newName) != nil {
-		return nil, &Error{"create", j.newName.String(), fmt.Errorf("%w: run `dmsnapctl recover`", ErrExists)}
+	if j.view.ByName(j.newName) != nil {
+		return nil, &Error{Op: "create", Name: j.newName.String(), Err: unfinished}
 	}
-	if j.origin, err = c.h.Disk(r.Origin); err != nil {
+	if j.origin, err = c.e.Open(t.origin); err != nil {
 		return nil, fmt.Errorf("origin: %w", err)
 	}
-	if j.cow, err = c.h.Disk(r.COW); err != nil {
+	if j.cow, err = c.e.Open(t.cow); err != nil {
 		return nil, fmt.Errorf("COW device: %w", err)
 	}
-	version, err := c.TargetVersion(targetSnapshot, true)
+	if err := c.placeOrigin(j); err != nil {
+		return nil, err
+	}
+	return j, c.takeCOW(j)
+}
+
+// unfinished is what to say of a device that an interrupted run left.
+var unfinished = &devices.Reason{Says: "a device of this name exists, left by an interrupted run", Wraps: []error{ErrExists, ErrUnfinished}}
+
+// checkFree says whether a device of this name can be made, and its node.
+func (c *Controller) checkFree(v devices.View, op string, name devices.Name) error {
+	err := c.e.NodeFree(name)
+	if v.ByName(name) != nil {
+		err = devices.ErrTaken
+	}
 	if err != nil {
-		return nil, err
-	}
-	if j.args, err = j.arguments(r, version); err != nil {
-		return nil, err
-	}
-	if err := c.checkSizes(j); err != nil {
-		return nil, err
-	}
-	if err := c.placeOrigin(j, r); err != nil {
-		return nil, err
-	}
-	return j, c.checkCOW(j, r.Force)
-}
-
-// arguments are the snapshot's, as far as this kernel's target knows them.
-func (j *job) arguments(r CreateRequest, version gate.Version) (table.SnapshotArgs, error) {
-	a := table.SnapshotArgs{Store: table.Persistent, ChunkSize: r.chunkSize()}
-	switch {
-	case r.Transient:
-		a.Store = table.Transient
-	case r.Overflow && version.AtLeast(gate.StoreOverflow):
-		a.Store = table.PersistentOverflow
-	case r.Overflow:
-		j.notes = append(j.notes, fmt.Sprintf("snapshot target %v has no overflow state: a full store invalidates the snapshot", version))
-	}
-	if r.DiscardZeroesCOW {
-		a.Features = append(a.Features, table.DiscardZeroesCOW)
-	}
-	if r.DiscardPassdownOrigin {
-		a.Features = append(a.Features, table.DiscardPassdownOrigin)
-	}
-	if len(a.Features) > 0 && !version.AtLeast(gate.DiscardFeatures) {
-		return a, refuse("snapshot target %v has no discard features, they came with %v", version, gate.DiscardFeatures)
-	}
-	return a, nil
-}
-
-// checkSizes applies what the kernel wants of chunk size and device sizes.
-func (c *Controller) checkSizes(j *job) error {
-	chunk := int64(j.args.ChunkSize) * cow.SectorSize
-	for _, d := range []disk{j.origin, j.cow} {
-		if d.Bytes == 0 || d.Bytes%cow.SectorSize != 0 {
-			return refuse("%s has %d bytes, not a whole number of 512-byte sectors above 0", d.Path, d.Bytes)
-		}
-		if chunk%int64(d.Block) != 0 {
-			return refuse("the chunk size of %d bytes is not a multiple of the logical block size of %s, %d bytes", chunk, d.Path, d.Block)
-		}
-	}
-	if j.cow.Bytes < 3*chunk {
-		return refuse("%s has %d bytes, a COW store has at least three chunks: %d", j.cow.Path, j.cow.Bytes, 3*chunk)
-	}
-	if j.cow.ReadOnly {
-		return refuse("%s is read-only", j.cow.Path)
+		return &Error{Op: op, Name: name.String(), Err: err}
 	}
 	return nil
 }
 
 // placeOrigin finds out what the origin is, and whether it may become one.
-func (c *Controller) placeOrigin(j *job, r CreateRequest) error {
-	if j.cow.Dev == j.origin.Dev {
-		return refuse("%s is both origin and COW device: name another COW device", j.origin.Path)
+func (c *Controller) placeOrigin(j *job) error {
+	if j.cow.Dev() == j.origin.Dev() {
+		return devices.Refuse("%s is both origin and COW device: name another COW device", j.origin.Path())
 	}
-	mapped := j.view.byDev(j.origin.Dev)
+	mapped := j.view.ByDev(j.origin.Dev())
 	if mapped == nil {
-		if over := j.view.originOver(j.origin.Dev); over != nil {
-			return c.placeExisting(j, over, r.Force)
+		mapped = j.view.OriginOver(j.origin.Dev())
+		if mapped == nil {
+			return c.placePlain(j)
 		}
-		return c.placePlain(j, r)
 	}
-	if _, is := mapped.base(); is {
-		return c.placeExisting(j, mapped, r.Force)
+	j.over = mapped
+	if _, is := mapped.Base(); is {
+		return j.placeExisting()
 	}
-	j.kind, j.over = originMapped, mapped
-	return c.checkMapped(j, r.Force)
-}
-
-// placeExisting says whether a snapshot-origin can take one more snapshot.
-func (c *Controller) placeExisting(j *job, o *device, force bool) error {
-	j.kind, j.over = originExisting, o
-	if _, merging := o.sole().(table.SnapshotMerge); merging {
-		return refuse("a snapshot is being merged into %s: wait until that is done", o.Name)
-	}
-	return checkIdle(o, force)
-}
-
-// checkIdle says whether a device's table can be swapped now, by us.
-func checkIdle(o *device, force bool) error {
-	switch {
-	case o.Suspended():
-		return refuse("%s is suspended: resume it first", o.Name)
-	case o.HasInactive():
-		return refuse("%s has a table loaded that waits to be resumed: resume it or clear it first", o.Name)
-	}
-	if owner := ownerOf(o.UUID); owner != "" && owner != ownerOurs {
-		return unlessForced(force, "%s belongs to %s, which reloads its tables and would drop the snapshot without a word", o.Name, owner)
-	}
-	return nil
+	return j.placeMapped()
 }
 
 // placePlain prepares NAME-origin over a plain block device. Nobody else may
 // write to that: the snapshot would not notice.
-func (c *Controller) placePlain(j *job, r CreateRequest) error {
+func (c *Controller) placePlain(j *job) error {
 	j.kind = originPlain
-	users, err := c.h.Users(j.origin.Dev)
+	users, err := c.e.Users(j.origin.Dev())
 	if err != nil {
 		return err
 	}
 	if len(users) > 0 {
-		return busy("%s is %s: what is written past the snapshot's origin device would not be kept; end that first",
-			j.origin.Path, inWords(users))
+		return devices.Busy("%s is %s: what is written past the snapshot's origin device would not be kept; end that first",
+			j.origin.Path(), host.InWords(users))
 	}
-	if j.originName, err = nameWith(j.name, originSuffix); err != nil {
+	if j.originName, err = devices.NameWith(j.name, devices.OriginSuffix); err != nil {
 		return err
 	}
 	return c.checkFree(j.view, "create", j.originName)
 }
 
-// checkFree says whether a device of this name can be made, and its node.
-func (c *Controller) checkFree(v view, op string, name wire.Name) error {
-	if v.byName(name) != nil {
-		return &Error{op, name.String(), errTaken}
+// placeExisting says whether a snapshot-origin can take one more snapshot.
+func (j *job) placeExisting() error {
+	j.kind = originExisting
+	if _, merging := j.over.MergeArgs(); merging {
+		return devices.RefuseFor(ErrMerging, "a snapshot is being merged into %s: wait until that is done", j.over.Name)
 	}
-	if err := c.h.NodeFree(name); err != nil {
-		return &Error{op, name.String(), err}
+	return checkIdle(j.over, j.force)
+}
+
+// layerable are the targets whose table may be live in two devices at once,
+// as it is for a moment while the tables are swapped: those that keep no
+// state of their own on the devices below or about them.
+var layerable = map[string]bool{
+	"linear": true, "striped": true, "zero": true, "error": true, "crypt": true, "thin": true,
+	"delay": true, "flakey": true, "dust": true, "unstriped": true, "switch": true,
+}
+
+// placeMapped says whether a dm device can become an origin: its own table
+// moves down into ORIGIN-dmsnap-real, and the device itself becomes a
+// snapshot-origin over that. Nothing above it notices.
+func (j *job) placeMapped() error {
+	j.kind = originMapped
+	o := j.over
+	switch {
+	case !o.HasActive() || len(o.Live) == 0:
+		return devices.Refuse("%s has no live table", o.Name)
+	case o.ReadOnly():
+		return devices.Refuse("%s is read-only: it will not change, and needs no snapshot", o.Name)
+	}
+	for _, t := range o.Live {
+		if !layerable[t.Spec.Type()] {
+			return devices.Refuse("%s has a target %s, which cannot be moved below a snapshot-origin while it is live", o.Name, t.Spec.Type())
+		}
+	}
+	if err := checkIdle(o, j.force); err != nil {
+		return err
+	}
+	var err error
+	if j.originName, err = devices.NameWith(o.Name, devices.RealSuffix); err != nil {
+		return err
+	}
+	if j.view.ByName(j.originName) != nil {
+		return &Error{Op: "create", Name: j.originName.String(), Err: unfinished}
 	}
 	return nil
 }
 
-// checkCOW looks who uses the COW device, and whether it lies on the origin:
-// force lets pass one of which nobody can say where it lies.
-func (c *Controller) checkCOW(j *job, force bool) error {
-	users, err := c.h.Users(j.cow.Dev)
+// checkIdle says whether a device's table can be swapped now, by us.
+func checkIdle(o *devices.Device, force bool) error {
+	switch {
+	case o.Suspended():
+		return devices.RefuseFor(ErrSuspended, "%s is suspended: resume it first", o.Name)
+	case o.HasInactive():
+		return devices.RefuseFor(ErrSuspended, "%s has a table loaded that waits to be resumed: resume it or clear it first", o.Name)
+	}
+	if owner := devices.OwnerOf(o.UUID); owner != "" && owner != devices.OwnerOurs {
+		return devices.UnlessForced(force, "%s belongs to %s, which reloads its tables and would drop the snapshot without a word", o.Name, owner)
+	}
+	return nil
+}
+
+// takeCOW looks who uses the COW device and whether it lies on the origin, and
+// claims it. Force lets pass one of which nobody can say where it lies.
+func (c *Controller) takeCOW(j *job) error {
+	if j.cow.ReadOnly() {
+		return devices.Refuse("%s is read-only", j.cow.Path())
+	}
+	users, err := c.e.Users(j.cow.Dev())
 	if err != nil {
 		return err
 	}
 	if len(users) > 0 {
-		return busy("COW device %s is %s: end that first, or name another one", j.cow.Path, inWords(users))
+		return devices.Busy("COW device %s is %s: end that first, or name another one", j.cow.Path(), host.InWords(users))
 	}
-	below, err := c.h.Below(j.cow.Dev)
-	if err != nil && !(force && errors.Is(err, ErrForce)) {
+	below, err := c.below(j.cow, j.force)
+	if err != nil {
 		return err
 	}
 	if slices.ContainsFunc(below, j.isOrigin) {
-		return refuse("COW device %s lies on the origin %s: copying to it would wait for itself", j.cow.Path, j.origin.Path)
+		return devices.Refuse("COW device %s lies on the origin %s: copying to it would wait for itself", j.cow.Path(), j.origin.Path())
 	}
-	below, err = c.h.Below(j.origin.Dev)
-	if err != nil && !(force && errors.Is(err, ErrForce)) {
+	if below, err = c.below(j.origin, j.force); err != nil {
 		return err
 	}
-	if slices.Contains(below, j.cow.Dev) {
-		return refuse("the origin %s lies on the COW device %s", j.origin.Path, j.cow.Path)
+	if slices.Contains(below, j.cow.Dev()) {
+		return devices.Refuse("the origin %s lies on the COW device %s", j.origin.Path(), j.cow.Path())
 	}
-	return nil
+	return j.cow.Claim()
+}
+
+// below are the devices that a disk lies on, none where nobody can say and
+// force was given.
+func (c *Controller) below(d host.Disk, force bool) ([]blockdev.DevNo, error) {
+	below, err := c.e.Below(d.Dev())
+	if force && errors.Is(err, ErrForce) {
+		return nil, nil
+	}
+	return below, err
 }
 
 // isOrigin says whether dev is the origin, by any of its devices.
 func (j *job) isOrigin(dev blockdev.DevNo) bool {
-	if dev == j.origin.Dev {
+	if dev == j.origin.Dev() {
 		return true
 	}
 	if j.over == nil {
 		return false
 	}
-	base, ok := j.over.base()
+	base, ok := j.over.Base()
 	return dev == j.over.Dev || ok && dev == base
+}
+
+// features are what a snapshot is to be able to do.
+type features struct {
+	chunk                 cow.Sectors
+	transient, overflow   bool
+	discardZeroesCOW      bool
+	discardPassdownOrigin bool
+}
+
+// fit finds the snapshot's arguments, as far as this kernel's target knows
+// them, and checks that they fit the devices.
+func (c *Controller) fit(j *job, f features) error {
+	version, err := c.TargetVersion(gate.SnapshotTarget, true)
+	if err != nil {
+		return err
+	}
+	a := table.SnapshotArgs{Store: table.Persistent, ChunkSize: f.chunk}
+	switch {
+	case f.transient:
+		a.Store = table.Transient
+	case f.overflow && gate.KnowsOverflow(version):
+		a.Store = table.PersistentOverflow
+	case f.overflow:
+		j.notes = append(j.notes, fmt.Sprintf("snapshot target %v has no overflow state: a full store invalidates the snapshot", version))
+	}
+	if f.discardZeroesCOW {
+		a.Features = append(a.Features, table.DiscardZeroesCOW)
+	}
+	if f.discardPassdownOrigin {
+		a.Features = append(a.Features, table.DiscardPassdownOrigin)
+	}
+	if len(a.Features) > 0 && !gate.KnowsFeatures(version) {
+		return devices.Refuse("snapshot target %v has no discard features, they came with %v", version, gate.DiscardFeatures)
+	}
+	j.args = a
+	return j.checkSizes()
+}
+
+// minChunks is the smallest COW store: header, one area, one chunk of data.
+const minChunks = 3
+
+// checkSizes applies what the kernel wants of chunk size and device sizes.
+func (j *job) checkSizes() error {
+	chunk := int64(j.args.ChunkSize) * cow.SectorSize
+	for _, d := range []host.Disk{j.origin, j.cow} {
+		if d.Bytes() == 0 || d.Bytes()%cow.SectorSize != 0 {
+			return devices.Refuse("%s has %d bytes, not a whole number of 512-byte sectors above 0", d.Path(), d.Bytes())
+		}
+		if chunk%int64(d.Block()) != 0 {
+			return devices.Refuse("the chunk size of %d bytes is not a multiple of the logical block size of %s, %d bytes", chunk, d.Path(), d.Block())
+		}
+	}
+	if j.cow.Bytes() < minChunks*chunk {
+		return devices.Refuse("%s has %d bytes, a COW store has at least three chunks: %d", j.cow.Path(), j.cow.Bytes(), minChunks*chunk)
+	}
+	return nil
 }
 
 // blankBytes is how much of the start of a fresh COW device has to be zero,
 // at least: chunks 0 and 1 if they are larger.
 const blankBytes = 1 << 20
 
-// checkBlank refuses a COW device that carries anything.
-func (c *Controller) checkBlank(j *job, force bool) error {
-	found, err := c.h.Carries(j.cow.Path, max(blankBytes, j.headBytes()))
+// checkBlank refuses a COW device that carries anything, and says what it
+// carries where force lets it pass.
+func (j *job) checkBlank() (carried string, err error) {
+	found, err := carries(j.cow, max(blankBytes, j.headBytes()))
 	if err != nil {
-		return fmt.Errorf("look what COW device %s carries: %w", j.cow.Path, err)
+		return "", fmt.Errorf("look what COW device %s carries: %w", j.cow.Path(), err)
 	}
 	if len(found) == 0 {
-		return nil
+		return "", nil
 	}
-	j.carried = strings.Join(found, ", ")
-	j.notes = append(j.notes, fmt.Sprintf("%s carries %s, which is overwritten by force", j.cow.Path, j.carried))
-	return unlessForced(force, "COW device %s carries %s, which would be overwritten", j.cow.Path, j.carried)
+	carried = strings.Join(found, ", ")
+	j.notes = append(j.notes, fmt.Sprintf("%s carries %s, which is overwritten by force", j.cow.Path(), carried))
+	return carried, devices.UnlessForced(j.force, "COW device %s carries %s, which would be overwritten", j.cow.Path(), carried)
 }
 
-func inWords(users []user) string {
-	words := make([]string, len(users))
-	for i, u := range users {
-		words[i] = u.What
+// carries says what a disk carries: known signatures, or else that not all of
+// its first start bytes are zero.
+func carries(d host.Disk, start int64) ([]string, error) {
+	words, err := d.Signatures()
+	if err != nil || len(words) > 0 {
+		return words, err
 	}
-	return strings.Join(words, ", ")
+	content, err := d.Content()
+	if err != nil {
+		return nil, err
+	}
+	at, err := blockdev.FirstNonZero(content, min(start, content.Size()))
+	if err := errors.Join(err, content.Close()); err != nil {
+		return nil, err
+	}
+	if at >= 0 {
+		return []string{fmt.Sprintf("data of an unknown kind (byte %d is not zero)", at)}, nil
+	}
+	return nil, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -48,29 +49,29 @@ func writeTo(t *testing.T, path string, offset int64, data []byte) {
 // smallLog is a part of a disk, as the log device of a recording.
 func smallLog(t *testing.T, c *Controller, disk string, bytes int64) string {
 	t.Helper()
-	d, err := c.h.Disk(disk)
+	d, err := c.e.Open(disk)
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := mustName(t, "small-log")
-	uuid, err := newUUID("test", d.Dev)
+	uuid, err := devices.NewUUID("test", d.Dev())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, err := range []error{
-		c.k.Create(name, uuid),
-		c.k.Load(name, table.Single(cow.Sectors(bytes/512), table.Linear{Device: d.Dev.String()})),
-		c.k.Resume(name, 0),
+		c.e.Create(name, uuid),
+		c.e.Load(name, table.Single(cow.Sectors(bytes/512), table.Linear{Device: d.Dev().String()})),
+		c.e.Resume(name, 0),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	info, err := c.k.Info(name)
+	info, err := c.e.Info(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.h.AddNode(name, info.Dev); err != nil {
+	if err := c.e.AddNode(name, info.Dev); err != nil {
 		t.Fatal(err)
 	}
 	return "/dev/mapper/small-log"
@@ -104,7 +105,7 @@ func TestRecording(t *testing.T) {
 	if _, _, err := c.PlanRecord(context.Background(), RecordRequest{Device: disks[0], Log: log}); !errors.Is(err, ErrBusy) {
 		t.Errorf("a second recording of the device: %v", err)
 	}
-	c.unlock()
+	c.Release()
 	writeTo(t, rec.Path, 8*mib, []byte(strings.Repeat("x", 8192)))
 	if err := rec.Mark("end"); err != nil {
 		t.Error(err)
@@ -156,7 +157,7 @@ func TestRecordingRefuses(t *testing.T) {
 		if _, _, err := c.PlanRecord(context.Background(), r); err == nil {
 			t.Errorf("%s was planned", name)
 		}
-		c.unlock()
+		c.Release()
 	}
 }
 

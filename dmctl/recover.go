@@ -7,11 +7,13 @@ package dmctl
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
@@ -37,7 +39,7 @@ func (c *Controller) PlanRecover(context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &recovery{c: c, v: v, p: &Plan{Title: "put in order what a killed run left", independent: true}, doomed: map[*device]bool{}, settled: map[*device]bool{}}
+	r := &recovery{c: c, v: v, p: plan.Independent("put in order what a killed run left"), doomed: map[*devices.Device]bool{}, settled: map[*devices.Device]bool{}}
 	r.restarts()
 	r.waitingTables()
 	r.heldIO()
@@ -52,23 +54,23 @@ func (c *Controller) PlanRecover(context.Context) (*Plan, error) {
 
 type recovery struct {
 	c       *Controller
-	v       view
+	v       devices.View
 	p       *Plan
-	doomed  map[*device]bool // will be removed
-	settled map[*device]bool // nothing more is to be done about its tables
+	doomed  map[*devices.Device]bool // will be removed
+	settled map[*devices.Device]bool // nothing more is to be done about its tables
 }
 
 // restarts looks for a failed merge that was about to be started anew: undone
 // before the store was handed back to the snapshot, finished after that.
 func (r *recovery) restarts() {
 	for _, d := range r.v {
-		o := r.v.mergingInto(d)
+		o := r.v.MergingInto(d)
 		if o == nil {
 			continue
 		}
-		_, back := soleSpec(d.waiting).(table.Snapshot)
-		_, is := d.snapshotArgs()
-		m, _ := o.mergeArgs()
+		_, back := devices.SoleSpec(d.Waiting).(table.Snapshot)
+		_, is := d.SnapshotArgs()
+		m, _ := o.MergeArgs()
 		switch {
 		case back:
 			r.clear(d)
@@ -77,24 +79,22 @@ func (r *recovery) restarts() {
 			}
 			r.settled[d] = true
 			if d.Suspended() {
-				r.p.finish(fmt.Sprintf("resume %s, whose I/O fails while it is merged", d.Name),
-					func() error { return r.c.resumeAsError(d) })
+				r.p.Finish(resumeAsError(d, ", whose I/O fails while it is merged"))
 			}
 		case is && !d.Suspended() && !d.HasInactive():
 			r.settled[d], r.settled[o] = true, true
-			origin := table.Single(o.live.Size(), table.SnapshotOrigin{Device: m.Origin})
-			r.p.finish(fmt.Sprintf("make %s a snapshot-origin, the store is its snapshot's again", o.Name), func() error {
-				return errors.Join(r.c.load(o.Name, origin), r.c.resumeWith(o.Name, origin))
-			})
+			origin := table.Single(o.Live.Size(), table.SnapshotOrigin{Device: m.Origin})
+			// The store is its snapshot's again.
+			r.p.Finish(plan.Load{Device: o.Ref(), Table: plan.Table{Known: origin}, What: "snapshot-origin"},
+				plan.Resume{Device: o.Ref(), Udev: wire.UdevPrimary, Else: origin})
 		}
 	}
 }
 
-func (r *recovery) clear(d *device) {
-	d.waiting = nil
+func (r *recovery) clear(d *devices.Device) {
+	d.Waiting = nil
 	d.Flags &^= wire.FlagInactive
-	r.p.finish(fmt.Sprintf("clear the inactive table of %s", d.Name),
-		func() error { return r.c.clear(d.Name) })
+	r.p.Finish(plan.Clear{Device: d.Ref()})
 }
 
 // waitingTables clears tables that were loaded for a swap that never came, so
@@ -102,7 +102,7 @@ func (r *recovery) clear(d *device) {
 // has begun is the one that has to come.
 func (r *recovery) waitingTables() {
 	for _, d := range r.v {
-		if d.HasInactive() && d.HasActive() && r.isOurTable(d) && r.v.mergingInto(d) == nil && !r.settled[d] {
+		if d.HasInactive() && d.HasActive() && r.isOurTable(d) && r.v.MergingInto(d) == nil && !r.settled[d] {
 			r.clear(d)
 		}
 	}
@@ -113,52 +113,44 @@ func (r *recovery) waitingTables() {
 // waits for its store.
 func (r *recovery) heldIO() {
 	for _, d := range r.v {
-		merging := r.v.mergingInto(d) != nil
+		merging := r.v.MergingInto(d) != nil
 		switch {
 		case r.settled[d]:
 		case merging && (d.Suspended() || d.HasInactive()):
-			r.p.finish(fmt.Sprintf("resume %s, whose I/O fails while it is merged", d.Name),
-				func() error { return r.c.resumeAsError(d) })
+			r.p.Finish(resumeAsError(d, ", whose I/O fails while it is merged"))
 		case d.Suspended() && d.HasActive() && r.concernsUs(d):
-			r.p.finish(fmt.Sprintf("resume %s", d.Name),
-				func() error { return r.c.resumeHeld(d.Name) })
+			r.p.Finish(plan.ResumeHeld{Device: d.Ref()})
 		}
 	}
 }
 
-// resumeHeld resumes a device that a guardian may be resuming just now: of two
-// at once the kernel refuses one (drivers/md/dm.c: dm_resume).
-func (c *Controller) resumeHeld(name wire.Name) error {
-	cause := c.resume(name, wire.UdevPrimary)
-	if info, err := c.k.Info(name); cause != nil && err == nil && !info.Suspended() {
-		return nil
-	}
-	return cause
-}
-
 // concernsUs says whether d is ours, or an origin that we made of another's.
-func (r *recovery) concernsUs(d *device) bool {
-	return d.role() != "" || r.v.real(d) != nil || r.isOurTable(d)
+func (r *recovery) concernsUs(d *devices.Device) bool {
+	return d.Role() != "" || r.v.Real(d) != nil || r.isOurTable(d)
 }
 
 // isOurTable says whether the table that waits in d is one of our plans': that
 // of any device of ours; for another's, a snapshot-origin or snapshot-merge on
 // a layer of ours, or the layer's own table on its way back, or the live table
 // once more.
-func (r *recovery) isOurTable(d *device) bool {
-	if d.waiting == nil {
+func (r *recovery) isOurTable(d *devices.Device) bool {
+	if d.Waiting == nil {
 		return false
 	}
-	if d.role() != "" {
+	if d.Role() != "" {
 		return true
 	}
-	base, ok := baseOf(soleSpec(d.waiting))
+	base, ok := devices.BaseOf(devices.SoleSpec(d.Waiting))
 	if ok {
-		below := r.v.byDev(base)
-		return below != nil && below.role() == roleReal
+		below := r.v.ByDev(base)
+		return below != nil && below.Role() == devices.RoleReal
 	}
-	layer := r.v.real(d)
-	return layer != nil && d.waiting.String() == layer.live.String()
+	layer := r.v.Real(d)
+	if layer == nil {
+		return false
+	}
+	same, err := r.c.e.SameTable(d.Name, layer.Name)
+	return err == nil && same
 }
 
 // snapshots removes snapshots that were never finished: with the name that
@@ -166,17 +158,17 @@ func (r *recovery) isOurTable(d *device) bool {
 // can write through.
 func (r *recovery) snapshots() {
 	for _, d := range r.v {
-		if !d.isOurSnapshot() || r.v.mergingInto(d) != nil {
+		if !d.IsOurSnapshot() || r.v.MergingInto(d) != nil {
 			continue
 		}
-		args, live := d.snapshotArgs()
-		base, _ := parseDev(args.Origin)
-		unfinished := strings.HasSuffix(d.Name.String(), newSuffix)
-		if unfinished && d.role() == roleSnapshot {
-			_, cow, _ := parseUUID(d.UUID)
-			r.p.note("%s may hold the store of a snapshot that was never finished: to create it again say --force", r.c.h.NodePath(cow))
+		args, live := d.SnapshotArgs()
+		base, _ := devices.ParseDev(args.Origin)
+		unfinished := strings.HasSuffix(d.Name.String(), devices.NewSuffix)
+		if unfinished && d.Role() == devices.RoleSnapshot {
+			_, cow, _ := devices.ParseUUID(d.UUID)
+			r.p.NoteAbout(ErrForce, "", "%s may hold the store of a snapshot that was never finished", r.c.e.NodePath(cow))
 		}
-		if !live || unfinished || r.v.originOver(base) == nil {
+		if !live || unfinished || r.v.OriginOver(base) == nil {
 			r.remove(d)
 		}
 	}
@@ -185,18 +177,18 @@ func (r *recovery) snapshots() {
 // merges finishes those that are done.
 func (r *recovery) merges() {
 	for _, d := range r.v {
-		if r.v.mergingInto(d) == nil || r.settled[d] {
+		if r.v.MergingInto(d) == nil || r.settled[d] {
 			continue
 		}
 		s, _, err := r.c.snapshotOf(r.v, d)
 		if err != nil || !s.mergeDone() {
-			r.p.note("the merge of %s goes on in the kernel: `dmsnapctl merge %s` waits for it", d.Name, d.Name)
+			r.p.NoteAbout(ErrStillMerging, d.Name.String(), "the merge of %s goes on in the kernel", d.Name)
 			continue
 		}
-		done := &Plan{merging: mergeOf(d, r.v.mergingInto(d))}
-		r.p.finish(fmt.Sprintf("put things in order after merging %s", d.Name), func() error {
+		done := &Plan{Of: mergeOf(d, r.v.MergingInto(d))}
+		r.p.Finish(plan.Do{What: fmt.Sprintf("put things in order after merging %s", d.Name), Run: func() error {
 			return r.c.FinishMerge(context.Background(), done, nil)
-		})
+		}})
 		r.doomed[d] = true
 	}
 }
@@ -204,10 +196,10 @@ func (r *recovery) merges() {
 // layers takes out ORIGIN-dmsnap-real that is not, or no longer, needed.
 func (r *recovery) layers() {
 	for _, d := range r.v {
-		if d.role() != roleReal {
+		if d.Role() != devices.RoleReal {
 			continue
 		}
-		origin := r.v.originOver(d.Dev)
+		origin := r.v.OriginOver(d.Dev)
 		switch {
 		case origin == nil:
 			r.remove(d)
@@ -217,42 +209,38 @@ func (r *recovery) layers() {
 	}
 }
 
-// restore gives the origin its own table back, as planRestore does.
-func (r *recovery) restore(origin, layer *device) {
-	r.p.finish(fmt.Sprintf("give %s its own table back", origin.Name), func() error {
-		if err := r.c.load(origin.Name, layer.live); err != nil {
-			return err
-		}
-		return r.c.swap(origin.Name, origin.live, wire.UdevPrimary)
-	})
+// restore gives the origin its own table back, as the removal of its last
+// snapshot does.
+func (r *recovery) restore(origin, layer *devices.Device) {
+	r.p.Finish(loadOwn(origin, layer), swapBack(origin))
 	r.remove(layer)
 }
 
 // origins removes NAME-origin that has no snapshots and that nobody uses.
 func (r *recovery) origins() {
 	for _, d := range r.v {
-		if d.role() != roleOrigin || r.isMerge(d) {
+		if d.Role() != devices.RoleOrigin || r.isMerge(d) {
 			continue
 		}
-		base, ok := d.base()
+		base, ok := d.Base()
 		if ok && r.hasSnapshots(base) {
 			continue
 		}
-		if users, err := r.c.h.Users(d.Dev); err != nil || len(users) > 0 || d.OpenCount > 0 {
-			r.p.note("%s has no snapshot but is in use: it passes its I/O on", d.Name)
+		if users, err := r.c.e.Users(d.Dev); err != nil || len(users) > 0 || d.OpenCount > 0 {
+			r.p.Note("%s has no snapshot but is in use: it passes its I/O on", d.Name)
 			continue
 		}
 		r.remove(d)
 	}
 }
 
-func (r *recovery) isMerge(d *device) bool {
-	_, merging := d.mergeArgs()
+func (r *recovery) isMerge(d *devices.Device) bool {
+	_, merging := d.MergeArgs()
 	return merging
 }
 
 func (r *recovery) hasSnapshots(base blockdev.DevNo) bool {
-	for _, s := range r.v.snapshotsOf(base) {
+	for _, s := range r.v.SnapshotsOf(base) {
 		if !r.doomed[s] {
 			return true
 		}
@@ -260,27 +248,45 @@ func (r *recovery) hasSnapshots(base blockdev.DevNo) bool {
 	return false
 }
 
-func (r *recovery) remove(d *device) {
+func (r *recovery) remove(d *devices.Device) {
 	r.doomed[d] = true
-	r.p.finish(fmt.Sprintf("remove device %s", d.Name), func() error { return r.c.remove(d.Name) })
+	r.p.Finish(plan.Remove{Device: d.Ref()})
+}
+
+// recordings removes recorded devices that nobody uses: who recorded was
+// killed. Taking them down writes what the log still lacks.
+func (r *recovery) recordings() {
+	for _, d := range r.v {
+		if d.Role() != devices.RoleRecording {
+			continue
+		}
+		users, err := r.c.e.Users(d.Dev)
+		if err != nil || len(users) > 0 || d.OpenCount > 0 {
+			why := ""
+			if len(users) > 0 {
+				why = " (it is " + host.InWords(users) + ")"
+			}
+			r.p.NoteAbout(ErrUnfinished, "", "%s is being recorded, or still in use%s, and stays until that ends", d.Name, why)
+			continue
+		}
+		r.remove(d)
+	}
 }
 
 // nodes makes the nodes that are missing, of the devices that stay, and
 // removes those under names that no device has: of a device that is gone, or
 // of one of ours that was renamed.
 func (r *recovery) nodes() {
-	for name, dev := range r.c.h.Nodes() {
-		d := r.v.byDev(dev)
-		if r.v.byName(name) == nil && (d == nil || d.role() != "") {
-			r.p.finish(fmt.Sprintf("remove the node /dev/mapper/%s of no device", name),
-				func() error { return r.c.removeNode(name) })
+	for name, dev := range r.c.e.Nodes() {
+		d := r.v.ByDev(dev)
+		if r.v.ByName(name) == nil && (d == nil || d.Role() != "") {
+			r.p.Finish(plan.NoNode{Name: name})
 		}
 	}
 	for _, d := range r.v {
-		if d.role() == "" || d.role() == roleReal || r.doomed[d] || r.c.h.HasNode(d.Name, d.Dev) {
+		if d.Role() == "" || d.Role() == devices.RoleReal || r.doomed[d] || r.c.e.HasNode(d.Name, d.Dev) {
 			continue
 		}
-		r.p.finish(fmt.Sprintf("see that /dev/mapper/%s is there", d.Name),
-			func() error { return r.c.addNodeOf(&layer{name: d.Name, dev: d.Dev}) })
+		r.p.Finish(plan.Node{Device: d.Ref(), Name: d.Name})
 	}
 }

@@ -6,14 +6,15 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 )
 
 // RemoveRequest asks for a snapshot to be deactivated.
 type RemoveRequest struct {
 	Name  string
-	Force bool // also a snapshot that dmsnapctl did not make
+	Force bool // also a snapshot that another program made
 }
 
 // Remove deactivates a snapshot: PlanRemove and Run.
@@ -28,7 +29,7 @@ func (c *Controller) Remove(ctx context.Context, r RemoveRequest) error {
 // PlanRemove plans the removal of a snapshot, and of the devices that were
 // made for its origin if it is the last one.
 func (c *Controller) PlanRemove(_ context.Context, r RemoveRequest) (*Plan, error) {
-	name, err := typedName(r.Name)
+	name, err := devices.ParseName(r.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -36,112 +37,72 @@ func (c *Controller) PlanRemove(_ context.Context, r RemoveRequest) (*Plan, erro
 	if err != nil {
 		return nil, err
 	}
-	d, err := v.snapshotToRemove(name, r.Force)
-	if err != nil {
-		return nil, err
+	d := v.ByName(name)
+	if err := removable(v, d, r.Force); err != nil {
+		return nil, &Error{Op: "remove", Name: name.String(), Err: err}
 	}
 	if err := c.checkUnused(d); err != nil {
-		return nil, err
+		return nil, &Error{Op: "remove", Name: name.String(), Err: err}
 	}
 	p := &Plan{Title: fmt.Sprintf("remove snapshot %s", name)}
-	args, ok := d.snapshotArgs()
+	args, ok := d.SnapshotArgs()
 	if !ok { // one without a live table, left by a run that was killed
-		c.addRemove(p, d.Name)
+		addRemove(p, d)
 		return p, nil
 	}
-	base, _ := parseDev(args.Origin)
-	origin := v.originOver(base)
-	last := len(v.snapshotsOf(base)) == 1
+	base, _ := devices.ParseDev(args.Origin)
+	origin, layer := v.OriginOver(base), v.ByDev(base)
+	last := len(v.SnapshotsOf(base)) == 1
 	switch {
-	case last && origin != nil && origin.role() == roleOrigin:
-		c.addRemove(p, d.Name)
-		c.planDropOrigin(p, origin)
-	case last && origin != nil && v.real(origin) != nil:
-		c.planRestore(p, d, origin, v.real(origin))
+	case last && origin != nil && origin.Role() == devices.RoleOrigin:
+		addRemove(p, d)
+		c.dropOrigin(p, origin)
+	case last && origin != nil && v.Real(origin) != nil:
+		p.Add(loadOwn(origin, layer))
+		addRemove(p, d)
+		p.Finish(swapBack(origin), plan.Remove{Device: layer.Ref()})
 	default:
-		c.addRemove(p, d.Name)
-		if layer := v.byDev(base); last && origin == nil && layer != nil && layer.role() == roleReal {
-			c.finishRemove(p, layer) // somebody gave the origin another table meanwhile
+		addRemove(p, d)
+		if last && origin == nil && layer != nil && layer.Role() == devices.RoleReal {
+			p.Finish(plan.Remove{Device: layer.Ref()}) // somebody gave the origin another table meanwhile
 		}
 	}
 	return p, nil
 }
 
-// snapshotToRemove is the device of a name, if it is a snapshot, and ours.
-func (v view) snapshotToRemove(name wire.Name, force bool) (*device, error) {
-	d := v.byName(name)
+// removable says whether a device is a snapshot that may be removed.
+func removable(v devices.View, d *devices.Device, force bool) error {
 	if d == nil {
-		return nil, &Error{"remove", name.String(), ErrNotFound}
+		return ErrNotFound
 	}
-	if o := v.mergingInto(d); o != nil {
-		return nil, &Error{"remove", name.String(), refuse("it is being merged into %s: `dmsnapctl merge %s` waits for that", o.Name, name)}
+	if o := v.MergingInto(d); o != nil {
+		return devices.RefuseFor(ErrMerging, "it is being merged into %s", o.Name)
 	}
-	if _, ok := d.snapshotArgs(); !ok && !d.isOurSnapshot() {
-		return nil, &Error{"remove", name.String(), errNoSnapshot}
+	if _, ok := d.SnapshotArgs(); !ok && !d.IsOurSnapshot() {
+		return devices.ErrNoSnapshot
 	}
-	if owner := ownerOf(d.UUID); owner != ownerOurs {
-		if owner == "" {
-			owner = "somebody else"
-		}
-		if err := unlessForced(force, "it was made by %s", owner); err != nil {
-			return nil, &Error{"remove", name.String(), err}
-		}
+	owner := devices.OwnerOf(d.UUID)
+	switch owner {
+	case devices.OwnerOurs:
+		return nil
+	case "":
+		owner = "somebody else"
 	}
-	return d, nil
+	return devices.UnlessForced(force, "it was made by %s", owner)
 }
 
 // checkUnused refuses a device that somebody has open, and says who.
-func (c *Controller) checkUnused(d *device) error {
-	users, err := c.h.Users(d.Dev)
-	if err != nil {
-		return &Error{"remove", d.Name.String(), err}
+func (c *Controller) checkUnused(d *devices.Device) error {
+	users, err := c.e.Users(d.Dev)
+	if err == nil && len(users) > 0 {
+		err = devices.Busy("it is %s: end that first", host.InWords(users))
 	}
-	if len(users) > 0 {
-		return &Error{"remove", d.Name.String(), busy("it is %s: end that first", inWords(users))}
-	}
-	return nil
+	return err
 }
 
 // addRemove appends the step from which there is no way back: what is written
 // to the origin from now on is not kept.
-func (c *Controller) addRemove(p *Plan, name wire.Name) {
-	p.add(fmt.Sprintf("remove device %s", name), func() error { return c.drop(name) }, nil)
-	p.finish(fmt.Sprintf("see that /dev/mapper/%s is gone", name), func() error { return c.removeNode(name) })
-}
-
-// planDropOrigin removes NAME-origin when nobody uses it any more. One that is
-// in use passes its I/O on, and the next snapshot of the device uses it again.
-func (c *Controller) planDropOrigin(p *Plan, origin *device) {
-	users, err := c.h.Users(origin.Dev)
-	if err != nil || len(users) > 0 || origin.OpenCount > 0 {
-		p.note("%s is in use and stays: it passes its I/O on, the next snapshot of the device uses it again, and `dmsnapctl recover` removes it when it is idle", origin.Name)
-		return
-	}
-	p.finish(fmt.Sprintf("remove device %s", origin.Name), func() error { return c.remove(origin.Name) })
-}
-
-// planRestore gives the origin its own table back, which the layer below it
-// has kept.
-func (c *Controller) planRestore(p *Plan, snap, origin, layer *device) {
-	c.addLoad(p, origin, layer.live, "its own")
-	if snap != nil {
-		c.addRemove(p, snap.Name)
-	}
-	c.finishSwap(p, origin)
-	p.finish(fmt.Sprintf("remove device %s", layer.Name),
-		func() error { return c.remove(layer.Name) })
-}
-
-// addLoad appends the loading of a table that finishSwap puts in place.
-func (c *Controller) addLoad(p *Plan, d *device, t table.Table, what string) {
-	p.add(fmt.Sprintf("load table of %s: %s", d.Name, what),
-		func() error { return c.load(d.Name, t) },
-		func() error { return c.clear(d.Name) })
-}
-
-// finishSwap appends the swap behind the point of no return. A device that
-// keeps its old table works on as before.
-func (c *Controller) finishSwap(p *Plan, d *device) {
-	p.finish(fmt.Sprintf("suspend %s, swap its tables and resume it, in one call", d.Name),
-		func() error { return c.swap(d.Name, d.live, wire.UdevPrimary) })
+func addRemove(p *Plan, d *devices.Device) {
+	p.Add(plan.Drop{Device: d.Ref()})
+	p.Finish(plan.NoNode{Name: d.Name})
 }

@@ -5,6 +5,9 @@ package dmctl
 import (
 	"context"
 	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 )
 
 // PlanRename plans another name for a snapshot, in use or not. The device
@@ -14,23 +17,19 @@ func (c *Controller) PlanRename(_ context.Context, from, to string) (*Plan, erro
 	if err != nil {
 		return nil, err
 	}
-	name, err := newName(to)
+	name, err := devices.SnapshotName(to)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.k.Info(name); err == nil {
-		return nil, &Error{"rename to", to, errTaken}
+	if _, err := c.e.Info(name); err == nil {
+		return nil, &Error{Op: "rename to", Name: to, Err: devices.ErrTaken}
 	}
-	if err := c.h.NodeFree(name); err != nil {
-		return nil, &Error{"rename to", to, err}
+	if err := c.e.NodeFree(name); err != nil {
+		return nil, &Error{Op: "rename to", Name: to, Err: err}
 	}
-	l := &layer{name: d.Name, uuid: d.UUID, dev: d.Dev}
 	p := &Plan{Title: fmt.Sprintf("rename snapshot %s to %s", d.Name, name)}
-	p.add(fmt.Sprintf("rename %s to %s", d.Name, name),
-		func() error { return c.rename(l, name) },
-		func() error { return c.rename(l, d.Name) })
-	c.addNode(p, l, name)
-	p.finish(fmt.Sprintf("see that /dev/mapper/%s is gone", d.Name),
-		func() error { return c.removeNode(d.Name) })
+	ref := d.Ref()
+	p.Add(plan.Rename{Device: ref, From: d.Name, To: name, Back: true}, plan.Node{Device: ref, Name: name})
+	p.Finish(plan.NoNode{Name: d.Name})
 	return p, nil
 }

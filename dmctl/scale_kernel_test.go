@@ -147,7 +147,7 @@ func TestChunkSizes(t *testing.T) {
 	for _, store := range []CreateRequest{{}, {Overflow: true}, {Transient: true}} {
 		for chunk := cow.Sectors(8); chunk <= 32768; chunk *= 16 {
 			r := store
-			r.Name, r.Origin, r.COW, r.ChunkSize, r.Force = "s", disks[0], disks[1], chunk, true
+			r.Name, r.Origin, r.COW, r.ChunkSize, r.Force = "s", disks[0], disks[1], int64(chunk)<<9, true
 			fill(t, disks[0], 0, 4*mib, uint64(chunk))
 			want := content(t, disks[0])
 			create(t, c, r)
@@ -163,20 +163,20 @@ func TestChunkSizes(t *testing.T) {
 
 func TestForeignOrigins(t *testing.T) {
 	c, disks := scratch(t)
-	for prefix, owner := range foreignOwners {
+	for prefix, owner := range map[string]string{"LVM-": "LVM", "mpath-": "multipath", "CRYPT-": "cryptsetup"} {
 		name := mustName(t, "vol"+owner)
 		uuid, err := wire.NewUUID(prefix + "0123")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(c.k.Create(name, uuid), c.k.Load(name, table.Single(2048, table.Zero{})), c.k.Resume(name, 0)); err != nil {
+		if err := errors.Join(c.e.Create(name, uuid), c.e.Load(name, table.Single(2048, table.Zero{})), c.e.Resume(name, 0)); err != nil {
 			t.Fatal(err)
 		}
-		info, err := c.k.Info(name)
+		info, err := c.e.Info(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.h.AddNode(name, info.Dev); err != nil {
+		if err := c.e.AddNode(name, info.Dev); err != nil {
 			t.Fatal(err)
 		}
 		r := CreateRequest{Name: "s" + owner, Origin: "/dev/mapper/" + name.String(), COW: disks[1]}

@@ -5,7 +5,7 @@ package dmctl
 import (
 	"context"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
@@ -42,12 +42,12 @@ func (s Snapshot) HasFigures() bool { return s.Total > 0 }
 // mergeDone says that a snapshot that is being merged has nothing left to
 // merge.
 func (s Snapshot) mergeDone() bool {
-	return s.State == stateMerging && s.HasMetadata && s.Allocated == s.Metadata
+	return s.State == StateMerging && s.HasMetadata && s.Allocated == s.Metadata
 }
 
 // Snapshots tells about all snapshots, ours and others', in the kernel's order.
 func (c *Controller) Snapshots(ctx context.Context) ([]Snapshot, error) {
-	v, err := c.look()
+	v, err := devices.Look(c.e)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (c *Controller) Snapshots(ctx context.Context) ([]Snapshot, error) {
 			return nil, err
 		}
 		s, ok, err := c.snapshotOf(v, d)
-		if isGone(err) {
+		if devices.IsGone(err) {
 			continue
 		}
 		if err != nil {
@@ -73,7 +73,7 @@ func (c *Controller) Snapshots(ctx context.Context) ([]Snapshot, error) {
 // SnapshotNamed is one of Snapshots; ErrNotFound where there is none of the
 // name.
 func (c *Controller) SnapshotNamed(ctx context.Context, name string) (Snapshot, error) {
-	n, err := typedName(name)
+	n, err := devices.ParseName(name)
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -86,20 +86,20 @@ func (c *Controller) SnapshotNamed(ctx context.Context, name string) (Snapshot, 
 			return s, nil
 		}
 	}
-	if _, err := c.k.Info(n); err == nil {
-		return Snapshot{}, &Error{"find snapshot", name, errNoSnapshot}
+	if _, err := c.e.Info(n); err == nil {
+		return Snapshot{}, &Error{Op: "find snapshot", Name: name, Err: devices.ErrNoSnapshot}
 	}
-	return Snapshot{}, &Error{"find snapshot", name, ErrNotFound}
+	return Snapshot{}, &Error{Op: "find snapshot", Name: name, Err: ErrNotFound}
 }
 
-// stateMerging is the state of a snapshot that is being merged.
-const stateMerging = "merging"
+// StateMerging is the state of a snapshot that is being merged.
+const StateMerging = "merging"
 
 // snapshotOf describes d if it is a snapshot.
-func (c *Controller) snapshotOf(v view, d *device) (Snapshot, bool, error) {
-	o := v.mergingInto(d)
+func (c *Controller) snapshotOf(v devices.View, d *devices.Device) (Snapshot, bool, error) {
+	o := v.MergingInto(d)
 	if o == nil {
-		args, ok := d.snapshotArgs()
+		args, ok := d.SnapshotArgs()
 		if !ok {
 			return Snapshot{}, false, nil
 		}
@@ -107,36 +107,36 @@ func (c *Controller) snapshotOf(v view, d *device) (Snapshot, bool, error) {
 		err := c.fillStatus(&s, d.Name)
 		return s, true, err
 	}
-	m, _ := o.mergeArgs()
+	m, _ := o.MergeArgs()
 	s := c.describe(v, d, table.SnapshotArgs(m))
 	err := c.fillStatus(&s, o.Name)
 	if s.State == table.Active.String() {
-		s.State = stateMerging
+		s.State = StateMerging
 	}
 	return s, true, err
 }
 
 // describe fills in what the tables say.
-func (c *Controller) describe(v view, d *device, args table.SnapshotArgs) Snapshot {
+func (c *Controller) describe(v devices.View, d *devices.Device, args table.SnapshotArgs) Snapshot {
 	s := Snapshot{
-		Name: d.Name.String(), UUID: d.UUID.String(), Owner: ownerOf(d.UUID),
+		Name: d.Name.String(), UUID: d.UUID.String(), Owner: devices.OwnerOf(d.UUID),
 		Suspended: d.Suspended(), OpenCount: int(d.OpenCount), EventNr: d.EventNr,
 		Origin: args.Origin, OriginDevice: args.Origin, COW: args.COW,
 		Persistent: args.Store.IsPersistent(), Overflow: args.Store == table.PersistentOverflow,
-		ChunkSize: args.ChunkSize, Size: d.live.Size(),
+		ChunkSize: args.ChunkSize, Size: d.Live.Size(),
 	}
-	if cow, ok := parseDev(args.COW); ok {
-		s.COW = c.h.NodePath(cow)
+	if cow, ok := devices.ParseDev(args.COW); ok {
+		s.COW = c.e.NodePath(cow)
 	}
-	base, ok := parseDev(args.Origin)
+	base, ok := devices.ParseDev(args.Origin)
 	if !ok {
 		return s
 	}
-	s.Origin = c.h.NodePath(base)
+	s.Origin = c.e.NodePath(base)
 	s.OriginDevice = s.Origin
-	if origin := v.originOver(base); origin != nil {
-		s.OriginDevice = c.h.NodePath(origin.Dev)
-		if layer := v.byDev(base); layer != nil && layer.role() == roleReal {
+	if origin := v.OriginOver(base); origin != nil {
+		s.OriginDevice = c.e.NodePath(origin.Dev)
+		if layer := v.ByDev(base); layer != nil && layer.Role() == devices.RoleReal {
 			s.Origin = s.OriginDevice
 		}
 	}
@@ -144,10 +144,10 @@ func (c *Controller) describe(v view, d *device, args table.SnapshotArgs) Snapsh
 }
 
 // fillStatus fills in what the status line of the device on says.
-func (c *Controller) fillStatus(s *Snapshot, on wire.Name) error {
-	_, lines, err := c.k.Status(on)
+func (c *Controller) fillStatus(s *Snapshot, on devices.Name) error {
+	_, lines, err := c.e.Status(on, false)
 	if err != nil {
-		return &Error{"read the status of", on.String(), err}
+		return &Error{Op: "read the status of", Name: on.String(), Err: err}
 	}
 	s.State = table.Unknown.String()
 	if len(lines) != 1 {
@@ -155,7 +155,7 @@ func (c *Controller) fillStatus(s *Snapshot, on wire.Name) error {
 	}
 	st, err := table.ParseSnapshotStatus(lines[0].Params)
 	if err != nil {
-		return &Error{"read the status of", on.String(), err}
+		return &Error{Op: "read the status of", Name: on.String(), Err: err}
 	}
 	s.State = st.State.String()
 	s.Allocated, s.Total, s.Metadata, s.HasMetadata = st.Allocated, st.Total, st.Metadata, st.HasMetadata

@@ -5,6 +5,9 @@ package dmctl
 import (
 	"context"
 	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 )
 
 // PlanSuspend plans to hold all I/O to a snapshot, after finishing what is in
@@ -16,11 +19,11 @@ func (c *Controller) PlanSuspend(_ context.Context, name string) (*Plan, error) 
 	}
 	p := &Plan{Title: fmt.Sprintf("suspend snapshot %s", d.Name)}
 	if d.Suspended() {
-		p.note("%s is suspended already", d.Name)
+		p.NoteAbout(ErrSuspended, d.Name.String(), "%s is suspended already", d.Name)
 		return p, nil
 	}
-	p.add(fmt.Sprintf("suspend %s", d.Name), func() error { return c.suspend(d.Name, 0) }, nil)
-	p.note("its I/O waits until `dmsnapctl resume %s`, or until `dmsnapctl recover`", d.Name)
+	p.Add(plan.Suspend{Device: d.Ref()})
+	p.NoteAbout(ErrSuspended, d.Name.String(), "its I/O waits until it is resumed")
 	return p, nil
 }
 
@@ -31,13 +34,13 @@ func (c *Controller) PlanResume(_ context.Context, name string) (*Plan, error) {
 		return nil, err
 	}
 	if d.HasInactive() {
-		return nil, &Error{"resume", name, refuse("a table waits to be put in place: run `dmsnapctl recover`")}
+		return nil, &Error{Op: "resume", Name: name, Err: devices.RefuseFor(ErrUnfinished, "a table waits to be put in place")}
 	}
 	p := &Plan{Title: fmt.Sprintf("resume snapshot %s", d.Name)}
 	if !d.Suspended() {
-		p.note("%s is not suspended", d.Name)
+		p.Note("%s is not suspended", d.Name)
 		return p, nil
 	}
-	p.add(fmt.Sprintf("resume %s", d.Name), func() error { return c.resume(d.Name, snapshotUdev) }, nil)
+	p.Add(plan.Resume{Device: d.Ref(), Udev: plan.SnapshotUdev})
 	return p, nil
 }

@@ -9,16 +9,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
 // joined is a machine on which a merge of s is under way, which two runs have
 // joined, and what it is to become.
-func joined(t *testing.T, s scenario) (f *fake, a, b *Controller, first, second *Plan, after string) {
+func joined(t *testing.T, s scenario) (f *dmtest.Machine, a, b *Controller, first, second *Plan, after string) {
 	t.Helper()
 	_, after, _ = s.outcome(t)
 	f = s.machine(t)
-	a, b = f.controller(), f.controller()
+	a, b = NewOn(f), NewOn(f)
 	plans := make([]*Plan, 2)
 	for i, c := range []*Controller{a, b} {
 		p, err := c.PlanMerge(t.Context(), MergeRequest{Name: "s"})
@@ -67,8 +69,8 @@ func TestTwoWaiters(t *testing.T) {
 func TestMergeFinishedByAnotherRun(t *testing.T) {
 	for _, s := range mergeScenarios() {
 		f, a, b, first, second, after := joined(t, s)
-		f.tryLock = func() bool {
-			f.tryLock = nil
+		f.Lock = func() bool {
+			f.Lock = nil
 			if err := a.FinishMerge(t.Context(), first, nil); err != nil {
 				t.Errorf("%s: the first: %v", s.name, err)
 			}
@@ -82,8 +84,8 @@ func TestMergeFinishedByAnotherRun(t *testing.T) {
 		}
 
 		f, a, b, first, _, after = joined(t, s)
-		f.tryLock = func() bool {
-			f.tryLock = nil
+		f.Lock = func() bool {
+			f.Lock = nil
 			if err := a.FinishMerge(t.Context(), first, nil); err != nil {
 				t.Errorf("%s: the first: %v", s.name, err)
 			}
@@ -102,10 +104,10 @@ func TestMergeFinishedByAnotherRun(t *testing.T) {
 func TestMergeUndoneByOthers(t *testing.T) {
 	f := mergeScenarios()[0].machine(t)
 	was := map[string]table.Table{}
-	for _, d := range f.devs {
-		was[d.name] = d.live
+	for _, d := range f.Devices {
+		was[d.Name] = d.Live
 	}
-	c := f.controller()
+	c := NewOn(f)
 	p, err := c.PlanMerge(t.Context(), MergeRequest{Name: "s"})
 	if err == nil {
 		err = c.Run(t.Context(), p)
@@ -113,8 +115,8 @@ func TestMergeUndoneByOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range f.devs {
-		d.live = was[d.name]
+	for _, d := range f.Devices {
+		d.Live = was[d.Name]
 	}
 	if err := c.FinishMerge(t.Context(), p, nil); !errors.Is(err, ErrRefused) {
 		t.Errorf("error %v", err)
@@ -125,9 +127,9 @@ func TestMergeUndoneByOthers(t *testing.T) {
 func TestMergeWaitsForTheLock(t *testing.T) {
 	f, a, _, first, _, after := joined(t, mergeScenarios()[0])
 	tries := 0
-	f.tryLock = func() bool {
+	f.Lock = func() bool {
 		tries++
-		return tries > 3*lockTries
+		return tries > 3*plan.LockTries
 	}
 	if err := a.FinishMerge(t.Context(), first, nil); err != nil {
 		t.Error(err)
@@ -138,7 +140,7 @@ func TestMergeWaitsForTheLock(t *testing.T) {
 
 	f, a, _, first, _, _ = joined(t, mergeScenarios()[0])
 	ctx, cancel := context.WithCancel(t.Context())
-	f.tryLock = func() bool {
+	f.Lock = func() bool {
 		cancel()
 		return false
 	}

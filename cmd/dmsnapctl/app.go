@@ -30,7 +30,7 @@ func run(ctx context.Context, args []string, std streams) (code int) {
 	fail := func(err error) int {
 		var status exitStatus
 		if err != nil && !errors.As(err, &status) {
-			_, _ = fmt.Fprintf(std.err, "dmsnapctl: %s\n", oneLine(err))
+			_, _ = fmt.Fprintf(std.err, "dmsnapctl: %s\n", explained(err))
 		}
 		return exitCodeOf(err)
 	}

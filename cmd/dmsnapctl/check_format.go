@@ -114,7 +114,7 @@ func errorText(err error) string {
 	if err == nil {
 		return ""
 	}
-	return oneLine(err)
+	return explained(err)
 }
 
 func (r checkResult) writeText(w io.Writer, o *console) {

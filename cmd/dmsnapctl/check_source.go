@@ -69,7 +69,7 @@ func (k kernelResult) evidence() gate.Evidence {
 // judge fills in the verdict on version, or why there is none.
 func (k *kernelResult) judge(version gate.Version, err error) {
 	if err != nil {
-		k.Rule, k.err = oneLine(err), err
+		k.Rule, k.err = explained(err), err
 		return
 	}
 	k.Version = &version
@@ -271,7 +271,7 @@ func fromInstalled(found installed.Kernel, err error) kernelResult {
 	} else if err == nil {
 		k.err = fmt.Errorf("kernel %s: %s", found.Release, found.Rule)
 	} else {
-		k.Rule = oneLine(err)
+		k.Rule = explained(err)
 	}
 	return k
 }

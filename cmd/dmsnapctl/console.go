@@ -87,7 +87,7 @@ func writeJSONError(w io.Writer, command string, err error) {
 	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(map[string]string{"schema": schemaOf(command), "error": oneLine(err)})
+	_ = enc.Encode(map[string]string{"schema": schemaOf(command), "error": explained(err)})
 }
 
 // checkedWriter remembers that something could not be written: a result that

@@ -64,13 +64,13 @@ func runPlan(c *cli.Context, o *console, ctl *dmctl.Controller, name string, mak
 	}
 	switch {
 	case o.json:
-		notes := append([]string{}, plan.Notes...)
+		notes := notesOf(plan)
 		return o.printJSON(planJSON{Schema: schemaOf(o.command), Name: dmctl.MappedName(name), DryRun: dry, Steps: plan.Steps(), Notes: notes})
 	case dry:
-		_, err = fmt.Fprint(o.out, plan)
+		_, err = fmt.Fprint(o.out, planText(plan))
 	default:
 		for _, note := range plan.Notes {
-			o.warnf("note: %s", note)
+			o.warnf("note: %s", noteText(note))
 		}
 		ended := "done"
 		if len(plan.Steps()) == 0 {
@@ -110,7 +110,7 @@ func confirm(c *cli.Context, o *console, plan *dmctl.Plan) error {
 	if !isTerminal(c.App.Reader) {
 		return usagef("%s: say --yes to do it, or --dry-run to see what would be done", o.command)
 	}
-	if _, err := fmt.Fprintf(o.err, "%sDo it? [y/N] ", plan); err != nil {
+	if _, err := fmt.Fprintf(o.err, "%sDo it? [y/N] ", planText(plan)); err != nil {
 		return err
 	}
 	var answer string
@@ -143,4 +143,25 @@ func planCommand(name, usage, args, help string, plan func(*cli.Context, *dmctl.
 			return runPlan(c, o, ctl, c.Args().First(), func() (*dmctl.Plan, error) { return plan(c, ctl) })
 		})),
 	}
+}
+
+// planText is a plan for people: what will be done, and what to know of it.
+func planText(p *dmctl.Plan) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s:\n", p.Title)
+	for i, step := range p.Steps() {
+		fmt.Fprintf(&b, "%3d. %s\n", i+1, step)
+	}
+	for _, note := range p.Notes {
+		fmt.Fprintf(&b, "note: %s\n", noteText(note))
+	}
+	return b.String()
+}
+
+func notesOf(p *dmctl.Plan) []string {
+	notes := []string{}
+	for _, note := range p.Notes {
+		notes = append(notes, noteText(note))
+	}
+	return notes
 }

@@ -8,6 +8,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -16,7 +18,9 @@ import (
 )
 
 func main() {
-	dmctl.BeGuardian()
+	if guarded := dmctl.BeGuardian(); guarded != nil {
+		os.Exit(stoodGuard(guarded, os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal ends what is under way in order; a second one ends the
 	// process as if nobody had listened.
@@ -24,4 +28,15 @@ func main() {
 	code := run(ctx, os.Args, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	stop()
 	os.Exit(code)
+}
+
+// stoodGuard says what came of standing guard over a run's suspended devices.
+func stoodGuard(g *dmctl.Guarded, w io.Writer) int {
+	switch {
+	case g.Err != nil:
+		_, _ = fmt.Fprintf(w, "dmsnapctl: standing guard over suspended devices: %s\n", explained(g.Err))
+	case g.Recovered:
+		_, _ = fmt.Fprintln(w, "dmsnapctl: a run died while devices were suspended: their I/O goes on, and what it left was put in order")
+	}
+	return exitCodeOf(g.Err)
 }

@@ -62,7 +62,7 @@ func runMerge(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 		return err
 	}
 	if o.json {
-		return o.printJSON(planJSON{Schema: schemaOf(o.command), Name: dmctl.MappedName(request.Name), Steps: plan.Steps(), Notes: append([]string{}, plan.Notes...)})
+		return o.printJSON(planJSON{Schema: schemaOf(o.command), Name: dmctl.MappedName(request.Name), Steps: plan.Steps(), Notes: notesOf(plan)})
 	}
 	ended := "done"
 	if c.Bool("background") {
@@ -78,7 +78,7 @@ func finishMerge(c *cli.Context, o *console, ctl *dmctl.Controller, name string,
 	}
 	err := ctl.FinishMerge(c.Context, plan, mergeProgress(o))
 	if errors.Is(err, dmctl.ErrMergeFailed) || errors.Is(err, dmctl.ErrMergeInvalid) {
-		o.warnf("%w", err)
+		o.warnf("%s", explained(err))
 		return exitStatus(exitCritical)
 	}
 	return err

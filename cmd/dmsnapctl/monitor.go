@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/monitor"
 )
 
 const monitorHelp = `   Prints a line for everything that happens to snapshots, until it is
@@ -64,43 +65,43 @@ func runMonitor(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	options := dmctl.MonitorOptions{Name: c.Args().First(), Threshold: threshold, Interval: c.Duration("interval")}
+	options := monitor.Options{Name: c.Args().First(), Threshold: threshold, Interval: c.Duration("interval")}
 	if options.Interval <= 0 {
 		return usagef("monitor: --interval %v: want more than 0", options.Interval)
 	}
 	return withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
-		return monitor(c, o, ctl, options)
+		return runMonitorOn(c, o, ctl, options)
 	})(c)
 }
 
-func monitor(c *cli.Context, o *console, ctl *dmctl.Controller, options dmctl.MonitorOptions) error {
+func runMonitorOn(c *cli.Context, o *console, ctl *dmctl.Controller, options monitor.Options) error {
 	if path := c.String("textfile"); path != "" {
 		options.Looked = func(snapshots []dmctl.Snapshot, fullIn func(string) time.Duration) error {
 			var text strings.Builder
-			if err := dmctl.WriteMetrics(&text, snapshots, fullIn); err != nil {
+			if err := monitor.WriteMetrics(&text, snapshots, fullIn); err != nil {
 				return err
 			}
 			return replaceFile(path, text.String())
 		}
 	}
-	notice := func(e dmctl.Event) error { return printEvent(o, e) }
+	notice := func(e monitor.Event) error { return printEvent(o, e) }
 	if command := c.String("exec"); command != "" {
-		hooks := dmctl.NewHooks(c.Context, command, func(err error) { o.warnf("%w", err) })
+		hooks := monitor.NewHooks(c.Context, command, o.err, func(err error) { o.warnf("%w", err) })
 		defer hooks.Close()
-		notice = func(e dmctl.Event) error {
+		notice = func(e monitor.Event) error {
 			if err := hooks.Run(e); err != nil {
 				o.warnf("%w", err)
 			}
 			return printEvent(o, e)
 		}
 	}
-	if err := ctl.Monitor(c.Context, options, notice); err != nil {
+	if err := monitor.Run(c.Context, ctl, options, notice); err != nil {
 		return err
 	}
 	return fmt.Errorf("monitor: interrupted; it changes nothing and can be started again: %w", c.Context.Err())
 }
 
-func printEvent(o *console, e dmctl.Event) error {
+func printEvent(o *console, e monitor.Event) error {
 	if !o.json {
 		_, err := fmt.Fprintf(o.out, "%s %s\n", e.Time.Format(time.RFC3339), e.Message)
 		return err

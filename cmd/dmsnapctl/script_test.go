@@ -19,7 +19,9 @@ import (
 var programs = map[string]func(){"dmsnapctl": main}
 
 func TestMain(m *testing.M) {
-	dmctl.BeGuardian()
+	if guarded := dmctl.BeGuardian(); guarded != nil {
+		os.Exit(stoodGuard(guarded, os.Stderr))
+	}
 	testscript.Main(m, programs)
 }
 

@@ -115,3 +115,11 @@ func (v *Version) UnmarshalText(text []byte) (err error) {
 	*v, err = ParseVersion(string(text))
 	return err
 }
+
+// KnowsOverflow says whether the snapshot target of this version has the store
+// type PO.
+func KnowsOverflow(snapshot Version) bool { return snapshot.AtLeast(StoreOverflow) }
+
+// KnowsFeatures says whether the snapshot target of this version takes feature
+// arguments.
+func KnowsFeatures(snapshot Version) bool { return snapshot.AtLeast(DiscardFeatures) }

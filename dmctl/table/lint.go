@@ -82,10 +82,10 @@ func (l *linter) accepted(spec Spec) *SyntaxError {
 	switch {
 	case l.version == nil:
 		return nil
-	case args.Store == PersistentOverflow && !l.version.AtLeast(gate.StoreOverflow):
+	case args.Store == PersistentOverflow && !gate.KnowsOverflow(*l.version):
 		return &SyntaxError{Word: wordSnapStore, Text: string(args.Store),
 			Rule: fmt.Sprintf("the store PO came with snapshot target %v, this is %v", gate.StoreOverflow, *l.version)}
-	case len(args.Features) > 0 && !l.version.AtLeast(gate.DiscardFeatures):
+	case len(args.Features) > 0 && !gate.KnowsFeatures(*l.version):
 		return &SyntaxError{Word: wordSnapFeatures, Text: fmt.Sprint(len(args.Features)),
 			Rule: fmt.Sprintf("feature arguments came with snapshot target %v, this is %v", gate.DiscardFeatures, *l.version)}
 	}

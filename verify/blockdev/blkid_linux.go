@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -13,17 +14,19 @@ import (
 // its caller for ever.
 const blkidTime = 30 * time.Second
 
-// Blkid asks libblkid by its command what the device carries. Where there is
-// no such command it finds nothing and is no error: Probe knows the common
+// Blkid asks libblkid by its command what the open device carries. Where there
+// is no such command it finds nothing and is no error: Probe knows the common
 // ones.
-func Blkid(ctx context.Context, path string) ([]Signature, error) {
+func Blkid(ctx context.Context, d *File) ([]Signature, error) {
 	program, err := exec.LookPath("blkid")
 	if err != nil {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, blkidTime)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, program, "-p", "-o", "export", "--", path).Output()
+	cmd := exec.CommandContext(ctx, program, "-p", "-o", "export", "--", "/proc/self/fd/3")
+	cmd.ExtraFiles = []*os.File{d.f} // which is number 3 there
+	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		switch exit.ExitCode() {
@@ -32,10 +35,10 @@ func Blkid(ctx context.Context, path string) ([]Signature, error) {
 		case 8: // several that contradict each other
 			return []Signature{{Type: "more than one, by blkid"}}, nil
 		}
-		return nil, fmt.Errorf("blkid -p %s: %w: %s", path, err, strings.TrimSpace(string(exit.Stderr)))
+		return nil, fmt.Errorf("blkid -p %s: %w: %s", d.path, err, strings.TrimSpace(string(exit.Stderr)))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("blkid -p %s: %w", path, err)
+		return nil, fmt.Errorf("blkid -p %s: %w", d.path, err)
 	}
 	return parseBlkid(string(out)), nil
 }

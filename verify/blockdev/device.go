@@ -51,27 +51,6 @@ func Open(path string) (*File, error) { return open(path, os.O_RDONLY) }
 // exclusively elsewhere is refused with an error that wraps ErrBusy.
 func OpenWriter(path string) (*File, error) { return open(path, os.O_RDWR) }
 
-// Direct opens the same path once more, for reading past the page cache
-// (O_DIRECT): the kernel writes an active COW device below the page cache, and
-// a buffered read can show old bytes for ever. A plain file is reopened as it
-// is, since loop devices write through its cache. ReadAt of the result takes
-// any offset and length; AlignedBuffer's buffers are read into without a copy.
-func (d *File) Direct() (*File, error) {
-	if !d.isDev {
-		return Open(d.path)
-	}
-	f, err := open(d.path, os.O_RDONLY|directFlag)
-	if err != nil {
-		return nil, err
-	}
-	if f.devNo != d.devNo {
-		_ = f.Close()
-		return nil, fmt.Errorf("open %s: it is another device than a moment ago (%v, was %v)", d.path, f.devNo, d.devNo)
-	}
-	f.direct = true
-	return f, nil
-}
-
 func open(path string, flags int) (*File, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -49,3 +49,7 @@ func (d *File) DropCache() error {
 	}
 	return nil
 }
+
+// again is a path that leads to the open file itself, wherever its own path
+// leads by now.
+func (d *File) again() string { return fmt.Sprintf("/proc/self/fd/%d", d.f.Fd()) }

@@ -213,27 +213,23 @@ func (c *Control) Rename(from, to Name, udev Udev) error {
 	return err
 }
 
-// Table gives the device's live table, or the inactive one.
-func (c *Control) Table(name Name, inactive bool) (Info, []Target, error) {
-	flags := FlagStatusTable
-	if inactive {
-		flags |= FlagQueryInactive
-	}
-	return c.targets(name, flags)
-}
-
-// Status gives the status lines of the live table. It does not flush first.
-func (c *Control) Status(name Name) (Info, []Target, error) {
-	return c.targets(name, FlagNoFlush)
-}
-
-func (c *Control) targets(name Name, flags Flags) (Info, []Target, error) {
-	info, payload, err := c.call(unix.DM_TABLE_STATUS, request{name: name, flags: flags, answer: tableAnswer})
+// Status gives the status lines of the live table, or of the inactive one. It
+// does not flush first.
+func (c *Control) Status(name Name, inactive bool) (Info, []Target, error) {
+	info, payload, err := c.call(unix.DM_TABLE_STATUS, request{name: name, flags: FlagNoFlush | slot(inactive), answer: tableAnswer})
 	if err != nil {
 		return Info{}, nil, err
 	}
 	targets, err := decodeTargets(payload, info.Targets)
 	return info, targets, err
+}
+
+// slot is the flag that has the kernel look at the inactive table.
+func slot(inactive bool) Flags {
+	if inactive {
+		return FlagQueryInactive
+	}
+	return 0
 }
 
 // Deps gives the devices that the live table uses.

@@ -27,6 +27,7 @@ const (
 	FlagQueryInactive   Flags = 1 << 12
 	FlagUEventGenerated Flags = 1 << 13
 	FlagUUID            Flags = 1 << 14
+	FlagSecureData      Flags = 1 << 15 // the kernel wipes its buffers
 	FlagDeferredRemove  Flags = 1 << 17
 	FlagInternalSuspend Flags = 1 << 18
 )

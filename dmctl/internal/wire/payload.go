@@ -23,6 +23,7 @@ type Target struct {
 // Places in struct dm_target_spec.
 const (
 	specLength = 8
+	specStatus = 16
 	specNext   = 20
 	specType   = 24
 	specSize   = 40
@@ -54,31 +55,56 @@ func encodeTargets(targets []Target) ([]byte, error) {
 	return buf, nil
 }
 
-// decodeTargets reads an answer of count targets. On the way out, next counts
-// from the start of the payload; on the way in, from the spec itself
-// (drivers/md/dm-ioctl.c: retrieve_status, next_target).
+// decodeTargets reads an answer of count targets.
 func decodeTargets(payload []byte, count uint32) ([]Target, error) {
 	var targets []Target
-	at := 0
-	for i := uint32(0); i < count; i++ {
-		if at > len(payload) || len(payload)-at < specSize {
-			return nil, fmt.Errorf("device mapper's answer ends before target %d of %d", i+1, count)
-		}
-		spec := payload[at:]
-		next := int(native.Uint32(spec[specNext:]))
-		// The last target's end is rounded up beyond the answer's.
-		if next > align8(len(payload)) || next < at+specSize {
-			return nil, fmt.Errorf("device mapper's answer: target %d of %d ends at byte %d of %d", i+1, count, next, len(payload))
-		}
+	err := eachTarget(payload, count, func(spec []byte) {
 		targets = append(targets, Target{
 			Start:  native.Uint64(spec),
 			Length: native.Uint64(spec[specLength:]),
 			Type:   cString(spec[specType : specType+typeArray]),
-			Params: cString(payload[at+specSize : min(next, len(payload))]),
+			Params: cString(spec[specSize:]),
 		})
+	})
+	return targets, err
+}
+
+// eachTarget visits the specs of an answer of count targets, each with its
+// text. On the way out, next counts from the start of the payload; on the way
+// in, from the spec itself (drivers/md/dm-ioctl.c: retrieve_status,
+// next_target).
+func eachTarget(payload []byte, count uint32, visit func(spec []byte)) error {
+	at := 0
+	for i := uint32(0); i < count; i++ {
+		if at > len(payload) || len(payload)-at < specSize {
+			return fmt.Errorf("device mapper's answer ends before target %d of %d", i+1, count)
+		}
+		next := int(native.Uint32(payload[at+specNext:]))
+		// The last target's end is rounded up beyond the answer's.
+		if next > align8(len(payload)) || next < at+specSize {
+			return fmt.Errorf("device mapper's answer: target %d of %d ends at byte %d of %d", i+1, count, next, len(payload))
+		}
+		visit(payload[at:min(next, len(payload))])
 		at = next
 	}
-	return targets, nil
+	return nil
+}
+
+// blankParams wipes the parameters of all targets that shown does not name.
+func blankParams(payload []byte, count uint32, shown func(target string) bool) error {
+	return eachTarget(payload, count, func(spec []byte) {
+		if !shown(cString(spec[specType : specType+typeArray])) {
+			clear(spec[specSize:])
+		}
+	})
+}
+
+// toInput turns an answer of count targets into what a load takes, in place.
+func toInput(payload []byte, count uint32) error {
+	return eachTarget(payload, count, func(spec []byte) {
+		native.PutUint32(spec[specStatus:], 0)
+		native.PutUint32(spec[specNext:], uint32(align8(len(spec))))
+	})
 }
 
 // Device is one entry of the list of devices. EventNr is the counter of

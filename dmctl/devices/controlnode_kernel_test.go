@@ -1,0 +1,119 @@
+//go:build linux && kernel
+
+package devices
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+)
+
+// withoutControlNode takes the node away, and brings one back after the test.
+func withoutControlNode(t *testing.T) {
+	t.Helper()
+	if err := os.Remove(wire.ControlNode); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := openControl(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestOpenMakesTheControlNode(t *testing.T) {
+	withoutControlNode(t)
+	ctl, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ctl.Close()
+	var stat unix.Stat_t
+	if err := unix.Stat(wire.ControlNode, &stat); err != nil {
+		t.Fatal(err)
+	}
+	if stat.Mode != unix.S_IFCHR|0o600 {
+		t.Errorf("the node has mode %#o, want a character device with 0600", stat.Mode)
+	}
+	if _, err := ctl.TargetVersion("snapshot"); err != nil {
+		t.Error(err)
+	}
+	// Whoever comes second finds the node there.
+	minor, ok := controlMinor()
+	if !ok {
+		t.Fatal("/proc/misc does not list device mapper")
+	}
+	if err := makeControlNode(minor); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is in the node's place is told, not opened.
+func TestOpenAnotherNode(t *testing.T) {
+	withoutControlNode(t)
+	for _, node := range []struct {
+		mode   uint32
+		device uint64
+	}{{unix.S_IFREG, 0}, {unix.S_IFCHR, unix.Mkdev(1, 3)}, {unix.S_IFCHR, unix.Mkdev(10, 99)}} {
+		if err := unix.Mknod(wire.ControlNode, node.mode|0o600, int(node.device)); err != nil {
+			t.Fatal(err)
+		}
+		if ctl, err := Open(); !errors.Is(err, ErrWrongControlNode) {
+			t.Errorf("%#o: %v, %v, want %v", node.mode, ctl, err, ErrWrongControlNode)
+		}
+		if err := os.Remove(wire.ControlNode); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestOpenWhereDevIsReadOnly(t *testing.T) {
+	withoutControlNode(t)
+	const dir = "/dev/mapper"
+	if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if ctl, err := Open(); !errors.Is(err, ErrNoControlNode) || !errors.Is(err, unix.EROFS) {
+		t.Errorf("%v, %v, want %v and %v", ctl, err, ErrNoControlNode, unix.EROFS)
+	}
+}
+
+// Without the privilege to make nodes, with which that of file access goes.
+func TestOpenWithoutPermission(t *testing.T) {
+	const nobody = 65534
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	as := func(uid int) {
+		if _, err := unix.SetfsuidRetUid(uid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	as(nobody)
+	ctl, err := Open()
+	as(0)
+	if !errors.Is(err, ErrPermission) {
+		t.Errorf("with the node: %v, %v, want %v", ctl, err, ErrPermission)
+	}
+
+	withoutControlNode(t)
+	as(nobody)
+	ctl, err = Open()
+	as(0)
+	if !errors.Is(err, ErrNoControlNode) || !strings.Contains(err.Error(), "mknod") {
+		t.Errorf("without the node: %v, %v, want %v, and that it cannot be made", ctl, err, ErrNoControlNode)
+	}
+}

@@ -1,0 +1,106 @@
+package devices
+
+// Device mapper's control node, where no udev and no devtmpfs has made it.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+)
+
+// openControl opens the control node; where device mapper is there and its
+// node is not, it makes the node first.
+func openControl() (*wire.Control, error) {
+	minor, ok := controlMinor()
+	if err := checkControlNode(minor, ok); err != nil {
+		return nil, err
+	}
+	control, err := wire.OpenControl()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return control, err
+	}
+	if !ok {
+		return nil, err
+	}
+	if err := makeControlNode(minor); err != nil {
+		return nil, fmt.Errorf("%w (%w)", ErrNoControlNode, err)
+	}
+	return wire.OpenControl()
+}
+
+// miscMajor is that of the driver "misc" (MISC_MAJOR of include/uapi/linux/
+// major.h).
+const miscMajor = 10
+
+// checkControlNode refuses what stands in the place of the control node and is
+// another device or none, before it is opened. Where device mapper is not
+// registered, its minor number is not known: opening the node loads it.
+func checkControlNode(minor uint32, registered bool) error {
+	var stat unix.Stat_t
+	if err := unix.Stat(wire.ControlNode, &stat); err != nil {
+		return nil // opening it tells as much
+	}
+	return wrongNode(stat.Mode, uint64(stat.Rdev), minor, registered)
+}
+
+func wrongNode(mode uint32, device uint64, minor uint32, registered bool) error {
+	want := strconv.Itoa(miscMajor)
+	if registered {
+		want = fmt.Sprintf("%d:%d", miscMajor, minor)
+	}
+	var is string
+	switch {
+	case mode&unix.S_IFMT != unix.S_IFCHR:
+		is = "no character device"
+	case unix.Major(device) != miscMajor || registered && unix.Minor(device) != minor:
+		is = fmt.Sprintf("the device %d:%d", unix.Major(device), unix.Minor(device))
+	default:
+		return nil
+	}
+	return fmt.Errorf("%w: it is %s, want %s", ErrWrongControlNode, is, want)
+}
+
+// makeControlNode is one attempt. The node comes into being with its mode and
+// its numbers; if somebody else was faster, that one is as good.
+func makeControlNode(minor uint32) error {
+	if err := os.MkdirAll(filepath.Dir(wire.ControlNode), 0o755); err != nil {
+		return err
+	}
+	err := unix.Mknod(wire.ControlNode, unix.S_IFCHR|0o600, int(unix.Mkdev(miscMajor, minor)))
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return &os.PathError{Op: "mknod", Path: wire.ControlNode, Err: err}
+	}
+	return nil
+}
+
+// controlMinor returns the minor number of the control node, and whether there
+// is a device mapper: /proc/misc lists it with or without a node.
+func controlMinor() (minor uint32, ok bool) {
+	misc, err := os.ReadFile("/proc/misc")
+	if err != nil {
+		return 0, false
+	}
+	return minorIn(string(misc), "device-mapper")
+}
+
+// minorIn looks a driver up in the lines "minor name" of /proc/misc.
+func minorIn(misc, driver string) (minor uint32, ok bool) {
+	for line := range strings.Lines(misc) {
+		number, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if name != driver {
+			continue
+		}
+		const minorBits = 20
+		n, err := strconv.ParseUint(number, 10, minorBits)
+		return uint32(n), err == nil
+	}
+	return 0, false
+}

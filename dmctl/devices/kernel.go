@@ -1,0 +1,109 @@
+package devices
+
+// The seam to device mapper.
+
+import (
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// What the seam is made of.
+type (
+	Name          = wire.Name // as the kernel knows it, mangled
+	UUID          = wire.UUID
+	Info          = wire.Info
+	Listed        = wire.Device
+	Flags         = wire.Flags
+	Udev          = wire.Udev
+	TargetVersion = wire.TargetVersion
+)
+
+// Kernel is device mapper as plans see it. Each verb has one owner:
+//
+//	verb            owner          why
+//	Version         devmapper.go
+//	Create, Remove  devmapper.go
+//	Load            wire           any target, PO and feature arguments
+//	CopyTable       wire           devmapper.go has none
+//	SameTable       wire           devmapper.go has none
+//	Suspend         wire           flags; an open control node, no path lookup
+//	Resume          wire           udev flags; the same
+//	Clear, Rename   wire           devmapper.go has none
+//	Message         wire           devmapper.go has none
+//	List            wire           event numbers; devmapper.go reads past its record
+//	Info            wire           event numbers
+//	Table, Status   wire           devmapper.go has none
+//	Targets         wire           devmapper.go has none
+//	Arm, Poll       wire           devmapper.go has none
+//	TryLock         wire           the control node is what all of us have open
+//
+// Errors unwrap to the kernel's errno. Package dmtest has a kernel in memory
+// that keeps device mapper's rules and fails on demand.
+type Kernel interface {
+	Version() (gate.Version, error) // of the ioctl interface
+	Targets() ([]TargetVersion, error)
+	LoadTarget(target string) (gate.Version, error) // loads its module if need be
+
+	List() ([]Listed, error)
+	Info(Name) (Info, error)
+	// Status gives a line for each target of the live table, or of the inactive
+	// one. A status line holds no secret; a table may.
+	Status(name Name, inactive bool) (Info, []StatusLine, error)
+	// Table gives a table whose targets are all dm-snapshot's. Lines of other
+	// targets are Unread: their parameters are wiped before anyone sees them.
+	Table(name Name, inactive bool) (Info, table.Table, error)
+
+	Create(Name, UUID) error
+	Load(Name, table.Table) error
+	// CopyTable loads the live table of one device into the inactive slot of
+	// another. Nobody sees it: it may be of any target.
+	CopyTable(from, to Name) error
+	// SameTable says whether the table that waits in one device is the live
+	// table of another.
+	SameTable(waiting, live Name) (bool, error)
+	Clear(Name) error
+	Suspend(Name, Flags) error
+	Resume(Name, Udev) error // puts the inactive table in place, if any
+	Rename(from, to Name, udev Udev) error
+	Remove(Name) error
+	Message(name Name, sector uint64, text string) error
+
+	// TryLock keeps other controllers from locking until Unlock or death; it
+	// does not wait.
+	TryLock() (bool, error)
+	Unlock()
+
+	// Arm makes the next Poll wait for events after this call; a kernel that
+	// reports none says ErrNoPoll.
+	Arm() error
+	Poll(milliseconds int) (bool, error)
+	Close() error
+}
+
+// ErrNoPoll says that the kernel reports no events (before ioctl version 4.37).
+var ErrNoPoll = wire.ErrNoPoll
+
+// StatusLine is one target's status; what Params says depends on the target.
+type StatusLine struct {
+	Start, Length cow.Sectors
+	Type          string
+	Params        string
+}
+
+// Ref names a device: one that exists, or one that a plan is going to make,
+// whose number is known once it exists. It is told from others by its UUID.
+type Ref struct {
+	Name Name
+	UUID UUID
+	Dev  blockdev.DevNo
+}
+
+// NewRef names a device-to-be with a UUID of its own; over is the device it
+// keeps its data on.
+func NewRef(name Name, r Role, over blockdev.DevNo) (*Ref, error) {
+	uuid, err := NewUUID(r, over)
+	return &Ref{Name: name, UUID: uuid}, err
+}

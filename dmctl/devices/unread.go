@@ -1,0 +1,46 @@
+package devices
+
+// Tables of which only the outline is known.
+
+import (
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+)
+
+// Unread stands for a target whose parameters were not read, because they are
+// none of our business. A table that has one cannot be loaded.
+type Unread struct{ Target string }
+
+// Type is the target's name in the kernel.
+func (u Unread) Type() string { return u.Target }
+
+// Params are not known.
+func (u Unread) Params() string { return "" }
+
+// IsUnread says whether a table has a target that was not read.
+func IsUnread(t table.Table) bool {
+	for _, l := range t {
+		if _, is := l.Spec.(Unread); is {
+			return true
+		}
+	}
+	return false
+}
+
+// isSnapshotTarget says whether a target is one of dm-snapshot's, whose
+// parameters are device numbers and sizes.
+func isSnapshotTarget(target string) bool {
+	switch target {
+	case "snapshot", "snapshot-origin", "snapshot-merge":
+		return true
+	}
+	return false
+}
+
+// outline is what status lines say of a table.
+func outline(lines []StatusLine) table.Table {
+	t := make(table.Table, len(lines))
+	for i, l := range lines {
+		t[i] = table.Target{Start: l.Start, Length: l.Length, Spec: Unread{l.Type}}
+	}
+	return t
+}

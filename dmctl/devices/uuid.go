@@ -1,0 +1,84 @@
+package devices
+
+// The UUIDs of our devices. They are all that is remembered of a snapshot
+// beside its tables: what a device is for stands in its UUID, so that a run
+// that was killed can be finished or undone from the kernel's state alone.
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// role is what one of our devices is for.
+type Role string
+
+const (
+	RoleSnapshot  Role = "snap"   // a snapshot made since boot: its origin was always watched
+	RoleActivated Role = "active" // a snapshot activated from an existing store
+	RoleOrigin    Role = "origin" // NAME-origin over a plain block device
+	RoleReal      Role = "real"   // ORIGIN-dmsnap-real, with the origin's own table
+	RoleRecording Role = "record" // a device under dm-log-writes
+)
+
+const (
+	uuidPrefix = "DMSNAP-"
+	OwnerOurs  = "dmsnapctl"
+)
+
+// NewUUID makes a UUID for a device of a role over another device, for a
+// snapshot its COW device: DMSNAP-<24 hex digits>-<major>.<minor>-<role>. While
+// a snapshot is being merged its own table says nothing of it any more; its
+// UUID still names the COW device.
+func NewUUID(r Role, over blockdev.DevNo) (UUID, error) {
+	var id [12]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return UUID{}, err
+	}
+	return wire.NewUUID(fmt.Sprintf("%s%x-%d.%d-%s", uuidPrefix, id, over.Major, over.Minor, r))
+}
+
+// ParseUUID reads what NewUUID made; ok is false for all others.
+func ParseUUID(u UUID) (r Role, over blockdev.DevNo, ok bool) {
+	rest, ours := strings.CutPrefix(u.String(), uuidPrefix)
+	parts := strings.Split(rest, "-")
+	if !ours || len(parts) != 3 {
+		return "", over, false
+	}
+	over, err := blockdev.ParseDevNo(strings.Replace(parts[1], ".", ":", 1))
+	return Role(parts[2]), over, err == nil
+}
+
+// foreignOwners are the UUID prefixes of tools that reload their devices'
+// tables themselves, and would drop a snapshot-origin without a word.
+var foreignOwners = map[string]string{"LVM-": "LVM", "mpath-": "multipath", "CRYPT-": "cryptsetup"}
+
+// wholeUUID takes off what kpartx puts before a mapped device's UUID for its
+// partitions, part<N>- (multipath-tools, kpartx/kpartx.c). They go with the
+// device: its owner reloads their tables, too.
+func wholeUUID(uuid string) string {
+	if rest, is := strings.CutPrefix(uuid, "part"); is {
+		number, whole, cut := strings.Cut(rest, "-")
+		if _, err := strconv.ParseUint(number, 10, 32); cut && err == nil {
+			return whole
+		}
+	}
+	return uuid
+}
+
+// OwnerOf names who manages a device: us, one of the foreign owners, or "".
+func OwnerOf(u UUID) string {
+	if strings.HasPrefix(u.String(), uuidPrefix) {
+		return OwnerOurs
+	}
+	for prefix, owner := range foreignOwners {
+		if strings.HasPrefix(wholeUUID(u.String()), prefix) {
+			return owner
+		}
+	}
+	return ""
+}

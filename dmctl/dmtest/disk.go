@@ -1,0 +1,141 @@
+package dmtest
+
+// Disks in memory.
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// Disk is a block device that device mapper does not know.
+type Disk struct {
+	Number    blockdev.DevNo
+	Size      int64 // bytes
+	BlockSize int   // bytes
+	ReadOnly  bool
+	Data      []byte   // what it holds; zeros follow to its end
+	Carries   []string // known signatures
+	Mounted   string   // where, "" for not
+	LiesOn    []blockdev.DevNo
+	Lost      bool // nobody can say where it lies
+}
+
+// EmptyStore is the start of a COW device that holds a store without
+// exceptions, with chunks of so many sectors.
+func EmptyStore(chunkSectors uint32) []byte {
+	const sector = 512
+	b := make([]byte, 2*sector*int(chunkSectors))
+	for i, field := range []uint32{0x70416e53, 1, 1, chunkSectors} { // magic "SnAp", valid, version
+		binary.LittleEndian.PutUint32(b[4*i:], field)
+	}
+	return b
+}
+
+// handle is an open disk. It stays with its disk, wherever its path leads.
+type handle struct {
+	m       *Machine
+	d       *Disk
+	path    string
+	claimed bool
+	closed  bool
+}
+
+var _ host.Disk = (*handle)(nil)
+
+var errClosed = errors.New("the disk is closed")
+
+func (h *handle) Path() string        { return h.path }
+func (h *handle) Dev() blockdev.DevNo { return h.d.Number }
+func (h *handle) Bytes() int64        { return h.d.Size }
+func (h *handle) Block() int          { return h.d.BlockSize }
+func (h *handle) ReadOnly() bool      { return h.d.ReadOnly }
+
+func (h *handle) Claim() error {
+	users, err := h.m.Users(h.Dev())
+	switch {
+	case h.closed:
+		return errClosed
+	case err != nil || h.claimed:
+		return err
+	case len(users) > 0 || h.m.claims[h.Dev()]:
+		return devices.Busy("%s is in use", h.path)
+	}
+	h.claimed = true
+	h.m.claims[h.Dev()] = true
+	return nil
+}
+
+func (h *handle) Release() {
+	if h.claimed {
+		h.claimed = false
+		delete(h.m.claims, h.Dev())
+	}
+}
+
+func (h *handle) Close() error {
+	h.Release()
+	h.closed = true
+	return nil
+}
+
+func (h *handle) Signatures() ([]string, error) { return h.d.Carries, nil }
+
+func (h *handle) Content() (host.Content, error) { return content{h.d}, nil }
+
+func (h *handle) Zero(bytes int64) error {
+	if !h.claimed {
+		if err := h.Claim(); err != nil {
+			return err
+		}
+		defer h.Release()
+	}
+	if err := h.touch("a disk"); err != nil {
+		return err
+	}
+	h.m.Zeroed = append(h.m.Zeroed, h.Dev())
+	clear(h.d.Data[:min(bytes, int64(len(h.d.Data)))])
+	return nil
+}
+
+func (h *handle) Flush() error { return h.touch("a disk") }
+
+func (h *handle) DropCache() error {
+	if err := h.touch("a disk"); err != nil {
+		return err
+	}
+	h.m.CacheDropped = append(h.m.CacheDropped, h.path)
+	return nil
+}
+
+func (h *handle) touch(what string) error {
+	if h.closed {
+		return errClosed
+	}
+	return h.m.touch(what)
+}
+
+// content is a disk's data, and zeros to its end.
+type content struct{ d *Disk }
+
+func (c content) Size() int64  { return c.d.Size }
+func (c content) Close() error { return nil }
+
+func (c content) ReadAt(p []byte, off int64) (int, error) {
+	if off >= c.d.Size {
+		return 0, io.EOF
+	}
+	n := int(min(int64(len(p)), c.d.Size-off))
+	clear(p[:n])
+	if off < int64(len(c.d.Data)) {
+		copy(p[:n], c.d.Data[off:])
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}

@@ -1,0 +1,171 @@
+package dmtest
+
+// The rest of the machine in memory: disks, their users, nodes, memory.
+
+import (
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// Users implements host.Host.
+func (m *Machine) Users(dev blockdev.DevNo) ([]host.User, error) {
+	var out []host.User
+	mounted := func(where string) {
+		if where != "" {
+			out = append(out, host.User{What: "mounted at " + where})
+		}
+	}
+	for _, d := range m.Devices {
+		if d.Dev == dev {
+			mounted(d.Mounted)
+		}
+		if slices.Contains(refs(d.Live), dev) {
+			out = append(out, host.User{What: "held by " + d.Name, Holder: d.Dev})
+		}
+	}
+	for _, d := range m.Disks {
+		if d.Number == dev {
+			mounted(d.Mounted)
+		}
+	}
+	return out, nil
+}
+
+// Below implements host.Host.
+func (m *Machine) Below(dev blockdev.DevNo) ([]blockdev.DevNo, error) {
+	out := []blockdev.DevNo{dev}
+	for _, d := range m.Disks {
+		switch {
+		case d.Number != dev:
+		case d.Lost:
+			return nil, devices.UnlessForced(false, "cannot tell where %v lies", dev)
+		default:
+			out = append(out, d.LiesOn...)
+		}
+	}
+	for _, d := range m.Devices {
+		if d.Dev == dev {
+			for _, r := range refs(d.Live) {
+				more, err := m.Below(r)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, more...)
+			}
+		}
+	}
+	return out, nil
+}
+
+// NodePath implements host.Host.
+func (m *Machine) NodePath(dev blockdev.DevNo) string { return dev.String() }
+
+// Refresh implements host.Host.
+func (m *Machine) Refresh(blockdev.DevNo) error { return m.touch("a loop device") }
+
+// AddNode implements host.Host.
+func (m *Machine) AddNode(name devices.Name, dev blockdev.DevNo) error {
+	if err := m.touch("a node"); err != nil {
+		return err
+	}
+	m.NodeDevs[name.String()] = dev
+	return nil
+}
+
+// RemoveNode implements host.Host.
+func (m *Machine) RemoveNode(name devices.Name) error {
+	if err := m.touch("a node"); err != nil {
+		return err
+	}
+	delete(m.NodeDevs, name.String())
+	return nil
+}
+
+// Nodes implements host.Host.
+func (m *Machine) Nodes() map[devices.Name]blockdev.DevNo {
+	out := map[devices.Name]blockdev.DevNo{}
+	for n, dev := range m.NodeDevs {
+		if name, err := devices.ParseName(n); err == nil {
+			out[name] = dev
+		}
+	}
+	return out
+}
+
+// HasNode implements host.Host.
+func (m *Machine) HasNode(name devices.Name, dev blockdev.DevNo) bool {
+	d, ok := m.NodeDevs[name.String()]
+	return ok && d == dev
+}
+
+// NodeFree implements host.Host.
+func (m *Machine) NodeFree(devices.Name) error { return nil }
+
+// LockMemory implements host.Host.
+func (m *Machine) LockMemory() (func(), error) {
+	if err := m.touch("memory"); err != nil {
+		return nil, err
+	}
+	m.MemoryLocked++
+	return func() { m.MemoryLocked-- }, nil
+}
+
+// Sleep does not.
+func (m *Machine) Sleep(time.Duration) {}
+
+// Guard stands guard over inUse; Bury lets it act.
+func (m *Machine) Guard(inUse []blockdev.DevNo) (func() error, error) {
+	if err := m.touch("a guardian"); err != nil {
+		return nil, err
+	}
+	m.Guarded = true
+	m.inUse = inUse
+	return func() error {
+		m.Guarded = false
+		return m.TooLong
+	}, nil
+}
+
+// Open implements host.Host.
+func (m *Machine) Open(path string) (host.Disk, error) {
+	if to, linked := m.Links[path]; linked {
+		return m.openAs(to, path)
+	}
+	return m.openAs(path, path)
+}
+
+func (m *Machine) openAs(path, name string) (host.Disk, error) {
+	if d, ok := m.Disks[path]; ok {
+		return &handle{m: m, d: d, path: name}, nil
+	}
+	for _, d := range m.Devices {
+		if "/dev/mapper/"+d.Name == path {
+			return m.openMapped(d, name), nil
+		}
+	}
+	return nil, syscall.ENOENT
+}
+
+func (m *Machine) openMapped(d *Device, name string) host.Disk {
+	return &handle{m: m, path: name, d: &Disk{Number: d.Dev, Size: int64(d.Live.Size()) * 512, BlockSize: 512}}
+}
+
+// OpenDev implements host.Host.
+func (m *Machine) OpenDev(dev blockdev.DevNo) (host.Disk, error) {
+	for path, d := range m.Disks {
+		if d.Number == dev {
+			return &handle{m: m, d: d, path: path}, nil
+		}
+	}
+	for _, d := range m.Devices {
+		if d.Dev == dev {
+			return m.openMapped(d, "/dev/mapper/"+d.Name), nil
+		}
+	}
+	return nil, syscall.ENXIO
+}

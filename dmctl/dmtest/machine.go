@@ -1,0 +1,211 @@
+// Package dmtest is a machine in memory that keeps device mapper's rules, for
+// tests of the controller and of programs that import it: it fails, and dies,
+// at every call on demand. What dm-snapshot does with data is not here: that is
+// to be tested on a real kernel.
+//
+//	m := dmtest.New()
+//	c := dmctl.NewOn(m)
+//
+// Files, from the top down: machine, kernel, host, disk, text.
+package dmtest
+
+import (
+	"fmt"
+	"syscall"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// Failure is what a call that is made to fail does.
+type Failure string
+
+// The ways to fail. All but the last two return an error.
+const (
+	Clean Failure = "changes nothing"
+	Lost  Failure = "a swap loses the new table"        // the wait for I/O was interrupted
+	Stuck Failure = "a swap stays suspended, old table" // dm_swap_table refuses
+	Half  Failure = "a swap stays suspended, new table" // a target's preresume refuses
+	Dead  Failure = "the process dies before the call"  // SIGKILL
+	After Failure = "the process dies right after the call"
+)
+
+// Killed is what a call panics with that the process dies of.
+type Killed struct{}
+
+// Device is a mapped device.
+type Device struct {
+	Name, UUID    string
+	Dev           blockdev.DevNo
+	Live, Waiting table.Table
+	Suspended     bool
+	ReadOnly      bool
+	MergeFailed   bool   // the kernel stopped its merge
+	Status        string // its status line; "" for that of an empty store
+	Mounted       string // where, "" for not
+	Open          int    // users that are not tables
+	events        uint32
+}
+
+// Machine is device mapper and the machine around it. It implements
+// dmctl.Machine. Fields may be changed between calls.
+type Machine struct {
+	Devices []*Device // by name
+	Disks   map[string]*Disk
+	Links   map[string]string // other paths, and where they lead
+	// NodeDevs are the nodes in /dev/mapper by name.
+	NodeDevs map[string]blockdev.DevNo
+
+	// Calls counts the calls that change something, from 1 on; Failures says
+	// which of them fail, and how.
+	Calls    int
+	Failures map[int]Failure
+	// BeforeCall, if not nil, is called at each of them.
+	BeforeCall func(number int)
+	// Broken are the rules of plans that were broken: what was suspended with
+	// memory not locked, what was touched in the pause, whose table was read
+	// that is nobody's business.
+	Broken []string
+	// MemoryLocked is how often memory is locked, Guarded whether a guardian
+	// stands by.
+	MemoryLocked int
+	Guarded      bool
+	// TooLong is what the guardian says at the end.
+	TooLong error
+	// Lock says whether nobody else has the lock; nil: nobody has.
+	Lock func() bool
+	// SkippedFreeze are the devices that were suspended without a freeze of
+	// their file system.
+	SkippedFreeze []string
+	// CacheDropped are the devices whose page cache was dropped.
+	CacheDropped []string
+	// Zeroed are the disks that were zeroed, in order.
+	Zeroed []blockdev.DevNo
+	// TablesRead are the devices whose tables were read.
+	TablesRead []string
+	// SnapshotVersion is that of the snapshot target.
+	SnapshotVersion gate.Version
+
+	minor  uint32
+	failed int
+	inUse  []blockdev.DevNo
+	claims map[blockdev.DevNo]bool
+}
+
+var _ plan.Machine = (*Machine)(nil)
+
+// New is a machine with the disks /dev/a to /dev/d of 1 MiB each.
+func New() *Machine {
+	m := &Machine{
+		Disks: map[string]*Disk{}, Links: map[string]string{}, NodeDevs: map[string]blockdev.DevNo{},
+		Failures: map[int]Failure{}, claims: map[blockdev.DevNo]bool{},
+		SnapshotVersion: gate.Version{Major: 1, Minor: 16},
+	}
+	for i, path := range []string{"/dev/a", "/dev/b", "/dev/c", "/dev/d"} {
+		m.Disks[path] = &Disk{Number: blockdev.DevNo{Major: 8, Minor: uint32(i)}, Size: 1 << 20, BlockSize: 512}
+	}
+	return m
+}
+
+// Find is the device of a name, nil where there is none.
+func (m *Machine) Find(name string) *Device {
+	for _, d := range m.Devices {
+		if d.Name == name {
+			return d
+		}
+	}
+	return nil
+}
+
+// Suspended are the names of the devices that are suspended.
+func (m *Machine) Suspended() []string {
+	var out []string
+	for _, d := range m.Devices {
+		if d.Suspended {
+			out = append(out, d.Name)
+		}
+	}
+	return out
+}
+
+// Failed is how many calls were made to fail.
+func (m *Machine) Failed() int { return m.failed }
+
+// Dies says whether f dies of a call that was made to kill it.
+func Dies(f func() error) (died bool, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(Killed); !ok {
+				panic(r)
+			}
+			died = true
+		}
+	}()
+	return false, f()
+}
+
+// Bury is what becomes of a process that died: its memory, its lock and its
+// claims are free, and its guardian resumes what is in use. That recovers then,
+// if there was one: the caller's part.
+func (m *Machine) Bury() (guarded bool) {
+	m.MemoryLocked = 0
+	m.claims = map[blockdev.DevNo]bool{}
+	if !m.Guarded {
+		return false
+	}
+	m.Guarded = false
+	for _, d := range m.Devices {
+		for _, dev := range m.inUse {
+			if d.Dev == dev {
+				if d.Waiting != nil {
+					d.Live, d.Waiting = d.Waiting, nil
+				}
+				d.Suspended = false
+			}
+		}
+	}
+	return true
+}
+
+// broke notes that a rule was broken.
+func (m *Machine) broke(format string, args ...any) {
+	m.Broken = append(m.Broken, fmt.Sprintf(format, args...))
+}
+
+// change counts a call and says how it fails.
+func (m *Machine) change() Failure {
+	m.Calls++
+	if m.BeforeCall != nil {
+		m.BeforeCall(m.Calls)
+	}
+	how := m.Failures[m.Calls]
+	if how != "" {
+		m.failed++
+	}
+	if how == Dead {
+		panic(Killed{})
+	}
+	return how
+}
+
+// after ends a call that succeeded.
+func (m *Machine) after(how Failure) error {
+	if how == After {
+		panic(Killed{})
+	}
+	return nil
+}
+
+// touch is a call that may need memory, a file or the root file system.
+func (m *Machine) touch(what string) error {
+	how := m.change()
+	if held := m.Suspended(); len(held) > 0 && m.failed == 0 {
+		m.broke("%s is touched while %v is suspended", what, held)
+	}
+	if simple(how) {
+		return syscall.EIO
+	}
+	return m.after(how)
+}

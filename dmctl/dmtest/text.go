@@ -1,0 +1,47 @@
+package dmtest
+
+// The state as text.
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+)
+
+// String is the state, with devices by name instead of number: two machines
+// on which everything works the same have the same.
+func (m *Machine) String() string {
+	byDev := map[string]string{}
+	for _, d := range m.Devices {
+		byDev[d.Dev.String()] = d.Name
+	}
+	text := func(t table.Table) string {
+		var out []string
+		for _, l := range t {
+			words := strings.Fields(l.String())
+			for i, w := range words {
+				if n, ok := byDev[w]; ok {
+					words[i] = n
+				}
+			}
+			out = append(out, strings.Join(words, " "))
+		}
+		return strings.Join(out, "; ")
+	}
+	var b strings.Builder
+	for _, d := range m.Devices {
+		u, _ := wire.NewUUID(d.UUID)
+		r, _, _ := devices.ParseUUID(u)
+		_, node := m.NodeDevs[d.Name]
+		fmt.Fprintf(&b, "%s role=%q suspended=%v node=%v live=[%s] waiting=[%s]\n", d.Name, r, d.Suspended, node, text(d.Live), text(d.Waiting))
+	}
+	for n := range m.NodeDevs {
+		if m.Find(n) == nil {
+			fmt.Fprintf(&b, "node %s of no device\n", n)
+		}
+	}
+	return b.String()
+}

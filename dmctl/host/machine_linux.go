@@ -1,0 +1,50 @@
+package host
+
+// The seam on a real machine.
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// Linux is a real machine.
+type Linux struct {
+	sys      blockdev.System
+	nodes    string        // the directory of the nodes
+	udev     bool          // udev makes and removes the nodes
+	udevTime time.Duration // how long it is waited for
+}
+
+var _ Host = (*Linux)(nil)
+
+// New is this machine.
+func New() *Linux {
+	_, err := os.Stat("/run/udev/control")
+	return &Linux{nodes: "/dev/mapper", udev: err == nil, udevTime: 10 * time.Second}
+}
+
+// NodePath implements Host.
+func (h *Linux) NodePath(dev blockdev.DevNo) string { return h.sys.NodePath(dev) }
+
+// Sleep implements Host.
+func (h *Linux) Sleep(d time.Duration) { time.Sleep(d) }
+
+// Refresh has a loop device ask its file for its size.
+func (h *Linux) Refresh(dev blockdev.DevNo) error {
+	if h.sys.LoopFile(dev) == "" {
+		return nil
+	}
+	return h.withNode(dev, func(path string) error {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		err = unix.IoctlSetInt(int(f.Fd()), unix.LOOP_SET_CAPACITY, 0)
+		return errors.Join(err, f.Close())
+	})
+}

@@ -1,0 +1,154 @@
+package host
+
+// The nodes in /dev/mapper, with udev and without.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// withNode gives a device a node for a moment, whether or not it has one.
+func (h *Linux) withNode(dev blockdev.DevNo, use func(path string) error) error {
+	path := filepath.Join(h.nodes, fmt.Sprintf(".dmsnapctl-%d-%d-%d", os.Getpid(), dev.Major, dev.Minor))
+	if err := mknod(path, dev); err != nil {
+		return err
+	}
+	return errors.Join(use(path), os.Remove(path))
+}
+
+// nodePoll is how often a node that udev makes is looked for.
+const nodePoll = 20 * time.Millisecond
+
+func (h *Linux) AddNode(name devices.Name, dev blockdev.DevNo) error {
+	path := filepath.Join(h.nodes, name.String())
+	right := func() bool { return h.HasNode(name, dev) }
+	if h.udev && h.await(right) || right() {
+		return nil
+	}
+	if err := removeNode(path); err != nil {
+		return err
+	}
+	if err := mknod(path, dev); err != nil && !(errors.Is(err, fs.ErrExist) && right()) {
+		return err
+	}
+	if !right() {
+		return fmt.Errorf("%s is not device %v", path, dev)
+	}
+	return nil
+}
+
+func (h *Linux) Nodes() map[devices.Name]blockdev.DevNo {
+	nodes := map[devices.Name]blockdev.DevNo{}
+	major := h.sys.MappedMajor()
+	entries, _ := os.ReadDir(h.nodes)
+	for _, e := range entries {
+		name, err := devices.ParseName(e.Name())
+		if err != nil || name.String() != e.Name() || e.Type() != fs.ModeDevice {
+			continue
+		}
+		if dev, err := nodeDev(filepath.Join(h.nodes, e.Name())); err == nil && dev.Major == major {
+			nodes[name] = dev
+		}
+	}
+	return nodes
+}
+
+func (h *Linux) HasNode(name devices.Name, dev blockdev.DevNo) bool {
+	now, err := nodeDev(filepath.Join(h.nodes, name.String()))
+	return err == nil && now == dev
+}
+
+func (h *Linux) NodeFree(name devices.Name) error {
+	path := filepath.Join(h.nodes, name.String())
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && isNode(info) {
+		dev, err := nodeDev(path)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && dev.Major == h.sys.MappedMajor() {
+			return nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return devices.Refuse("%s is in the way and is no mapped device's node: remove it or choose another name", path)
+}
+
+func (h *Linux) RemoveNode(name devices.Name) error {
+	path := filepath.Join(h.nodes, name.String())
+	gone := func() bool {
+		info, err := os.Lstat(path)
+		return errors.Is(err, fs.ErrNotExist) || err == nil && !isNode(info)
+	}
+	if gone() {
+		return nil // what is no node was never ours
+	}
+	if h.udev && h.await(gone) {
+		return nil
+	}
+	return removeNode(path)
+}
+
+// await waits for udev, for a bounded time.
+func (h *Linux) await(done func() bool) bool {
+	for end := time.Now().Add(h.udevTime); ; time.Sleep(nodePoll) {
+		if done() {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
+		}
+	}
+}
+
+// nodeDev is the block device that a node, or a link to one, stands for.
+func nodeDev(path string) (blockdev.DevNo, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return blockdev.DevNo{}, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFBLK {
+		return blockdev.DevNo{}, fmt.Errorf("%s is no block device", path)
+	}
+	return blockdev.DevNo{Major: unix.Major(st.Rdev), Minor: unix.Minor(st.Rdev)}, nil
+}
+
+func mknod(path string, dev blockdev.DevNo) error {
+	err := unix.Mknod(path, unix.S_IFBLK|0o600, int(unix.Mkdev(dev.Major, dev.Minor)))
+	if err != nil {
+		return &fs.PathError{Op: "mknod", Path: path, Err: err}
+	}
+	return nil
+}
+
+// removeNode removes a device's node or a link to one, nothing else.
+func removeNode(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !isNode(info) {
+		return fmt.Errorf("%s is in the way: it is no device's node", path)
+	}
+	return os.Remove(path)
+}
+
+// isNode says whether it is a block device's node or may be a link to one.
+func isNode(info fs.FileInfo) bool {
+	t := info.Mode().Type()
+	return t == fs.ModeSymlink || t == fs.ModeDevice
+}

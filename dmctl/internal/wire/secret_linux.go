@@ -1,0 +1,122 @@
+package wire
+
+// Tables, which may hold a key: that of a crypt device does. The kernel wipes
+// its own buffers, and we ours, as soon as they have served.
+
+import (
+	"bytes"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Table gives the device's live table, or the inactive one. Of targets that
+// shown does not name, the parameters are wiped and left out.
+func (c *Control) Table(name Name, inactive bool, shown func(target string) bool) (Info, []Target, error) {
+	s, err := c.readSecret(name, inactive)
+	if err != nil {
+		return Info{}, nil, err
+	}
+	defer s.wipe()
+	if err := blankParams(s.payload, s.info.Targets, shown); err != nil {
+		return Info{}, nil, err
+	}
+	targets, err := decodeTargets(s.payload, s.info.Targets)
+	return s.info, targets, err
+}
+
+// CopyTable loads the live table of one device into the inactive slot of
+// another, without making anything of it.
+func (c *Control) CopyTable(from, to Name) error {
+	s, err := c.readSecret(from, false)
+	if err != nil {
+		return err
+	}
+	defer s.wipe()
+	if err := toInput(s.payload, s.info.Targets); err != nil {
+		return err
+	}
+	r := request{name: to, flags: FlagSecureData, targets: s.info.Targets, payload: s.payload}
+	buf := r.encode()
+	defer clear(buf)
+	return c.ioctl(unix.DM_TABLE_LOAD, buf)
+}
+
+// SameTable says whether the inactive table of one device is the live table of
+// another.
+func (c *Control) SameTable(waiting, live Name) (bool, error) {
+	a, err := c.readSecret(waiting, true)
+	if err != nil {
+		return false, err
+	}
+	defer a.wipe()
+	b, err := c.readSecret(live, false)
+	if err != nil {
+		return false, err
+	}
+	defer b.wipe()
+	return a.info.Targets == b.info.Targets && sameTargets(a.payload, b.payload, a.info.Targets), nil
+}
+
+// secret is an answer whose buffer has to be wiped.
+type secret struct {
+	info    Info
+	buf     []byte
+	payload []byte // of buf
+}
+
+func (s *secret) wipe() { clear(s.buf) }
+
+// readSecret is call for a table: each buffer that did not do is wiped.
+func (c *Control) readSecret(name Name, inactive bool) (*secret, error) {
+	r := secretRequest(name, inactive)
+	for {
+		buf := r.encode()
+		err := c.ioctl(unix.DM_TABLE_STATUS, buf)
+		if err != nil {
+			clear(buf)
+			return nil, err
+		}
+		info, payload, err := decode(buf)
+		if err == nil && info.Flags&FlagBufferFull == 0 {
+			return &secret{info, buf, payload}, nil
+		}
+		clear(buf)
+		if err != nil {
+			return nil, err
+		}
+		if r.answer >= maxAnswer {
+			return nil, fmt.Errorf("device mapper's answer is longer than %d bytes", maxAnswer)
+		}
+		r.answer = max(firstAnswer, r.answer*4)
+	}
+}
+
+func secretRequest(name Name, inactive bool) request {
+	return request{name: name, flags: FlagStatusTable | FlagSecureData | FlagNoFlush | slot(inactive), answer: tableAnswer}
+}
+
+// sameTargets compares two answers of as many targets.
+func sameTargets(a, b []byte, count uint32) bool {
+	same := true
+	var other [][]byte
+	if eachTarget(b, count, func(spec []byte) { other = append(other, spec) }) != nil {
+		return false
+	}
+	n := 0
+	err := eachTarget(a, count, func(spec []byte) {
+		same = same && bytes.Equal(spec[:specStatus], other[n][:specStatus]) &&
+			bytes.Equal(spec[specType:specSize], other[n][specType:specSize]) &&
+			bytes.Equal(text(spec[specSize:]), text(other[n][specSize:]))
+		n++
+	})
+	return err == nil && same
+}
+
+// text is what stands before the first zero byte.
+func text(b []byte) []byte {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		return b[:i]
+	}
+	return b
+}

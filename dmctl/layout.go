@@ -1,0 +1,136 @@
+package dmctl
+
+// The order of operations that puts a snapshot on top of its origin. The COW
+// device is ready: zeroed, or with a store.
+
+import (
+	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// hidden is for a snapshot that is not finished: no node, nobody looks into it.
+const hidden = wire.UdevHidden | wire.UdevNoNode
+
+// addSnapshot appends the steps. A snapshot has a name of its own until it is
+// finished, by which one that a killed run left is known.
+func (j *job) addSnapshot(p *Plan, r devices.Role) error {
+	for _, note := range j.notes {
+		p.Note("%s", note)
+	}
+	snap, err := devices.NewRef(j.newName, r, j.cow.Dev())
+	if err != nil {
+		return err
+	}
+	switch j.kind {
+	case originPlain:
+		err = j.onPlain(p, snap)
+	case originMapped:
+		err = j.onMapped(p, snap)
+	default:
+		j.onExisting(p, snap)
+	}
+	p.Add(plan.Rename{Device: snap, From: j.newName, To: j.name}, plan.Node{Device: snap, Name: j.name})
+	return err
+}
+
+// makeSnapshot are the steps that make the snapshot's device and load its
+// table, by which the kernel reads the store, or writes header and first area
+// of a fresh one. It flushes neither (drivers/md/dm-snap-persistent.c:
+// write_header).
+func (j *job) makeSnapshot(snap *devices.Ref, base func() blockdev.DevNo) []plan.Step {
+	live := func() table.Table {
+		args := j.args
+		args.Origin, args.COW = base().String(), j.cow.Dev().String()
+		return table.Single(j.size(), table.Snapshot(args))
+	}
+	steps := []plan.Step{
+		plan.Create{Device: snap},
+		plan.Load{Device: snap, Table: plan.Table{Later: live}, New: true, Releases: []host.Disk{j.cow},
+			What: fmt.Sprintf("snapshot with chunks of %d bytes, store %s on %s (%v)", j.args.ChunkSize*cow.SectorSize, j.args.Store, j.cow.Path(), j.cow.Dev())},
+	}
+	if j.args.Store.IsPersistent() {
+		steps = append(steps, plan.Flush{Disk: j.cow})
+	}
+	return steps
+}
+
+// onPlain builds NAME-origin and NAME over a plain block device. Nobody can
+// write through NAME-origin before it is resumed, last.
+func (j *job) onPlain(p *Plan, snap *devices.Ref) error {
+	base := j.origin.Dev()
+	origin, err := devices.NewRef(j.originName, devices.RoleOrigin, base)
+	if err != nil {
+		return err
+	}
+	over := table.Single(j.size(), table.SnapshotOrigin{Device: base.String()})
+	p.Add(plan.Create{Device: origin},
+		plan.Load{Device: origin, Table: plan.Table{Known: over}, New: true, What: fmt.Sprintf("snapshot-origin of %s (%v)", j.origin.Path(), base)})
+	p.Add(j.makeSnapshot(snap, func() blockdev.DevNo { return base })...)
+	p.Add(plan.Resume{Device: snap, Udev: hidden},
+		plan.Resume{Device: origin, Udev: wire.UdevPrimary},
+		plan.Node{Device: origin, Name: origin.Name})
+	return nil
+}
+
+// onMapped moves the origin's own table down into a layer, and makes the
+// origin a snapshot-origin over that while it is in use, with the snapshot
+// active from the same moment on.
+//
+// The snapshot is resumed first: writes are copied to it only when the origin
+// has become a snapshot-origin. One call suspends the origin (flushing it and
+// freezing the file system on it), swaps the tables and resumes it: no moment
+// at which this process could die and leave it suspended. What anyone read
+// from the snapshot before that moment may be older than its point in time, so
+// it has not its own name until then, and what the page cache has of it is
+// dropped.
+func (j *job) onMapped(p *Plan, snap *devices.Ref) error {
+	o := j.over.Ref()
+	real, err := devices.NewRef(j.originName, devices.RoleReal, o.Dev)
+	if err != nil {
+		return err
+	}
+	over := func() table.Table {
+		return table.Single(j.size(), table.SnapshotOrigin{Device: real.Dev.String()})
+	}
+	p.Add(plan.Create{Device: real},
+		plan.Load{Device: real, Table: plan.Table{Of: o}, New: true, What: fmt.Sprintf("that of %s", o.Name)},
+		plan.Resume{Device: real, Udev: wire.UdevHidden})
+	p.Add(j.makeSnapshot(snap, func() blockdev.DevNo { return real.Dev })...)
+	p.Add(plan.Load{Device: o, Table: plan.Table{Later: over}, What: fmt.Sprintf("snapshot-origin of %s", real.Name)},
+		plan.Resume{Device: snap, Udev: hidden},
+		plan.Swap{Device: o, Old: plan.Table{Of: real}, Udev: wire.UdevPrimary, Back: true},
+		plan.DropCache{Device: snap})
+	return nil
+}
+
+// onExisting adds one more snapshot below a snapshot-origin that is there.
+//
+// Such an origin copies to a snapshot from the snapshot's own resume on, in
+// pieces as large as its smallest snapshot at the origin's last resume has
+// chunks (drivers/md/dm-snap.c: __origin_write, origin_resume). So the origin
+// is suspended first, which flushes it and freezes the file system on it, then
+// the snapshot is resumed, and last the origin, with its table loaded anew,
+// for which it recomputes where it has to split I/O.
+//
+// Snapshots that are there go on meanwhile. What is written through one of
+// them goes to its own store and never to the origin, and a copy to its store
+// that an origin write waits for is done before the origin is suspended: none
+// of that shows in the new snapshot.
+func (j *job) onExisting(p *Plan, snap *devices.Ref) {
+	o := j.over.Ref()
+	base, _ := j.over.Base()
+	p.Add(j.makeSnapshot(snap, func() blockdev.DevNo { return base })...)
+	p.Add(plan.Load{Device: o, Table: plan.Table{Known: j.over.Live}, What: "the same once more"})
+	p.BeginPause(o.Dev)
+	p.Add(plan.Suspend{Device: o, What: ", which flushes it and freezes the file system on it", Clearing: []*devices.Ref{o}},
+		plan.Resume{Device: snap, Udev: hidden},
+		plan.Resume{Device: o, Udev: wire.UdevPrimary, What: fmt.Sprintf(", which copies to %s from now on", snap.Name)})
+	p.EndPause()
+}

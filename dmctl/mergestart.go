@@ -1,0 +1,108 @@
+package dmctl
+
+// The start of a merge, and what speaks against it.
+
+import (
+	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+)
+
+// planMergeStart turns the origin's device into a snapshot-merge. The kernel
+// hands the store over from the snapshot's table to it, and wants the snapshot
+// suspended meanwhile (drivers/md/dm-snap.c: snapshot_preresume); nobody has
+// that open. Merging begins with the origin's resume, from which there is no
+// way back.
+func (c *Controller) planMergeStart(p *Plan, v devices.View, d *devices.Device, r MergeRequest) error {
+	o, err := c.mergeable(v, d, r)
+	if err != nil {
+		return err
+	}
+	p.Of = mergeOf(d, o)
+	args, _ := d.SnapshotArgs()
+	snap, origin := d.Ref(), o.Ref()
+	merge := table.Single(o.Live.Size(), table.SnapshotMerge(args))
+	failing := table.Single(d.Live.Size(), table.Error{})
+	p.Add(plan.Load{Device: origin, Table: plan.Table{Known: merge}, What: "snapshot-merge"},
+		plan.Load{Device: snap, Table: plan.Table{Known: failing}, What: "error"})
+	p.BeginPause()
+	// Before the snapshot can go on again, the merge's table must be gone, to
+	// which the kernel would have the store handed over first (the same
+	// function), and the snapshot's own next table.
+	p.Add(plan.Suspend{Device: snap, Flags: wire.FlagSkipLockFS, Clearing: []*devices.Ref{origin, snap}},
+		plan.Swap{Device: origin, Old: plan.Table{Known: o.Live}, Udev: wire.UdevPrimary, What: ": the merge begins"})
+	p.Finish(resumeAsError(d, ", whose I/O fails from now on"))
+	p.EndPause()
+	p.Finish(plan.DropCache{Device: origin, What: " from before"})
+	return nil
+}
+
+// resumeAsError resumes a snapshot that is being merged with the error table
+// that waits. If that fails it is tried once more from the start: it must not
+// stay suspended, and its old table must not come back.
+func resumeAsError(d *devices.Device, what string) plan.Step {
+	return plan.Resume{Device: d.Ref(), Udev: wire.UdevHidden, What: what, Else: table.Single(d.Live.Size(), table.Error{})}
+}
+
+// mergeable checks what can be checked before anything is touched, and finds
+// the device to merge into.
+func (c *Controller) mergeable(v devices.View, d *devices.Device, r MergeRequest) (*devices.Device, error) {
+	args, ok := d.SnapshotArgs()
+	base, okBase := devices.ParseDev(args.Origin)
+	if !ok || !okBase {
+		return nil, devices.RefuseFor(ErrUnfinished, "it has no live snapshot table")
+	}
+	o := v.OriginOver(base)
+	switch {
+	case !args.Store.IsPersistent():
+		return nil, devices.Refuse("it is transient: only a persistent store can be merged")
+	case o == nil:
+		return nil, devices.Refuse("its origin has no active snapshot-origin device")
+	case d.Suspended():
+		return nil, devices.RefuseFor(ErrSuspended, "it is suspended: resume it first")
+	case d.Role() == devices.RoleActivated && !r.OriginUnchanged:
+		return nil, devices.RefuseFor(ErrMayBeChanged, "it was activated from an existing store: what was written to the origin while the store was inactive would be mixed with it")
+	}
+	if _, merging := o.MergeArgs(); merging {
+		return nil, devices.RefuseFor(ErrMerging, "another snapshot is being merged into %s", o.Name)
+	}
+	if err := checkIdle(o, true); err != nil {
+		return nil, err
+	}
+	var s Snapshot
+	if err := c.fillStatus(&s, d.Name); err != nil {
+		return nil, err
+	}
+	if s.State != table.Active.String() && s.State != table.Overflow.String() {
+		return nil, devices.Refuse("its state is %s", s.State)
+	}
+	if err := c.checkNotMounted(o, r.Force); err != nil {
+		return nil, err
+	}
+	users, err := c.e.Users(d.Dev)
+	if err == nil && (len(users) > 0 || d.OpenCount > 0) {
+		err = devices.Busy("the snapshot is %s: while it is merged it cannot be read; end that first", host.InWords(append(users, openUser(d)...)))
+	}
+	return o, err
+}
+
+// checkNotMounted refuses to turn the clock back below a mounted file system,
+// which would go on with what it remembers.
+func (c *Controller) checkNotMounted(o *devices.Device, force bool) error {
+	users, err := c.e.Users(o.Dev)
+	if err != nil || len(users) == 0 {
+		return err
+	}
+	return devices.UnlessForced(force, "%s is %s: merging takes it back to an earlier state, unmount it first (it can be mounted again as soon as the merge has begun)", o.Name, host.InWords(users))
+}
+
+func openUser(d *devices.Device) []host.User {
+	if d.OpenCount == 0 {
+		return nil
+	}
+	return []host.User{{What: fmt.Sprintf("open %d times", d.OpenCount)}}
+}

@@ -1,0 +1,117 @@
+//go:build linux && kernel
+
+package monitor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+)
+
+// A snapshot's life as the monitor tells it.
+func TestMonitor(t *testing.T) {
+	disks := strings.Split(os.Getenv("DMSNAPCTL_TEST_DISKS"), ":")
+	if len(disks) < 2 {
+		t.Fatal("DMSNAPCTL_TEST_DISKS names no two disks")
+	}
+	sh(t, "dmsetup create --noudevsync cow0 --table '0 2048 linear "+disks[1]+" 0' && dmsetup mknodes")
+	const cow = "/dev/mapper/cow0"
+	c, second := open(t), open(t)
+	t.Cleanup(func() {
+		_ = c.Remove(context.Background(), dmctl.RemoveRequest{Name: "s"})
+		sh(t, "dmsetup remove --noudevsync cow0")
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	events := make(chan string, 100)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, second, Options{Threshold: 50}, func(e Event) error {
+			events <- fmt.Sprintf("%s %s %s", e.Kind, e.Snapshot.Name, e.Snapshot.State)
+			return nil
+		})
+	}()
+	// next waits for an event, past those of the steps of a create.
+	next := func(want string) {
+		t.Helper()
+		for {
+			select {
+			case got := <-events:
+				if got == want {
+					return
+				}
+				t.Logf("passed over: %s", got)
+			case <-ctx.Done():
+				t.Fatalf("no event %q", want)
+			}
+		}
+	}
+	for range 2 { // it survives removal and creation anew
+		request := dmctl.CreateRequest{Name: "s", Origin: disks[0], COW: cow, ChunkSize: 8 << 9, Overflow: true, Force: true}
+		if err := c.Create(ctx, request); err != nil {
+			t.Fatal(err)
+		}
+		next("appeared s active")
+		write(t, "/dev/mapper/s-origin", 0, mib*3/4)
+		next("threshold s active")
+		f, err := os.OpenFile("/dev/mapper/s", os.O_WRONLY|os.O_SYNC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt(bytes.Repeat([]byte{4}, mib), 4*mib); err == nil {
+			t.Error("a write through a full snapshot succeeded")
+		}
+		f.Close()
+		next("state s overflow")
+		write(t, "/dev/mapper/s-origin", 6*mib, mib)
+		next("state s invalid")
+		if err := c.Remove(ctx, dmctl.RemoveRequest{Name: "s"}); err != nil {
+			t.Fatal(err)
+		}
+		next("gone s invalid")
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+const mib = 1 << 20
+
+func open(t *testing.T) *dmctl.Controller {
+	t.Helper()
+	c, err := dmctl.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func sh(t *testing.T, script string) {
+	t.Helper()
+	if out, err := exec.Command("/bin/sh", "-ec", script).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", script, err, out)
+	}
+}
+
+// write writes over a part of a device, past the page cache's delay.
+func write(t *testing.T, path string, off int64, n int) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_SYNC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt(bytes.Repeat([]byte{7}, n), off)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,163 @@
+package monitor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+func at(seconds int) time.Time { return time.Unix(1000+int64(seconds), 0) }
+
+func filled(name, uuid, state string, percent int) dmctl.Snapshot {
+	return dmctl.Snapshot{Name: name, UUID: uuid, State: state, Allocated: cow.Sectors(percent * 10), Total: 1000, UsedPercent: float64(percent)}
+}
+
+func TestWatcher(t *testing.T) {
+	looks := []struct {
+		snapshots []dmctl.Snapshot
+		want      []string
+	}{
+		{nil, nil},
+		{[]dmctl.Snapshot{filled("a", "1", "active", 10)}, []string{"appeared a"}},
+		{[]dmctl.Snapshot{filled("a", "1", "active", 79)}, nil},
+		{[]dmctl.Snapshot{filled("a", "1", "active", 80)}, []string{"threshold a"}},
+		{[]dmctl.Snapshot{filled("a", "1", "active", 79)}, nil}, // within the hysteresis
+		{[]dmctl.Snapshot{filled("a", "1", "active", 81)}, nil},
+		{[]dmctl.Snapshot{filled("a", "1", "active", 74)}, []string{"below a"}},
+		{[]dmctl.Snapshot{filled("a", "1", "active", 90)}, []string{"threshold a"}},
+		{[]dmctl.Snapshot{filled("a", "1", "overflow", 0)}, []string{"state a active overflow"}},
+		{[]dmctl.Snapshot{filled("a", "1", "invalid", 0)}, []string{"state a overflow invalid"}},
+		{[]dmctl.Snapshot{filled("a", "1", "invalid", 0)}, nil},
+		{[]dmctl.Snapshot{filled("a", "2", "active", 1)}, []string{"replaced a"}}, // removed and made again between two looks
+		{[]dmctl.Snapshot{filled("a", "2", "active", 99)}, []string{"threshold a"}},
+		{nil, []string{"gone a"}},
+		{[]dmctl.Snapshot{filled("a", "3", "active", 99)}, []string{"appeared a", "threshold a"}},
+	}
+	w := newWatcher(80)
+	for i, look := range looks {
+		var got []string
+		for _, e := range w.observe(at(i), look.snapshots) {
+			text := fmt.Sprintf("%s %s", e.Kind, e.Snapshot.Name)
+			if e.Kind == EventState {
+				text += " " + e.Was + " " + e.Snapshot.State
+			}
+			got = append(got, text)
+		}
+		if diff := cmp.Diff(look.want, got); diff != "" {
+			t.Errorf("look %d: %s", i, diff)
+		}
+	}
+}
+
+func TestForecast(t *testing.T) {
+	w := newWatcher(100)
+	full := func() time.Duration { return w.FullIn("a") }
+	w.observe(at(0), []dmctl.Snapshot{filled("a", "1", "active", 10)})
+	if d := full(); d != 0 {
+		t.Errorf("after one look: %v", d)
+	}
+	w.observe(at(10), []dmctl.Snapshot{filled("a", "1", "active", 20)})
+	if d := full(); d != 80*time.Second {
+		t.Errorf("10%% in 10 s, 80%% left: %v", d)
+	}
+	// A window later the old rate does not count any more.
+	for s := 11; s <= 200; s++ {
+		w.observe(at(s), []dmctl.Snapshot{filled("a", "1", "active", 20)})
+	}
+	if d := full(); d != 0 {
+		t.Errorf("after three minutes of nothing: %v", d)
+	}
+	if n := len(w.seen["a"].samples); n > 62 {
+		t.Errorf("%d samples are kept", n)
+	}
+	w.observe(at(201), []dmctl.Snapshot{filled("a", "1", "active", 21)})
+	if d := full(); d < time.Hour || d > 2*time.Hour {
+		t.Errorf("1%% in a minute, 79%% left: %v", d)
+	}
+}
+
+// A store that has overflowed does not fill up any more.
+func TestNoForecastWithoutFigures(t *testing.T) {
+	for _, state := range []string{"overflow", "invalid", "merging"} {
+		w := newWatcher(100)
+		w.observe(at(0), []dmctl.Snapshot{filled("a", "1", "active", 10)})
+		w.observe(at(10), []dmctl.Snapshot{filled("a", "1", "active", 20)})
+		events := w.observe(at(11), []dmctl.Snapshot{filled("a", "1", state, 0)})
+		if len(events) != 1 || events[0].FullIn != 0 || w.FullIn("a") != 0 {
+			t.Errorf("%s: %+v", state, events)
+		}
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	var b strings.Builder
+	s := filled(`a"b`, "1", "active", 10)
+	s.Origin, s.Metadata, s.HasMetadata = "/dev/vdb", 16, true
+	lost := dmctl.Snapshot{Name: "lost", Origin: "/dev/vdb", State: "invalid"}
+	if err := WriteMetrics(&b, []dmctl.Snapshot{s, lost}, func(string) time.Duration { return 90 * time.Second }); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`dmsnapctl_snapshot_state{name="a\"b",origin="/dev/vdb",state="active"} 1`,
+		`dmsnapctl_snapshot_state{name="a\"b",origin="/dev/vdb",state="invalid"} 0`,
+		`dmsnapctl_store_allocated_bytes{name="a\"b",origin="/dev/vdb"} 51200`,
+		`dmsnapctl_store_metadata_bytes{name="a\"b",origin="/dev/vdb"} 8192`,
+		`dmsnapctl_store_size_bytes{name="a\"b",origin="/dev/vdb"} 512000`,
+		`dmsnapctl_store_full_in_seconds{name="a\"b",origin="/dev/vdb"} 90`,
+		`dmsnapctl_snapshot_state{name="lost",origin="/dev/vdb",state="invalid"} 1`,
+	} {
+		if !strings.Contains(b.String(), want+"\n") {
+			t.Errorf("no line %s in\n%s", want, b.String())
+		}
+	}
+	if strings.Contains(b.String(), `bytes{name="lost"`) {
+		t.Errorf("figures that nobody gave in\n%s", b.String())
+	}
+}
+
+func TestHook(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	command := `echo "$DMSNAPCTL_EVENT|$DMSNAPCTL_NAME|$DMSNAPCTL_USED_PERCENT|$DMSNAPCTL_ALLOCATED_SECTORS|$DMSNAPCTL_TOTAL_SECTORS|$DMSNAPCTL_FULL_IN_SECONDS" > ` + out
+	for _, tt := range []struct {
+		event Event
+		want  string
+	}{
+		{Event{Kind: EventThreshold, Snapshot: filled("a b", "1", "active", 90), FullIn: 61 * time.Second}, "threshold|a b|90.0|900|1000|61\n"},
+		{Event{Kind: EventState, Snapshot: dmctl.Snapshot{Name: "a b", State: "overflow"}}, "state|a b||||\n"},
+	} {
+		if err := tt.event.Hook(context.Background(), command, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(out); err != nil || string(got) != tt.want {
+			t.Errorf("%q, %v; want %q", got, err, tt.want)
+		}
+		if err := tt.event.Hook(context.Background(), "exit 3", io.Discard); err == nil {
+			t.Error("a hook that failed is no error")
+		}
+	}
+}
+
+func TestHooks(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	failed := 0
+	h := NewHooks(context.Background(), `echo "$DMSNAPCTL_NAME" >> `+out+`; test "$DMSNAPCTL_NAME" != b`, io.Discard, func(error) { failed++ })
+	for _, name := range []string{"a", "b", "c"} {
+		if err := h.Run(Event{Kind: EventAppeared, Snapshot: dmctl.Snapshot{Name: name}}); err != nil {
+			t.Error(err)
+		}
+	}
+	h.Close()
+	if got, err := os.ReadFile(out); err != nil || string(got) != "a\nb\nc\n" || failed != 1 {
+		t.Errorf("%q, %v, %d failed", got, err, failed)
+	}
+}

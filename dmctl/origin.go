@@ -1,0 +1,31 @@
+package dmctl
+
+// Taking away what was put over an origin, with its last snapshot.
+
+import (
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
+)
+
+// dropOrigin removes NAME-origin when nobody uses it any more. One that is in
+// use passes its I/O on, and the next snapshot of the device uses it again.
+func (c *Controller) dropOrigin(p *Plan, origin *devices.Device) {
+	users, err := c.e.Users(origin.Dev)
+	if err != nil || len(users) > 0 || origin.OpenCount > 0 {
+		p.NoteAbout(ErrUnfinished, "", "%s is in use and stays: it passes its I/O on, and the next snapshot of the device uses it again", origin.Name)
+		return
+	}
+	p.Finish(plan.Remove{Device: origin.Ref()})
+}
+
+// loadOwn has an origin's own table wait, which the layer below it has kept.
+func loadOwn(origin, layer *devices.Device) plan.Step {
+	return plan.Load{Device: origin.Ref(), Table: plan.Table{Of: layer.Ref()}, What: "its own"}
+}
+
+// swapBack puts the table that waits in place of the live one. A device that
+// keeps its old table works on as before.
+func swapBack(origin *devices.Device) plan.Step {
+	return plan.Swap{Device: origin.Ref(), Old: plan.Table{Known: origin.Live}, Udev: wire.UdevPrimary}
+}

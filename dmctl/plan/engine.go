@@ -1,0 +1,63 @@
+package plan
+
+// The engine: one machine, and what a run holds of it.
+
+import (
+	"errors"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+)
+
+// Engine runs plans on a machine. From its lock to its end others wait. It is
+// not for concurrent use.
+type Engine struct {
+	Machine
+	// BeforeStep, if not nil, is called before each step of each plan: there,
+	// tests stop, look and die.
+	BeforeStep func(p *Plan, number int)
+
+	locked bool
+	pinned bool         // memory is locked
+	paused func() error // ends the pause that a plan is in
+	open   []host.Disk
+}
+
+// NewEngine is an engine on a machine that is open.
+func NewEngine(m Machine) *Engine { return &Engine{Machine: m} }
+
+// Open opens a disk for the plans that are made under the present lock. It
+// stays open until Unlock, or until it is kept.
+func (e *Engine) Open(path string) (host.Disk, error) {
+	d, err := e.Machine.Open(path)
+	if err == nil {
+		e.open = append(e.open, d)
+	}
+	return d, err
+}
+
+// Keep has a disk stay open: closing it is the caller's from now on.
+func (e *Engine) Keep(d host.Disk) {
+	for i := range e.open {
+		if e.open[i] == d {
+			e.open = append(e.open[:i], e.open[i+1:]...)
+			return
+		}
+	}
+}
+
+// Close ends all that a plan began, run or not, and closes the machine.
+func (e *Engine) Close() error {
+	e.Unlock()
+	return e.Machine.Close()
+}
+
+// closeDisks closes what plans opened. It was opened for reading: there is
+// nothing to lose.
+func (e *Engine) closeDisks() {
+	var errs []error
+	for _, d := range e.open {
+		errs = append(errs, d.Close())
+	}
+	_ = errors.Join(errs...)
+	e.open = nil
+}

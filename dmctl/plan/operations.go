@@ -1,0 +1,228 @@
+package plan
+
+// The operations that steps consist of, each with an error that says what
+// failed on what. A device is removed only if it is the one that is meant, by
+// its UUID.
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// RemoveTries and RemovePause bound the wait for whoever has a device open
+// for a moment, such as a udev rule that looks into it (LVM2 waits as long).
+const (
+	RemoveTries = 25
+	RemovePause = 200 * time.Millisecond
+)
+
+// failed is an operation's error on a device, nil if err is.
+func failed(op string, name devices.Name, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &devices.Error{Op: op, Name: name.String(), Err: err}
+}
+
+func (e *Engine) create(d *devices.Ref) error {
+	if err := e.Create(d.Name, d.UUID); err != nil {
+		return failed("create", d.Name, err)
+	}
+	info, err := e.Info(d.Name)
+	if err == nil && info.UUID != d.UUID {
+		err = errors.New("another device took the name")
+	}
+	if err != nil {
+		return errors.Join(failed("create", d.Name, err), e.remove(d))
+	}
+	d.Dev = info.Dev
+	return nil
+}
+
+// remove removes a device and its node.
+func (e *Engine) remove(d *devices.Ref) error {
+	gone, err := e.isGone(d)
+	if gone || err != nil {
+		return err
+	}
+	if err := e.drop(d); err != nil {
+		return err
+	}
+	return e.removeNode(d.Name)
+}
+
+// isGone says that there is no such device any more, whatever has its name.
+func (e *Engine) isGone(d *devices.Ref) (bool, error) {
+	info, err := e.Info(d.Name)
+	if devices.IsGone(err) {
+		return true, nil
+	}
+	return err == nil && info.UUID != d.UUID, failed("look at", d.Name, err)
+}
+
+// drop removes a device from the kernel. Somebody may have it open for a
+// moment; one that stays open is an error that wraps ErrBusy.
+func (e *Engine) drop(d *devices.Ref) error {
+	for try := 1; ; try++ {
+		if gone, err := e.isGone(d); gone || err != nil {
+			return err
+		}
+		err := e.Remove(d.Name)
+		switch {
+		case err == nil, devices.IsGone(err):
+			return nil
+		case !devices.IsBusy(err):
+			return failed("remove", d.Name, err)
+		case try == RemoveTries:
+			return failed("remove", d.Name, e.heldBy(d, err))
+		}
+		e.Sleep(RemovePause)
+	}
+}
+
+// heldBy says who holds a device, as far as that can be known; cause is what
+// the kernel said.
+func (e *Engine) heldBy(d *devices.Ref, cause error) error {
+	who := "open by a program (`fuser -v /dev/mapper/" + d.Name.String() + "` shows which)"
+	if info, err := e.Info(d.Name); err == nil {
+		if users, err := e.Users(info.Dev); err == nil && len(users) > 0 {
+			who = host.InWords(users)
+		}
+	}
+	return &devices.Reason{Says: "it is " + who + ": end that and try again", Wraps: []error{devices.ErrBusy, cause}}
+}
+
+func (e *Engine) removeNode(name devices.Name) error {
+	return failed("remove the node of", name, e.RemoveNode(name))
+}
+
+func (e *Engine) addNode(name devices.Name, dev blockdev.DevNo) error {
+	return failed("make the node of", name, e.AddNode(name, dev))
+}
+
+func (e *Engine) load(name devices.Name, t Table) error {
+	if err := e.loadTable(name, t); err != nil {
+		return failed("load the table of", name, fmt.Errorf("%w (dmesg says why)", err))
+	}
+	return nil
+}
+
+// loadTable loads a table that is known, or copies one that nobody sees.
+func (e *Engine) loadTable(name devices.Name, t Table) error {
+	switch {
+	case t.Of != nil:
+		return e.CopyTable(t.Of.Name, name)
+	case t.Later != nil:
+		t.Known = t.Later()
+	}
+	if len(t.Known) == 0 || devices.IsUnread(t.Known) {
+		return errors.New("the table is not known")
+	}
+	return e.Load(name, t.Known)
+}
+
+func (e *Engine) clear(name devices.Name) error {
+	if err := e.Clear(name); !devices.IsGone(err) {
+		return failed("clear the inactive table of", name, err)
+	}
+	return nil
+}
+
+func (e *Engine) suspend(name devices.Name, flags devices.Flags) error {
+	return failed("suspend", name, e.Suspend(name, flags))
+}
+
+func (e *Engine) resume(name devices.Name, udev devices.Udev) error {
+	return failed("resume", name, e.Resume(name, udev))
+}
+
+// resumeHeld is resume of a device that somebody else may be resuming: of two
+// at once the kernel refuses one (drivers/md/dm.c: dm_resume).
+func (e *Engine) resumeHeld(name devices.Name) error {
+	cause := e.resume(name, wire.UdevPrimary)
+	if info, err := e.Info(name); cause != nil && err == nil && !info.Suspended() {
+		return nil
+	}
+	return cause
+}
+
+// swap puts the table that waits in place of the live one, old, within one
+// call of the kernel. Where that fails, the device is seen to run on old,
+// whatever the kernel had done of it: it can come back suspended with either
+// table.
+func (e *Engine) swap(name devices.Name, old Table, udev devices.Udev) error {
+	unlock, err := e.pinMemory()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	cause := e.resume(name, udev)
+	if cause == nil {
+		return nil
+	}
+	return errors.Join(cause, e.backTo(name, old))
+}
+
+// backTo has a device run on old after a swap that failed.
+func (e *Engine) backTo(name devices.Name, old Table) error {
+	info, err := e.Info(name)
+	if err != nil {
+		return failed("look at", name, err)
+	}
+	if !info.Suspended() {
+		return nil // the kernel swapped nothing; an inactive table is cleared by the step that loaded it
+	}
+	// Suspended: with the old table, if tables were not swapped, or with the
+	// new one, if it would not be resumed. Loading the old one serves both.
+	if err := e.load(name, old); err != nil {
+		return errors.Join(err, e.resume(name, wire.UdevPrimary))
+	}
+	return e.resume(name, wire.UdevPrimary)
+}
+
+// putBack has a device run on old again after a swap that succeeded.
+func (e *Engine) putBack(name devices.Name, old Table) error {
+	if err := e.load(name, old); err != nil {
+		return err
+	}
+	return e.swap(name, old, wire.UdevPrimary)
+}
+
+// rename gives a device another name, by which its undo knows it too.
+func (e *Engine) rename(d *devices.Ref, to devices.Name) error {
+	if err := e.Rename(d.Name, to, SnapshotUdev); err != nil {
+		return failed("rename", d.Name, err)
+	}
+	d.Name = to
+	return nil
+}
+
+func (e *Engine) dropCache(d *devices.Ref) error {
+	disk, err := e.OpenDev(d.Dev)
+	if err == nil {
+		err = errors.Join(disk.DropCache(), disk.Close())
+	}
+	return failed("drop the cache of", d.Name, err)
+}
+
+// pinMemory locks memory until unlock is called, unless it is locked already.
+func (e *Engine) pinMemory() (unlock func(), err error) {
+	if e.pinned {
+		return func() {}, nil
+	}
+	free, err := e.LockMemory()
+	if err != nil {
+		return nil, &devices.Error{Op: "lock", Name: "memory", Err: err}
+	}
+	e.pinned = true
+	return func() {
+		free()
+		e.pinned = false
+	}, nil
+}
