@@ -3,13 +3,18 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
 )
 
 const checkHelp = `   Without a flag, the running kernel is asked. The verdict goes by the version
@@ -61,78 +66,99 @@ func runCheck(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var result checkResult
+	answer := checkAnswer{many: request.many, advisory: request.advisory}
 	err = interruptible(c.Context, func() error { // a pipe may never say anything
-		result = request.check(c.App.Reader)
+		answer.Result = request.explain(request.run(c.App.Reader))
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("check: interrupted, and nothing was changed: %w", err)
 	}
-	result.Schema = schemaOf(o.command)
-	if err := result.write(o, request.format, request.output); err != nil {
+	answer.schema = schemaOf(o.command)
+	if err := answer.write(o, request.format, request.output); err != nil {
 		return err
 	}
-	for _, k := range result.Kernels {
-		if k.Verdict == gate.Unknown && k.err != nil {
-			o.warnf("%w", k.err)
+	for _, k := range answer.Kernels {
+		if k.Verdict == gate.Unknown && k.Err != nil {
+			o.warnf("%w", k.Err)
 		}
 	}
-	if result.err != nil {
-		o.warnf("%w", result.err)
+	if answer.Err != nil {
+		o.warnf("%w", answer.Err)
 	}
-	if result.code != exitFine {
-		return exitStatus(result.code)
+	if code := answer.code(); code != exitFine {
+		return exitStatus(code)
 	}
 	return nil
 }
 
 // checkRequest is what the flags ask for.
 type checkRequest struct {
-	source   string // the flag that names it, "" for the running kernel
-	value    string // of that flag
-	version  gate.Version
-	root     string
-	load     bool
-	next     bool
+	check.Request
+	targets  string // a file, or - for stdin
+	many     bool   // the answer is a list
 	advisory *gate.Advisory
 	format   string
 	output   string
 }
 
+// run answers the request.
+func (r checkRequest) run(stdin io.Reader) check.Result {
+	if r.Subject != check.Targets || r.targets == "-" {
+		r.Targets = stdin
+		return check.Run(r.Request)
+	}
+	f, err := os.Open(r.targets)
+	if err != nil {
+		r.Targets = failingReader{err}
+		return check.Run(r.Request)
+	}
+	defer func() { _ = f.Close() }()
+	r.Targets = f
+	return check.Run(r.Request)
+}
+
+// failingReader is a file that could not be opened.
+type failingReader struct{ err error }
+
+func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
+
+// explain adds to the kernels' rules what can be done.
+func (r checkRequest) explain(result check.Result) check.Result {
+	for i := range result.Kernels {
+		k := &result.Kernels[i]
+		if !r.Load || !errors.Is(k.Err, dmctl.ErrNoTarget) { // or it has been tried
+			k.Rule = withHint(k.Rule, hintFor(k.Err, ""))
+		}
+	}
+	return result
+}
+
 // parseCheck reads the flags and refuses those that do not go together.
-func parseCheck(c *cli.Context, o *console) (checkRequest, error) {
-	r := checkRequest{root: c.String("root"), load: c.Bool("load"), next: c.Bool("next"), output: c.String("output")}
-	for _, flag := range []string{"target-version", "targets", "module", "kernel", "all-kernels"} {
-		if !c.IsSet(flag) || flag == "all-kernels" && !c.Bool(flag) {
-			continue
-		}
-		if r.source != "" {
-			return r, usagef("check: --%s and --%s do not go together", r.source, flag)
-		}
-		r.source, r.value = flag, c.String(flag)
+func parseCheck(c *cli.Context, o *console) (r checkRequest, err error) {
+	source, err := checkSource(c)
+	if err != nil {
+		return r, err
 	}
-	for _, flag := range []string{"targets", "module", "kernel", "root", "output"} {
-		if c.IsSet(flag) && c.String(flag) == "" { // an unset variable of a script
-			return r, usagef("check: --%s is empty", flag)
-		}
-	}
-	if r.source == "" && r.next {
-		r.source = "next"
-	}
-	switch installed := r.source == "kernel" || r.source == "all-kernels" || r.source == "next"; {
-	case r.next && r.source != "next" && r.source != "all-kernels":
-		return r, usagef("check: --next and --%s do not go together", r.source)
-	case c.IsSet("root") && !installed:
-		return r, usagef("check: --root goes with --kernel, --all-kernels or --next")
-	case r.load && r.source != "":
-		return r, usagef("check: --load is about the running kernel and does not go with --%s", r.source)
-	}
-	if r.source == "target-version" {
-		var err error
-		if r.version, err = gate.ParseVersion(r.value); err != nil {
+	next := c.Bool("next")
+	r.Root, r.Load, r.output = c.String("root"), c.Bool("load"), c.String("output")
+	switch source {
+	case "target-version":
+		r.Subject = check.Version
+		if r.Version, err = gate.ParseVersion(c.String(source)); err != nil {
 			return r, usagef("check: %v", err)
 		}
+	case "targets":
+		r.Subject, r.targets = check.Targets, c.String(source)
+	case "module":
+		r.Subject, r.Module = check.Module, c.String(source)
+	case "kernel":
+		r.Subject, r.Release = check.Installed, c.String(source)
+	case "all-kernels":
+		r.Subject, r.many = check.AllInstalled, true
+	}
+	if next {
+		r.Subject = check.NextBoot
 	}
 	if id := c.String("advisory"); c.IsSet("advisory") {
 		a, err := gate.FindAdvisory(id)
@@ -141,9 +167,37 @@ func parseCheck(c *cli.Context, o *console) (checkRequest, error) {
 		}
 		r.advisory = &a
 	}
-	var err error
 	r.format, err = checkFormat(c, o)
 	return r, err
+}
+
+// checkSource returns the flag that names what is judged, "" where none does,
+// and refuses flags that do not go together.
+func checkSource(c *cli.Context) (source string, err error) {
+	for _, flag := range []string{"target-version", "targets", "module", "kernel", "all-kernels"} {
+		if !c.IsSet(flag) || flag == "all-kernels" && !c.Bool(flag) {
+			continue
+		}
+		if source != "" {
+			return "", usagef("check: --%s and --%s do not go together", source, flag)
+		}
+		source = flag
+	}
+	for _, flag := range []string{"targets", "module", "kernel", "root", "output"} {
+		if c.IsSet(flag) && c.String(flag) == "" { // an unset variable of a script
+			return "", usagef("check: --%s is empty", flag)
+		}
+	}
+	next := c.Bool("next")
+	switch installed := source == "kernel" || source == "all-kernels" || next; {
+	case next && source != "" && source != "all-kernels":
+		return "", usagef("check: --next and --%s do not go together", source)
+	case c.IsSet("root") && !installed:
+		return "", usagef("check: --root goes with --kernel, --all-kernels or --next")
+	case c.Bool("load") && (source != "" || next):
+		return "", usagef("check: --load is about the running kernel and does not go with --%s", cmp.Or(source, "next"))
+	}
+	return source, nil
 }
 
 // checkFormat is --format, or what --json says.
@@ -166,11 +220,11 @@ func checkFormat(c *cli.Context, o *console) (string, error) {
 
 // kernelCode is the exit code for a kernel: of the verdict, or of the advisory
 // where the question is about one.
-func kernelCode(k kernelResult, about *gate.Advisory) int {
+func kernelCode(k check.Kernel, about *gate.Advisory) int {
 	if about == nil {
 		return gateCode(k.Verdict)
 	}
-	switch applies, _ := about.Applies(k.evidence()); applies {
+	switch applies, _ := about.Applies(k.Evidence()); applies {
 	case gate.DoesNotApply:
 		return exitFine
 	case gate.DoesApply:
@@ -201,4 +255,14 @@ func worseCode(a, b int) int {
 	return b
 }
 
-var errNotNext = errors.New("no installed kernel is known to boot next")
+// code is the exit code of all kernels: the worst one's.
+func (a checkAnswer) code() int {
+	if len(a.Kernels) == 0 {
+		return exitUnknown
+	}
+	code := exitFine
+	for _, k := range a.Kernels {
+		code = worseCode(code, kernelCode(k, a.advisory))
+	}
+	return code
+}

@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
 )
 
 // Values of --format.
@@ -25,8 +26,16 @@ const (
 
 var checkFormats = []string{formatText, formatJSON, formatNagios, formatPrometheus}
 
+// checkAnswer is all that check has to say.
+type checkAnswer struct {
+	check.Result
+	schema   string
+	advisory *gate.Advisory
+	many     bool // the answer is a list
+}
+
 // write puts the result on stdout or into a file.
-func (r checkResult) write(o *console, format, file string) error {
+func (r checkAnswer) write(o *console, format, file string) error {
 	if file != "" && file != "-" {
 		o.color = false
 	}
@@ -91,7 +100,7 @@ func replaceFile(path, content string) (err error) {
 	return err
 }
 
-func (r checkResult) writeJSON(w io.Writer) {
+func (r checkAnswer) writeJSON(w io.Writer) {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	if r.many {
@@ -100,14 +109,14 @@ func (r checkResult) writeJSON(w io.Writer) {
 			Verdict gate.Verdict   `json:"verdict"`
 			NextWhy string         `json:"next_why"`
 			Error   string         `json:"error,omitempty"`
-			Kernels []kernelResult `json:"kernels"`
-		}{r.Schema, r.Verdict, r.NextWhy, errorText(r.err), append([]kernelResult{}, r.Kernels...)})
+			Kernels []check.Kernel `json:"kernels"`
+		}{r.schema, r.Verdict, r.NextWhy, errorText(r.Err), append([]check.Kernel{}, r.Kernels...)})
 		return
 	}
 	_ = enc.Encode(struct {
 		Schema string `json:"schema"`
-		kernelResult
-	}{r.Schema, r.Kernels[0]})
+		check.Kernel
+	}{r.schema, r.Kernels[0]})
 }
 
 func errorText(err error) string {
@@ -117,7 +126,7 @@ func errorText(err error) string {
 	return explained(err)
 }
 
-func (r checkResult) writeText(w io.Writer, o *console) {
+func (r checkAnswer) writeText(w io.Writer, o *console) {
 	if r.many {
 		r.writeTable(w, o)
 		return
@@ -130,7 +139,7 @@ func (r checkResult) writeText(w io.Writer, o *console) {
 	if k.Next {
 		_, _ = fmt.Fprintf(w, "next: %s\n", r.NextWhy)
 	}
-	if k.err != nil && r.advisory == nil {
+	if k.Err != nil && r.advisory == nil {
 		return
 	}
 	_, _ = fmt.Fprintln(w, "known bugs, by version and kernel release (vendors backport fixes):")
@@ -145,16 +154,16 @@ func (r checkResult) writeText(w io.Writer, o *console) {
 
 // writeTable shows all kernels, a line to each. Colours would upset its
 // columns, so they come last.
-func (r checkResult) writeTable(w io.Writer, o *console) {
+func (r checkAnswer) writeTable(w io.Writer, o *console) {
 	if len(r.Kernels) == 0 {
 		return
 	}
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	heading, column := "VERDICT", func(k kernelResult) string { return o.colored(gateCode(k.Verdict), k.Verdict.String()) }
+	heading, column := "VERDICT", func(k check.Kernel) string { return o.colored(gateCode(k.Verdict), k.Verdict.String()) }
 	if r.advisory != nil {
 		heading = strings.ToUpper(r.advisory.ID)
-		column = func(k kernelResult) string {
-			_, why := r.advisory.Applies(k.evidence())
+		column = func(k check.Kernel) string {
+			_, why := r.advisory.Applies(k.Evidence())
 			return why
 		}
 	}
@@ -175,7 +184,7 @@ func versionText(v *gate.Version) string {
 	return v.String()
 }
 
-func whenText(k kernelResult) string {
+func whenText(k check.Kernel) string {
 	switch {
 	case k.Running && k.Next:
 		return "running, next"
@@ -190,12 +199,12 @@ func whenText(k kernelResult) string {
 
 // writeNagios writes the one line of a monitoring plugin: state, text, and
 // performance data, in which more than 0 leaky kernels are worth a warning.
-func (r checkResult) writeNagios(w io.Writer) {
-	state := map[int]string{exitFine: "OK", exitWarning: "WARNING"}[r.code]
+func (r checkAnswer) writeNagios(w io.Writer) {
+	state := map[int]string{exitFine: "OK", exitWarning: "WARNING"}[r.code()]
 	if state == "" {
 		state = "UNKNOWN"
 	}
-	leaky, unknown, text := 0, 0, errorText(r.err)
+	leaky, unknown, text := 0, 0, errorText(r.Err)
 	for _, k := range r.Kernels {
 		switch k.Verdict {
 		case gate.Leaky:
@@ -203,7 +212,7 @@ func (r checkResult) writeNagios(w io.Writer) {
 		case gate.Unknown:
 			unknown++
 		}
-		if kernelCode(k, r.advisory) == r.code && text == "" {
+		if kernelCode(k, r.advisory) == r.code() && text == "" {
 			text = r.nagiosText(k)
 		}
 	}
@@ -213,10 +222,10 @@ func (r checkResult) writeNagios(w io.Writer) {
 		state, text, leaky, len(r.Kernels), unknown, len(r.Kernels))
 }
 
-func (r checkResult) nagiosText(k kernelResult) string {
+func (r checkAnswer) nagiosText(k check.Kernel) string {
 	text := k.Verdict.String() + ": " + k.Rule
 	if r.advisory != nil {
-		_, why := r.advisory.Applies(k.evidence())
+		_, why := r.advisory.Applies(k.Evidence())
 		text = r.advisory.ID + ": " + why
 	}
 	if k.KernelRelease != "" {
@@ -226,16 +235,16 @@ func (r checkResult) nagiosText(k kernelResult) string {
 }
 
 // writePrometheus writes the text exposition format.
-func (r checkResult) writePrometheus(w io.Writer) {
+func (r checkAnswer) writePrometheus(w io.Writer) {
 	_, _ = io.WriteString(w, "# HELP dmsnapctl_check_status Whether a kernel has the fix for the snapshot space leak: 0 fixed, 1 leaky, 3 unknown.\n"+
 		"# TYPE dmsnapctl_check_status gauge\n")
 	kernels := r.Kernels
 	if len(kernels) == 0 { // a metric that is missing raises no alarm
-		kernels = []kernelResult{{Source: sourceModule}}
+		kernels = []check.Kernel{{Source: check.FromModule}}
 	}
 	for _, k := range kernels {
 		_, _ = fmt.Fprintf(w, "dmsnapctl_check_status{%s,source=%s,version=%s,running=\"%t\",next=\"%t\"} %d\n",
-			releaseLabel(k), label(k.Source), label(strings.TrimPrefix(versionText(k.Version), "-")), k.Running, k.Next, gateCode(k.Verdict))
+			releaseLabel(k), label(string(k.Source)), label(strings.TrimPrefix(versionText(k.Version), "-")), k.Running, k.Next, gateCode(k.Verdict))
 	}
 	_, _ = io.WriteString(w, "# HELP dmsnapctl_check_advisory Whether a known bug applies to a kernel: 0 no, 1 yes, NaN cannot be told.\n"+
 		"# TYPE dmsnapctl_check_advisory gauge\n")
@@ -247,7 +256,7 @@ func (r checkResult) writePrometheus(w io.Writer) {
 	}
 }
 
-func releaseLabel(k kernelResult) string { return "kernel_release=" + label(k.KernelRelease) }
+func releaseLabel(k check.Kernel) string { return "kernel_release=" + label(k.KernelRelease) }
 
 // label quotes the value of a label.
 func label(value string) string {

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
 )
 
 func TestCheckAgreesWithDmsetup(t *testing.T) {
@@ -34,7 +35,7 @@ func TestCheckAgreesWithDmsetup(t *testing.T) {
 		t.Errorf("exit code %d of the running kernel, %d of what dmsetup lists", runningCode, listedCode)
 	}
 	want := checkedKernel{
-		Verdict: listed.Verdict, Version: listed.Version, Source: sourceRunning,
+		Verdict: listed.Verdict, Version: listed.Version, Source: string(check.FromRunning),
 		Release: strings.TrimSpace(string(release)), Rule: listed.Rule,
 	}
 	if diff := cmp.Diff(want, running); diff != "" {
@@ -50,7 +51,7 @@ func TestCheckMakesTheControlNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	running, code := checkJSON(t, "", "--json")
-	if code == exitUnknown || running.Source != sourceRunning {
+	if code == exitUnknown || running.Source != string(check.FromRunning) {
 		t.Errorf("exit code %d: %+v, want a verdict on the running kernel", code, running)
 	}
 	if info, err := os.Stat(node); err != nil || info.Mode() != os.ModeDevice|os.ModeCharDevice|0o600 {

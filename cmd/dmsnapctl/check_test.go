@@ -7,7 +7,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,8 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
 )
 
 const checkDoc = "../../docs/check.md"
@@ -94,47 +92,11 @@ func TestCheckContractIsWhole(t *testing.T) {
 			t.Errorf("docs/cli.md does not describe check's flag %s", name)
 		}
 	}
-	for _, object := range []any{kernelResult{}, advisoryResult{}} {
+	for _, object := range []any{check.Kernel{}, check.Advisory{}} {
 		for _, field := range reflect.VisibleFields(reflect.TypeOf(object)) {
 			if name := field.Tag.Get("json"); name != "" && !strings.Contains(section, "`"+name+"`") {
 				t.Errorf("docs/cli.md does not describe the field %s", name)
 			}
 		}
-	}
-}
-
-// What is made of a kernel's refusal, which the kernels of tests do not give.
-func TestCheckWhatARunningKernelRefuses(t *testing.T) {
-	const release = "6.1.0"
-	root := t.TempDir()
-	modules := filepath.Join(root, "lib/modules", release, "kernel/drivers/md")
-	if err := os.MkdirAll(modules, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	r := checkRequest{root: root}
-
-	k := r.judgeRunning(release, gate.Version{}, fmt.Errorf("find it: %w", dmctl.ErrNoTarget))
-	if k.Verdict != gate.Unknown || k.Source != sourceRunning || !strings.Contains(k.Rule, "--load") {
-		t.Errorf("without a module: %+v, want unknown, and --load for advice", k)
-	}
-	k = r.judgeRunning(release, gate.Version{}, dmctl.ErrNoDeviceMapper)
-	if k.Verdict != gate.Unknown || !strings.Contains(k.Rule, "container") {
-		t.Errorf("without device mapper: %+v, want unknown, and why", k)
-	}
-
-	module, err := os.ReadFile("../../testdata/modules/amd64-leaky.ko.xz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(modules, "dm-snapshot.ko.xz"), module, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	k = r.judgeRunning(release, gate.Version{}, dmctl.ErrNoTarget)
-	if k.Verdict != gate.Leaky || k.Source != sourceModule || !k.Running || !strings.Contains(k.Rule, "not loaded") {
-		t.Errorf("with a module: %+v, want leaky by the module", k)
-	}
-	r.load = true
-	if k = r.judgeRunning(release, gate.Version{}, dmctl.ErrNoTarget); k.Verdict != gate.Unknown {
-		t.Errorf("where it was to be loaded: %+v, want unknown", k)
 	}
 }

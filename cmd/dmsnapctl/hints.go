@@ -39,7 +39,7 @@ var hints = []hint{
 	{dmctl.ErrNoControlNode, "run as root, where /dev can be written to"},
 	{dmctl.ErrWrongControlNode, "remove that file: it is made anew"},
 	{dmctl.ErrPermission, "run as root"},
-	{dmctl.ErrNoTarget, "load the module dm-snapshot"},
+	{dmctl.ErrNoTarget, "`dmsnapctl check --load` has the kernel load its module"},
 }
 
 // hintFor is the hint for an error about the device name, "" where there is

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
@@ -102,7 +103,7 @@ func lintVersion(c *cli.Context) (*gate.Version, error) {
 			return nil, usagef("table lint: %v", err)
 		}
 	case c.Bool("running"):
-		if v, err = askKernel(false); err != nil {
+		if v, err = check.AskRunning(false); err != nil {
 			return nil, err
 		}
 	default:

@@ -21,9 +21,6 @@ type Version struct {
 // Versions of the target "snapshot" from which on it can do something that a
 // caller has to know of.
 var (
-	// MetadataSectors: status lines carry a third number, the sectors of
-	// metadata (1.10.0).
-	MetadataSectors = Version{1, 10, 0}
 	// StoreOverflow: the store type PO (persistent, with overflow) is known
 	// (1.15.0, Linux 4.4).
 	StoreOverflow = Version{1, 15, 0}

@@ -9,18 +9,21 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
 // WhyNoDeviceMapper says, of a running kernel that has no device mapper, what
 // its files tell about the reason, and what helps.
-func WhyNoDeviceMapper(t *Tree, running string) string {
+func WhyNoDeviceMapper(files *tree.Tree, running string) string {
+	t := &system{Tree: files}
 	const module, option = "dm-mod.ko", "CONFIG_BLK_DEV_DM"
 	if set, known := t.configured(running, option); known && !set {
 		return fmt.Sprintf("kernel %s is built without it (%s is not set)", running, option)
 	}
 	present := false
 	for _, dir := range t.directoriesOf(running) {
-		index, err := t.read(path.Join(dir, "modules.dep"))
+		index, err := t.Read(path.Join(dir, "modules.dep"))
 		if err != nil {
 			continue
 		}
@@ -37,13 +40,13 @@ func WhyNoDeviceMapper(t *Tree, running string) string {
 
 // configured looks an option up in the kernel's configuration, which is in
 // /boot, beside the modules, or for the running kernel in /proc.
-func (t *Tree) configured(release, option string) (set, known bool) {
+func (t *system) configured(release, option string) (set, known bool) {
 	files := []string{"boot/config-" + release}
 	for _, dir := range t.directoriesOf(release) {
 		files = append(files, path.Join(dir, "config"))
 	}
 	for _, file := range files {
-		if text, err := t.read(file); err == nil {
+		if text, err := t.Read(file); err == nil {
 			return isSet(text, option), true
 		}
 	}
@@ -61,15 +64,15 @@ func isSet(config, option string) bool {
 
 // runningConfig reads the configuration that the running kernel shows, if that
 // is the kernel asked for.
-func (t *Tree) runningConfig(release string) (string, error) {
-	running, err := t.read("proc/sys/kernel/osrelease")
+func (t *system) runningConfig(release string) (string, error) {
+	running, err := t.Read("proc/sys/kernel/osrelease")
 	if err != nil {
 		return "", err
 	}
 	if strings.TrimSpace(running) != release {
 		return "", fmt.Errorf("kernel %s does not run", release)
 	}
-	f, err := t.open("proc/config.gz")
+	f, err := t.Open("proc/config.gz")
 	if err != nil {
 		return "", err
 	}
@@ -79,6 +82,6 @@ func (t *Tree) runningConfig(release string) (string, error) {
 		return "", err
 	}
 	var text strings.Builder
-	_, err = io.Copy(&text, io.LimitReader(r, maxText))
+	_, err = io.Copy(&text, io.LimitReader(r, tree.MaxText))
 	return text.String(), err
 }

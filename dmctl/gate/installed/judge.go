@@ -10,11 +10,12 @@ import (
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
 
 // directoriesOf returns where the modules of a kernel can be.
-func (t *Tree) directoriesOf(release string) []string {
+func (t *system) directoriesOf(release string) []string {
 	dirs := make([]string, len(moduleDirectories))
 	for i, dir := range moduleDirectories {
 		dirs[i] = path.Join(dir, release)
@@ -26,7 +27,7 @@ func (t *Tree) directoriesOf(release string) []string {
 const snapshotModule = "dm-snapshot.ko"
 
 // judge reads the version that the kernel's target will have.
-func (t *Tree) judge(release string) Kernel {
+func (t *system) judge(release string) Kernel {
 	k := Kernel{Release: release}
 	builtIn, err := t.isBuiltIn(release)
 	if builtIn {
@@ -44,13 +45,13 @@ func (t *Tree) judge(release string) Kernel {
 }
 
 // isBuiltIn looks dm-snapshot up in the index of built-in modules.
-func (t *Tree) isBuiltIn(release string) (bool, error) {
+func (t *system) isBuiltIn(release string) (bool, error) {
 	for _, dir := range t.directoriesOf(release) {
-		index, err := t.read(path.Join(dir, "modules.builtin"))
+		index, err := t.Read(path.Join(dir, "modules.builtin"))
 		switch {
 		case err == nil && moduleLine(index, "\n", snapshotModule) != "":
 			return true, nil
-		case err != nil && !isMissing(err):
+		case err != nil && !tree.IsMissing(err):
 			return false, err
 		}
 	}
@@ -58,7 +59,7 @@ func (t *Tree) isBuiltIn(release string) (bool, error) {
 }
 
 // readModule reads the version out of the kernel's dm-snapshot module.
-func (t *Tree) readModule(release string) (gate.Version, string, error) {
+func (t *system) readModule(release string) (gate.Version, string, error) {
 	file, err := t.findModule(release)
 	if err != nil {
 		return gate.Version{}, "", err
@@ -77,11 +78,11 @@ var moduleSuffixes = []string{"", ".xz", ".zst", ".gz"}
 // index modules.dep names, which may be in updates/ or extra/. An index that is
 // older than the module does not name it; without one, all of the kernel's
 // directory is searched.
-func (t *Tree) findModule(release string) (string, error) {
+func (t *system) findModule(release string) (string, error) {
 	indexed := false
 	for _, dir := range t.directoriesOf(release) {
-		index, err := t.read(path.Join(dir, "modules.dep"))
-		if isMissing(err) {
+		index, err := t.Read(path.Join(dir, "modules.dep"))
+		if tree.IsMissing(err) {
 			continue
 		}
 		if err != nil {
@@ -111,12 +112,12 @@ func (t *Tree) findModule(release string) (string, error) {
 
 // unindexedModule returns the module in a kernel's directory that no index
 // names: where there is one, only in the place of the kernel's own.
-func (t *Tree) unindexedModule(dir string, indexed bool) (string, error) {
+func (t *system) unindexedModule(dir string, indexed bool) (string, error) {
 	if !indexed {
 		return t.searchModule(dir)
 	}
 	for _, suffix := range moduleSuffixes {
-		if file := path.Join(dir, "kernel/drivers/md", snapshotModule+suffix); t.exists(file) {
+		if file := path.Join(dir, "kernel/drivers/md", snapshotModule+suffix); t.Exists(file) {
 			return file, nil
 		}
 	}
@@ -154,14 +155,14 @@ func imagesOf(release string) []string {
 }
 
 // readImages reads the version out of the kernel's own image.
-func (t *Tree) readImages(release string) (gate.Version, string, error) {
+func (t *system) readImages(release string) (gate.Version, string, error) {
 	failure := errors.New("it is built in, and the kernel's image was not found")
 	for _, file := range imagesOf(release) {
 		v, err := readVersion(t, file, t.readImage)
 		if err == nil {
 			return v, file, nil
 		}
-		if !isMissing(err) {
+		if !tree.IsMissing(err) {
 			failure = fmt.Errorf("it is built in, and: %w", err)
 		}
 	}
@@ -169,14 +170,14 @@ func (t *Tree) readImages(release string) (gate.Version, string, error) {
 }
 
 // readImage reads one image at a time: each takes some 200 MiB.
-func (t *Tree) readImage(r io.Reader) (gate.Version, error) {
+func (t *system) readImage(r io.Reader) (gate.Version, error) {
 	t.images.Lock()
 	defer t.images.Unlock()
 	return t.image.Read(r)
 }
 
-func readVersion(t *Tree, file string, read func(io.Reader) (gate.Version, error)) (gate.Version, error) {
-	f, err := t.open(file)
+func readVersion(t *system, file string, read func(io.Reader) (gate.Version, error)) (gate.Version, error) {
+	f, err := t.Open(file)
 	if err != nil {
 		return gate.Version{}, err
 	}

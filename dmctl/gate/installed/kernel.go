@@ -13,7 +13,17 @@ import (
 	"unicode"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/boot"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
+
+// system is the files below the root, and what reading kernels takes.
+type system struct {
+	*tree.Tree
+	images sync.Mutex // over image
+	image  kmod.ImageReader
+}
 
 // Kernel is an installed kernel and the verdict on its target "snapshot".
 type Kernel struct {
@@ -71,7 +81,8 @@ const maxWorkers = 4
 
 // Scan finds and judges all kernels of a tree. running is the release of the
 // kernel that runs from it, "" if none does.
-func Scan(t *Tree, running string) (Machine, error) {
+func Scan(files *tree.Tree, running string) (Machine, error) {
+	t := &system{Tree: files}
 	releases, err := t.releases()
 	if err != nil {
 		return Machine{}, err
@@ -79,7 +90,7 @@ func Scan(t *Tree, running string) (Machine, error) {
 	if len(releases) == 0 {
 		return Machine{}, ErrNoKernels
 	}
-	next, why := t.nextBoot(releases)
+	next, why := boot.Next(files, releases)
 	m := Machine{Kernels: make([]Kernel, len(releases)), NextWhy: why}
 	var workers sync.WaitGroup
 	slots := make(chan struct{}, min(runtime.GOMAXPROCS(0), maxWorkers))
@@ -98,7 +109,8 @@ func Scan(t *Tree, running string) (Machine, error) {
 
 // Judge returns the verdict on one kernel of a tree. A kernel that is there
 // but cannot be read is no error: its verdict is unknown, and Rule says why.
-func Judge(t *Tree, release string) (Kernel, error) {
+func Judge(files *tree.Tree, release string) (Kernel, error) {
+	t := &system{Tree: files}
 	releases, err := t.releases()
 	if err != nil {
 		return Kernel{}, err
@@ -113,9 +125,9 @@ func Judge(t *Tree, release string) (Kernel, error) {
 }
 
 // releases returns the releases of all kernels, newest first.
-func (t *Tree) releases() (releases []string, err error) {
+func (t *system) releases() (releases []string, err error) {
 	for _, dir := range moduleDirectories {
-		entries, err := t.list(dir)
+		entries, err := t.List(dir)
 		if err != nil {
 			return nil, err
 		}
@@ -129,17 +141,17 @@ func (t *Tree) releases() (releases []string, err error) {
 			}
 		}
 	}
-	slices.SortFunc(releases, func(a, b string) int { return CompareReleases(b, a) })
+	slices.SortFunc(releases, func(a, b string) int { return gate.CompareReleases(b, a) })
 	return releases, nil
 }
 
 // isKernel tells a kernel's directory from what a removed one left behind:
 // nothing, or modules of others that were built on the machine. A directory
 // that cannot be read is taken for a kernel's, of which nothing is known then.
-func (t *Tree) isKernel(release string) bool {
+func (t *system) isKernel(release string) bool {
 	for _, dir := range t.directoriesOf(release) {
 		for _, name := range []string{"kernel", "modules.dep", "modules.builtin"} {
-			if t.exists(path.Join(dir, name)) {
+			if t.Exists(path.Join(dir, name)) {
 				return true
 			}
 		}
@@ -147,5 +159,5 @@ func (t *Tree) isKernel(release string) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(imagesOf(release), t.exists)
+	return slices.ContainsFunc(imagesOf(release), t.Exists)
 }

@@ -15,12 +15,14 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree/treetest"
 )
 
 func TestScan(t *testing.T) {
 	// A directory whose name a terminal would obey is no kernel's.
-	files := with(debian, "usr/lib/modules/6.1\x1b[2J/kernel/fs/ext4.ko", "x")
-	m, err := Scan(system(t, files), oldRelease)
+	files := treetest.With(debian, "usr/lib/modules/6.1\x1b[2J/kernel/fs/ext4.ko", "x")
+	m, err := Scan(treetest.System(t, files), oldRelease)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +151,7 @@ func TestJudge(t *testing.T) {
 			rule: "no module dm-snapshot",
 		},
 	} {
-		got, err := Judge(system(t, test.files), release)
+		got, err := Judge(treetest.System(t, test.files), release)
 		if err != nil {
 			t.Errorf("%s: %v", test.name, err)
 			continue
@@ -196,11 +198,11 @@ func TestWhatIsAKernel(t *testing.T) {
 		{"closed updates", map[string]string{dir + "kernel/drivers/md/dm-snapshot.ko": "@amd64.ko", dir + "updates/x.ko": "x"},
 			dir + "updates", gate.Unknown, "permission denied"},
 	} {
-		tree := system(t, test.files)
+		files := treetest.System(t, test.files)
 		if test.closed != "" {
-			tree = NewTree(closedFS{tree.fsys.(fs.ReadLinkFS), test.closed})
+			files = tree.New(closedFS{treetest.FS(t, test.files), test.closed})
 		}
-		m, err := Scan(tree, "")
+		m, err := Scan(files, "")
 		if err != nil || len(m.Kernels) != 1 {
 			t.Errorf("%s: %+v, %v, want one kernel", test.name, m, err)
 			continue
@@ -215,13 +217,13 @@ func TestWhatIsAKernel(t *testing.T) {
 func TestSearchIsBounded(t *testing.T) {
 	const dir = "lib/modules/5.10.0/"
 	files := map[string]string{dir + "kernel/a": "-> .", dir + "kernel/b": "-> ..", dir + "kernel/c": "-> /"}
-	if file, err := system(t, files).searchModule("lib/modules/5.10.0"); file != "" || err != nil {
+	if file, err := (&system{Tree: treetest.System(t, files)}).searchModule("lib/modules/5.10.0"); file != "" || err != nil {
 		t.Errorf("%q, %v, want nothing", file, err)
 	}
 	for i := range maxSearched + 1 {
 		files[fmt.Sprintf("%skernel/%d.ko", dir, i)] = ""
 	}
-	if file, err := system(t, files).searchModule("lib/modules/5.10.0"); !errors.Is(err, errTooManyFiles) {
+	if file, err := (&system{Tree: treetest.System(t, files)}).searchModule("lib/modules/5.10.0"); !errors.Is(err, errTooManyFiles) {
 		t.Errorf("%q, %v, want %v", file, err, errTooManyFiles)
 	}
 }
@@ -255,28 +257,28 @@ func (c closedFS) Lstat(name string) (fs.FileInfo, error) {
 }
 
 func TestWhatIsNoKernel(t *testing.T) {
-	files := with(debian, "usr/lib/modules/5.10.0-1-amd64/updates/dkms/zfs.ko", "left behind", "usr/lib/modules/README", "text")
-	m, err := Scan(system(t, files), "")
+	files := treetest.With(debian, "usr/lib/modules/5.10.0-1-amd64/updates/dkms/zfs.ko", "left behind", "usr/lib/modules/README", "text")
+	m, err := Scan(treetest.System(t, files), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	files = with(files, "lib", "", "lib/modules", "a file where /usr/lib/modules has the kernels")
-	if m, err := Scan(system(t, files), ""); err != nil || len(m.Kernels) != 2 {
+	files = treetest.With(files, "lib", "", "lib/modules", "a file where /usr/lib/modules has the kernels")
+	if m, err := Scan(treetest.System(t, files), ""); err != nil || len(m.Kernels) != 2 {
 		t.Errorf("with a file for /lib/modules: %v, %v", m, err)
 	}
 	if len(m.Kernels) != 2 {
 		t.Errorf("found %d kernels, want 2: %+v", len(m.Kernels), m.Kernels)
 	}
-	if _, err := Scan(system(t, map[string]string{"etc/fstab": ""}), ""); !errors.Is(err, ErrNoKernels) {
+	if _, err := Scan(treetest.System(t, map[string]string{"etc/fstab": ""}), ""); !errors.Is(err, ErrNoKernels) {
 		t.Errorf("an empty system: %v, want %v", err, ErrNoKernels)
 	}
-	if _, err := Judge(system(t, debian), "4.0"); err == nil || !strings.Contains(err.Error(), newRelease) {
+	if _, err := Judge(treetest.System(t, debian), "4.0"); err == nil || !strings.Contains(err.Error(), newRelease) {
 		t.Errorf("a kernel that is not there: %v, want an error that names those that are", err)
 	}
 }
 
 // The same on a real directory, with a link that points out of it.
-func TestOpenTree(t *testing.T) {
+func TestRealDirectory(t *testing.T) {
 	dir := t.TempDir()
 	outside := filepath.Join(dir, "outside")
 	root := filepath.Join(dir, "root")
@@ -291,16 +293,16 @@ func TestOpenTree(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(root, "usr/lib/modules/6.1.0/modules.dep")); err != nil {
 		t.Fatal(err)
 	}
-	tree, err := OpenTree(root)
+	files, err := tree.Open(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = tree.Close() })
-	m, err := Scan(tree, "")
+	t.Cleanup(func() { _ = files.Close() })
+	m, err := Scan(files, "")
 	if err != nil || len(m.Kernels) != 1 || m.Kernels[0].Verdict != gate.Unknown {
 		t.Errorf("%+v, %v, want one kernel, unknown", m, err)
 	}
-	if _, err := OpenTree(filepath.Join(dir, "missing")); err == nil {
+	if _, err := tree.Open(filepath.Join(dir, "missing")); err == nil {
 		t.Error("a root that is not there was opened")
 	}
 }
@@ -327,7 +329,7 @@ func TestWhyNoDeviceMapper(t *testing.T) {
 		{"no module", map[string]string{dir + "modules.dep": "kernel/x.ko: kernel/drivers/md/dm-mod.ko\n"}, "without its module"},
 		{"no files", nil, "container"},
 	} {
-		if got := WhyNoDeviceMapper(system(t, test.files), "6.1.0"); !strings.Contains(got, test.want) {
+		if got := WhyNoDeviceMapper(treetest.System(t, test.files), "6.1.0"); !strings.Contains(got, test.want) {
 			t.Errorf("%s: %q says not %q", test.name, got, test.want)
 		}
 	}

@@ -3,11 +3,12 @@ package installed
 // Looking for the module where no index names it: in the kernel's directory.
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"slices"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
 // searchedFirst are the directories that win over the kernel's own modules, as
@@ -28,7 +29,7 @@ var errTooManyFiles = fmt.Errorf("more than %d files", maxSearched)
 
 // moduleSearch walks through one kernel's directory.
 type moduleSearch struct {
-	tree *Tree
+	*system
 	left int             // how many files may yet be seen
 	seen map[string]bool // directories, by their paths without links
 	// failure is why there may be a module that was not found.
@@ -38,11 +39,11 @@ type moduleSearch struct {
 // searchModule returns the module that counts in a kernel's directory, "" for
 // none. What cannot be read is an error where it could hold one that counts
 // more than all that could.
-func (t *Tree) searchModule(dir string) (string, error) {
-	if t.dangles(dir) {
-		return "", &fs.PathError{Op: "open", Path: dir, Err: errDangling}
+func (t *system) searchModule(dir string) (string, error) {
+	if t.Dangles(dir) {
+		return "", &fs.PathError{Op: "open", Path: dir, Err: tree.ErrDangling}
 	}
-	s := moduleSearch{tree: t, left: maxSearched, seen: make(map[string]bool)}
+	s := moduleSearch{system: t, left: maxSearched, seen: make(map[string]bool)}
 	for _, first := range append(slices.Clone(searchedFirst), ".") {
 		if file := s.walk(path.Join(dir, first), first == ".", 0); file != "" || s.failure != nil {
 			return file, s.unlessFound(file)
@@ -60,16 +61,16 @@ func (s *moduleSearch) unlessFound(file string) error {
 
 // walk looks at a directory's files first, and then below it.
 func (s *moduleSearch) walk(dir string, top bool, depth int) string {
-	resolved, err := s.tree.resolve(dir)
-	if isMissing(err) && depth == 0 {
+	resolved, err := s.Resolve(dir)
+	if tree.IsMissing(err) && depth == 0 {
 		return ""
 	}
-	if err != nil || s.seen[resolved] || !s.tree.isDirectory(resolved) {
+	if err != nil || s.seen[resolved] || !s.IsDirectory(resolved) {
 		s.fail(err)
 		return ""
 	}
 	s.seen[resolved] = true
-	entries, err := fs.ReadDir(s.tree.fsys, resolved)
+	entries, err := s.ReadDir(resolved)
 	s.fail(err)
 	if s.left -= len(entries); s.left < 0 || depth > maxSearchDepth {
 		s.fail(&fs.PathError{Op: "search", Path: dir, Err: errTooManyFiles})
@@ -97,32 +98,15 @@ func (s *moduleSearch) leadsOn(dir string, e fs.DirEntry) bool {
 	if e.Type()&fs.ModeSymlink == 0 {
 		return e.IsDir()
 	}
-	resolved, err := s.tree.resolve(path.Join(dir, e.Name()))
-	if err != nil && !isMissing(err) {
+	resolved, err := s.Resolve(path.Join(dir, e.Name()))
+	if err != nil && !tree.IsMissing(err) {
 		s.fail(err)
 	}
-	return err == nil && s.tree.isDirectory(resolved)
+	return err == nil && s.IsDirectory(resolved)
 }
 
 func (s *moduleSearch) fail(err error) {
 	if s.failure == nil {
 		s.failure = err
 	}
-}
-
-var errDangling = errors.New("a link to what is not there")
-
-// dangles reports whether name is a link to nothing.
-func (t *Tree) dangles(name string) bool {
-	_, err := t.readLink(name)
-	return err == nil && !t.exists(name)
-}
-
-// readLink returns the text of the link that name is.
-func (t *Tree) readLink(name string) (string, error) {
-	dir, err := t.resolve(path.Dir(name))
-	if err != nil {
-		return "", err
-	}
-	return fs.ReadLink(t.fsys, path.Join(dir, path.Base(name)))
 }

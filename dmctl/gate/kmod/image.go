@@ -12,6 +12,7 @@ import (
 	"io/fs"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/internal/unpack"
 )
 
 // MaxImage bounds the size of a kernel image in bytes, packed and unpacked.
@@ -35,7 +36,7 @@ func (ir *ImageReader) Read(r io.Reader) (gate.Version, error) {
 			ir.file = make([]byte, 0, info.Size()+1) // and one to see its end
 		}
 	}
-	data, err := readAll(r, MaxImage, ir.file)
+	data, err := unpack.ReadAll(r, MaxImage, ir.file)
 	ir.file = data
 	if err != nil {
 		return gate.Version{}, err
@@ -79,7 +80,7 @@ func (s *imageSearch) image(data []byte) (gate.Version, error) {
 		return s.payload(payload)
 	}
 	outer, outerErr := gate.Version{}, errNoKernel
-	if formatOf(data) == nil {
+	if unpack.Of(data) == nil {
 		outer, outerErr = kernelProper(data)
 	}
 	if !errors.Is(outerErr, errNoKernel) && !errors.Is(outerErr, ErrNoTarget) {
@@ -105,7 +106,7 @@ func (s *imageSearch) packed(data []byte) (gate.Version, error) {
 			return gate.Version{}, fmt.Errorf("more than %d packed parts: not a kernel image", maxAttempts)
 		}
 		v, err := s.payload(data[at:])
-		if err == nil || errors.Is(err, errTooLarge) || errors.Is(err, errAmbiguous) {
+		if err == nil || errors.Is(err, unpack.ErrTooLarge) || errors.Is(err, errAmbiguous) {
 			return v, err
 		}
 		if errors.Is(err, ErrNoTarget) {
@@ -118,25 +119,25 @@ func (s *imageSearch) packed(data []byte) (gate.Version, error) {
 // payload unpacks what data starts with and looks for the kernel in it. Data
 // behind the packed part is no error.
 func (s *imageSearch) payload(data []byte) (gate.Version, error) {
-	f := formatOf(data)
-	if f == nil && looksLikeLZMA(data) {
-		f = &lzmaFormat
+	f := unpack.Of(data)
+	if f == nil && unpack.LooksLikeLZMA(data) {
+		f = &unpack.LZMA
 	}
 	if f == nil {
 		return kernelProper(data)
 	}
 	s.makeRoom(data)
-	out, err := f.unpack(data, s.budget, s.room)
+	out, err := f.Unpack(data, s.budget, s.room)
 	s.budget -= len(out)
 	if cap(out) > cap(s.room) {
 		s.room = out
 	}
-	if errors.Is(err, errTooLarge) {
-		return gate.Version{}, fmt.Errorf("unpacking %s: %w", f.name, err)
+	if errors.Is(err, unpack.ErrTooLarge) {
+		return gate.Version{}, fmt.Errorf("unpacking %s: %w", f.Name, err)
 	}
 	v, kernelErr := kernelProper(out)
 	if err != nil && errors.Is(kernelErr, errNoKernel) {
-		kernelErr = fmt.Errorf("%w (unpacking %s: %w)", errNoKernel, f.name, err)
+		kernelErr = fmt.Errorf("%w (unpacking %s: %w)", errNoKernel, f.Name, err)
 	}
 	return v, kernelErr
 }
@@ -191,8 +192,8 @@ const lzmaStart = "\x5d\x00\x00"
 
 func firstPacked(data []byte) int {
 	first := len(data)
-	for _, f := range formats {
-		if i := bytes.Index(data, []byte(f.magic)); i >= 0 {
+	for _, f := range unpack.Formats {
+		if i := bytes.Index(data, []byte(f.Magic)); i >= 0 {
 			first = min(first, i)
 		}
 	}
@@ -201,7 +202,7 @@ func firstPacked(data []byte) int {
 		if i < 0 {
 			break
 		}
-		if at += i; looksLikeLZMA(data[at:]) {
+		if at += i; unpack.LooksLikeLZMA(data[at:]) {
 			return at
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/internal/unpack"
 )
 
 // MaxModule bounds the size of a module in bytes, packed and unpacked. The
@@ -29,13 +30,13 @@ type Module struct {
 // or .lz4). [ErrNoTarget] is the error for a sound module without the target
 // "snapshot".
 func ReadModule(r io.Reader) (Module, error) {
-	data, err := readAll(r, MaxModule, nil)
+	data, err := unpack.ReadAll(r, MaxModule, nil)
 	if err != nil {
 		return Module{}, err
 	}
-	data, format, err := unpack(data, MaxModule)
+	data, err = unpack.Any(data, MaxModule)
 	if err != nil {
-		return Module{}, fmt.Errorf("unpacking %s: %w", format, err)
+		return Module{}, err
 	}
 	o, err := parseELF(data)
 	if err != nil {

@@ -2,53 +2,18 @@ package kmod
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
-	"io"
+	"hash/crc32"
 	"math/rand/v2"
+	"runtime"
+	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
-	"github.com/ulikunitz/xz"
-	"github.com/ulikunitz/xz/lzma"
-
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/internal/packtest"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/internal/unpack"
 )
-
-// packers pack with the implementations that this package does not read with,
-// where there are such.
-var packers = map[string]func(io.Writer) (io.WriteCloser, error){
-	"gzip": func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil },
-	"xz":   func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) },
-	"lzma": func(w io.Writer) (io.WriteCloser, error) { return lzma.NewWriter(w) },
-	"zstd": func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) },
-	"zstd window": func(w io.Writer) (io.WriteCloser, error) {
-		return zstd.NewWriter(w, zstd.WithWindowSize(maxDictionary))
-	},
-	"lz4": func(w io.Writer) (io.WriteCloser, error) { return lz4.NewWriter(w), nil },
-	"lz4-legacy": func(w io.Writer) (io.WriteCloser, error) {
-		z := lz4.NewWriter(w)
-		return z, z.Apply(lz4.LegacyOption(true))
-	},
-}
-
-func packed(t testing.TB, how string, data []byte) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w, err := packers[how](&b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
 
 // The size that the kernel's build appends to what it packs (scripts/
 // Makefile.lib, size_append).
@@ -103,9 +68,10 @@ func TestReadImageInItsWrappings(t *testing.T) {
 				want = f.want
 			}
 		}
-		for how := range packers {
+		for how := range packtest.Packers {
+			payload := withSize(packtest.Packed(t, how, plain), len(plain))
 			for name, wrap := range wrappings {
-				got, err := ReadImage(bytes.NewReader(wrap(withSize(packed(t, how, plain), len(plain)))))
+				got, err := ReadImage(bytes.NewReader(wrap(payload)))
 				if err != nil || got != want {
 					t.Errorf("%s, %s, %s: %v, %v, want %v", kernel, how, name, got, err, want)
 				}
@@ -123,11 +89,11 @@ func TestReadImageBzip2(t *testing.T) {
 
 func TestReadModulePacked(t *testing.T) {
 	plain := readFixture(t, "s390x.ko")
-	for how := range packers {
+	for how := range packtest.Packers {
 		if how == "lzma" { // no magic number: no module comes this way
 			continue
 		}
-		got, err := ReadModule(bytes.NewReader(packed(t, how, plain)))
+		got, err := ReadModule(bytes.NewReader(packtest.Packed(t, how, plain)))
 		if want := (gate.Version{Major: 1, Minor: 12, Patch: 1}); err != nil || got.Version != want {
 			t.Errorf("%s: %v, %v, want %v", how, got, err, want)
 		}
@@ -140,7 +106,7 @@ func TestReadModulePackedOddly(t *testing.T) {
 	plain := readFixture(t, "s390x.ko")
 	half := len(plain) / 2
 	for _, how := range []string{"gzip", "xz", "zstd", "zstd window"} {
-		got, err := ReadModule(bytes.NewReader(append(packed(t, how, plain[:half]), packed(t, how, plain[half:])...)))
+		got, err := ReadModule(bytes.NewReader(append(packtest.Packed(t, how, plain[:half]), packtest.Packed(t, how, plain[half:])...)))
 		if want := (gate.Version{Major: 1, Minor: 12, Patch: 1}); err != nil || got.Version != want {
 			t.Errorf("%s in two parts: %v, %v, want %v", how, got, err, want)
 		}
@@ -152,24 +118,52 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
+// What is packed in several parts counts as one, so that a small part makes a
+// large bomb.
 func TestBombs(t *testing.T) {
+	const part = 1 << 20
 	for _, how := range []string{"gzip", "xz", "zstd", "lz4"} {
-		var b bytes.Buffer
-		w, err := packers[how](&b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.CopyN(w, zeros{}, MaxModule+1); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if v, err := ReadModule(&b); !errors.Is(err, errTooLarge) {
-			t.Errorf("%s: %v, %v, want %v", how, v, err, errTooLarge)
+		bomb := bytes.Repeat(packtest.Packed(t, how, make([]byte, part)), MaxModule/part+1)
+		if v, err := ReadModule(bytes.NewReader(bomb)); !errors.Is(err, unpack.ErrTooLarge) {
+			t.Errorf("%s: %v, %v, want %v", how, v, err, unpack.ErrTooLarge)
 		}
 	}
-	if v, err := ReadModule(zeros{}); !errors.Is(err, errTooLarge) {
-		t.Errorf("endless file: %v, %v, want %v", v, err, errTooLarge)
+	if v, err := ReadModule(zeros{}); !errors.Is(err, unpack.ErrTooLarge) {
+		t.Errorf("endless file: %v, %v, want %v", v, err, unpack.ErrTooLarge)
 	}
+}
+
+// The reason for an image that cannot be unpacked is told.
+func TestReadImageBehindAnUnknownFilter(t *testing.T) {
+	v, err := ReadImage(bytes.NewReader(zboot(readFixture(t, "Image-arm64.xz"))))
+	if !errors.Is(err, errNoKernel) || !strings.Contains(err.Error(), "arm64") {
+		t.Errorf("%v, %v, want %v, and the filter for the reason", v, err, errNoKernel)
+	}
+}
+
+// Many small parts that ask for a large dictionary each do not add up.
+func TestManyDictionaries(t *testing.T) {
+	const exponent = 22
+	one := withDictionary(packtest.Packed(t, "xz", []byte("no kernel")), exponent)
+	image := bytes.Repeat(append(one, 0), 4*maxAttempts) // the zero keeps them from being one in several parts
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if v, err := ReadImage(bytes.NewReader(image)); err == nil || !strings.Contains(err.Error(), "packed parts") {
+		t.Errorf("%v, %v, want that there are too many parts", v, err)
+	}
+	runtime.ReadMemStats(&after)
+	if taken := after.TotalAlloc - before.TotalAlloc; taken > (maxAttempts+1)<<exponent+8<<20 {
+		t.Errorf("%d MiB of memory were taken", taken>>20)
+	}
+}
+
+// withDictionary asks for a dictionary of 2^exponent bytes in the header of the
+// first block of an .xz file.
+func withDictionary(data []byte, exponent int) []byte {
+	const block, dictionary = 12, 12 + 4
+	size := (int(data[block]) + 1) * 4
+	data = bytes.Clone(data)
+	data[dictionary] = byte(2 * (exponent - 12))
+	binary.LittleEndian.PutUint32(data[block+size-4:], crc32.ChecksumIEEE(data[block:block+size-4]))
+	return data
 }

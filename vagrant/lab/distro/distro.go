@@ -19,7 +19,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/packages"
 )
@@ -44,7 +44,7 @@ func Find() (string, error) {
 	if len(roots) == 0 {
 		return "", ErrNotFetched
 	}
-	return slices.MaxFunc(roots, installed.CompareReleases), nil
+	return slices.MaxFunc(roots, gate.CompareReleases), nil
 }
 
 // Ensure fetches the kernel unless there is one, says on progress what it does,
@@ -133,7 +133,7 @@ func newestIn(archive packages.Archive) (p pick, ok bool, err error) {
 		return pick{}, false, err
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return !flavour.MatchString(name) })
-	slices.SortFunc(names, func(a, b string) int { return installed.CompareReleases(b, a) })
+	slices.SortFunc(names, func(a, b string) int { return gate.CompareReleases(b, a) })
 	for _, name := range names { // some are known by name only
 		versions, err := archive.Versions(name)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/leaky"
@@ -50,12 +51,12 @@ func TestKernelOfTheDistribution(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, err := installed.OpenTree(root)
+	files, err := tree.Open(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tree.Close()
-	machine, err := installed.Scan(tree, "")
+	defer files.Close()
+	machine, err := installed.Scan(files, "")
 	if err != nil {
 		t.Fatal(err)
 	}

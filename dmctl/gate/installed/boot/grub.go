@@ -1,6 +1,6 @@
-package installed
+package boot
 
-// GRUB: its menu (grub.cfg), its memory (grubenv), and where neither can be
+// GRUB: where its menu (grub.cfg) and its memory (grubenv) are, and where neither can be
 // read the settings that the menu is made from (/etc/default/grub).
 
 import (
@@ -9,6 +9,10 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/grub"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
 var grubDirectories = []string{"boot/grub", "boot/grub2"}
@@ -16,7 +20,7 @@ var grubDirectories = []string{"boot/grub", "boot/grub2"}
 // grubChoice returns the kernel of the entry that GRUB would boot. Some have
 // their menu on the EFI system partition (CentOS 7), where others have a few
 // lines that load the one in /boot.
-func (t *Tree) grubChoice(releases []string) (choice, bool) {
+func (t *system) grubChoice(releases []string) (choice, bool) {
 	for _, dir := range grubDirectories {
 		if c, ok := t.grubMenuChoice(dir, releases); ok {
 			return c, true
@@ -25,65 +29,66 @@ func (t *Tree) grubChoice(releases []string) (choice, bool) {
 	return t.grubESPChoice(releases)
 }
 
-func (t *Tree) grubMenuChoice(dir string, releases []string) (choice, bool) {
-	run, err := t.runGrubIn(dir)
+func (t *system) grubMenuChoice(dir string, releases []string) (choice, bool) {
+	menu, err := t.runGrubIn(dir)
 	switch {
-	case errors.Is(err, errTooLong):
+	case errors.Is(err, tree.ErrTooLong):
 		return choice{why: fmt.Sprintf("what GRUB's menu in /%s boots cannot be told: %v", dir, err), untold: true}, true
 	case err != nil:
 		return choice{}, false
 	}
-	return t.choiceOfRun(run, releases)
+	return t.choiceOfMenu(menu, releases)
 }
 
-func (t *Tree) runGrubIn(dir string) (*grubRun, error) {
-	config, err := t.readAtMost(dir+"/grub.cfg", maxGrubText)
+func (t *system) runGrubIn(dir string) (grub.Menu, error) {
+	config, err := t.ReadAtMost(dir+"/grub.cfg", grub.MaxScript)
 	if err != nil {
-		return nil, err
+		return grub.Menu{}, err
 	}
 	memory, _ := grubMemory(t, dir)
-	return runGrub(t, dir, config, memory, t.blscfg), nil
+	return grub.Run(t.Tree, dir, config, memory, t.blscfg), nil
 }
 
-func (t *Tree) choiceOfRun(run *grubRun, releases []string) (choice, bool) {
-	e, why, ok, err := run.choose()
+func (t *system) choiceOfMenu(menu grub.Menu, releases []string) (choice, bool) {
+	e, why, ok, err := menu.Choose()
 	switch {
 	case !ok:
 		return choice{}, false
 	case err != nil:
-		return choice{why: fmt.Sprintf("what GRUB's menu in /%s boots cannot be told: %v", run.dir, err), untold: true}, true
+		return choice{why: fmt.Sprintf("what GRUB's menu in /%s boots cannot be told: %v", menu.Dir(), err), untold: true}, true
 	}
-	return t.choiceOf(e, fmt.Sprintf("%s in /%s is the entry %q", why, run.dir, e.title), releases), true
+	return t.choiceOf(fromGRUB(e), fmt.Sprintf("%s in /%s is the entry %q", why, menu.Dir(), e.Title), releases), true
 }
 
 // grubESPChoice is for the menu of the only system that has one on the EFI
 // system partition. Of several the firmware chooses: the settings of this
 // system tell more than they do.
-func (t *Tree) grubESPChoice(releases []string) (choice, bool) {
+func (t *system) grubESPChoice(releases []string) (choice, bool) {
 	const vendors, most = "boot/efi/EFI", 16
-	directories, _ := t.list(vendors)
-	var menu *grubRun
+	directories, _ := t.List(vendors)
+	var only grub.Menu
+	found := false
 	for _, d := range directories[:min(len(directories), most)] {
-		run, err := t.runGrubIn(path.Join(vendors, d.Name()))
+		menu, err := t.runGrubIn(path.Join(vendors, d.Name()))
 		switch {
-		case err != nil || len(run.root.children) == 0:
+		case err != nil || menu.Empty():
 			continue
-		case menu != nil:
+		case found:
 			return choice{}, false
 		}
-		menu = run
+		only, found = menu, true
 	}
-	if menu == nil {
+	if !found {
 		return choice{}, false
 	}
-	return t.choiceOfRun(menu, releases)
+	return t.choiceOfMenu(only, releases)
 }
 
 // grubMemory reads grubenv: lines "name=value", and "#" to fill the block.
 // Where there is none, GRUB remembers nothing; nil if it cannot be read.
-func grubMemory(t *Tree, dir string) (map[string]string, error) {
-	text, err := t.read(dir + "/grubenv")
-	if err != nil && !isMissing(err) {
+func grubMemory(t *system, dir string) (map[string]string, error) {
+	text, err := t.Read(dir + "/grubenv")
+	if err != nil && !tree.IsMissing(err) {
 		return nil, err
 	}
 	memory := make(map[string]string)
@@ -97,18 +102,31 @@ func grubMemory(t *Tree, dir string) (map[string]string, error) {
 
 // blscfg returns the entries that GRUB's command of that name adds to the
 // menu: the newest first.
-func (t *Tree) blscfg() []entry {
+func (t *system) blscfg() []grub.Entry {
 	entries := t.specEntries("boot/loader/entries")
-	slices.SortStableFunc(entries, func(a, b entry) int { return CompareReleases(b.id, a.id) })
-	return entries
+	slices.SortStableFunc(entries, func(a, b entry) int { return gate.CompareReleases(b.id, a.id) })
+	all := make([]grub.Entry, len(entries))
+	for i, e := range entries {
+		all[i] = grub.Entry{Title: e.title, ID: e.id, File: e.file, Version: e.version}
+	}
+	return all
+}
+
+// fromGRUB is an entry of GRUB's. A submenu that was not entered boots nothing
+// that can be told.
+func fromGRUB(e grub.Entry) entry {
+	return entry{
+		title: e.Title, id: e.ID, file: e.File, version: e.Version,
+		unread: e.Unread || e.File == "" && e.Version == "" && len(e.Children) > 0,
+	}
 }
 
 // grubSettings is for machines whose menu cannot be read, as it may hold
 // passwords: the menu has the newest kernel first, and titles and ids of
 // entries name the release. Settings alone may be left over from a GRUB that is
 // no longer there.
-func (t *Tree) grubSettings(releases []string) (choice, bool) {
-	here := slices.IndexFunc(grubDirectories, t.exists)
+func (t *system) grubSettings(releases []string) (choice, bool) {
+	here := slices.IndexFunc(grubDirectories, t.Exists)
 	if here < 0 {
 		return choice{}, false
 	}
@@ -131,16 +149,16 @@ func (t *Tree) grubSettings(releases []string) (choice, bool) {
 
 // grubDefault returns GRUB_DEFAULT, and where it was set last: grub-mkconfig
 // of Debian and others reads /etc/default/grub.d/*.cfg after /etc/default/grub.
-func (t *Tree) grubDefault() (setting, why string) {
+func (t *system) grubDefault() (setting, why string) {
 	files := []string{"etc/default/grub"}
-	more, _ := t.list("etc/default/grub.d")
+	more, _ := t.List("etc/default/grub.d")
 	for _, f := range more[:min(len(more), maxEntries)] {
 		if strings.HasSuffix(f.Name(), ".cfg") {
 			files = append(files, "etc/default/grub.d/"+f.Name())
 		}
 	}
 	for _, file := range files {
-		text, err := t.readAtMost(file, maxEntryText)
+		text, err := t.ReadAtMost(file, maxEntryText)
 		if err != nil {
 			continue
 		}

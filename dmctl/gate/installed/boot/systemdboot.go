@@ -1,4 +1,4 @@
-package installed
+package boot
 
 // systemd-boot: loader.conf, entries by the Boot Loader Specification, and
 // the choices that it keeps in EFI variables.
@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf16"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 )
 
 // espDirectories is where the EFI system partition or its extension is
@@ -24,7 +26,7 @@ const efiVariables = "sys/firmware/efi/efivars/%s-4a67b082-0a4c-41cf-b6c7-440b29
 // boot. Its configuration and its entries can lie on different partitions. GRUB
 // reads the same entries, so that they alone are systemd-boot's only where there
 // is no GRUB.
-func (t *Tree) systemdBootChoice(releases []string) (choice, bool) {
+func (t *system) systemdBootChoice(releases []string) (choice, bool) {
 	var entries []entry
 	var config, images string
 	configured := false
@@ -34,14 +36,14 @@ func (t *Tree) systemdBootChoice(releases []string) (choice, bool) {
 				entries = append(entries, e)
 			}
 		}
-		if text, err := t.read(dir + "/loader/loader.conf"); err == nil && !configured {
+		if text, err := t.Read(dir + "/loader/loader.conf"); err == nil && !configured {
 			config, configured = text, true
 		}
 		if images == "" && t.hasImages(dir+"/EFI/Linux") {
 			images = dir + "/EFI/Linux"
 		}
 	}
-	if len(entries) == 0 && images == "" || !configured && slices.ContainsFunc(grubDirectories, t.exists) {
+	if len(entries) == 0 && images == "" || !configured && slices.ContainsFunc(grubDirectories, t.Exists) {
 		return choice{}, false
 	}
 	slices.SortStableFunc(entries, bySpecification)
@@ -58,8 +60,8 @@ func (t *Tree) systemdBootChoice(releases []string) (choice, bool) {
 }
 
 // hasImages: there are unified kernel images, which are entries by themselves.
-func (t *Tree) hasImages(dir string) bool {
-	files, _ := t.list(dir)
+func (t *system) hasImages(dir string) bool {
+	files, _ := t.List(dir)
 	return slices.ContainsFunc(files, func(f fs.DirEntry) bool {
 		return strings.EqualFold(path.Ext(f.Name()), ".efi")
 	})
@@ -95,11 +97,11 @@ func bySpecification(a, b entry) int {
 		return order
 	}
 	if a.sortKey != "" {
-		if order := CompareReleases(b.version, a.version); order != 0 {
+		if order := gate.CompareReleases(b.version, a.version); order != 0 {
 			return order
 		}
 	}
-	return CompareReleases(nameB, nameA)
+	return gate.CompareReleases(nameB, nameA)
 }
 
 // automatic starts the identifiers of the entries that systemd-boot adds for
@@ -109,14 +111,14 @@ const automatic = "auto-"
 // pickSpecEntry returns the entry of the one-time choice, the default that was
 // chosen in the menu, or the pattern of loader.conf; none where that is the
 // first of the menu. Not ok, and why, where it cannot be told.
-func (t *Tree) pickSpecEntry(entries []entry, pattern string) (e entry, why string, ok bool) {
+func (t *system) pickSpecEntry(entries []entry, pattern string) (e entry, why string, ok bool) {
 	for _, try := range []struct{ pattern, why string }{
 		{t.efiVariable("LoaderEntryOneShot"), "systemd-boot's choice for the next boot only"},
 		{t.efiVariable("LoaderEntryDefault"), "systemd-boot's default, set in its menu,"},
 		{pattern, "systemd-boot's default"},
 	} {
 		if try.pattern == "@saved" {
-			if !t.exists(path.Dir(efiVariables)) {
+			if !t.Exists(path.Dir(efiVariables)) {
 				return entry{}, "systemd-boot boots the entry that it booted last, which cannot be told: the EFI variables are not here", false
 			}
 			try.pattern, try.why = t.efiVariable("LoaderEntryLastBooted"), "systemd-boot's entry that it booted last"
@@ -153,8 +155,8 @@ func matchesEntry(pattern, id string) bool {
 
 // efiVariable reads a text out of an EFI variable: UTF-16, behind four bytes
 // of attributes.
-func (t *Tree) efiVariable(name string) string {
-	value, err := t.read(fmt.Sprintf(efiVariables, name))
+func (t *system) efiVariable(name string) string {
+	value, err := t.Read(fmt.Sprintf(efiVariables, name))
 	if err != nil || len(value) < 4 {
 		return ""
 	}

@@ -1,4 +1,4 @@
-package installed
+package grub
 
 // Conditions of grub.cfg, of which three things can be known.
 
@@ -47,7 +47,7 @@ func (a truth) and(b truth) truth {
 func (a truth) or(b truth) truth { return a.not().and(b.not()).not() }
 
 // condition runs the commands of a condition; the last one's success decides.
-func (r *grubRun) condition(commands []grubCommand) truth {
+func (r *interpreter) condition(commands []command) truth {
 	r.run(commands)
 	if len(commands) == 0 {
 		return untold
@@ -68,7 +68,7 @@ func (r *grubRun) condition(commands []grubCommand) truth {
 	return holds
 }
 
-func (r *grubRun) success(words []string) truth {
+func (r *interpreter) success(words []string) truth {
 	if len(words) == 0 {
 		return untold
 	}
@@ -83,20 +83,20 @@ func (r *grubRun) success(words []string) truth {
 		}
 		fallthrough
 	case "test":
-		e := grubExpression{run: r, words: words[min(1, len(words)):]}
+		e := expression{run: r, words: words[min(1, len(words)):]}
 		return e.or(0)
 	default:
 		return untold
 	}
 }
 
-// grubExpression is what the command test judges.
-type grubExpression struct {
-	run   *grubRun
+// expression is what the command test judges.
+type expression struct {
+	run   *interpreter
 	words []string
 }
 
-func (e *grubExpression) take(word string) bool {
+func (e *expression) take(word string) bool {
 	if len(e.words) == 0 || e.words[0] != word {
 		return false
 	}
@@ -104,7 +104,7 @@ func (e *grubExpression) take(word string) bool {
 	return true
 }
 
-func (e *grubExpression) or(depth int) truth {
+func (e *expression) or(depth int) truth {
 	holds := e.and(depth)
 	for e.take("-o") {
 		holds = holds.or(e.and(depth))
@@ -112,7 +112,7 @@ func (e *grubExpression) or(depth int) truth {
 	return holds
 }
 
-func (e *grubExpression) and(depth int) truth {
+func (e *expression) and(depth int) truth {
 	holds := e.primary(depth)
 	for e.take("-a") {
 		holds = holds.and(e.primary(depth))
@@ -120,7 +120,7 @@ func (e *grubExpression) and(depth int) truth {
 	return holds
 }
 
-func (e *grubExpression) primary(depth int) truth {
+func (e *expression) primary(depth int) truth {
 	if depth > maxDepth {
 		e.words = nil
 		return untold
@@ -155,7 +155,7 @@ func (e *grubExpression) primary(depth int) truth {
 
 // isText: there is something in it.
 func isText(text string) truth {
-	if !isKnown(text) {
+	if !IsKnown(text) {
 		return untold
 	}
 	return truthOf(text != "")
@@ -163,25 +163,25 @@ func isText(text string) truth {
 
 // unary judges "-n TEXT" and the like. Files are looked for where GRUB may see
 // them: on a boot partition, or on the root's.
-func (e *grubExpression) unary(operator, operand string) (holds truth, ok bool) {
+func (e *expression) unary(operator, operand string) (holds truth, ok bool) {
 	switch operator {
 	case "-n":
 		return isText(operand), true
 	case "-z":
 		return isText(operand).not(), true
 	case "-d", "-e", "-f", "-s":
-		file := withoutDevice(operand)
-		if !isKnown(file) || !path.IsAbs(file) {
+		file := WithoutDevice(operand)
+		if !IsKnown(file) || !path.IsAbs(file) {
 			return untold, true
 		}
-		return truthOf(e.run.tree.exists(file[1:]) || e.run.tree.exists(path.Join("boot", file))), true
+		return truthOf(e.run.tree.Exists(file[1:]) || e.run.tree.Exists(path.Join("boot", file))), true
 	default:
 		return untold, false
 	}
 }
 
 func compareTexts(a, operator, b string) (holds truth, ok bool) {
-	known := isKnown(a) && isKnown(b)
+	known := IsKnown(a) && IsKnown(b)
 	var result bool
 	switch operator {
 	case "=", "==":

@@ -1,7 +1,7 @@
-package kmod
-
-// Packed modules and images: one way to unpack them all, by what the data
-// starts with, and always within a bound.
+// Package unpack unpacks whatever kernels, modules and initramfs are packed
+// with: one way for all, by what the data starts with, and always within a
+// bound. It knows nothing of what is packed.
+package unpack
 
 import (
 	"bytes"
@@ -18,21 +18,23 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 )
 
-// errTooLarge is the error for data that unpacks to more than its bound.
-var errTooLarge = errors.New("too much data")
+// ErrTooLarge is the error for data that unpacks to more than its bound.
+var ErrTooLarge = errors.New("too much data")
 
-// format is a way of packing.
-type format struct {
-	name  string
-	magic string
+// Format is a way of packing.
+type Format struct {
+	Name string
+	// Magic is what packed data starts with, "" where it has no such mark.
+	Magic string
 	// decode returns at most limit bytes, and what it has so far beside an
 	// error. It uses the room of into if that is enough.
 	decode func(data []byte, limit int, into []byte) ([]byte, error)
 }
 
-// unpack is decode, held against the panics of a decoder that was not made for
-// hostile data.
-func (f *format) unpack(data []byte, limit int, into []byte) (out []byte, err error) {
+// Unpack returns data unpacked, at most limit bytes, in the room of into if that
+// is enough; what it has so far beside an error. The panic of a decoder that was
+// not made for hostile data is an error.
+func (f *Format) Unpack(data []byte, limit int, into []byte) (out []byte, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			out, err = nil, fmt.Errorf("corrupt data: %v", fault)
@@ -41,7 +43,8 @@ func (f *format) unpack(data []byte, limit int, into []byte) (out []byte, err er
 	return f.decode(data, limit, into)
 }
 
-var formats = []format{
+// Formats are those that their magic tells.
+var Formats = []Format{
 	{"gzip", "\x1f\x8b\x08", unpackGzip},
 	{"xz", "\xfd7zXZ\x00", unpackXZ},
 	{"zstd", "\x28\xb5\x2f\xfd", unpackZstd},
@@ -50,39 +53,42 @@ var formats = []format{
 	{"lz4", "\x04\x22\x4d\x18", unpackLZ4},
 }
 
-// lzmaFormat has no magic: it is asked for last, and only for images.
-var lzmaFormat = format{"lzma", "", unpackLZMA}
+// LZMA has no magic: it is asked for last, see LooksLikeLZMA.
+var LZMA = Format{"lzma", "", unpackLZMA}
 
-// looksLikeLZMA reports whether data may be a .lzma file: a header as the lzma
+// LooksLikeLZMA reports whether data may be a .lzma file: a header as the lzma
 // tool writes it, and the zero byte that every LZMA stream starts with.
-func looksLikeLZMA(data []byte) bool {
+func LooksLikeLZMA(data []byte) bool {
 	return len(data) > lzma.HeaderLen && lzma.ValidHeader(data[:lzma.HeaderLen]) && data[lzma.HeaderLen] == 0
 }
 
-// formatOf returns the format of packed data, nil for anything else.
-func formatOf(data []byte) *format {
-	for i := range formats {
-		if bytes.HasPrefix(data, []byte(formats[i].magic)) {
-			return &formats[i]
+// Of returns the format of packed data, nil for anything else.
+func Of(data []byte) *Format {
+	for i := range Formats {
+		if bytes.HasPrefix(data, []byte(Formats[i].Magic)) {
+			return &Formats[i]
 		}
 	}
 	return nil
 }
 
-// unpack returns packed data unpacked, and other data as it is.
-func unpack(data []byte, limit int) (_ []byte, formatName string, err error) {
-	f := formatOf(data)
+// Any returns packed data unpacked, and other data as it is.
+func Any(data []byte, limit int) ([]byte, error) {
+	f := Of(data)
 	if f == nil {
-		return data, "", nil
+		return data, nil
 	}
-	out, err := f.unpack(data, limit, nil)
-	return out, f.name, err
+	out, err := f.Unpack(data, limit, nil)
+	if err != nil {
+		err = fmt.Errorf("unpacking %s: %w", f.Name, err)
+	}
+	return out, err
 }
 
-// readAll reads all of r, which may not have more than limit bytes, into the
+// ReadAll reads all of r, which may not have more than limit bytes, into the
 // room of into or a new buffer. That doubles up to the limit, so that no more
 // than half of it is held beside it.
-func readAll(r io.Reader, limit int, into []byte) ([]byte, error) {
+func ReadAll(r io.Reader, limit int, into []byte) ([]byte, error) {
 	const first = 64 << 10
 	b := into[:0]
 	if cap(b) == 0 {
@@ -93,7 +99,7 @@ func readAll(r io.Reader, limit int, into []byte) ([]byte, error) {
 		b = b[:len(b)+n]
 		switch {
 		case len(b) > limit:
-			return b[:limit], fmt.Errorf("%w: more than %d MiB", errTooLarge, limit>>20)
+			return b[:limit], fmt.Errorf("%w: more than %d MiB", ErrTooLarge, limit>>20)
 		case err == io.EOF:
 			return b, nil
 		case err != nil:
@@ -125,7 +131,7 @@ func unpackGzip(data []byte, limit int, into []byte) ([]byte, error) {
 		return nil, err
 	}
 	r.Multistream(false) // behind the image of a kernel there is more, but not gzip
-	return readAll(members{r, func() error {
+	return ReadAll(members{r, func() error {
 		err := r.Reset(packed)
 		if err == nil {
 			r.Multistream(false)
@@ -135,11 +141,11 @@ func unpackGzip(data []byte, limit int, into []byte) ([]byte, error) {
 }
 
 func unpackBzip2(data []byte, limit int, into []byte) ([]byte, error) {
-	return readAll(bzip2.NewReader(bytes.NewReader(data)), limit, into)
+	return ReadAll(bzip2.NewReader(bytes.NewReader(data)), limit, into)
 }
 
 func unpackLZ4(data []byte, limit int, into []byte) ([]byte, error) {
-	return readAll(lz4.NewReader(bytes.NewReader(data)), limit, into)
+	return ReadAll(lz4.NewReader(bytes.NewReader(data)), limit, into)
 }
 
 // maxDictionary bounds the memory that a header of xz, lzma and zstd can ask
@@ -152,7 +158,7 @@ func unpackXZ(data []byte, limit int, into []byte) (out []byte, err error) {
 	r, err := xz.NewReader(bytes.NewReader(data), maxDictionary)
 	if err == nil {
 		r.Multistream(false) // behind the image of a kernel there is its size
-		out, err = readAll(members{r, func() error {
+		out, err = ReadAll(members{r, func() error {
 			err := r.Reset(nil) // the same input from here on
 			if err == nil {
 				r.Multistream(false)
@@ -171,7 +177,7 @@ func unpackLZMA(data []byte, limit int, into []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readAll(r, limit, into)
+	return ReadAll(r, limit, into)
 }
 
 // zstdDecoders are kept for the next file, as each has a window of memory.
@@ -190,7 +196,7 @@ func unpackZstd(data []byte, limit int, into []byte) ([]byte, error) {
 	if err := r.Reset(bytes.NewReader(data)); err != nil {
 		return nil, err
 	}
-	out, err := readAll(r, limit, into)
+	out, err := ReadAll(r, limit, into)
 	if r.Reset(nil) == nil {
 		zstdDecoders.Put(r)
 	}

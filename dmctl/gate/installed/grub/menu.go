@@ -1,24 +1,66 @@
-package installed
+package grub
 
-// The menu of GRUB: its entries, and which of them a default names.
+// The menu: its entries, and which of them a default names.
 
 import (
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
+
+// Entry is an entry of the menu.
+type Entry struct {
+	Title, ID string
+	// File is the kernel's image as GRUB names it; IsKnown tells whether that was
+	// told. Version is what the entry says of itself, "" mostly.
+	File, Version string
+	// Initrds are the files of its initramfs, as GRUB names them.
+	Initrds []string
+	// Children are the entries of a submenu.
+	Children []Entry
+	// Unread is set where the entry loads what is not followed here.
+	Unread bool
+	// doubtful is an entry that may not be in the menu, nameless one whose title
+	// or id may be any.
+	doubtful, nameless bool
+}
+
+// Menu is what a script made.
+type Menu struct {
+	dir string
+	run *interpreter
+}
+
+// Run runs the script of a GRUB directory, below the root of t. memory is what
+// grubenv holds, nil where it cannot be read; bls returns the entries that the
+// command blscfg adds.
+func Run(t *tree.Tree, dir, script string, memory map[string]string, bls func() []Entry) Menu {
+	return Menu{dir, run(t, dir, script, memory, bls)}
+}
+
+// Dir is the directory of the script, below the root.
+func (m Menu) Dir() string { return m.dir }
+
+// Empty reports whether the script made no entry at all.
+func (m Menu) Empty() bool { return len(m.run.root.Children) == 0 }
+
+// Choose returns the entry that boots next, and says what chose it. Not ok where
+// there is no menu; the error says why the choice is not known.
+func (m Menu) Choose() (e Entry, why string, ok bool, err error) { return m.run.choose() }
 
 // entry makes an entry or a submenu of a command, and runs its block for what
 // it loads.
-func (r *grubRun) entry(c grubCommand) {
+func (r *interpreter) entry(c command) {
 	if len(r.scopes) > maxDepth {
 		r.lose("menus within menus")
 		return
 	}
 	title, id := titleAndID(r.arguments(c.words[1:], true))
-	nameless := r.loops > 0 || !isKnown(title) || !isKnown(id)
-	e := &entry{title: title, id: id, doubtful: nameless, nameless: nameless}
+	nameless := r.loops > 0 || !IsKnown(title) || !IsKnown(id)
+	e := &Entry{Title: title, ID: id, doubtful: nameless, nameless: nameless}
 	menu, doubts := r.menu, r.doubts
 	r.menu, r.doubts = e, 0
 	r.scopes = append(r.scopes, make(map[string]string))
@@ -29,11 +71,11 @@ func (r *grubRun) entry(c grubCommand) {
 }
 
 // add puts entries into the innermost menu.
-func (r *grubRun) add(entries ...entry) {
+func (r *interpreter) add(entries ...Entry) {
 	for i := range entries {
 		entries[i].doubtful = entries[i].doubtful || r.doubts > 0
 	}
-	r.menu.children = append(r.menu.children, entries...)
+	r.menu.Children = append(r.menu.Children, entries...)
 }
 
 // titleAndID reads the arguments of menuentry; options come anywhere.
@@ -63,15 +105,18 @@ func titleAndID(arguments []string) (title, id string) {
 
 // load follows the commands in an entry that load a kernel: one for Linux, or
 // as the first module of a hypervisor.
-func (r *grubRun) load(name string, arguments []string) {
+func (r *interpreter) load(name string, arguments []string) {
 	switch name {
 	case "linux", "linux16", "linuxefi", "xen_linux":
+	case "initrd", "initrd16", "initrdefi", "xen_initrd":
+		r.menu.Initrds = append(r.menu.Initrds, arguments...)
+		return
 	case "module", "module2", "xen_module":
-		if r.menu.file != "" {
+		if r.menu.File != "" {
 			return
 		}
 	case "configfile", "source", ".", "eval", "normal", "legacy_configfile", "legacy_source":
-		r.menu.unread = true
+		r.menu.Unread = true
 		return
 	default:
 		return
@@ -80,10 +125,10 @@ func (r *grubRun) load(name string, arguments []string) {
 		if strings.HasPrefix(a, "--") {
 			continue
 		}
-		if r.doubts > 0 && r.menu.file != "" && r.menu.file != a {
+		if r.doubts > 0 && r.menu.File != "" && r.menu.File != a {
 			a = unknownMark + "..." + unknownMark
 		}
-		r.menu.file = a
+		r.menu.File = a
 		return
 	}
 }
@@ -95,15 +140,15 @@ func (e errNotTold) Error() string { return string(e) }
 
 // choose finds the entry that boots next, and says what chose it. Not ok where
 // there is no menu at all.
-func (r *grubRun) choose() (e entry, why string, ok bool, err error) {
+func (r *interpreter) choose() (e Entry, why string, ok bool, err error) {
 	spec, _ := r.lookUp("default")
 	switch {
 	case r.lost != "":
 		return e, "", true, errNotTold(fmt.Sprintf("it has what is not followed here (%s)", r.lost))
-	case len(r.root.children) == 0:
+	case len(r.root.Children) == 0:
 		return e, "", false, nil
-	case !isKnown(spec):
-		return e, "", true, errNotTold(fmt.Sprintf("its default (%s) is decided at boot", shown(spec)))
+	case !IsKnown(spec):
+		return e, "", true, errNotTold(fmt.Sprintf("its default (%s) is decided at boot", Shown(spec)))
 	}
 	why = "GRUB's default"
 	switch r.chosenBy {
@@ -112,7 +157,7 @@ func (r *grubRun) choose() (e entry, why string, ok bool, err error) {
 	case "saved_entry":
 		why = "GRUB's saved default (saved_entry)"
 	}
-	e, sure := findEntry(r.root.children, spec)
+	e, sure := findEntry(r.root.Children, spec)
 	if !sure {
 		return e, why, true, errNotTold(fmt.Sprintf("whether it has the entry %q is decided at boot", spec))
 	}
@@ -123,20 +168,20 @@ func (r *grubRun) choose() (e entry, why string, ok bool, err error) {
 // number, title or id, with ">" between the levels of submenus. On each level
 // GRUB boots the first entry where there is no such one, or none is named. Not
 // sure says that entries that may not be there make a difference.
-func findEntry(entries []entry, spec string) (e entry, sure bool) {
+func findEntry(entries []Entry, spec string) (e Entry, sure bool) {
 	for {
 		part, rest := cutLevel(spec)
 		e, found, sure := pickEntry(entries, part)
 		if !found && sure {
 			e, _, sure = pickEntry(entries, "0")
 		}
-		if !sure || len(e.children) == 0 {
+		if !sure || len(e.Children) == 0 {
 			return e, sure
 		}
-		if e.unread { // it may have more entries
+		if e.Unread { // it may have more entries
 			return e, false
 		}
-		entries, spec = e.children, rest
+		entries, spec = e.Children, rest
 	}
 }
 
@@ -155,25 +200,25 @@ func cutLevel(spec string) (part, rest string) {
 	return strings.ReplaceAll(spec, ">>", ">"), ""
 }
 
-func isDoubtful(e entry) bool { return e.doubtful }
+func isDoubtful(e Entry) bool { return e.doubtful }
 
-func isNameless(e entry) bool { return e.nameless }
+func isNameless(e Entry) bool { return e.nameless }
 
 // pickEntry finds an entry of one level. All entries that may be there shift
 // the numbers behind them; a title or an id can only be that of one whose own
 // are not known.
 
-func pickEntry(entries []entry, part string) (e entry, found, sure bool) {
+func pickEntry(entries []Entry, part string) (e Entry, found, sure bool) {
 	if n, err := strconv.Atoi(part); err == nil {
 		if n < 0 || n >= len(entries) {
-			return entry{}, false, !slices.ContainsFunc(entries, isDoubtful)
+			return Entry{}, false, !slices.ContainsFunc(entries, isDoubtful)
 		}
 		return entries[n], true, !slices.ContainsFunc(entries[:n+1], isDoubtful)
 	}
 	for _, e := range entries {
-		if part != "" && (e.id == part || e.title == part) {
+		if part != "" && (e.ID == part || e.Title == part) {
 			return e, true, !e.doubtful
 		}
 	}
-	return entry{}, false, part == "" || !slices.ContainsFunc(entries, isNameless)
+	return Entry{}, false, part == "" || !slices.ContainsFunc(entries, isNameless)
 }

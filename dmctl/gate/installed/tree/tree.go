@@ -1,6 +1,7 @@
-package installed
-
-// Files below a root, with the symbolic links of the system that lives there.
+// Package tree reads the files of a system below its root directory, with the
+// symbolic links of the system that lives there: none of them leads out of it.
+// It bounds what is read, and knows nothing of kernels or boot loaders.
+package tree
 
 import (
 	"errors"
@@ -10,23 +11,17 @@ import (
 	"os"
 	"path"
 	"strings"
-	"sync"
 	"syscall"
-
-	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
 
 // Tree is the files of a system below its root directory.
 type Tree struct {
 	fsys  fs.FS
 	close func() error
-
-	images sync.Mutex // over image
-	image  kmod.ImageReader
 }
 
-// OpenTree opens the system below dir; "/" is the running one. Close it.
-func OpenTree(dir string) (*Tree, error) {
+// Open opens the system below dir; "/" is the running one. Close it.
+func Open(dir string) (*Tree, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("root directory: %w", err)
@@ -34,9 +29,9 @@ func OpenTree(dir string) (*Tree, error) {
 	return &Tree{fsys: root.FS(), close: root.Close}, nil
 }
 
-// NewTree is for a system in any file system. Links can be followed where it
+// New is for a system in any file system. Links can be followed where it
 // is an [fs.ReadLinkFS].
-func NewTree(fsys fs.FS) *Tree {
+func New(fsys fs.FS) *Tree {
 	return &Tree{fsys: fsys, close: func() error { return nil }}
 }
 
@@ -53,9 +48,9 @@ const maxPath = 4096
 
 var errTooManyLinks = errors.New("too many symbolic links")
 
-// resolve returns the path of name with all links followed as if the tree's
+// Resolve returns the path of name with all links followed as if the tree's
 // root were "/": absolute links start at it, and ".." never leaves it.
-func (t *Tree) resolve(name string) (string, error) {
+func (t *Tree) Resolve(name string) (string, error) {
 	if len(name) > maxPath {
 		return "", &fs.PathError{Op: "open", Path: name[:64] + "...", Err: syscall.ENAMETOOLONG}
 	}
@@ -102,10 +97,10 @@ func bareError(err error) error {
 	return err
 }
 
-// open opens a regular file; a device or pipe in its place would block or
+// Open opens a regular file; a device or pipe in its place would block or
 // never end.
-func (t *Tree) open(name string) (fs.File, error) {
-	resolved, err := t.resolve(name)
+func (t *Tree) Open(name string) (fs.File, error) {
+	resolved, err := t.Resolve(name)
 	if err != nil {
 		return nil, err
 	}
@@ -119,19 +114,19 @@ func (t *Tree) open(name string) (fs.File, error) {
 	return t.fsys.Open(resolved)
 }
 
-// maxText bounds the configuration and index files that are read whole. The
+// MaxText bounds the configuration and index files that are read whole. The
 // largest, modules.dep, has about half a MiB.
-const maxText = 16 << 20
+const MaxText = 16 << 20
 
-// read returns the text of a file of at most maxText bytes.
-func (t *Tree) read(name string) (string, error) { return t.readAtMost(name, maxText) }
+// Read returns the text of a file of at most MaxText bytes.
+func (t *Tree) Read(name string) (string, error) { return t.ReadAtMost(name, MaxText) }
 
-var errTooLong = errors.New("is longer than the bound")
+var ErrTooLong = errors.New("is longer than the bound")
 
-// readAtMost returns the text of a file; one of more than most bytes is
-// errTooLong.
-func (t *Tree) readAtMost(name string, most int64) (string, error) {
-	f, err := t.open(name)
+// ReadAtMost returns the text of a file; one of more than most bytes is
+// ErrTooLong.
+func (t *Tree) ReadAtMost(name string, most int64) (string, error) {
+	f, err := t.Open(name)
 	if err != nil {
 		return "", err
 	}
@@ -142,16 +137,16 @@ func (t *Tree) readAtMost(name string, most int64) (string, error) {
 	}
 	n, err := io.Copy(&b, io.LimitReader(f, most+1))
 	if err == nil && n > most {
-		err = fmt.Errorf("%s %w of %d KiB", name, errTooLong, most>>10)
+		err = fmt.Errorf("%s %w of %d KiB", name, ErrTooLong, most>>10)
 	}
 	return b.String(), err
 }
 
-// list returns the names in a directory, sorted; none where there is no such
+// List returns the names in a directory, sorted; none where there is no such
 // directory.
-func (t *Tree) list(name string) ([]fs.DirEntry, error) {
-	resolved, err := t.resolve(name)
-	if err == nil && !t.isDirectory(resolved) {
+func (t *Tree) List(name string) ([]fs.DirEntry, error) {
+	resolved, err := t.Resolve(name)
+	if err == nil && !t.IsDirectory(resolved) {
 		return nil, nil
 	}
 	if err == nil {
@@ -160,28 +155,49 @@ func (t *Tree) list(name string) ([]fs.DirEntry, error) {
 			return entries, nil
 		}
 	}
-	if isMissing(err) {
+	if IsMissing(err) {
 		return nil, nil
 	}
 	return nil, err
 }
 
-// isMissing reports whether err says that there is nothing under a name; all
+// IsMissing reports whether err says that there is nothing under a name; all
 // other errors leave that open. A file in the place of a directory on the way
 // (a README in /lib/modules) has nothing below it.
-func isMissing(err error) bool {
+func IsMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// exists reports whether there is something under name, or may be: what cannot
+// Exists reports whether there is something under name, or may be: what cannot
 // be looked at is not known to be missing.
-func (t *Tree) exists(name string) bool {
-	_, err := t.resolve(name)
-	return !isMissing(err)
+func (t *Tree) Exists(name string) bool {
+	_, err := t.Resolve(name)
+	return !IsMissing(err)
 }
 
-// isDirectory is for a path without links.
-func (t *Tree) isDirectory(resolved string) bool {
+// IsDirectory is for a path without links.
+func (t *Tree) IsDirectory(resolved string) bool {
 	info, err := fs.Lstat(t.fsys, resolved)
 	return err == nil && info.IsDir()
 }
+
+// Dangles reports whether name is a link to nothing.
+func (t *Tree) Dangles(name string) bool {
+	_, err := t.ReadLink(name)
+	return err == nil && !t.Exists(name)
+}
+
+// ReadLink returns the text of the link that name is.
+func (t *Tree) ReadLink(name string) (string, error) {
+	dir, err := t.Resolve(path.Dir(name))
+	if err != nil {
+		return "", err
+	}
+	return fs.ReadLink(t.fsys, path.Join(dir, path.Base(name)))
+}
+
+// ReadDir returns the entries of a directory by its path without links, sorted.
+func (t *Tree) ReadDir(resolved string) ([]fs.DirEntry, error) { return fs.ReadDir(t.fsys, resolved) }
+
+// ErrDangling says that a name is a link to nothing.
+var ErrDangling = errors.New("a link to what is not there")

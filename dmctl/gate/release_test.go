@@ -1,4 +1,4 @@
-package installed
+package gate
 
 import (
 	"slices"

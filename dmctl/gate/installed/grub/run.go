@@ -1,4 +1,4 @@
-package installed
+package grub
 
 // Running grub.cfg as far as it makes the menu and chooses the default. What
 // depends on the machine at boot is not known here; what depends on that is
@@ -7,37 +7,40 @@ package installed
 import (
 	"path"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
 // unknownMark is around the names of variables in texts whose value is not
 // known.
 const unknownMark = "\x00"
 
-func isKnown(text string) bool { return !strings.Contains(text, unknownMark) }
+// IsKnown reports whether all of a text is known.
+func IsKnown(text string) bool { return !strings.Contains(text, unknownMark) }
 
-// shown is a text as the script had it, about.
-func shown(text string) string {
-	for i := 0; !isKnown(text); i++ {
+// Shown is a text as the script had it, about.
+func Shown(text string) string {
+	for i := 0; !IsKnown(text); i++ {
 		text = strings.Replace(text, unknownMark, []string{"${", "}"}[i%2], 1)
 	}
 	return text
 }
 
-// grubRun is a script that is being run.
-type grubRun struct {
-	tree *Tree
+// interpreter is a script that is being run.
+type interpreter struct {
+	tree *tree.Tree
 	dir  string // that GRUB calls $prefix, below the root
 	// scopes are the variables: the script's, and those of the entries around.
 	scopes    []map[string]string
 	ownMemory bool // grubenv could be read, so that what it lacks is not set
-	functions map[string][]grubCommand
+	functions map[string][]command
 	calls     int    // of functions, one in the other
 	sources   int    // files around
 	doubts    int    // conditions around that are not known
 	loops     int    // around: they go round once here, and more often at boot
-	root      *entry // whose children are the menu
-	menu      *entry // the innermost one around
-	bls       func() []entry
+	root      *Entry // whose children are the menu
+	menu      *Entry // the innermost one around
+	bls       func() []Entry
 	budget    int // of the work that may yet be done
 	// lost says what may have changed the default or the menu and is not
 	// understood.
@@ -50,19 +53,17 @@ type grubRun struct {
 // byte of script or of a variable counts as 1, so that the work bounds the
 // memory too.
 const (
-	maxGrubText    = 1 << 20 // bytes of one script
-	maxGrubWork    = 4 << 20 // of all scripts, to read and to run
-	maxGrubValue   = 64 << 10
-	maxGrubSources = 8  // files that include each other
-	commandWork    = 64 // is what a command takes beside its words
-	wordWork       = 32
-	partWork       = 16 // of a word
+	MaxScript   = 1 << 20 // bytes of one script
+	maxWork     = 4 << 20 // of all scripts, to read and to run
+	maxValue    = 64 << 10
+	maxSources  = 8  // files that include each other
+	commandWork = 64 // is what a command takes beside its words
+	wordWork    = 32
+	partWork    = 16 // of a word
 )
 
-// runGrub runs the script of a GRUB directory. memory is what grubenv holds,
-// nil where it cannot be read; bls returns the entries that the command blscfg
-// adds.
-func runGrub(t *Tree, dir, script string, memory map[string]string, bls func() []entry) *grubRun {
+// run runs the script of a GRUB directory; see Run.
+func run(t *tree.Tree, dir, script string, memory map[string]string, bls func() []Entry) *interpreter {
 	variables := map[string]string{
 		"prefix": "/" + dir, "config_directory": "/" + dir,
 		"menuentry_id_option": "--id", "feature_menuentry_id": "y",
@@ -70,21 +71,21 @@ func runGrub(t *Tree, dir, script string, memory map[string]string, bls func() [
 	for name, value := range memory {
 		variables[name] = strings.ReplaceAll(value, unknownMark, "")
 	}
-	root := &entry{}
-	r := &grubRun{
+	root := &Entry{}
+	r := &interpreter{
 		tree: t, dir: dir, scopes: []map[string]string{variables}, ownMemory: memory != nil,
-		functions: make(map[string][]grubCommand), root: root, menu: root, bls: bls, budget: maxGrubWork,
+		functions: make(map[string][]command), root: root, menu: root, bls: bls, budget: maxWork,
 	}
 	r.script(script)
 	return r
 }
 
-func (r *grubRun) script(text string) {
+func (r *interpreter) script(text string) {
 	if r.budget -= len(text); r.budget < 0 {
 		r.lose(tooMuchWork)
 		return
 	}
-	commands, left, lost := parseGrub(text, r.budget)
+	commands, left, lost := parse(text, r.budget)
 	r.budget = left
 	if lost != "" {
 		r.lose(lost)
@@ -94,13 +95,13 @@ func (r *grubRun) script(text string) {
 }
 
 // lose gives up on the default.
-func (r *grubRun) lose(why string) {
+func (r *interpreter) lose(why string) {
 	if r.lost == "" {
-		r.lost = shown(why)
+		r.lost = Shown(why)
 	}
 }
 
-func (r *grubRun) run(commands []grubCommand) {
+func (r *interpreter) run(commands []command) {
 	for _, c := range commands {
 		if r.lost != "" { // nothing can make up for it
 			return
@@ -126,7 +127,7 @@ func (r *grubRun) run(commands []grubCommand) {
 
 // branch runs the branch whose condition holds; where that is not known, all
 // that may be it, in doubt.
-func (r *grubRun) branch(branches []grubBranch) {
+func (r *interpreter) branch(branches []branch) {
 	doubts := 0
 	for _, b := range branches {
 		holds := yes
@@ -149,7 +150,7 @@ func (r *grubRun) branch(branches []grubBranch) {
 }
 
 // command runs one command that is no branch and no loop.
-func (r *grubRun) command(c grubCommand) {
+func (r *interpreter) command(c command) {
 	if len(c.words) == 0 {
 		r.run(c.block)
 		return
@@ -189,7 +190,7 @@ func (r *grubRun) command(c grubCommand) {
 }
 
 // call runs a function.
-func (r *grubRun) call(body []grubCommand) {
+func (r *interpreter) call(body []command) {
 	if r.calls++; r.calls > maxDepth {
 		r.lose("functions that call themselves")
 	} else {
@@ -200,7 +201,7 @@ func (r *grubRun) call(body []grubCommand) {
 
 // other is for commands that make no menu. Of those inside of an entry only
 // the ones that load a kernel matter.
-func (r *grubRun) other(name string, arguments []string) {
+func (r *interpreter) other(name string, arguments []string) {
 	if r.menu != r.root {
 		r.load(name, arguments)
 		return
@@ -209,10 +210,10 @@ func (r *grubRun) other(name string, arguments []string) {
 	case "export", "save_env", "echo", "[", "test", "true", "false":
 	case "unset":
 		for _, variable := range arguments {
-			r.assign(variable, grubWord{})
+			r.assign(variable, word{})
 		}
 	case "load_env":
-		if file := optionValue(arguments, "-f", "--file"); file != "" && path.Clean(withoutDevice(file)) != "/"+r.dir+"/grubenv" {
+		if file := optionValue(arguments, "-f", "--file"); file != "" && path.Clean(WithoutDevice(file)) != "/"+r.dir+"/grubenv" {
 			for _, variable := range []string{"default", "saved_entry", "next_entry"} {
 				r.put(variable, unknownMark+variable+unknownMark)
 			}
@@ -232,20 +233,20 @@ func (r *grubRun) other(name string, arguments []string) {
 
 // source runs another script in place. What is not below the root is not there
 // for GRUB either.
-func (r *grubRun) source(arguments []string) {
+func (r *interpreter) source(arguments []string) {
 	if r.menu != r.root || len(arguments) == 0 {
-		r.menu.unread = true
+		r.menu.Unread = true
 		return
 	}
-	file := withoutDevice(arguments[0])
-	if !isKnown(file) || !path.IsAbs(file) {
+	file := WithoutDevice(arguments[0])
+	if !IsKnown(file) || !path.IsAbs(file) {
 		r.lose("source " + arguments[0])
 		return
 	}
 	for _, dir := range []string{".", "boot"} {
-		text, err := r.tree.readAtMost(path.Join(dir, file), maxGrubText)
+		text, err := r.tree.ReadAtMost(path.Join(dir, file), MaxScript)
 		if err == nil {
-			if r.sources++; r.sources > maxGrubSources {
+			if r.sources++; r.sources > maxSources {
 				r.lose("files that contain each other")
 			} else {
 				r.script(text)
@@ -253,7 +254,7 @@ func (r *grubRun) source(arguments []string) {
 			r.sources--
 			return
 		}
-		if !isMissing(err) {
+		if !tree.IsMissing(err) {
 			r.lose("source " + arguments[0])
 			return
 		}
@@ -261,20 +262,20 @@ func (r *grubRun) source(arguments []string) {
 }
 
 // assignment reads "name=value".
-func assignment(w grubWord) (name string, value grubWord, ok bool) {
+func assignment(w word) (name string, value word, ok bool) {
 	if len(w.parts) == 0 || w.parts[0].variable || w.parts[0].quoted {
-		return "", grubWord{}, false
+		return "", word{}, false
 	}
 	name, first, ok := strings.Cut(w.parts[0].text, "=")
 	if name == "" || !ok {
-		return "", grubWord{}, false
+		return "", word{}, false
 	}
-	value.parts = append([]grubPart{{text: first}}, w.parts[1:]...)
+	value.parts = append([]part{{text: first}}, w.parts[1:]...)
 	return name, value, true
 }
 
 // assign sets a variable.
-func (r *grubRun) assign(name string, value grubWord) {
+func (r *interpreter) assign(name string, value word) {
 	if name == "default" {
 		r.chosenBy = ""
 		for _, part := range value.parts {
@@ -287,7 +288,7 @@ func (r *grubRun) assign(name string, value grubWord) {
 }
 
 // put sets a variable; in doubt, it may keep its value or not.
-func (r *grubRun) put(name, value string) {
+func (r *interpreter) put(name, value string) {
 	if r.doubts > 0 {
 		if old, set := r.lookUp(name); !set || old != value {
 			value = unknownMark + name + unknownMark
@@ -296,7 +297,7 @@ func (r *grubRun) put(name, value string) {
 	r.scopes[len(r.scopes)-1][name] = value
 }
 
-func (r *grubRun) lookUp(name string) (value string, set bool) {
+func (r *interpreter) lookUp(name string) (value string, set bool) {
 	for i := len(r.scopes) - 1; i >= 0; i-- {
 		if value, set = r.scopes[i][name]; set {
 			return value, true
@@ -305,27 +306,27 @@ func (r *grubRun) lookUp(name string) (value string, set bool) {
 	return "", false
 }
 
-// grubKeeps are variables that only grubenv brings.
-var grubKeeps = map[string]bool{"saved_entry": true, "next_entry": true, "prev_saved_entry": true, "prev_entry": true}
+// keeps are variables that only grubenv brings.
+var keeps = map[string]bool{"saved_entry": true, "next_entry": true, "prev_saved_entry": true, "prev_entry": true}
 
 // value returns a variable's value. What the script has not set is empty where
 // grubenv alone could have set it, and in conditions also where nothing hints
 // at GRUB itself; else it is unknown, as whatever starts the script may have
 // set it.
-func (r *grubRun) value(name string, strict bool) string {
+func (r *interpreter) value(name string, strict bool) string {
 	value, set := r.lookUp(name)
 	switch {
 	case set:
 		return value
-	case r.ownMemory && (grubKeeps[name] || !strict && !ofGrubItself(name)):
+	case r.ownMemory && (keeps[name] || !strict && !ofGRUBItself(name)):
 		return ""
 	default:
 		return unknownMark + name + unknownMark
 	}
 }
 
-// ofGrubItself: variables that GRUB sets by the machine that it finds.
-func ofGrubItself(name string) bool {
+// ofGRUBItself: variables that GRUB sets by the machine that it finds.
+func ofGRUBItself(name string) bool {
 	for _, prefix := range []string{"feature_", "grub_", "net_", "pxe_", "locale", "shim_", "lockdown"} {
 		if strings.HasPrefix(name, prefix) {
 			return true
@@ -339,7 +340,7 @@ func ofGrubItself(name string) bool {
 }
 
 // expand replaces the variables of a word. strict is for values; see value.
-func (r *grubRun) expand(w grubWord, strict bool) string {
+func (r *interpreter) expand(w word, strict bool) string {
 	if len(w.parts) == 1 && !w.parts[0].variable {
 		return w.parts[0].text
 	}
@@ -349,7 +350,7 @@ func (r *grubRun) expand(w grubWord, strict bool) string {
 		if p.variable {
 			text = r.value(p.text, strict)
 		}
-		if r.budget -= len(text); r.budget < 0 || b.Len()+len(text) > maxGrubValue {
+		if r.budget -= len(text); r.budget < 0 || b.Len()+len(text) > maxValue {
 			return unknownMark + "..." + unknownMark
 		}
 		b.WriteString(text)
@@ -359,7 +360,7 @@ func (r *grubRun) expand(w grubWord, strict bool) string {
 
 // arguments replaces the variables of words; a variable that is empty and not
 // quoted is no word. strict is as for value.
-func (r *grubRun) arguments(words []grubWord, strict bool) []string {
+func (r *interpreter) arguments(words []word, strict bool) []string {
 	all := make([]string, 0, len(words))
 	for _, w := range words {
 		text := r.expand(w, strict)
@@ -370,8 +371,8 @@ func (r *grubRun) arguments(words []grubWord, strict bool) []string {
 	return all
 }
 
-// withoutDevice cuts "(hd0,1)" or "($root)" off a file's name.
-func withoutDevice(file string) string {
+// WithoutDevice cuts "(hd0,1)" or "($root)" off a file's name.
+func WithoutDevice(file string) string {
 	if strings.HasPrefix(file, "(") {
 		if _, rest, ok := strings.Cut(file, ")"); ok {
 			return rest

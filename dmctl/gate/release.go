@@ -1,4 +1,4 @@
-package installed
+package gate
 
 // The order of kernel releases: which of two is the newer one.
 

@@ -1,14 +1,13 @@
-package installed
+package boot
 
 import (
 	"encoding/binary"
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
-	"testing/fstest"
-	"time"
 	"unicode/utf16"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree/treetest"
 )
 
 // grubConfig is a menu as grub-mkconfig of Debian lays it out.
@@ -80,16 +79,16 @@ func TestNextBoot(t *testing.T) {
 	for name, content := range entries {
 		asPairs = append(asPairs, name, content)
 	}
-	withEntries := with(debian, asPairs...)
+	withEntries := treetest.With(debian, asPairs...)
 	grub := func(fallback string, more ...string) map[string]string {
-		return with(with(debian, "boot/grub/grub.cfg", grubConfig(fallback)), more...)
+		return treetest.With(treetest.With(debian, "boot/grub/grub.cfg", grubConfig(fallback)), more...)
 	}
 	menu := func(before, after string) map[string]string {
-		return with(debian, "boot/grub/grub.cfg", before+"\nmenuentry --class x 'New'{\n linux ($root)/boot/vmlinuz-"+newRelease+"\n}\n"+
+		return treetest.With(debian, "boot/grub/grub.cfg", before+"\nmenuentry --class x 'New'{\n linux ($root)/boot/vmlinuz-"+newRelease+"\n}\n"+
 			"menuentry \"Old\" --id=old { linux /boot/vmlinuz-"+oldRelease+" ro; }\n"+after+"\n")
 	}
 	settings := func(text string, more ...string) map[string]string {
-		return with(with(debian, "boot/grub2/fonts/x.pf2", "x", "etc/default/grub", text), more...)
+		return treetest.With(treetest.With(debian, "boot/grub2/fonts/x.pf2", "x", "etc/default/grub", text), more...)
 	}
 	const grubenv = "# GRUB Environment Block\n"
 	const stub = "search.fs_uuid 1234 root hd0,gpt2\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n"
@@ -109,8 +108,8 @@ fi`
 		why   string
 	}{
 		{"nothing to go by", debian, newRelease, "newest by version"},
-		{"a link to what is not mounted", with(debian, "vmlinuz", "-> boot/vmlinuz-"+oldRelease, "boot/vmlinuz-"+oldRelease, ""), oldRelease, "the link /vmlinuz"},
-		{"a link", with(debian, "vmlinuz", "-> boot/vmlinuz-"+oldRelease), oldRelease, "the link /vmlinuz"},
+		{"a link to what is not mounted", treetest.With(debian, "vmlinuz", "-> boot/vmlinuz-"+oldRelease, "boot/vmlinuz-"+oldRelease, ""), oldRelease, "the link /vmlinuz"},
+		{"a link", treetest.With(debian, "vmlinuz", "-> boot/vmlinuz-"+oldRelease), oldRelease, "the link /vmlinuz"},
 
 		{"grub, first entry", grub("0"), newRelease, `GRUB's default in /boot/grub is the entry "Debian GNU/Linux"`},
 		{"grub, entry of a submenu by number", grub("1>1"), oldRelease, "with Linux 6.1.0-9-amd64"},
@@ -127,12 +126,12 @@ fi`
 		{"grub, the last set", menu("set default=0", "set default=1"), oldRelease, "Old"},
 		{"grub, by a joined id", menu("set default=old", ""), oldRelease, "Old"},
 		{"grub, in one line", menu("if [ \"${next_entry}\" ]; then set default=\"${next_entry}\"; else set default=\"1\"; fi", ""), oldRelease, "Old"},
-		{"grub, saved without braces", with(menu("load_env; set default=$saved_entry", ""), "boot/grub/grubenv", grubenv+"saved_entry=old\n"), oldRelease, "saved_entry"},
-		{"grub, included", with(menu("set default=0", "if [ -f ${config_directory}/custom.cfg ]; then\n source ${config_directory}/custom.cfg\nfi"),
+		{"grub, saved without braces", treetest.With(menu("load_env; set default=$saved_entry", ""), "boot/grub/grubenv", grubenv+"saved_entry=old\n"), oldRelease, "saved_entry"},
+		{"grub, included", treetest.With(menu("set default=0", "if [ -f ${config_directory}/custom.cfg ]; then\n source ${config_directory}/custom.cfg\nfi"),
 			"boot/grub/custom.cfg", "set default='Old'"), oldRelease, "Old"},
 		{"grub, nothing included", menu("set default=1", "if [ -f $prefix/custom.cfg ]; then source $prefix/custom.cfg; fi"), oldRelease, "Old"},
 		{"grub, included from somewhere", menu("set default=0", "source ${mine}/custom.cfg"), none, "source ${mine}/custom.cfg"},
-		{"grub, counting boots", with(menu("set default=0", fedoraFallback), "boot/grub/grubenv", grubenv+"boot_counter=0\nboot_success=0\n"), oldRelease, "Old"},
+		{"grub, counting boots", treetest.With(menu("set default=0", fedoraFallback), "boot/grub/grubenv", grubenv+"boot_counter=0\nboot_success=0\n"), oldRelease, "Old"},
 		{"grub, not counting boots", menu("set default=0", fedoraFallback), newRelease, "New"},
 		{"grub, decided at boot", menu("set default=0", "if keystatus --shift; then set default=1; fi"), none, "decided at boot"},
 		{"grub, decided the same", menu("set default=1", "if keystatus --shift; then set default=1; fi"), oldRelease, "Old"},
@@ -157,18 +156,18 @@ fi`
 		{"grub, a kernel in an unknown variable", menu("set default=2", "menuentry Other {\n linux $kernel ro\n}"), none, "cannot be told what its ${kernel} is"},
 		{"grub, under Xen", menu("set default=2", "menuentry Xen {\n multiboot2 /boot/xen.gz placeholder ${xen_rm_opts}\n"+
 			"module2 /boot/vmlinuz-"+oldRelease+" placeholder ro\n module2 --nounzip /boot/initrd.img-"+newRelease+"\n}"), oldRelease, "Xen"},
-		{"grub, a memory that is closed", with(menu("set default=$saved_entry", ""), "boot/grub/grubenv/x", "x"), none, "decided at boot"},
-		{"grub, a kernel without a release in its name", with(debian, "boot/vmlinuz-linux", x86Image(oldRelease),
+		{"grub, a memory that is closed", treetest.With(menu("set default=$saved_entry", ""), "boot/grub/grubenv/x", "x"), none, "decided at boot"},
+		{"grub, a kernel without a release in its name", treetest.With(debian, "boot/vmlinuz-linux", x86Image(oldRelease),
 			"boot/grub/grub.cfg", "menuentry 'Arch' {\n\tlinux /vmlinuz-linux root=x\n}\n"), oldRelease, `"Arch"`},
-		{"grub, the same in a subvolume", with(debian, "boot/vmlinuz-linux", x86Image(oldRelease),
+		{"grub, the same in a subvolume", treetest.With(debian, "boot/vmlinuz-linux", x86Image(oldRelease),
 			"boot/grub/grub.cfg", "menuentry 'Arch' {\n\tlinux /@/boot/vmlinuz-linux root=x\n}\n"), oldRelease, `"Arch"`},
-		{"grub, the same in an old state of the root", with(debian, "boot/vmlinuz-linux", x86Image(oldRelease),
+		{"grub, the same in an old state of the root", treetest.With(debian, "boot/vmlinuz-linux", x86Image(oldRelease),
 			"boot/grub/grub.cfg", "menuentry 'Arch' {\n\tlinux /@/.snapshots/7/snapshot/boot/vmlinuz-linux root=x\n}\n"), none, "its /@/.snapshots/7/snapshot/boot/vmlinuz-linux is not here"},
-		{"grub, a kernel of another system", with(debian, "boot/vmlinuz-linux", x86Image("5.0.0"),
+		{"grub, a kernel of another system", treetest.With(debian, "boot/vmlinuz-linux", x86Image("5.0.0"),
 			"boot/grub/grub.cfg", "menuentry 'Arch' {\n\tlinux /vmlinuz-linux root=x\n}\n"), none, "none of the installed kernels"},
 
-		{"blscfg, newest", with(withEntries, "boot/grub2/grub.cfg", "set default=\"${saved_entry}\"\nblscfg\n"), newRelease, `"New"`},
-		{"blscfg, saved", with(withEntries, "boot/grub2/grub.cfg", "set default=\"${saved_entry}\"\nblscfg\n",
+		{"blscfg, newest", treetest.With(withEntries, "boot/grub2/grub.cfg", "set default=\"${saved_entry}\"\nblscfg\n"), newRelease, `"New"`},
+		{"blscfg, saved", treetest.With(withEntries, "boot/grub2/grub.cfg", "set default=\"${saved_entry}\"\nblscfg\n",
 			"boot/grub2/grubenv", grubenv+"saved_entry="+machineID+"-"+oldRelease+"\n"), oldRelease, `"Old"`},
 
 		{"settings of grub, first", settings("GRUB_TIMEOUT=5\nGRUB_DEFAULT=0\n"), newRelease, "/etc/default/grub"},
@@ -178,56 +177,51 @@ fi`
 		{"settings of grub, unknown", settings("GRUB_DEFAULT=7\n"), none, "cannot be told"},
 		{"settings of grub, of a file read later", settings("GRUB_DEFAULT=0\n", "etc/default/grub.d/50.cfg", "GRUB_DEFAULT='x>Linux "+oldRelease+"'\n"), oldRelease, "/etc/default/grub.d/50.cfg"},
 		{"settings of grub, once", settings("GRUB_DEFAULT=0\n", "boot/grub2/grubenv", grubenv+"next_entry=Linux "+oldRelease+"\n"), oldRelease, "next boot only"},
-		{"settings of a GRUB that is gone", with(debian, "etc/default/grub", "GRUB_DEFAULT=0\n"), newRelease, "newest by version"},
-		{"settings of grub, left over", with(withEntries, "etc/default/grub", "GRUB_DEFAULT=0\n", "boot/grub/x", "x",
+		{"settings of a GRUB that is gone", treetest.With(debian, "etc/default/grub", "GRUB_DEFAULT=0\n"), newRelease, "newest by version"},
+		{"settings of grub, left over", treetest.With(withEntries, "etc/default/grub", "GRUB_DEFAULT=0\n", "boot/grub/x", "x",
 			"boot/loader/loader.conf", "default "+machineID+"-"+oldRelease+".conf\n"), oldRelease, "systemd-boot"},
 		{"settings of grub, a release in parentheses", settings("GRUB_DEFAULT=saved\n", "boot/grub2/grubenv", grubenv+"saved_entry=CentOS Linux ("+oldRelease+") 7 (Core)\n"), oldRelease, "saved_entry"},
 		{"settings of grub, beside lines that load a menu", settings("GRUB_DEFAULT=0\n", "boot/efi/EFI/debian/grub.cfg", stub), newRelease, "/etc/default/grub"},
 
-		{"grub on the ESP", with(settings("GRUB_DEFAULT=0\n", "boot/efi/EFI/centos/grub.cfg", grubConfig("${saved_entry}")),
+		{"grub on the ESP", treetest.With(settings("GRUB_DEFAULT=0\n", "boot/efi/EFI/centos/grub.cfg", grubConfig("${saved_entry}")),
 			"boot/efi/EFI/centos/grubenv", grubenv+"saved_entry=1>1\n", "boot/efi/EFI/debian/grub.cfg", stub), oldRelease, "in /boot/efi/EFI/centos"},
 		{"grub on the ESP, and in /boot", grub("1>1", "boot/efi/EFI/centos/grub.cfg", grubConfig("0")), oldRelease, "in /boot/grub is"},
 		{"grub on the ESP, of two systems", settings("GRUB_DEFAULT=0\n", "boot/efi/EFI/a/grub.cfg", grubConfig("1>1"), "boot/efi/EFI/b/grub.cfg", grubConfig("1>1")), newRelease, "/etc/default/grub"},
 
-		{"systemd-boot, first", with(withEntries, "boot/loader/loader.conf", "timeout 3\n"), newRelease, "first entry"},
-		{"systemd-boot, pattern", with(withEntries, "boot/loader/loader.conf", "default\t"+machineID+"-6.1.0-9-*\n"), oldRelease, "systemd-boot's default"},
-		{"systemd-boot, chosen in the menu", with(withEntries, "boot/loader/loader.conf", "default "+machineID+"-6.1.0-47-*\n",
+		{"systemd-boot, first", treetest.With(withEntries, "boot/loader/loader.conf", "timeout 3\n"), newRelease, "first entry"},
+		{"systemd-boot, pattern", treetest.With(withEntries, "boot/loader/loader.conf", "default\t"+machineID+"-6.1.0-9-*\n"), oldRelease, "systemd-boot's default"},
+		{"systemd-boot, chosen in the menu", treetest.With(withEntries, "boot/loader/loader.conf", "default "+machineID+"-6.1.0-47-*\n",
 			"sys/firmware/efi/efivars/LoaderEntryDefault-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", efiText(machineID+"-"+oldRelease+".conf")), oldRelease, "set in its menu"},
-		{"systemd-boot, images by directory", with(debian, "efi/loader/loader.conf", "#", "efi/loader/entries/a.conf",
+		{"systemd-boot, images by directory", treetest.With(debian, "efi/loader/loader.conf", "#", "efi/loader/entries/a.conf",
 			"title A\nlinux /"+machineID+"/"+oldRelease+"/linux\n"), oldRelease, "first entry"},
-		{"systemd-boot, sorted by key", with(debian, "efi/loader/loader.conf", "#",
+		{"systemd-boot, sorted by key", treetest.With(debian, "efi/loader/loader.conf", "#",
 			"efi/loader/entries/a.conf", "sort-key zz\nversion "+newRelease+"\nlinux /a\n",
 			"efi/loader/entries/b.conf", "sort-key aa\nversion "+oldRelease+"\nlinux /b\n"), oldRelease, "first entry"},
 		{"systemd-boot, entries alone", withEntries, newRelease, "first entry"},
-		{"systemd-boot, entries alone beside GRUB", with(withEntries, "boot/grub2/x", "x"), newRelease, "newest by version"},
-		{"systemd-boot, on two partitions", with(withEntries, "efi/loader/loader.conf", "default *-6.1.0-9-*\n"), oldRelease, "systemd-boot's default"},
-		{"systemd-boot, the last default", with(withEntries, "boot/loader/loader.conf", "default x\ndefault *-6.1.0-9-*\n"), oldRelease, "systemd-boot's default"},
-		{"systemd-boot, no boot left to try", with(debian, "efi/loader/entries/new+0-3.conf", "version "+newRelease+"\n",
+		{"systemd-boot, entries alone beside GRUB", treetest.With(withEntries, "boot/grub2/x", "x"), newRelease, "newest by version"},
+		{"systemd-boot, on two partitions", treetest.With(withEntries, "efi/loader/loader.conf", "default *-6.1.0-9-*\n"), oldRelease, "systemd-boot's default"},
+		{"systemd-boot, the last default", treetest.With(withEntries, "boot/loader/loader.conf", "default x\ndefault *-6.1.0-9-*\n"), oldRelease, "systemd-boot's default"},
+		{"systemd-boot, no boot left to try", treetest.With(debian, "efi/loader/entries/new+0-3.conf", "version "+newRelease+"\n",
 			"efi/loader/entries/b.conf", "version "+oldRelease+"\n"), oldRelease, "first entry"},
-		{"systemd-boot, boots left to try", with(debian, "efi/loader/entries/new+2-1.conf", "version "+newRelease+"\n",
+		{"systemd-boot, boots left to try", treetest.With(debian, "efi/loader/entries/new+2-1.conf", "version "+newRelease+"\n",
 			"efi/loader/entries/b.conf", "version "+oldRelease+"\n"), newRelease, "first entry"},
-		{"systemd-boot, booted last", with(withEntries, "boot/loader/loader.conf", "default @saved\n",
+		{"systemd-boot, booted last", treetest.With(withEntries, "boot/loader/loader.conf", "default @saved\n",
 			"sys/firmware/efi/efivars/LoaderEntryLastBooted-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", efiText(machineID+"-"+oldRelease+".conf")), oldRelease, "booted last"},
-		{"systemd-boot, nothing booted last", with(withEntries, "boot/loader/loader.conf", "default @saved\n", "sys/firmware/efi/efivars/x", "x"), newRelease, "first entry"},
-		{"systemd-boot, booted last elsewhere", with(withEntries, "boot/loader/loader.conf", "default @saved\n"), none, "cannot be told"},
-		{"systemd-boot, an image", with(withEntries, "boot/loader/loader.conf", "default linux.efi\n"), none, "cannot be told which kernel"},
-		{"systemd-boot, another system", with(withEntries, "boot/loader/loader.conf", "default auto-windows\n"), none, "cannot be told whether that is there"},
-		{"systemd-boot, once another system", with(withEntries, "boot/loader/loader.conf", "default *-6.1.0-9-*\n",
+		{"systemd-boot, nothing booted last", treetest.With(withEntries, "boot/loader/loader.conf", "default @saved\n", "sys/firmware/efi/efivars/x", "x"), newRelease, "first entry"},
+		{"systemd-boot, booted last elsewhere", treetest.With(withEntries, "boot/loader/loader.conf", "default @saved\n"), none, "cannot be told"},
+		{"systemd-boot, an image", treetest.With(withEntries, "boot/loader/loader.conf", "default linux.efi\n"), none, "cannot be told which kernel"},
+		{"systemd-boot, another system", treetest.With(withEntries, "boot/loader/loader.conf", "default auto-windows\n"), none, "cannot be told whether that is there"},
+		{"systemd-boot, once another system", treetest.With(withEntries, "boot/loader/loader.conf", "default *-6.1.0-9-*\n",
 			"sys/firmware/efi/efivars/LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", efiText("Auto-*")), none, "next boot only"},
-		{"systemd-boot, maybe an image", with(withEntries, "boot/loader/loader.conf", "timeout 3\n", "boot/EFI/Linux/linux.efi", "MZ"), none, "cannot be told"},
-		{"systemd-boot, an entry beside an image", with(withEntries, "boot/loader/loader.conf", "default *-6.1.0-9-*\n", "boot/EFI/Linux/linux.efi", "MZ"), oldRelease, "systemd-boot's default"},
+		{"systemd-boot, maybe an image", treetest.With(withEntries, "boot/loader/loader.conf", "timeout 3\n", "boot/EFI/Linux/linux.efi", "MZ"), none, "cannot be told"},
+		{"systemd-boot, an entry beside an image", treetest.With(withEntries, "boot/loader/loader.conf", "default *-6.1.0-9-*\n", "boot/EFI/Linux/linux.efi", "MZ"), oldRelease, "systemd-boot's default"},
 	} {
-		m, err := Scan(system(t, test.files), "")
-		if err != nil {
-			t.Errorf("%s: %v", test.name, err)
-			continue
+		release, why := Next(treetest.System(t, test.files), []string{newRelease, oldRelease})
+		if release != test.want {
+			t.Errorf("%s: %q boots next (%s), want %q", test.name, release, why, test.want)
 		}
-		next, _ := m.Next()
-		if next.Release != test.want {
-			t.Errorf("%s: %q boots next (%s), want %q", test.name, next.Release, m.NextWhy, test.want)
-		}
-		if !strings.Contains(m.NextWhy, test.why) {
-			t.Errorf("%s: the reason %q says not %q", test.name, m.NextWhy, test.why)
+		if !strings.Contains(why, test.why) {
+			t.Errorf("%s: the reason %q says not %q", test.name, why, test.why)
 		}
 	}
 }
@@ -235,17 +229,17 @@ fi`
 // What a system that is mounted holds is not believed: entries without end, and
 // a menu that asks for them without end.
 func TestBootEntriesAreBounded(t *testing.T) {
-	files := with(debian,
+	m := treetest.With(debian,
 		"boot/grub2/grub.cfg", "set default=\"${saved_entry}\"\n"+strings.Repeat("blscfg\n", 20000),
 		"boot/loader/entries/huge.conf", "version "+oldRelease+"\n"+strings.Repeat("#", maxEntryText))
 	for i := range maxEntries + 100 {
-		files[fmt.Sprintf("boot/loader/entries/%05d.conf", i)] = "version " + newRelease + "\n"
+		m[fmt.Sprintf("boot/loader/entries/%05d.conf", i)] = "version " + newRelease + "\n"
 	}
-	tree := system(t, files)
-	if n := len(tree.specEntries("boot/loader/entries")); n != maxEntries {
+	files := treetest.System(t, m)
+	if n := len((&system{files}).specEntries("boot/loader/entries")); n != maxEntries {
 		t.Errorf("%d entries were read, want %d", n, maxEntries)
 	}
-	if release, why := tree.nextBoot([]string{newRelease, oldRelease}); release != newRelease {
+	if release, why := Next(files, []string{newRelease, oldRelease}); release != newRelease {
 		t.Errorf("%q boots next (%s), want %q", release, why, newRelease)
 	}
 }
@@ -263,52 +257,6 @@ func TestReleaseIn(t *testing.T) {
 	} {
 		if got := releaseIn(text, releases); got != want {
 			t.Errorf("releaseIn(%q) = %q, want %q", text, got, want)
-		}
-	}
-}
-
-func FuzzGrubMenu(f *testing.F) {
-	f.Add(grubConfig("0"), "1>1")
-	f.Add("menuentry 'a\\'b' {\n}\nsubmenu \"c d\" --id e {\nmenuentry f --id g { # {\nlinux /h\n}\n", "e>g")
-	f.Add("function f { if [ -n \"$x\" -a ( ! -f /y ) ]; then set default=${x}; else f; fi; }; f; source $prefix/grub.cfg", "0")
-	f.Add("while true; do set a=$a$a; done; for x in 1 2; do menuentry $x { linux /$x; }; done; default=$a", "2")
-	f.Fuzz(func(t *testing.T, config, spec string) {
-		bls := func() []entry { return []entry{{id: "bls"}} }
-		tree := NewTree(fstest.MapFS{"boot/grub/grub.cfg": &fstest.MapFile{Data: []byte(config)}})
-		memory := map[string]string{"next_entry": spec, "saved_entry": spec}
-		if e, _, _, err := runGrub(tree, "boot/grub", config, memory, bls).choose(); err == nil && len(e.children) > 0 {
-			t.Fatalf("the submenu %q is said to boot", e.title)
-		}
-	})
-}
-
-// A script may ask for any amount of work.
-func TestGrubWorkIsBounded(t *testing.T) {
-	for name, script := range map[string]string{
-		"calls":    "function a { b; b; }\nfunction b { c; c; }\nfunction c { d; d; }\nfunction d { a; a; }\na\n",
-		"values":   strings.Repeat("x=a$x$x$x\n", 100) + "default=$x\n",
-		"files":    "source $prefix/grub.cfg\nsource $prefix/grub.cfg\n",
-		"blocks":   strings.Repeat("if x; then ", 1<<16),
-		"menus":    strings.Repeat("submenu x {", 1<<16),
-		"brackets": "if [ " + strings.Repeat("( ", 1<<16) + "; then set default=1; fi\n",
-		"commands": strings.Repeat("a\n", maxGrubText/4),
-		"words":    strings.Repeat("a ", maxGrubText/4) + "\n",
-		"parts":    strings.Repeat("''", maxGrubText/3) + "\n",
-		"braces":   "a \"" + strings.Repeat("${", maxGrubText/3) + "\"\nsource $prefix/grub.cfg\n",
-		"size":     strings.Repeat("#", maxGrubText) + "\n",
-		"its size": "source $prefix/grub.cfg\n" + strings.Repeat("a\n", 1<<13),
-	} {
-		tree := system(t, with(debian, "boot/grub/grub.cfg", script+"menuentry x { linux /vmlinuz-"+oldRelease+"; }"))
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		start := time.Now()
-		if release, why := tree.nextBoot([]string{newRelease, oldRelease}); !strings.Contains(why, "cannot be told") {
-			t.Errorf("%s: %q boots next (%s), want that it cannot be told", name, release, why)
-		}
-		runtime.ReadMemStats(&after)
-		t.Logf("%s: %v, %d MiB", name, time.Since(start), (after.TotalAlloc-before.TotalAlloc)>>20)
-		if after.TotalAlloc-before.TotalAlloc > 128<<20 {
-			t.Errorf("%s: %d MiB were allocated", name, (after.TotalAlloc-before.TotalAlloc)>>20)
 		}
 	}
 }

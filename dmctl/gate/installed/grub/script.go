@@ -1,56 +1,56 @@
-package installed
+package grub
 
 // The syntax of grub.cfg: words, commands, blocks and branches of GRUB's shell
 // (GRUB manual, "Writing full configuration files directly").
 
 import "strings"
 
-// grubWord is a word before its variables are replaced.
-type grubWord struct {
-	parts []grubPart
+// word is a word before its variables are replaced.
+type word struct {
+	parts []part
 	plain bool // nothing in it is quoted or a variable: it may be a keyword
 }
 
-// grubPart is text as it is, or the name of a variable.
-type grubPart struct {
+// part is text as it is, or the name of a variable.
+type part struct {
 	text     string
 	variable bool
 	quoted   bool
 }
 
 // keyword is the word if it may be one.
-func (w grubWord) keyword() string {
+func (w word) keyword() string {
 	if w.plain && len(w.parts) == 1 {
 		return w.parts[0].text
 	}
 	return ""
 }
 
-type grubTokenKind uint8
+type tokenKind uint8
 
 const (
-	grubEnd grubTokenKind = iota
-	grubSeparator
-	grubOpen
-	grubClose
-	grubText
+	endOfScript tokenKind = iota
+	separator
+	openBrace
+	closeBrace
+	textToken
 )
 
-type grubToken struct {
-	kind grubTokenKind
-	word grubWord
+type token struct {
+	kind tokenKind
+	word word
 	size int // in bytes of the script
 }
 
-// grubLexer cuts a script into tokens.
-type grubLexer struct {
+// lexer cuts a script into tokens.
+type lexer struct {
 	text string
 	at   int
 }
 
 // next returns the next token: blanks lie between words, ";", line ends, "{"
 // and "}" between commands, "#" starts a comment where a word could start.
-func (l *grubLexer) next() grubToken {
+func (l *lexer) next() token {
 	for l.at < len(l.text) {
 		c := l.text[l.at]
 		switch {
@@ -66,32 +66,32 @@ func (l *grubLexer) next() grubToken {
 			}
 		case strings.IndexByte("\n;&|{}", c) >= 0:
 			l.at++
-			kind := grubSeparator
+			kind := separator
 			switch c {
 			case '{':
-				kind = grubOpen
+				kind = openBrace
 			case '}':
-				kind = grubClose
+				kind = closeBrace
 			}
-			return grubToken{kind: kind, size: 1}
+			return token{kind: kind, size: 1}
 		default:
 			start := l.at
 			word := l.word()
-			return grubToken{grubText, word, l.at - start}
+			return token{textToken, word, l.at - start}
 		}
 	}
-	return grubToken{}
+	return token{}
 }
 
 // word reads one word, with quotes and variables. Between double quotes, a
 // backslash is one but before what has a meaning there.
-func (l *grubLexer) word() grubWord {
-	w := grubWord{plain: true}
+func (l *lexer) word() word {
+	w := word{plain: true}
 	var text strings.Builder
 	quote := byte(0)
 	flush := func(quoted bool) {
 		if text.Len() > 0 || quoted {
-			w.parts = append(w.parts, grubPart{text: text.String(), quoted: quoted})
+			w.parts = append(w.parts, part{text: text.String(), quoted: quoted})
 			text.Reset()
 		}
 	}
@@ -109,9 +109,9 @@ func (l *grubLexer) word() grubWord {
 				text.WriteByte(l.text[l.at])
 			}
 		case c == '$':
-			if name, size := grubVariable(l.text[l.at:]); size > 0 {
+			if name, size := variable(l.text[l.at:]); size > 0 {
 				flush(false)
-				w.parts = append(w.parts, grubPart{text: name, variable: true, quoted: quote != 0})
+				w.parts = append(w.parts, part{text: name, variable: true, quoted: quote != 0})
 				w.plain = false
 				l.at += size
 				continue
@@ -132,13 +132,13 @@ func (l *grubLexer) word() grubWord {
 	return w
 }
 
-// maxGrubName bounds the names of variables, with what is around them.
-const maxGrubName = 256
+// maxName bounds the names of variables, with what is around them.
+const maxName = 256
 
-// grubVariable reads "$name" or "${name}" at the start of s; a size of 0 says
+// variable reads "$name" or "${name}" at the start of s; a size of 0 says
 // that there is none.
-func grubVariable(s string) (name string, size int) {
-	s = s[:min(len(s), maxGrubName)] // or else an open brace is looked for to the end, each time
+func variable(s string) (name string, size int) {
+	s = s[:min(len(s), maxName)] // or else an open brace is looked for to the end, each time
 	if strings.HasPrefix(s, "${") {
 		if end := strings.IndexAny(s, "}\n"); end >= 0 && s[end] == '}' {
 			return s[2:end], end + 1
@@ -158,27 +158,27 @@ func grubVariable(s string) (name string, size int) {
 	return s[1:end], end
 }
 
-// grubCommand is a command with its words, and the block behind it if it has
+// command is a command with its words, and the block behind it if it has
 // one; or branches; or a loop.
-type grubCommand struct {
-	words    []grubWord
-	block    []grubCommand
+type command struct {
+	words    []word
+	block    []command
 	hasBlock bool
-	branches []grubBranch // if
-	loop     bool         // block is repeated
-	size     int          // in bytes of the script, without block and branches
+	branches []branch // if
+	loop     bool     // block is repeated
+	size     int      // in bytes of the script, without block and branches
 }
 
-// grubBranch is a condition and what it guards; the last may have none.
-type grubBranch struct{ condition, body []grubCommand }
+// branch is a condition and what it guards; the last may have none.
+type branch struct{ condition, body []command }
 
-// grubParser builds commands out of tokens.
-type grubParser struct {
-	lexer  grubLexer
-	token  grubToken // the one that comes next
-	depth  int       // of blocks and branches
-	budget int       // as in grubRun
-	lost   string    // why the script was given up
+// parser builds commands out of tokens.
+type parser struct {
+	lexer  lexer
+	token  token  // the one that comes next
+	depth  int    // of blocks and branches
+	budget int    // as in Run
+	lost   string // why the script was given up
 }
 
 // maxDepth bounds how deep blocks and branches are followed; menus have some
@@ -187,54 +187,54 @@ const maxDepth = 32
 
 const tooMuchWork = "too much of it"
 
-// parseGrub reads a script, and returns what is left of the budget: what it
+// parse reads a script, and returns what is left of the budget: what it
 // makes takes many times the memory of the script. lost says why it was given
 // up. A script that ends too early counts as far as it goes.
-func parseGrub(text string, budget int) (commands []grubCommand, left int, lost string) {
-	p := grubParser{lexer: grubLexer{text: strings.ReplaceAll(text, unknownMark, "")}, budget: budget}
+func parse(text string, budget int) (commands []command, left int, lost string) {
+	p := parser{lexer: lexer{text: strings.ReplaceAll(text, unknownMark, "")}, budget: budget}
 	p.advance()
-	for p.token.kind != grubEnd {
+	for p.token.kind != endOfScript {
 		commands = append(commands, p.list()...)
-		if p.token.kind == grubClose { // of nothing
+		if p.token.kind == closeBrace { // of nothing
 			p.advance()
 		}
 	}
 	return commands, p.budget, p.lost
 }
 
-func (p *grubParser) advance() {
+func (p *parser) advance() {
 	p.token = p.lexer.next()
-	if p.token.kind == grubText {
+	if p.token.kind == textToken {
 		p.charge(wordWork + partWork*len(p.token.word.parts))
 	}
 }
 
-func (p *grubParser) charge(work int) {
+func (p *parser) charge(work int) {
 	if p.budget -= work; p.budget < 0 {
 		p.lose(tooMuchWork)
 	}
 }
 
 // lose gives up: nothing comes any more.
-func (p *grubParser) lose(why string) {
+func (p *parser) lose(why string) {
 	if p.lost == "" {
 		p.lost = why
 	}
-	p.lexer.at, p.token = len(p.lexer.text), grubToken{}
+	p.lexer.at, p.token = len(p.lexer.text), token{}
 }
 
 // list reads commands up to one of the keywords, the end of the block, or the
 // end of the script.
-func (p *grubParser) list(ends ...string) (commands []grubCommand) {
+func (p *parser) list(ends ...string) (commands []command) {
 	if p.depth++; p.depth > maxDepth {
 		p.lose("blocks within blocks")
 	}
 	defer func() { p.depth-- }()
 	for {
 		switch {
-		case p.token.kind == grubEnd || p.token.kind == grubClose:
+		case p.token.kind == endOfScript || p.token.kind == closeBrace:
 			return commands
-		case p.token.kind == grubSeparator:
+		case p.token.kind == separator:
 			p.advance()
 			continue
 		}
@@ -248,15 +248,15 @@ func (p *grubParser) list(ends ...string) (commands []grubCommand) {
 }
 
 // skip passes over a keyword that a list ended with.
-func (p *grubParser) skip(keyword string) bool {
-	if p.token.kind != grubText || p.token.word.keyword() != keyword {
+func (p *parser) skip(keyword string) bool {
+	if p.token.kind != textToken || p.token.word.keyword() != keyword {
 		return false
 	}
 	p.advance()
 	return true
 }
 
-func (p *grubParser) command() grubCommand {
+func (p *parser) command() command {
 	p.charge(commandWork)
 	switch keyword := p.token.word.keyword(); keyword {
 	case "if":
@@ -267,46 +267,49 @@ func (p *grubParser) command() grubCommand {
 	case "for":
 		c := p.simple()
 		p.list("do")
-		return p.loop([]grubCommand{c})
+		return p.loop([]command{c})
 	}
 	return p.simple()
 }
 
-func (p *grubParser) branches() (c grubCommand) {
+func (p *parser) branches() (c command) {
 	c.size = p.token.size
 	for p.skip("if") || p.skip("elif") {
 		condition := p.list("then")
 		p.skip("then")
-		c.branches = append(c.branches, grubBranch{condition, p.list("elif", "else", "fi")})
+		c.branches = append(c.branches, branch{condition, p.list("elif", "else", "fi")})
 	}
 	if p.skip("else") {
-		c.branches = append(c.branches, grubBranch{nil, p.list("fi")})
+		c.branches = append(c.branches, branch{nil, p.list("fi")})
 	}
 	p.skip("fi")
 	return c
 }
 
-func (p *grubParser) loop(head []grubCommand) grubCommand {
+func (p *parser) loop(head []command) command {
 	p.skip("do")
-	c := grubCommand{loop: true, block: append(head, p.list("done")...)}
+	c := command{loop: true, block: append(head, p.list("done")...)}
 	p.skip("done")
 	return c
 }
 
 // simple reads words, and a block behind them.
-func (p *grubParser) simple() (c grubCommand) {
-	for p.token.kind == grubText {
+func (p *parser) simple() (c command) {
+	for p.token.kind == textToken {
 		c.words = append(c.words, p.token.word)
 		c.size += p.token.size + 1
 		p.advance()
 	}
-	if p.token.kind == grubOpen {
+	if p.token.kind == openBrace {
 		c.hasBlock = true
 		p.advance()
 		c.block = p.list()
-		if p.token.kind == grubClose {
+		if p.token.kind == closeBrace {
 			p.advance()
 		}
 	}
 	return c
 }
+
+func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
+func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }

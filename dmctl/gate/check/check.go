@@ -1,0 +1,142 @@
+// Package check answers one question: does a kernel's snapshot target have the
+// leak fix, and which other known bugs concern it? The kernel may run, be
+// installed, boot next, or be known by a version or a module alone.
+//
+// It knows how the parts of gate come together and nothing of who asks: it has no
+// flags, prints nothing and computes no exit codes.
+//
+// From top to bottom: check (request to result), running (the kernel that runs),
+// installed (those on disk), kernel (one verdict).
+package check
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
+)
+
+// Subject is what a request asks to judge.
+type Subject uint8
+
+const (
+	// Running is the kernel that runs.
+	Running Subject = iota
+	// Version is a version of the target "snapshot".
+	Version
+	// Targets is the output of `dmsetup targets`.
+	Targets
+	// Module is the file of a kernel module.
+	Module
+	// Installed is an installed kernel, by its release.
+	Installed
+	// AllInstalled is all installed kernels.
+	AllInstalled
+	// NextBoot is the installed kernel that boots next.
+	NextBoot
+)
+
+// Request is a question. The zero value asks for the running kernel.
+type Request struct {
+	Subject Subject
+
+	Version gate.Version // of Version
+	Targets io.Reader    // of Targets
+	Module  string       // a path, of Module
+	Release string       // as uname -r has it, of Installed
+
+	// Root is the root directory of the system that the installed kernels belong
+	// to; "" is the running one's. Also the module of a running kernel that has not
+	// loaded it is looked for there.
+	Root string
+	// Load has the running kernel load the target's module if need be.
+	Load bool
+	// Ask returns the version of the running kernel's target "snapshot"; nil asks
+	// device mapper. A target that is not there is dmctl.ErrNoTarget.
+	Ask func(load bool) (gate.Version, error)
+}
+
+// Result is the answer.
+type Result struct {
+	// Verdict is the worst of all kernels'.
+	Verdict gate.Verdict
+	// Kernels are those that were asked for, newest first; exactly one unless all
+	// were asked for.
+	Kernels []Kernel
+	// NextWhy says in one sentence how the kernel that boots next was told; "" where
+	// that was not asked.
+	NextWhy string
+	// Err is why there are no kernels.
+	Err error
+}
+
+// Run answers a request. What cannot be told is no error: the verdict is unknown,
+// and the kernel's Rule and Err say why.
+func Run(r Request) Result {
+	var result Result
+	switch r.Subject {
+	case AllInstalled:
+		result = r.all()
+	case NextBoot:
+		result = r.next()
+	default:
+		result.Kernels = []Kernel{r.one()}
+	}
+	verdicts := make([]gate.Verdict, len(result.Kernels))
+	for i := range result.Kernels {
+		k := &result.Kernels[i]
+		k.Advisories = advisoriesOf(k.Evidence())
+		verdicts[i] = k.Verdict
+	}
+	result.Verdict = gate.Worst(verdicts...)
+	return result
+}
+
+// one judges the one thing that r names.
+func (r Request) one() (k Kernel) {
+	switch r.Subject {
+	case Version:
+		k.Source = FromVersion
+		k.judge(r.Version, nil)
+	case Targets:
+		k.Source = FromTargets
+		k.judge(versionInTargets(r.Targets))
+	case Module:
+		k.Source, k.File = FromModule, r.Module
+		m, err := readModule(r.Module)
+		k.KernelRelease = m.Release
+		k.judge(m.Version, err)
+	case Installed:
+		return r.installed(r.Release)
+	default:
+		return r.running()
+	}
+	return k
+}
+
+func versionInTargets(list io.Reader) (gate.Version, error) {
+	targets, err := gate.ParseTargets(list)
+	if err != nil {
+		return gate.Version{}, err
+	}
+	v, ok := targets[gate.SnapshotTarget]
+	if !ok {
+		return gate.Version{}, gate.ErrNotRegistered
+	}
+	return v, nil
+}
+
+func readModule(path string) (kmod.Module, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return kmod.Module{}, err
+	}
+	defer func() { _ = f.Close() }()
+	m, err := kmod.ReadModule(f)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return m, err
+}

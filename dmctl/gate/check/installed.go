@@ -1,0 +1,102 @@
+package check
+
+// Kernels on disk.
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
+)
+
+// ErrNotNext says that it cannot be told which kernel boots next.
+var ErrNotNext = errors.New("no installed kernel is known to boot next")
+
+func (r Request) root() string {
+	if r.Root == "" {
+		return "/"
+	}
+	return r.Root
+}
+
+// runningFromRoot is the release of the kernel that runs from r's root, "" for
+// another system's.
+func (r Request) runningFromRoot() string {
+	if filepath.Clean(r.root()) == "/" {
+		return installed.RunningRelease()
+	}
+	return ""
+}
+
+func (r Request) installed(release string) Kernel {
+	found, err := func() (installed.Kernel, error) {
+		files, err := tree.Open(r.root())
+		if err != nil {
+			return installed.Kernel{}, err
+		}
+		defer func() { _ = files.Close() }()
+		return installed.Judge(files, release)
+	}()
+	found.Release = release
+	k := fromInstalled(found, err)
+	k.Running = release == r.runningFromRoot()
+	return k
+}
+
+func (r Request) scan() (installed.Machine, error) {
+	files, err := tree.Open(r.root())
+	if err != nil {
+		return installed.Machine{}, err
+	}
+	defer func() { _ = files.Close() }()
+	machine, err := installed.Scan(files, r.runningFromRoot())
+	if err != nil {
+		err = fmt.Errorf("%s: %w", strings.TrimSuffix(r.root(), "/")+"/", err)
+	}
+	return machine, err
+}
+
+func (r Request) all() Result {
+	machine, err := r.scan()
+	result := Result{NextWhy: machine.NextWhy, Err: err}
+	for _, found := range machine.Kernels {
+		result.Kernels = append(result.Kernels, fromInstalled(found, nil))
+	}
+	return result
+}
+
+func (r Request) next() Result {
+	machine, err := r.scan()
+	result := Result{NextWhy: machine.NextWhy}
+	if next, ok := machine.Next(); ok {
+		result.Kernels = []Kernel{fromInstalled(next, nil)}
+		return result
+	}
+	if err == nil {
+		err = fmt.Errorf("%w: %s", ErrNotNext, machine.NextWhy)
+	}
+	k := Kernel{Source: FromModule}
+	k.judge(gate.Version{}, err)
+	result.Kernels = []Kernel{k}
+	return result
+}
+
+func fromInstalled(found installed.Kernel, err error) Kernel {
+	k := Kernel{
+		Verdict: found.Verdict, Source: FromModule, KernelRelease: found.Release, Rule: found.Rule,
+		File: found.File, BuiltIn: found.BuiltIn, Running: found.Running, Next: found.Next, Err: err,
+	}
+	switch {
+	case found.Verdict != gate.Unknown:
+		k.Version = &found.Version
+	case err == nil:
+		k.Err = fmt.Errorf("kernel %s: %s", found.Release, found.Rule)
+	default:
+		k.Rule = oneLine(err)
+	}
+	return k
+}

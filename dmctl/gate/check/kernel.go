@@ -1,0 +1,81 @@
+package check
+
+// The verdict on one kernel.
+
+import (
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+)
+
+// Source says where the version of a kernel comes from.
+type Source string
+
+const (
+	FromRunning Source = "running"
+	FromVersion Source = "version"
+	FromTargets Source = "targets"
+	FromModule  Source = "module" // or an image, or an initramfs
+)
+
+// Kernel is the verdict on one kernel.
+type Kernel struct {
+	Verdict gate.Verdict `json:"verdict"`
+	// Version is that of the target "snapshot"; nil where it is not known.
+	Version *gate.Version `json:"version"`
+	Source  Source        `json:"source"`
+	// KernelRelease is as uname -r has it, "" where it is not known.
+	KernelRelease string `json:"kernel_release"`
+	// Rule says in one sentence why the verdict is what it is.
+	Rule string `json:"rule"`
+	// File is what the version was read from, below the root for installed kernels;
+	// "" if none.
+	File string `json:"file"`
+	// BuiltIn: File is the kernel's image, and the target is part of it.
+	BuiltIn bool `json:"built_in"`
+	// Running and Next say whether the kernel runs, and whether it boots next.
+	Running    bool       `json:"running"`
+	Next       bool       `json:"next"`
+	Advisories []Advisory `json:"advisories"`
+
+	// Err is why nothing is known.
+	Err error `json:"-"`
+}
+
+// Advisory says whether a known bug applies to a kernel.
+type Advisory struct {
+	ID      string       `json:"id"`
+	Title   string       `json:"title"`
+	Applies gate.Applies `json:"applies"`
+	Why     string       `json:"why"`
+	Trace   string       `json:"trace"`
+	Sources []string     `json:"sources"`
+}
+
+// Evidence is what advisories go by.
+func (k Kernel) Evidence() gate.Evidence {
+	return gate.Evidence{Version: k.Version, Release: k.KernelRelease}
+}
+
+// judge fills in the verdict on version, or why there is none.
+func (k *Kernel) judge(version gate.Version, err error) {
+	if err != nil {
+		k.Rule, k.Err = oneLine(err), err
+		return
+	}
+	k.Version = &version
+	k.Verdict, k.Rule = gate.Judge(version)
+}
+
+func advisoriesOf(e gate.Evidence) (all []Advisory) {
+	for _, a := range gate.Advisories() {
+		applies, why := a.Applies(e)
+		all = append(all, Advisory{a.ID, a.Title, applies, why, a.Trace, a.Sources})
+	}
+	return all
+}
+
+// oneLine is an error as one sentence.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}

@@ -1,0 +1,64 @@
+package check
+
+// The kernel that runs.
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
+)
+
+// running asks the kernel. Where the target is not registered, its module is
+// judged as it would be loaded, which loads nothing.
+func (r Request) running() Kernel {
+	release := installed.RunningRelease()
+	k := Kernel{Source: FromRunning, KernelRelease: release, Running: true}
+	v, err := r.ask()
+	switch {
+	case errors.Is(err, dmctl.ErrNoTarget) && r.Load:
+		err = fmt.Errorf("%w; the kernel could not load it", err)
+	case errors.Is(err, dmctl.ErrNoTarget):
+		onDisk := r.installed(release)
+		if onDisk.Err == nil {
+			onDisk.Rule += " (not loaded; this is its module)"
+			onDisk.Running = true
+			return onDisk
+		}
+		err = fmt.Errorf("%w; its module was not judged: %s", err, onDisk.Rule)
+	case errors.Is(err, dmctl.ErrNoDeviceMapper) && release != "":
+		err = fmt.Errorf("%w; %s", err, r.whyNoDeviceMapper(release))
+	}
+	k.judge(v, err)
+	return k
+}
+
+func (r Request) ask() (gate.Version, error) {
+	if r.Ask != nil {
+		return r.Ask(r.Load)
+	}
+	return AskRunning(r.Load)
+}
+
+// AskRunning asks device mapper for the version of the running kernel's target
+// "snapshot". With load, the kernel loads its module if need be.
+func AskRunning(load bool) (gate.Version, error) {
+	ctl, err := dmctl.Open()
+	if err != nil {
+		return gate.Version{}, err
+	}
+	defer func() { _ = ctl.Close() }() // it was read from only; there is nothing to lose
+	return ctl.TargetVersion(gate.SnapshotTarget, load)
+}
+
+func (r Request) whyNoDeviceMapper(release string) string {
+	files, err := tree.Open(r.root())
+	if err != nil {
+		return oneLine(err)
+	}
+	defer func() { _ = files.Close() }()
+	return installed.WhyNoDeviceMapper(files, release)
+}

@@ -1,0 +1,187 @@
+package boot
+
+// Entries of boot menus, and which kernel an entry boots.
+
+import (
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/grub"
+)
+
+// entry is an entry of a boot menu.
+type entry struct {
+	title, id string
+	// file is the kernel's image as the loader names it; version is what the
+	// entry says of itself.
+	file, version string
+	sortKey, dir  string // dir is where the entry's file lies
+	// unread is an entry that loads what is not followed here.
+	unread bool
+}
+
+// releaseOfEntry returns the release that a menu's entry boots, "" for none of
+// releases.
+func (t *system) releaseOfEntry(e entry, releases []string) string {
+	if slices.Contains(releases, e.version) {
+		return e.version
+	}
+	return t.releaseOf(e.file, releases)
+}
+
+// Bounds of the entries in one directory; a boot partition has some ten, of a
+// few hundred bytes each.
+const (
+	maxEntries   = 1024
+	maxEntryText = 64 << 10
+)
+
+// lastValue returns the value of the last line of a key.
+func lastValue(text, key string) (value string) {
+	for line := range strings.Lines(text) {
+		if v := keyValues(line)[key]; v != "" {
+			value = v
+		}
+	}
+	return value
+}
+
+// specEntries reads the entries of the Boot Loader Specification (type 1) in
+// a directory: files of lines "key value".
+func (t *system) specEntries(dir string) []entry {
+	files, err := t.List(dir)
+	if err != nil {
+		return nil
+	}
+	var entries []entry
+	for _, f := range files {
+		id, isEntry := strings.CutSuffix(f.Name(), ".conf")
+		if !isEntry || len(entries) == maxEntries {
+			continue
+		}
+		text, err := t.ReadAtMost(path.Join(dir, f.Name()), maxEntryText)
+		if err != nil {
+			continue
+		}
+		values := keyValues(text)
+		entries = append(entries, entry{
+			dir: dir, title: values["title"], id: id, file: values["linux"], version: values["version"], sortKey: values["sort-key"],
+		})
+	}
+	return entries
+}
+
+// keyValues reads lines "key value"; the first of a key counts.
+func keyValues(text string) map[string]string {
+	values := make(map[string]string)
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(strings.ReplaceAll(line, "\t", " ")), " ")
+		if _, twice := values[key]; key != "" && key[0] != '#' && !twice {
+			values[key] = strings.TrimSpace(value)
+		}
+	}
+	return values
+}
+
+// choiceOf is the choice of a menu's entry; why ends in its name.
+func (t *system) choiceOf(e entry, why string, releases []string) choice {
+	release := t.releaseOfEntry(e, releases)
+	switch {
+	case release != "":
+	case e.unread:
+		return choice{why: why + ", and it cannot be told what that loads", untold: true}
+	case !grub.IsKnown(e.file):
+		return choice{why: fmt.Sprintf("%s, and it cannot be told what its %s is", why, grub.Shown(e.file)), untold: true}
+	case e.file != "" && !slices.ContainsFunc(placesOf(e.file), t.Exists):
+		return choice{why: fmt.Sprintf("%s, and its %s is not here", why, grub.WithoutDevice(e.file)), untold: true}
+	}
+	return choice{release: release, why: why}
+}
+
+// releaseOf returns the release whose image a boot loader loads from file, a
+// path in the root, the boot or the EFI system partition. The path tells by
+// itself mostly; where it does not ("/vmlinuz-linux"), a link in its place
+// does, or the image itself.
+func (t *system) releaseOf(file string, releases []string) string {
+	if r := releaseInPath(file, releases); r != "" || file == "" {
+		return r
+	}
+	for _, place := range placesOf(file) {
+		resolved, err := t.Resolve(place)
+		if err != nil {
+			continue
+		}
+		if r := releaseInPath("/"+resolved, releases); r != "" {
+			return r
+		}
+		if r := t.releaseInImage(resolved); slices.Contains(releases, r) {
+			return r
+		}
+	}
+	return ""
+}
+
+// placesOf returns where in the tree a boot loader's file may be: its paths are
+// from the top of a partition. On btrfs, the root may be a subvolume there
+// ("/@/boot/vmlinuz-linux"); one further down may be an old state of it, whose
+// kernels are others.
+func placesOf(file string) (places []string) {
+	file = grub.WithoutDevice(file)
+	for _, dir := range []string{"boot", ".", "efi", "boot/efi"} {
+		places = append(places, path.Join(dir, file))
+	}
+	subvolume, rest, _ := strings.Cut(strings.TrimPrefix(path.Clean(file), "/"), "/")
+	if subvolume != "" && strings.HasPrefix(rest, "boot/") {
+		places = append(places, rest)
+	}
+	return places
+}
+
+// releaseInPath: the release ends the file's name ("/vmlinuz-6.1.0-47-amd64")
+// or is that of a directory ("/MACHINE-ID/6.1.0/linux",
+// "/usr/lib/modules/6.1.0/vmlinuz").
+func releaseInPath(file string, releases []string) string {
+	dir, base := path.Split(file)
+	longest := ""
+	for _, r := range releases {
+		if strings.HasSuffix(base, "-"+r) && len(r) > len(longest) {
+			longest = r
+		}
+	}
+	if longest != "" {
+		return longest
+	}
+	for part := range strings.SplitSeq(dir, "/") {
+		if slices.Contains(releases, part) {
+			return part
+		}
+	}
+	return ""
+}
+
+// releaseInImage returns the release that the header of an x86 kernel image
+// names, or "" (Documentation/arch/x86/boot.rst of the kernel: the field
+// kernel_version, which counts from 0x200).
+func (t *system) releaseInImage(file string) string {
+	const magic, field, base, longest = 0x202, 0x20e, 0x200, 256
+	f, err := t.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }()
+	header := make([]byte, 1<<16+base+longest)
+	n, _ := io.ReadFull(f, header)
+	if header = header[:n]; n < field+2 || string(header[magic:magic+4]) != "HdrS" {
+		return ""
+	}
+	at := base + int(header[field]) + int(header[field+1])<<8
+	if at >= len(header) {
+		return ""
+	}
+	text, _, _ := strings.Cut(string(header[at:min(len(header), at+longest)]), "\x00")
+	release, _, _ := strings.Cut(text, " ")
+	return release
+}

@@ -1,0 +1,61 @@
+// Package treetest builds systems for tests. Only tests import it.
+package treetest
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
+)
+
+// FS is the files of a machine: contents by path. "-> TARGET" is a symbolic
+// link, "@NAME" the file of testdata/modules of that name.
+func FS(t testing.TB, files map[string]string) fstest.MapFS {
+	t.Helper()
+	m := make(fstest.MapFS)
+	for name, content := range files {
+		file := &fstest.MapFile{Data: []byte(content), Mode: 0o644}
+		if target, isLink := strings.CutPrefix(content, "-> "); isLink {
+			file = &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777}
+		} else if fixture, isFixture := strings.CutPrefix(content, "@"); isFixture {
+			file.Data = Fixture(t, fixture)
+		}
+		m[name] = file
+	}
+	return m
+}
+
+// Fixture returns a file of testdata/modules.
+func Fixture(t testing.TB, name string) []byte {
+	t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	data, err := os.ReadFile(filepath.Join(filepath.Dir(here), "../../../../../testdata/modules", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// System is FS as a tree.
+func System(t testing.TB, files map[string]string) *tree.Tree {
+	t.Helper()
+	return tree.New(FS(t, files))
+}
+
+// With returns files with more of them, name and content in turn; "" takes one
+// away.
+func With(files map[string]string, more ...string) map[string]string {
+	all := maps.Clone(files)
+	for i := 0; i < len(more); i += 2 {
+		if all[more[i]] = more[i+1]; more[i+1] == "" {
+			delete(all, more[i])
+		}
+	}
+	return all
+}
