@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 )
 
 // streams are the three files of a process; tests hand in their own.
@@ -23,7 +25,7 @@ type streams struct {
 // run is the whole program: arguments in, exit code out. No panic and no
 // unexplained failure leaves it.
 func run(ctx context.Context, args []string, std streams) (code int) {
-	out := &checkedWriter{Writer: std.out}
+	out := &output.Stream{Writer: std.out}
 	std.out = out
 	app := newApp(std)
 	what := ""
@@ -44,8 +46,8 @@ func run(ctx context.Context, args []string, std streams) (code int) {
 	if err == nil {
 		err = app.RunContext(ctx, line.args())
 	}
-	if err == nil && out.err != nil {
-		err = fmt.Errorf("writing to stdout: %w", out.err)
+	if err == nil && out.Err != nil {
+		err = fmt.Errorf("writing to stdout: %w", out.Err)
 	}
 	if err != nil && hasSwitch(args, "json") && !hasSwitch(args, "quiet") && !hasSwitch(args, "q") {
 		writeJSONError(std.out, line.name(), err)

@@ -72,33 +72,6 @@ func sizeFlag(c *cli.Context, name string) (bytes uint64, ok bool, err error) {
 	return bytes, true, nil
 }
 
-// formatBytes writes a size for people: exact bytes, and 1024-based units
-// where they say more.
-func formatBytes(n uint64) string {
-	units := []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
-	if n < 1024 {
-		return strconv.FormatUint(n, 10) + " bytes"
-	}
-	v, i := float64(n)/1024, 0
-	for v >= 1024 && i < len(units)-1 {
-		v, i = v/1024, i+1
-	}
-	return strconv.FormatFloat(v, 'f', precision(v), 64) + " " + units[i]
-}
-
-// precision keeps three significant digits, and none after the point where the
-// value is whole.
-func precision(v float64) int {
-	switch {
-	case v == math.Trunc(v) || v >= 100:
-		return 0
-	case v >= 10:
-		return 1
-	default:
-		return 2
-	}
-}
-
 // needFlags makes it a usage error to leave one of these flags out.
 func needFlags(c *cli.Context, names ...string) error {
 	for _, name := range names {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
@@ -75,7 +76,7 @@ func runCheck(c *cli.Context) error {
 		return fmt.Errorf("check: interrupted, and nothing was changed: %w", err)
 	}
 	answer.schema = schemaOf(o.command)
-	if err := answer.write(o, request.format, request.output); err != nil {
+	if err := answer.write(o, request.format, request.to); err != nil {
 		return err
 	}
 	for _, k := range answer.Kernels {
@@ -99,7 +100,7 @@ type checkRequest struct {
 	many     bool   // the answer is a list
 	advisory *gate.Advisory
 	format   string
-	output   string
+	to       *output.Destination
 }
 
 // run answers the request.
@@ -141,7 +142,7 @@ func parseCheck(c *cli.Context, o *console) (r checkRequest, err error) {
 		return r, err
 	}
 	next := c.Bool("next")
-	r.Root, r.Load, r.output = c.String("root"), c.Bool("load"), c.String("output")
+	r.Root, r.Load = c.String("root"), c.Bool("load")
 	switch source {
 	case "target-version":
 		r.Subject = check.Version
@@ -167,7 +168,14 @@ func parseCheck(c *cli.Context, o *console) (r checkRequest, err error) {
 		}
 		r.advisory = &a
 	}
-	r.format, err = checkFormat(c, o)
+	if r.format, err = checkFormat(c, o); err != nil {
+		return r, err
+	}
+	place := "-"
+	if c.IsSet("output") {
+		place = c.String("output")
+	}
+	r.to, err = output.To(place, output.Options{Reads: []string{r.targets, r.Module}, Stdout: o.out})
 	return r, err
 }
 

@@ -4,14 +4,14 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"math"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
 )
@@ -34,9 +34,10 @@ type checkAnswer struct {
 	many     bool // the answer is a list
 }
 
-// write puts the result on stdout or into a file.
-func (r checkAnswer) write(o *console, format, file string) error {
-	if file != "" && file != "-" {
+// write puts the result on stdout or into a file. Where the file cannot be
+// written, the result is on stdout, so that it is not lost.
+func (r checkAnswer) write(o *console, format string, to *output.Destination) error {
+	if !to.IsStdout() {
 		o.color = false
 	}
 	var b strings.Builder
@@ -50,61 +51,21 @@ func (r checkAnswer) write(o *console, format, file string) error {
 	default:
 		r.writeText(&b, o)
 	}
-	if file != "" && file != "-" {
-		return replaceFile(file, b.String())
-	}
-	if _, err := io.WriteString(o.out, b.String()); err != nil {
-		return fmt.Errorf("writing the result: %w", err)
-	}
-	return nil
-}
-
-// replaceFile writes a file so that its readers see the old content or all of
-// the new, after a crash as well. Whoever could read and write the old one can
-// the new one. What is no regular file stays what it is.
-func replaceFile(path, content string) (err error) {
-	old, errOld := os.Lstat(path)
-	if errOld == nil && !old.Mode().IsRegular() {
-		return fmt.Errorf("writing the result: %s is no regular file, which would be replaced (- is stdout)", path)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("writing the result: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-			err = fmt.Errorf("writing the result: %w", err)
-		}
-	}()
-	_, err = f.WriteString(content)
-	for _, step := range []func() error{
-		func() error {
-			if errOld != nil {
-				return f.Chmod(0o644) // others read it: a collector, a monitoring agent
-			}
-			return takeOwnership(f, old)
-		},
-		f.Sync,
-	} {
-		if err == nil {
-			err = step()
-		}
-	}
-	if errClose := f.Close(); err == nil {
-		err = errClose
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
+	err := to.Write(func(w io.Writer) error {
+		_, err := io.WriteString(w, b.String())
+		return err
+	})
+	if err != nil && !to.IsStdout() {
+		_, _ = io.WriteString(o.out, b.String()) // the error is told either way
+		o.warnf("%w", err)
+		return exitStatus(exitUnknown)
 	}
 	return err
 }
 
 func (r checkAnswer) writeJSON(w io.Writer) {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
 	if r.many {
-		_ = enc.Encode(struct { // a strings.Builder takes all
+		_ = output.JSON(w, struct { // a strings.Builder takes all
 			Schema  string         `json:"schema"`
 			Verdict gate.Verdict   `json:"verdict"`
 			NextWhy string         `json:"next_why"`
@@ -113,7 +74,7 @@ func (r checkAnswer) writeJSON(w io.Writer) {
 		}{r.schema, r.Verdict, r.NextWhy, errorText(r.Err), append([]check.Kernel{}, r.Kernels...)})
 		return
 	}
-	_ = enc.Encode(struct {
+	_ = output.JSON(w, struct {
 		Schema string `json:"schema"`
 		check.Kernel
 	}{r.schema, r.Kernels[0]})
@@ -217,7 +178,7 @@ func (r checkAnswer) writeNagios(w io.Writer) {
 		}
 	}
 	// A bar would start the performance data.
-	text = strings.ReplaceAll(text, "|", "/")
+	text = strings.ReplaceAll(output.Name(text), "|", "/")
 	_, _ = fmt.Fprintf(w, "DMSNAPCTL %s - %s | leaky_kernels=%d;0;;0;%d unknown_kernels=%d;;;0;%d\n",
 		state, text, leaky, len(r.Kernels), unknown, len(r.Kernels))
 }
@@ -236,29 +197,24 @@ func (r checkAnswer) nagiosText(k check.Kernel) string {
 
 // writePrometheus writes the text exposition format.
 func (r checkAnswer) writePrometheus(w io.Writer) {
-	_, _ = io.WriteString(w, "# HELP dmsnapctl_check_status Whether a kernel has the fix for the snapshot space leak: 0 fixed, 1 leaky, 3 unknown.\n"+
-		"# TYPE dmsnapctl_check_status gauge\n")
+	m := output.NewMetrics(w)
+	m.Gauge("dmsnapctl_check_status", "Whether a kernel has the fix for the snapshot space leak: 0 fixed, 1 leaky, 3 unknown.")
 	kernels := r.Kernels
 	if len(kernels) == 0 { // a metric that is missing raises no alarm
 		kernels = []check.Kernel{{Source: check.FromModule}}
 	}
 	for _, k := range kernels {
-		_, _ = fmt.Fprintf(w, "dmsnapctl_check_status{%s,source=%s,version=%s,running=\"%t\",next=\"%t\"} %d\n",
-			releaseLabel(k), label(string(k.Source)), label(strings.TrimPrefix(versionText(k.Version), "-")), k.Running, k.Next, gateCode(k.Verdict))
+		m.Sample(float64(gateCode(k.Verdict)),
+			output.Label{Name: "kernel_release", Value: k.KernelRelease}, output.Label{Name: "source", Value: string(k.Source)},
+			output.Label{Name: "version", Value: strings.TrimPrefix(versionText(k.Version), "-")},
+			output.Label{Name: "running", Value: strconv.FormatBool(k.Running)}, output.Label{Name: "next", Value: strconv.FormatBool(k.Next)})
 	}
-	_, _ = io.WriteString(w, "# HELP dmsnapctl_check_advisory Whether a known bug applies to a kernel: 0 no, 1 yes, NaN cannot be told.\n"+
-		"# TYPE dmsnapctl_check_advisory gauge\n")
+	m.Gauge("dmsnapctl_check_advisory", "Whether a known bug applies to a kernel: 0 no, 1 yes, NaN cannot be told.")
 	for _, k := range r.Kernels {
 		for _, a := range k.Advisories {
-			value := map[gate.Applies]string{gate.DoesNotApply: "0", gate.DoesApply: "1", gate.CannotTell: "NaN"}[a.Applies]
-			_, _ = fmt.Fprintf(w, "dmsnapctl_check_advisory{%s,id=%s} %s\n", releaseLabel(k), label(a.ID), value)
+			value := map[gate.Applies]float64{gate.DoesNotApply: 0, gate.DoesApply: 1, gate.CannotTell: math.NaN()}[a.Applies]
+			m.Sample(value, output.Label{Name: "kernel_release", Value: k.KernelRelease}, output.Label{Name: "id", Value: a.ID})
 		}
 	}
-}
-
-func releaseLabel(k check.Kernel) string { return "kernel_release=" + label(k.KernelRelease) }
-
-// label quotes the value of a label.
-func label(value string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(value) + `"`
+	_ = m.Flush() // a strings.Builder takes all
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 )
 
 // console is how one command speaks: results to stdout as text or JSON,
@@ -34,8 +34,8 @@ func outputOf(c *cli.Context) *console {
 		json:    c.Bool("json"),
 		quiet:   c.Bool("quiet"),
 	}
-	o.color = isTerminal(o.out) && !c.Bool("no-color") && os.Getenv("NO_COLOR") == ""
-	o.progress = c.Bool("progress") || isTerminal(o.err) && !o.quiet
+	o.color = output.IsTerminal(o.out) && !c.Bool("no-color") && os.Getenv("NO_COLOR") == ""
+	o.progress = c.Bool("progress") || output.IsTerminal(o.err) && !o.quiet
 	if o.quiet {
 		o.out = io.Discard
 	}
@@ -44,17 +44,12 @@ func outputOf(c *cli.Context) *console {
 
 // printJSON writes v, which must carry its schema, as one line.
 func (o *console) printJSON(v any) error {
-	enc := json.NewEncoder(o.out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("writing the result: %w", err)
-	}
-	return nil
+	return output.JSON(o.out, v)
 }
 
 // warnf tells the user something on stderr, in one line.
 func (o *console) warnf(format string, args ...any) {
-	_, _ = fmt.Fprintf(o.err, "dmsnapctl: %s\n", oneLine(fmt.Errorf(format, args...)))
+	_, _ = fmt.Fprintf(o.err, "dmsnapctl: %s\n", output.OneLine(fmt.Errorf(format, args...)))
 }
 
 // The colours of verdicts, by exit code.
@@ -85,36 +80,5 @@ func writeJSONError(w io.Writer, command string, err error) {
 	if command == "" {
 		command = "usage"
 	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(map[string]string{"schema": schemaOf(command), "error": explained(err)})
-}
-
-// checkedWriter remembers that something could not be written: a result that
-// did not arrive must not look like success.
-type checkedWriter struct {
-	io.Writer
-	err error
-}
-
-func (w *checkedWriter) Write(p []byte) (int, error) {
-	n, err := w.Writer.Write(p)
-	if err != nil && w.err == nil {
-		w.err = err
-	}
-	return n, err
-}
-
-// fileOf is the file behind a reader or writer, if there is one.
-func fileOf(w any) (*os.File, bool) {
-	if c, ok := w.(*checkedWriter); ok {
-		w = c.Writer
-	}
-	f, ok := w.(*os.File)
-	return f, ok
-}
-
-func isTerminal(w any) bool {
-	f, ok := fileOf(w)
-	return ok && term.IsTerminal(int(f.Fd()))
+	_ = output.JSON(w, map[string]string{"schema": schemaOf(command), "error": explained(err)})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
@@ -107,7 +108,7 @@ func agree(c *cli.Context, o *console, ctl *dmctl.Controller, plan *dmctl.Plan, 
 
 // confirm asks on a terminal, and wants --yes elsewhere.
 func confirm(c *cli.Context, o *console, plan *dmctl.Plan) error {
-	if !isTerminal(c.App.Reader) {
+	if !output.IsTerminal(c.App.Reader) {
 		return usagef("%s: say --yes to do it, or --dry-run to see what would be done", o.command)
 	}
 	if _, err := fmt.Fprintf(o.err, "%sDo it? [y/N] ", planText(plan)); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
@@ -71,6 +72,20 @@ func withLog(c *cli.Context, action func(l *logwrites.Log, base io.ReaderAt, siz
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
 	return action(l, base, uint64(base.Size()))
+}
+
+// logOutput is the file that a flag names, nil where it names none. What the
+// command reads is no such file.
+func logOutput(c *cli.Context, flag string, opt output.Options) (*output.Destination, error) {
+	switch name := c.String(flag); {
+	case name == "" && c.IsSet(flag):
+		return nil, usagef("%s: --%s is empty; name a file", commandName(c), flag)
+	case name == "":
+		return nil, nil
+	default:
+		opt.Reads = []string{c.String("log"), c.String("base")}
+		return output.To(name, opt)
+	}
 }
 
 // kernelFlag reads a flag that names a kernel.

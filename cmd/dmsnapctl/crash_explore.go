@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
@@ -81,6 +81,10 @@ func runCrashExplore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	timeline, err := logOutput(c, "timeline", output.Options{})
+	if err != nil {
+		return err
+	}
 	return withLog(c, func(l *logwrites.Log, base io.ReaderAt, size uint64) error {
 		at, err := named.on(l, base, size)
 		if err != nil {
@@ -95,7 +99,7 @@ func runCrashExplore(c *cli.Context) error {
 		switch {
 		case errors.Is(err, context.Canceled) && report != nil:
 			o.warnf("%s: interrupted; what is shown is true of crashes before entry %d of %d, and nothing was changed", c.String("log"), report.ExploredEntries, report.Entries)
-			if err := showExploration(c, o, report, at, fail); exitCodeOf(err) == exitUnknown {
+			if err := showExploration(c, o, report, at, fail, timeline); exitCodeOf(err) == exitUnknown {
 				return err
 			}
 			return exitStatus(exitInterrupted)
@@ -104,7 +108,7 @@ func runCrashExplore(c *cli.Context) error {
 		case err != nil:
 			return fmt.Errorf("%s: %w", c.String("log"), err)
 		}
-		return showExploration(c, o, report, at, fail)
+		return showExploration(c, o, report, at, fail, timeline)
 	})
 }
 
@@ -153,12 +157,7 @@ func sometimes(o *console) func(format string, args ...any) {
 	}
 }
 
-func showExploration(c *cli.Context, o *console, r *crash.Report, at regions, fail []string) error {
-	if path := c.String("timeline"); path != "" {
-		if err := writeFile(path, r.WriteTimeline); err != nil {
-			return err
-		}
-	}
+func showExploration(c *cli.Context, o *console, r *crash.Report, at regions, fail []string, timeline *output.Destination) error {
 	for _, w := range r.Warnings {
 		o.warnf("%s: %s", c.String("log"), w)
 	}
@@ -174,18 +173,14 @@ func showExploration(c *cli.Context, o *console, r *crash.Report, at regions, fa
 	for _, d := range r.Doubts {
 		o.warnf("%s: %s; %s", c.String("log"), d.Message, settles(d))
 	}
+	if timeline != nil { // after the result, which a full disk must not take away
+		if err := timeline.Write(r.WriteTimeline); err != nil {
+			o.warnf("%s: the timeline: %w", c.String("log"), err)
+			return exitStatus(exitUnknown)
+		}
+	}
 	if code := exploreCode(r, fail); code != exitFine {
 		return exitStatus(code)
 	}
 	return nil
-}
-
-// writeFile makes a file with what draw writes.
-func writeFile(path string, draw func(io.Writer) error) (err error) {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return draw(f)
 }

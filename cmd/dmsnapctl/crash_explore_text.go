@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
@@ -25,7 +26,7 @@ const sheetIndent = 16
 // line adds a row; a text that does not fit goes on below itself.
 func (s *sheet) line(name, format string, args ...any) {
 	at := fmt.Sprintf("  %-*s", sheetIndent-2, name)
-	for i, part := range wrapWords(printable(fmt.Sprintf(format, args...)), max(20, s.width-sheetIndent)) {
+	for i, part := range wrapWords(output.Name(fmt.Sprintf(format, args...)), max(20, s.width-sheetIndent)) {
 		if i > 0 {
 			at = strings.Repeat(" ", sheetIndent)
 		}
@@ -110,7 +111,7 @@ func firstState(r *crash.Report, reproduce string, at regions, width int) string
 	if len(at.stores) > 1 {
 		where += fmt.Sprintf(", in store %d (%s)", f.Store, at.flags[1+f.Store])
 	}
-	told := wrapWords(fmt.Sprintf("%s, %s: %s", what, where, printable(f.Why)), width)
+	told := wrapWords(fmt.Sprintf("%s, %s: %s", what, where, output.Name(f.Why)), width)
 	return fmt.Sprintf("\n%s\nnext: %s --state %s --out state.img   # that state as an image\n", strings.Join(told, "\n"), reproduce, f.State)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
@@ -133,7 +134,7 @@ func showRecording(o *console, r recordJSON, command string) error {
 	if o.json {
 		err = o.printJSON(r)
 	} else {
-		_, err = fmt.Fprintf(o.out, "%s: %d entries, %s\n", r.Log, r.Entries, formatBytes(r.LogBytes))
+		_, err = fmt.Fprintf(o.out, "%s: %d entries, %s\n", r.Log, r.Entries, output.Bytes(r.LogBytes))
 	}
 	switch {
 	case err != nil:

@@ -16,6 +16,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -59,6 +60,13 @@ func runCrashSimulate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	kept, err := keepStores(c, opt.Crashes)
+	if err != nil {
+		return err
+	}
+	if kept != nil {
+		opt.Keep = kept.keep
+	}
 	if o.progress {
 		say := sometimes(o)
 		opt.Progress = func(started uint64, crashes int) {
@@ -84,6 +92,9 @@ func runCrashSimulate(c *cli.Context) error {
 	switch {
 	case err != nil:
 		return err
+	case kept != nil && kept.err != nil:
+		o.warnf("crash simulate: the stores: %w", kept.err)
+		return exitStatus(exitUnknown)
 	case interrupted:
 		return exitStatus(exitInterrupted)
 	case sim.LeakedChunks > 0:
@@ -108,28 +119,42 @@ func simulateOptions(c *cli.Context) (opt allocator.SimulateOptions, err error) 
 	if err := opt.Check(); err != nil {
 		return opt, usagef("crash simulate: %v", err)
 	}
-	if dir := c.String("out"); dir != "" {
-		if err := os.MkdirAll(dir, 0o777); err != nil {
-			return opt, err
-		}
-		opt.Keep = func(n int, store io.ReaderAt, size uint64) error {
-			return keepStore(filepath.Join(dir, fmt.Sprintf("crash-%d.cow", n+1)), store, size)
-		}
-	}
 	return opt, nil
 }
 
-// keepStore writes a store of the model into a sparse file.
-func keepStore(path string, store io.ReaderAt, size uint64) (err error) {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
+// storesKept is where the stores of a simulation are kept, and what became of
+// that: the result of a simulation does not hang on it.
+type storesKept struct {
+	places []*output.Destination // by crash
+	err    error
+}
+
+// keepStores reads --out. Each place is looked at before the simulation runs.
+func keepStores(c *cli.Context, crashes int) (*storesKept, error) {
+	dir := c.String("out")
+	if dir == "" {
+		return nil, nil
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := f.Truncate(int64(size)); err != nil {
-		return err
+	if info, err := os.Lstat(dir); err == nil && !info.IsDir() { // a link neither
+		return nil, usagef("crash simulate: --out: %s is no directory", dir)
 	}
-	return allocator.WriteMetadata(store, f)
+	kept := &storesKept{places: make([]*output.Destination, crashes)}
+	for n := range kept.places {
+		var err error
+		path := filepath.Join(dir, fmt.Sprintf("crash-%d.cow", n+1))
+		if kept.places[n], err = output.To(path, output.Options{Private: true}); err != nil {
+			return nil, err
+		}
+	}
+	return kept, os.MkdirAll(dir, 0o777)
+}
+
+// keep writes a store of the model into a sparse file.
+func (k *storesKept) keep(n int, store io.ReaderAt, size uint64) error {
+	if k.err == nil {
+		k.err = k.places[n].WriteImage(int64(size), func(f *os.File) error { return allocator.WriteMetadata(store, f) })
+	}
+	return nil
 }
 
 func printSimulation(o *console, s *allocator.Simulation) error {
@@ -138,7 +163,7 @@ func printSimulation(o *console, s *allocator.Simulation) error {
 		code = exitWarning
 	}
 	_, err := fmt.Fprintf(o.out, "%s: a %s kernel, %d exceptions, %d in flight, %d crashes: %d chunks leaked (%s)\n",
-		o.colored(code, string(s.Verdict)), s.Kernel, s.Exceptions, s.InFlight, len(s.Crashes), s.LeakedChunks, formatBytes(s.LeakedBytes))
+		o.colored(code, string(s.Verdict)), s.Kernel, s.Exceptions, s.InFlight, len(s.Crashes), s.LeakedChunks, output.Bytes(s.LeakedBytes))
 	for i, p := range s.Crashes {
 		if err == nil {
 			_, err = fmt.Fprintf(o.out, "  crash %d after %d exceptions: %d in the store, next free chunk %d, %d chunks leaked so far\n", i+1, p.Started, p.Committed, p.NextFree, p.Leaked)
@@ -158,6 +183,10 @@ type ratesJSON struct {
 }
 
 func drawRates(c *cli.Context, o *console, path string) error {
+	to, err := output.To(path, output.Options{})
+	if err != nil {
+		return err
+	}
 	points := 0
 	say := sometimes(o)
 	rates, err := allocator.MeasureRates(c.Context, c.Uint64("seed"), rateSeeds, func(done int) {
@@ -171,12 +200,17 @@ func drawRates(c *cli.Context, o *console, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(path, func(w io.Writer) error { return crash.DrawRates(w, rates) }); err != nil {
+	if o.json {
+		err = o.printJSON(ratesJSON{Schema: schemaOf(o.command), Out: path, Rates: rates})
+	} else {
+		_, err = fmt.Fprintf(o.out, "%s: leaked space against copies in flight and chunk size, each point the mean of %d crashes\n", path, rateSeeds)
+	}
+	if err != nil {
 		return err
 	}
-	if o.json {
-		return o.printJSON(ratesJSON{Schema: schemaOf(o.command), Out: path, Rates: rates})
+	if err := to.Write(func(w io.Writer) error { return crash.DrawRates(w, rates) }); err != nil {
+		o.warnf("crash simulate: the picture: %w", err)
+		return exitStatus(exitUnknown)
 	}
-	_, err = fmt.Fprintf(o.out, "%s: leaked space against copies in flight and chunk size, each point the mean of %d crashes\n", path, rateSeeds)
-	return err
+	return nil
 }

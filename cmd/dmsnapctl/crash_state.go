@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
@@ -70,6 +70,10 @@ func runCrashState(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	out, err := logOutput(c, "out", output.Options{Private: true, New: true})
+	if err != nil {
+		return err
+	}
 	return withLog(c, func(l *logwrites.Log, base io.ReaderAt, size uint64) error {
 		image, err := crash.NewOverlay(l, state, base, size)
 		if err != nil {
@@ -93,13 +97,13 @@ func runCrashState(c *cli.Context) error {
 				return err
 			}
 		}
-		if err := writeImage(c.String("out"), image); err != nil {
+		if err := out.WriteImage(int64(image.Size()), func(f *os.File) error { return image.WriteTo(f) }); err != nil {
 			return err
 		}
 		if o.json {
 			return o.printJSON(crashStateJSON{Schema: schemaOf(o.command), State: state.String(), Entry: state.Last(), Out: c.String("out"), Bytes: image.Size()})
 		}
-		_, err = fmt.Fprintf(o.out, "%s: state %v, %s\n", c.String("out"), state, formatBytes(image.Size()))
+		_, err = fmt.Fprintf(o.out, "%s: state %v, %s\n", c.String("out"), state, output.Bytes(image.Size()))
 		return err
 	})
 }
@@ -117,21 +121,4 @@ func goOn(c *cli.Context, image *crash.Overlay, at regions, done crash.FollowUp)
 		return err
 	}
 	return image.Continue(kernel, *at.origin, at.stores[done.Store], done)
-}
-
-// writeImage makes a sparse file of an image, or none.
-func writeImage(path string, image *crash.Overlay) (err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err = errors.Join(err, f.Close()); err != nil {
-			err = errors.Join(err, os.Remove(path))
-		}
-	}()
-	if err := f.Truncate(int64(image.Size())); err != nil {
-		return err
-	}
-	return image.WriteTo(f)
 }

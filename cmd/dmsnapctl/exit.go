@@ -7,10 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
-	"unicode"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
@@ -45,12 +43,13 @@ func exitCodeOf(err error) int {
 	var status exitStatus
 	var usage *usageError
 	var syntax *table.SyntaxError
+	var refused *output.Refusal
 	switch {
 	case err == nil:
 		return exitFine
 	case errors.As(err, &status):
 		return int(status)
-	case errors.As(err, &usage), errors.Is(err, dmctl.ErrUsage):
+	case errors.As(err, &usage), errors.As(err, &refused), errors.Is(err, dmctl.ErrUsage):
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
@@ -59,26 +58,4 @@ func exitCodeOf(err error) int {
 	default:
 		return exitUnknown
 	}
-}
-
-// oneLine squeezes an error into the single line that stderr promises.
-func oneLine(err error) string {
-	return printable(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
-}
-
-// printable escapes what a terminal would obey: a file's name may hold it.
-func printable(s string) string {
-	if !strings.ContainsFunc(s, unicode.IsControl) {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsControl(r) {
-			quoted := strconv.QuoteRune(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
@@ -62,7 +63,7 @@ func explained(err error) string {
 	if of, ok := errors.AsType[*dmctl.Error](err); ok {
 		name = of.Name
 	}
-	return withHint(oneLine(err), hintFor(err, name))
+	return withHint(output.OneLine(err), hintFor(err, name))
 }
 
 // noteText is a note of a plan, and what to do about it.
@@ -72,5 +73,5 @@ func withHint(text, hint string) string {
 	if hint == "" {
 		return text
 	}
-	return text + " (" + printable(hint) + ")"
+	return text + " (" + output.Name(hint) + ")"
 }

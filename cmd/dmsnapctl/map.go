@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/picture"
 )
@@ -46,7 +47,7 @@ func runMap(c *cli.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case o.json && file != nil && file.name == "-":
+	case o.json && file != nil && file.IsStdout():
 		return usagef("map: --json and -o - both want stdout; name a file for the picture")
 	}
 	opt := verify.Options{Bins: picture.TextBins(columns)}
@@ -64,9 +65,9 @@ func runMap(c *cli.Context) error {
 		return fmt.Errorf("map %s: nothing to draw: %s", path, why)
 	}
 	if file != nil {
-		err = file.to(o.out, report)
+		err = file.write(report)
 	} else if !o.json {
-		err = picture.Terminal{Columns: columns, Color: o.color, ASCII: !localeIsUTF8()}.Text(o.out, printable(path), report.Report)
+		err = picture.Terminal{Columns: columns, Color: o.color, ASCII: !localeIsUTF8()}.Text(o.out, output.Name(path), report.Report)
 	}
 	switch {
 	case err != nil:
@@ -81,7 +82,7 @@ func runMap(c *cli.Context) error {
 // what COLUMNS says, or 80.
 func columnsOf(w io.Writer) int {
 	const usual = 80
-	if f, ok := fileOf(w); ok {
+	if f, ok := output.FileOf(w); ok {
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
 			return n
 		}

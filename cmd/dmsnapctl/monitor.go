@@ -4,11 +4,12 @@ package main
 
 import (
 	"fmt"
-	"strings"
+	"io"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/monitor"
 )
@@ -76,12 +77,12 @@ func runMonitor(c *cli.Context) error {
 
 func runMonitorOn(c *cli.Context, o *console, ctl *dmctl.Controller, options monitor.Options) error {
 	if path := c.String("textfile"); path != "" {
+		to, err := output.To(path, output.Options{})
+		if err != nil {
+			return err
+		}
 		options.Looked = func(snapshots []dmctl.Snapshot, fullIn func(string) time.Duration) error {
-			var text strings.Builder
-			if err := monitor.WriteMetrics(&text, snapshots, fullIn); err != nil {
-				return err
-			}
-			return replaceFile(path, text.String())
+			return to.Write(func(w io.Writer) error { return monitor.WriteMetrics(w, snapshots, fullIn) })
 		}
 	}
 	notice := func(e monitor.Event) error { return printEvent(o, e) }

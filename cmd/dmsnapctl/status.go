@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -191,4 +192,4 @@ func runList(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	return w.Flush()
 }
 
-func inBytes(s cow.Sectors) string { return formatBytes(uint64(s) * cow.SectorSize) }
+func inBytes(s cow.Sectors) string { return output.Bytes(uint64(s) * cow.SectorSize) }

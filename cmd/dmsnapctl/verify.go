@@ -109,7 +109,7 @@ func mapFlag(c *cli.Context, path string) (*pictureFile, error) {
 	switch {
 	case err != nil || file == nil:
 		return nil, err
-	case file.name == "-":
+	case file.IsStdout():
 		return nil, usagef("verify: the report is on stdout; name a file for --map, or see 'dmsnapctl map --help'")
 	case c.Bool("header-only"):
 		return nil, usagef("verify: --header-only leaves nothing to draw; leave --map or it out")
@@ -127,7 +127,7 @@ func drawMap(o *console, file *pictureFile, r *judged) (failed bool) {
 		o.warnf("no picture: %s: %s", r.Path, why)
 		return false
 	}
-	if err := file.to(o.out, r); err != nil {
+	if err := file.write(r); err != nil {
 		o.warnf("verify %s: the picture: %w", r.Path, err)
 		return true
 	}

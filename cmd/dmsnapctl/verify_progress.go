@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
 )
 
@@ -96,7 +97,7 @@ func (p *progress) line(at time.Time) string {
 	if now.Pass <= 1 {
 		most = "at most "
 	}
-	line := fmt.Sprintf("dmsnapctl: verify %s: area %d of %s%d", printable(p.path), now.Area, most, now.Areas)
+	line := fmt.Sprintf("dmsnapctl: verify %s: area %d of %s%d", output.Name(p.path), now.Area, most, now.Areas)
 	if now.Pass > 1 {
 		line += fmt.Sprintf(", pass %d", now.Pass)
 	}
@@ -105,7 +106,7 @@ func (p *progress) line(at time.Time) string {
 	}
 	rate := float64(now.Area) / took.Seconds()
 	seconds := float64(max(now.Areas, now.Area)-now.Area) / rate
-	line += fmt.Sprintf(", %s/s of metadata, %s%s left", formatBytes(uint64(rate*float64(now.ChunkBytes))), most, roughly(seconds))
+	line += fmt.Sprintf(", %s/s of metadata, %s%s left", output.Bytes(uint64(rate*float64(now.ChunkBytes))), most, roughly(seconds))
 	if now.More {
 		line += " in this pass, another follows"
 	}

@@ -19,7 +19,7 @@ func TestProgressLine(t *testing.T) {
 		{verify.Progress{Area: 500, Areas: 1000, ChunkBytes: 4096, Pass: 1, More: true}, 2 * time.Second,
 			"dmsnapctl: verify store: area 500 of at most 1000, 1000 KiB/s of metadata, at most 2s left in this pass, another follows"},
 		{verify.Progress{Area: 1, Areas: 1 << 48, ChunkBytes: 4096, Pass: 1}, time.Hour,
-			"dmsnapctl: verify store: area 1 of at most 281474976710656, 1 bytes/s of metadata, at most 11728124029611 days left"},
+			"dmsnapctl: verify store: area 1 of at most 281474976710656, 1 byte/s of metadata, at most 11728124029611 days left"},
 		{verify.Progress{Area: 256, Areas: 512, ChunkBytes: 4096, Pass: 3}, time.Second,
 			"dmsnapctl: verify store: area 256 of 512, pass 3, 1 MiB/s of metadata, 1s left"},
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"text/tabwriter"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
 )
 
@@ -15,7 +16,7 @@ func printReport(o *console, r *judged) error {
 		return o.printJSON(r)
 	}
 	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(w, "%s: %s\n", printable(r.Path), o.colored(verdictCode(r.Report), verdictLine(r.Report)))
+	_, _ = fmt.Fprintf(w, "%s: %s\n", output.Name(r.Path), o.colored(verdictCode(r.Report), verdictLine(r.Report)))
 	if r.Geometry != nil {
 		printFigures(w, r.Report)
 	}
@@ -25,7 +26,7 @@ func printReport(o *console, r *judged) error {
 		}
 	}
 	if r.Omitted > 0 {
-		_, _ = fmt.Fprintf(w, "  …\tand %s; --max-findings shows them\n", plural(r.Omitted, "more finding"))
+		_, _ = fmt.Fprintf(w, "  …\tand %s; --max-findings shows them\n", output.Plural(r.Omitted, "more finding"))
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
@@ -37,7 +38,7 @@ func printReport(o *console, r *judged) error {
 func verdictLine(r *verify.Report) string {
 	switch r.Verdict {
 	case verify.Leaked:
-		return fmt.Sprintf("leaked: %s lost (%s)", plural(r.Leaks.Chunks, "chunk"), formatBytes(r.Leaks.Bytes))
+		return fmt.Sprintf("leaked: %s lost (%s)", output.Plural(r.Leaks.Chunks, "chunk"), output.Bytes(r.Leaks.Bytes))
 	case verify.Empty:
 		return "empty: no store yet; the kernel makes one when a snapshot is created on it"
 	case verify.Unrecognized:
@@ -58,7 +59,7 @@ func printFigures(w io.Writer, r *verify.Report) {
 	line := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(w, "  "+name+"\t"+format+"\n", args...)
 	}
-	line("chunk size", "%s (%d sectors), %d exceptions to an area", formatBytes(r.Geometry.ChunkBytes), r.Header.ChunkSectors, r.Geometry.ExceptionsPerArea)
+	line("chunk size", "%s (%d sectors), %d exceptions to an area", output.Bytes(r.Geometry.ChunkBytes), r.Header.ChunkSectors, r.Geometry.ExceptionsPerArea)
 	if l := r.Live; l != nil {
 		if l.Settled {
 			line("live", "status line %q before and after; read %d times", l.Status, l.Attempts)
@@ -70,13 +71,13 @@ func printFigures(w io.Writer, r *verify.Report) {
 	if u == nil {
 		return
 	}
-	line("exceptions", "%d in %s", u.Exceptions, plural(u.Areas, "area"))
+	line("exceptions", "%d in %s", u.Exceptions, output.Plural(u.Areas, "area"))
 	line("allocated", "%d of %d sectors, %d of them metadata", u.AllocatedSectors, u.TotalSectors, u.MetadataSectors)
 	line("next free", "chunk %d of %d", u.NextFreeChunk, r.Geometry.DeviceChunks)
 	if r.Order.Canonical {
 		line("order", "canonical: exceptions lie in the order of allocation")
 	} else {
-		line("order", "not canonical from exception %d on, %s", *r.Order.FirstDeviation, plural(r.Order.Descents, "descent"))
+		line("order", "not canonical from exception %d on, %s", *r.Order.FirstDeviation, output.Plural(r.Order.Descents, "descent"))
 	}
 	if r.Forensics != nil {
 		printForensics(line, r.Forensics)
@@ -92,7 +93,7 @@ func printForensics(line func(name, format string, args ...any), f *verify.Foren
 		line("kernel", "one without the leak fix wrote this store: exceptions were committed in another order than allocated")
 	}
 	if f.CVE20134299 > 0 {
-		line("kernel", "a trace of CVE-2013-4299: %s on metadata chunks", plural(f.CVE20134299, "exception"))
+		line("kernel", "a trace of CVE-2013-4299: %s on metadata chunks", output.Plural(f.CVE20134299, "exception"))
 	}
 	if f.CrashesAtLeast > 0 {
 		line("crashes", "%d at least, if the store was never partly merged", f.CrashesAtLeast)
@@ -102,17 +103,9 @@ func printForensics(line func(name, format string, args ...any), f *verify.Foren
 			line("", "… and %d more; --json shows them", len(f.Groups)-i)
 			break
 		}
-		line("", "with %s committed: %s leaked among chunks %d-%d", plural(g.Exceptions, "exception"), plural(g.Chunks, "chunk"), g.FirstChunk, g.LastChunk)
+		line("", "with %s committed: %s leaked among chunks %d-%d", output.Plural(g.Exceptions, "exception"), output.Plural(g.Chunks, "chunk"), g.FirstChunk, g.LastChunk)
 	}
 	if f.UnexplainedChunks > 0 {
-		line("merge", "%s leaked where no crash can have leaked them: a merge was interrupted, or a tool was at work", plural(f.UnexplainedChunks, "chunk"))
+		line("merge", "%s leaked where no crash can have leaked them: a merge was interrupted, or a tool was at work", output.Plural(f.UnexplainedChunks, "chunk"))
 	}
-}
-
-// plural is a number with its noun.
-func plural(n uint64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

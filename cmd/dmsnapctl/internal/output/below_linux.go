@@ -1,10 +1,10 @@
-package main
+package output
 
 import "github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 
-// filesUnder are the files and device nodes on which a block device rests: its
+// filesBelow are the files and device nodes on which a block device rests: its
 // own node, those below it, and the files behind loop devices among them.
-func filesUnder(path string) []string {
+func filesBelow(path string) []string {
 	dev, err := blockdev.Open(path)
 	if err != nil {
 		return nil // whoever reads it will say so

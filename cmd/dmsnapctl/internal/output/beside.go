@@ -1,0 +1,116 @@
+package output
+
+// Replacing a file: a new one is written beside it and renamed over it.
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// replace puts a file with what fill writes in the place of d.
+func (d *Destination) replace(fill func(*os.File) error) error {
+	err := d.tryReplace(fill)
+	var refused *Refusal
+	if err == nil || errors.As(err, &refused) {
+		return err
+	}
+	return fmt.Errorf("writing the result: %s: %w", d.path, err)
+}
+
+func (d *Destination) tryReplace(fill func(*os.File) error) (err error) {
+	dir, name, err := d.open()
+	if err != nil {
+		return err
+	}
+	defer dir.Close() // Sync has told what there was to tell
+	old, err := d.look(dir, name)
+	if err != nil {
+		return err
+	}
+	f, beside, err := d.create(dir, name, old)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = dir.Remove(beside)
+		}
+	}()
+	for _, step := range []func() error{
+		func() error { return fill(f) },
+		func() error { return d.permit(f, old) },
+		f.Sync,
+		f.Close,
+		func() error { return d.move(dir, beside, name) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return syncDirectory(dir)
+}
+
+// create makes a file beside name that nobody else has.
+func (d *Destination) create(dir *os.Root, name string, old fs.FileInfo) (*os.File, string, error) {
+	mode := fs.FileMode(0o666) // the umask takes its part
+	if d.opt.Private || old != nil {
+		mode = 0o600
+	}
+	const most = 200 // of the 255 bytes that a name may have
+	beside := "." + strings.ToValidUTF8(name[:min(len(name), most)], "") + "." + rand.Text()[:8]
+	f, err := dir.OpenFile(beside, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+	return f, beside, err
+}
+
+// permit gives the new file what the old one had: whoever could read and write
+// it can the new one, but for images of devices, which are their owner's.
+func (d *Destination) permit(f *os.File, old fs.FileInfo) error {
+	if old == nil {
+		return nil
+	}
+	if err := takeOwner(f, old); err != nil {
+		return err
+	}
+	mode := old.Mode().Perm()
+	if d.opt.Private {
+		mode &= 0o600
+	}
+	return f.Chmod(mode)
+}
+
+// move gives the new file its name, after one more look at what bears it.
+// Renaming replaces a link, it does not follow it.
+func (d *Destination) move(dir *os.Root, beside, name string) error {
+	if d.opt.New {
+		err := dir.Link(beside, name)
+		if errors.Is(err, fs.ErrExist) {
+			return d.refuse("exists already; name a new file")
+		}
+		if err == nil {
+			return dir.Remove(beside)
+		} // a file system without hard links
+	}
+	if _, err := d.look(dir, name); err != nil {
+		return err
+	}
+	return dir.Rename(beside, name)
+}
+
+// syncDirectory makes the new name durable, where directories can be synced.
+func syncDirectory(dir *os.Root) error {
+	f, err := dir.Open(".")
+	if err != nil {
+		return err
+	}
+	defer f.Close() // it was not written to
+	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}

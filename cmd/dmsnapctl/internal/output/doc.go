@@ -1,0 +1,12 @@
+// Package output is the one way out of the program: how a result is written to
+// a file or a stream, and in which form.
+//
+// It knows the rules for files (Destination), one encoder for JSON, one writer
+// for Prometheus' text format, sizes in words, and names from outside that must
+// not command a terminal. It knows no command, no flag, no exit code and no
+// result: what is written, and what a refusal means for the run, is its
+// callers' business.
+//
+// From the top: destination, beside, reads; then json, prometheus, stream;
+// then name and size, which know nothing of each other.
+package output

@@ -1,0 +1,14 @@
+//go:build !unix
+
+package output
+
+import (
+	"io/fs"
+	"os"
+)
+
+// takeOwner does nothing: whoever makes a file owns it.
+func takeOwner(*os.File, fs.FileInfo) error { return nil }
+
+// sameDevice knows no block devices here.
+func sameDevice(_, _ fs.FileInfo) bool { return false }

@@ -1,0 +1,86 @@
+package output
+
+// What must not be written over: what a run reads, and what is worth keeping.
+
+import (
+	"encoding/binary"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// read is a file that the run reads, as it was when the run began.
+type read struct {
+	name string // as the user gave it
+	info fs.FileInfo
+}
+
+// is tells whether info is the same file, or a node of the same device.
+func (r read) is(info fs.FileInfo) bool {
+	return os.SameFile(r.info, info) || sameDevice(r.info, info)
+}
+
+// statAll finds the files behind the names, through links, and those that
+// block devices among them rest on.
+func statAll(names []string) []read {
+	var reads []read
+	for _, name := range names {
+		if name == "-" {
+			if info, err := os.Stdin.Stat(); err == nil {
+				reads = append(reads, read{"stdin", info})
+			}
+			continue
+		}
+		if name == "" {
+			continue
+		}
+		for _, file := range append(filesBelow(name), name) {
+			if info, err := os.Stat(file); err == nil { // whoever reads it will say if not
+				reads = append(reads, read{name, info})
+			}
+		}
+	}
+	return reads
+}
+
+// openAsIs opens the file that info tells of, and nothing that was put in its
+// place since.
+func openAsIs(dir *os.Root, name string, info fs.FileInfo) (*os.File, error) {
+	f, err := dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would block
+	if err != nil {
+		return nil, err
+	}
+	if now, err := f.Stat(); err != nil || !os.SameFile(now, info) {
+		_ = f.Close()
+		return nil, &Refusal{Path: name, Why: "was replaced while it was looked at"}
+	}
+	return f, nil
+}
+
+const (
+	logMagic = 0x6a736677736872 // of dm-log-writes (drivers/md/dm-log-writes.c), little-endian
+	pngMagic = "\x89PNG\r\n\x1a\n"
+)
+
+// carries says what a file of size bytes carries that is worth keeping, "" for
+// nothing known.
+func carries(f *os.File, size int64) (string, error) {
+	head := make([]byte, 8)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && size >= int64(len(head)) {
+		return "", err
+	}
+	switch {
+	case n == len(head) && binary.LittleEndian.Uint64(head) == logMagic:
+		return "dm-log-writes", nil
+	case string(head[:n]) == pngMagic:
+		return "", nil // packed bytes look like short magics now and then
+	}
+	found, err := blockdev.Probe(f, size)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[0].Type, nil
+}
