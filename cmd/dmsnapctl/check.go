@@ -25,8 +25,8 @@ const checkHelp = `   Without a flag, the running kernel is asked. The verdict g
 
    Kernels that are installed but not running are judged by their dm-snapshot
    module, or by their image where it is built in. Which one boots next is told
-   by the boot loader's configuration where it can be read, else it is the
-   newest. With --advisory, the exit code is about one known bug instead: 0
+   by the boot loader's configuration, or by the link /vmlinuz; where neither is
+   there, or it is not understood, the verdict is unknown. With --advisory, the exit code is about one known bug instead: 0
    does not apply, 1 applies, 3 cannot be told.
 
 EXAMPLES:

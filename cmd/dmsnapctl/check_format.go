@@ -10,10 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/boot"
 )
 
 // Values of --format.
@@ -22,9 +24,10 @@ const (
 	formatJSON       = "json"
 	formatNagios     = "nagios"
 	formatPrometheus = "prometheus"
+	formatFacts      = "facts"
 )
 
-var checkFormats = []string{formatText, formatJSON, formatNagios, formatPrometheus}
+var checkFormats = []string{formatText, formatJSON, formatNagios, formatPrometheus, formatFacts}
 
 // checkAnswer is all that check has to say.
 type checkAnswer struct {
@@ -48,6 +51,8 @@ func (r checkAnswer) write(o *console, format string, to *output.Destination) er
 		r.writeNagios(&b)
 	case formatPrometheus:
 		r.writePrometheus(&b)
+	case formatFacts:
+		r.writeFacts(&b)
 	default:
 		r.writeText(&b, o)
 	}
@@ -63,21 +68,79 @@ func (r checkAnswer) write(o *console, format string, to *output.Destination) er
 	return err
 }
 
+// checkRecord is what JSON has of every answer: what was found out where, when
+// and by what.
+type checkRecord struct {
+	Host         string  `json:"host"`
+	Time         string  `json:"time"` // RFC 3339, UTC
+	ToolVersion  string  `json:"tool_version"`
+	Root         string  `json:"root"`
+	NextEvidence *string `json:"next_evidence"` // null: not asked, or not known
+}
+
+func (r checkAnswer) record() checkRecord {
+	record := checkRecord{
+		Host: r.Host, Time: r.Time.UTC().Format(time.RFC3339), ToolVersion: version(), Root: r.Root,
+	}
+	if e := string(r.NextEvidence); e != "" {
+		record.NextEvidence = &e
+	}
+	return record
+}
+
+// checkList is the JSON of an answer that is a list.
+type checkList struct {
+	Schema  string       `json:"schema"`
+	Verdict gate.Verdict `json:"verdict"`
+	NextWhy string       `json:"next_why"`
+	checkRecord
+	Error   string         `json:"error,omitempty"`
+	Kernels []check.Kernel `json:"kernels"`
+}
+
 func (r checkAnswer) writeJSON(w io.Writer) {
 	if r.many {
-		_ = output.JSON(w, struct { // a strings.Builder takes all
-			Schema  string         `json:"schema"`
-			Verdict gate.Verdict   `json:"verdict"`
-			NextWhy string         `json:"next_why"`
-			Error   string         `json:"error,omitempty"`
-			Kernels []check.Kernel `json:"kernels"`
-		}{r.schema, r.Verdict, r.NextWhy, errorText(r.Err), append([]check.Kernel{}, r.Kernels...)})
+		_ = output.JSON(w, checkList{ // a strings.Builder takes all
+			r.schema, r.Verdict, r.NextWhy, r.record(), errorText(r.Err), append([]check.Kernel{}, r.Kernels...)})
 		return
 	}
 	_ = output.JSON(w, struct {
 		Schema string `json:"schema"`
 		check.Kernel
-	}{r.schema, r.Kernels[0]})
+		checkRecord
+	}{r.schema, r.Kernels[0], r.record()})
+}
+
+// writeFacts writes the answer as facts: JSON that Ansible takes as a local fact
+// (/etc/ansible/facts.d/dmsnapctl.fact) and Facter as an external one
+// (/etc/facter/facts.d/dmsnapctl.json). Facter's names are global, hence the one
+// key around all.
+func (r checkAnswer) writeFacts(w io.Writer) {
+	type fact struct {
+		Release    string           `json:"release"`
+		Verdict    gate.Verdict     `json:"verdict"`
+		Version    *gate.Version    `json:"version"`
+		Running    bool             `json:"running"`
+		Next       bool             `json:"next"`
+		Advisories map[string]*bool `json:"advisories"` // null: cannot be told
+	}
+	facts := []fact{}
+	for _, k := range r.Kernels {
+		f := fact{k.KernelRelease, k.Verdict, k.Version, k.Running, k.Next, make(map[string]*bool)}
+		for _, a := range k.Advisories {
+			f.Advisories[a.ID] = nil
+			if a.Applies != gate.CannotTell {
+				applies := a.Applies == gate.DoesApply
+				f.Advisories[a.ID] = &applies
+			}
+		}
+		facts = append(facts, f)
+	}
+	_ = output.JSON(w, map[string]any{"dmsnapctl_check": struct {
+		Verdict gate.Verdict `json:"verdict"`
+		checkRecord
+		Kernels []fact `json:"kernels"`
+	}{r.Verdict, r.record(), facts}})
 }
 
 func errorText(err error) string {
@@ -93,12 +156,12 @@ func (r checkAnswer) writeText(w io.Writer, o *console) {
 		return
 	}
 	k := r.Kernels[0]
-	_, _ = fmt.Fprintf(w, "%s: %s\n", o.colored(gateCode(k.Verdict), k.Verdict.String()), k.Rule)
+	_, _ = fmt.Fprintf(w, "%s: %s\n", o.colored(gateCode(k.Verdict), k.Verdict.String()), output.Name(k.Rule))
 	if k.KernelRelease != "" {
-		_, _ = fmt.Fprintf(w, "kernel %s%s\n", k.KernelRelease, strings.TrimSuffix(", "+whenText(k), ", -"))
+		_, _ = fmt.Fprintf(w, "kernel %s%s\n", output.Name(k.KernelRelease), strings.TrimSuffix(", "+whenText(k), ", -"))
 	}
 	if k.Next {
-		_, _ = fmt.Fprintf(w, "next: %s\n", r.NextWhy)
+		_, _ = fmt.Fprintf(w, "next: %s\n", output.Name(r.nextText()))
 	}
 	if k.Err != nil && r.advisory == nil {
 		return
@@ -130,12 +193,20 @@ func (r checkAnswer) writeTable(w io.Writer, o *console) {
 	}
 	_, _ = fmt.Fprintf(table, "KERNEL\tVERSION\tWHEN\t%s\n", heading)
 	for _, k := range r.Kernels {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", k.KernelRelease, versionText(k.Version), whenText(k), column(k))
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", output.Name(k.KernelRelease), versionText(k.Version), whenText(k), column(k))
 	}
 	_ = table.Flush()
 	if r.NextWhy != "" {
-		_, _ = fmt.Fprintf(w, "next: %s\n", r.NextWhy)
+		_, _ = fmt.Fprintf(w, "next: %s\n", output.Name(r.nextText()))
 	}
+}
+
+// nextText says how the kernel that boots next was told, and what that rests on.
+func (r checkAnswer) nextText() string {
+	if r.NextEvidence == boot.None {
+		return r.NextWhy
+	}
+	return fmt.Sprintf("%s (%s)", r.NextWhy, r.NextEvidence)
 }
 
 func versionText(v *gate.Version) string {
@@ -177,6 +248,9 @@ func (r checkAnswer) writeNagios(w io.Writer) {
 			text = r.nagiosText(k)
 		}
 	}
+	if r.NextEvidence != boot.None {
+		text += fmt.Sprintf(" (next kernel %s)", r.NextEvidence)
+	}
 	// A bar would start the performance data.
 	text = strings.ReplaceAll(output.Name(text), "|", "/")
 	_, _ = fmt.Fprintf(w, "DMSNAPCTL %s - %s | leaky_kernels=%d;0;;0;%d unknown_kernels=%d;;;0;%d\n",
@@ -216,5 +290,25 @@ func (r checkAnswer) writePrometheus(w io.Writer) {
 			m.Sample(value, output.Label{Name: "kernel_release", Value: k.KernelRelease}, output.Label{Name: "id", Value: a.ID})
 		}
 	}
+	r.prometheusRun(m)
 	_ = m.Flush() // a strings.Builder takes all
+}
+
+// prometheusRun writes the series of the run as a whole: alarms go by them.
+func (r checkAnswer) prometheusRun(m *output.Metrics) {
+	m.Gauge("dmsnapctl_check_worst", "The worst status of all kernels that were asked for: 0 fixed, 1 leaky, 3 unknown.")
+	m.Sample(float64(gateCode(r.Verdict)))
+	m.Gauge("dmsnapctl_check_timestamp_seconds", "When the kernels were checked.")
+	m.Sample(float64(r.Time.Unix()))
+	if r.NextWhy == "" {
+		return
+	}
+	m.Gauge("dmsnapctl_check_next_evidence", "What the answer about the next boot rests on: 1 for that, 0 for the others.")
+	for _, e := range []boot.Evidence{boot.Configured, boot.Inferred, boot.Guessed} {
+		value := 0.0
+		if e == r.NextEvidence {
+			value = 1
+		}
+		m.Sample(value, output.Label{Name: "evidence", Value: string(e)})
+	}
 }

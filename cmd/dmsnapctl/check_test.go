@@ -92,9 +92,10 @@ func TestCheckContractIsWhole(t *testing.T) {
 			t.Errorf("docs/cli.md does not describe check's flag %s", name)
 		}
 	}
-	for _, object := range []any{check.Kernel{}, check.Advisory{}} {
+	for _, object := range []any{check.Kernel{}, check.Advisory{}, checkRecord{}, checkList{}} {
 		for _, field := range reflect.VisibleFields(reflect.TypeOf(object)) {
-			if name := field.Tag.Get("json"); name != "" && !strings.Contains(section, "`"+name+"`") {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if name != "" && !strings.Contains(section, "`"+name+"`") {
 				t.Errorf("docs/cli.md does not describe the field %s", name)
 			}
 		}

@@ -13,8 +13,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/boot"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
 
@@ -58,8 +60,13 @@ type Request struct {
 	Ask func(load bool) (gate.Version, error)
 }
 
-// Result is the answer.
+// Result is the answer, and a record of it.
 type Result struct {
+	// Host is the name of the machine that answered, Time when it did, and Root the
+	// root directory of the system that was looked at.
+	Host string
+	Time time.Time
+	Root string
 	// Verdict is the worst of all kernels'.
 	Verdict gate.Verdict
 	// Kernels are those that were asked for, newest first; exactly one unless all
@@ -68,6 +75,9 @@ type Result struct {
 	// NextWhy says in one sentence how the kernel that boots next was told; "" where
 	// that was not asked.
 	NextWhy string
+	// NextEvidence says what that rests on: boot.None where it was not asked or
+	// cannot be told.
+	NextEvidence boot.Evidence
 	// Err is why there are no kernels.
 	Err error
 }
@@ -84,6 +94,8 @@ func Run(r Request) Result {
 	default:
 		result.Kernels = []Kernel{r.one()}
 	}
+	result.Host, _ = os.Hostname()
+	result.Time, result.Root = time.Now(), r.root()
 	verdicts := make([]gate.Verdict, len(result.Kernels))
 	for i := range result.Kernels {
 		k := &result.Kernels[i]

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/boot"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
@@ -62,21 +63,26 @@ func (r Request) scan() (installed.Machine, error) {
 
 func (r Request) all() Result {
 	machine, err := r.scan()
-	result := Result{NextWhy: machine.NextWhy, Err: err}
+	result := Result{NextWhy: machine.NextWhy, NextEvidence: machine.NextEvidence, Err: err}
 	for _, found := range machine.Kernels {
 		result.Kernels = append(result.Kernels, fromInstalled(found, nil))
 	}
 	return result
 }
 
+// next is the verdict on the kernel that boots next. A guess is no answer: nothing
+// is said of the kernel then but its name.
 func (r Request) next() Result {
 	machine, err := r.scan()
-	result := Result{NextWhy: machine.NextWhy}
-	if next, ok := machine.Next(); ok {
+	result := Result{NextWhy: machine.NextWhy, NextEvidence: machine.NextEvidence}
+	next, found := machine.Next()
+	switch {
+	case found && machine.NextEvidence != boot.Guessed:
 		result.Kernels = []Kernel{fromInstalled(next, nil)}
 		return result
-	}
-	if err == nil {
+	case found:
+		err = fmt.Errorf("%w: %s, %s, would be a guess (it is %v)", ErrNotNext, machine.NextWhy, next.Release, next.Verdict)
+	case err == nil:
 		err = fmt.Errorf("%w: %s", ErrNotNext, machine.NextWhy)
 	}
 	k := Kernel{Source: FromModule}

@@ -44,8 +44,10 @@ type Kernel struct {
 // Machine is all the kernels below a root, newest first.
 type Machine struct {
 	Kernels []Kernel
-	// NextWhy says in one sentence how the kernel that boots next was told.
-	NextWhy string
+	// NextWhy says in one sentence how the kernel that boots next was told, and
+	// NextEvidence what that rests on.
+	NextWhy      string
+	NextEvidence boot.Evidence
 }
 
 // Verdict is the worst verdict on any of the kernels.
@@ -90,8 +92,8 @@ func Scan(files *tree.Tree, running string) (Machine, error) {
 	if len(releases) == 0 {
 		return Machine{}, ErrNoKernels
 	}
-	next, why := boot.Next(files, releases)
-	m := Machine{Kernels: make([]Kernel, len(releases)), NextWhy: why}
+	next := boot.Find(files, releases)
+	m := Machine{Kernels: make([]Kernel, len(releases)), NextWhy: next.Why, NextEvidence: next.Evidence}
 	var workers sync.WaitGroup
 	slots := make(chan struct{}, min(runtime.GOMAXPROCS(0), maxWorkers))
 	for i, release := range releases {
@@ -99,7 +101,7 @@ func Scan(files *tree.Tree, running string) (Machine, error) {
 		workers.Go(func() {
 			defer func() { <-slots }()
 			k := t.judge(release)
-			k.Running, k.Next = release == running, release == next
+			k.Running, k.Next = release == running, release == next.Release
 			m.Kernels[i] = k
 		})
 	}

@@ -25,6 +25,38 @@ const MaxImage = 128 << 20
 // kernel that was read and has none built in.
 func ReadImage(r io.Reader) (gate.Version, error) { return new(ImageReader).Read(r) }
 
+// ImageRelease returns the release that a kernel image says it is, in the text
+// that it prints first; "" where it does not.
+func ImageRelease(r io.Reader) string {
+	data, err := unpack.ReadAll(r, MaxImage, nil)
+	if err != nil {
+		return ""
+	}
+	search := imageSearch{budget: MaxImage}
+	_, _ = search.image(data)
+	return search.release
+}
+
+// banner starts the text that a kernel prints first (init/version.c).
+const banner = "Linux version "
+
+// bannerRelease returns the release in that text. A kernel has the format of the
+// text as well, which names none.
+func bannerRelease(data []byte) string {
+	for range maxNames {
+		i := bytes.Index(data, []byte(banner))
+		if i < 0 {
+			break
+		}
+		data = data[i+len(banner):]
+		release, _, _ := bytes.Cut(data[:min(len(data), maxName)], []byte(" "))
+		if len(release) > 0 && release[0] >= '0' && release[0] <= '9' && isPlain(release) {
+			return string(release)
+		}
+	}
+	return ""
+}
+
 // ImageReader reads images one after the other, in the same memory. The zero
 // value is ready for use.
 type ImageReader struct{ file, unpacked []byte }
@@ -65,6 +97,7 @@ type imageSearch struct {
 	budget   int    // of bytes that may yet be unpacked
 	attempts int    // at unpacking something
 	room     []byte // for what is unpacked, part by part
+	release  string // that the kernel says it is, as far as one was seen
 }
 
 const maxAttempts = 32
@@ -81,7 +114,7 @@ func (s *imageSearch) image(data []byte) (gate.Version, error) {
 	}
 	outer, outerErr := gate.Version{}, errNoKernel
 	if unpack.Of(data) == nil {
-		outer, outerErr = kernelProper(data)
+		outer, outerErr = s.kernelProper(data)
 	}
 	if !errors.Is(outerErr, errNoKernel) && !errors.Is(outerErr, ErrNoTarget) {
 		return outer, outerErr
@@ -124,7 +157,7 @@ func (s *imageSearch) payload(data []byte) (gate.Version, error) {
 		f = &unpack.LZMA
 	}
 	if f == nil {
-		return kernelProper(data)
+		return s.kernelProper(data)
 	}
 	s.makeRoom(data)
 	out, err := f.Unpack(data, s.budget, s.room)
@@ -135,7 +168,7 @@ func (s *imageSearch) payload(data []byte) (gate.Version, error) {
 	if errors.Is(err, unpack.ErrTooLarge) {
 		return gate.Version{}, fmt.Errorf("unpacking %s: %w", f.Name, err)
 	}
-	v, kernelErr := kernelProper(out)
+	v, kernelErr := s.kernelProper(out)
 	if err != nil && errors.Is(kernelErr, errNoKernel) {
 		kernelErr = fmt.Errorf("%w (unpacking %s: %w)", errNoKernel, f.Name, err)
 	}
@@ -143,7 +176,10 @@ func (s *imageSearch) payload(data []byte) (gate.Version, error) {
 }
 
 // kernelProper looks at what was unpacked: an ELF file or a bare image.
-func kernelProper(data []byte) (gate.Version, error) {
+func (s *imageSearch) kernelProper(data []byte) (gate.Version, error) {
+	if s.release == "" {
+		s.release = bannerRelease(data)
+	}
 	if o, err := parseELF(data); err == nil {
 		if o.kind == elf.ET_REL {
 			return gate.Version{}, errNoKernel
@@ -166,7 +202,7 @@ func findBare(data []byte) (gate.Version, error) {
 			return gate.Version{}, err
 		}
 	}
-	if len(found) == 0 && !isBare64(data) && !bytes.Contains(data, []byte("Linux version ")) {
+	if len(found) == 0 && !isBare64(data) && !bytes.Contains(data, []byte(banner)) {
 		return gate.Version{}, errNoKernel
 	}
 	return found.only()

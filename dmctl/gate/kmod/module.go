@@ -60,7 +60,7 @@ func (o *object) vermagic() string {
 				continue
 			}
 			release, _, _ := bytes.Cut(value[:min(len(value), maxName)], []byte(" "))
-			if !bytes.ContainsFunc(release, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			if isPlain(release) {
 				return string(release)
 			}
 		}
@@ -207,4 +207,9 @@ func (p place) isCode() bool {
 		return p.symbol != "" && p.symbol != thisModuleSymbol
 	}
 	return p.function || p.section.flags&elf.SHF_EXECINSTR != 0 || p.section.name == ".opd"
+}
+
+// isPlain: there is nothing in a text that a terminal might obey.
+func isPlain(text []byte) bool {
+	return !bytes.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }

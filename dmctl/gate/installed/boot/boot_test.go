@@ -216,12 +216,12 @@ fi`
 		{"systemd-boot, maybe an image", treetest.With(withEntries, "boot/loader/loader.conf", "timeout 3\n", "boot/EFI/Linux/linux.efi", "MZ"), none, "cannot be told"},
 		{"systemd-boot, an entry beside an image", treetest.With(withEntries, "boot/loader/loader.conf", "default *-6.1.0-9-*\n", "boot/EFI/Linux/linux.efi", "MZ"), oldRelease, "systemd-boot's default"},
 	} {
-		release, why := Next(treetest.System(t, test.files), []string{newRelease, oldRelease})
-		if release != test.want {
-			t.Errorf("%s: %q boots next (%s), want %q", test.name, release, why, test.want)
+		next := Find(treetest.System(t, test.files), []string{newRelease, oldRelease})
+		if next.Release != test.want {
+			t.Errorf("%s: %q boots next (%s), want %q", test.name, next.Release, next.Why, test.want)
 		}
-		if !strings.Contains(why, test.why) {
-			t.Errorf("%s: the reason %q says not %q", test.name, why, test.why)
+		if !strings.Contains(next.Why, test.why) {
+			t.Errorf("%s: the reason %q says not %q", test.name, next.Why, test.why)
 		}
 	}
 }
@@ -236,11 +236,11 @@ func TestBootEntriesAreBounded(t *testing.T) {
 		m[fmt.Sprintf("boot/loader/entries/%05d.conf", i)] = "version " + newRelease + "\n"
 	}
 	files := treetest.System(t, m)
-	if n := len((&system{files}).specEntries("boot/loader/entries")); n != maxEntries {
+	if n := len((&system{Tree: files}).specEntries("boot/loader/entries")); n != maxEntries {
 		t.Errorf("%d entries were read, want %d", n, maxEntries)
 	}
-	if release, why := Next(files, []string{newRelease, oldRelease}); release != newRelease {
-		t.Errorf("%q boots next (%s), want %q", release, why, newRelease)
+	if next := Find(files, []string{newRelease, oldRelease}); next.Release != newRelease {
+		t.Errorf("%q boots next (%s), want %q", next.Release, next.Why, newRelease)
 	}
 }
 

@@ -3,13 +3,15 @@ package boot
 // Entries of boot menus, and which kernel an entry boots.
 
 import (
-	"fmt"
+	"bytes"
 	"io"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/grub"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
 
 // entry is an entry of a boot menu.
@@ -19,17 +21,18 @@ type entry struct {
 	// entry says of itself.
 	file, version string
 	sortKey, dir  string // dir is where the entry's file lies
+	initrds       []string
 	// unread is an entry that loads what is not followed here.
 	unread bool
 }
 
 // releaseOfEntry returns the release that a menu's entry boots, "" for none of
 // releases.
-func (t *system) releaseOfEntry(e entry, releases []string) string {
-	if slices.Contains(releases, e.version) {
+func (t *system) releaseOfEntry(e entry) string {
+	if slices.Contains(t.releases, e.version) {
 		return e.version
 	}
-	return t.releaseOf(e.file, releases)
+	return t.releaseOf(e.file)
 }
 
 // Bounds of the entries in one directory; a boot partition has some ten, of a
@@ -38,6 +41,16 @@ const (
 	maxEntries   = 1024
 	maxEntryText = 64 << 10
 )
+
+// specDirectory has the entries that GRUB and zipl read.
+const specDirectory = "boot/loader/entries"
+
+// blsEntries returns them, the newest first.
+func (t *system) blsEntries() []entry {
+	entries := t.specEntries(specDirectory)
+	slices.SortStableFunc(entries, func(a, b entry) int { return gate.CompareReleases(b.id, a.id) })
+	return entries
+}
 
 // lastValue returns the value of the last line of a key.
 func lastValue(text, key string) (value string) {
@@ -68,7 +81,7 @@ func (t *system) specEntries(dir string) []entry {
 		}
 		values := keyValues(text)
 		entries = append(entries, entry{
-			dir: dir, title: values["title"], id: id, file: values["linux"], version: values["version"], sortKey: values["sort-key"],
+			dir: dir, title: values["title"], id: id, file: values["linux"], version: values["version"], sortKey: values["sort-key"], initrds: strings.Fields(values["initrd"]),
 		})
 	}
 	return entries
@@ -87,26 +100,40 @@ func keyValues(text string) map[string]string {
 }
 
 // choiceOf is the choice of a menu's entry; why ends in its name.
-func (t *system) choiceOf(e entry, why string, releases []string) choice {
-	release := t.releaseOfEntry(e, releases)
+func (t *system) choiceOf(e entry, why string) choice {
+	release := t.releaseOfEntry(e)
 	switch {
 	case release != "":
+		return choice{release: release, why: why, initrds: e.initrds}
 	case e.unread:
-		return choice{why: why + ", and it cannot be told what that loads", untold: true}
+		return untoldf("%s, and it cannot be told what that loads", why)
 	case !grub.IsKnown(e.file):
-		return choice{why: fmt.Sprintf("%s, and it cannot be told what its %s is", why, grub.Shown(e.file)), untold: true}
+		return untoldf("%s, and it cannot be told what its %s is", why, grub.Shown(e.file))
 	case e.file != "" && !slices.ContainsFunc(placesOf(e.file), t.Exists):
-		return choice{why: fmt.Sprintf("%s, and its %s is not here", why, grub.WithoutDevice(e.file)), untold: true}
+		return untoldf("%s, and its %s is not here", why, grub.WithoutDevice(e.file))
+	case e.file != "" && t.releaseInImages(e.file) == "":
+		return untoldf("%s, and it cannot be told which kernel %s is", why, grub.WithoutDevice(e.file))
 	}
-	return choice{release: release, why: why}
+	return choice{why: why}
+}
+
+// releaseInImages is the release that the image in the place of a boot loader's
+// file names, "" where it does not or is not there.
+func (t *system) releaseInImages(file string) string {
+	for _, place := range placesOf(file) {
+		if r := t.releaseInImage(place); r != "" {
+			return r
+		}
+	}
+	return ""
 }
 
 // releaseOf returns the release whose image a boot loader loads from file, a
 // path in the root, the boot or the EFI system partition. The path tells by
 // itself mostly; where it does not ("/vmlinuz-linux"), a link in its place
 // does, or the image itself.
-func (t *system) releaseOf(file string, releases []string) string {
-	if r := releaseInPath(file, releases); r != "" || file == "" {
+func (t *system) releaseOf(file string) string {
+	if r := releaseInPath(file, t.releases); r != "" || file == "" {
 		return r
 	}
 	for _, place := range placesOf(file) {
@@ -114,10 +141,10 @@ func (t *system) releaseOf(file string, releases []string) string {
 		if err != nil {
 			continue
 		}
-		if r := releaseInPath("/"+resolved, releases); r != "" {
+		if r := releaseInPath("/"+resolved, t.releases); r != "" {
 			return r
 		}
-		if r := t.releaseInImage(resolved); slices.Contains(releases, r) {
+		if r := t.releaseInImage(resolved); slices.Contains(t.releases, r) {
 			return r
 		}
 	}
@@ -162,9 +189,10 @@ func releaseInPath(file string, releases []string) string {
 	return ""
 }
 
-// releaseInImage returns the release that the header of an x86 kernel image
-// names, or "" (Documentation/arch/x86/boot.rst of the kernel: the field
-// kernel_version, which counts from 0x200).
+// releaseInImage returns the release that a kernel's image names: in the header
+// that images for x86 have (Documentation/arch/x86/boot.rst of the kernel: the
+// field kernel_version, which counts from 0x200), or in the text that it prints
+// first. "" where there is none.
 func (t *system) releaseInImage(file string) string {
 	const magic, field, base, longest = 0x202, 0x20e, 0x200, 256
 	f, err := t.Open(file)
@@ -174,14 +202,15 @@ func (t *system) releaseInImage(file string) string {
 	defer func() { _ = f.Close() }()
 	header := make([]byte, 1<<16+base+longest)
 	n, _ := io.ReadFull(f, header)
-	if header = header[:n]; n < field+2 || string(header[magic:magic+4]) != "HdrS" {
-		return ""
+	header = header[:n]
+	if n >= field+2 && string(header[magic:magic+4]) == "HdrS" {
+		at := base + int(header[field]) + int(header[field+1])<<8
+		if at >= len(header) {
+			return ""
+		}
+		text, _, _ := strings.Cut(string(header[at:min(len(header), at+longest)]), "\x00")
+		release, _, _ := strings.Cut(text, " ")
+		return release
 	}
-	at := base + int(header[field]) + int(header[field+1])<<8
-	if at >= len(header) {
-		return ""
-	}
-	text, _, _ := strings.Cut(string(header[at:min(len(header), at+longest)]), "\x00")
-	release, _, _ := strings.Cut(text, " ")
-	return release
+	return kmod.ImageRelease(io.MultiReader(bytes.NewReader(header), f))
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/grub"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
@@ -20,24 +19,24 @@ var grubDirectories = []string{"boot/grub", "boot/grub2"}
 // grubChoice returns the kernel of the entry that GRUB would boot. Some have
 // their menu on the EFI system partition (CentOS 7), where others have a few
 // lines that load the one in /boot.
-func (t *system) grubChoice(releases []string) (choice, bool) {
+func (t *system) grubChoice() (choice, bool) {
 	for _, dir := range grubDirectories {
-		if c, ok := t.grubMenuChoice(dir, releases); ok {
+		if c, ok := t.grubMenuChoice(dir); ok {
 			return c, true
 		}
 	}
-	return t.grubESPChoice(releases)
+	return t.grubESPChoice()
 }
 
-func (t *system) grubMenuChoice(dir string, releases []string) (choice, bool) {
+func (t *system) grubMenuChoice(dir string) (choice, bool) {
 	menu, err := t.runGrubIn(dir)
 	switch {
 	case errors.Is(err, tree.ErrTooLong):
-		return choice{why: fmt.Sprintf("what GRUB's menu in /%s boots cannot be told: %v", dir, err), untold: true}, true
+		return untoldf("what GRUB's menu in /%s boots cannot be told: %v", dir, err), true
 	case err != nil:
 		return choice{}, false
 	}
-	return t.choiceOfMenu(menu, releases)
+	return t.choiceOfMenu(menu)
 }
 
 func (t *system) runGrubIn(dir string) (grub.Menu, error) {
@@ -49,21 +48,21 @@ func (t *system) runGrubIn(dir string) (grub.Menu, error) {
 	return grub.Run(t.Tree, dir, config, memory, t.blscfg), nil
 }
 
-func (t *system) choiceOfMenu(menu grub.Menu, releases []string) (choice, bool) {
+func (t *system) choiceOfMenu(menu grub.Menu) (choice, bool) {
 	e, why, ok, err := menu.Choose()
 	switch {
 	case !ok:
 		return choice{}, false
 	case err != nil:
-		return choice{why: fmt.Sprintf("what GRUB's menu in /%s boots cannot be told: %v", menu.Dir(), err), untold: true}, true
+		return untoldf("what GRUB's menu in /%s boots cannot be told: %v", menu.Dir(), err), true
 	}
-	return t.choiceOf(fromGRUB(e), fmt.Sprintf("%s in /%s is the entry %q", why, menu.Dir(), e.Title), releases), true
+	return t.choiceOf(fromGRUB(e), fmt.Sprintf("%s in /%s is the entry %q", why, menu.Dir(), e.Title)), true
 }
 
 // grubESPChoice is for the menu of the only system that has one on the EFI
 // system partition. Of several the firmware chooses: the settings of this
 // system tell more than they do.
-func (t *system) grubESPChoice(releases []string) (choice, bool) {
+func (t *system) grubESPChoice() (choice, bool) {
 	const vendors, most = "boot/efi/EFI", 16
 	directories, _ := t.List(vendors)
 	var only grub.Menu
@@ -81,7 +80,7 @@ func (t *system) grubESPChoice(releases []string) (choice, bool) {
 	if !found {
 		return choice{}, false
 	}
-	return t.choiceOfMenu(only, releases)
+	return t.choiceOfMenu(only)
 }
 
 // grubMemory reads grubenv: lines "name=value", and "#" to fill the block.
@@ -103,11 +102,10 @@ func grubMemory(t *system, dir string) (map[string]string, error) {
 // blscfg returns the entries that GRUB's command of that name adds to the
 // menu: the newest first.
 func (t *system) blscfg() []grub.Entry {
-	entries := t.specEntries("boot/loader/entries")
-	slices.SortStableFunc(entries, func(a, b entry) int { return gate.CompareReleases(b.id, a.id) })
+	entries := t.blsEntries()
 	all := make([]grub.Entry, len(entries))
 	for i, e := range entries {
-		all[i] = grub.Entry{Title: e.title, ID: e.id, File: e.file, Version: e.version}
+		all[i] = grub.Entry{Title: e.title, ID: e.id, File: e.file, Version: e.version, Initrds: e.initrds}
 	}
 	return all
 }
@@ -116,7 +114,7 @@ func (t *system) blscfg() []grub.Entry {
 // that can be told.
 func fromGRUB(e grub.Entry) entry {
 	return entry{
-		title: e.Title, id: e.ID, file: e.File, version: e.Version,
+		title: e.Title, id: e.ID, file: e.File, version: e.Version, initrds: e.Initrds,
 		unread: e.Unread || e.File == "" && e.Version == "" && len(e.Children) > 0,
 	}
 }
@@ -125,14 +123,15 @@ func fromGRUB(e grub.Entry) entry {
 // passwords: the menu has the newest kernel first, and titles and ids of
 // entries name the release. Settings alone may be left over from a GRUB that is
 // no longer there.
-func (t *system) grubSettings(releases []string) (choice, bool) {
+func (t *system) grubSettings() (choice, Evidence, bool) {
 	here := slices.IndexFunc(grubDirectories, t.Exists)
 	if here < 0 {
-		return choice{}, false
+		return choice{}, None, false
 	}
 	memory, _ := grubMemory(t, grubDirectories[here])
 	if once := memory["next_entry"]; once != "" {
-		return settingChoice(once, "GRUB's choice for the next boot only (next_entry)", releases), true
+		c, e := t.settingChoice(once, "GRUB's choice for the next boot only (next_entry)")
+		return c, e, true
 	}
 	setting, why := t.grubDefault()
 	if setting == "saved" {
@@ -142,9 +141,10 @@ func (t *system) grubSettings(releases []string) (choice, bool) {
 		}
 	}
 	if setting == "" {
-		return choice{}, false
+		return choice{}, None, false
 	}
-	return settingChoice(setting, why, releases), true
+	c, e := t.settingChoice(setting, why)
+	return c, e, true
 }
 
 // grubDefault returns GRUB_DEFAULT, and where it was set last: grub-mkconfig
@@ -171,15 +171,16 @@ func (t *system) grubDefault() (setting, why string) {
 	return setting, why
 }
 
-// settingChoice is the kernel of an entry by its name alone.
-func settingChoice(setting, why string, releases []string) choice {
+// settingChoice is the kernel of an entry by its name alone. The first entry is
+// the newest kernel by grub-mkconfig's custom.
+func (t *system) settingChoice(setting, why string) (choice, Evidence) {
 	if setting == "0" {
-		return choice{release: releases[0], why: why + " is the first entry, which is the newest kernel"}
+		return choice{release: t.releases[0], why: why + " is the first entry, which is the newest kernel"}, Inferred
 	}
-	if r := releaseIn(setting, releases); r != "" {
-		return choice{release: r, why: fmt.Sprintf("%s is the entry %q", why, setting)}
+	if r := releaseIn(setting, t.releases); r != "" {
+		return choice{release: r, why: fmt.Sprintf("%s is the entry %q", why, setting)}, Configured
 	}
-	return choice{why: fmt.Sprintf("%s is the entry %q, and without the menu it cannot be told what that boots", why, setting), untold: true}
+	return untoldf("%s is the entry %q, and without the menu it cannot be told what that boots", why, setting), None
 }
 
 // releaseIn returns the longest release that a title or id contains whole:

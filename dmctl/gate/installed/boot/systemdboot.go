@@ -26,7 +26,7 @@ const efiVariables = "sys/firmware/efi/efivars/%s-4a67b082-0a4c-41cf-b6c7-440b29
 // boot. Its configuration and its entries can lie on different partitions. GRUB
 // reads the same entries, so that they alone are systemd-boot's only where there
 // is no GRUB.
-func (t *system) systemdBootChoice(releases []string) (choice, bool) {
+func (t *system) systemdBootChoice() (choice, bool) {
 	var entries []entry
 	var config, images string
 	configured := false
@@ -50,13 +50,13 @@ func (t *system) systemdBootChoice(releases []string) (choice, bool) {
 	e, why, ok := t.pickSpecEntry(entries, lastValue(config, "default"))
 	switch {
 	case !ok:
-		return choice{why: why, untold: true}, true
+		return untoldf("%s", why), true
 	case e.id == "" && images != "":
-		return choice{why: "systemd-boot's first entry cannot be told: it may be one of the images in /" + images, untold: true}, true
+		return untoldf("systemd-boot's first entry cannot be told: it may be one of the images in /%s", images), true
 	case e.id == "":
 		e, why = entries[0], "systemd-boot's first entry"
 	}
-	return t.choiceOf(e, fmt.Sprintf("%s is the entry %q in /%s", why, e.id, path.Dir(e.dir)), releases), true
+	return t.choiceOf(e, fmt.Sprintf("%s is the entry %q in /%s", why, e.id, path.Dir(e.dir))), true
 }
 
 // hasImages: there are unified kernel images, which are entries by themselves.

@@ -1,0 +1,46 @@
+package boot
+
+// Boot loaders whose configuration is not read here: where there is one, it may
+// decide.
+
+import "path"
+
+// unread is a boot loader that is known by its files alone.
+type unread struct {
+	name string
+	// files are its configuration, below the root and the places of boot partitions.
+	files []string
+	// unless are files beside which it is left over.
+	unless []string
+}
+
+const nameREFInd = "rEFInd"
+
+var unreadLoaders = []unread{
+	{name: nameREFInd, files: []string{"refind_linux.conf", "EFI/refind/refind.conf", "EFI/BOOT/refind.conf", "EFI/Microsoft/Boot/refind.conf"}},
+	{name: "lilo", files: []string{"etc/lilo.conf"}},
+	{name: "elilo", files: []string{"etc/elilo.conf", "elilo.conf", "EFI/debian/elilo.conf", "EFI/Slackware/elilo.conf"}},
+	{name: "Limine", files: []string{"limine.conf", "limine.cfg", "limine/limine.conf", "limine/limine.cfg", "EFI/limine/limine.conf", "EFI/BOOT/limine.conf", "EFI/arch-limine/limine.conf"}},
+	{name: "U-Boot", files: []string{"boot.scr", "boot.scr.uimg", "boot/boot.scr", "uEnv.txt", "armbianEnv.txt", "extlinux/uEnv.txt"}},
+	{name: "yaboot", files: []string{"etc/yaboot.conf"}},
+	{name: "kboot", files: []string{"etc/kboot.conf", "kboot.conf"}},
+	{name: "silo", files: []string{"etc/silo.conf", "silo.conf"}},
+	{name: "OpenCore", files: []string{"EFI/OC/config.plist", "EFI/CLOVER/config.plist"}},
+	{name: "GRUB of the old kind", files: []string{"grub/menu.lst", "grub/grub.conf"}, unless: []string{"boot/grub/grub.cfg", "boot/grub2/grub.cfg"}},
+}
+
+func (t *system) unreadChoice(u unread) (choice, bool) {
+	for _, file := range u.unless {
+		if t.Exists(file) {
+			return choice{}, false
+		}
+	}
+	for _, dir := range []string{".", "boot", "efi", "boot/efi", "boot/firmware"} {
+		for _, file := range u.files {
+			if file = path.Join(dir, file); t.Exists(file) {
+				return untoldf("there is %s, whose configuration (/%s) is not understood here", u.name, file), true
+			}
+		}
+	}
+	return choice{}, false
+}
