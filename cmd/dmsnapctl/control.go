@@ -24,10 +24,13 @@ func planFlags(more ...cli.Flag) []cli.Flag {
 	)
 }
 
+// openController is the way to device mapper; tests have another one.
+var openController = dmctl.Open
+
 // withController runs action with an open controller.
 func withController(action func(c *cli.Context, o *console, ctl *dmctl.Controller) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		ctl, err := dmctl.Open()
+		ctl, err := openController()
 		if err != nil {
 			return err
 		}

@@ -7,12 +7,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
@@ -21,13 +18,7 @@ func main() {
 	if guarded := dmctl.BeGuardian(); guarded != nil {
 		os.Exit(stoodGuard(guarded, os.Stderr))
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal ends what is under way in order; a second one ends the
-	// process as if nobody had listened.
-	context.AfterFunc(ctx, stop)
-	code := run(ctx, os.Args, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
-	stop()
-	os.Exit(code)
+	os.Exit(run(untilSignal(), os.Args, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 
 // stoodGuard says what came of standing guard over a run's suspended devices.

@@ -22,11 +22,13 @@ const monitorHelp = `   Prints a line for everything that happens to snapshots, 
 
    --exec runs a shell command for each, with DMSNAPCTL_EVENT, _NAME, _STATE, _WAS,
    _MESSAGE, _ORIGIN, _COW, _USED_PERCENT, _ALLOCATED_SECTORS, _TOTAL_SECTORS and
-   _FULL_IN_SECONDS in its environment, one at a time, for a minute at most. What
-   the kernel does not tell of a snapshot in its state is empty there, and has no
-   value in the metrics of --textfile.
+   _FULL_IN_SECONDS in its environment, one at a time. After a minute it is killed,
+   with all that it started. What the kernel does not tell of a snapshot in its
+   state is empty there, and has no value in the metrics of --textfile.
 
-   The end by SIGINT or SIGTERM is exit code 130.
+   A command that fails, or a file system that is full, is a warning and is counted
+   in the metrics; the monitor goes on. SIGTERM ends it with exit code 0, SIGINT
+   with 130.
 
 EXAMPLES:
    dmsnapctl monitor --threshold 80
@@ -76,28 +78,34 @@ func runMonitor(c *cli.Context) error {
 }
 
 func runMonitorOn(c *cli.Context, o *console, ctl *dmctl.Controller, options monitor.Options) error {
+	troubles := &troubles{warn: func(err error) { o.warnf("%w", err) }}
 	if path := c.String("textfile"); path != "" {
 		to, err := output.To(path, output.Options{})
 		if err != nil {
 			return err
 		}
 		options.Looked = func(snapshots []dmctl.Snapshot, fullIn func(string) time.Duration) error {
-			return to.Write(func(w io.Writer) error { return monitor.WriteMetrics(w, snapshots, fullIn) })
+			troubles.of(textfileTrouble, to.Write(func(w io.Writer) error {
+				return writeMonitorMetrics(w, snapshots, fullIn, troubles, time.Now())
+			}))
+			return nil
 		}
 	}
-	notice := func(e monitor.Event) error { return printEvent(o, e) }
+	notice := func(e monitor.Event) error { return troubles.unlessPipe(printEvent(o, e)) }
 	if command := c.String("exec"); command != "" {
-		hooks := monitor.NewHooks(c.Context, command, o.err, func(err error) { o.warnf("%w", err) })
+		hooks := monitor.NewHooks(c.Context, command, o.err, func(err error) { troubles.of(hookTrouble, err) })
 		defer hooks.Close()
+		show := notice
 		notice = func(e monitor.Event) error {
-			if err := hooks.Run(e); err != nil {
-				o.warnf("%w", err)
-			}
-			return printEvent(o, e)
+			troubles.of(hookTrouble, hooks.Run(e))
+			return show(e)
 		}
 	}
 	if err := monitor.Run(c.Context, ctl, options, notice); err != nil {
 		return err
+	}
+	if toldToStop(c.Context) {
+		return nil
 	}
 	return fmt.Errorf("monitor: interrupted; it changes nothing and can be started again: %w", c.Context.Err())
 }

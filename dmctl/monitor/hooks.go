@@ -17,6 +17,9 @@ import (
 // hookTime bounds how long one command may run.
 const hookTime = time.Minute
 
+// hookGrace is how long a command that was ended may hold its output open.
+const hookGrace = time.Second
+
 // hookQueue is how many events may wait for their command; a snapshot that
 // makes more meanwhile is in trouble that earlier ones have told of.
 const hookQueue = 256
@@ -65,9 +68,10 @@ func (h *Hooks) Close() {
 // environment: DMSNAPCTL_EVENT, _NAME, _STATE, _WAS, _MESSAGE, _ORIGIN, _COW,
 // _USED_PERCENT, _ALLOCATED_SECTORS, _TOTAL_SECTORS and _FULL_IN_SECONDS (empty
 // where the kernel gives no figures, or there is no forecast). Its output goes
-// to out.
+// to out. When ctx ends, the command and all that it started are killed.
 func (e Event) Hook(ctx context.Context, command string, out io.Writer) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
+	endWithChildren(cmd)
 	s := e.Snapshot
 	var used, allocated, total, fullIn string
 	if s.HasFigures() {
@@ -83,6 +87,7 @@ func (e Event) Hook(ctx context.Context, command string, out io.Writer) error {
 		"DMSNAPCTL_USED_PERCENT="+used, "DMSNAPCTL_ALLOCATED_SECTORS="+allocated, "DMSNAPCTL_TOTAL_SECTORS="+total,
 		"DMSNAPCTL_FULL_IN_SECONDS="+fullIn)
 	cmd.Stdout, cmd.Stderr = out, out
+	cmd.WaitDelay = hookGrace
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("run %q for %s: %w", command, s.Name, err)
 	}

@@ -3,7 +3,7 @@
 //
 // It knows what package dmctl says of snapshots, and changes nothing.
 //
-// Files, from the top down: monitor, hooks, metrics, watch.
+// Files, from the top down: monitor, hooks, children, metrics, watch.
 package monitor
 
 import (

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -99,32 +100,6 @@ func TestNoForecastWithoutFigures(t *testing.T) {
 	}
 }
 
-func TestMetrics(t *testing.T) {
-	var b strings.Builder
-	s := filled(`a"b`, "1", "active", 10)
-	s.Origin, s.Metadata, s.HasMetadata = "/dev/vdb", 16, true
-	lost := dmctl.Snapshot{Name: "lost", Origin: "/dev/vdb", State: "invalid"}
-	if err := WriteMetrics(&b, []dmctl.Snapshot{s, lost}, func(string) time.Duration { return 90 * time.Second }); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
-		`dmsnapctl_snapshot_state{name="a\"b",origin="/dev/vdb",state="active"} 1`,
-		`dmsnapctl_snapshot_state{name="a\"b",origin="/dev/vdb",state="invalid"} 0`,
-		`dmsnapctl_store_allocated_bytes{name="a\"b",origin="/dev/vdb"} 51200`,
-		`dmsnapctl_store_metadata_bytes{name="a\"b",origin="/dev/vdb"} 8192`,
-		`dmsnapctl_store_size_bytes{name="a\"b",origin="/dev/vdb"} 512000`,
-		`dmsnapctl_store_full_in_seconds{name="a\"b",origin="/dev/vdb"} 90`,
-		`dmsnapctl_snapshot_state{name="lost",origin="/dev/vdb",state="invalid"} 1`,
-	} {
-		if !strings.Contains(b.String(), want+"\n") {
-			t.Errorf("no line %s in\n%s", want, b.String())
-		}
-	}
-	if strings.Contains(b.String(), `bytes{name="lost"`) {
-		t.Errorf("figures that nobody gave in\n%s", b.String())
-	}
-}
-
 func TestHook(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	command := `echo "$DMSNAPCTL_EVENT|$DMSNAPCTL_NAME|$DMSNAPCTL_USED_PERCENT|$DMSNAPCTL_ALLOCATED_SECTORS|$DMSNAPCTL_TOTAL_SECTORS|$DMSNAPCTL_FULL_IN_SECONDS" > ` + out
@@ -160,4 +135,32 @@ func TestHooks(t *testing.T) {
 	if got, err := os.ReadFile(out); err != nil || string(got) != "a\nb\nc\n" || failed != 1 {
 		t.Errorf("%q, %v, %d failed", got, err, failed)
 	}
+}
+
+// A command that takes too long ends with all that it started.
+func TestHookEndsWithItsChildren(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "pid")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		done <- Event{Kind: EventGone}.Hook(ctx, "sleep 1000 & echo $! > "+out+".new; mv "+out+".new "+out+"; wait", io.Discard)
+	}()
+	var pid int
+	for pid == 0 {
+		text, _ := os.ReadFile(out)
+		pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+		time.Sleep(10 * time.Millisecond)
+	}
+	cancel()
+	if err := <-done; err == nil {
+		t.Error("a command that was killed is called done")
+	}
+	for range 1000 {
+		if state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err != nil || strings.Contains(string(state), ") Z ") {
+			return // gone, or waits for its parent to look
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("the command's child %d still runs", pid)
 }

@@ -1,0 +1,37 @@
+package main
+
+// Commands of the controller on a machine in memory.
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
+)
+
+// onMachine has commands control m until the test ends.
+func onMachine(t *testing.T, m *dmtest.Machine) {
+	t.Helper()
+	real := openController
+	openController = func() (*dmctl.Controller, error) { return dmctl.NewOn(m), nil }
+	t.Cleanup(func() { openController = real })
+}
+
+// commanded runs a command line and returns what it printed, and its exit code.
+func commanded(ctx context.Context, args ...string) (stdout, stderr string, code int) {
+	var out, err bytes.Buffer
+	code = run(ctx, append([]string{"dmsnapctl"}, args...), streams{in: &bytes.Buffer{}, out: &out, err: &err})
+	return out.String(), err.String(), code
+}
+
+// must is commanded for what has to be done.
+func must(t *testing.T, args ...string) string {
+	t.Helper()
+	stdout, stderr, code := commanded(context.Background(), args...)
+	if code != exitFine {
+		t.Fatalf("%v: exit code %d: %s", args, code, stderr)
+	}
+	return stdout
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
+)
+
+// A service that is stopped has not failed; a monitor that a person interrupts
+// was interrupted.
+func TestMonitorEndsAsItIsTold(t *testing.T) {
+	onMachine(t, dmtest.New())
+	for signal, want := range map[syscall.Signal]int{syscall.SIGTERM: exitFine, syscall.SIGINT: exitInterrupted} {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(signalled{signal})
+		if _, stderr, code := commanded(ctx, "monitor"); code != want {
+			t.Errorf("%v: exit code %d, want %d: %s", signal, code, want, stderr)
+		}
+	}
+}
+
+// The monitor goes on where its file cannot be written, says so once, and
+// writes it when that can be done again.
+func TestMonitorSurvivesWhatCannotBeWritten(t *testing.T) {
+	m := dmtest.New()
+	onMachine(t, m)
+	must(t, "create", "s", "--origin", "/dev/a", "--cow", "/dev/b", "--yes")
+	dir := filepath.Join(t.TempDir(), "later")
+	file := filepath.Join(dir, "metrics.prom")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	type end struct {
+		stderr string
+		code   int
+	}
+	ended := make(chan end, 1)
+	go func() {
+		_, stderr, code := commanded(ctx, "monitor", "--interval", "1ms", "--textfile", file)
+		ended <- end{stderr, code}
+	}()
+	time.Sleep(50 * time.Millisecond) // some looks without the directory; more or fewer do not matter
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var text []byte
+	for range 1000 {
+		if text, _ = os.ReadFile(file); len(text) > 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	cancel(signalled{syscall.SIGTERM})
+	got := <-ended
+	if !strings.Contains(string(text), `dmsnapctl_snapshot_state{name="s",origin="8:0",state="active"} 1`) {
+		t.Errorf("the metrics are %q", text)
+	}
+	if strings.Contains(string(text), `dmsnapctl_monitor_errors_total{what="textfile"} 0`) {
+		t.Errorf("what failed was not counted: %s", text)
+	}
+	if got.code != exitFine || strings.Count(got.stderr, file) != 1 {
+		t.Errorf("exit code %d, want 0, and one warning in %q", got.code, got.stderr)
+	}
+}
+
+func TestTroubles(t *testing.T) {
+	var told []string
+	trouble := &troubles{warn: func(err error) { told = append(told, err.Error()) }}
+	full, pipe := errors.New("full"), &os.PathError{Op: "write", Path: "stdout", Err: syscall.EPIPE}
+	for _, err := range []error{full, full, nil, full} {
+		trouble.of(textfileTrouble, err)
+	}
+	trouble.of(hookTrouble, full)
+	trouble.of(hookTrouble, full)
+	if got := strings.Join(told, " "); got != "full full full full" {
+		t.Errorf("told of %q: each trouble when it begins, and each command that failed", got)
+	}
+	if n := trouble.counted(textfileTrouble); n != 3 {
+		t.Errorf("%d counted, want 3", n)
+	}
+	if err := trouble.unlessPipe(full); err != nil {
+		t.Errorf("a full file system ends the monitor: %v", err)
+	}
+	if err := trouble.unlessPipe(pipe); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("a pipe that nobody reads: %v", err)
+	}
+}
