@@ -11,6 +11,14 @@ ifeq ($(GOROOT),)
 $(error no Go here: install Go 1.26 (https://go.dev/dl), or say where it is: make GO=/path/to/go)
 endif
 export PATH := $(GOROOT)/bin:$(PATH)
+
+# The release and the commit that --version tells. A tree that is no repository
+# has no commit.
+VERSION    ?=
+COMMIT     := $(shell git describe --always --abbrev=12 --exclude='*' --dirty=-modified 2>/dev/null)
+GOBUILD     = CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs \
+	-ldflags '-X main.release=$(VERSION) -X main.commit=$(COMMIT)'
+
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.1
 
 # Kernel tests live in files named *_kernel_test.go; each package with some of
@@ -30,7 +38,7 @@ all: build
 # The tag leaves out the CLI library's writer of man pages, which compiles
 # regular expressions whenever the program starts.
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs -o bin/ ./cmd/dmsnapctl ./vagrant/lab/cmd/lab
+	$(GOBUILD) -o bin/ ./cmd/dmsnapctl ./vagrant/lab/cmd/lab
 
 # Go fetches modules over TLS, and a minimal Debian has nothing to check it by.
 certificates:

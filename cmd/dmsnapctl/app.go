@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -114,19 +113,6 @@ func globalFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "no-color", Usage: "no colours (the variable NO_COLOR says the same)"},
 		&cli.BoolFlag{Name: "progress", Usage: "show progress even where stderr is no terminal"},
 	}
-}
-
-// release is set by the linker for released binaries.
-var release = ""
-
-func version() string {
-	if release != "" {
-		return release
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }
 
 func init() {

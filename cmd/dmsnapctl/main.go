@@ -18,6 +18,9 @@ func main() {
 	if guarded := dmctl.BeGuardian(); guarded != nil {
 		os.Exit(stoodGuard(guarded, os.Stderr))
 	}
+	if code, ended := lastResort(os.Stderr); ended {
+		os.Exit(code)
+	}
 	os.Exit(run(untilSignal(), os.Args, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 

@@ -1,0 +1,132 @@
+// Last resort: what the Go runtime does when it cannot go on must not look
+// like a verdict. It ends the process with 2, which here means "critical".
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// superviseVariable names, in a supervised process, the supervisor's process
+// ID. Processes that it starts in turn have another parent.
+const superviseVariable = "DMSNAPCTL_SUPERVISED_BY"
+
+// spareDescriptors are what the runtime and a command need in order to fail in
+// words where more are not to be had.
+const spareDescriptors = 8
+
+// lastResort makes the runtime's fatal errors end in SIGABRT, which is no exit
+// code. Where the process has a limit on its memory, another process does the
+// work, and this one makes that signal exit code 3. Errors of the runtime
+// before main, in this process, are out of reach. It returns where the command
+// is to be run in this process.
+func lastResort(stderr io.Writer) (code int, ended bool) {
+	debug.SetTraceback("crash")
+	if err := checkDescriptors(); err != nil {
+		_, _ = fmt.Fprintf(stderr, "dmsnapctl: %v\n", err)
+		return exitUnknown, true
+	}
+	if os.Getenv(superviseVariable) == strconv.Itoa(os.Getppid()) {
+		_ = os.Unsetenv(superviseVariable) // neither fails for a valid name
+		_ = os.Unsetenv("GOTRACEBACK")
+		return 0, false
+	}
+	if !memoryIsLimited() {
+		return 0, false
+	}
+	code, err := supervise()
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "dmsnapctl: %v\n", err)
+		return exitUnknown, true
+	}
+	return code, true
+}
+
+// checkDescriptors takes the descriptors that are needed, and gives them back.
+func checkDescriptors() error {
+	for range spareDescriptors {
+		fd, err := unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3)
+		if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.EINVAL) { // or the limit is 3 at most
+			return fmt.Errorf("too many open files: fewer than %d descriptors are left (see ulimit -n)", spareDescriptors)
+		}
+		if err == nil {
+			defer unix.Close(fd) // nothing was written to it
+		}
+	}
+	return nil
+}
+
+func memoryIsLimited() bool {
+	for _, resource := range []int{unix.RLIMIT_AS, unix.RLIMIT_DATA} {
+		var limit unix.Rlimit
+		if unix.Getrlimit(resource, &limit) == nil && limit.Cur != unix.RLIM_INFINITY {
+			return true
+		}
+	}
+	return false
+}
+
+// supervise runs this command line in another process and ends as that does.
+func supervise() (code int, err error) {
+	runtime.LockOSThread() // Pdeathsig is about the thread that starts the process
+	worker := exec.Command("/proc/self/exe")
+	worker.Args = os.Args
+	worker.Env = append(os.Environ(), superviseVariable+"="+strconv.Itoa(os.Getpid()), "GOTRACEBACK=crash")
+	worker.Stdin, worker.Stdout, worker.Stderr = os.Stdin, os.Stdout, os.Stderr
+	worker.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1)
+	if err := worker.Start(); err != nil {
+		return 0, fmt.Errorf("out of memory or processes: %w", err)
+	}
+	go func() {
+		for s := range signals {
+			if (s == syscall.SIGINT || s == syscall.SIGQUIT) && inForeground() {
+				continue // the terminal has sent it to both
+			}
+			_ = worker.Process.Signal(s) // it may have ended just now
+		}
+	}()
+	err = worker.Wait()
+	var status *exec.ExitError
+	if err != nil && !errors.As(err, &status) {
+		return 0, err
+	}
+	return endedAs(worker.ProcessState.Sys().(syscall.WaitStatus))
+}
+
+// endedAs is the exit code for a worker that ended so.
+func endedAs(status syscall.WaitStatus) (code int, err error) {
+	switch {
+	case status.Exited():
+		return status.ExitStatus(), nil
+	case status.Signal() == syscall.SIGABRT:
+		return 0, errors.New("it could not go on, most likely for lack of memory (see ulimit -v and -d): there is no result")
+	default:
+		signal.Reset()
+		_ = unix.Kill(os.Getpid(), status.Signal()) // and end the same way
+		return 128 + int(status.Signal()), nil
+	}
+}
+
+// inForeground tells whether the terminal sends its signals to this process.
+func inForeground() bool {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDONLY, 0)
+	if err != nil {
+		return false
+	}
+	defer tty.Close() // it was asked only
+	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
