@@ -139,7 +139,7 @@ func (c *Controller) lookLocked() (devices.View, error) {
 // snapshotDevice finds a snapshot that we made. One that is being merged is
 // refused: nothing can be done to it until that is over.
 func (c *Controller) snapshotDevice(op, name string) (*devices.Device, error) {
-	n, err := devices.ParseName(name)
+	n, err := devices.KnownName(name)
 	if err != nil {
 		return nil, err
 	}

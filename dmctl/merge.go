@@ -49,7 +49,7 @@ func (c *Controller) Merge(ctx context.Context, r MergeRequest, progress func(Sn
 // a merge that is under way while this one waits for its turn to plan: that is
 // a merge that is done, not a snapshot that there never was.
 func (c *Controller) PlanMerge(_ context.Context, r MergeRequest) (*Plan, error) {
-	name, err := devices.ParseName(r.Name)
+	name, err := devices.KnownName(r.Name)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (c *Controller) Remove(ctx context.Context, r RemoveRequest) error {
 // PlanRemove plans the removal of a snapshot, and of the devices that were
 // made for its origin if it is the last one.
 func (c *Controller) PlanRemove(_ context.Context, r RemoveRequest) (*Plan, error) {
-	name, err := devices.ParseName(r.Name)
+	name, err := devices.KnownName(r.Name)
 	if err != nil {
 		return nil, err
 	}

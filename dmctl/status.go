@@ -7,6 +7,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -29,14 +30,16 @@ type Snapshot struct {
 	ChunkSize    cow.Sectors
 	Size         cow.Sectors
 
-	// Allocated, Total and Metadata are what the status line says; 0 unless
-	// the state is active or merging: see HasFigures.
+	// Allocated, Total and Metadata are what the status line says, or what
+	// FillFromStore found; else 0: see HasFigures.
 	Allocated, Total, Metadata cow.Sectors
-	HasMetadata                bool // kernels before target version 1.10.0 do not say
+	HasMetadata                bool // old kernels do not say
 	UsedPercent                float64
+
+	cow blockdev.DevNo
 }
 
-// HasFigures says whether the status line has figures, not a word for a state.
+// HasFigures says whether it is known how full the store is.
 func (s Snapshot) HasFigures() bool { return s.Total > 0 }
 
 // mergeDone says that a snapshot that is being merged has nothing left to
@@ -73,7 +76,7 @@ func (c *Controller) Snapshots(ctx context.Context) ([]Snapshot, error) {
 // SnapshotNamed is one of Snapshots; ErrNotFound where there is none of the
 // name.
 func (c *Controller) SnapshotNamed(ctx context.Context, name string) (Snapshot, error) {
-	n, err := devices.ParseName(name)
+	n, err := devices.KnownName(name)
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -95,25 +98,34 @@ func (c *Controller) SnapshotNamed(ctx context.Context, name string) (Snapshot, 
 // StateMerging is the state of a snapshot that is being merged.
 const StateMerging = "merging"
 
-// snapshotOf describes d if it is a snapshot.
+// snapshotOf describes d if it is a snapshot, or is all that is left of one: the
+// device into which a snapshot that we did not make is being merged.
 func (c *Controller) snapshotOf(v devices.View, d *devices.Device) (Snapshot, bool, error) {
-	o := v.MergingInto(d)
-	if o == nil {
-		args, ok := d.SnapshotArgs()
-		if !ok {
-			return Snapshot{}, false, nil
-		}
+	if o := v.MergingInto(d); o != nil {
+		s, err := c.merging(v, d, o)
+		return s, true, err
+	}
+	if args, is := d.SnapshotArgs(); is {
 		s := c.describe(v, d, table.SnapshotArgs(args))
 		err := c.fillStatus(&s, d.Name)
 		return s, true, err
 	}
+	if _, is := d.MergeArgs(); is && !v.MergesOurs(d) {
+		s, err := c.merging(v, d, d)
+		return s, true, err
+	}
+	return Snapshot{}, false, nil
+}
+
+// merging describes a snapshot, known by device d, that is being merged into o.
+func (c *Controller) merging(v devices.View, d, o *devices.Device) (Snapshot, error) {
 	m, _ := o.MergeArgs()
 	s := c.describe(v, d, table.SnapshotArgs(m))
 	err := c.fillStatus(&s, o.Name)
 	if s.State == table.Active.String() {
 		s.State = StateMerging
 	}
-	return s, true, err
+	return s, err
 }
 
 // describe fills in what the tables say.
@@ -126,7 +138,7 @@ func (c *Controller) describe(v devices.View, d *devices.Device, args table.Snap
 		ChunkSize: args.ChunkSize, Size: d.Live.Size(),
 	}
 	if cow, ok := devices.ParseDev(args.COW); ok {
-		s.COW = c.e.NodePath(cow)
+		s.COW, s.cow = c.e.NodePath(cow), cow
 	}
 	base, ok := devices.ParseDev(args.Origin)
 	if !ok {
@@ -160,5 +172,27 @@ func (c *Controller) fillStatus(s *Snapshot, on devices.Name) error {
 	s.State = st.State.String()
 	s.Allocated, s.Total, s.Metadata, s.HasMetadata = st.Allocated, st.Total, st.Metadata, st.HasMetadata
 	s.UsedPercent = st.UsedPercent()
+	return nil
+}
+
+// FillFromStore fills in the figures of an invalid snapshot, whose status line
+// is a word: from the header and the exceptions of its store. It leaves all
+// others as they are.
+func (c *Controller) FillFromStore(ctx context.Context, s *Snapshot) error {
+	if s.State != table.Invalid.String() || !s.Persistent || s.HasFigures() {
+		return nil
+	}
+	d, err := c.e.OpenDev(s.cow)
+	if err != nil {
+		return err
+	}
+	defer d.Close() // it was read from only
+	report, err := judge(ctx, d, 0)
+	if err != nil || report.Usage == nil {
+		return err
+	}
+	u := report.Usage
+	s.Allocated, s.Total, s.Metadata, s.HasMetadata = u.AllocatedSectors, u.TotalSectors, u.MetadataSectors, true
+	s.UsedPercent = table.SnapshotStatus{Allocated: s.Allocated, Total: s.Total}.UsedPercent()
 	return nil
 }

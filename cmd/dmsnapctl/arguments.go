@@ -82,11 +82,25 @@ func needFlags(c *cli.Context, names ...string) error {
 	return nil
 }
 
-// thresholdFlag reads --threshold, a percentage.
-func thresholdFlag(c *cli.Context) (float64, error) {
-	percent := c.Float64("threshold")
+// formatFlag reads --format; --json is a word for one of them.
+func formatFlag(c *cli.Context, o *console, formats []string) (string, error) {
+	format := c.String("format")
+	switch {
+	case !slices.Contains(formats, format):
+		return "", usagef("%s: %q is no format; there are: %s", commandName(c), format, strings.Join(formats, ", "))
+	case o.json && c.IsSet("format") && format != formatJSON:
+		return "", usagef("%s: --json and --format %s do not go together", commandName(c), format)
+	case o.json:
+		return formatJSON, nil
+	}
+	return format, nil
+}
+
+// percentFlag reads a percentage.
+func percentFlag(c *cli.Context, name string) (float64, error) {
+	percent := c.Float64(name)
 	if !(percent >= 0 && percent <= 100) { // not a number is neither
-		return 0, usagef("%s: --threshold %v: want a percentage from 0 to 100", commandName(c), percent)
+		return 0, usagef("%s: --%s %v: want a percentage from 0 to 100", commandName(c), name, percent)
 	}
 	return percent, nil
 }

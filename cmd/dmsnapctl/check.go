@@ -168,7 +168,7 @@ func parseCheck(c *cli.Context, o *console) (r checkRequest, err error) {
 		}
 		r.advisory = &a
 	}
-	if r.format, err = checkFormat(c, o); err != nil {
+	if r.format, err = formatFlag(c, o, checkFormats); err != nil {
 		return r, err
 	}
 	place := "-"
@@ -206,24 +206,6 @@ func checkSource(c *cli.Context) (source string, err error) {
 		return "", usagef("check: --load is about the running kernel and does not go with --%s", cmp.Or(source, "next"))
 	}
 	return source, nil
-}
-
-// checkFormat is --format, or what --json says.
-func checkFormat(c *cli.Context, o *console) (string, error) {
-	format := c.String("format")
-	for _, known := range checkFormats {
-		if format != known {
-			continue
-		}
-		if o.json && c.IsSet("format") && format != formatJSON {
-			return "", usagef("check: --json and --format %s do not go together", format)
-		}
-		if o.json {
-			return formatJSON, nil
-		}
-		return format, nil
-	}
-	return "", usagef("check: %q is no format; there are: %s", format, strings.Join(checkFormats, ", "))
 }
 
 // kernelCode is the exit code for a kernel: of the verdict, or of the advisory

@@ -64,7 +64,7 @@ type eventJSON struct {
 }
 
 func runMonitor(c *cli.Context) error {
-	threshold, err := thresholdFlag(c)
+	threshold, err := percentFlag(c, "threshold")
 	if err != nil {
 		return err
 	}

@@ -4,22 +4,27 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-const statusHelp = `   Shows how full snapshots are and whether they are still good.
+const statusHelp = `   Shows how full snapshots are and whether they are still good: those that this
+   program made, LVM's, and all others, merges too. How full the store of an
+   invalid snapshot is, its header and its exceptions tell.
+
+   --format nagios is the one line of a monitoring plugin.
 
 EXAMPLES:
    dmsnapctl status
-   dmsnapctl status snap --json | jq .snapshots[0].used_percent
-   dmsnapctl status --threshold 90 --quiet || echo "look after the snapshots"`
+   dmsnapctl status vg/snap --json | jq .snapshots[0].used_percent
+   dmsnapctl status -w 90 --quiet || echo "look after the snapshots"
+   dmsnapctl status --format nagios -w 80 -c 95`
 
 const listHelp = `EXAMPLES:
    dmsnapctl list
@@ -33,7 +38,9 @@ func statusCommand() *cli.Command {
 		Category:    categoryControl,
 		Description: statusHelp,
 		Flags: []cli.Flag{
-			&cli.Float64Flag{Name: "threshold", Value: 100, Usage: "exit with 1 when a snapshot is at `PERCENT` or over"},
+			&cli.Float64Flag{Name: "threshold", Aliases: []string{"w"}, Value: 100, Usage: "exit with 1 when a snapshot is at `PERCENT` or over"},
+			&cli.Float64Flag{Name: "critical", Aliases: []string{"c"}, Value: 100, Usage: "exit with 2 when a snapshot is at `PERCENT` or over", DefaultText: "never"},
+			&cli.StringFlag{Name: "format", Value: formatText, Usage: "print the result as `FORMAT`: text, json, nagios or prometheus"},
 		},
 		Action: withArgs("[NAME]", withController(runStatus)),
 	}
@@ -105,8 +112,33 @@ func snapshotForMachines(s dmctl.Snapshot) snapshotJSON {
 	}
 }
 
+// statusRequest is what the flags of status ask for.
+type statusRequest struct {
+	limits statusLimits
+	format string
+}
+
+// statusLimits are how full a store may be, in percent.
+type statusLimits struct {
+	warning, critical float64 // critical is above 100 for none
+}
+
+func parseStatus(c *cli.Context, o *console) (r statusRequest, err error) {
+	if r.limits.warning, err = percentFlag(c, "threshold"); err != nil {
+		return r, err
+	}
+	if r.limits.critical, err = percentFlag(c, "critical"); err != nil {
+		return r, err
+	}
+	if !c.IsSet("critical") {
+		r.limits.critical = math.Inf(1)
+	}
+	r.format, err = formatFlag(c, o, statusFormats)
+	return r, err
+}
+
 func runStatus(c *cli.Context, o *console, ctl *dmctl.Controller) error {
-	threshold, err := thresholdFlag(c)
+	request, err := parseStatus(c, o)
 	if err != nil {
 		return err
 	}
@@ -114,17 +146,17 @@ func runStatus(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	if err != nil {
 		return err
 	}
-	if o.json {
-		err = o.printJSON(snapshotsForMachines(o, snapshots))
-	} else {
-		err = printStatus(o, snapshots, threshold)
-	}
-	if err != nil {
-		return err
+	for i := range snapshots {
+		if err := ctl.FillFromStore(c.Context, &snapshots[i]); err != nil {
+			o.warnf("%s: how full its store is: %w", snapshots[i].Name, err)
+		}
 	}
 	code := exitFine
 	for _, s := range snapshots {
-		code = max(code, statusCode(s, threshold))
+		code = max(code, statusCode(s, request.limits))
+	}
+	if err := writeStatus(o, snapshots, request, code); err != nil {
+		return err
 	}
 	if code != exitFine {
 		return exitStatus(code)
@@ -139,37 +171,6 @@ func chosenSnapshots(c *cli.Context, ctl *dmctl.Controller) ([]dmctl.Snapshot, e
 	}
 	s, err := ctl.SnapshotNamed(c.Context, c.Args().First())
 	return []dmctl.Snapshot{s}, err
-}
-
-// statusCode is the exit code that one snapshot asks for.
-func statusCode(s dmctl.Snapshot, threshold float64) int {
-	switch s.State {
-	case table.Invalid.String(), table.Overflow.String(), table.MergeFailed.String():
-		return exitCritical
-	}
-	if s.UsedPercent >= threshold {
-		return exitWarning
-	}
-	return exitFine
-}
-
-func printStatus(o *console, snapshots []dmctl.Snapshot, threshold float64) error {
-	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
-	// The state comes last: colours have no width, and columns must not care.
-	_, _ = fmt.Fprintln(w, "NAME\tUSED\tOF\tFULL\tCHUNK\tORIGIN\tCOW\tSTATE")
-	for _, s := range snapshots {
-		used, of, full := "-", "-", "-"
-		if s.HasFigures() {
-			used, of, full = inBytes(s.Allocated), inBytes(s.Total), fmt.Sprintf("%.1f%%", s.UsedPercent)
-		}
-		state := s.State
-		if s.Suspended {
-			state += ", suspended"
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, used, of, full,
-			inBytes(s.ChunkSize), s.OriginDevice, s.COW, o.colored(statusCode(s, threshold), state))
-	}
-	return w.Flush()
 }
 
 func runList(c *cli.Context, o *console, ctl *dmctl.Controller) error {

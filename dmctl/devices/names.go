@@ -26,6 +26,22 @@ func ParseName(s string) (Name, error) {
 	return n, err
 }
 
+// KnownName is the name of a device that is there, in any form in which a user
+// may give it: NAME, /dev/mapper/NAME, VG/LV or /dev/VG/LV, where LVM's device
+// VG-LV is meant, with each hyphen of its two names doubled (LVM2:
+// dm_build_dm_name). Errors wrap ErrUsage.
+func KnownName(s string) (Name, error) {
+	if name, mapped := strings.CutPrefix(s, "/dev/mapper/"); mapped {
+		return ParseName(name)
+	}
+	vg, lv, ofLVM := strings.Cut(strings.TrimPrefix(s, "/dev/"), "/")
+	if !ofLVM || vg == "" || lv == "" || strings.Contains(lv, "/") {
+		return ParseName(s)
+	}
+	doubled := strings.NewReplacer("-", "--")
+	return ParseName(doubled.Replace(vg) + "-" + doubled.Replace(lv))
+}
+
 // CheckName says whether a device can have this name, as a user typed it;
 // errors wrap ErrUsage.
 func CheckName(s string) error {
@@ -48,7 +64,7 @@ func CheckUUID(s string) error {
 // MappedName is a name that a user gave as device mapper has it, and status
 // shows it. One that it cannot have stays as it is.
 func MappedName(s string) string {
-	n, err := ParseName(s)
+	n, err := KnownName(s)
 	if err != nil {
 		return s
 	}

@@ -1,6 +1,7 @@
 package devices
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -23,4 +24,28 @@ func TestUnfinishedNames(t *testing.T) {
 			t.Fatalf("%s has half an escape", u)
 		}
 	})
+}
+
+func TestKnownName(t *testing.T) {
+	for given, want := range map[string]string{
+		"snap":               "snap",
+		"a b":                `a\x20b`,
+		"/dev/mapper/snap":   "snap",
+		`/dev/mapper/a\x20b`: `a\x20b`,
+		"vg/lv":              "vg-lv",
+		"/dev/vg/lv":         "vg-lv",
+		"my-vg/a-b":          "my--vg-a--b",
+		"":                   "",
+		"/dev/sda":           "",
+		"vg/":                "",
+		"/lv":                "",
+		"a/b/c":              "",
+		"/dev/disk/by-id/x":  "",
+		"/dev/mapper/a/b":    "",
+	} {
+		got, err := KnownName(given)
+		if got.String() != want || (err != nil) != (want == "") || err != nil && !errors.Is(err, ErrUsage) {
+			t.Errorf("%q: %q, %v; want %q", given, got, err, want)
+		}
+	}
 }

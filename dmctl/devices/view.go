@@ -166,6 +166,17 @@ func (v View) MergingInto(d *Device) *Device {
 	return nil
 }
 
+// MergesOurs says whether what is being merged into o is a snapshot of ours,
+// whose device is still there.
+func (v View) MergesOurs(o *Device) bool {
+	for _, d := range v {
+		if v.MergingInto(d) == o {
+			return true
+		}
+	}
+	return false
+}
+
 // Real is the layer with the origin's own table, for an origin device that
 // has one below it.
 func (v View) Real(origin *Device) *Device {

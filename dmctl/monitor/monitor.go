@@ -36,10 +36,11 @@ func Run(ctx context.Context, c *dmctl.Controller, opt Options, notice func(Even
 		opt.Interval = maxInterval
 	}
 	if opt.Name != "" {
-		if err := dmctl.CheckName(opt.Name); err != nil {
+		name, err := devices.KnownName(opt.Name)
+		if err != nil {
 			return err
 		}
-		opt.Name = dmctl.MappedName(opt.Name)
+		opt.Name = name.String()
 	}
 	w := newWatcher(opt.Threshold)
 	for ctx.Err() == nil {

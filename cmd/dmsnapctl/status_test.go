@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
+)
+
+// halfFull is a machine with a snapshot s that is as full as its status says.
+func halfFull(t *testing.T, status string) *dmtest.Machine {
+	t.Helper()
+	m := dmtest.New()
+	onMachine(t, m)
+	must(t, "create", "s", "--origin", "/dev/a", "--cow", "/dev/b", "--yes")
+	m.Find("s").Status = status
+	return m
+}
+
+func TestStatusForMonitoring(t *testing.T) {
+	for _, tt := range []struct {
+		status string
+		flags  string
+		code   int
+		want   string
+	}{
+		{"1024/2048 8", "", exitFine, "DMSNAPCTL OK - 1 snapshot | 's'=50.0%;100;;0;100"},
+		{"1024/2048 8", "-w 50", exitWarning, "DMSNAPCTL WARNING - 1 snapshot; s is active, 50.0% full | 's'=50.0%;50;;0;100"},
+		{"1024/2048 8", "-w 40 -c 50", exitCritical, "DMSNAPCTL CRITICAL - 1 snapshot; s is active, 50.0% full | 's'=50.0%;40;50;0;100"},
+		{"1024/2048 8", "-w 50.1 -c 50.2", exitFine, "DMSNAPCTL OK - 1 snapshot | 's'=50.0%;50.1;50.2;0;100"},
+		{"Overflow", "", exitCritical, "DMSNAPCTL CRITICAL - 1 snapshot; s is overflow, - full |"},
+	} {
+		halfFull(t, tt.status)
+		args := append([]string{"status", "--format", "nagios"}, strings.Fields(tt.flags)...)
+		stdout, stderr, code := commanded(context.Background(), args...)
+		if code != tt.code || stdout != tt.want+"\n" {
+			t.Errorf("%s %s: exit code %d and %q, want %d and %q; %s", tt.status, tt.flags, code, stdout, tt.code, tt.want, stderr)
+		}
+	}
+}
+
+func TestStatusForPrometheus(t *testing.T) {
+	halfFull(t, "1024/2048 8")
+	if got := must(t, "status", "--format", "prometheus"); !strings.Contains(got, `dmsnapctl_store_allocated_bytes{name="s",origin="8:0"} 524288`+"\n") {
+		t.Errorf("no figures in %s", got)
+	}
+	for _, args := range []string{"--format yaml", "--json --format nagios", "-w 101", "-c -1"} {
+		if _, _, code := commanded(context.Background(), append([]string{"status"}, strings.Fields(args)...)...); code != exitUsage {
+			t.Errorf("%s: exit code %d, want %d", args, code, exitUsage)
+		}
+	}
+}
+
+// LVM's and dmsetup's merges have no snapshot device any more: the device that
+// is merged into stands for the snapshot.
+func TestStatusShowsOthersMerges(t *testing.T) {
+	m := dmtest.New()
+	onMachine(t, m)
+	m.Devices = append(m.Devices, &dmtest.Device{
+		Name: "vg-lv", UUID: "LVM-x", Dev: blockdev.DevNo{Major: 253, Minor: 70},
+		Live:   table.Single(2048, table.SnapshotMerge{Origin: "8:0", COW: "8:1", Store: table.Persistent, ChunkSize: 8}),
+		Status: "1024/2048 16",
+	})
+	var got snapshotsJSON
+	if err := json.Unmarshal([]byte(must(t, "status", "/dev/vg/lv", "--json")), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Snapshots) != 1 || got.Snapshots[0].State != "merging" || got.Snapshots[0].UsedPercent == nil || *got.Snapshots[0].UsedPercent != 50 {
+		t.Errorf("got %+v", got.Snapshots)
+	}
+}
+
+// The kernel says no more of an invalid snapshot than that; its store does.
+func TestStatusOfInvalidSnapshotShowsItsFill(t *testing.T) {
+	m := halfFull(t, "Invalid")
+	store := m.Disks["/dev/b"]
+	store.Data = cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, 1, 2, 3), Invalid: true}.Bytes()
+	stdout, stderr, code := commanded(context.Background(), "status", "s", "--json")
+	var got snapshotsJSON
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	if code != exitCritical || len(got.Snapshots) != 1 || got.Snapshots[0].AllocatedSectors == nil || *got.Snapshots[0].AllocatedSectors != 5*8 {
+		t.Errorf("exit code %d: %s %s", code, stdout, stderr)
+	}
+}
