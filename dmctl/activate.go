@@ -36,7 +36,7 @@ func (c *Controller) Activate(ctx context.Context, r ActivateRequest) error {
 // written to it that the kernel does not write.
 func (c *Controller) PlanActivate(ctx context.Context, r ActivateRequest) (p *Plan, err error) {
 	defer c.giveUp(&err)
-	j, err := c.open(target{r.Name, r.Origin, r.COW, r.Force})
+	j, err := c.open(place{r.Name, r.Origin, r.COW, r.Force})
 	if err != nil {
 		return nil, err
 	}

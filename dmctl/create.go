@@ -68,7 +68,7 @@ func (c *Controller) PlanCreate(_ context.Context, r CreateRequest) (p *Plan, er
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
-	j, err := c.open(target{r.Name, r.Origin, r.COW, r.Force})
+	j, err := c.open(place{r.Name, r.Origin, r.COW, r.Force})
 	if err != nil {
 		return nil, err
 	}

@@ -50,3 +50,10 @@ var (
 // ErrPauseTooLong says that a device was not resumed in time and was resumed by
 // the guardian.
 var ErrPauseTooLong = plan.ErrPauseTooLong
+
+// Errors of a merge that had begun.
+var (
+	ErrMergeFailed  = errors.New("the kernel stopped the merge at an I/O error (see dmesg)")
+	ErrMergeInvalid = errors.New("the store became invalid during the merge: the origin holds a part of the snapshot")
+	ErrStillMerging = errors.New("the merge goes on in the kernel")
+)

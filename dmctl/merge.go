@@ -5,7 +5,6 @@ package dmctl
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
@@ -22,13 +21,6 @@ type MergeRequest struct {
 	// system.
 	Force bool
 }
-
-// Errors of a merge that had begun.
-var (
-	ErrMergeFailed  = errors.New("the kernel stopped the merge at an I/O error (see dmesg)")
-	ErrMergeInvalid = errors.New("the store became invalid during the merge: the origin holds a part of the snapshot")
-	ErrStillMerging = errors.New("the merge goes on in the kernel")
-)
 
 // Merge starts a merge, or joins one, waits until it is done and puts the
 // devices in order. progress, if not nil, is called at each look. If ctx ends,
@@ -58,7 +50,7 @@ func (c *Controller) PlanMerge(_ context.Context, r MergeRequest) (*Plan, error)
 		return nil, err
 	}
 	p := &Plan{Title: fmt.Sprintf("merge snapshot %s into its origin", name)}
-	var seen *merging
+	var seen *mergeRun
 	if d := v.ByName(name); d != nil && v.MergingInto(d) != nil {
 		seen = mergeOf(d, v.MergingInto(d))
 		p.Of = seen
@@ -80,7 +72,7 @@ func (c *Controller) PlanMerge(_ context.Context, r MergeRequest) (*Plan, error)
 		p.Of = mergeOf(d, o)
 		err = c.planJoin(p, d, o)
 	} else {
-		err = c.planMergeStart(p, v, d, r)
+		err = c.planMergeStart(p, v, d, r.OriginUnchanged, r.Force)
 	}
 	if err != nil {
 		return nil, &Error{Op: "merge", Name: r.Name, Err: err}

@@ -72,7 +72,7 @@ func (c *Controller) mergeAtFirst(name devices.Name) error {
 		return &Error{Op: "merge", Name: name.String(), Err: ErrNotFound}
 	}
 	// What these two ask about was settled when the merge began.
-	if err := c.planMergeStart(p, v, d, MergeRequest{OriginUnchanged: true, Force: true}); err != nil {
+	if err := c.planMergeStart(p, v, d, true, true); err != nil {
 		return &Error{Op: "merge", Name: name.String(), Err: err}
 	}
 	return c.e.RunLocked(context.Background(), p)

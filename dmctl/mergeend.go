@@ -19,17 +19,17 @@ import (
 // its progress.
 const mergePause = 200 * time.Millisecond
 
-// merging is a merge that this run has begun or has seen under way.
-type merging struct {
+// mergeRun is a merge that this run has begun or has seen under way.
+type mergeRun struct {
 	name     devices.Name
 	snapshot devices.UUID
 	origin   blockdev.DevNo // of the device that the snapshot is merged into
 }
 
-func mergeOf(d, o *devices.Device) *merging { return &merging{d.Name, d.UUID, o.Dev} }
+func mergeOf(d, o *devices.Device) *mergeRun { return &mergeRun{d.Name, d.UUID, o.Dev} }
 
 // find gives the two devices of a merge that is under way, nil otherwise.
-func (m *merging) find(v devices.View) (d, o *devices.Device) {
+func (m *mergeRun) find(v devices.View) (d, o *devices.Device) {
 	for _, d := range v {
 		if d.UUID == m.snapshot {
 			if o := v.MergingInto(d); o != nil {
@@ -43,7 +43,7 @@ func (m *merging) find(v devices.View) (d, o *devices.Device) {
 // isOver says whether a merge, seen before, was finished: its snapshot is
 // gone, and its origin is no merge any more. The view must be one that was
 // looked at under the lock.
-func (m *merging) isOver(v devices.View) bool {
+func (m *mergeRun) isOver(v devices.View) bool {
 	if m == nil {
 		return false
 	}
@@ -59,7 +59,7 @@ func (m *merging) isOver(v devices.View) bool {
 // then removes what was made for the snapshot. Its store is empty by then.
 // Another run that waits, too, may do that.
 func (c *Controller) FinishMerge(ctx context.Context, p *Plan, progress func(Snapshot)) error {
-	m, ok := p.Of.(*merging)
+	m, ok := p.Of.(*mergeRun)
 	if !ok {
 		return fmt.Errorf("%s: not a merge", p.Title)
 	}
@@ -95,7 +95,7 @@ func (c *Controller) FinishMerge(ctx context.Context, p *Plan, progress func(Sna
 }
 
 // failure is what a merge's state says against it.
-func (m *merging) failure(s Snapshot) error {
+func (m *mergeRun) failure(s Snapshot) error {
 	switch s.State {
 	case table.MergeFailed.String():
 		return &Error{Op: "merge", Name: m.name.String(), Err: ErrMergeFailed}
@@ -108,7 +108,7 @@ func (m *merging) failure(s Snapshot) error {
 // endMerge looks again, with everybody else of us waiting: a merge that is done
 // is put in order, one that another run finished is over, and one that goes on
 // after all is not over. It waits for others of us until ctx ends.
-func (c *Controller) endMerge(ctx context.Context, m *merging) (over bool, err error) {
+func (c *Controller) endMerge(ctx context.Context, m *mergeRun) (over bool, err error) {
 	if !c.e.Locked() { // else it is a part of a plan that runs
 		if err := c.e.LockUntil(ctx); err != nil {
 			return false, &Error{Op: "merge", Name: m.name.String(), Err: devices.Also(ErrIncomplete, "it is done, but the devices are not in order: %w", err)}

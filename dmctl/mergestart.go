@@ -17,8 +17,8 @@ import (
 // suspended meanwhile (drivers/md/dm-snap.c: snapshot_preresume); nobody has
 // that open. Merging begins with the origin's resume, from which there is no
 // way back.
-func (c *Controller) planMergeStart(p *Plan, v devices.View, d *devices.Device, r MergeRequest) error {
-	o, err := c.mergeable(v, d, r)
+func (c *Controller) planMergeStart(p *Plan, v devices.View, d *devices.Device, originUnchanged, force bool) error {
+	o, err := c.mergeable(v, d, originUnchanged, force)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func resumeAsError(d *devices.Device, what string) plan.Step {
 
 // mergeable checks what can be checked before anything is touched, and finds
 // the device to merge into.
-func (c *Controller) mergeable(v devices.View, d *devices.Device, r MergeRequest) (*devices.Device, error) {
+func (c *Controller) mergeable(v devices.View, d *devices.Device, originUnchanged, force bool) (*devices.Device, error) {
 	args, ok := d.SnapshotArgs()
 	base, okBase := devices.ParseDev(args.Origin)
 	if !ok || !okBase {
@@ -64,7 +64,7 @@ func (c *Controller) mergeable(v devices.View, d *devices.Device, r MergeRequest
 		return nil, devices.Refuse("its origin has no active snapshot-origin device")
 	case d.Suspended():
 		return nil, devices.RefuseFor(ErrSuspended, "it is suspended: resume it first")
-	case d.Role() == devices.RoleActivated && !r.OriginUnchanged:
+	case d.Role() == devices.RoleActivated && !originUnchanged:
 		return nil, devices.RefuseFor(ErrMayBeChanged, "it was activated from an existing store: what was written to the origin while the store was inactive would be mixed with it")
 	}
 	if _, merging := o.MergeArgs(); merging {
@@ -80,7 +80,7 @@ func (c *Controller) mergeable(v devices.View, d *devices.Device, r MergeRequest
 	if s.State != table.Active.String() && s.State != table.Overflow.String() {
 		return nil, devices.Refuse("its state is %s", s.State)
 	}
-	if err := c.checkNotMounted(o, r.Force); err != nil {
+	if err := c.checkNotMounted(o, force); err != nil {
 		return nil, err
 	}
 	users, err := c.e.Users(d.Dev)

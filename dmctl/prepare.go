@@ -45,15 +45,15 @@ func (j *job) headBytes() int64 { return 2 * int64(j.args.ChunkSize) * cow.Secto
 
 func (j *job) size() cow.Sectors { return cow.Sectors(j.origin.Bytes() / cow.SectorSize) }
 
-// target is what a snapshot is made of: where, and under which name.
-type target struct {
+// place is what a snapshot is made of: where, and under which name.
+type place struct {
 	name, origin, cow string
 	force             bool
 }
 
 // open opens the devices of a new snapshot and checks their places: what the
 // names are, what the origin is, who uses the COW device and where it lies.
-func (c *Controller) open(t target) (*job, error) {
+func (c *Controller) open(t place) (*job, error) {
 	j := &job{force: t.force}
 	var err error
 	if j.name, err = devices.SnapshotName(t.name); err != nil {

@@ -45,12 +45,6 @@ func (e *Engine) Keep(d host.Disk) {
 	}
 }
 
-// Close ends all that a plan began, run or not, and closes the machine.
-func (e *Engine) Close() error {
-	e.Unlock()
-	return e.Machine.Close()
-}
-
 // closeDisks closes what plans opened. It was opened for reading: there is
 // nothing to lose.
 func (e *Engine) closeDisks() {

@@ -68,3 +68,9 @@ func (e *Engine) Unlock() {
 		e.locked = false
 	}
 }
+
+// Close ends all that a plan began, run or not, and closes the machine.
+func (e *Engine) Close() error {
+	e.Unlock()
+	return e.Machine.Close()
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
@@ -21,6 +22,15 @@ const (
 	RemoveTries = 25
 	RemovePause = 200 * time.Millisecond
 )
+
+// Table is a table to load: one that is Known; one that is known Later, when
+// the devices that it names exist; or the live one Of another device, which is
+// copied unseen.
+type Table struct {
+	Known table.Table
+	Later func() table.Table
+	Of    *devices.Ref
+}
 
 // failed is an operation's error on a device, nil if err is.
 func failed(op string, name devices.Name, err error) error {

@@ -31,15 +31,6 @@ type simple struct{}
 
 func (simple) undo(*Engine) error { return nil }
 
-// Table is a table to load: one that is Known; one that is known Later, when
-// the devices that it names exist; or the live one Of another device, which is
-// copied unseen.
-type Table struct {
-	Known table.Table
-	Later func() table.Table
-	Of    *devices.Ref
-}
-
 // Create makes a device without a table. Its undo removes the device.
 type Create struct{ Device *devices.Ref }
 

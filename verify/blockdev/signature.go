@@ -93,7 +93,9 @@ func Probe(r io.ReaderAt, size int64) ([]Signature, error) {
 // FirstNonZero finds the first byte of r's first n bytes that is not zero; -1
 // where there is none.
 func FirstNonZero(r io.ReaderAt, n int64) (int64, error) {
-	piece := AlignedBuffer(int(min(n, directPiece)))
+	bounce := bouncePool.Get().(*[]byte)
+	defer bouncePool.Put(bounce)
+	piece := *bounce
 	for off := int64(0); off < n; off += int64(len(piece)) {
 		part := piece[:min(int64(len(piece)), n-off)]
 		if got, err := r.ReadAt(part, off); got < len(part) {
