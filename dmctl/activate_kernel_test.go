@@ -45,7 +45,7 @@ func TestActivate(t *testing.T) {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
 	same(t, "snapshot", content(t, "/dev/mapper/s"), want)
-	if err := c.Merge(ctx, MergeRequest{Name: "s"}, nil); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "--origin-unchanged") {
+	if err := c.Merge(ctx, MergeRequest{Name: "s"}, nil); !errors.Is(err, ErrRefused) || !errors.Is(err, ErrMayBeChanged) {
 		t.Errorf("merge of an activated snapshot: %v", err)
 	}
 	if err := c.Merge(ctx, MergeRequest{Name: "s", OriginUnchanged: true}, nil); err != nil {

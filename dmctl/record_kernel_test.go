@@ -178,7 +178,7 @@ func TestRecoverEndsRecording(t *testing.T) {
 	if _, err := os.Stat(rec.Path); err != nil {
 		t.Errorf("recover took a recording away that is in use: %v", err)
 	}
-	if err := held.Close(); err != nil {
+	if err := errors.Join(held.Close(), rec.log.Close()); err != nil { // as if the process had ended
 		t.Fatal(err)
 	}
 	if err := c.Recover(context.Background()); err != nil {

@@ -133,6 +133,7 @@ func (m *Machine) Guard(inUse []blockdev.DevNo) (func() error, error) {
 
 // Open implements host.Host.
 func (m *Machine) Open(path string) (host.Disk, error) {
+	m.Opened[path]++
 	if to, linked := m.Links[path]; linked {
 		return m.openAs(to, path)
 	}

@@ -11,6 +11,8 @@ package dmtest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"syscall"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
@@ -83,6 +85,8 @@ type Machine struct {
 	CacheDropped []string
 	// Zeroed are the disks that were zeroed, in order.
 	Zeroed []blockdev.DevNo
+	// Opened counts how often each path was opened.
+	Opened map[string]int
 	// TablesRead are the devices whose tables were read.
 	TablesRead []string
 	// SnapshotVersion is that of the snapshot target.
@@ -101,6 +105,7 @@ func New() *Machine {
 	m := &Machine{
 		Disks: map[string]*Disk{}, Links: map[string]string{}, NodeDevs: map[string]blockdev.DevNo{},
 		Failures: map[int]Failure{}, claims: map[blockdev.DevNo]bool{},
+		Opened:          map[string]int{},
 		SnapshotVersion: gate.Version{Major: 1, Minor: 16},
 	}
 	for i, path := range []string{"/dev/a", "/dev/b", "/dev/c", "/dev/d"} {
@@ -128,6 +133,11 @@ func (m *Machine) Suspended() []string {
 		}
 	}
 	return out
+}
+
+// Claimed are the disks that somebody has open exclusively.
+func (m *Machine) Claimed() []blockdev.DevNo {
+	return slices.Collect(maps.Keys(m.claims))
 }
 
 // Failed is how many calls were made to fail.
