@@ -107,6 +107,7 @@ func TestCOWFileOnOrigin(t *testing.T) {
 		case tt.refused == "" || !errors.Is(err, why[tt.refused]) || !strings.Contains(err.Error(), tt.refused):
 			t.Errorf("a COW file on %s, removed %v: %v; want %q", tt.dir, tt.removed, err, tt.refused)
 		}
+		c.Release() // a plan has the device open
 		command(t, "losetup", "-d", dev)
 		_ = os.Remove(file)
 	}

@@ -184,7 +184,7 @@ func TestFreezing(t *testing.T) {
 func TestMergeIsDoneByFigures(t *testing.T) {
 	for status, done := range map[string]bool{
 		"16/2048 16": true, "24/2048 16": false, "Unknown": false, "Overflow": false,
-		"16/2048": false, // kernels that do not tell how much is metadata
+		"16/2048": false, "0/2048": false, // kernels that do not tell how much is metadata
 	} {
 		m, _, _, p, _, _ := joined(t, mergeScenarios()[0])
 		for _, d := range m.Devices {

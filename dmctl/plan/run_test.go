@@ -1,0 +1,156 @@
+package plan_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// made is a device of a table on a machine.
+func made(t *testing.T, m *dmtest.Machine, name string, live table.Table) *devices.Ref {
+	t.Helper()
+	n, err := devices.ParseName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev := blockdev.DevNo{Major: 253, Minor: uint32(100 + len(m.Devices))}
+	m.Devices = append(m.Devices, &dmtest.Device{Name: name, Dev: dev, Live: live})
+	return &devices.Ref{Name: n, Dev: dev}
+}
+
+func fresh(t *testing.T, name string) *devices.Ref {
+	t.Helper()
+	n, err := devices.ParseName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, err := devices.NewRef(n, devices.RoleReal, blockdev.DevNo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+var errNo = errors.New("no")
+
+// fail is a step that fails.
+var fail = plan.Do{What: "fail", Run: func() error { return errNo }}
+
+// What a plan did is undone from its end: a device cannot be removed before
+// what stands on it.
+func TestUndoRunsInReverse(t *testing.T) {
+	m := dmtest.New()
+	low, high := fresh(t, "low"), fresh(t, "high")
+	on := func() table.Table { return table.Single(8, table.Linear{Device: low.Dev.String()}) }
+	p := &plan.Plan{Title: "build a stack"}
+	p.Add(plan.Create{Device: low}, plan.Create{Device: high}, plan.Load{Device: high, New: true, Table: plan.Table{Later: on}}, fail)
+	err := plan.NewEngine(m).Run(context.Background(), p)
+	if !errors.Is(err, errNo) || errors.Is(err, plan.ErrIncomplete) || !strings.Contains(err.Error(), "nothing was changed") {
+		t.Errorf("error %v", err)
+	}
+	if len(m.Devices) > 0 {
+		t.Errorf("left:\n%s", m)
+	}
+}
+
+// A step behind the point of no return undoes nothing. Those of an independent
+// plan are all tried.
+func TestPointOfNoReturn(t *testing.T) {
+	for _, independent := range []bool{false, true} {
+		m := dmtest.New()
+		ref := fresh(t, "d")
+		p := &plan.Plan{Title: "finish"}
+		if independent {
+			p = plan.Independent("finish")
+		}
+		last := false
+		p.Add(plan.Create{Device: ref})
+		p.Finish(fail, plan.Do{What: "last", Run: func() error { last = true; return nil }})
+		if err := plan.NewEngine(m).Run(context.Background(), p); !errors.Is(err, plan.ErrIncomplete) || !errors.Is(err, errNo) {
+			t.Errorf("error %v", err)
+		}
+		if m.Find("d") == nil || last != independent {
+			t.Errorf("independent %v: the last step ran: %v\n%s", independent, last, m)
+		}
+	}
+}
+
+// An outline of a table is not loaded in its place: its targets lack what they
+// are told.
+func TestUnreadTablesAreNotLoaded(t *testing.T) {
+	m := dmtest.New()
+	keys := made(t, m, "keys", table.Single(8, table.Opaque{Name: "crypt", Text: "aes 5ec2e7 0 8:3 0"}))
+	v, err := devices.Look(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outline := v.ByName(keys.Name).Live
+	if !devices.IsUnread(outline) || outline.Size() != 8 || strings.Contains(outline.String(), "5ec2e7") {
+		t.Errorf("the outline is %v", outline)
+	}
+	copied := made(t, m, "copied", nil)
+	for known, want := range map[*plan.Table]bool{{Known: outline}: false, {}: false, {Of: keys}: true} {
+		m.Find("copied").Waiting = nil
+		p := &plan.Plan{Title: "load"}
+		p.Add(plan.Load{Device: copied, Table: *known})
+		err := plan.NewEngine(m).Run(context.Background(), p)
+		if loaded := m.Find("copied").Waiting != nil; loaded != want || want != (err == nil) {
+			t.Errorf("%+v: loaded %v, %v", known, loaded, err)
+		}
+	}
+	if len(m.Broken) > 0 {
+		t.Error(m.Broken)
+	}
+}
+
+// Between the first and the last step of the pause memory is locked and a
+// guardian stands by, and neither longer.
+func TestPause(t *testing.T) {
+	m := dmtest.New()
+	d := made(t, m, "d", table.Single(8, table.Zero{}))
+	var seen []bool
+	look := plan.Do{What: "look", Run: func() error {
+		seen = append(seen, m.MemoryLocked == 1 && m.Guarded)
+		return nil
+	}}
+	p := &plan.Plan{Title: "pause"}
+	p.Add(look)
+	p.BeginPause(d.Dev)
+	p.Add(plan.Suspend{Device: d}, look, plan.Resume{Device: d})
+	p.EndPause()
+	p.Add(look)
+	if err := plan.NewEngine(m).Run(context.Background(), p); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]bool{false, true, false}, seen); diff != "" || len(m.Broken) > 0 {
+		t.Error(diff, m.Broken)
+	}
+}
+
+// Disks that a plan opened are closed when it is given up, except those that
+// somebody keeps.
+func TestDisksAreClosed(t *testing.T) {
+	e := plan.NewEngine(dmtest.New())
+	given, err := e.Open("/dev/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := e.Open("/dev/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Keep(kept)
+	e.Unlock()
+	if given.Flush() == nil || kept.Flush() != nil {
+		t.Errorf("given up: %v, kept: %v", given.Flush(), kept.Flush())
+	}
+}
