@@ -125,18 +125,22 @@ func runTarget(c *cli.Context, read spec) error {
 	return err
 }
 
+// openText opens a file, or stdin for "-".
+func openText(c *cli.Context, path string) (io.ReadCloser, error) {
+	if path == "-" {
+		return io.NopCloser(c.App.Reader), nil
+	}
+	return os.Open(path)
+}
+
 // readText reads a file, or stdin for "-".
 func readText(c *cli.Context, path string) (string, error) {
 	const most = 16 << 20 // a table is not longer
-	var in io.Reader = c.App.Reader
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close()
-		in = f
+	in, err := openText(c, path)
+	if err != nil {
+		return "", err
 	}
+	defer in.Close() // it was read from only
 	text, err := io.ReadAll(io.LimitReader(in, most+1))
 	if err == nil && len(text) > most {
 		err = fmt.Errorf("%s: longer than %d bytes: not a table", path, most)

@@ -3,12 +3,17 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
@@ -16,12 +21,13 @@ import (
 )
 
 const tableLintHelp = `   Names line, word and rule of everything that is wrong with the table in FILE
-   (- for stdin). With --target-version, or --running, that includes what the
+   (- for stdin), or with the tables of many devices, as 'dmsetup table' prints
+   them: with "NAME: " before each line. With --target-version, or --running, that includes what the
    snapshot target of that version, or of this kernel, does not accept. Exit code
    0 is fine, 2 is not.
 
 EXAMPLES:
-   dmsetup table vol | dmsnapctl table lint -
+   dmsetup table | dmsnapctl table lint -
    dmsnapctl table lint --target-version 1.14.0 table.txt`
 
 const tableConciseHelp = `   Writes the table in FILE (- for stdin) in the concise form, which dmsetup
@@ -48,16 +54,19 @@ func tableLintCommand() *cli.Command {
 	}
 }
 
+// lintJSON is what lint finds. It is written problem by problem, so that memory
+// does not grow with them.
 type lintJSON struct {
 	Schema   string        `json:"schema"`
 	Problems []problemJSON `json:"problems"`
 }
 
 type problemJSON struct {
-	Line int    `json:"line"`
-	Word int    `json:"word"`
-	Text string `json:"text"`
-	Rule string `json:"rule"`
+	Line   int    `json:"line"`
+	Device string `json:"device"`
+	Word   int    `json:"word"`
+	Text   string `json:"text"`
+	Rule   string `json:"rule"`
 }
 
 func runTableLint(c *cli.Context) error {
@@ -66,28 +75,89 @@ func runTableLint(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := readText(c, c.Args().First())
+	path := c.Args().First()
+	in, err := openText(c, path)
 	if err != nil {
 		return err
 	}
-	problems := table.Lint(text, version)
+	defer in.Close() // it was read from only
+	p := &problemPrinter{out: bufio.NewWriter(o.out), path: output.Name(path)}
 	if o.json {
-		out := lintJSON{Schema: schemaOf(o.command), Problems: []problemJSON{}}
-		for _, p := range problems {
-			out.Problems = append(out.Problems, problemJSON{p.Line, p.Word, p.Text, p.Rule})
-		}
-		if err := o.printJSON(out); err != nil {
-			return err
-		}
-	} else {
-		for _, p := range problems {
-			if _, err := fmt.Fprintf(o.out, "%s: %v\n", c.Args().First(), p); err != nil {
-				return err
-			}
-		}
+		p.schema = schemaOf(o.command)
 	}
-	if len(problems) > 0 {
+	failed := interruptible(c.Context, func() error { return table.LintDevices(in, version, p.print) })
+	if err := p.end(failed); err != nil {
+		return err
+	}
+	switch {
+	case failed != nil:
+		o.warnf("%s: %w", path, failed)
+		return exitStatus(exitCodeOf(failed))
+	case p.count > 0:
 		return exitStatus(exitCritical)
+	}
+	return nil
+}
+
+// problemPrinter writes problems as they are found, of which there may be more
+// than memory holds: a line for each, or one JSON object in parts.
+type problemPrinter struct {
+	path   string
+	schema string // "" for text
+	mu     sync.Mutex
+	out    *bufio.Writer
+	count  int
+	ended  bool // whoever goes on finding problems is not heard any more
+}
+
+func (p *problemPrinter) print(found *table.SyntaxError) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return context.Canceled
+	}
+	p.count++
+	if p.schema == "" {
+		_, err := fmt.Fprintf(p.out, "%s: %s\n", p.path, output.OneLine(found))
+		return err
+	}
+	separator := ","
+	if p.count == 1 {
+		separator = p.head()
+	}
+	return p.part(separator, problemJSON{found.Line, found.Device, found.Word, found.Text, found.Rule})
+}
+
+func (p *problemPrinter) head() string { return fmt.Sprintf(`{"schema":%q,"problems":[`, p.schema) }
+
+// part writes a value of the object behind what leads to it.
+func (p *problemPrinter) part(lead string, v any) error {
+	_, _ = p.out.WriteString(lead) // the value's writing tells
+	var b bytes.Buffer
+	if err := output.JSON(&b, v); err != nil {
+		return err
+	}
+	_, err := p.out.Write(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+	return err
+}
+
+// end writes what is left; failed is why not all was read.
+func (p *problemPrinter) end(failed error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	if p.schema != "" {
+		if p.count == 0 {
+			_, _ = p.out.WriteString(p.head()) // Flush tells
+		}
+		_, _ = p.out.WriteString("]")
+		if failed != nil {
+			_ = p.part(`,"error":`, output.OneLine(failed))
+		}
+		_, _ = p.out.WriteString("}\n")
+	}
+	if err := p.out.Flush(); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
 	}
 	return nil
 }

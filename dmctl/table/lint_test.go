@@ -1,12 +1,55 @@
 package table
 
 import (
+	"errors"
+	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 )
+
+// What dmsetup table prints of many devices; places are in its lines, words
+// count from behind the name.
+func TestLintDevices(t *testing.T) {
+	tests := []struct{ name, text, want string }{
+		{"two devices", "a: 0 8 zero\na: 8 8 zero\nvg-b\\x20c: 0 8 zero\n", ""},
+		{"one without names", "0 8 zero\n8 8 zero\n", ""},
+		{"names like numbers", "1: 0 8 zero\n2: 0 8 zero\n", ""},
+		{"a name with a colon and a space", "a:b c: 0 8 zero\n", ""},
+		{"no devices", "No devices found\n", ""},
+		{"nothing", "", `line 1: the table is empty`},
+		{"a gap is within a device", "a: 0 8 zero\na: 9 8 zero\nb: 8 8 zero\n",
+			`line 2, device "a", word 1: there is a gap: the line starts at sector 9, the one before ends at 8` + "\n" +
+				`line 3, device "b", word 1: there is a gap: the line starts at sector 8, the one before ends at 0`},
+		{"a word", "a: 0 8 zero 1\n", `line 1, device "a", word 4 "1": nothing may follow here`},
+		{"an empty table", "a: \nb: 0 8 zero\nc:\n", `line 1, device "a": the table is empty` + "\n" + `line 3, device "c": the table is empty`},
+		{"no table at all", "hello\n", `line 1, word 1 "hello": the start in sectors is not a number`},
+		{"an endless line", strings.Repeat("x", 1<<20) + "\n0 8 zero\n", `line 1: the line is longer than 262144 bytes`},
+		{"an endless last line", strings.Repeat("x", 1<<20), `line 1: the line is longer than 262144 bytes`},
+	}
+	for _, tt := range tests {
+		var got []string
+		err := LintDevices(strings.NewReader(tt.text), nil, func(e *SyntaxError) error { got = append(got, e.Error()); return nil })
+		if diff := cmp.Diff(tt.want, strings.Join(got, "\n")); err != nil || diff != "" {
+			t.Errorf("%s: %v: %s", tt.name, err, diff)
+		}
+	}
+}
+
+func TestLintDevicesEndsWhereItsCallerDoes(t *testing.T) {
+	enough, calls := errors.New("enough"), 0
+	err := LintDevices(strings.NewReader("x\nx\nx\n"), nil, func(*SyntaxError) error { calls++; return enough })
+	if err != enough || calls != 1 {
+		t.Errorf("%v after %d calls", err, calls)
+	}
+	broken := iotest.ErrReader(enough)
+	if err := LintDevices(broken, nil, func(*SyntaxError) error { return nil }); err != enough {
+		t.Errorf("%v, want the reader's error", err)
+	}
+}
 
 func TestLint(t *testing.T) {
 	type place struct{ Line, Word int }

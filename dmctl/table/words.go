@@ -13,12 +13,16 @@ import (
 // 1; Word is 0 where the error concerns the whole line.
 type SyntaxError struct {
 	Line, Word int
+	Device     string // whose table it is; "" where the text does not say
 	Text       string // the word that is wrong, or ""
 	Rule       string // what should stand there
 }
 
 func (e *SyntaxError) Error() string {
 	s := fmt.Sprintf("line %d", e.Line)
+	if e.Device != "" {
+		s += fmt.Sprintf(", device %q", e.Device)
+	}
 	if e.Word > 0 {
 		s += fmt.Sprintf(", word %d", e.Word)
 	}
