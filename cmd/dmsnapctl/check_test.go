@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree/treetest"
 )
 
 const checkDoc = "../../docs/check.md"
@@ -33,7 +34,7 @@ func TestCheckScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("..", "..", "testdata", "script", "check"),
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": code},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": code, "module": module(t)},
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
@@ -43,6 +44,21 @@ func TestCheckScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// module is the command "module NAME FILE": a module of testdata/modules in a
+// kernel's directory, and of that kernel.
+func module(t *testing.T) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		if len(args) != 2 {
+			ts.Fatalf("usage: module NAME FILE")
+		}
+		file := ts.MkAbs(args[1])
+		_, below, _ := strings.Cut(filepath.ToSlash(file), "/modules/")
+		release, _, _ := strings.Cut(below, "/")
+		ts.Check(os.MkdirAll(filepath.Dir(file), 0o755))
+		ts.Check(os.WriteFile(file, treetest.Module(t, treetest.Fixture(t, args[0]), release), 0o644))
+	}
 }
 
 // A block of the documentation that is headed by the name of an example is

@@ -39,6 +39,10 @@ var unfixed = []versionSpan{{Version{}, fixedBackport}, {leakySeries, fixedMainl
 // LeakAdvisory is the ID of the advisory that Judge is about.
 const LeakAdvisory = "snapshot-leak"
 
+// unmended are all versions there are so far: what no version is known to have
+// mended.
+var unmended = []versionSpan{{Version{}, Version{maxNumber + 1, 0, 0}}}
+
 var advisories = []Advisory{
 	{
 		ID:       LeakAdvisory,
@@ -70,6 +74,27 @@ var advisories = []Advisory{
 		Trace:    "none in the store",
 		Sources:  []string{"snapshot 1.13.0 and snapshot-merge 1.3.0 have the fixes; handover came with merging, in 1.9.0 (Linux 2.6.33)"},
 		versions: []versionSpan{{Version{1, 9, 0}, Version{1, 13, 0}}},
+	},
+	{
+		ID:       "unflushed-invalidation",
+		Title:    "after a power cut, a snapshot that was invalidated can come back as valid, with wrong data",
+		Trace:    "none in the store: it looks like a full one",
+		Sources:  []string{"docs/crash-findings.md, 1: seen with snapshot target 1.16.0, Linux 6.1 to 7.2; no version is known to mend it"},
+		versions: unmended,
+	},
+	{
+		ID:       "unflushed-creation",
+		Title:    "after a power cut, a new snapshot can show exceptions of an older store on its COW device",
+		Trace:    "none in the store: it is whole, and not this snapshot's",
+		Sources:  []string{"docs/crash-findings.md, 2: seen with snapshot target 1.16.0, Linux 6.1 to 7.2; no version is known to mend it"},
+		versions: unmended,
+	},
+	{
+		ID:       "torn-commit",
+		Title:    "records that a power cut left of a torn commit can come alive at the next crash",
+		Trace:    "verify reports stale-record before, and duplicate-origin-chunk or nothing after",
+		Sources:  []string{"docs/crash-findings.md, 3: seen with snapshot target 1.16.0, Linux 6.1 to 7.2; no version is known to mend it"},
+		versions: unmended,
 	},
 }
 

@@ -43,6 +43,11 @@ func TestAdvisories(t *testing.T) {
 		{"1.9.0", "", handover, DoesApply, "presumed affected by version"},
 		{"1.12.0", "", handover, DoesApply, "presumed affected by version"},
 		{"1.13.0", "", handover, DoesNotApply, "presumed fixed by version"},
+
+		{"1.16.0", "7.2.7", "unflushed-invalidation", DoesApply, "presumed affected by version"},
+		{"1.9.0", "", "unflushed-creation", DoesApply, "presumed affected by version"},
+		{"1.16.0", "", "torn-commit", DoesApply, "presumed affected by version"},
+		{"", "6.1.0", "torn-commit", CannotTell, "cannot be told"},
 	} {
 		e := Evidence{Release: test.release}
 		if test.version != "" {

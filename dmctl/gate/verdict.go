@@ -54,13 +54,16 @@ var (
 )
 
 // Judge applies the rule of the leak fix to a version of the target
-// "snapshot": fixed from 1.12.0 on, and in 1.10.x with x >= 2. The second
+// "snapshot": fixed from 1.12.0 on, and in 1.10.x with x >= 2; of a version that
+// no target can have, nothing is known. The second
 // result says which part of the rule decided, in one sentence.
 //
 // The verdict is by version only: a vendor can backport the fix without
 // raising the version. LVM2 decides by the same rule.
 func Judge(v Version) (Verdict, string) {
 	switch {
+	case !v.Possible():
+		return Unknown, fmt.Sprintf("snapshot target %v is a version that no kernel has: its numbers are too large", v)
 	case v.AtLeast(fixedMainline):
 		return Fixed, fmt.Sprintf("snapshot target %v is %v or newer, the version that brought the leak fix", v, fixedMainline)
 	case v.AtLeast(leakySeries):

@@ -27,7 +27,10 @@ func TestJudge(t *testing.T) {
 		{"1.12.0", Fixed, "1.12.0 or newer"},
 		{"1.16.0", Fixed, "1.12.0 or newer"},
 		{"2.0.0", Fixed, "1.12.0 or newer"},
-		{"4294967295.0.0", Fixed, "1.12.0 or newer"},
+		{"999.999.999", Fixed, "1.12.0 or newer"},
+		{"4294967295.0.0", Unknown, "no kernel has"},
+		{"0.0.6746368", Unknown, "no kernel has"},
+		{"1.1000.0", Unknown, "no kernel has"},
 	} {
 		v, err := ParseVersion(test.version)
 		if err != nil {

@@ -99,6 +99,15 @@ func (v Version) Compare(other Version) int {
 // AtLeast reports whether v is other or newer.
 func (v Version) AtLeast(other Version) bool { return v.Compare(other) >= 0 }
 
+// maxNumber bounds the numbers of a version that may be a target's: in twenty
+// years none came to more than 27. What is larger was read in a wrong place.
+const maxNumber = 999
+
+// Possible reports whether a target may have had the version.
+func (v Version) Possible() bool {
+	return v.Major <= maxNumber && v.Minor <= maxNumber && v.Patch <= maxNumber
+}
+
 // String writes the version as "1.16.0".
 func (v Version) String() string {
 	return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch)

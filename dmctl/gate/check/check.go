@@ -10,6 +10,8 @@
 package check
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -117,8 +119,8 @@ func (r Request) one() (k Kernel) {
 		k.judge(versionInTargets(r.Targets))
 	case Module:
 		k.Source, k.File = FromModule, r.Module
-		m, err := readModule(r.Module)
-		k.KernelRelease = m.Release
+		m, sum, err := readModule(r.Module)
+		k.KernelRelease, k.FileSHA256 = m.Release, sum
 		k.judge(m.Version, err)
 	case Installed:
 		return r.installed(r.Release)
@@ -140,15 +142,16 @@ func versionInTargets(list io.Reader) (gate.Version, error) {
 	return v, nil
 }
 
-func readModule(path string) (kmod.Module, error) {
+// readModule reads a module, and returns the hash of its file.
+func readModule(path string) (m kmod.Module, sum string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return kmod.Module{}, err
+		return kmod.Module{}, "", err
 	}
 	defer func() { _ = f.Close() }()
-	m, err := kmod.ReadModule(f)
-	if err != nil {
-		err = fmt.Errorf("%s: %w", path, err)
+	hash := sha256.New()
+	if m, err = kmod.ReadModule(io.TeeReader(f, hash)); err != nil {
+		return m, "", fmt.Errorf("%s: %w", path, err)
 	}
-	return m, err
+	return m, hex.EncodeToString(hash.Sum(nil)), nil
 }

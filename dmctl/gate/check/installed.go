@@ -94,7 +94,7 @@ func (r Request) next() Result {
 func fromInstalled(found installed.Kernel, err error) Kernel {
 	k := Kernel{
 		Verdict: found.Verdict, Source: FromModule, KernelRelease: found.Release, Rule: found.Rule,
-		File: found.File, BuiltIn: found.BuiltIn, Running: found.Running, Next: found.Next, Err: err,
+		File: found.File, FileSHA256: found.FileSHA256, BuiltIn: found.BuiltIn, Running: found.Running, Next: found.Next, Err: err,
 	}
 	switch {
 	case found.Verdict != gate.Unknown:

@@ -34,8 +34,10 @@ type Kernel struct {
 	// BuiltIn: File is the kernel's image, and the target is part of it.
 	BuiltIn bool `json:"built_in"`
 	// Running and Next say whether the kernel runs, and whether it boots next.
-	Running    bool       `json:"running"`
-	Next       bool       `json:"next"`
+	Running bool `json:"running"`
+	Next    bool `json:"next"`
+	// FileSHA256 is the hash of File in hexadecimal, "" where it was not read whole.
+	FileSHA256 string     `json:"file_sha256"`
 	Advisories []Advisory `json:"advisories"`
 
 	// Err is why nothing is known.

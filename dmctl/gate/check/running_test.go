@@ -39,7 +39,7 @@ func TestRunningKernelThatRefuses(t *testing.T) {
 	if k := ask(false, dmctl.ErrNoDeviceMapper); k.Verdict != gate.Unknown || !strings.Contains(k.Rule, "container") {
 		t.Errorf("without device mapper: %+v, want unknown, and why", k)
 	}
-	if err := os.WriteFile(filepath.Join(modules, "dm-snapshot.ko.xz"), treetest.Fixture(t, "amd64-leaky.ko.xz"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(modules, "dm-snapshot.ko.xz"), treetest.Module(t, treetest.Fixture(t, "amd64-leaky.ko.xz"), installed.RunningRelease()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if k := ask(false, missing); k.Verdict != gate.Leaky || k.Source != FromModule || !k.Running || !strings.Contains(k.Rule, "not loaded") {

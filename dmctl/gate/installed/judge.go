@@ -3,6 +3,8 @@ package installed
 // Judging one kernel: where its dm-snapshot is, and which version it has.
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -26,22 +28,41 @@ func (t *system) directoriesOf(release string) []string {
 // snapshotModule is the file of the module that registers the target.
 const snapshotModule = "dm-snapshot.ko"
 
-// judge reads the version that the kernel's target will have.
-func (t *system) judge(release string) Kernel {
+// judge reads the version that the kernel's target will have, from its files and
+// from its initramfs. initrds are files of that which a boot loader names.
+func (t *system) judge(release string, initrds []string) Kernel {
 	k := Kernel{Release: release}
 	builtIn, err := t.isBuiltIn(release)
+	var found evidence
 	if builtIn {
 		k.BuiltIn = true
-		k.Version, k.File, err = t.readImages(release)
+		found, err = t.readImages(release)
 	} else if err == nil {
-		k.Version, k.File, err = t.readModule(release)
+		found, err = t.readModule(release)
 	}
+	k.say(found, err)
+	if !builtIn {
+		t.judgeInitramfs(&k, initrds, errors.Is(err, errNoModule))
+	}
+	return k
+}
+
+// evidence is a version, and the file that it was read from.
+type evidence struct {
+	version gate.Version
+	file    string
+	sha256  string
+}
+
+// say fills in the verdict, or why there is none.
+func (k *Kernel) say(found evidence, err error) {
+	k.File, k.FileSHA256 = found.file, found.sha256
 	if err != nil {
 		k.Rule = fmt.Sprintf("the version of its snapshot target cannot be told: %v", err)
-		return k
+		return
 	}
-	k.Verdict, k.Rule = gate.Judge(k.Version)
-	return k
+	k.Version = found.version
+	k.Verdict, k.Rule = gate.Judge(found.version)
 }
 
 // isBuiltIn looks dm-snapshot up in the index of built-in modules.
@@ -59,16 +80,18 @@ func (t *system) isBuiltIn(release string) (bool, error) {
 }
 
 // readModule reads the version out of the kernel's dm-snapshot module.
-func (t *system) readModule(release string) (gate.Version, string, error) {
+func (t *system) readModule(release string) (evidence, error) {
 	file, err := t.findModule(release)
 	if err != nil {
-		return gate.Version{}, "", err
+		return evidence{}, err
 	}
-	v, err := readVersion(t, file, func(r io.Reader) (gate.Version, error) {
+	return t.readFile(file, func(r io.Reader) (gate.Version, error) {
 		m, err := kmod.ReadModule(r)
+		if err == nil {
+			err = t.fits(m, release)
+		}
 		return m.Version, err
 	})
-	return v, file, err
 }
 
 // moduleSuffixes are what packing adds to the names of modules.
@@ -105,10 +128,12 @@ func (t *system) findModule(release string) (string, error) {
 		}
 	}
 	if set, known := t.configured(release, "CONFIG_DM_SNAPSHOT"); known && !set {
-		return "", errors.New("the kernel is built without it (CONFIG_DM_SNAPSHOT is not set)")
+		return "", fmt.Errorf("%w: the kernel is built without it (CONFIG_DM_SNAPSHOT is not set)", errNoModule)
 	}
-	return "", errors.New("there is no module dm-snapshot, and it is not listed as built in")
+	return "", errNoModule
 }
+
+var errNoModule = errors.New("there is no module dm-snapshot, and it is not listed as built in")
 
 // unindexedModule returns the module in a kernel's directory that no index
 // names: where there is one, only in the place of the kernel's own.
@@ -155,36 +180,42 @@ func imagesOf(release string) []string {
 }
 
 // readImages reads the version out of the kernel's own image.
-func (t *system) readImages(release string) (gate.Version, string, error) {
+func (t *system) readImages(release string) (evidence, error) {
 	failure := errors.New("it is built in, and the kernel's image was not found")
 	for _, file := range imagesOf(release) {
-		v, err := readVersion(t, file, t.readImage)
+		found, err := t.readFile(file, func(r io.Reader) (gate.Version, error) { return t.readImage(r, release) })
 		if err == nil {
-			return v, file, nil
+			return found, nil
 		}
 		if !tree.IsMissing(err) {
 			failure = fmt.Errorf("it is built in, and: %w", err)
 		}
 	}
-	return gate.Version{}, "", failure
+	return evidence{}, failure
 }
 
 // readImage reads one image at a time: each takes some 200 MiB.
-func (t *system) readImage(r io.Reader) (gate.Version, error) {
+func (t *system) readImage(r io.Reader, release string) (gate.Version, error) {
 	t.images.Lock()
 	defer t.images.Unlock()
-	return t.image.Read(r)
-}
-
-func readVersion(t *system, file string, read func(io.Reader) (gate.Version, error)) (gate.Version, error) {
-	f, err := t.Open(file)
-	if err != nil {
-		return gate.Version{}, err
-	}
-	defer func() { _ = f.Close() }()
-	v, err := read(f)
-	if err != nil {
-		err = fmt.Errorf("%s: %w", file, err)
+	v, err := t.image.Read(r)
+	if is := t.image.Release(); err == nil && is != "" && is != release {
+		err = fmt.Errorf("it is kernel %s", is)
 	}
 	return v, err
+}
+
+// readFile reads a version out of a file, all of which read must take in.
+func (t *system) readFile(file string, read func(io.Reader) (gate.Version, error)) (evidence, error) {
+	f, err := t.Open(file)
+	if err != nil {
+		return evidence{file: file}, err
+	}
+	defer func() { _ = f.Close() }()
+	hash := sha256.New()
+	v, err := read(io.TeeReader(f, hash))
+	if err != nil {
+		return evidence{file: file}, fmt.Errorf("%s: %w", file, err)
+	}
+	return evidence{v, file, hex.EncodeToString(hash.Sum(nil))}, nil
 }

@@ -34,8 +34,10 @@ type Kernel struct {
 	// Rule says in one sentence why the verdict is what it is.
 	Rule string
 	// File is what the version was read from, below the root; "" if none.
-	File    string
-	BuiltIn bool
+	File string
+	// FileSHA256 is the hash of File, in hexadecimal.
+	FileSHA256 string
+	BuiltIn    bool
 	// Running and Next say whether this kernel runs, and whether it is the one
 	// that the machine boots next.
 	Running, Next bool
@@ -100,7 +102,11 @@ func Scan(files *tree.Tree, running string) (Machine, error) {
 		slots <- struct{}{}
 		workers.Go(func() {
 			defer func() { <-slots }()
-			k := t.judge(release)
+			var initrds []string
+			if release == next.Release {
+				initrds = next.Initrds
+			}
+			k := t.judge(release, initrds)
 			k.Running, k.Next = release == running, release == next.Release
 			m.Kernels[i] = k
 		})
@@ -123,7 +129,7 @@ func Judge(files *tree.Tree, release string) (Kernel, error) {
 		}
 		return Kernel{}, fmt.Errorf("kernel %s is not installed; there are: %s", release, strings.Join(releases, ", "))
 	}
-	return t.judge(release), nil
+	return t.judge(release, nil), nil
 }
 
 // releases returns the releases of all kernels, newest first.

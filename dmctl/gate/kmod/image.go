@@ -59,7 +59,13 @@ func bannerRelease(data []byte) string {
 
 // ImageReader reads images one after the other, in the same memory. The zero
 // value is ready for use.
-type ImageReader struct{ file, unpacked []byte }
+type ImageReader struct {
+	file, unpacked []byte
+	release        string
+}
+
+// Release is the release that the image read last says it is, "" where it does not.
+func (ir *ImageReader) Release() string { return ir.release }
 
 // Read is [ReadImage].
 func (ir *ImageReader) Read(r io.Reader) (gate.Version, error) {
@@ -75,7 +81,7 @@ func (ir *ImageReader) Read(r io.Reader) (gate.Version, error) {
 	}
 	search := imageSearch{budget: MaxImage, room: ir.unpacked}
 	v, err := search.image(data)
-	ir.unpacked = search.room
+	ir.unpacked, ir.release = search.room, search.release
 	return v, err
 }
 

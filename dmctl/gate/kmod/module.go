@@ -24,6 +24,8 @@ type Module struct {
 	// Release is that of the kernel which the module was built for, "" where
 	// the module does not say.
 	Release string
+	// Machine is that which the module was built for.
+	Machine elf.Machine
 }
 
 // ReadModule reads a kernel module, which may be packed (.gz, .xz, .zst, .bz2
@@ -43,7 +45,24 @@ func ReadModule(r io.Reader) (Module, error) {
 		return Module{}, err
 	}
 	v, err := o.findTarget(gate.SnapshotTarget)
-	return Module{v, o.vermagic()}, err
+	return Module{v, o.vermagic(), o.machine}, err
+}
+
+// MachineOf returns the machine that a kernel module was built for, whatever module
+// it is; it may be packed.
+func MachineOf(r io.Reader) (elf.Machine, error) {
+	data, err := unpack.ReadAll(r, MaxModule, nil)
+	if err == nil {
+		data, err = unpack.Any(data, MaxModule)
+	}
+	if err != nil {
+		return elf.EM_NONE, err
+	}
+	o, err := parseELF(data)
+	if err != nil {
+		return elf.EM_NONE, err
+	}
+	return o.machine, nil
 }
 
 // vermagic returns the kernel's release out of a module's own description:

@@ -36,7 +36,8 @@ func shapeOf(l layout) shape {
 }
 
 // read returns the version in a structure, of which b has what comes before
-// the functions at least; not ok where there is something in the padding.
+// the functions at least; not ok where there is something in the padding, or a
+// version that no target ever had.
 func (s shape) read(b []byte) (v gate.Version, ok bool) {
 	v = gate.Version{
 		Major: s.order.Uint32(b[s.version:]),
@@ -44,7 +45,7 @@ func (s shape) read(b []byte) (v gate.Version, ok bool) {
 		Patch: s.order.Uint32(b[s.version+8:]),
 	}
 	padding := b[s.version+12 : s.functions[0]]
-	return v, !slices.ContainsFunc(padding, func(b byte) bool { return b != 0 })
+	return v, v.Possible() && v.Major > 0 && !slices.ContainsFunc(padding, func(b byte) bool { return b != 0 })
 }
 
 // versions are the versions of all the structures that were found.

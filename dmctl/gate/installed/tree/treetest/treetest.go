@@ -2,6 +2,7 @@
 package treetest
 
 import (
+	"bytes"
 	"io/fs"
 	"maps"
 	"os"
@@ -12,10 +13,13 @@ import (
 	"testing/fstest"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/internal/packtest"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/internal/unpack"
 )
 
 // FS is the files of a machine: contents by path. "-> TARGET" is a symbolic
-// link, "@NAME" the file of testdata/modules of that name.
+// link, "@NAME" the file of testdata/modules of that name; a module is one of the
+// kernel in whose directory it lies, or, as "@NAME=RELEASE", of that one.
 func FS(t testing.TB, files map[string]string) fstest.MapFS {
 	t.Helper()
 	m := make(fstest.MapFS)
@@ -24,7 +28,13 @@ func FS(t testing.TB, files map[string]string) fstest.MapFS {
 		if target, isLink := strings.CutPrefix(content, "-> "); isLink {
 			file = &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777}
 		} else if fixture, isFixture := strings.CutPrefix(content, "@"); isFixture {
-			file.Data = Fixture(t, fixture)
+			fixture, release, explicit := strings.Cut(fixture, "=")
+			if _, below, ok := strings.Cut("/"+name, "/modules/"); ok && !explicit {
+				release, _, _ = strings.Cut(below, "/")
+			}
+			if file.Data = Fixture(t, fixture); release != "" {
+				file.Data = Module(t, file.Data, release)
+			}
 		}
 		m[name] = file
 	}
@@ -38,6 +48,28 @@ func Fixture(t testing.TB, name string) []byte {
 	data, err := os.ReadFile(filepath.Join(filepath.Dir(here), "../../../../../testdata/modules", name))
 	if err != nil {
 		t.Fatal(err)
+	}
+	return data
+}
+
+// Module returns a module of testdata/modules as one of another kernel.
+func Module(t testing.TB, data []byte, release string) []byte {
+	t.Helper()
+	const was = "vermagic=6.1.0-fixture SMP mod_unload "
+	format := unpack.Of(data)
+	if format != nil {
+		var err error
+		if data, err = format.Unpack(data, 1<<20, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := "vermagic=" + release + " "
+	if len(is) > len(was) {
+		t.Fatalf("%q is too long", release)
+	}
+	data = bytes.ReplaceAll(data, []byte(was), []byte(is+strings.Repeat("-", len(was)-len(is))))
+	if format != nil {
+		data = packtest.Packed(t, format.Name, data)
 	}
 	return data
 }
