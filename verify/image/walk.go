@@ -45,6 +45,15 @@ func dataOf(r io.ReaderAt, size int64) iter.Seq2[Span, error] {
 	}
 }
 
+// Copy reads spans of the image, sorted, and hands them on in order and in
+// pieces. What take gets is overwritten afterwards.
+func (im *Image) Copy(ctx context.Context, spans iter.Seq2[Span, error], take func(at int64, b []byte) error) error {
+	return walk(ctx, im, spans, take)
+}
+
+// Length is how many bytes spans have.
+func Length(spans iter.Seq2[Span, error]) (int64, error) { return length(spans) }
+
 const (
 	windowBytes = 4 << 20 // read and handed on at once
 	windows     = 4       // in memory at once

@@ -1,0 +1,110 @@
+package mend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
+)
+
+// freshBytes is what must be zero for a device to look fresh, in bytes.
+const freshBytes = 8192
+
+// Apply plans an offline merge: the snapshot's chunks are copied to the origin,
+// and then the store is emptied. Copying can be done again, any number of
+// times: nothing in the store changes until the origin has all of it, and from
+// then on the origin alone is the image.
+//
+// Close the image once the plan has run.
+func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Image, error) {
+	p := &Plan{
+		Title:  "apply the store to the origin",
+		Resume: "store and origin together still hold the snapshot's image: run it again to finish",
+	}
+	im, report, err := image.Open(ctx, image.Source{Store: dev, StoreSize: dev.Size(), Origin: origin, OriginSize: origin.Size()}, image.Options{})
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case report.Verdict == verify.Empty:
+		return p, im, nil // applied before
+	}
+	s, err := examine(ctx, dev, origin.Size())
+	if err != nil {
+		return nil, nil, errors.Join(err, im.Close())
+	}
+	total, err := image.Length(im.Changed())
+	if err != nil {
+		return nil, nil, errors.Join(err, im.Close())
+	}
+	chunk := int64(s.geometry().ChunkBytes())
+	areas := s.offset(s.geometry().AreaChunk(0))
+	p.Stages = []Stage{
+		{
+			Say:    fmt.Sprintf("copy %d bytes of %s to the origin", total, plural(s.report.Usage.Exceptions, "exception")),
+			Bytes:  total,
+			device: origin, barrier: true,
+			writes: copyImage(ctx, im),
+		},
+		{
+			Say:    "empty area 0 of the store: from here on the origin alone is the image",
+			Bytes:  chunk,
+			device: dev, barrier: true,
+			writes: zeroed(areas, areas+chunk),
+		},
+		{
+			Say:    "clear the header of the store",
+			Bytes:  cow.HeaderSize,
+			device: dev, barrier: true,
+			writes: func(yield func(write, error) bool) {
+				_ = yield(write{0, make([]byte, cow.HeaderSize)}, nil) &&
+					forward(zeroed(areas+chunk, min(dev.Size(), freshBytes)), yield)
+			},
+		},
+	}
+	p.check = expect(dev, 0, verify.Empty)
+	return p, im, nil
+}
+
+// copyImage are the writes that put what has changed where it belongs.
+func copyImage(ctx context.Context, im *image.Image) iter.Seq2[write, error] {
+	return func(yield func(write, error) bool) {
+		stop := errors.New("enough")
+		err := im.Copy(ctx, im.Changed(), func(at int64, b []byte) error {
+			if !yield(write{at, b}, nil) {
+				return stop
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, stop) {
+			yield(write{}, err)
+		}
+	}
+}
+
+// zeroed are the writes that clear from start to end.
+func zeroed(start, end int64) iter.Seq2[write, error] {
+	return func(yield func(write, error) bool) {
+		for at := start; at < end; {
+			b := make([]byte, min(pieceBytes, end-at))
+			if !yield(write{at, b}, nil) {
+				return
+			}
+			at += int64(len(b))
+		}
+	}
+}
+
+// forward yields all of in; it is false where the taker wants no more.
+func forward(in iter.Seq2[write, error], yield func(write, error) bool) bool {
+	for w, err := range in {
+		if !yield(w, err) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,529 @@
+package mend
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+func dumpOf(t interface{ Fatal(...any) }, store []byte) []byte {
+	var b bytes.Buffer
+	if err := Dump(ctx, bytes.NewReader(store), int64(len(store)), &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func anyKind(t *rapid.T) kind {
+	k := kind{
+		chunk:   1 << rapid.IntRange(0, 3).Draw(t, "chunk"),
+		changed: rapid.IntRange(1, 150).Draw(t, "changed"),
+		leaked:  rapid.IntRange(0, 30).Draw(t, "leaked"),
+		mixed:   rapid.Bool().Draw(t, "mixed"),
+		spare:   rapid.IntRange(0, 40).Draw(t, "spare"),
+		seed:    rapid.Uint64().Draw(t, "seed"),
+	}
+	k.origin = int(k.chunk) * 512 * rapid.IntRange(k.changed, 300).Draw(t, "origin chunks")
+	if room := int(k.chunk)*32 - k.changed%(int(k.chunk)*32) - 1; room > 0 {
+		k.stale = rapid.IntRange(0, min(room, 5)).Draw(t, "stale")
+	}
+	return k
+}
+
+// TestReclaimGivesAllLeakedChunksBack: the store is canonical in what it
+// uses, shows the same, and a new store of the smallest size can hold it too.
+func TestReclaimGivesAllLeakedChunksBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		k := anyKind(t)
+		s := newScene(k)
+		store := &disk{b: bytes.Clone(s.store)}
+		most := rapid.SampledFrom([]int{0, 1, 3}).Draw(t, "moves to a plan")
+		for runs := 0; ; runs++ {
+			p, err := Reclaim(ctx, store, ReclaimOptions{MostMoves: most, BatchBytes: rapid.Int64Range(1, 20000).Draw(t, "batch")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.Stages) == 0 {
+				break
+			}
+			if err := p.Run(ctx, nil); err != nil {
+				t.Fatal(err)
+			}
+			if runs > k.leaked+2 {
+				t.Fatal("it does not end")
+			}
+		}
+		r, err := verify.Verify(ctx, store, store.Size(), verify.Options{})
+		if err != nil || r.Verdict != verify.Clean || r.Leaks.Chunks != 0 {
+			t.Fatalf("%s with %d leaked chunks, %v", r.Verdict, r.Leaks.Chunks, err)
+		}
+		g, _ := cow.NewGeometry(k.chunk)
+		if want := g.DataChunk(uint64(k.changed-1)) + 1; g.SkipMetadata(want) != r.Usage.NextFreeChunk && want != r.Usage.NextFreeChunk {
+			t.Fatalf("the next free chunk is %d, want %d", r.Usage.NextFreeChunk, want)
+		}
+		if !bytes.Equal(view(store.b, s.origin), s.shows) {
+			t.Fatal("the snapshot shows something else")
+		}
+		var compact file
+		size := int64(g.ChunksFor(uint64(k.changed)) * g.ChunkBytes())
+		if err := Compact(ctx, &disk{b: bytes.Clone(s.store)}, &compact, size, nil); err != nil {
+			t.Fatal(err)
+		}
+		if verdict(compact.b) != verify.Clean || !bytes.Equal(view(compact.b, s.origin), s.shows) {
+			t.Fatalf("the new store is %s, or shows something else", verdict(compact.b))
+		}
+		if err := Compact(ctx, &disk{b: s.store}, &file{}, size-int64(g.ChunkBytes()), nil); !errors.Is(err, ErrRoom) {
+			t.Fatalf("into a chunk less: %v", err)
+		}
+	})
+}
+
+// file is a Sink in memory.
+type file struct{ b []byte }
+
+func (f *file) WriteAt(p []byte, off int64) (int, error) {
+	if end := int(off) + len(p); end > len(f.b) {
+		f.b = append(f.b, make([]byte, end-len(f.b))...)
+	}
+	return copy(f.b[off:], p), nil
+}
+
+func (f *file) Truncate(n int64) error {
+	f.b = append(f.b[:min(len(f.b), int(n))], make([]byte, max(0, int(n)-len(f.b)))...)
+	return nil
+}
+
+// TestDumpRestoresByteForByte, onto the same device, and with the data onto a
+// device of another size.
+func TestDumpRestoresByteForByte(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := newScene(anyKind(t))
+		lines := dumpOf(t, s.store)
+		broken := bytes.Clone(s.store)
+		h, _ := cow.DecodeHeader(s.store)
+		g, _ := cow.NewGeometry(h.ChunkSectors())
+		for i := range g.ChunkBytes() {
+			broken[g.ChunkBytes()+i] = 0xff
+		}
+		same := &disk{b: broken}
+		p, err := Restore(ctx, bytes.NewReader(lines), same, RestoreOptions{})
+		if err == nil {
+			err = p.Run(ctx, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(same.b, s.store) {
+			t.Fatal("the device is another one than before")
+		}
+		other := &disk{b: make([]byte, len(s.store)+rapid.IntRange(0, 9).Draw(t, "more")*4096)}
+		for i := range other.b {
+			other.b[i] = 0xa5
+		}
+		p, err = Restore(ctx, bytes.NewReader(lines), other, RestoreOptions{Data: &disk{b: s.store}})
+		if err == nil {
+			err = p.Run(ctx, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := dumpOf(t, other.b); !bytes.Equal(again[bytes.IndexByte(again, '\n'):], lines[bytes.IndexByte(lines, '\n'):]) {
+			t.Fatal("its dump is another one")
+		}
+		if !bytes.Equal(view(other.b, s.origin), s.shows) {
+			t.Fatal("the snapshot shows something else")
+		}
+	})
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	s := newScene(kind{chunk: 1, origin: 64 << 10, changed: 40, stale: 2, seed: 1})
+	lines := string(dumpOf(t, s.store))
+	small := make([]byte, len(s.store)-3*512)
+	copy(small, s.store)
+	elsewhere := make([]byte, len(s.store)+512)
+	tests := []struct {
+		name, dump string
+		dev        []byte
+		data       []byte
+		want       error
+	}{
+		{"an empty file", "", s.store, nil, ErrNotDump},
+		{"no dump", "{}\n", s.store, nil, ErrNotDump},
+		{"cut off", lines[:strings.LastIndexByte(lines[:len(lines)-1], '\n')+1], s.store, nil, ErrNotDump},
+		{"cut off within a line", lines[:len(lines)-9], s.store, nil, ErrNotDump},
+		{"a line twice", strings.Replace(lines, `{"area":0,"slot":3`, `{"area":0,"slot":2`, 1), s.store, nil, ErrNotDump},
+		{"a slot of no area", strings.Replace(lines, `{"area":0,"slot":3,`, `{"area":0,"slot":300,`, 1), s.store, nil, ErrNotDump},
+		{"a wrong chunk size", strings.Replace(lines, `"chunk_sectors":1`, `"chunk_sectors":3`, 1), s.store, nil, ErrNotDump},
+		{"another magic", strings.Replace(lines, `0x70416e53`, `0x70416e54`, 1), s.store, nil, ErrNotDump},
+		{"a long line", lines + strings.Repeat("x", 5000), s.store, nil, ErrNotDump},
+		{"a smaller device", lines, small, s.store, ErrRoom},
+		{"a device without the chunks", lines, elsewhere, nil, ErrUncertain},
+	}
+	for _, tt := range tests {
+		dev := &disk{b: bytes.Clone(tt.dev)}
+		opt := RestoreOptions{}
+		if tt.data != nil {
+			opt.Data = &disk{b: tt.data}
+		}
+		_, err := Restore(ctx, strings.NewReader(tt.dump), dev, opt)
+		if !errors.Is(err, tt.want) && !(tt.want == ErrNotDump && strings.Contains(fmt.Sprint(err), "token too long")) {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+		if !bytes.Equal(dev.b, tt.dev) {
+			t.Errorf("%s: the device has changed", tt.name)
+		}
+	}
+}
+
+// TestRepairFindsALostHeader from the areas.
+func TestRepairFindsALostHeader(t *testing.T) {
+	for _, chunk := range []cow.Sectors{1, 2, 8, 64} {
+		s := newScene(kind{chunk: chunk, origin: 200 * int(chunk) * 512, changed: 40, mixed: true, leaked: 3, seed: 9})
+		for name, lose := range map[string]func([]byte){
+			"zeroes": func(b []byte) { clear(b[:16]) }, "garbage": func(b []byte) { copy(b, "garbage of all sorts") },
+			"the chunk size": func(b []byte) { b[12] = 3 },
+		} {
+			store := &disk{b: bytes.Clone(s.store)}
+			lose(store.b)
+			p, err := Repair(ctx, store, RepairOptions{})
+			if err != nil {
+				t.Fatalf("%s, chunks of %d sectors: %v", name, chunk, err)
+			}
+			if !strings.Contains(p.String(), fmt.Sprintf("chunks of %d sectors", chunk)) {
+				t.Errorf("the plan does not show the header:\n%s", p)
+			}
+			mustRun(t, p, nil)
+			if !bytes.Equal(view(store.b, s.origin), s.shows) {
+				t.Errorf("%s, chunks of %d sectors: the snapshot shows something else", name, chunk)
+			}
+		}
+	}
+	if _, err := Repair(ctx, &disk{b: make([]byte, 1<<20)}, RepairOptions{}); !errors.Is(err, ErrNotStore) {
+		t.Errorf("a blank device: %v", err)
+	}
+}
+
+// TestRepairInventsNothing: what is not certain is refused, and untouched.
+func TestRepairInventsNothing(t *testing.T) {
+	g, _ := cow.NewGeometry(2)
+	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 70, spare: 9, seed: 4})
+	record := func(b []byte, k uint64, new cow.Chunk) {
+		copy(b[g.RecordOffset(k/64, k%64):], cow.Exception{Old: s.spec.Exceptions[k].Old, New: new}.AppendTo(nil))
+	}
+	tests := []struct {
+		name   string
+		damage func([]byte)
+		opt    RepairOptions
+		want   error
+	}{
+		{"without the assumption", func(b []byte) { record(b, 5, 1<<40) }, RepairOptions{}, ErrDamaged},
+		{"two have changed places", func(b []byte) { record(b, 5, g.DataChunk(6)); record(b, 6, g.DataChunk(5)) }, RepairOptions{AssumeCanonical: true}, ErrUncertain},
+		{"a chunk of its own", func(b []byte) { record(b, 5, g.DataChunk(74)) }, RepairOptions{AssumeCanonical: true}, ErrUncertain},
+		{"most are damaged", func(b []byte) {
+			for k := range uint64(60) {
+				record(b, k, 1<<40)
+			}
+		}, RepairOptions{AssumeCanonical: true}, ErrUncertain},
+		{"an origin chunk is damaged", func(b []byte) {
+			copy(b[g.RecordOffset(0, 5):], cow.Exception{Old: 1 << 40, New: g.DataChunk(5)}.AppendTo(nil))
+		},
+			RepairOptions{AssumeCanonical: true, OriginBytes: 120 << 10}, ErrDamaged},
+	}
+	for _, tt := range tests {
+		store := bytes.Clone(s.store)
+		tt.damage(store)
+		dev := &disk{b: bytes.Clone(store)}
+		if _, err := Repair(ctx, dev, tt.opt); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+		if !bytes.Equal(dev.b, store) {
+			t.Errorf("%s: the store has changed", tt.name)
+		}
+	}
+	// A number that doubles another one's is certain.
+	dev := &disk{b: bytes.Clone(s.store)}
+	record(dev.b, 5, g.DataChunk(60))
+	p, err := Repair(ctx, dev, RepairOptions{AssumeCanonical: true})
+	mustRun(t, p, err)
+	if !bytes.Equal(dev.b, s.store) {
+		t.Error("the damaged number did not get its canonical place")
+	}
+}
+
+// TestRepairGrowsACutOffFile, where no exception names what is missing.
+func TestRepairGrowsACutOffFile(t *testing.T) {
+	s := newScene(kind{chunk: 1, origin: 64 << 10, changed: 32, seed: 2}) // fills area 0
+	g, _ := cow.NewGeometry(1)
+	cut := int(g.AreaChunk(1)) * 512
+	dev := &disk{b: bytes.Clone(s.store[:cut])}
+	p, err := Repair(ctx, dev, RepairOptions{})
+	mustRun(t, p, err)
+	if len(dev.b) != cut+512 || !bytes.Equal(view(dev.b, s.origin), s.shows) {
+		t.Errorf("%d bytes, want %d, or the snapshot shows something else", len(dev.b), cut+512)
+	}
+	if _, err := Repair(ctx, &disk{b: bytes.Clone(s.store[:cut-512])}, RepairOptions{}); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a chunk that is named is cut off: %v", err)
+	}
+	if _, err := Repair(ctx, fixed{&disk{b: bytes.Clone(s.store[:cut])}}, RepairOptions{}); !errors.Is(err, ErrRoom) {
+		t.Errorf("a device: %v", err)
+	}
+}
+
+// fixed is a device that cannot grow.
+type fixed struct{ d *disk }
+
+func (f fixed) ReadAt(p []byte, off int64) (int, error)  { return f.d.ReadAt(p, off) }
+func (f fixed) WriteAt(p []byte, off int64) (int, error) { return f.d.WriteAt(p, off) }
+func (f fixed) Size() int64                              { return f.d.Size() }
+func (f fixed) Flush() error                             { return f.d.Flush() }
+
+// TestRevalidateWantsRoom: without room the next write would undo it.
+func TestRevalidateWantsRoom(t *testing.T) {
+	for _, changed := range []int{31, 20} { // 31: the next exception fills area 0
+		s := newScene(kind{chunk: 1, origin: 64 << 10, changed: changed, seed: 3})
+		g, _ := cow.NewGeometry(1)
+		store := s.store[:int(g.DataChunk(uint64(changed)))*512]
+		h, _ := cow.DecodeHeader(store)
+		h.Valid = 0
+		copy(store, h.AppendTo(nil))
+		if _, err := Revalidate(ctx, &disk{b: bytes.Clone(store)}, RevalidateOptions{}); !errors.Is(err, ErrRoom) {
+			t.Errorf("%d exceptions in a full store: %v", changed, err)
+		}
+		if _, err := Revalidate(ctx, fixed{&disk{b: bytes.Clone(store)}}, RevalidateOptions{GrowBy: 4096}); !errors.Is(err, ErrRoom) {
+			t.Errorf("a device that cannot grow: %v", err)
+		}
+		dev := &disk{b: bytes.Clone(store)}
+		p, err := Revalidate(ctx, dev, RevalidateOptions{GrowBy: 4096})
+		mustRun(t, p, err)
+		if len(dev.b) != len(store)+4096 || verdict(dev.b) != verify.Clean || !bytes.Equal(view(dev.b, s.origin), s.shows) {
+			t.Errorf("%d exceptions: %d bytes, %s", changed, len(dev.b), verdict(dev.b))
+		}
+		p, err = Revalidate(ctx, dev, RevalidateOptions{GrowBy: 4096})
+		if err != nil || len(p.Stages) != 0 {
+			t.Errorf("a valid store: %v, %v", p, err)
+		}
+	}
+}
+
+func TestPlansRefuseDamage(t *testing.T) {
+	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 70, spare: 9, seed: 4})
+	g, _ := cow.NewGeometry(2)
+	damaged, invalid := bytes.Clone(s.store), bytes.Clone(s.store)
+	copy(damaged[g.RecordOffset(0, 5):], cow.Exception{Old: 5, New: 1 << 40}.AppendTo(nil))
+	h, _ := cow.DecodeHeader(invalid)
+	h.Valid = 0
+	copy(invalid, h.AppendTo(nil))
+	plans := map[string]func(d, o *disk) error{
+		"reclaim":    func(d, _ *disk) error { _, err := Reclaim(ctx, d, ReclaimOptions{}); return err },
+		"apply":      func(d, o *disk) error { _, _, err := Apply(ctx, d, o); return err },
+		"revalidate": func(d, _ *disk) error { _, err := Revalidate(ctx, d, RevalidateOptions{}); return err },
+		"compact":    func(d, _ *disk) error { return Compact(ctx, d, &file{}, 0, nil) },
+	}
+	for name, plan := range plans {
+		if err := plan(&disk{b: bytes.Clone(damaged)}, &disk{b: s.origin}); err == nil {
+			t.Errorf("%s of a damaged store: no error", name)
+		}
+		takesInvalid := name == "revalidate" || name == "compact"
+		if err := plan(&disk{b: bytes.Clone(invalid)}, &disk{b: s.origin}); (err == nil) != takesInvalid {
+			t.Errorf("%s of an invalidated store: %v", name, err)
+		}
+		if err := plan(&disk{b: make([]byte, 1<<20)}, &disk{b: s.origin}); err == nil && name != "apply" {
+			t.Errorf("%s of a fresh store: no error", name)
+		}
+	}
+}
+
+// TestOriginUndo: the undo store brings the origin back, is kept by a second
+// run, and is told from another one.
+func TestOriginUndo(t *testing.T) {
+	s := newScene(kind{chunk: 1, origin: 40<<10 + 512, changed: 40, mixed: true, seed: 3})
+	store, origin := &disk{b: bytes.Clone(s.store)}, &disk{b: bytes.Clone(s.origin)}
+	p, im, err := Apply(ctx, store, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var undo file
+	if err := WriteOriginUndo(ctx, im, origin, &undo, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckOriginUndo(ctx, im, bytes.NewReader(undo.b), int64(len(undo.b))); err != nil {
+		t.Error(err)
+	}
+	other := newScene(kind{chunk: 1, origin: 40<<10 + 512, changed: 30, seed: 5})
+	if err := CheckOriginUndo(ctx, im, bytes.NewReader(other.store), int64(len(other.store))); !errors.Is(err, ErrOtherUndo) {
+		t.Errorf("another store as undo file: %v", err)
+	}
+	mustRun(t, p, nil)
+	if !bytes.Equal(origin.b, s.shows) {
+		t.Fatal("the origin is not the image")
+	}
+	p, _, err = Apply(ctx, &disk{b: undo.b}, origin)
+	mustRun(t, p, err)
+	if !bytes.Equal(origin.b, s.origin) {
+		t.Error("the origin did not come back")
+	}
+}
+
+func TestDumpIsToldFromAnother(t *testing.T) {
+	k := kind{chunk: 1, origin: 64 << 10, changed: 40, leaked: 5, mixed: true, stale: 2, seed: 3}
+	s := newScene(k)
+	lines := dumpOf(t, s.store)
+	store := &disk{b: bytes.Clone(s.store)}
+	p, err := Reclaim(ctx, store, ReclaimOptions{})
+	mustRun(t, p, err)
+	if err := CheckDump(ctx, bytes.NewReader(lines), store); err != nil {
+		t.Errorf("after a reclaim: %v", err)
+	}
+	k.seed = 4
+	if err := CheckDump(ctx, bytes.NewReader(lines), &disk{b: newScene(k).store}); !errors.Is(err, ErrOtherUndo) {
+		t.Errorf("another store: %v", err)
+	}
+}
+
+// failing is a device that fails at its n-th write or flush.
+type failing struct {
+	*disk
+	left *int
+	err  error
+}
+
+func (f failing) count() error {
+	if *f.left--; *f.left < 0 {
+		return f.err
+	}
+	return nil
+}
+
+func (f failing) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.count(); err != nil {
+		return 0, err
+	}
+	return f.disk.WriteAt(p, off)
+}
+
+func (f failing) Flush() error {
+	if err := f.count(); err != nil {
+		return err
+	}
+	return f.disk.Flush()
+}
+
+// TestErrorsAtEveryStep: a device that fails at any write or flush stops the
+// run with the step and what stands; a second run finishes.
+func TestErrorsAtEveryStep(t *testing.T) {
+	broken := errors.New("broken")
+	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 60, leaked: 13, mixed: true, stale: 2, seed: 2})
+	for n := 0; ; n++ {
+		left := n
+		dev := failing{&disk{b: bytes.Clone(s.store)}, &left, broken}
+		p, err := Reclaim(ctx, dev, ReclaimOptions{BatchBytes: 5 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = p.Run(ctx, nil)
+		if err == nil {
+			if n < 10 {
+				t.Errorf("only %d steps", n)
+			}
+			break
+		}
+		var stopped *Stopped
+		if !errors.As(err, &stopped) || !errors.Is(err, broken) || stopped.After == "" {
+			t.Fatalf("step %d: %v", n, err)
+		}
+		if !bytes.Equal(view(dev.b, s.origin), s.shows) {
+			t.Fatalf("step %d: the snapshot shows something else", n)
+		}
+		p, err = Reclaim(ctx, dev.disk, ReclaimOptions{})
+		mustRun(t, p, err)
+		if verdict(dev.b) != verify.Clean {
+			t.Fatalf("step %d: %s after the second run", n, verdict(dev.b))
+		}
+	}
+}
+
+func TestInterruptedRun(t *testing.T) {
+	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 60, leaked: 13, seed: 2})
+	store := &disk{b: bytes.Clone(s.store)}
+	p, err := Reclaim(ctx, store, ReclaimOptions{BatchBytes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, cancel := context.WithCancel(ctx)
+	err = p.Run(stop, func(at Progress) {
+		if at.Stage == 2 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || !bytes.Equal(view(store.b, s.origin), s.shows) {
+		t.Errorf("interrupted: %v", err)
+	}
+}
+
+// FuzzHostileStores: no store makes a dump or a plan panic, hang or write.
+func FuzzHostileStores(f *testing.F) {
+	s := newScene(kind{chunk: 1, origin: 64 << 10, changed: 40, leaked: 5, mixed: true, stale: 2, seed: 3})
+	f.Add(s.store)
+	f.Add(s.store[:700])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		dev := &disk{b: bytes.Clone(b)}
+		_ = Dump(ctx, dev, dev.Size(), io.Discard)
+		origin := &disk{b: bytes.Clone(s.origin)}
+		for _, plan := range []func() (*Plan, error){
+			func() (*Plan, error) { return Repair(ctx, dev, RepairOptions{AssumeCanonical: true}) },
+			func() (*Plan, error) { return Reclaim(ctx, dev, ReclaimOptions{}) },
+			func() (*Plan, error) { p, _, err := Apply(ctx, dev, origin); return p, err },
+			func() (*Plan, error) { return Revalidate(ctx, dev, RevalidateOptions{GrowBy: 4096}) },
+		} {
+			if p, err := plan(); err == nil {
+				_ = p.String()
+			}
+		}
+		if !bytes.Equal(dev.b, b) || !bytes.Equal(origin.b, s.origin) {
+			t.Fatal("a plan wrote before it ran")
+		}
+		for _, plan := range []func(*disk) (*Plan, error){
+			func(d *disk) (*Plan, error) { return Repair(ctx, d, RepairOptions{AssumeCanonical: true}) },
+			func(d *disk) (*Plan, error) { return Reclaim(ctx, d, ReclaimOptions{}) },
+		} {
+			run := &disk{b: bytes.Clone(b)}
+			before := view(b, s.origin)
+			p, err := plan(run)
+			if err != nil {
+				continue
+			}
+			if err := p.Run(ctx, nil); err != nil {
+				t.Fatalf("a plan that was made does not run: %v", err)
+			}
+			if before != nil && !bytes.Equal(view(run.b, s.origin), before) {
+				t.Fatal("the snapshot shows something else")
+			}
+		}
+	})
+}
+
+// FuzzHostileDumps: no dump makes Restore panic or write before it runs.
+func FuzzHostileDumps(f *testing.F) {
+	s := newScene(kind{chunk: 1, origin: 64 << 10, changed: 40, leaked: 5, stale: 2, seed: 3})
+	f.Add(dumpOf(f, s.store))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		dev := &disk{b: bytes.Clone(s.store)}
+		p, err := Restore(ctx, bytes.NewReader(b), dev, RestoreOptions{})
+		if !bytes.Equal(dev.b, s.store) {
+			t.Fatal("a plan wrote before it ran")
+		}
+		if err == nil {
+			_ = p.Run(ctx, nil)
+		}
+	})
+}

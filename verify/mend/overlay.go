@@ -1,0 +1,81 @@
+package mend
+
+import (
+	"io"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// larger is a device as it will be once it has grown: zeroes behind its end.
+type larger struct {
+	blockdev.Device
+	size int64
+}
+
+func (l larger) Size() int64 { return l.size }
+
+func (l larger) ReadAt(p []byte, off int64) (int, error) {
+	if off >= l.size {
+		return 0, io.EOF
+	}
+	want := p[:min(int64(len(p)), l.size-off)]
+	n := 0
+	if off < l.Device.Size() {
+		have := want[:min(int64(len(want)), l.Device.Size()-off)]
+		if err := readFull(l.Device, have, off); err != nil {
+			return 0, err
+		}
+		n = len(have)
+	}
+	clear(want[n:])
+	if len(want) < len(p) {
+		return len(want), io.EOF
+	}
+	return len(want), nil
+}
+
+// overlay is a device with writes that stay in memory, for a rehearsal: those
+// of records and headers, which are few.
+type overlay struct {
+	below  blockdev.Device
+	blocks map[int64][]byte
+}
+
+const overlayBlock = 4096
+
+func newOverlay(below blockdev.Device) *overlay {
+	return &overlay{below: below, blocks: map[int64][]byte{}}
+}
+
+func (o *overlay) Size() int64  { return o.below.Size() }
+func (o *overlay) Flush() error { return nil }
+
+func (o *overlay) ReadAt(p []byte, off int64) (int, error) {
+	n, err := o.below.ReadAt(p, off)
+	for at := off / overlayBlock * overlayBlock; at < off+int64(n); at += overlayBlock {
+		if b, ok := o.blocks[at]; ok {
+			from := max(at, off)
+			copy(p[from-off:n], b[from-at:])
+		}
+	}
+	return n, err
+}
+
+func (o *overlay) WriteAt(p []byte, off int64) (int, error) {
+	if off < 0 || off+int64(len(p)) > o.Size() {
+		return 0, io.ErrShortWrite
+	}
+	for n := 0; n < len(p); {
+		at := (off + int64(n)) / overlayBlock * overlayBlock
+		b, ok := o.blocks[at]
+		if !ok {
+			b = make([]byte, min(overlayBlock, o.Size()-at))
+			if err := readFull(o.below, b, at); err != nil {
+				return n, err
+			}
+			o.blocks[at] = b
+		}
+		n += copy(b[off+int64(n)-at:], p[n:])
+	}
+	return len(p), nil
+}

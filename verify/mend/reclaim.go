@@ -1,0 +1,218 @@
+package mend
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/chunkset"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
+)
+
+// ReclaimOptions bounds a reclaim.
+type ReclaimOptions struct {
+	OriginBytes int64 // 0 where it is unknown
+	BatchBytes  int64 // copied between two barriers; 0 for DefaultBatchBytes
+	MostMoves   int   // in one plan; 0 for DefaultMostMoves
+}
+
+// Defaults of ReclaimOptions.
+const (
+	DefaultBatchBytes = 64 << 20
+	DefaultMostMoves  = 4 << 20
+)
+
+// move takes the data of one exception to another chunk.
+type move struct {
+	record   int64 // where it stands, in bytes
+	old      cow.Chunk
+	from, to cow.Chunk
+}
+
+// reclaimMemory bounds the set of chunks that are in use, in bytes.
+const reclaimMemory = 16 << 20
+
+// Reclaim plans to give leaked chunks back: the data in the highest chunks
+// moves into holes, batch by batch. In each, the copies are durable before a
+// record names them; and a chunk that data was copied from is never written
+// to, so that the old records stay true too.
+func Reclaim(ctx context.Context, dev blockdev.Device, opt ReclaimOptions) (*Plan, error) {
+	if opt.BatchBytes <= 0 {
+		opt.BatchBytes = DefaultBatchBytes
+	}
+	if opt.MostMoves <= 0 {
+		opt.MostMoves = DefaultMostMoves
+	}
+	p := &Plan{Title: "reclaim leaked chunks", Resume: "the store is whole: run it again to finish"}
+	s, err := examine(ctx, dev, opt.OriginBytes)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.sound(); err != nil {
+		return nil, err
+	}
+	if err := s.clearStale(ctx, p, dev); err != nil {
+		return nil, err
+	}
+	moves, err := s.moves(ctx, opt.MostMoves)
+	if err != nil {
+		return nil, err
+	}
+	batch := int(max(1, opt.BatchBytes/int64(s.geometry().ChunkBytes())))
+	for rest := moves; len(rest) > 0; {
+		now := rest[:min(batch, len(rest))]
+		rest = rest[len(now):]
+		p.Stages = append(p.Stages, s.copyStage(now), s.recordStage(now))
+	}
+	if len(moves) > 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("%s of %d bytes become free at the end of the store", plural(len(moves), "chunk"), s.geometry().ChunkBytes()))
+	}
+	p.check = expect(dev, opt.OriginBytes, verify.Clean)
+	if len(moves) == opt.MostMoves {
+		p.Notes = append(p.Notes, "more chunks are left for another run")
+		p.check = expect(dev, opt.OriginBytes, verify.Clean, verify.Leaked)
+	}
+	return p, nil
+}
+
+// moves are what must move where: with n exceptions, all that lies behind the
+// first n data chunks goes into the holes among those, the highest first.
+func (s *subject) moves(ctx context.Context, most int) ([]move, error) {
+	g, n := s.geometry(), s.report.Usage.Exceptions
+	end := g.DataChunk(n)
+	var moves []move
+	for e, err := range s.records(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if e.New >= end {
+			moves = append(moves, move{record: int64(g.RecordOffset(e.Area, e.Slot)), old: e.Old, from: e.New})
+		}
+		if len(moves) >= 2*most { // keep the highest
+			slices.SortFunc(moves, func(a, b move) int { return cmp.Compare(b.from, a.from) })
+			moves = moves[:most]
+		}
+	}
+	slices.SortFunc(moves, func(a, b move) int { return cmp.Compare(b.from, a.from) })
+	moves = moves[:min(most, len(moves))]
+	filled := 0
+	for hole, err := range s.holes(ctx, end) {
+		if err != nil {
+			return nil, err
+		}
+		if filled == len(moves) {
+			break
+		}
+		moves[filled].to = hole
+		filled++
+	}
+	if filled < len(moves) {
+		return nil, fmt.Errorf("%w: %d chunks lie behind the %d holes for them", ErrDamaged, len(moves), filled)
+	}
+	return moves, nil
+}
+
+// records are the list's exceptions; an area that cannot be read is an error.
+func (s *subject) records(ctx context.Context) iter.Seq2[store.Record, error] {
+	return s.st.Exceptions(ctx)
+}
+
+// holes are the data chunks below end that no exception names, in order.
+func (s *subject) holes(ctx context.Context, end cow.Chunk) iter.Seq2[cow.Chunk, error] {
+	return func(yield func(cow.Chunk, error) bool) {
+		seen := chunkset.New(s.st.Bounds(), reclaimMemory)
+		for more := true; more; {
+			for e, err := range s.records(ctx) {
+				if err != nil {
+					yield(0, err)
+					return
+				}
+				seen.AddCOW(e.New)
+			}
+			seen.AbsentCOW(cow.FirstData, end, func(first, behind cow.Chunk) {
+				for c := first; more && c < behind; c++ {
+					more = yield(c, nil)
+				}
+			})
+			if more = more && !seen.Complete(); more {
+				seen = seen.Again()
+			}
+		}
+	}
+}
+
+// copyStage copies a batch. Both ends are taken in the order of the device, and
+// neighbours together.
+func (s *subject) copyStage(batch []move) Stage {
+	slices.SortFunc(batch, func(a, b move) int { return cmp.Compare(a.from, b.from) })
+	places := make([]cow.Chunk, len(batch))
+	for i, m := range batch {
+		places[i] = m.to
+	}
+	slices.Sort(places)
+	for i := range batch {
+		batch[i].to = places[i]
+	}
+	chunk := int64(s.geometry().ChunkBytes())
+	return Stage{
+		Say:    fmt.Sprintf("copy %s from chunk %d and behind into holes from chunk %d on", plural(len(batch), "chunk"), batch[0].from, batch[0].to),
+		Bytes:  int64(len(batch)) * chunk,
+		device: s.dev, barrier: true,
+		writes: func(yield func(write, error) bool) {
+			for at := 0; at < len(batch); {
+				n := 1
+				for at+n < len(batch) && int64(n+1)*chunk <= pieceBytes &&
+					batch[at+n].from == batch[at].from+cow.Chunk(n) && batch[at+n].to == batch[at].to+cow.Chunk(n) {
+					n++
+				}
+				for w, err := range copied(s.dev, s.offset(batch[at].from), s.offset(batch[at].to), int64(n)*chunk) {
+					if !yield(w, err) || err != nil {
+						return
+					}
+				}
+				at += n
+			}
+		},
+	}
+}
+
+// pieceBytes is how much is read and written at once.
+const pieceBytes = 1 << 20
+
+// copied are the writes that copy length bytes.
+func copied(from blockdev.Device, source, target, length int64) iter.Seq2[write, error] {
+	return func(yield func(write, error) bool) {
+		buf := make([]byte, min(length, pieceBytes))
+		for done := int64(0); done < length; {
+			b := buf[:min(int64(len(buf)), length-done)]
+			err := readFull(from, b, source+done)
+			if !yield(write{target + done, b}, err) || err != nil {
+				return
+			}
+			done += int64(len(b))
+		}
+	}
+}
+
+// recordStage lets the records of a batch name the copies.
+func (s *subject) recordStage(batch []move) Stage {
+	sorted := slices.Clone(batch)
+	slices.SortFunc(sorted, func(a, b move) int { return cmp.Compare(a.record, b.record) })
+	return Stage{
+		Say:    fmt.Sprintf("let %s name the copies", plural(len(batch), "exception")),
+		Bytes:  int64(len(batch)) * cow.ExceptionSize,
+		device: s.dev, barrier: true,
+		writes: func(yield func(write, error) bool) {
+			for _, m := range sorted {
+				if !yield(write{m.record, cow.Exception{Old: m.old, New: m.to}.AppendTo(nil)}, nil) {
+					return
+				}
+			}
+		},
+	}
+}

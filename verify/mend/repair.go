@@ -1,0 +1,194 @@
+package mend
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
+)
+
+// RepairOptions says what a repair may rest on.
+type RepairOptions struct {
+	// OriginBytes is the origin's size, 0 where it is unknown.
+	OriginBytes int64
+	// AssumeCanonical takes the place of a damaged COW chunk from the layout,
+	// where all other exceptions lie in canonical order.
+	AssumeCanonical bool
+}
+
+// mostDamaged is how many damaged exceptions are still taken for damage in a
+// canonical store.
+const mostDamaged = 1024
+
+// Repair plans what makes a store sound without inventing contents: records
+// behind the terminator are cleared, which a growing list would bring to life;
+// damaged chunk numbers get their canonical place, where that is asked for and
+// certain; a cut-off file gets the area back that its list ends in.
+func Repair(ctx context.Context, dev blockdev.Device, opt RepairOptions) (*Plan, error) {
+	p := &Plan{Title: "repair the store", Resume: "the store is no worse than before: run it again to finish"}
+	at, err := lostHeader(ctx, dev, opt.OriginBytes, p)
+	if err != nil {
+		return nil, err
+	}
+	if at, err = cutOff(ctx, at, dev, opt, p); err != nil {
+		return nil, err
+	}
+	s, err := examine(ctx, at, opt.OriginBytes)
+	if err != nil {
+		return nil, err
+	}
+	if opt.AssumeCanonical {
+		if err := s.canonical(ctx, p, dev); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.clearStale(ctx, p, dev); err != nil {
+		return nil, err
+	}
+	// What the stages write is judged before anything is written.
+	if err := s.rehearse(ctx, p, at, opt.OriginBytes); err != nil {
+		return nil, err
+	}
+	p.check = expect(dev, opt.OriginBytes, verify.Clean, verify.Leaked, verify.Invalid)
+	return p, nil
+}
+
+// rehearse runs the plan on a copy in memory.
+func (s *subject) rehearse(ctx context.Context, p *Plan, at blockdev.Device, originBytes int64) error {
+	copied := newOverlay(at)
+	for _, stage := range p.Stages {
+		stage.device, stage.grow = copied, 0
+		if err := stage.run(ctx, func(int) {}); err != nil {
+			return err
+		}
+	}
+	after, err := examine(ctx, copied, originBytes)
+	if err != nil {
+		return err
+	}
+	return after.sound(verify.SnapshotInvalid)
+}
+
+// cutOff plans to grow a file that ends before the area in which its list
+// ends. The result is the device as it will be then.
+func cutOff(ctx context.Context, at, dev blockdev.Device, opt RepairOptions, p *Plan) (blockdev.Device, error) {
+	s, err := examine(ctx, at, opt.OriginBytes)
+	if err != nil {
+		return nil, err
+	}
+	if s.report.Counts[verify.TruncatedArea] == 0 {
+		return at, nil
+	}
+	if s.report.Counts[verify.ChunkBeyondDevice] > 0 {
+		return nil, fmt.Errorf("%w: exceptions name chunks that are cut off: %s", ErrDamaged, s.reason())
+	}
+	area := s.st.Bounds().Areas()
+	grown := s.offset(s.geometry().AreaChunk(area) + 1)
+	if _, ok := dev.(Grower); !ok {
+		return nil, fmt.Errorf("%w: the list of exceptions goes on in area %d, which the device does not hold: it needs %d bytes", ErrRoom, area, grown)
+	}
+	p.Stages = append(p.Stages, Stage{
+		Say:    fmt.Sprintf("grow the file from %d to %d bytes, so that it holds area %d", dev.Size(), grown, area),
+		device: dev, grow: grown, writes: those(), barrier: true,
+	})
+	p.Notes = append(p.Notes, fmt.Sprintf("exceptions in area %d, if there were any, are gone with their data", area))
+	return larger{at, grown}, nil
+}
+
+// canonical plans to put damaged COW chunks right.
+func (s *subject) canonical(ctx context.Context, p *Plan, dev blockdev.Device) error {
+	g, bounds := s.geometry(), s.st.Bounds()
+	total := s.report.Usage.Exceptions
+	var writes []write
+	refused := error(nil)
+	k := uint64(0)
+	_, err := s.st.Pieces(ctx, 0, func(piece store.Piece) bool {
+		for i, e := range cow.Exceptions(piece.Records) {
+			place := g.DataChunk(k)
+			k++
+			if e.New == place {
+				continue
+			}
+			// Another exception's canonical place is no place of this one: the
+			// number is damaged. A data chunk behind all of them could be its
+			// own, on a kernel that leaks.
+			index, data := g.DataIndex(e.New)
+			if bounds.OnDevice(e.New) && data && index >= total {
+				refused = fmt.Errorf("%w: exception %d lies in chunk %d, which no other one names: the layout is not canonical", ErrUncertain, k-1, e.New)
+				return false
+			}
+			if len(writes) == mostDamaged || !bounds.OnDevice(place) {
+				refused = fmt.Errorf("%w: exception %d lies in chunk %d instead of %d, like many others: the layout is not canonical", ErrUncertain, k-1, e.New, place)
+				return false
+			}
+			writes = append(writes, write{
+				int64(g.RecordOffset(piece.Area, piece.Slot+uint64(i))),
+				cow.Exception{Old: e.Old, New: place}.AppendTo(nil),
+			})
+		}
+		return true
+	})
+	switch {
+	case err != nil:
+		return err
+	case refused != nil:
+		return refused
+	case len(writes) == 0:
+		return nil
+	case uint64(len(writes)) > total/2:
+		return fmt.Errorf("%w: %d of %d exceptions are out of the canonical order", ErrUncertain, len(writes), total)
+	}
+	// Two that have changed places are no damage, but another order.
+	if s.report.Counts[verify.ChunkBeyondDevice]+s.report.Counts[verify.ChunkIsMetadata]+s.report.Counts[verify.DuplicateCOWChunk] < uint64(len(writes)) {
+		return fmt.Errorf("%w: %s are out of the canonical order and name chunks of their own", ErrUncertain, plural(len(writes), "exception"))
+	}
+	p.Stages = append(p.Stages, Stage{
+		Say:    fmt.Sprintf("give %s the COW chunk of the canonical layout", plural(len(writes), "exception")),
+		Bytes:  int64(len(writes)) * cow.ExceptionSize,
+		device: dev, writes: those(writes...), barrier: true,
+	})
+	return nil
+}
+
+// clearStale plans to clear what stands behind the terminator. Any part of it
+// that is durable alone leaves the list as it is.
+func (s *subject) clearStale(ctx context.Context, p *Plan, dev blockdev.Device) error {
+	var writes []write
+	records := uint64(0)
+	_, err := s.st.Pieces(ctx, 0, func(piece store.Piece) bool {
+		first, last := -1, 0
+		for i, e := range cow.Exceptions(piece.Behind) {
+			if e == (cow.Exception{}) {
+				continue
+			}
+			if first < 0 {
+				first = i
+			}
+			last = i + 1
+			records++
+		}
+		if first >= 0 {
+			writes = append(writes, write{
+				int64(s.geometry().RecordOffset(piece.Area, piece.BehindSlot+uint64(first))),
+				make([]byte, (last-first)*cow.ExceptionSize),
+			})
+		}
+		return true
+	})
+	if err != nil || len(writes) == 0 {
+		return err
+	}
+	bytes := int64(0)
+	for _, w := range writes {
+		bytes += int64(len(w.data))
+	}
+	p.Stages = append(p.Stages, Stage{
+		Say:    fmt.Sprintf("clear %s behind the end of the list", plural(records, "record")),
+		Bytes:  bytes,
+		device: dev, writes: those(writes...), barrier: true,
+	})
+	return nil
+}

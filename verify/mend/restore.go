@@ -1,0 +1,232 @@
+package mend
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
+)
+
+// RestoreOptions says where the chunks come from.
+type RestoreOptions struct {
+	// Data is the device that the dump was made of; nil where dev is that
+	// device and holds the chunks already.
+	Data blockdev.Device
+}
+
+// Restore plans to write the metadata of a dump to a device: byte by byte what
+// it was. Meanwhile the store is marked invalid, so that nobody takes a half of
+// it for a store.
+func Restore(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt RestoreOptions) (*Plan, error) {
+	p := &Plan{Title: "restore a store's metadata", Resume: "the store is marked invalid: run it again to finish"}
+	r, err := newRestorer(ctx, dump, dev, opt)
+	if err != nil {
+		return nil, err
+	}
+	if opt.Data == nil {
+		if err := r.holdsChunks(); err != nil {
+			return nil, err
+		}
+	}
+	invalid := r.header
+	invalid.Valid = 0
+	p.Stages = append(p.Stages, Stage{
+		Say:    "mark the store invalid while it is written",
+		Bytes:  cow.HeaderSize,
+		device: dev, barrier: true,
+		writes: those(write{0, invalid.AppendTo(nil)}),
+	})
+	if opt.Data != nil {
+		p.Stages = append(p.Stages, Stage{
+			Say:    fmt.Sprintf("copy the data of %s", plural(r.dump.Exceptions, "exception")),
+			Bytes:  int64(r.dump.Exceptions * r.geometry.ChunkBytes()),
+			device: dev, barrier: true,
+			writes: r.chunks(),
+		})
+	}
+	p.Stages = append(p.Stages, Stage{
+		Say:    fmt.Sprintf("write the records of %s", plural(r.dump.Exceptions, "exception")),
+		Bytes:  int64(r.dump.Exceptions * cow.ExceptionSize),
+		device: dev, barrier: true,
+		writes: r.areas(),
+	}, Stage{
+		Say:    "write the header",
+		Bytes:  cow.HeaderSize,
+		device: dev, barrier: true,
+		writes: those(write{0, r.header.AppendTo(nil)}),
+	})
+	p.check = func(ctx context.Context) error {
+		report, err := verify.Verify(ctx, dev, dev.Size(), verify.Options{})
+		if err == nil && (report.Usage == nil || report.Usage.Exceptions != r.dump.Exceptions) {
+			err = fmt.Errorf("%w: the store is %s now", ErrDamaged, report.Verdict)
+		}
+		return err
+	}
+	return p, nil
+}
+
+// restorer is a dump that is to be written.
+type restorer struct {
+	ctx      context.Context
+	lines    io.ReadSeeker
+	dump     DumpHeader
+	header   cow.Header
+	geometry cow.Geometry
+	dev      blockdev.Device
+	data     blockdev.Device
+}
+
+// newRestorer reads the dump to its end, and sees that the device has room for
+// what it names.
+func newRestorer(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt RestoreOptions) (*restorer, error) {
+	r := &restorer{ctx: ctx, lines: dump, dev: dev, data: opt.Data}
+	header, records, err := r.read()
+	if err != nil {
+		return nil, err
+	}
+	r.dump = header
+	if r.header, err = header.header(); err != nil {
+		return nil, err
+	}
+	if r.geometry, err = cow.NewGeometry(header.ChunkSectors); err != nil {
+		return nil, err
+	}
+	before := r.geometry.BoundsOf(uint64(max(0, header.SizeBytes)), 0)
+	now := r.geometry.BoundsOf(uint64(dev.Size()), 0)
+	if area := header.Exceptions / r.geometry.ExceptionsPerArea(); area >= now.Areas() && area < before.Areas() {
+		return nil, fmt.Errorf("%w: the device does not hold area %d of the store", ErrRoom, area)
+	}
+	for d, err := range records {
+		if err != nil {
+			return nil, err
+		}
+		// What was out of place before goes back as it was.
+		if before.OnDevice(d.New) && !now.OnDevice(d.New) && !d.Stale {
+			return nil, fmt.Errorf("%w: an exception names chunk %d, and the device has %d", ErrRoom, d.New, now.DeviceChunks)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	return r, nil
+}
+
+func (r *restorer) read() (DumpHeader, iter.Seq2[dumpRecord, error], error) {
+	if _, err := r.lines.Seek(0, io.SeekStart); err != nil {
+		return DumpHeader{}, nil, err
+	}
+	return readDump(r.lines)
+}
+
+// holdsChunks fails where dev cannot be the device that the dump was made of.
+func (r *restorer) holdsChunks() error {
+	st, err := store.Open(r.dev, r.dev.Size())
+	if err == nil && st.Header().ChunkSize == r.header.ChunkSize || r.dev.Size() == r.dump.SizeBytes {
+		return nil
+	}
+	return fmt.Errorf("%w: the dump is of a store of %d bytes, the device has %d and carries no store of this chunk size: without the old store's data there is nothing behind its records", ErrUncertain, r.dump.SizeBytes, r.dev.Size())
+}
+
+// chunks are the writes of the data, each chunk at its place.
+func (r *restorer) chunks() iter.Seq2[write, error] {
+	return func(yield func(write, error) bool) {
+		_, records, err := r.read()
+		if err != nil {
+			yield(write{}, err)
+			return
+		}
+		old := r.geometry.BoundsOf(uint64(r.data.Size()), 0)
+		chunk := int64(r.geometry.ChunkBytes())
+		for d, err := range records {
+			if err == nil && !d.Stale && !old.OnDevice(d.New) {
+				err = fmt.Errorf("%w: an exception names chunk %d, and the old store has %d", ErrRoom, d.New, old.DeviceChunks)
+			}
+			if err != nil {
+				yield(write{}, err)
+				return
+			}
+			if d.Stale {
+				continue
+			}
+			at, _ := r.geometry.Offset(d.New) // on the device
+			if !forward(copied(r.data, int64(at), int64(at), chunk), yield) {
+				return
+			}
+		}
+	}
+}
+
+// areas are the writes of the records, and of zeroes behind them.
+func (r *restorer) areas() iter.Seq2[write, error] {
+	return func(yield func(write, error) bool) {
+		_, records, err := r.read()
+		if err != nil {
+			yield(write{}, err)
+			return
+		}
+		a := areaWriter{g: r.geometry, yield: yield}
+		for d, err := range records {
+			if err != nil {
+				yield(write{}, err)
+				return
+			}
+			if !a.put(d) {
+				return
+			}
+		}
+		last := r.dump.Exceptions / r.geometry.ExceptionsPerArea()
+		if last < r.geometry.BoundsOf(uint64(r.dev.Size()), 0).Areas() {
+			a.zeroTo(last, r.geometry.ExceptionsPerArea())
+		}
+		a.flush()
+	}
+}
+
+// areaWriter puts records together to writes of a piece of an area.
+type areaWriter struct {
+	g          cow.Geometry
+	yield      func(write, error) bool
+	area, slot uint64 // behind what was put
+	buf        []byte
+	over       bool
+}
+
+func (a *areaWriter) put(d dumpRecord) bool {
+	a.zeroTo(d.Area, d.Slot)
+	a.add(d.encode())
+	return !a.over
+}
+
+// zeroTo puts zeroes up to a slot.
+func (a *areaWriter) zeroTo(area, slot uint64) {
+	if a.area < area && a.slot == a.g.ExceptionsPerArea() {
+		a.flush()
+		a.area, a.slot = area, 0
+	}
+	var zero [cow.ExceptionSize]byte
+	for a.slot < slot && !a.over {
+		a.add(zero[:])
+	}
+}
+
+func (a *areaWriter) add(record []byte) {
+	a.buf = append(a.buf, record...)
+	a.slot++
+	if len(a.buf) >= pieceBytes {
+		a.flush()
+	}
+}
+
+func (a *areaWriter) flush() {
+	if len(a.buf) == 0 || a.over {
+		return
+	}
+	start := a.slot - uint64(len(a.buf))/cow.ExceptionSize
+	a.over = !a.yield(write{int64(a.g.RecordOffset(a.area, start)), a.buf}, nil)
+	a.buf = a.buf[:0]
+}

@@ -1,0 +1,82 @@
+package mend
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// RevalidateOptions says what a revalidation rests on.
+type RevalidateOptions struct {
+	OriginBytes int64 // 0 where it is unknown
+	// GrowBy makes the store's file larger in the same run, in bytes: without
+	// room the next write would invalidate the snapshot again.
+	GrowBy int64
+}
+
+// Revalidate plans to make an invalidated store valid again. Whoever runs it
+// asserts that the origin has not changed since the kernel gave the snapshot
+// up: what was written to it after that was not copied.
+func Revalidate(ctx context.Context, dev blockdev.Device, opt RevalidateOptions) (*Plan, error) {
+	p := &Plan{Title: "make the store valid again", Resume: "the store is still marked invalid: run it again to finish"}
+	at := dev
+	if opt.GrowBy > 0 {
+		grown := dev.Size() + opt.GrowBy
+		if _, ok := dev.(Grower); !ok {
+			return nil, fmt.Errorf("%w: only a plain file can be grown here; grow the device itself first", ErrRoom)
+		}
+		p.Stages = append(p.Stages, Stage{
+			Say:    fmt.Sprintf("grow the file from %d to %d bytes", dev.Size(), grown),
+			device: dev, grow: grown, writes: those(), barrier: true,
+		})
+		at = larger{dev, grown}
+	}
+	s, err := examine(ctx, at, opt.OriginBytes)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.sound(verify.SnapshotInvalid); err != nil {
+		return nil, err
+	}
+	if s.report.Header.Valid {
+		p.Stages = nil
+		p.Notes = append(p.Notes, "the store is valid")
+		return p, nil
+	}
+	if err := s.room(); err != nil {
+		return nil, err
+	}
+	if err := s.clearStale(ctx, p, dev); err != nil {
+		return nil, err
+	}
+	header := s.st.Header()
+	header.Valid = 1
+	p.Stages = append(p.Stages, Stage{
+		Say:    "mark the store valid in its header",
+		Bytes:  cow.HeaderSize,
+		device: dev, barrier: true,
+		writes: those(write{0, header.AppendTo(nil)}),
+	})
+	p.Notes = append(p.Notes, "this is right only if the origin has not been written to since the snapshot was invalidated")
+	p.check = expect(dev, opt.OriginBytes, verify.Clean, verify.Leaked)
+	return p, nil
+}
+
+// room fails where the next write would invalidate the snapshot at once: the
+// kernel needs the next chunk, and, where that fills an area, one more for the
+// area behind it.
+func (s *subject) room() error {
+	g, device := s.geometry(), s.st.Bounds().DeviceChunks
+	next := g.SkipMetadata(s.report.Usage.NextFreeChunk)
+	need := next + 1
+	if n := s.report.Usage.Exceptions + 1; n%g.ExceptionsPerArea() == 0 {
+		need = max(need, g.AreaChunk(n/g.ExceptionsPerArea())+1)
+	}
+	if uint64(need) <= device {
+		return nil
+	}
+	return fmt.Errorf("%w: the next write would invalidate the snapshot again: it needs %d bytes, and the store has %d", ErrRoom, s.offset(need), s.st.Size())
+}
