@@ -47,6 +47,10 @@ var (
 	ErrIncomplete = plan.ErrIncomplete    // recover: the end of a run is missing
 )
 
+// ErrNoGuardian says that the process that stands guard over suspended devices
+// could not be started, or was not ready in time. Nothing was changed.
+var ErrNoGuardian = plan.ErrNoGuardian
+
 // ErrPauseTooLong says that a device was not resumed in time and was resumed by
 // the guardian.
 var ErrPauseTooLong = plan.ErrPauseTooLong

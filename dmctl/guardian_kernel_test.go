@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -58,6 +59,55 @@ func TestHangingInThePause(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	w.end(t)
+	if got := state(t, c); got != before {
+		t.Errorf("before: %s after: %s", before, got)
+	}
+}
+
+// A run that is stopped while it holds the origin's I/O: the guardian lets that
+// go on within seconds, long before the limit of a pause.
+func TestStoppedInThePause(t *testing.T) {
+	c, disks := scratch(t)
+	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
+	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128 << 9})
+	before := state(t, c)
+	p, err := c.PlanCreate(context.Background(), CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8 << 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := p.Pause()
+	seen := filepath.Join(t.TempDir(), "seen")
+	script := fmt.Sprintf(`dmsetup info -c --noheadings -o suspended vol > %s
+		for i in $(seq 100); do
+			sleep 0.2
+			case $(dmsetup info -c --noheadings -o suspended vol) in *Active*) echo resumed >> %[1]s; break ;; esac
+		done
+		kill -CONT %d`, seen, os.Getpid())
+	defer func() { c.e.BeforeStep = nil }()
+	c.e.BeforeStep = func(_ *Plan, n int) {
+		if n != first+1 {
+			return
+		}
+		watch := exec.Command("/bin/sh", "-c", script)
+		if err := watch.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // for the first look of the script
+		if err := unix.Kill(os.Getpid(), unix.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond) // the other threads stop, too
+		if err := watch.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := c.Run(context.Background(), p); !errors.Is(err, ErrPauseTooLong) {
+		t.Errorf("error %v", err)
+	}
+	text, err := os.ReadFile(seen)
+	if err != nil || !strings.HasPrefix(string(text), "Suspended") || !strings.Contains(string(text), "resumed") {
+		t.Errorf("what was seen of the origin meanwhile: %q, %v", text, err)
+	}
 	if got := state(t, c); got != before {
 		t.Errorf("before: %s after: %s", before, got)
 	}

@@ -22,6 +22,7 @@ type hint struct {
 var hints = []hint{
 	{dmctl.ErrIncomplete, "`dmsnapctl recover` does the rest"},
 	{dmctl.ErrPauseTooLong, "try again"},
+	{dmctl.ErrNoGuardian, "try again when the machine has time and memory for one more process"},
 	{dmctl.ErrUnfinished, "`dmsnapctl recover` cleans up"},
 	{dmctl.ErrMergeFailed, "`dmsnapctl merge` goes on with it"},
 	{dmctl.ErrStillMerging, "`dmsnapctl merge NAME` waits for it and finishes it"},

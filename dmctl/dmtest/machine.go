@@ -74,6 +74,8 @@ type Machine struct {
 	// stands by.
 	MemoryLocked int
 	Guarded      bool
+	// NoGuard, if not nil, is why no guardian can be started.
+	NoGuard error
 	// TooLong is what the guardian says at the end.
 	TooLong error
 	// Lock says whether nobody else has the lock; nil: nobody has.

@@ -16,10 +16,11 @@ type Engine struct {
 	// tests stop, look and die.
 	BeforeStep func(p *Plan, number int)
 
-	locked bool
-	pinned bool         // memory is locked
-	paused func() error // ends the pause that a plan is in
-	open   []host.Disk
+	locked  bool
+	pinned  bool         // memory is locked
+	paused  func()       // ends the pause that a plan is in
+	release func() error // ends the guardian of the plan that is run
+	open    []host.Disk
 }
 
 // NewEngine is an engine on a machine that is open.

@@ -24,8 +24,10 @@ const (
 	sayEnded   = 'e' // the guardian: the pause took too long, I/O goes on
 )
 
-// answerTime bounds the wait for the guardian, where nothing is suspended.
-const answerTime = 10 * time.Second
+// answerTime bounds the wait for the guardian, where nothing is suspended: a
+// machine may be so busy that a process takes its time to begin. It is as long
+// as the wait for another run.
+const answerTime = LockTries * LockPause
 
 // canGuard says that this program can be started to be a guardian.
 var canGuard bool

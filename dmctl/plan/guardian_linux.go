@@ -3,7 +3,9 @@ package plan
 // The guardian: a process of its own that stands by while devices stay
 // suspended. If the run that suspended them dies, it lets I/O go on at once and
 // then recovers; if that run hangs, it lets I/O go on, too. It has its memory
-// locked and its calls laid out before anything is suspended.
+// locked and its calls laid out before anything is suspended. A run hangs when it
+// was stopped, or when a device stays suspended for too long; a flush that is
+// slow is neither.
 
 import (
 	"context"
@@ -18,6 +20,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
+
+// stopLimit is for how long a run may be stopped while its devices are
+// suspended: a moment, since a stop is no accident.
+const stopLimit = 2 * time.Second
 
 // recoverTime bounds the wait for others of us before what a dead run left is
 // recovered.
@@ -72,6 +78,7 @@ func standGuard(limit string, inUse []string, recover func(context.Context, Mach
 // guardian is what must not need anything any more.
 type guardian struct {
 	limit time.Duration
+	run   runState
 	look  []*wire.Prepared // one for each device in use, as below
 	free  []*wire.Prepared
 	in    [1]unix.PollFd
@@ -83,6 +90,9 @@ func newGuardian(m *Linux, limit string, inUse []string) (*guardian, error) {
 	g := &guardian{in: [1]unix.PollFd{{Fd: int32(unix.Stdin), Events: unix.POLLIN}}}
 	var err error
 	if g.limit, err = time.ParseDuration(limit); err != nil {
+		return nil, err
+	}
+	if g.run, err = openRunState(os.Getppid()); err != nil {
 		return nil, err
 	}
 	for _, s := range inUse {
@@ -100,7 +110,7 @@ func newGuardian(m *Linux, limit string, inUse []string) (*guardian, error) {
 // the run that it guards: false.
 func (g *guardian) awaitRelease() bool {
 	g.say(sayReady)
-	for held := time.Duration(0); ; {
+	for held, stopped := time.Duration(0), time.Duration(0); ; {
 		const glance = 100 * time.Millisecond
 		n, err := unix.Poll(g.in[:], int(glance/time.Millisecond))
 		switch {
@@ -111,9 +121,14 @@ func (g *guardian) awaitRelease() bool {
 			}
 		case err != nil: // a signal of the Go runtime's own
 		case !g.held():
-			held = 0
-		case held < g.limit:
+			held, stopped = 0, 0
+		case held < g.limit && stopped < stopLimit:
 			held += glance
+			if g.run.stopped() {
+				stopped += glance
+			} else {
+				stopped = 0
+			}
 		default:
 			if !g.ended {
 				g.ended = true

@@ -22,6 +22,10 @@ type Machine interface {
 	Guard(inUse []blockdev.DevNo) (release func() error, err error)
 }
 
+// ErrNoGuardian says that the process that stands guard could not be started, or
+// was not ready in time. Nothing was changed.
+var ErrNoGuardian = errors.New("no process stands guard")
+
 // ErrPauseTooLong says that a device was not resumed in time and was resumed by
 // the guardian.
 var ErrPauseTooLong = errors.New("the pause took too long and was ended by the process that stands guard")

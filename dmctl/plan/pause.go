@@ -4,30 +4,45 @@ package plan
 
 import "github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 
-// enterPause does all that may fail before the first suspend.
-func (e *Engine) enterPause(p *pause) error {
-	release, err := e.Guard(p.inUse)
-	if err != nil {
-		return &devices.Error{Op: "start the guardian of", Name: "the devices to suspend", Err: err}
+// guard starts the guardian of a plan with a pause. That comes before the
+// plan's first step: on a busy machine it takes its time or fails, and by then
+// nothing must have been changed.
+func (e *Engine) guard(p *Plan) error {
+	if p.pause == nil {
+		return nil
 	}
+	release, err := e.Guard(p.pause.inUse)
+	if err != nil {
+		return devices.Also(ErrNoGuardian, "%s: nothing was changed: start the guardian of the devices to suspend: %w", p.Title, err)
+	}
+	e.release = release
+	return nil
+}
+
+// enterPause does all that may fail before the first suspend.
+func (e *Engine) enterPause() error {
 	unlock, err := e.pinMemory()
 	if err != nil {
-		_ = release()
 		return err
 	}
-	e.paused = func() error {
+	resume := ignoreStops()
+	e.paused = func() {
+		resume()
 		unlock()
-		return release()
 	}
 	return nil
 }
 
-// leavePause comes after the last resume, whether or not the plan succeeded.
+// leavePause comes after the last resume, whether or not the plan succeeded. It
+// ends the guardian of a plan that never came to its pause, too.
 func (e *Engine) leavePause() error {
-	if e.paused == nil {
-		return nil
+	if leave := e.paused; leave != nil {
+		e.paused = nil
+		leave()
 	}
-	leave := e.paused
-	e.paused = nil
-	return leave()
+	if release := e.release; release != nil {
+		e.release = nil
+		return release()
+	}
+	return nil
 }

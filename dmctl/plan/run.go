@@ -24,6 +24,9 @@ func (e *Engine) Run(ctx context.Context, p *Plan) error {
 
 // RunLocked is Run under a lock that is held already, and stays.
 func (e *Engine) RunLocked(ctx context.Context, p *Plan) error {
+	if err := e.guard(p); err != nil {
+		return err
+	}
 	for i := range p.steps[:p.commit] {
 		err := ctx.Err()
 		began := err == nil
@@ -54,7 +57,7 @@ func (e *Engine) RunLocked(ctx context.Context, p *Plan) error {
 // step executes step number i, and says whether it was tried itself.
 func (e *Engine) step(p *Plan, i int) (began bool, err error) {
 	if p.pause != nil && i == p.pause.first {
-		if err := e.enterPause(p.pause); err != nil {
+		if err := e.enterPause(); err != nil {
 			return false, err
 		}
 	}

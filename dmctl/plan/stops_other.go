@@ -1,0 +1,6 @@
+//go:build !unix
+
+package plan
+
+// ignoreStops: elsewhere nobody stops a process.
+func ignoreStops() (resume func()) { return func() {} }
