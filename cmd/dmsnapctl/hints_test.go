@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+)
+
+// What a user reads of an error: what is the matter, then what to do.
+func TestHints(t *testing.T) {
+	on := func(name string, err error) error { return &dmctl.Error{Op: "merge", Name: name, Err: err} }
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{errors.New("disk on fire"), "disk on fire"},
+		{on("snap", dmctl.ErrNotFound), "merge snap: no snapshot of this name (see `dmsnapctl list`)"},
+		{on("snap", dmctl.ErrNotOurs), "merge snap: the snapshot was made by another program (see `dmsnapctl list`)"},
+		{on("snap", fmt.Errorf("%w (%w)", dmctl.ErrStillMerging, errors.New("interrupted"))), "merge snap: the merge goes on in the kernel (interrupted) (`dmsnapctl merge snap` waits for it and finishes it)"},
+		{on("snap", dmctl.ErrMergeFailed), "merge snap: the kernel stopped the merge at an I/O error (see dmesg) (`dmsnapctl merge` goes on with it)"},
+		{on("snap", dmctl.ErrSuspended), "merge snap: the device is suspended (`dmsnapctl resume snap` lets its I/O go on, and so does `dmsnapctl recover`)"},
+		{fmt.Errorf("vol: %w", dmctl.ErrSuspended), "vol: the device is suspended (`dmsnapctl resume` or `dmsnapctl recover`)"},
+		{on("snap", dmctl.ErrMayBeChanged), "merge snap: the origin may be changed (if nothing was, say --origin-unchanged)"},
+		{on("a\x1b[2Jb", dmctl.ErrSuspended), "merge a\\x1b[2Jb: the device is suspended (`dmsnapctl resume a\\x1b[2Jb` lets its I/O go on, and so does `dmsnapctl recover`)"},
+		// The end of a run that failed comes before the reason.
+		{fmt.Errorf("%w: %w", dmctl.ErrIncomplete, dmctl.ErrBusy), "what is left is for recovery: device is in use (`dmsnapctl recover` does the rest)"},
+	} {
+		if got := explained(tt.err); got != tt.want {
+			t.Errorf("got  %s\nwant %s", got, tt.want)
+		}
+	}
+	note := dmctl.Note{Text: "its I/O waits", About: dmctl.ErrSuspended, Name: "snap"}
+	if got := noteText(note); !strings.HasPrefix(got, "its I/O waits (`dmsnapctl resume snap`") {
+		t.Error(got)
+	}
+}
+
+// Each command that a hint names is one of the program.
+func TestHintsNameRealCommands(t *testing.T) {
+	known := map[string]bool{}
+	for _, c := range commands() {
+		known[c.Name] = true
+	}
+	for _, h := range hints {
+		for _, part := range strings.Split(h.text, "`dmsnapctl ")[1:] {
+			if name := strings.FieldsFunc(part, func(r rune) bool { return r == ' ' || r == '`' })[0]; !known[name] {
+				t.Errorf("%q names the command %s", h.text, name)
+			}
+		}
+	}
+}

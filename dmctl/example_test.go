@@ -1,0 +1,81 @@
+package dmctl_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
+)
+
+// A plan says what will be done before anything is.
+func ExampleController_PlanCreate() {
+	// On a real machine: c, err := dmctl.Open()
+	c := dmctl.NewOn(dmtest.New())
+	defer c.Close()
+	p, err := c.PlanCreate(context.Background(), dmctl.CreateRequest{
+		Name: "snap", Origin: "/dev/a", COW: "/dev/b", ChunkSize: 64 << 10,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, step := range p.Steps() {
+		fmt.Println(step)
+	}
+	if err := c.Run(context.Background(), p); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// zero chunks 0 and 1 of /dev/b (8:1, 131072 bytes) and flush it
+	// create device snap-origin
+	// load table of snap-origin: snapshot-origin of /dev/a (8:0)
+	// create device snap-dmsnap-new
+	// load table of snap-dmsnap-new: snapshot with chunks of 65536 bytes, store P on /dev/b (8:1)
+	// flush /dev/b
+	// resume snap-dmsnap-new
+	// resume snap-origin
+	// see that /dev/mapper/snap-origin is there
+	// rename snap-dmsnap-new to snap
+	// see that /dev/mapper/snap is there
+}
+
+// How full the snapshots are.
+func ExampleController_Snapshots() {
+	c := dmctl.NewOn(dmtest.New())
+	defer c.Close()
+	ctx := context.Background()
+	if err := c.Create(ctx, dmctl.CreateRequest{Name: "snap", Origin: "/dev/a", COW: "/dev/b"}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	all, err := c.Snapshots(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, s := range all {
+		fmt.Printf("%s is %s: %d of %d sectors\n", s.Name, s.State, s.Allocated, s.Total)
+	}
+	// Output: snap is active: 16 of 2048 sectors
+}
+
+// Errors tell refusals apart.
+func ExampleController_Create() {
+	m := dmtest.New()
+	m.Disks["/dev/b"].Carries = []string{"ext4"}
+	c := dmctl.NewOn(m)
+	defer c.Close()
+	r := dmctl.CreateRequest{Name: "snap", Origin: "/dev/a", COW: "/dev/b"}
+	err := c.Create(context.Background(), r)
+	if errors.Is(err, dmctl.ErrForce) {
+		fmt.Println("unless forced:", err)
+		r.Force = true
+		err = c.Create(context.Background(), r)
+	}
+	fmt.Println(err)
+	// Output:
+	// unless forced: COW device /dev/b carries ext4, which would be overwritten
+	// <nil>
+}

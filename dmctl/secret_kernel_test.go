@@ -1,0 +1,171 @@
+//go:build linux && kernel
+
+package dmctl
+
+// What the controller knows of devices that are none of its business, and
+// which device it works on when paths move, on a real kernel.
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// dumpMemory writes all of this process's memory to a file.
+func dumpMemory(t *testing.T, to string) {
+	t.Helper()
+	maps, err := os.Open("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer maps.Close()
+	memory, err := os.Open("/proc/self/mem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	for lines := bufio.NewScanner(maps); lines.Scan(); {
+		var start, end int64
+		var mode string
+		if _, err := fmt.Sscanf(lines.Text(), "%x-%x %s", &start, &end, &mode); err != nil || !strings.HasPrefix(mode, "rw") {
+			continue
+		}
+		_, _ = io.Copy(out, io.NewSectionReader(memory, start, end-start)) // what was never touched cannot be read
+	}
+}
+
+// count says how often a text is in a file.
+func count(t *testing.T, file string, text []byte) int {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Count(b, text)
+}
+
+// A crypt device's key stays where it is, whatever is done beside the device,
+// and with a snapshot of the device itself.
+func TestKeysAreNotRead(t *testing.T) {
+	c, disks := scratch(t)
+	loadModule(t, "crypto", "cbc")
+	loadModule(t, "security/keys/encrypted-keys", "encrypted-keys")
+	loadModule(t, "drivers/md", "dm-crypt")
+	dir := t.TempDir()
+	key := filepath.Join(dir, "key")
+	// The key is made by another process, and known to this one only at the end.
+	script := `head -c 32 /dev/urandom | od -A n -t x1 | tr -d ' \n' > ` + key + `
+echo "0 131072 crypt aes-cbc-plain64 $(cat ` + key + `) 0 ` + disks[0] + ` 0" | dmsetup create --noudevsync keys
+dmsetup mknodes`
+	if out, err := exec.Command("/bin/sh", "-ec", script).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	fill(t, "/dev/mapper/keys", 0, mib, 1)
+	before := content(t, "/dev/mapper/keys")
+	ctx := context.Background()
+	create(t, c, CreateRequest{Name: "s", Origin: disks[3], COW: disks[1]})
+	for range 10 {
+		if _, err := c.Snapshots(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.PlanRecover(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove(t, c, "s")
+	create(t, c, CreateRequest{Name: "k", Origin: "/dev/mapper/keys", COW: disks[2]})
+	fill(t, "/dev/mapper/keys", 0, mib/2, 2)
+	same(t, "a snapshot of the crypt device", content(t, "/dev/mapper/k"), before)
+	if err := c.Recover(ctx); err != nil {
+		t.Fatal(err)
+	}
+	remove(t, c, "k")
+	after := append(noise(mib/2, 2), before[mib/2:]...)
+	same(t, "the crypt device after all", content(t, "/dev/mapper/keys"), after)
+
+	first, second := filepath.Join(dir, "first"), filepath.Join(dir, "second")
+	dumpMemory(t, first)
+	// A process that does read the table has the key in its memory.
+	table, err := exec.Command("dmsetup", "table", "--showkeys", "keys").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dumpMemory(t, second)
+	text, err := os.ReadFile(key)
+	if err != nil || len(text) != 64 || !bytes.Contains(table, text) {
+		t.Fatalf("the key has %d bytes, %v", len(text), err)
+	}
+	if n := count(t, second, text); n == 0 {
+		t.Error("the key is not found where it must be: this test finds nothing")
+	}
+	if n := count(t, first, text); n > 0 {
+		t.Errorf("the key is %d times in memory", n)
+	}
+}
+
+// A link that is moved to another disk before any step: that disk stays as it
+// is, and the snapshot is of what was checked.
+func TestLinksThatMove(t *testing.T) {
+	c, disks := scratch(t)
+	dir := t.TempDir()
+	link := filepath.Join(dir, "cow")
+	pointTo := func(disk string) {
+		t.Helper()
+		next := filepath.Join(dir, "next")
+		if err := errors.Join(os.Symlink(disk, next), os.Rename(next, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cows := pieces(t, c, disks[1], "cow", 8, 8)
+	blank(t, c, cows...)
+	fill(t, cows[1], 0, mib, 5)
+	other := content(t, cows[1])
+	number := func(path string) string {
+		d, err := c.e.Machine.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		return d.Dev().String()
+	}
+	right := number(cows[0])
+	ctx := context.Background()
+	for at := 0; ; at++ {
+		pointTo(cows[0])
+		p, err := c.PlanCreate(ctx, CreateRequest{Name: "s", Origin: disks[0], COW: link, Force: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.e.BeforeStep = func(_ *Plan, n int) {
+			if n == at {
+				pointTo(cows[1])
+			}
+		}
+		err = c.Run(ctx, p)
+		c.e.BeforeStep = nil
+		if err != nil {
+			t.Fatalf("moved before step %d: %v", at, err)
+		}
+		if text := tableOf(t, c, "s"); !strings.Contains(text, " "+right+" ") {
+			t.Errorf("moved before step %d: the snapshot is %s, want its COW device to be %s", at, text, right)
+		}
+		same(t, fmt.Sprintf("moved before step %d: the other disk", at), content(t, cows[1]), other)
+		remove(t, c, "s")
+		if at == len(p.Steps()) {
+			return
+		}
+	}
+}
