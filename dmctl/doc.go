@@ -1,10 +1,22 @@
 // Package dmctl is the controller: it creates, lists and removes snapshots as
 // transactions over device mapper.
 //
-// A request becomes a [Plan], a list of reversible steps that alone knows the
-// order of operations; the plan is then run against the kernel seam, and on
-// failure undone in reverse. The package knows kernels and devices; the bytes
-// of a COW store belong to package verify.
+//	c, err := dmctl.Open()
+//	…
+//	p, err := c.PlanCreate(ctx, dmctl.CreateRequest{Name: "snap", Origin: "/dev/vdb", COW: "/dev/vdc"})
+//	…
+//	err = c.Run(ctx, p)
+//
+// A request becomes a [Plan], a list of steps that each say what they do and
+// can be undone. All that can be refused is refused while the plan is made; the
+// plan is then run, and on failure undone in reverse. Package plan runs plans,
+// package devices knows which mapped devices there are, package host opens
+// block devices, package dmtest is a machine in memory for tests. Here stands
+// what is done in which order, and what speaks against it. The bytes of a COW
+// store belong to package verify; words for users, to the program.
+//
+// The origin and the COW device are opened once, by their paths. What is
+// checked is what is zeroed, judged and loaded, wherever the paths lead by then.
 //
 // # The pause
 //
@@ -21,26 +33,11 @@
 // that, until its own resume has it split I/O anew. A merge: the store is handed
 // over from the snapshot, which nobody has open. A merge that failed and is
 // started anew: the store is handed back, with the origin suspended, which nobody
-// has open either.
-//
-// Such a plan says which of its steps are the pause. Before the first of them a
-// second process of this program is started, the guardian, which opens the
-// control node, lays out its calls, locks its memory and says that it is ready;
-// and this process locks its own memory, with what was swapped out read in
-// again and some put by for what it will allocate. During the pause no file is
-// opened and nothing is logged. After the last resume, or after the undo of a
-// failure, all this ends.
-//
-// If this process dies in the pause, its end of a pipe closes. The guardian then
-// resumes at once the origin that is in use: at any moment of the pause that
-// lets I/O go on, with or without the snapshot's being active, because the only
-// table that can wait in it is the live one once more. What else is suspended
-// it leaves to Recover, which it runs next. If this process hangs instead, and
-// the origin is still suspended after a minute, the guardian resumes it, too,
-// and the plan is undone: the snapshot might be of no one moment. A guardian
-// lives no longer than what it guards, but for the time that Recover takes.
-// [BeGuardian] is how a program lends itself to that; without it, or when no
-// guardian can be started, nothing is suspended.
+// has open either. Package plan tells how such a pause is made safe; without
+// [BeGuardian] nothing is suspended. The guardian may resume an origin in use at
+// any moment of the pause, with or without the snapshot's being active: the only
+// table that can wait in it is the live one once more. A snapshot made in a
+// pause that was ended so might be of no one moment, and is undone.
 //
 // # After a death
 //
@@ -48,4 +45,8 @@
 // name of its own until it is finished. Recover reads what a killed run left from
 // that and from the tables; there is no journal that could be lost, or be left
 // over after a reboot.
+//
+// Files, from the top down: recover, merge, mergeagain, mergestart, mergeend,
+// create, activate, layout, prepare, remove, origin, grow, rename, suspend,
+// record, status, guardian, controller, errors, names.
 package dmctl
