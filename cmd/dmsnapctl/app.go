@@ -73,7 +73,6 @@ func newApp(std streams) *cli.App {
 		Reader:                    std.in,
 		Writer:                    std.out,
 		ErrWriter:                 std.err,
-		CustomAppHelpTemplate:     appHelp,
 		DisableSliceFlagSeparator: true,
 	}
 	prepare(app.Commands)
@@ -85,7 +84,6 @@ func prepare(commands []*cli.Command) {
 	for _, c := range commands {
 		c.HideHelpCommand = true
 		c.OnUsageError = badFlag
-		c.CustomHelpTemplate = commandHelp
 		if len(c.Subcommands) > 0 && c.Action == nil {
 			name := c.Name
 			c.Action = func(*cli.Context) error {
@@ -116,6 +114,7 @@ func globalFlags() []cli.Flag {
 }
 
 func init() {
+	cli.HelpPrinter = printHelp
 	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version", DisableDefaultText: true}
 	cli.HelpFlag = &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show help", DisableDefaultText: true}
 }

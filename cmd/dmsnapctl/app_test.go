@@ -66,3 +66,19 @@ func TestInterruptedVerifySaysWhatIsKnown(t *testing.T) {
 		t.Errorf("stderr %q does not say what became of the store", &complaint)
 	}
 }
+
+func TestSuggestionsAreSlipsOfTheFinger(t *testing.T) {
+	names := []string{"map", "list", "verify", "table", "--origin", "--json"}
+	for word, want := range map[string]string{
+		"verfy": "verify", "tabel": "table", "mpa": "", "lst": "list", "--orign": "--origin",
+		"a": "", "x": "", "": "", "pam": "", "foo": "", "zzzzzzzz": "", "verification": "", "--js": "",
+	} {
+		got := suggest(word, names)
+		if want != "" {
+			want = " (did you mean " + want + "?)"
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", word, got, want)
+		}
+	}
+}

@@ -120,7 +120,9 @@ func (a *arranger) descend(name string) error {
 	}
 	names := make([]string, 0, len(a.commands))
 	for _, c := range a.commands {
-		names = append(names, c.Name)
+		if !c.Hidden {
+			names = append(names, c.Name)
+		}
 	}
 	return usagef("unknown command %q%s; see '%s --help'", name, suggest(name, names), a.describe())
 }
@@ -145,7 +147,7 @@ func (a *arranger) flag(token string) error {
 		f, dest = findFlag(a.app.Flags, name), &a.line.global
 	}
 	if f == nil {
-		return usagef("%sunknown flag %s%s; see '%s --help'", a.about(), token, suggest(name, a.flagNames()), a.describe())
+		return usagef("%sunknown flag %s%s; see '%s --help'", a.about(), token, suggest("--"+name, a.flagNames()), a.describe())
 	}
 	switch {
 	case hasValue:
@@ -178,11 +180,22 @@ func (a *arranger) flagNames() []string {
 	var names []string
 	if a.command != nil {
 		for _, f := range a.command.Flags {
-			names = append(names, f.Names()...)
+			names = append(names, dashed(f)...)
 		}
 	}
 	for _, f := range a.app.Flags {
-		names = append(names, f.Names()...)
+		names = append(names, dashed(f)...)
+	}
+	return names
+}
+
+// dashed are a flag's long names as they are typed: of short ones each is near
+// to any other.
+func dashed(f cli.Flag) (names []string) {
+	for _, name := range f.Names() {
+		if len(name) > 1 {
+			names = append(names, "--"+name)
+		}
 	}
 	return names
 }
@@ -204,10 +217,11 @@ func isSwitch(f cli.Flag) bool {
 	return ok
 }
 
-// suggest returns ", did you mean …?" for the candidate that is nearest to
-// word, where one is near enough to be a slip of the finger.
+// suggest returns " (did you mean …?)" for the candidate that is nearest to
+// word, where one is near enough to be a slip of the finger: one letter in
+// three, and two at most.
 func suggest(word string, candidates []string) string {
-	best, bestDistance := "", 3
+	best, bestDistance := "", min(3, (len(word)+1)/3+1)
 	for _, c := range candidates {
 		if d := editDistance(word, c); d < bestDistance && d < len(c) {
 			best, bestDistance = c, d
@@ -216,7 +230,7 @@ func suggest(word string, candidates []string) string {
 	if best == "" {
 		return ""
 	}
-	return fmt.Sprintf(", did you mean %q?", best)
+	return fmt.Sprintf(" (did you mean %s?)", best)
 }
 
 // editDistance is the number of single-byte edits from a to b.

@@ -34,9 +34,10 @@ EXAMPLES:
    dmsnapctl check --target-version 1.11.1
    dmsetup targets | dmsnapctl check --targets -
    dmsnapctl check --all-kernels --root /mnt
-   dmsnapctl check --next || echo "not rebooting: the next kernel leaks or cannot be judged"
+   dmsnapctl check --next || echo "not rebooting: the next kernel may leak"
    dmsnapctl check --module dm-snapshot.ko.xz --json
-   dmsnapctl check --all-kernels --format prometheus -o /var/lib/node_exporter/dmsnapctl.prom`
+   dmsnapctl check --all-kernels --format prometheus \
+      -o /var/lib/node_exporter/dmsnapctl.prom`
 
 func checkCommand() *cli.Command {
 	return &cli.Command{

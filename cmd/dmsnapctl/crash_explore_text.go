@@ -69,7 +69,7 @@ func printExploration(o *console, r *crash.Report, reproduce string, at regions)
 // figures says how many states there were, and what was found in them.
 func (s *sheet) figures(r *crash.Report) {
 	cov := r.Coverage
-	s.line("log", "%d entries, %d commits; crashes from entry %d on", r.Entries, r.Commits, cov.FirstEntry)
+	s.line("log", "%s, %s; crashes from entry %d on", output.Plural(r.Entries, "entry", "entries"), output.Plural(r.Commits, "commit"), cov.FirstEntry)
 	s.line("states", "%d, of which %d look different to the judge, in %.2f s", r.States, cov.DistinctStates, r.Seconds)
 	s.line("coverage", "%d of %d epochs (from flush to flush) exhausted, %d sampled (%d random states); %d states with torn commits, %d with other torn writes",
 		cov.ExhaustiveEpochs, cov.Epochs, cov.SampledEpochs, cov.SampledStates, cov.TornCommits, cov.TornWrites)
@@ -82,13 +82,13 @@ func (s *sheet) figures(r *crash.Report) {
 		}
 	}
 	if cov.BlindWrites > 0 {
-		s.line("blind window", "%d origin writes are logged behind a commit that they may have preceded", cov.BlindWrites)
+		s.line("blind window", "%s logged behind a commit that may have come later", output.Plural(cov.BlindWrites, "origin write"))
 	}
 }
 
 // order shows the lint's first violations.
 func (s *sheet) order(r *crash.Report) {
-	s.line("order", "%d violations", r.LintViolations)
+	s.line("order", "%s", output.Plural(r.LintViolations, "violation"))
 	for i, v := range r.Violations {
 		if i == 3 {
 			s.line("", "and %d more; --json shows them", r.LintViolations-3)

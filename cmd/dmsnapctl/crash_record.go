@@ -32,7 +32,8 @@ const crashRecordHelp = `   Puts DEV under dm-log-writes, with the log on anothe
 
 EXAMPLES:
    dmsnapctl crash record --device /dev/vdb --log /dev/vdc --yes -- ./workload
-   dmsnapctl crash record --device /dev/vdb --log /dev/vdc --dry-run -- ./workload`
+   dmsnapctl crash record --device /dev/vdb --log /dev/vdc --dry-run \
+      -- ./workload`
 
 func crashRecordCommand() *cli.Command {
 	return &cli.Command{
@@ -134,7 +135,7 @@ func showRecording(o *console, r recordJSON, command string) error {
 	if o.json {
 		err = o.printJSON(r)
 	} else {
-		_, err = fmt.Fprintf(o.out, "%s: %d entries, %s\n", r.Log, r.Entries, output.Bytes(r.LogBytes))
+		_, err = fmt.Fprintf(o.out, "%s: %s, %s\n", output.Name(r.Log), output.Plural(r.Entries, "entry", "entries"), output.Bytes(r.LogBytes))
 	}
 	switch {
 	case err != nil:

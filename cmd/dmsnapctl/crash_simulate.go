@@ -162,11 +162,13 @@ func printSimulation(o *console, s *allocator.Simulation) error {
 	if s.LeakedChunks > 0 {
 		code = exitWarning
 	}
-	_, err := fmt.Fprintf(o.out, "%s: a %s kernel, %d exceptions, %d in flight, %d crashes: %d chunks leaked (%s)\n",
-		o.colored(code, string(s.Verdict)), s.Kernel, s.Exceptions, s.InFlight, len(s.Crashes), s.LeakedChunks, output.Bytes(s.LeakedBytes))
+	_, err := fmt.Fprintf(o.out, "%s: a %s kernel, %s, %d in flight, %s: %s leaked (%s)\n",
+		o.colored(code, string(s.Verdict)), s.Kernel, output.Plural(s.Exceptions, "exception"), s.InFlight,
+		output.Plural(len(s.Crashes), "crash", "crashes"), output.Plural(s.LeakedChunks, "chunk"), output.Bytes(s.LeakedBytes))
 	for i, p := range s.Crashes {
 		if err == nil {
-			_, err = fmt.Fprintf(o.out, "  crash %d after %d exceptions: %d in the store, next free chunk %d, %d chunks leaked so far\n", i+1, p.Started, p.Committed, p.NextFree, p.Leaked)
+			_, err = fmt.Fprintf(o.out, "  crash %d after %s: %d in the store, next free chunk %d, %s leaked so far\n",
+				i+1, output.Plural(p.Started, "exception"), p.Committed, p.NextFree, output.Plural(p.Leaked, "chunk"))
 		}
 	}
 	return err

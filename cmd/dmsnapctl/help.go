@@ -1,8 +1,21 @@
-// Help texts: how the application and its commands describe themselves.
+// Help texts: how the application and its commands describe themselves, within
+// 80 columns.
 
 package main
 
-// exitStatusHelp is the table that every help text ends with.
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/urfave/cli/v2"
+)
+
+// helpWidth is the width of help texts, in columns.
+const helpWidth = 80
+
+// exitStatusHelp is the table of all exit codes.
 const exitStatusHelp = `EXIT STATUS:
    0    fine, done
    1    warning: leaked chunks, a leaky kernel, a threshold crossed
@@ -12,42 +25,179 @@ const exitStatusHelp = `EXIT STATUS:
    130  interrupted
 `
 
-const appHelp = `NAME:
-   {{.Name}} - {{.Usage}}
+// findings says what a command means by the exit codes 1 and 2; "" where it
+// never ends with that code. The other codes are the same for all commands.
+type findings struct{ warning, critical string }
 
-USAGE:
-   {{.UsageText}}
+// findingsOf has the commands that have something to find. A test holds it
+// against what the commands do.
+var findingsOf = map[string]findings{
+	"verify":         {"leaked chunks or stale records", "a damaged or invalidated store"},
+	"check":          {"a leaky kernel, or one that the advisory applies to", ""},
+	"status":         {"a threshold is crossed", "invalid, overflowed or a failed merge"},
+	"merge":          {"", "the merge failed"},
+	"table lint":     {"", "the table is wrong"},
+	"table concise":  {"", "the table is wrong"},
+	"crash explore":  {"states that leak", "corrupt stores or broken images"},
+	"crash simulate": {"chunks leaked", ""},
+}
 
-COMMANDS:{{range .VisibleCategories}}{{if .Name}}
+// exitStatusOf is the table of the exit codes that a command can end with.
+func exitStatusOf(command string) string {
+	var b strings.Builder
+	f := findingsOf[command]
+	for line := range strings.Lines(exitStatusHelp) {
+		switch {
+		case strings.HasPrefix(line, "   1 "):
+			line = exitLine(exitWarning, f.warning)
+		case strings.HasPrefix(line, "   2 "):
+			line = exitLine(exitCritical, f.critical)
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
 
- {{.Name}}:{{end}}{{range .VisibleCommands}}
-   {{.Name}}{{"\t"}}{{.Usage}}{{end}}{{end}}
+func exitLine(code int, meaning string) string {
+	if meaning == "" {
+		return ""
+	}
+	return fmt.Sprintf("   %-4d %s\n", code, meaning)
+}
 
-   'dmsnapctl COMMAND --help' tells the rest, with examples.
+// printHelp is the library's way to show a help text; its template is not used.
+func printHelp(w io.Writer, _ string, about any) {
+	text := ""
+	switch a := about.(type) {
+	case *cli.App:
+		text = appHelp(a)
+	case *cli.Command:
+		text = commandHelp(a)
+	}
+	_, _ = io.WriteString(w, text) // the stream remembers what could not be written
+}
 
-GLOBAL FLAGS (before or after the command):{{range .VisibleFlags}}
-   {{.}}{{end}}
+func appHelp(a *cli.App) string {
+	var b strings.Builder
+	section := func(title string, lines ...string) { b.WriteString(title + ":\n" + strings.Join(lines, "") + "\n") }
+	section("NAME", wrap(a.Name+" - "+a.Usage, 3, 3))
+	section("USAGE", "   "+a.UsageText+"\n")
+	b.WriteString("COMMANDS:\n")
+	for _, category := range a.VisibleCategories() {
+		b.WriteString("\n " + category.Name() + ":\n")
+		b.WriteString(columns(commandRows(category.VisibleCommands())))
+	}
+	b.WriteString("\n   'dmsnapctl COMMAND --help' tells the rest, with examples.\n\n")
+	section("GLOBAL FLAGS (before or after the command)", columns(flagRows(a.VisibleFlags())))
+	section("SIZES", wrap("bytes, or with k, M, G, T (1024-based) or s (sectors of 512 bytes)", 3, 3))
+	return b.String() + exitStatusHelp
+}
 
-SIZES:
-   bytes, or with k, M, G, T (1024-based) or s (sectors of 512 bytes)
+func commandHelp(c *cli.Command) string {
+	var b strings.Builder
+	section := func(title string, text string) { b.WriteString(title + ":\n" + text + "\n") }
+	section("NAME", wrap(c.HelpName+" - "+c.Usage, 3, 3))
+	usage := c.HelpName
+	if len(c.VisibleFlags()) > 0 {
+		usage += " [flags]"
+	}
+	if len(c.Subcommands) > 0 {
+		usage += " COMMAND"
+	}
+	section("USAGE", wrap(strings.TrimSpace(usage+" "+c.ArgsUsage), 3, 6))
+	if c.Description != "" {
+		b.WriteString(fill(c.Description) + "\n")
+	}
+	if len(c.Subcommands) > 0 {
+		section("COMMANDS", columns(commandRows(c.Subcommands)))
+	}
+	if flags := c.VisibleFlags(); len(flags) > 0 {
+		section("FLAGS", columns(flagRows(flags)))
+	}
+	section("GLOBAL FLAGS", "   --json, --quiet, --no-color, --progress; see 'dmsnapctl --help'\n")
+	if len(c.Subcommands) > 0 {
+		return b.String() + exitStatusHelp
+	}
+	return b.String() + exitStatusOf(strings.TrimPrefix(c.HelpName, "dmsnapctl "))
+}
 
-` + exitStatusHelp
+// row is a name and what there is to say of it.
+type row struct{ name, text string }
 
-const commandHelp = `NAME:
-   {{.HelpName}} - {{.Usage}}
+func commandRows(commands []*cli.Command) (rows []row) {
+	for _, c := range commands {
+		if !c.Hidden {
+			rows = append(rows, row{c.Name, c.Usage})
+		}
+	}
+	return rows
+}
 
-USAGE:
-   {{.HelpName}}{{if .VisibleFlags}} [flags]{{end}}{{if .Subcommands}} COMMAND{{end}}{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}
-{{if .Description}}
-{{.Description}}
-{{end}}{{if .Subcommands}}
-COMMANDS:{{range .Subcommands}}
-   {{.Name}}{{"\t"}}{{.Usage}}{{end}}
-{{end}}{{if .VisibleFlags}}
-FLAGS:{{range .VisibleFlags}}
-   {{.}}{{end}}
-{{end}}
-GLOBAL FLAGS:
-   --json, --quiet, --no-color, --progress; see 'dmsnapctl --help'
+func flagRows(flags []cli.Flag) (rows []row) {
+	for _, f := range flags {
+		name, text, _ := strings.Cut(f.String(), "\t")
+		if first, _, many := strings.Cut(name, " [ "); many {
+			name = first + " ..."
+		}
+		rows = append(rows, row{name, strings.TrimSuffix(text, " (default: false)")})
+	}
+	return rows
+}
 
-` + exitStatusHelp
+// columns writes rows in two columns; a name that is too wide for its column
+// stands on a line of its own.
+func columns(rows []row) string {
+	const widest = 28
+	width := 0
+	for _, r := range rows {
+		if len(r.name) <= widest {
+			width = max(width, len(r.name))
+		}
+	}
+	var b strings.Builder
+	for _, r := range rows {
+		text := wrap(r.text, width+5, width+5)
+		if len(r.name) > width {
+			b.WriteString("   " + r.name + "\n" + text)
+		} else {
+			fmt.Fprintf(&b, "   %-*s  %s", width, r.name, strings.TrimLeft(text, " "))
+		}
+	}
+	return b.String()
+}
+
+// fill wraps the paragraphs of a description. Examples, and paragraphs with
+// lines that are indented further, stay as they are.
+func fill(description string) string {
+	var b strings.Builder
+	for i, paragraph := range strings.Split(description, "\n\n") {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		if strings.HasPrefix(paragraph, "EXAMPLES:") || strings.Contains("\n"+paragraph, "\n    ") {
+			b.WriteString(paragraph + "\n")
+		} else {
+			b.WriteString(wrap(paragraph, 3, 3))
+		}
+	}
+	return b.String()
+}
+
+// wrap breaks a text into lines of helpWidth at most, indented so far.
+func wrap(text string, first, next int) string {
+	var b strings.Builder
+	line, indent := "", first
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = strings.Repeat(" ", indent) + word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > helpWidth:
+			b.WriteString(line + "\n")
+			indent = next
+			line = strings.Repeat(" ", indent) + word
+		default:
+			line += " " + word
+		}
+	}
+	return b.String() + line + "\n"
+}

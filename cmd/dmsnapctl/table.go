@@ -18,7 +18,8 @@ const tableHelp = `   Prints tables as dmsetup create reads them, finds what is 
 
 EXAMPLES:
    dmsnapctl table linear --length 1G --device /dev/vdb | dmsetup create vol
-   dmsnapctl table snapshot --length 1G --origin /dev/vdb --cow /dev/vdc --store PO
+   dmsnapctl table snapshot --length 1G --origin /dev/vdb --cow /dev/vdc \
+      --store PO
    dmsetup table vol | dmsnapctl table lint -
    dmsnapctl table concise --name vol table.txt`
 

@@ -62,7 +62,7 @@ func printFigures(w io.Writer, r *verify.Report) {
 	line("chunk size", "%s (%d sectors), %d exceptions to an area", output.Bytes(r.Geometry.ChunkBytes), r.Header.ChunkSectors, r.Geometry.ExceptionsPerArea)
 	if l := r.Live; l != nil {
 		if l.Settled {
-			line("live", "status line %q before and after; read %d times", l.Status, l.Attempts)
+			line("live", "status line %q before and after; read %s", l.Status, output.Plural(l.Attempts, "time"))
 		} else {
 			line("live", "written to all the time; the figures are of a moment in reading %d", l.Attempts)
 		}

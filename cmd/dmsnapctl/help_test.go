@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/urfave/cli/v2"
+)
+
+// eachCommand calls do with the words of each command, groups included.
+func eachCommand(do func(words []string, c *cli.Command)) {
+	var walk func(before []string, commands []*cli.Command)
+	walk = func(before []string, commands []*cli.Command) {
+		for _, c := range commands {
+			words := append(slices.Clone(before), c.Name)
+			do(words, c)
+			walk(words, c.Subcommands)
+		}
+	}
+	walk(nil, commands())
+}
+
+func helpOf(t *testing.T, words ...string) string {
+	t.Helper()
+	var out, complaint bytes.Buffer
+	args := append(append([]string{"dmsnapctl"}, words...), "--help")
+	if code := run(context.Background(), args, streams{out: &out, err: &complaint}); code != exitFine || complaint.Len() > 0 {
+		t.Fatalf("%v: exit code %d, %s", args, code, &complaint)
+	}
+	return out.String()
+}
+
+func TestHelpFitsATerminal(t *testing.T) {
+	check := func(words ...string) {
+		text := helpOf(t, words...)
+		for i, line := range strings.Split(text, "\n") {
+			if n := utf8.RuneCountInString(line); n > helpWidth {
+				t.Errorf("%v, line %d has %d columns: %s", words, i+1, n, line)
+			}
+		}
+		for _, part := range []string{"NAME:\n", "USAGE:\n", "EXIT STATUS:\n   0 "} {
+			if !strings.Contains(text, part) {
+				t.Errorf("%v: no %q", words, part)
+			}
+		}
+	}
+	check()
+	eachCommand(func(words []string, _ *cli.Command) { check(words...) })
+}
+
+func TestHelpHasExamples(t *testing.T) {
+	eachCommand(func(words []string, c *cli.Command) {
+		if words[0] == "table" && len(words) == 2 && c.Description == "" {
+			return // the targets, of which "table" has the examples
+		}
+		if !strings.Contains(c.Description, "EXAMPLES:\n   ") {
+			t.Errorf("%v: no examples", words)
+		}
+	})
+}
+
+func TestWrap(t *testing.T) {
+	long := strings.Repeat("x", 100)
+	for text, want := range map[string]string{
+		"":                             "\n",
+		"a  b\n c":                     "   a b c\n",
+		long + " y":                    "   " + long + "\n     y\n",
+		strings.Repeat("ä", 77) + " b": "   " + strings.Repeat("ä", 77) + "\n     b\n",
+		strings.Repeat("ä", 75) + " b": "   " + strings.Repeat("ä", 75) + " b\n",
+	} {
+		if got := wrap(text, 3, 5); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// codesInScripts are the exit codes that scripts see of each command.
+func codesInScripts(t *testing.T) map[string]map[int]bool {
+	t.Helper()
+	seen := map[string]map[int]bool{}
+	names := map[string]bool{}
+	eachCommand(func(words []string, _ *cli.Command) { names[strings.Join(words, " ")] = true })
+	err := filepath.WalkDir(filepath.Join("..", "..", "testdata", "script"), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".txtar" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for line := range strings.Lines(string(text)) {
+			f := append(strings.Fields(line), "", "", "", "", "")
+			code, err := strconv.Atoi(f[1])
+			if f[0] != "code" || err != nil || f[2] != "dmsnapctl" {
+				continue
+			}
+			name := f[3] + " " + f[4]
+			if !names[name] {
+				name = f[3]
+			}
+			if seen[name] == nil {
+				seen[name] = map[int]bool{}
+			}
+			seen[name][code] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seen
+}
+
+// needKernel have findings that only a kernel's devices give; kernel tests see
+// their exit codes.
+var needKernel = []string{"status", "merge"}
+
+// Each help text names the exit codes that its command can end with, and no
+// other.
+func TestExitStatusIsTrue(t *testing.T) {
+	seen := codesInScripts(t)
+	eachCommand(func(words []string, c *cli.Command) {
+		name := strings.Join(words, " ")
+		text := helpOf(t, words...)
+		for code := range seen[name] {
+			if !strings.Contains(text, "\n   "+strconv.Itoa(code)+" ") {
+				t.Errorf("%s ends with %d in a script, and its help does not say so", name, code)
+			}
+		}
+		if len(c.Subcommands) > 0 || slices.Contains(needKernel, name) {
+			return
+		}
+		for _, code := range []int{exitWarning, exitCritical} {
+			if strings.Contains(text, "\n   "+strconv.Itoa(code)+" ") && !seen[name][code] {
+				t.Errorf("%s says that it can end with %d, and no script sees it", name, code)
+			}
+		}
+	})
+	for name := range findingsOf {
+		if seen[name] == nil && !slices.Contains(needKernel, name) {
+			t.Errorf("findings of %q, and no script runs it", name)
+		}
+	}
+}
