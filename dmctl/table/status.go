@@ -45,7 +45,7 @@ type SnapshotStatus struct {
 	State            State
 	Allocated, Total cow.Sectors
 	Metadata         cow.Sectors
-	HasMetadata      bool // kernels before target version 1.10.0 print none
+	HasMetadata      bool // old kernels print none; which was the first to do so is not known
 }
 
 // Empty says that the store holds no exception; of a merge, that it is done.
