@@ -26,13 +26,17 @@ type entry struct {
 	unread bool
 }
 
-// releaseOfEntry returns the release that a menu's entry boots, "" for none of
-// releases.
+// releaseOfEntry returns the release that a menu's entry boots, "" for none of the
+// releases. The file decides; what the entry says of itself counts where the file
+// names no release.
 func (t *system) releaseOfEntry(e entry) string {
-	if slices.Contains(t.releases, e.version) {
+	if r := t.releaseOf(e.file); r != "" {
+		return r
+	}
+	if slices.Contains(t.releases, e.version) && !e.unread && t.releaseInImages(e.file) == "" {
 		return e.version
 	}
-	return t.releaseOf(e.file)
+	return ""
 }
 
 // Bounds of the entries in one directory; a boot partition has some ten, of a
@@ -82,6 +86,7 @@ func (t *system) specEntries(dir string) []entry {
 		values := keyValues(text)
 		entries = append(entries, entry{
 			dir: dir, title: values["title"], id: id, file: values["linux"], version: values["version"], sortKey: values["sort-key"], initrds: strings.Fields(values["initrd"]),
+			unread: values["linux"] == "" && (values["efi"] != "" || values["uki"] != "" || values["uki-url"] != ""),
 		})
 	}
 	return entries
@@ -172,6 +177,9 @@ func placesOf(file string) (places []string) {
 // "/usr/lib/modules/6.1.0/vmlinuz").
 func releaseInPath(file string, releases []string) string {
 	dir, base := path.Split(file)
+	if ext := path.Ext(base); strings.EqualFold(ext, ".efi") {
+		base = strings.TrimSuffix(base, ext)
+	}
 	longest := ""
 	for _, r := range releases {
 		if strings.HasSuffix(base, "-"+r) && len(r) > len(longest) {

@@ -150,14 +150,7 @@ func (t *system) grubSettings() (choice, Evidence, bool) {
 // grubDefault returns GRUB_DEFAULT, and where it was set last: grub-mkconfig
 // of Debian and others reads /etc/default/grub.d/*.cfg after /etc/default/grub.
 func (t *system) grubDefault() (setting, why string) {
-	files := []string{"etc/default/grub"}
-	more, _ := t.List("etc/default/grub.d")
-	for _, f := range more[:min(len(more), maxEntries)] {
-		if strings.HasSuffix(f.Name(), ".cfg") {
-			files = append(files, "etc/default/grub.d/"+f.Name())
-		}
-	}
-	for _, file := range files {
+	for _, file := range t.grubSettingFiles() {
 		text, err := t.ReadAtMost(file, maxEntryText)
 		if err != nil {
 			continue
@@ -171,9 +164,42 @@ func (t *system) grubDefault() (setting, why string) {
 	return setting, why
 }
 
+func (t *system) grubSettingFiles() []string {
+	files := []string{"etc/default/grub"}
+	more, _ := t.List("etc/default/grub.d")
+	for _, f := range more[:min(len(more), maxEntries)] {
+		if strings.HasSuffix(f.Name(), ".cfg") {
+			files = append(files, "etc/default/grub.d/"+f.Name())
+		}
+	}
+	return files
+}
+
+// grubOrder returns a setting by which the first entry is not the newest kernel, ""
+// for none.
+func (t *system) grubOrder() string {
+	for _, file := range t.grubSettingFiles() {
+		text, err := t.ReadAtMost(file, maxEntryText)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(text) {
+			for _, name := range []string{"GRUB_TOP_LEVEL", "GRUB_TOP_LEVEL_XEN", "GRUB_FLAVOUR_ORDER"} {
+				if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+"="); ok && strings.Trim(value, `"'`) != "" {
+					return name
+				}
+			}
+		}
+	}
+	return ""
+}
+
 // settingChoice is the kernel of an entry by its name alone. The first entry is
 // the newest kernel by grub-mkconfig's custom.
 func (t *system) settingChoice(setting, why string) (choice, Evidence) {
+	if order := t.grubOrder(); setting == "0" && order != "" {
+		return untoldf("%s is the first entry, and %s puts kernels into another order", why, order), None
+	}
 	if setting == "0" {
 		return choice{release: t.releases[0], why: why + " is the first entry, which is the newest kernel"}, Inferred
 	}

@@ -46,6 +46,9 @@ func (t *system) systemdBootChoice() (choice, bool) {
 	if len(entries) == 0 && images == "" || !configured && slices.ContainsFunc(grubDirectories, t.Exists) {
 		return choice{}, false
 	}
+	if pattern := t.efiVariable("LoaderEntryPreferred") + lastValue(config, "preferred"); pattern != "" {
+		return untoldf("systemd-boot prefers the entry %q, which is not understood here", pattern), true
+	}
 	slices.SortStableFunc(entries, bySpecification)
 	e, why, ok := t.pickSpecEntry(entries, lastValue(config, "default"))
 	switch {
