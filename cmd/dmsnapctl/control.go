@@ -111,10 +111,15 @@ func agree(c *cli.Context, o *console, ctl *dmctl.Controller, plan *dmctl.Plan, 
 
 // confirm asks on a terminal, and wants --yes elsewhere.
 func confirm(c *cli.Context, o *console, plan *dmctl.Plan) error {
+	return confirmText(c, o, planText(plan))
+}
+
+// confirmText is confirm for any plan in words.
+func confirmText(c *cli.Context, o *console, plan string) error {
 	if !output.IsTerminal(c.App.Reader) {
 		return usagef("%s: say --yes to do it, or --dry-run to see what would be done", o.command)
 	}
-	if _, err := fmt.Fprintf(o.err, "%sDo it? [y/N] ", planText(plan)); err != nil {
+	if _, err := fmt.Fprintf(o.err, "%sDo it? [y/N] ", plan); err != nil {
 		return err
 	}
 	var answer string

@@ -11,6 +11,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
+	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
 // The exit codes of every command. They fit monitoring plugins.
@@ -53,7 +55,9 @@ func exitCodeOf(err error) int {
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &syntax):
+	case errors.As(err, &syntax),
+		errors.Is(err, image.ErrDamaged), errors.Is(err, image.ErrInvalid),
+		errors.Is(err, mend.ErrDamaged), errors.Is(err, mend.ErrInvalid):
 		return exitCritical
 	default:
 		return exitUnknown

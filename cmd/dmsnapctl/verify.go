@@ -165,32 +165,41 @@ func verifyOptions(c *cli.Context) (verify.Options, error) {
 	if opt.MaxFindings == 0 {
 		opt.MaxFindings = -1
 	}
+	var err error
+	opt.OriginBytes, err = originBytesOf(c)
+	return opt, err
+}
+
+// originBytesOf is the origin's size by --origin or --origin-size; 0 where
+// neither is given.
+func originBytesOf(c *cli.Context) (int64, error) {
+	name := commandName(c)
 	size, given, err := sizeFlag(c, "origin-size")
 	if err != nil {
-		return opt, err
+		return 0, err
 	}
 	if given && c.IsSet("origin") {
-		return opt, usagef("verify: --origin and --origin-size say the same thing; give one of them")
+		return 0, usagef("%s: --origin and --origin-size say the same thing; give one of them", name)
 	}
 	if given && size > math.MaxInt64 {
-		return opt, usagef("verify: --origin-size %d: no device has more than 2^63 bytes", size)
+		return 0, usagef("%s: --origin-size %d: no device has more than 2^63 bytes", name, size)
 	}
 	if given && size == 0 {
-		return opt, usagef("verify: --origin-size 0: an origin has a size; leave the flag out where it is unknown")
+		return 0, usagef("%s: --origin-size 0: an origin has a size; leave the flag out where it is unknown", name)
 	}
-	opt.OriginBytes = int64(size)
+	bytes := int64(size)
 	if c.IsSet("origin") {
 		origin, err := blockdev.Open(c.String("origin"))
 		if err != nil {
-			return opt, fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device, or give --origin-size"))
+			return 0, fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device, or give --origin-size"))
 		}
-		opt.OriginBytes = origin.Size()
-		if err := origin.Close(); err != nil || opt.OriginBytes > 0 {
-			return opt, err
+		bytes = origin.Size()
+		if err := origin.Close(); err != nil || bytes > 0 {
+			return bytes, err
 		}
-		return opt, fmt.Errorf("the origin %s has 0 bytes: it is not set up, or no origin; name another, or leave --origin out", origin.Path())
+		return 0, fmt.Errorf("the origin %s has 0 bytes: it is not set up, or no origin; name another, or leave --origin out", origin.Path())
 	}
-	return opt, nil
+	return bytes, nil
 }
 
 // judged is a report with the store's name: what verify and map print as JSON.
@@ -203,34 +212,12 @@ type judged struct {
 // judgeStore opens, judges and closes a store. One that the kernel has active
 // is read past the page cache, below which the kernel writes.
 func judgeStore(ctx context.Context, o *console, path string, opt verify.Options) (r *judged, err error) {
-	store, err := blockdev.Open(path)
-	if err != nil {
-		return nil, adviseOpening(err, "a COW device or file")
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	active, err := activityOf(ctx, store)
+	s, err := openStoreFile(ctx, o, path)
 	if err != nil {
 		return nil, err
 	}
-	from := store
-	if active != nil {
-		defer func() { err = errors.Join(err, active.close()) }()
-		if from, err = store.Direct(); err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, from.Close()) }()
-		opt.Status = active.status
-		o.warnf("%s is in use by %s: it is read as a moving target", path, active.by)
-	}
-	tuneRuntime()
-	shown := startProgress(o, path)
-	defer shown.stop()
-	opt.Progress = shown.update
-	report, err := verify.Verify(ctx, newPatientReader(from), store.Size(), opt)
-	if report == nil {
-		return nil, err
-	}
-	return &judged{Schema: schemaOf(o.command), Path: path, Report: report}, err
+	defer func() { err = errors.Join(err, s.close()) }()
+	return s.judge(ctx, o, opt)
 }
 
 // adviseOpening says what to do about a store that cannot be opened.

@@ -160,3 +160,16 @@ func (d *File) Flush() error { return d.f.Sync() }
 
 // Close closes it. It does not flush.
 func (d *File) Close() error { return d.f.Close() }
+
+// GrowTo makes a plain file larger, in bytes; what joins it reads as zeroes. A
+// block device grows elsewhere.
+func (d *File) GrowTo(size int64) error {
+	if d.isDev || size < d.size {
+		return fmt.Errorf("grow %s to %d bytes: it has %d, and %w", d.path, size, d.size, errors.ErrUnsupported)
+	}
+	if err := d.f.Truncate(size); err != nil {
+		return err
+	}
+	d.size = size
+	return nil
+}

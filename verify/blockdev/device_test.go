@@ -129,3 +129,21 @@ func TestParseDevNo(t *testing.T) {
 		}
 	}
 }
+
+func TestGrowTo(t *testing.T) {
+	path := write(t, []byte("abc"))
+	f, err := OpenWriter(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.GrowTo(2); err == nil || f.Size() != 3 {
+		t.Errorf("a file shrinks: %v", err)
+	}
+	if err := f.GrowTo(4096); err != nil || f.Size() != 4096 {
+		t.Errorf("%v, size %d", err, f.Size())
+	}
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, append([]byte("abc"), make([]byte, 4093)...)) {
+		t.Errorf("the file has %d bytes, %v", len(got), err)
+	}
+}

@@ -63,7 +63,7 @@ func Dump(ctx context.Context, dev io.ReaderAt, size int64, w io.Writer) error {
 		return nil
 	})
 	h.Exceptions = list
-	if errRead := onlyRead(err); errRead != nil {
+	if errRead := Undumped(err); errRead != nil {
 		return errRead
 	}
 	line, errLine := json.Marshal(h)
@@ -83,9 +83,9 @@ func Dump(ctx context.Context, dev io.ReaderAt, size int64, w io.Writer) error {
 	return errors.Join(err, out.Flush())
 }
 
-// onlyRead is err, unless it is about an area that cannot be read: the rest is
+// Undumped is the error of a dump, unless it is about an area that cannot be read: the rest is
 // dumped.
-func onlyRead(err error) error {
+func Undumped(err error) error {
 	var read *store.ReadError
 	if errors.As(err, &read) || errors.Is(err, store.ErrTruncated) {
 		return nil

@@ -1,0 +1,230 @@
+// The commands apply and restore: a store into its origin, and a dump into a
+// store.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
+	"github.com/dmsnapctl/dmsnapctl/verify/mend"
+)
+
+const applyHelp = `   Merges offline: copies the snapshot's chunks to the origin, and then empties the
+   store. A crash or an interrupt loses nothing; a second run finishes. --undo keeps
+   the origin's old content as a store of its own, which 'apply FILE --to DEVICE'
+   brings back, and the emptied store's records in FILE.dump, for 'restore'.
+
+EXAMPLES:
+   dmsnapctl apply cow.img --to disk.img --undo before.img --yes
+
+EXIT STATUS:
+   0 done   2 the store is damaged or was invalidated   3 not done`
+
+func applyCommand() *cli.Command {
+	return mendCommand("apply", "merge a store into its origin, offline", "STORE", applyHelp, runApply,
+		&cli.StringFlag{Name: "to", Usage: "the origin's `DEVICE` or file"})
+}
+
+func runApply(c *cli.Context) (err error) {
+	o := outputOf(c)
+	if err := needFlags(c, "to"); err != nil {
+		return err
+	}
+	path := c.Args().First()
+	origin, originFile, err := openTarget(c, c.String("to"), "the origin")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, originFile.Close()) }()
+	dev, f, err := openTarget(c, path, "the store")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	p, im, err := mend.Apply(c.Context, dev, origin)
+	if err != nil {
+		return fmt.Errorf("apply %s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, im.Close()) }()
+	undo, err := undoApply(c, o, im, dev, origin)
+	if err != nil {
+		return err
+	}
+	return mendRun{c, o, path, p, undo}.run()
+}
+
+// undoApply keeps the origin's content, and the store's records.
+func undoApply(c *cli.Context, o *console, im *image.Image, dev, origin blockdev.Device) (func() error, error) {
+	name := c.String("undo")
+	if name == "" {
+		return nil, nil
+	}
+	path := c.Args().First()
+	reads := []string{path, c.String("to")}
+	if err := notAnInput(o, name, reads...); err != nil {
+		return nil, err
+	}
+	var to *output.Destination
+	var err error
+	kept := exists(name)
+	if !kept {
+		if to, err = output.To(name, output.Options{Reads: reads, Private: true, New: true}); err != nil {
+			return nil, err
+		}
+	}
+	records := func() error { return nil }
+	if !exists(name + ".dump") { // that of an interrupted run has more than the store now
+		if records, err = undoByDump(c, o, dev, path, name+".dump"); err != nil {
+			return nil, err
+		}
+	}
+	return func() error {
+		if err := records(); err != nil {
+			return err
+		}
+		if kept {
+			return checkOriginUndo(c, o, im, name)
+		}
+		shown := startCopyProgress(o)
+		defer shown.stop()
+		return to.WriteImage(0, func(f *os.File) error {
+			return mend.WriteOriginUndo(c.Context, im, origin, f, func(p mend.Progress) { shown.update(p.Done, p.Total) })
+		})
+	}, nil
+}
+
+func checkOriginUndo(c *cli.Context, o *console, im *image.Image, name string) (err error) {
+	f, err := blockdev.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := mend.CheckOriginUndo(c.Context, im, f, f.Size()); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	o.warnf("%s is kept as it is: it undoes the run before", name)
+	return nil
+}
+
+const restoreHelp = `   Writes the metadata of a dump to a device or file. Without --data, only onto the
+   device that the dump was made of, which holds the chunks already; with it, onto
+   another one, of another size too. --size makes a new file of that size.
+
+EXAMPLES:
+   dmsnapctl restore cow.undo cow.img --yes
+   dmsnapctl restore cow.dump larger.img --data cow.img --size 4G --yes
+
+EXIT STATUS:
+   0 done   3 not done`
+
+func restoreCommand() *cli.Command {
+	return mendCommand("restore", "write a dump's metadata to a store", "DUMP STORE", restoreHelp, runRestore,
+		&cli.StringFlag{Name: "data", Usage: "the `STORE` that holds the chunks"},
+		&cli.StringFlag{Name: "size", Usage: "make STORE a new file of `SIZE`"},
+	)
+}
+
+func runRestore(c *cli.Context) (err error) {
+	o := outputOf(c)
+	dump, path := c.Args().Get(0), c.Args().Get(1)
+	lines, err := os.Open(dump)
+	if err != nil {
+		return fmt.Errorf("the dump: %w", err)
+	}
+	defer func() { err = errors.Join(err, lines.Close()) }()
+	created, err := makeStore(c, path)
+	if err != nil {
+		return err
+	}
+	done := false
+	defer func() {
+		if created && !done {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}()
+	dev, f, err := openTarget(c, path, "the store")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := carriesNothingElse(f); err != nil {
+		return err
+	}
+	var opt mend.RestoreOptions
+	if c.IsSet("data") {
+		data, err := blockdev.Open(c.String("data"))
+		if err != nil {
+			return fmt.Errorf("the data: %w", adviseOpening(err, "the old store"))
+		}
+		defer func() { err = errors.Join(err, data.Close()) }()
+		if same, err := sameFile(path, c.String("data")); err != nil || same {
+			return errors.Join(err, usagef("restore: %s is to be written and read; leave --data out if it holds the chunks", path))
+		}
+		opt.Data = target{data}
+	}
+	p, err := mend.Restore(c.Context, lines, dev, opt)
+	if err != nil {
+		return fmt.Errorf("restore %s: %w", path, err)
+	}
+	undo, err := undoByDump(c, o, dev, path, c.String("undo"))
+	if err != nil {
+		return err
+	}
+	err = mendRun{c, o, path, p, undo}.run()
+	done = err == nil && !c.Bool("dry-run")
+	return err
+}
+
+// makeStore makes a new file where --size asks for one.
+func makeStore(c *cli.Context, path string) (created bool, err error) {
+	size, given, err := sizeFlag(c, "size")
+	switch {
+	case err != nil || !given:
+		return false, err
+	case size == 0 || size > 1<<62:
+		return false, usagef("restore: --size %d is no size of a file", size)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return false, usagef("restore: %s exists already; --size makes a new file", path)
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, errors.Join(f.Truncate(int64(size)), f.Close())
+}
+
+// carriesNothingElse refuses a device that carries something other than a
+// store.
+func carriesNothingElse(f *blockdev.File) error {
+	found, err := blockdev.Probe(f, f.Size())
+	if err != nil {
+		return err
+	}
+	for _, s := range found {
+		if s.Type == "DM_snapshot_cow" {
+			return nil // data of a store can look like anything
+		}
+	}
+	for _, s := range found {
+		return fmt.Errorf("restore: %s carries %s: clear it first if it is not needed", f.Path(), s.Type)
+	}
+	return nil
+}
+
+func sameFile(a, b string) (bool, error) {
+	infoA, err := os.Stat(a)
+	if err != nil {
+		return false, err
+	}
+	infoB, err := os.Stat(b)
+	return err == nil && os.SameFile(infoA, infoB), err
+}

@@ -1,0 +1,220 @@
+// The command delta: which parts of an origin have changed.
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
+)
+
+const deltaHelp = `   Names the parts of the origin that were written since the snapshot was taken,
+   joined and in order; of a live store as well. With --against: what two
+   snapshots of one origin can differ in, which may be more than they do.
+   Formats: ranges (OFFSET LENGTH a line, in bytes), json, and bmap, by which
+   bmaptool copies.
+
+EXAMPLES:
+   dmsnapctl delta /dev/mapper/vg-snap-cow
+   dmsnapctl delta cow.img --origin disk.img --format bmap -o changed.bmap
+   bmaptool copy --bmap changed.bmap snapshot.img /dev/sdX
+
+EXIT STATUS:
+   0 done, also for leaks and stale records   2 the store is damaged or was
+   invalidated: what is named may not be all   3 not done`
+
+func deltaCommand() *cli.Command {
+	return &cli.Command{
+		Name: "delta", Usage: "say which parts of the origin have changed", ArgsUsage: "STORE", Category: categoryTools, Description: deltaHelp,
+		Flags: append(originFlags(),
+			&cli.StringFlag{Name: "against", Usage: "another `STORE` of the same origin"},
+			&cli.StringFlag{Name: "format", Value: "ranges", Usage: "ranges, json or bmap"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "-", Usage: "write to `FILE`"},
+		),
+		Action: withArgs("STORE", runDelta),
+	}
+}
+
+// deltaPart is one store of a delta.
+type deltaPart struct {
+	file   *storeFile
+	report *judged
+	delta  *image.Delta
+	chunk  int64 // bytes
+}
+
+func runDelta(c *cli.Context) (err error) {
+	o := outputOf(c)
+	format := c.String("format")
+	switch {
+	case format != "ranges" && format != "json" && format != "bmap":
+		return usagef("delta: --format %q: want ranges, json or bmap", format)
+	case o.json && c.IsSet("format") && format != "json":
+		return usagef("delta: --json and --format %s contradict each other", format)
+	case o.json:
+		format = "json"
+	}
+	origin, err := originBytesOf(c)
+	if err != nil {
+		return err
+	}
+	paths := []string{c.Args().First()}
+	if c.IsSet("against") {
+		paths = append(paths, c.String("against"))
+	}
+	to, err := output.To(c.String("output"), output.Options{Reads: append(paths, c.String("origin")), Stdout: o.out})
+	if err != nil {
+		return err
+	}
+	d := deltaResult{ctx: c.Context, origin: origin, unit: 1 << 30}
+	defer func() { err = errors.Join(err, d.close()) }()
+	for _, path := range paths {
+		if err := d.add(o, path); err != nil {
+			return fmt.Errorf("delta %s: %w", path, err)
+		}
+	}
+	if format == "bmap" && origin == 0 {
+		o.warnf("delta: the origin's size is not given: the map ends with the last change")
+	}
+	err = to.Write(func(w io.Writer) error { return d.write(w, format) })
+	if err != nil {
+		return fmt.Errorf("delta %s: %w", paths[0], err)
+	}
+	if d.code != exitFine {
+		return exitStatus(d.code)
+	}
+	return nil
+}
+
+// deltaResult is what one or two stores have changed.
+type deltaResult struct {
+	ctx    context.Context
+	origin int64
+	unit   int64 // the smallest chunk, in bytes
+	parts  []deltaPart
+	code   int // exit code
+}
+
+func (d *deltaResult) add(o *console, path string) error {
+	file, err := openStoreFile(d.ctx, o, path)
+	if err != nil {
+		return err
+	}
+	p := deltaPart{file: file}
+	d.parts = append(d.parts, p)
+	if p.report, err = file.judge(d.ctx, o, verify.Options{OriginBytes: d.origin}); err != nil {
+		return err
+	}
+	if p.report.Verdict == verify.Unrecognized {
+		return errors.New(verdictLine(p.report.Report))
+	}
+	if code := toolCode(p.report.Report); code != exitFine {
+		d.code = max(d.code, code)
+		o.warnf("delta %s: it is %s: what is named may not be all that has changed", path, verdictLine(p.report.Report))
+	}
+	if p.report.Usage == nil { // a fresh store has changed nothing
+		return nil
+	}
+	st, err := store.Open(newPatientReader(file.from), file.file.Size())
+	if err != nil {
+		return err
+	}
+	st.OriginBytes = d.origin
+	d.unit = min(d.unit, int64(st.Geometry().ChunkBytes()))
+	d.parts[len(d.parts)-1].delta = image.NewDelta(st, image.DefaultDeltaMemory/2)
+	return nil
+}
+
+func (d *deltaResult) close() (err error) {
+	for _, p := range d.parts {
+		err = errors.Join(err, p.file.close())
+	}
+	return err
+}
+
+func (d *deltaResult) spans() iter.Seq2[image.Span, error] {
+	all := iter.Seq2[image.Span, error](func(func(image.Span, error) bool) {})
+	for _, p := range d.parts {
+		if p.delta != nil {
+			all = image.Union(all, p.delta.Spans(d.ctx))
+		}
+	}
+	return all
+}
+
+func (d *deltaResult) write(w io.Writer, format string) error {
+	out := bufio.NewWriterSize(w, 64<<10)
+	var err error
+	switch format {
+	case "json":
+		err = d.writeJSON(out)
+	case "bmap":
+		err = d.writeBmap(out)
+	default:
+		err = d.writeRanges(out)
+	}
+	return errors.Join(err, out.Flush())
+}
+
+func (d *deltaResult) writeRanges(w *bufio.Writer) error {
+	var b []byte
+	for s, err := range d.spans() {
+		if err != nil {
+			return err
+		}
+		b = strconv.AppendInt(b[:0], s.Offset, 10)
+		b = strconv.AppendInt(append(b, ' '), s.Length, 10)
+		if _, err := w.Write(append(b, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeJSON writes the object piece by piece: the ranges can be millions.
+func (d *deltaResult) writeJSON(w *bufio.Writer) error {
+	fmt.Fprintf(w, `{"schema":%q,"complete":%t,"ranges":[`, schemaOf("delta"), d.code == exitFine)
+	total, b := int64(0), []byte(nil)
+	for s, err := range d.spans() {
+		if err != nil {
+			return err
+		}
+		b = b[:0]
+		if total > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(append(b, `{"offset":`...), s.Offset, 10)
+		b = strconv.AppendInt(append(b, `,"length":`...), s.Length, 10)
+		if _, err := w.Write(append(b, '}')); err != nil {
+			return err
+		}
+		total += s.Length
+	}
+	_, err := fmt.Fprintf(w, "],\"bytes\":%d}\n", total)
+	return err
+}
+
+func (d *deltaResult) writeBmap(w io.Writer) error {
+	m := image.Bmap{ImageSize: d.origin, BlockSize: d.unit, Spans: d.spans()}
+	if m.ImageSize == 0 {
+		for s, err := range d.spans() {
+			if err != nil {
+				return err
+			}
+			m.ImageSize = s.End()
+		}
+	}
+	_, err := m.WriteTo(w)
+	return err
+}

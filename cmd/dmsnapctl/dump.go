@@ -1,0 +1,70 @@
+// The command dump: a store's metadata as lines of JSON.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/mend"
+)
+
+const dumpHelp = `   Writes the header and the records of a store as lines of JSON: all that its
+   metadata says, nothing of its data. 'dmsnapctl restore' writes it back.
+
+EXAMPLES:
+   dmsnapctl dump cow.img -o cow.dump
+
+EXIT STATUS:
+   0 done, also for leaks and stale records   2 done, and the store is damaged or
+   was invalidated   3 not done, or not all could be read`
+
+func dumpCommand() *cli.Command {
+	return &cli.Command{
+		Name: "dump", Usage: "write a store's metadata as lines of JSON", ArgsUsage: "STORE", Category: categoryTools, Description: dumpHelp,
+		Flags:  []cli.Flag{&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "-", Usage: "write to `FILE`"}},
+		Action: withArgs("STORE", runDump),
+	}
+}
+
+func runDump(c *cli.Context) (err error) {
+	o := outputOf(c)
+	path := c.Args().First()
+	to, err := output.To(c.String("output"), output.Options{Reads: []string{path}, Stdout: o.out, Private: true})
+	if err != nil {
+		return err
+	}
+	file, err := openStoreFile(c.Context, o, path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.close()) }()
+	report, err := file.judge(c.Context, o, verify.Options{})
+	if err != nil {
+		return fmt.Errorf("dump %s: %w", path, err)
+	}
+	if report.Usage == nil {
+		return fmt.Errorf("dump %s: %w", path, errors.New(verdictLine(report.Report)))
+	}
+	var unread error
+	err = to.Write(func(w io.Writer) error {
+		unread = mend.Dump(c.Context, newPatientReader(file.from), file.file.Size(), w)
+		return mend.Undumped(unread)
+	})
+	if err == nil {
+		err = unread
+	}
+	if err != nil && toolCode(report.Report) != exitCritical {
+		return fmt.Errorf("dump %s: %w", path, err)
+	}
+	if code := toolCode(report.Report); code != exitFine {
+		o.warnf("dump %s: %s", path, verdictLine(report.Report))
+		return exitStatus(code)
+	}
+	return nil
+}

@@ -1,0 +1,277 @@
+// The command extract: a snapshot's image as a file.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
+)
+
+const extractHelp = `   Writes what the snapshot shows into a file: raw with holes, or qcow2. With
+   --only-changes, a qcow2 overlay over --backing that holds only the chunks that
+   have changed: what the snapshot shows (--side snapshot), or what the origin has
+   now (--side origin), for incremental backups. An origin in use changes while it
+   is read: then --content names a second snapshot of it, taken before.
+
+   Of an invalidated or damaged store, --best-effort takes what there is, and says
+   which ranges are certain.
+
+EXAMPLES:
+   dmsnapctl extract cow.img --origin disk.img -o snapshot.img
+   dmsnapctl extract cow.img --origin disk.img -o - | zstd > snapshot.zst
+   dmsnapctl extract /dev/mapper/vg-old-cow --origin /dev/vg/root --only-changes \
+     --side origin --content /dev/vg/new --backing full.qcow2 -o monday.qcow2
+
+EXIT STATUS:
+   0 done, also for leaks and stale records   1 done by --best-effort, and not all
+   is certain   2 the store is damaged or was invalidated   3 not done`
+
+func extractCommand() *cli.Command {
+	return &cli.Command{
+		Name: "extract", Usage: "write what a snapshot shows into a file", ArgsUsage: "STORE", Category: categoryTools, Description: extractHelp,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "origin", Usage: "the origin's `DEVICE` or file"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`; - is stdout, for raw"},
+			&cli.StringFlag{Name: "format", Usage: "raw or qcow2"},
+			&cli.BoolFlag{Name: "only-changes", Usage: "an overlay with the changed chunks only"},
+			&cli.StringFlag{Name: "backing", Usage: "the `FILE` that the overlay is over"},
+			&cli.StringFlag{Name: "side", Value: "snapshot", Usage: "whose chunks: snapshot or origin"},
+			&cli.StringFlag{Name: "content", Usage: "the snapshot's `DEVICE` that has the origin's chunks"},
+			&cli.BoolFlag{Name: "best-effort", Usage: "take what there is of an invalidated or damaged store"},
+		},
+		Action: withArgs("STORE", runExtract),
+	}
+}
+
+// extractJSON is what extract tells machines.
+type extractJSON struct {
+	Schema    string         `json:"schema"`
+	Path      string         `json:"path"`
+	Output    string         `json:"output"`
+	Format    string         `json:"format"`
+	Bytes     int64          `json:"bytes"`
+	Changed   int64          `json:"changed_bytes"`
+	Verdict   verify.Verdict `json:"verdict"`
+	Certain   []image.Span   `json:"certain"`
+	Uncertain []image.Span   `json:"uncertain"`
+}
+
+// extraction is one run.
+type extraction struct {
+	c       *cli.Context
+	o       *console
+	to      *output.Destination
+	format  string
+	origins bool // the origin's side
+	backing *image.Backing
+	content io.ReaderAt
+	im      *image.Image
+	report  *verify.Report
+}
+
+func runExtract(c *cli.Context) (err error) {
+	e := &extraction{c: c, o: outputOf(c)}
+	if err := e.flags(); err != nil {
+		return err
+	}
+	path := c.Args().First()
+	origin, err := blockdev.Open(c.String("origin"))
+	if err != nil {
+		return fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device or file"))
+	}
+	defer func() { err = errors.Join(err, origin.Close()) }()
+	if c.IsSet("content") { // before the store is read: what joins the list later is in it
+		content, err := blockdev.Open(c.String("content"))
+		if err != nil {
+			return fmt.Errorf("the content: %w", adviseOpening(err, "a snapshot of the origin"))
+		}
+		defer func() { err = errors.Join(err, content.Close()) }()
+		if content.Size() < origin.Size() {
+			return fmt.Errorf("extract: %s has %d bytes, the origin %d: it is no snapshot of it", content.Path(), content.Size(), origin.Size())
+		}
+		e.content = content
+	}
+	file, err := openStoreFile(c.Context, e.o, path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.close()) }()
+	if err := e.mayRead(file, origin); err != nil {
+		return err
+	}
+	if e.origins && e.content == nil {
+		e.content = origin
+	}
+	e.im, e.report, err = image.Open(c.Context, image.Source{
+		Store: newPatientReader(file.from), StoreSize: file.file.Size(), Origin: origin, OriginSize: origin.Size(),
+	}, image.Options{BestEffort: c.Bool("best-effort")})
+	if err != nil {
+		if errors.Is(err, image.ErrDamaged) || errors.Is(err, image.ErrInvalid) {
+			err = fmt.Errorf("%w; --best-effort takes what there is", err)
+		}
+		return fmt.Errorf("extract %s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, e.im.Close()) }()
+	if err := e.write(); err != nil {
+		return fmt.Errorf("extract %s: %w", path, err)
+	}
+	return e.tell(path)
+}
+
+// flags reads the command line.
+func (e *extraction) flags() (err error) {
+	c := e.c
+	if err := needFlags(c, "origin", "output"); err != nil {
+		return err
+	}
+	only, side := c.Bool("only-changes"), c.String("side")
+	e.format, e.origins = c.String("format"), side == "origin"
+	if e.format == "" {
+		e.format = map[bool]string{false: "raw", true: "qcow2"}[only]
+	}
+	switch {
+	case e.format != "raw" && e.format != "qcow2":
+		return usagef("extract: --format %q: want raw or qcow2", e.format)
+	case side != "snapshot" && side != "origin":
+		return usagef("extract: --side %q: want snapshot or origin", side)
+	case only && e.format == "raw":
+		return usagef("extract: --only-changes makes a qcow2 overlay; leave --format raw out")
+	case only != c.IsSet("backing"):
+		return usagef("extract: --only-changes and --backing go together")
+	case e.origins && !only:
+		return usagef("extract: --side origin goes with --only-changes: the whole origin is there already")
+	case c.IsSet("content") && !e.origins:
+		return usagef("extract: --content goes with --side origin")
+	case c.String("output") == "-" && e.format == "qcow2":
+		return usagef("extract: a qcow2 image is not written in order; name a file with -o")
+	case c.String("output") == "-" && e.o.json:
+		return usagef("extract: --json and -o - both want stdout; name a file for the image")
+	}
+	reads := []string{c.Args().First(), c.String("origin"), c.String("backing"), c.String("content")}
+	if e.to, err = output.To(c.String("output"), output.Options{Reads: reads, Stdout: e.o.out, Private: true}); err != nil {
+		return err
+	}
+	if only {
+		e.backing, err = backingOf(c.String("backing"), c.String("output"))
+	}
+	return err
+}
+
+// backingOf is the backing image as an overlay names it: a relative path is
+// relative to the overlay.
+func backingOf(path, overlay string) (_ *image.Backing, err error) {
+	f, err := blockdev.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("the backing file: %w", adviseOpening(err, "an image"))
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	b := &image.Backing{Name: path, Format: "raw"}
+	if is, err := image.IsQcow2(f); err != nil {
+		return nil, fmt.Errorf("the backing file: %w", err)
+	} else if is {
+		b.Format = "qcow2"
+	}
+	if !filepath.IsAbs(path) {
+		dir, err := filepath.Abs(filepath.Dir(overlay))
+		if err != nil {
+			return nil, err
+		}
+		full, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		if b.Name, err = filepath.Rel(dir, full); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// mayRead refuses what changes while it is read.
+func (e *extraction) mayRead(store *storeFile, origin *blockdev.File) error {
+	if !e.origins {
+		if store.active != nil {
+			return fmt.Errorf("extract %s: it is in use by %s, which shows the image: read that device", store.path, store.active.by)
+		}
+		return nil
+	}
+	by, err := usersOf(origin)
+	if err != nil {
+		return err
+	}
+	if by != "" && e.content == nil {
+		return fmt.Errorf("extract %s: the origin is in use (%s) and changes while it is read; take a second snapshot of it and name it by --content", store.path, by)
+	}
+	return nil
+}
+
+func (e *extraction) write() error {
+	shown := startCopyProgress(e.o)
+	defer shown.stop()
+	tell := func(p image.Progress) { shown.update(p.Done, p.Total) }
+	ctx := e.c.Context
+	switch {
+	case e.to.IsStdout():
+		return e.to.Write(func(w io.Writer) error { return e.im.StreamRaw(ctx, w, tell) })
+	case e.format == "raw":
+		return e.to.WriteImage(e.im.Size(), func(f *os.File) error { return e.im.WriteRaw(ctx, f, tell) })
+	case e.backing == nil:
+		return e.to.WriteImage(0, func(f *os.File) error { return e.im.WriteQcow2(ctx, f, tell) })
+	}
+	return e.to.WriteImage(0, func(f *os.File) error { return e.im.WriteOverlay(ctx, f, *e.backing, e.content, tell) })
+}
+
+// tell says what was written, and what of it is certain.
+func (e *extraction) tell(path string) error {
+	r := extractJSON{
+		Schema: schemaOf(e.o.command), Path: path, Output: e.c.String("output"), Format: e.format,
+		Bytes: e.im.Size(), Verdict: e.report.Verdict,
+	}
+	var err error
+	if r.Changed, err = image.Length(e.im.Changed()); err != nil {
+		return err
+	}
+	if r.Certain, err = spansOf(e.im.Certain()); err != nil {
+		return err
+	}
+	if r.Uncertain, err = spansOf(e.im.Uncertain()); err != nil {
+		return err
+	}
+	unsure := int64(0)
+	for _, s := range r.Uncertain {
+		unsure += s.Length
+	}
+	switch {
+	case e.o.json:
+		err = e.o.printJSON(r)
+	case !e.to.IsStdout():
+		_, err = fmt.Fprintf(e.o.out, "%s: %s, %s of it changed\n", output.Name(r.Output), output.Bytes(uint64(r.Bytes)), output.Bytes(uint64(r.Changed)))
+	}
+	if err != nil || unsure == 0 {
+		return err
+	}
+	e.o.warnf("extract %s: %d of %d bytes are not certain: there the image has what the origin holds now", path, unsure, r.Bytes)
+	return exitStatus(exitWarning)
+}
+
+func spansOf(spans iter.Seq2[image.Span, error]) ([]image.Span, error) {
+	out := []image.Span{}
+	for s, err := range spans {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}

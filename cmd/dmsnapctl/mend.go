@@ -1,0 +1,193 @@
+// What the commands that change a store share: opening it alone, what undoes
+// them, asking, and running a plan.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/mend"
+)
+
+// mendCommand is a command that plans a change of its first argument.
+func mendCommand(name, usage, args, help string, action cli.ActionFunc, more ...cli.Flag) *cli.Command {
+	return &cli.Command{
+		Name: name, Usage: usage, ArgsUsage: args, Category: categoryTools, Description: help,
+		Flags: planFlags(append(more,
+			&cli.StringFlag{Name: "undo", Usage: "first write what undoes it to `FILE`"})...),
+		Action: withArgs(args, action),
+	}
+}
+
+// target is a device or file that is changed.
+type target struct {
+	*blockdev.File
+}
+
+// plainTarget is one that can grow.
+type plainTarget struct{ target }
+
+func (t plainTarget) Grow(bytes int64) error { return t.GrowTo(bytes) }
+
+// openTarget opens what is to be changed, which nobody else may use. A dry run
+// opens it for reading.
+func openTarget(c *cli.Context, path, what string) (blockdev.Device, *blockdev.File, error) {
+	open := blockdev.OpenWriter
+	if c.Bool("dry-run") {
+		open = blockdev.Open
+	}
+	f, err := open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", what, adviseOpening(err, "a device or file"))
+	}
+	by, err := usersOf(f)
+	if err == nil && by != "" {
+		err = fmt.Errorf("%s %s is in use (%s): nothing is changed below that", what, path, by)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	if f.IsBlockDevice() {
+		return target{f}, f, nil
+	}
+	return plainTarget{target{f}}, f, nil
+}
+
+// mendRun is one run of a plan.
+type mendRun struct {
+	c    *cli.Context
+	o    *console
+	path string
+	plan *mend.Plan
+	undo func() error // writes what undoes it; nil for nothing
+}
+
+// run shows the plan, or asks, writes what undoes it, and runs it.
+func (m mendRun) run() error {
+	dry := m.c.Bool("dry-run")
+	if !dry && len(m.plan.Stages) > 0 {
+		if !m.c.Bool("yes") {
+			if err := confirmText(m.c, m.o, m.plan.String()); err != nil {
+				return err
+			}
+		}
+		if m.undo != nil {
+			if err := m.undo(); err != nil {
+				return fmt.Errorf("%s %s: nothing was changed: the undo file: %w", m.o.command, m.path, err)
+			}
+		}
+		shown := startCopyProgress(m.o)
+		err := m.plan.Run(m.c.Context, func(p mend.Progress) { shown.update(p.Done, p.Total) })
+		shown.stop()
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", m.o.command, m.path, err)
+		}
+	}
+	return m.print(dry)
+}
+
+func (m mendRun) print(dry bool) error {
+	if m.o.json {
+		return m.o.printJSON(planJSON{
+			Schema: schemaOf(m.o.command), Name: m.path, DryRun: dry,
+			Steps: m.plan.Steps(), Notes: append([]string{}, m.plan.Notes...),
+		})
+	}
+	if dry {
+		_, err := fmt.Fprint(m.o.out, m.plan)
+		return err
+	}
+	for _, note := range m.plan.Notes {
+		m.o.warnf("note: %s", note)
+	}
+	ended := "done"
+	if len(m.plan.Stages) == 0 {
+		ended = "there was nothing to do"
+	}
+	_, err := fmt.Fprintf(m.o.out, "%s: %s\n", m.plan.Title, ended)
+	return err
+}
+
+// undoByDump keeps a dump of the store, which 'restore' writes back; one that
+// is there from an interrupted run is kept as it is.
+func undoByDump(c *cli.Context, o *console, dev blockdev.Device, path, name string) (func() error, error) {
+	if name == "" {
+		return nil, nil
+	}
+	if err := notAnInput(o, name, path); err != nil {
+		return nil, err
+	}
+	if exists(name) {
+		return func() (err error) {
+			f, err := os.Open(name)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, f.Close()) }()
+			if err := mend.CheckDump(c.Context, f, dev); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			o.warnf("%s is kept as it is: it undoes the run before", name)
+			return nil
+		}, nil
+	}
+	to, err := output.To(name, output.Options{Reads: []string{path}, Private: true, New: true})
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		return to.Write(func(w io.Writer) error { return mend.Undumped(mend.Dump(c.Context, dev, dev.Size(), w)) })
+	}, nil
+}
+
+// notAnInput refuses an undo file that the run reads or changes, by whatever
+// name.
+func notAnInput(o *console, name string, inputs ...string) error {
+	for _, input := range inputs {
+		if same, err := sameFile(name, input); err == nil && same {
+			return usagef("%s: --undo %s is %s itself; name another file", o.command, name, input)
+		}
+	}
+	return nil
+}
+
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// mended opens a store, plans, and runs what was planned.
+func mended(c *cli.Context, plan func(dev blockdev.Device, originBytes int64) (*mend.Plan, error)) (err error) {
+	o := outputOf(c)
+	path := c.Args().First()
+	origin := int64(0)
+	if hasFlag(c, "origin-size") {
+		if origin, err = originBytesOf(c); err != nil {
+			return err
+		}
+	}
+	dev, f, err := openTarget(c, path, "the store")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	undo, err := undoByDump(c, o, dev, path, c.String("undo"))
+	if err != nil {
+		return err
+	}
+	p, err := plan(dev, origin)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", o.command, path, err)
+	}
+	return mendRun{c, o, path, p, undo}.run()
+}
+
+func hasFlag(c *cli.Context, name string) bool { return findFlag(c.Command.Flags, name) != nil }

@@ -1,0 +1,151 @@
+// The command size: how large a COW device must be.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+const sizeHelp = `   Says how large a COW device must be: for the writes that are expected (all of
+   the origin, without --writes), at most, and at least. With STORE it also says
+   how small the device of that store may be made without a loss; the next write
+   then needs more.
+
+EXAMPLES:
+   dmsnapctl size --origin-size 20G --chunk-size 4K --writes 2G
+   dmsnapctl size /dev/vg/cow --origin /dev/vg/root
+
+EXIT STATUS:
+   0 done   2 STORE is damaged or invalidated   3 not done`
+
+func sizeCommand() *cli.Command {
+	return &cli.Command{
+		Name: "size", Usage: "say how large a COW device must be", ArgsUsage: "[STORE]", Category: categoryTools, Description: sizeHelp,
+		Flags: append(originFlags(),
+			&cli.StringFlag{Name: "chunk-size", Usage: "the `SIZE` of a chunk; STORE has its own"},
+			&cli.StringFlag{Name: "writes", Usage: "`SIZE` of what will be written, in whole chunks"},
+			&cli.BoolFlag{Name: "leaky-kernel", Usage: "add room for what a leaky kernel loses in crashes"},
+		),
+		Action: withArgs("[STORE]", runSize),
+	}
+}
+
+// sizeJSON is null where something was not asked or cannot be told.
+type sizeJSON struct {
+	Schema       string  `json:"schema"`
+	ChunkBytes   uint64  `json:"chunk_bytes"`
+	Needed       *uint64 `json:"needed_bytes"`
+	Maximum      *uint64 `json:"maximum_bytes"`
+	Minimum      uint64  `json:"minimum_bytes"`
+	SmallestSafe *uint64 `json:"smallest_safe_bytes"`
+}
+
+func runSize(c *cli.Context) error {
+	o := outputOf(c)
+	origin, err := originBytesOf(c)
+	if err != nil {
+		return err
+	}
+	out := sizeJSON{Schema: schemaOf(o.command)}
+	g, held, code, err := sizeGeometry(c, o, origin, &out)
+	if err != nil {
+		return err
+	}
+	writes, given, err := sizeFlag(c, "writes")
+	if err != nil {
+		return err
+	}
+	out.ChunkBytes, out.Minimum = g.ChunkBytes(), cow.LeastChunks*g.ChunkBytes()
+	if !given {
+		writes = math.MaxInt64
+	}
+	if origin > 0 {
+		sizes, err := g.SizesFor(uint64(origin), writes, held, c.Bool("leaky-kernel"))
+		if err != nil {
+			return fmt.Errorf("size: %w", err)
+		}
+		out.Needed, out.Maximum = &sizes.Needed, &sizes.Maximum
+	}
+	if o.json {
+		err = o.printJSON(out)
+	} else {
+		err = printSizes(o, out)
+	}
+	if err == nil && code != exitFine {
+		err = exitStatus(code)
+	}
+	return err
+}
+
+// sizeGeometry is the chunk size that is asked about, and how many data chunks
+// STORE has taken.
+func sizeGeometry(c *cli.Context, o *console, origin int64, out *sizeJSON) (g cow.Geometry, held uint64, code int, err error) {
+	chunk, given, err := sizeFlag(c, "chunk-size")
+	if err != nil {
+		return g, 0, 0, err
+	}
+	if c.NArg() == 0 {
+		switch {
+		case origin == 0:
+			return g, 0, 0, usagef("size: missing --origin-size; see 'dmsnapctl size --help'")
+		case !given:
+			return g, 0, 0, usagef("size: missing --chunk-size; see 'dmsnapctl size --help'")
+		case chunk%cow.SectorSize != 0:
+			return g, 0, 0, usagef("size: --chunk-size %d is no multiple of %d", chunk, cow.SectorSize)
+		}
+		if g, err = cow.NewGeometry(cow.Sectors(chunk / cow.SectorSize)); err != nil {
+			return g, 0, 0, usagef("size: --chunk-size: %v", err)
+		}
+		return g, 0, exitFine, nil
+	}
+	if given {
+		return g, 0, 0, usagef("size: STORE has its own chunk size; leave --chunk-size out")
+	}
+	report, err := judgeStore(c.Context, o, c.Args().First(), verify.Options{OriginBytes: origin})
+	if err != nil {
+		return g, 0, 0, fmt.Errorf("size %s: %w", c.Args().First(), err)
+	}
+	if report.Usage == nil {
+		return g, 0, 0, fmt.Errorf("size %s: %w", c.Args().First(), errors.New(verdictLine(report.Report)))
+	}
+	if g, err = cow.NewGeometry(report.Header.ChunkSectors); err != nil {
+		return g, 0, 0, err
+	}
+	if code = toolCode(report.Report); code == exitFine || report.Verdict == verify.Invalid {
+		safe := smallestSafe(g, report.Usage)
+		out.SmallestSafe = &safe
+	} else {
+		o.warnf("size %s: it is %s: how small its device may be cannot be told", c.Args().First(), report.Verdict)
+	}
+	return g, g.DataChunksIn(cow.FirstData, report.Usage.NextFreeChunk), code, nil
+}
+
+// smallestSafe is the size of a device that still has all that the list names,
+// and all areas of the list, in bytes.
+func smallestSafe(g cow.Geometry, u *verify.Usage) uint64 {
+	end := max(u.NextFreeChunk, cow.LeastChunks)
+	if u.Areas > 0 {
+		end = max(end, g.AreaChunk(u.Areas-1)+1)
+	}
+	bytes, _ := g.Offset(end) // on the device, or just behind it
+	return bytes
+}
+
+func printSizes(o *console, s sizeJSON) error {
+	line := func(what string, n *uint64) string {
+		if n == nil {
+			return ""
+		}
+		return fmt.Sprintf("%-14s %12d bytes (%s)\n", what, *n, output.Bytes(*n))
+	}
+	_, err := fmt.Fprint(o.out, line("needed", s.Needed), line("maximum", s.Maximum), line("minimum", &s.Minimum), line("smallest safe", s.SmallestSafe))
+	return err
+}

@@ -1,0 +1,371 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
+)
+
+// toolbox is a directory with a leaky store, its origin, and what the snapshot
+// shows.
+type toolbox struct {
+	t     *testing.T
+	shows []byte
+}
+
+const toolChunk = 4096
+
+// newToolbox works in a directory of its own: 20 chunks changed, 3 leaked.
+func newToolbox(t *testing.T) toolbox {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	origin := make([]byte, 100*toolChunk)
+	for i := range origin {
+		origin[i] = byte(i/512) | 1
+	}
+	var list []cow.Exception
+	for i := range cow.Chunk(20) {
+		place := i + 2
+		if i >= 10 {
+			place += 3
+		}
+		list = append(list, cow.Exception{Old: i * 3, New: place})
+	}
+	store := cowtest.Store{Chunk: 8, Exceptions: list, DeviceChunks: 40}.Bytes()
+	shows := bytes.Clone(origin)
+	for _, e := range list {
+		data := store[e.New*toolChunk:][:toolChunk]
+		for i := range data {
+			data[i] = 0xee ^ byte(e.Old)
+		}
+		copy(shows[e.Old*toolChunk:], data)
+	}
+	b := toolbox{t, shows}
+	b.write("origin", origin)
+	b.write("store", store)
+	return b
+}
+
+func (b toolbox) write(name string, data []byte) {
+	b.t.Helper()
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b toolbox) read(name string) []byte {
+	b.t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return data
+}
+
+// run runs the program and wants its exit code.
+func (b toolbox) run(want int, line string) (out, complaint string) {
+	b.t.Helper()
+	var o, e bytes.Buffer
+	args := append([]string{"dmsnapctl"}, strings.Fields(line)...)
+	if code := run(context.Background(), args, streams{in: strings.NewReader(""), out: &o, err: &e}); code != want {
+		b.t.Errorf("%s: exit code %d, want %d\n%s%s", line, code, want, &o, &e)
+	}
+	return o.String(), e.String()
+}
+
+// damage changes the store.
+func (b toolbox) damage(change func(store []byte)) {
+	store := b.read("store")
+	change(store)
+	b.write("store", store)
+}
+
+func invalidate(store []byte) { store[4] = 0 }
+
+func beyond(store []byte) {
+	copy(store[toolChunk+5*16:], cow.Exception{Old: 15, New: 1 << 40}.AppendTo(nil))
+}
+
+func staleRecord(store []byte) {
+	copy(store[toolChunk+22*16:], cow.Exception{Old: 90, New: 30}.AppendTo(nil))
+}
+
+func TestSize(t *testing.T) {
+	b := newToolbox(t)
+	for line, want := range map[string]string{
+		"size --origin-size 4K --chunk-size 4K --json":                 `{"schema":"dmsnapctl.size/1","chunk_bytes":4096,"needed_bytes":12288,"maximum_bytes":12288,"minimum_bytes":12288,"smallest_safe_bytes":null}`,
+		"size --origin-size 20K --chunk-size 4K --leaky-kernel --json": `{"schema":"dmsnapctl.size/1","chunk_bytes":4096,"needed_bytes":32768,"maximum_bytes":32768,"minimum_bytes":12288,"smallest_safe_bytes":null}`,
+		"size --origin-size 2143289344 --chunk-size 8K --json":         `{"schema":"dmsnapctl.size/1","chunk_bytes":8192,"needed_bytes":2147491840,"maximum_bytes":2147491840,"minimum_bytes":24576,"smallest_safe_bytes":null}`,
+		"size --origin-size 1G --chunk-size 4K --writes 1M --json":     `{"schema":"dmsnapctl.size/1","chunk_bytes":4096,"needed_bytes":1060864,"maximum_bytes":1077944320,"minimum_bytes":12288,"smallest_safe_bytes":null}`,
+		"size store --json":                             `{"schema":"dmsnapctl.size/1","chunk_bytes":4096,"needed_bytes":null,"maximum_bytes":null,"minimum_bytes":12288,"smallest_safe_bytes":102400}`,
+		"size store --origin origin --writes 8K --json": `{"schema":"dmsnapctl.size/1","chunk_bytes":4096,"needed_bytes":110592,"maximum_bytes":417792,"minimum_bytes":12288,"smallest_safe_bytes":102400}`,
+	} {
+		if got, _ := b.run(exitFine, line); got != want+"\n" {
+			t.Errorf("%s:\n%swant\n%s", line, got, want)
+		}
+	}
+	for _, line := range []string{"size", "size --origin-size 1M", "size --chunk-size 4K", "size --origin-size 1M --chunk-size 3K", "size --origin-size 1M --chunk-size 100", "size store --chunk-size 4K", "size --origin-size x --chunk-size 4K"} {
+		b.run(exitUsage, line)
+	}
+	// The smallest safe size keeps the snapshot, and a chunk less does not.
+	store := b.read("store")
+	b.write("cut", store[:102400])
+	b.run(exitWarning, "verify cut")
+	b.write("cut", store[:102400-toolChunk])
+	b.run(exitCritical, "verify cut")
+	b.damage(beyond)
+	b.run(exitCritical, "size store")
+}
+
+func TestDelta(t *testing.T) {
+	b := newToolbox(t)
+	want := ""
+	for i := range 20 {
+		want += itoa(i*3*toolChunk) + " 4096\n"
+	}
+	if got, _ := b.run(exitFine, "delta store"); got != want {
+		t.Errorf("ranges:\n%s", got)
+	}
+	out, _ := b.run(exitFine, "delta store --json")
+	var d struct {
+		Schema string
+		Ranges []struct{ Offset, Length int64 }
+		Bytes  int64
+	}
+	if err := json.Unmarshal([]byte(out), &d); err != nil || d.Schema != "dmsnapctl.delta/1" || len(d.Ranges) != 20 || d.Bytes != 20*4096 || d.Ranges[1].Offset != 3*4096 {
+		t.Errorf("%v: %s", err, out)
+	}
+	second := cowtest.Store{Chunk: 16, Exceptions: cowtest.Canonical(16, 0, 40)}.Bytes()
+	b.write("second", second)
+	if got, _ := b.run(exitFine, "delta store --against second"); !strings.HasPrefix(got, "0 8192\n12288 4096\n") || !strings.Contains(got, "\n327680 8192\n") {
+		t.Errorf("against another store:\n%s", got)
+	}
+	if got, _ := b.run(exitFine, "delta store --format bmap --origin origin"); !strings.Contains(got, "<ImageSize> 409600 </ImageSize>") || !strings.Contains(got, "<Range>57</Range>") {
+		t.Errorf("bmap:\n%s", got)
+	}
+	if _, complaint := b.run(exitFine, "delta store --format bmap"); !strings.Contains(complaint, "origin's size") {
+		t.Errorf("bmap without a size: %q", complaint)
+	}
+	for _, line := range []string{"delta", "delta store --format xml", "delta store --format bmap --json", "delta store -o store", "delta store --against second -o second"} {
+		b.run(exitUsage, line)
+	}
+	b.run(exitUnknown, "delta origin")
+	b.damage(staleRecord)
+	b.run(exitFine, "delta store")
+	b.damage(invalidate)
+	if got, _ := b.run(exitCritical, "delta store"); got != want {
+		t.Errorf("of an invalidated store:\n%s", got)
+	}
+}
+
+func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
+
+func TestExtract(t *testing.T) {
+	b := newToolbox(t)
+	same := func(name string, want []byte) {
+		t.Helper()
+		if !bytes.Equal(b.read(name), want) {
+			t.Errorf("%s is another image", name)
+		}
+	}
+	b.run(exitFine, "extract store --origin origin -o raw")
+	same("raw", b.shows)
+	if info, err := os.Stat("raw"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the image's mode is %v, %v", info.Mode(), err)
+	}
+	if out, _ := b.run(exitFine, "extract store --origin origin -o -"); out != string(b.shows) {
+		t.Error("stdout is another image")
+	}
+	out, _ := b.run(exitFine, "extract store --origin origin -o full.qcow2 --format qcow2 --json")
+	if want := `{"schema":"dmsnapctl.extract/1","path":"store","output":"full.qcow2","format":"qcow2","bytes":409600,"changed_bytes":81920,"verdict":"leaked","certain":[{"offset":0,"length":409600}],"uncertain":[]}`; out != want+"\n" {
+		t.Errorf("json %s, want %s", out, want)
+	}
+	if !bytes.HasPrefix(b.read("full.qcow2"), []byte("QFI\xfb")) {
+		t.Error("full.qcow2 is no qcow2 image")
+	}
+	if err := os.Mkdir("backups", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.run(exitFine, "extract store --origin origin -o backups/over.qcow2 --only-changes --backing origin")
+	if over := b.read("backups/over.qcow2"); !bytes.Contains(over[:512], []byte("../originraw")) && !bytes.Contains(over[:512], []byte("../origin")) {
+		t.Error("the overlay does not name its backing file by its own directory")
+	}
+	b.run(exitFine, "extract store --origin origin -o back.qcow2 --only-changes --backing full.qcow2 --side origin")
+	if !bytes.Contains(b.read("back.qcow2")[:512], []byte("qcow2")) {
+		t.Error("the overlay does not name the format of its backing file")
+	}
+	for _, line := range []string{
+		"extract store -o x", "extract store --origin origin", "extract store --origin origin -o x --format vmdk",
+		"extract store --origin origin -o x --side top", "extract store --origin origin -o x --side origin",
+		"extract store --origin origin -o x --only-changes", "extract store --origin origin -o x --backing origin",
+		"extract store --origin origin -o x --only-changes --backing origin --format raw",
+		"extract store --origin origin -o x --content raw", "extract store --origin origin -o - --format qcow2",
+		"extract store --origin origin -o - --json", "extract store --origin origin -o store", "extract store --origin origin -o origin",
+		"extract store --origin origin -o full.qcow2 --only-changes --backing full.qcow2",
+	} {
+		b.run(exitUsage, line)
+	}
+	if exists("x") {
+		t.Error("a refused command left a file")
+	}
+	b.damage(invalidate)
+	if _, complaint := b.run(exitCritical, "extract store --origin origin -o best"); !strings.Contains(complaint, "--best-effort") || exists("best") {
+		t.Errorf("of an invalidated store: %q", complaint)
+	}
+	out, _ = b.run(exitWarning, "extract store --origin origin -o best --best-effort --json")
+	if !strings.Contains(out, `"certain":[{"offset":0,"length":4096},{"offset":12288,"length":4096}`) || !strings.Contains(out, `"uncertain":[{"offset":4096,"length":8192}`) {
+		t.Errorf("what is certain: %s", out)
+	}
+	same("best", b.shows)
+	b.damage(beyond)
+	b.run(exitWarning, "extract store --origin origin -o best --best-effort")
+}
+
+func TestDumpAndRestore(t *testing.T) {
+	b := newToolbox(t)
+	b.damage(staleRecord)
+	store := b.read("store")
+	b.run(exitFine, "dump store -o lines")
+	out, _ := b.run(exitFine, "dump store")
+	if out != string(b.read("lines")) || strings.Count(out, "\n") != 22 || !strings.Contains(out, `{"area":0,"slot":1,"old":3,"new":3}`) {
+		t.Errorf("dump:\n%s", out)
+	}
+	b.damage(func(s []byte) { clear(s[:2*toolChunk]) })
+	b.run(exitUsage, "restore lines store") // nobody says yes
+	b.run(exitFine, "restore lines store --dry-run")
+	if bytes.Equal(b.read("store"), store) {
+		t.Error("a dry run wrote")
+	}
+	b.run(exitFine, "restore lines store --yes")
+	if !bytes.Equal(b.read("store"), store) {
+		t.Error("the store is another one than before")
+	}
+	b.run(exitFine, "restore lines larger --data store --size 200K --yes")
+	b.run(exitFine, "extract larger --origin origin -o raw")
+	if !bytes.Equal(b.read("raw"), b.shows) {
+		t.Error("the larger store shows something else")
+	}
+	b.run(exitUnknown, "restore lines tiny --data store --size 40K --yes")
+	if exists("tiny") {
+		t.Error("a store that was not restored stays")
+	}
+	b.run(exitUsage, "restore lines store --size 1M --yes")
+	b.run(exitUsage, "restore lines store --data store --yes")
+	disk := make([]byte, 1<<20)
+	copy(disk[0x438:], "\x53\xef")
+	b.write("disk", disk)
+	b.run(exitUnknown, "restore lines disk --data store --yes")
+	if !bytes.Equal(b.read("disk"), disk) {
+		t.Error("a file system was written over")
+	}
+}
+
+func TestRepairReclaimRevalidate(t *testing.T) {
+	b := newToolbox(t)
+	b.damage(staleRecord)
+	before := b.read("store")
+	out, _ := b.run(exitFine, "repair store --dry-run")
+	if !strings.Contains(out, "clear 1 record behind the end of the list") || !bytes.Equal(b.read("store"), before) {
+		t.Errorf("dry run: %s", out)
+	}
+	b.run(exitFine, "repair store --undo undo --yes")
+	b.run(exitWarning, "verify store")
+	b.run(exitFine, "restore undo store --yes")
+	if !bytes.Equal(b.read("store"), before) {
+		t.Error("the undo file does not undo")
+	}
+	b.run(exitFine, "reclaim store --to anew")
+	b.run(exitFine, "verify anew")
+	kept := b.read("undo")
+	if _, complaint := b.run(exitFine, "reclaim store --undo undo --yes"); !strings.Contains(complaint, "kept") || !bytes.Equal(b.read("undo"), kept) {
+		t.Errorf("the undo file of the run before is not kept: %q", complaint)
+	}
+	b.run(exitFine, "verify store")
+	if out, _ := b.run(exitFine, "reclaim store --yes"); !strings.Contains(out, "nothing to do") {
+		t.Errorf("a second run: %s", out)
+	}
+	b.damage(invalidate)
+	b.run(exitCritical, "reclaim store --yes")
+	for _, line := range []string{"revalidate store --yes", "revalidate store --origin origin --yes"} {
+		b.run(exitUsage, line)
+	}
+	b.run(exitUnknown, "revalidate store --origin origin --origin-sha256 00 --yes")
+	b.run(exitCritical, "verify store")
+	b.run(exitFine, "revalidate store --origin-unchanged --grow-by 64K --yes")
+	b.run(exitFine, "verify store")
+	if n := len(b.read("store")); n != len(before)+64<<10 {
+		t.Errorf("the store has %d bytes", n)
+	}
+	b.write("store", b.read("anew")) // in canonical order
+	b.damage(beyond)
+	b.run(exitCritical, "repair store --yes")
+	b.run(exitFine, "repair store --assume-canonical --yes --json")
+	b.run(exitFine, "verify store")
+	b.run(exitUnknown, "repair origin --yes")
+}
+
+func TestApply(t *testing.T) {
+	b := newToolbox(t)
+	origin, store := b.read("origin"), b.read("store")
+	b.run(exitUsage, "apply store --yes")
+	b.run(exitUsage, "apply store --to origin --undo store --yes")
+	b.run(exitUsage, "apply store --to origin --undo origin --yes")
+	b.run(exitUsage, "reclaim store --undo store --yes")
+	b.run(exitFine, "apply store --to origin --dry-run")
+	if !bytes.Equal(b.read("origin"), origin) || !bytes.Equal(b.read("store"), store) {
+		t.Error("a dry run wrote")
+	}
+	b.run(exitFine, "apply store --to origin --undo undo --yes")
+	if !bytes.Equal(b.read("origin"), b.shows) {
+		t.Error("the origin is not the image")
+	}
+	b.run(exitFine, "verify store") // empty
+	b.run(exitFine, "apply store --to origin --yes")
+	b.run(exitFine, "apply undo --to origin --yes")
+	b.run(exitFine, "restore undo.dump store --yes")
+	if !bytes.Equal(b.read("origin"), origin) || !bytes.Equal(b.read("store"), store) {
+		t.Error("the undo files do not undo")
+	}
+	b.damage(invalidate)
+	b.run(exitCritical, "apply store --to origin --yes")
+}
+
+// TestOutputsThatCannotBeWritten: a full device, a missing directory, a link.
+func TestOutputsThatCannotBeWritten(t *testing.T) {
+	b := newToolbox(t)
+	store := b.read("store")
+	if err := os.Symlink("target", "link"); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]int{
+		"delta store -o no/dir":                       exitUnknown,
+		"dump store -o no/dir":                        exitUnknown,
+		"extract store --origin origin -o no/dir":     exitUnknown,
+		"repair store --undo no/dir --yes":            exitFine, // there is nothing to do
+		"reclaim store --undo no/dir --yes":           exitUnknown,
+		"apply store --to origin --undo no/dir --yes": exitUnknown,
+		"extract store --origin origin -o link":       exitUsage,
+		"dump store -o link":                          exitUsage,
+		"delta store -o /dev/full":                    exitUsage,
+		"reclaim store --to origin":                   exitUsage,
+	} {
+		b.run(want, line)
+	}
+	if !bytes.Equal(b.read("store"), store) || exists("target") {
+		t.Error("something was written")
+	}
+}
+
+// TestMountNeedsADirectory, and ends where there is none.
+func TestMountNeedsADirectory(t *testing.T) {
+	b := newToolbox(t)
+	b.run(exitUnknown, "mount store --origin origin missing")
+	b.run(exitUsage, "mount store missing")
+	b.run(exitUsage, "mount store --origin origin")
+}
