@@ -3,7 +3,7 @@
 
 package crash
 
-import "math/bits"
+import "slices"
 
 // epochBuilder lists the choices of an epoch.
 type epochBuilder struct {
@@ -26,7 +26,7 @@ func (b *epochBuilder) add(entry int, st *step) {
 	}
 	c := choice{entry: entry, kind: st.kind, store: st.store, pieces: interval{len(b.pieces), len(b.pieces) + len(st.writes)}}
 	if c.kind == commits || c.kind == metadata {
-		c.masks, c.all = tornMasks(differ)
+		c.masks = masks{differ}
 	}
 	for _, w := range st.writes {
 		b.addPiece(w)
@@ -56,29 +56,44 @@ func (b *epochBuilder) addPiece(w write) {
 // ways.
 const exhaustBits = 8
 
-// tornMasks are the ways in which a write can be torn: all proper subsets of
-// the blocks that differ or, of many blocks, each alone, each left out, and
-// the first ones.
-func tornMasks(differ []int) (masks [][]int, all bool) {
-	n := len(differ)
-	if n <= exhaustBits {
-		for bitmap := uint(1); bitmap+1 < 1<<n; bitmap++ {
-			mask := make([]int, 0, bits.OnesCount(bitmap))
-			for i, p := range differ {
-				if bitmap>>i&1 != 0 {
-					mask = append(mask, p)
-				}
-			}
-			masks = append(masks, mask)
-		}
-		return masks, true
+// masks are the ways in which a write can be torn: all proper subsets of the
+// blocks that differ or, of many blocks, first each alone, then the first ones,
+// then each left out. Neighbours differ in few blocks.
+type masks struct {
+	differ []int // pieces, ascending; empty for a write that is not torn
+}
+
+// all tells whether the masks are all ways there are.
+func (m masks) all() bool { return len(m.differ) <= exhaustBits }
+
+func (m masks) len() int {
+	switch n := len(m.differ); {
+	case n < 2:
+		return 0
+	case m.all():
+		return 1<<n - 2
+	default:
+		return n + (n - 3) + n
 	}
-	for i, p := range differ {
-		without := append(append([]int(nil), differ[:i]...), differ[i+1:]...)
-		masks = append(masks, []int{p}, without)
-		if i >= 2 && i < n-1 {
-			masks = append(masks, differ[:i])
-		}
+}
+
+// has tells whether a piece is durable in a mask.
+func (m masks) has(mask, piece int) bool {
+	n := len(m.differ)
+	at, ok := piece-m.differ[0], piece >= m.differ[0] && piece <= m.differ[n-1]
+	if m.differ[n-1]-m.differ[0] != n-1 {
+		at, ok = slices.BinarySearch(m.differ, piece)
 	}
-	return masks, false
+	switch {
+	case !ok:
+		return false
+	case m.all():
+		return (mask+1)>>at&1 != 0
+	case mask < n:
+		return at == mask
+	case mask < n+n-3:
+		return at < mask-n+2
+	default:
+		return at != mask-(n+n-3)
+	}
 }

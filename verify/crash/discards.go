@@ -1,74 +1,91 @@
 // Discards: ranges of zeros, as large as a device. Only those blocks of them
-// get cells at which somebody looks for another reason.
+// get cells at which somebody looks for another reason, or that hold something
+// in the origin.
 
 package crash
 
 import (
-	"math"
 	"slices"
 
-	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// bringDiscarded makes cells of the origin's chunks that a discard changes and
-// no other entry touches: where the base image holds something. A discard of
-// before the snapshot changes nothing that anybody sees.
-func (x *explorer) bringDiscarded() error {
-	if x.disk.base.ReaderAt == nil || len(x.discards) == 0 {
-		return nil
-	}
-	begin := x.earliestFreeze()
-	for _, d := range x.discards {
-		if d.entry < begin {
-			continue
-		}
-		if err := x.bringNonzero(x.stores[0].origin.clip(d.first, d.end-d.first)); err != nil {
-			return err
-		}
-	}
-	return x.err
+// discards tells whether an entry is a discard of something of ours.
+func (x *explorer) discards(i int) bool {
+	return x.kinds[i] != elsewhere && x.log.Entry(i).Flags&logwrites.Discard != 0
 }
 
-// earliestFreeze is an entry before which no store is frozen.
-func (x *explorer) earliestFreeze() int {
-	if x.opt.mark >= 0 {
-		return x.opt.mark
-	}
-	for _, s := range x.stores {
-		if s.readHeader(x.disk.content[s.header]) == valid {
-			return 0
+// resolveDiscards turns the epoch's discards into writes of zeros.
+func (x *explorer) resolveDiscards(e interval) {
+	x.discarding = x.discarding[:0]
+	for i := e.from; i < e.to && x.err == nil; i++ {
+		if x.discards(i) {
+			x.discarding = append(x.discarding, i)
+			x.bringDiscarded(x.log.Entry(i))
 		}
 	}
-	for i, st := range x.steps {
-		for _, w := range st.writes {
-			if r := x.roles[w.cell]; r.place == inHeader && x.stores[r.store].readHeader(w.id) == valid {
-				return i
+	for _, i := range x.discarding {
+		if x.err == nil {
+			x.resolveDiscard(i, x.log.Entry(i))
+		}
+	}
+}
+
+// bringDiscarded makes cells of the blocks that a discard changes: where the
+// origin holds something, and where exceptions have their chunks.
+func (x *explorer) bringDiscarded(e logwrites.Entry) {
+	x.layout.parts(span{e.Sector, e.Sector + e.Sectors}, func(part span, store int) {
+		if store >= 0 {
+			x.stores[store].bringNamed(part)
+			return
+		}
+		err := x.blocksWritten(part, func(run span) error {
+			for at := run.first; at < run.end && x.err == nil; at++ {
+				x.locateInOrigin(at)
+			}
+			return x.err
+		})
+		if err == nil {
+			err = x.bringNonzero(part)
+		}
+		if err != nil {
+			x.fail(err)
+		}
+	})
+}
+
+// bringNamed makes cells of the chunks of a part of the region that exceptions
+// name.
+func (s *store) bringNamed(part span) {
+	for k := range s.ledger.Len() {
+		if e := s.ledger.At(k); s.bounds.Fits(e) {
+			if first := s.blockOf(e.New); first < part.end && first+s.perChunk > part.first {
+				s.bringData(e.New)
 			}
 		}
 	}
-	return len(x.steps)
 }
 
 // bringNonzero makes cells of the origin's blocks in a span that are not zero
-// in the base image.
+// in the base image. Discards of before the first snapshot change nothing that
+// anybody sees.
 func (x *explorer) bringNonzero(part span) error {
-	ss := x.disk.blockBytes
+	if x.base.ReaderAt == nil || x.end < x.earliestFreeze() {
+		return nil
+	}
+	ss := x.layout.blockBytes
 	buf := make([]byte, pieceBlocks*ss)
-	for at := part.first; at < part.end && at < (x.disk.base.size+ss-1)/ss; at += pieceBlocks {
+	for at := part.first; at < part.end && at < (x.base.size+ss-1)/ss; at += pieceBlocks {
 		if err := x.opt.interrupted(); err != nil {
 			return err
 		}
 		piece := buf[:min(pieceBlocks, part.end-at)*ss]
-		if err := x.disk.base.read(piece, at*ss); err != nil {
+		if err := x.base.read(piece, at*ss); err != nil {
 			return err
 		}
 		for i := uint64(0); i*ss < uint64(len(piece)); i++ {
-			if isZero(piece[i*ss : (i+1)*ss]) {
-				continue
-			}
-			for _, s := range x.stores {
-				x.bringOrigin(s, cow.Chunk((at+i-s.origin.first)/s.perChunk))
+			if !isZero(piece[i*ss : (i+1)*ss]) {
+				x.locateInOrigin(at + i)
 			}
 		}
 		if x.err != nil {
@@ -78,59 +95,72 @@ func (x *explorer) bringNonzero(part span) error {
 	return nil
 }
 
-// resolveDiscards turns the discards into writes of zeros to the cells that
-// there are, region by region as all entries are resolved.
-func (x *explorer) resolveDiscards() {
-	blocks := make([]uint64, 0, len(x.disk.cells))
-	for b := range x.disk.cells {
-		blocks = append(blocks, b)
+// earliestFreeze is an entry before which no store is frozen.
+func (x *explorer) earliestFreeze() int {
+	begin := never
+	for _, s := range x.stores {
+		begin = min(begin, s.freeze)
 	}
-	slices.Sort(blocks)
-	for _, d := range x.discards {
-		st := &x.steps[d.entry]
-		for _, region := range x.regions() {
-			part := region.clip(d.first, d.end-d.first)
-			first, _ := slices.BinarySearch(blocks, part.first)
-			for _, b := range blocks[first:] {
-				if b >= part.end {
-					break
-				}
-				x.discardCell(st, d, b, x.disk.cells[b])
+	return begin
+}
+
+// resolveDiscard has a discard write zeros to all cells in it.
+func (x *explorer) resolveDiscard(i int, e logwrites.Entry) {
+	var inside []uint64
+	if e.Sectors < uint64(len(x.blocks)) {
+		for block := e.Sector; block < e.Sector+e.Sectors; block++ {
+			if _, ok := x.cells[block]; ok {
+				inside = append(inside, block)
 			}
 		}
-		if origin := x.stores[0].origin.clip(d.first, d.end-d.first); st.kind == elsewhere && origin.first < origin.end {
-			st.kind = origins
+	} else {
+		for _, block := range x.blocks {
+			if covers(e, block) {
+				inside = append(inside, block)
+			}
 		}
+		slices.Sort(inside)
+	}
+	st := x.step(i)
+	st.kind = elsewhere
+	for _, block := range inside {
+		x.discardCell(st, e, x.cells[block])
+	}
+	if origin := x.layout.origin.clip(e.Sector, e.Sectors); st.kind == elsewhere && origin.first < origin.end {
+		st.kind = origins
 	}
 }
 
 // discardCell adds a block to the step of a discard.
-func (x *explorer) discardCell(st *step, d discard, block uint64, c cell) {
+func (x *explorer) discardCell(st *step, e logwrites.Entry, c cell) {
 	r := x.roles[c]
-	st.writes = append(st.writes, write{c, r.interner()(x.disk, zeros[:x.disk.blockBytes]), int32(block - d.first)})
-	st.becomes(r, x.log.Entry(d.entry).Flags&logwrites.FUA != 0)
-}
-
-// catchUp tells a cell that is made when the log has been loaded of the
-// discards that cover it: of those that are applied by what it holds.
-func (x *explorer) catchUp(c cell, block uint64) {
-	for _, d := range x.discards {
-		if !d.holds(block) {
-			continue
-		}
-		st := &x.steps[d.entry]
-		x.discardCell(st, d, block, c)
-		for int(c) >= len(x.history) {
-			x.history = append(x.history, nil)
-		}
-		id := st.writes[len(st.writes)-1].id
-		x.history[c] = append(x.history[c], version{d.entry, id})
-		if d.entry < x.applied {
-			x.disk.content[c] = id
-		}
+	zero := x.interned(zeros[:x.layout.blockBytes], r.place)
+	st.writes = append(st.writes, write{c, zero, int32(x.blocks[c] - e.Sector)})
+	switch {
+	case r.place == inArea || r.place == inHeader:
+		st.kind, st.store = metadata, r.store
+	case r.place == inData && st.kind != metadata:
+		st.kind, st.store = copies, r.store
+	case r.place == inOrigin && st.kind == elsewhere:
+		st.kind = origins
 	}
 }
 
-// maxDiscard is the most blocks of a discard that states can name; a request
-// of the block layer holds far less (4 GiB).
-const maxDiscard = math.MaxInt32
+// discardFresh tells a cell that is made within an epoch of the epoch's
+// discards that cover it: of those that are applied by what it holds.
+func (x *explorer) discardFresh(c cell) {
+	if !x.entered {
+		return // they are resolved later
+	}
+	for _, entry := range x.discarding {
+		e := x.log.Entry(entry)
+		if !covers(e, x.blocks[c]) {
+			continue
+		}
+		st := x.step(entry)
+		x.discardCell(st, e, c)
+		if entry < x.applied {
+			x.content[c] = st.writes[len(st.writes)-1].id
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"context"
 	"math"
 	"testing"
 
@@ -75,14 +76,13 @@ func TestHugeDiscard(t *testing.T) {
 	if r.FirstFailure != nil || r.Commits != 3 || r.LintViolations > 0 {
 		t.Errorf("%d commits, first failure %+v, violations %v", r.Commits, r.FirstFailure, r.Violations)
 	}
-	x, err := newExplorer(openBytes(t, logBytes(t, 512, m.log)), withMark(opt, -1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := len(x.disk.cells); n > 100 {
-		t.Errorf("%d cells", n)
-	}
-	if _, err := newExplorer(openBytes(t, logBytes(t, 512, []scripted{m.log[len(m.log)-2], discarded(0, math.MaxInt64)})), withMark(opt, -1)); err == nil {
+	everyState(t, openBytes(t, logBytes(t, 512, m.log)), opt, func(v *visitor) {
+		if n := len(v.cells); n > 100 {
+			t.Fatalf("%d cells", n)
+		}
+	})
+	huge := logBytes(t, 512, []scripted{m.log[len(m.log)-2], discarded(0, math.MaxInt64)})
+	if _, err := Explore(context.Background(), openBytes(t, huge), opt); err == nil {
 		t.Error("a discard of half of all sectors was taken")
 	}
 }

@@ -30,19 +30,19 @@ type Doubt struct {
 }
 
 // doubts are what the verdict of an exploration rests on.
-func (x *explorer) doubts() []Doubt {
+func (x *exploration) doubts() []Doubt {
 	found := []Doubt{}
 	note := func(code DoubtCode, format string, args ...any) {
 		found = append(found, Doubt{code, fmt.Sprintf(format, args...)})
 	}
 	begin := never // the earliest freeze
-	for i, s := range x.stores {
+	for i, s := range x.facts {
 		begin = min(begin, max(s.freeze, s.born))
 		if s.evidence != "" && !x.opt.SnapshotWritten && !x.opt.ReadOnlySnapshot {
 			note(GuessedWrites, "store %d: %s; somebody wrote to the snapshot, it seems, and other contents than the frozen origin's are taken for such writes", i, s.evidence)
 		}
-		if s.assumed > 0 && x.opt.Base == nil {
-			note(UnknownOrigin, "store %d: what was first written for %d chunks cannot be held against the frozen origin without a base image: taken to be right", i, s.assumed)
+		if n := s.assumed(x.opt); n > 0 && x.opt.Base == nil {
+			note(UnknownOrigin, "store %d: what was first written for %d chunks cannot be held against the frozen origin without a base image: taken to be right", i, n)
 		}
 	}
 	switch origin, any := x.writtenFrom(begin); {
@@ -56,11 +56,11 @@ func (x *explorer) doubts() []Doubt {
 
 // writtenFrom tells whether the origin, and whether anything, is written from
 // an entry on.
-func (x *explorer) writtenFrom(entry int) (origin, any bool) {
-	for _, st := range x.steps[min(entry, len(x.steps)):] {
-		if len(st.writes) > 0 {
+func (h *history) writtenFrom(entry int) (origin, any bool) {
+	for _, k := range h.kinds[min(entry, len(h.kinds)):] {
+		if k > flushes {
 			any = true
-			origin = origin || st.kind == origins
+			origin = origin || k == origins
 		}
 	}
 	return origin, any

@@ -26,8 +26,7 @@ type choice struct {
 	kind   kind
 	store  int16
 	pieces interval // of the epoch's
-	masks  [][]int  // the ways it can be torn that make a difference: pieces that are durable
-	all    bool     // masks are all such ways
+	masks  masks    // the ways it can be torn that make a difference
 }
 
 // piece is a block that a choice writes.
@@ -48,17 +47,16 @@ type epoch struct {
 	torn    int              // commits that are torn in it
 	target  []pick           // scratch
 	leaf    func()           // is called for every state
-	random  *rand.Rand
-	stopped bool // the epoch is broken off: no more states
+	stopped bool             // the epoch is broken off: no more states
 }
 
 // newEpoch lists the choices of an epoch, whose durable entries are applied.
 func newEpoch(x *explorer, e interval, leaf func()) *epoch {
-	r := &epoch{x: x, interval: e, leaf: leaf, random: rand.New(rand.NewPCG(x.opt.Seed, uint64(e.from)))}
+	r := &epoch{x: x, interval: e, leaf: leaf}
 	b := epochBuilder{epoch: r, first: map[cell]int32{}}
 	for i := e.from; i < e.to; i++ {
-		if len(x.steps[i].writes) > 0 {
-			b.add(i, &x.steps[i])
+		if st := x.step(i); len(st.writes) > 0 {
+			b.add(i, st)
 		}
 	}
 	r.on = make([]bool, len(r.pieces))
@@ -111,19 +109,10 @@ func (r *epoch) choose(n int, p pick) {
 		r.torn += isTorn(p) - isTorn(r.state[n])
 	}
 	r.state[n] = p
-	if p >= 0 {
-		mask := c.masks[p]
-		for i := c.pieces.from; i < c.pieces.to; i++ {
-			on := len(mask) > 0 && mask[0] == i
-			if on {
-				mask = mask[1:]
-			}
-			r.setPiece(i, on)
-		}
-		return
-	}
-	for i := c.pieces.from; i < c.pieces.to; i++ {
-		r.setPiece(i, p == whole)
+	// From the last block to the first: what is behind a block of an area
+	// counts least while that block is changed.
+	for i := c.pieces.to - 1; i >= c.pieces.from; i-- {
+		r.setPiece(i, p == whole || p >= 0 && c.masks.has(int(p), i))
 	}
 }
 
@@ -167,7 +156,7 @@ func (r *epoch) count(n int, c chain, limit int, memo map[countKey]int) int {
 	}
 	ch := &r.choices[n]
 	sum := 0
-	for p := none; p < pick(len(ch.masks)) && sum < limit; p++ {
+	for p := none; p < pick(ch.masks.len()) && sum < limit; p++ {
 		if c.allows(ch, p) {
 			sum += r.count(n+1, c.after(ch, p), limit-sum, memo)
 		}
@@ -188,7 +177,7 @@ func (r *epoch) exhaustible(limit int) bool {
 		return false
 	}
 	for _, c := range r.choices {
-		if (c.kind == commits || c.kind == metadata) && !c.all {
+		if !c.masks.all() {
 			return false
 		}
 	}
@@ -202,7 +191,7 @@ func (r *epoch) exhaust(n int, c chain) {
 		return
 	}
 	ch := &r.choices[n]
-	for p := none; p < pick(len(ch.masks)) && !r.stopped; p++ {
+	for p := none; p < pick(ch.masks.len()) && !r.stopped; p++ {
 		if c.allows(ch, p) {
 			r.choose(n, p)
 			r.exhaust(n+1, c.after(ch, p))
@@ -242,7 +231,7 @@ func (r *epoch) prefixes() {
 		if r.stopped {
 			return
 		}
-		for p := range r.choices[n].masks {
+		for p := range r.choices[n].masks.len() {
 			r.choose(n, pick(p))
 			r.leaf()
 		}
@@ -311,9 +300,10 @@ func (r *epoch) tears(limit int) {
 	}
 }
 
-// sample visits n random states.
-func (r *epoch) sample(n int) {
+// sample visits n random states, the same ones for the same seed and part.
+func (r *epoch) sample(n int, seed, part uint64) {
 	const walk = 64 // states between two fresh starts
+	random := rand.New(rand.NewPCG(seed, uint64(r.from)|part<<32))
 	wish := make([]pick, len(r.choices))
 	for i := range n {
 		if r.stopped {
@@ -321,23 +311,23 @@ func (r *epoch) sample(n int) {
 		}
 		if i%walk == 0 {
 			for k := range wish {
-				wish[k] = r.anyPick(&r.choices[k])
+				wish[k] = r.choices[k].anyPick(random)
 			}
 		}
-		for range 1 + r.random.IntN(3) {
-			k := r.random.IntN(len(wish))
-			wish[k] = r.anyPick(&r.choices[k])
+		for range 1 + random.IntN(3) {
+			k := random.IntN(len(wish))
+			wish[k] = r.choices[k].anyPick(random)
 		}
 		r.settle(wish)
 		r.leaf()
 	}
 }
 
-func (r *epoch) anyPick(ch *choice) pick {
-	if n := len(ch.masks); n > 0 && r.random.IntN(4) == 0 {
-		return pick(r.random.IntN(n))
+func (ch *choice) anyPick(random *rand.Rand) pick {
+	if n := ch.masks.len(); n > 0 && random.IntN(4) == 0 {
+		return pick(random.IntN(n))
 	}
-	return none + pick(r.random.IntN(2))
+	return none + pick(random.IntN(2))
 }
 
 // name is the state that the disk is in.

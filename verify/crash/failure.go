@@ -96,11 +96,6 @@ func (v *visitor) describe() *Failure {
 	return f
 }
 
-// allocated is what the kernel's status line will say.
-func (s *store) allocated() cow.Sectors {
-	return cow.Sectors(s.ledger.NextFree()) * s.geometry.ChunkSectors()
-}
-
 // explain says in a sentence what is wrong with a store.
 func (s *store) explain(d verdict) string {
 	var why []string
@@ -119,7 +114,7 @@ func (s *store) explain(d verdict) string {
 		slices.Sort(why)
 	}
 	if d.leaked > 0 && !d.corrupt {
-		why = append(why, fmt.Sprintf("%s below the next free one (%d) that no exception names: %d bytes leaked", chunkCount(d.leaked), s.ledger.NextFree(), d.leaked*s.geometry.ChunkBytes()))
+		why = append(why, fmt.Sprintf("%s below the next free one (%d) that no exception names: %d bytes leaked", chunkCount(d.leaked), s.ledger.NextFree(), d.leaked*s.geometry().ChunkBytes()))
 	}
 	if d.broken > 0 {
 		why = append(why, s.explainImage(d.broken))
@@ -138,7 +133,7 @@ func (s *store) explainImage(broken int) string {
 	where := "no exception names it, and the origin has changed"
 	if at := first.now(); at != nil {
 		where = fmt.Sprintf("it is read from chunk %d of the COW store, which holds something else", at.number)
-		if !s.lenient() && !s.x.opt.ReadOnlySnapshot && s.known[cow.Exception{Old: first.number, New: at.number}].content == otherContent {
+		if !s.lenient(s.opt) && !s.opt.ReadOnlySnapshot && s.known[cow.Exception{Old: first.number, New: at.number}].content == otherContent {
 			where += " (nothing in the log tells that somebody wrote to the snapshot)"
 		}
 	}

@@ -3,14 +3,14 @@
 package crash
 
 import (
-	"slices"
+	"fmt"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // findFreezes works out, for each store, the entry before which its origin
-// stood still.
+// stood still, and warns of what is odd about it.
 //
 // A store that was valid from the start is frozen from the start, or from the
 // mark. One that the log creates is frozen at the mark or, without one, when
@@ -18,126 +18,155 @@ import (
 // loaded, while the origin is still being written, and no entry tells when the
 // snapshot is resumed. Of several snapshots the mark tells of the first ones:
 // what is created after the origin was written under another is frozen later.
-func (x *explorer) findFreezes() {
-	x.checkMark()
+func (h *history) findFreezes(opt *Options, all []*facts) (warnings []string, err error) {
+	warnf := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
+	if h.markIsLoose(opt.mark) {
+		warnf("the mark %q (entry %d) does not stand behind a flush: writes that were done before it may stand behind it", opt.FromMark, opt.mark)
+	}
 	began := never // the first snapshot
-	for _, s := range x.stores {
-		s.freeze = max(0, x.opt.mark)
-		if at := x.creation(s); at >= 0 {
-			s.created, s.born = true, at
+	for i, f := range all {
+		f.freeze = max(0, opt.mark)
+		at, err := h.creation(i, opt.mark)
+		if err != nil {
+			return nil, err
 		}
-		began = min(began, max(s.born, s.freeze))
+		if at >= 0 {
+			f.created, f.born = true, at
+		}
+		began = min(began, max(f.born, f.freeze))
 	}
-	for i, s := range x.stores {
+	for i, f := range all {
 		switch {
-		case !s.created:
-		case x.opt.mark < 0:
-			s.freeze = x.firstCopy(s, s.born)
-		case x.anyOrigin(began, s.born):
-			s.freeze = x.firstCopy(s, s.born)
-			x.warnf("store %d was created (entry %d) when the origin had been written under another snapshot: it is taken to be frozen when its first chunk is copied, and not at the mark", i, s.born)
-		case x.anyOrigin(x.opt.mark, s.born):
-			x.warnf("the origin is written between the mark %q (entry %d) and the creation of store %d (entry %d): it was sent too early, or writes that were done before it are logged behind it", x.opt.FromMark, x.opt.mark, i, s.born)
+		case !f.created:
+		case opt.mark < 0:
+			f.freeze = h.firstCopy(i, f.born)
+		case h.anyOrigin(began, f.born):
+			f.freeze = h.firstCopy(i, f.born)
+			warnf("store %d was created (entry %d) when the origin had been written under another snapshot: it is taken to be frozen when its first chunk is copied, and not at the mark", i, f.born)
+		case h.anyOrigin(opt.mark, f.born):
+			warnf("the origin is written between the mark %q (entry %d) and the creation of store %d (entry %d): it was sent too early, or writes that were done before it are logged behind it", opt.FromMark, opt.mark, i, f.born)
 		}
 	}
+	return warnings, nil
 }
 
-// checkMark warns of a mark that does not stand behind a flush: what was
+// markIsLoose tells whether a mark does not stand behind a flush: what was
 // written before it may be logged behind it.
-func (x *explorer) checkMark() {
-	if x.opt.mark < 0 {
-		return
+func (h *history) markIsLoose(mark int) bool {
+	if mark < 0 {
+		return false
 	}
-	flush := x.opt.mark - 1
+	flush := mark - 1
 	held := false // writes before the mark that no flush covers
-	for ; flush >= 0 && x.log.Entry(flush).Flags&logwrites.Flush == 0; flush-- {
-		held = held || x.steps[flush].kind != elsewhere
+	for ; flush >= 0 && h.log.Entry(flush).Flags&logwrites.Flush == 0; flush-- {
+		held = held || h.kinds[flush] != elsewhere
 	}
-	for i := x.opt.mark + 1; flush < 0 && !held && i < len(x.steps) && x.log.Entry(i).Flags&logwrites.Flush == 0; i++ {
-		held = x.steps[i].kind == origins && x.log.Entry(i).Flags&logwrites.FUA == 0
+	for i := mark + 1; flush < 0 && !held && i < len(h.kinds) && h.log.Entry(i).Flags&logwrites.Flush == 0; i++ {
+		held = h.kinds[i] == origins && h.log.Entry(i).Flags&logwrites.FUA == 0
 	}
-	if held {
-		x.warnf("the mark %q (entry %d) does not stand behind a flush: writes that were done before it may stand behind it", x.opt.FromMark, x.opt.mark)
-	}
+	return held
 }
 
 // creation is the last entry that gives a store, invalid until then, a valid
 // header before its first copy; -1 where none does.
-func (x *explorer) creation(s *store) int {
+func (h *history) creation(store, mark int) (int, error) {
+	s := &h.layout.stores[store]
 	created := -1
-	state := s.readHeader(x.initial[s.header])
-	for i := range x.steps {
-		if created >= 0 && x.steps[i].kind == copies && x.steps[i].store == s.index {
+	block := make([]byte, h.layout.blockBytes)
+	if err := h.readFrom(s.first, -1, block); err != nil {
+		return -1, err
+	}
+	state := s.headerIn(block)
+	for i := range h.writersOf(s.first, interval{0, h.log.Len()}) {
+		if created >= 0 && h.firstCopy(store, created) < i {
 			break
 		}
-		for _, w := range x.steps[i].writes {
-			if w.cell != s.header {
-				continue
-			}
-			was := state
-			if state = s.readHeader(w.id); state == valid && was != valid && i >= x.opt.mark {
-				created = i
-			}
+		if err := h.readFrom(s.first, i, block); err != nil {
+			return -1, err
+		}
+		was := state
+		if state = s.headerIn(block); state == valid && was != valid && i >= mark {
+			created = i
 		}
 	}
-	return created
+	return created, nil
+}
+
+func (s *storeLayout) headerIn(block []byte) headerState {
+	header, _ := cow.DecodeHeader(block) // a block holds a header
+	return s.headerSays(header)
 }
 
 // anyOrigin tells whether the origin is written between two entries.
-func (x *explorer) anyOrigin(from, to int) bool {
-	return slices.ContainsFunc(x.steps[from:to], func(st step) bool { return st.kind == origins && len(st.writes) > 0 })
+func (h *history) anyOrigin(from, to int) bool {
+	for i := from; i < to; i++ {
+		if h.kinds[i] == origins {
+			return true
+		}
+	}
+	return false
 }
 
 // firstCopy is the first write of a store's data from an entry on, or the end
 // of the log.
-func (x *explorer) firstCopy(s *store, from int) int {
-	for i, st := range x.steps[from:] {
-		if st.kind == copies && st.store == s.index {
-			return from + i
+func (h *history) firstCopy(store, from int) int {
+	for i := from; i < len(h.kinds); i++ {
+		if h.kinds[i] == copies {
+			e := h.log.Entry(i)
+			if _, n := h.layout.kindOf(e); n == store && e.HasData() {
+				return i
+			}
 		}
 	}
-	return len(x.steps)
+	return len(h.kinds)
 }
 
-// freezeIn freezes the stores that are frozen in an epoch, whose entries are
-// not applied yet. From then on they are judged, in all states of that epoch.
-func (x *explorer) freezeIn(e interval) {
+// freeze freezes the stores that are frozen in the present epoch, of which the
+// entries are resolved and not applied; what follows says which it is. From then
+// on they are judged, in all states of that epoch.
+func (x *explorer) freeze(epoch int) {
 	for _, s := range x.stores {
-		if s.frozen || s.freeze > e.to || s.freeze == e.to && e.to < len(x.steps) {
-			continue
-		}
-		for i := e.from; i < s.freeze; i++ {
-			for _, w := range x.steps[i].writes {
-				if x.roles[w.cell].place == inOrigin {
-					s.maybe[w.cell] = append(s.maybe[w.cell], x.disk.content[w.cell])
-				}
-				x.set(w.cell, w.id)
-			}
-		}
-		s.takeImage()
-		for i := e.from; i < s.freeze; i++ {
-			for _, w := range x.steps[i].writes {
-				x.set(w.cell, x.durable[w.cell])
-			}
+		switch by := s.frozenBy(x.epochs); {
+		case by < 0 || by > epoch:
+			s.frozen = false
+		case by < epoch:
+			s.frozen = true
+		default:
+			x.takeImage(s)
 		}
 	}
 }
 
-// takeImage makes what the snapshot shows now what it must show.
-func (s *store) takeImage() {
-	s.frozen = true
+// takeImage makes what a snapshot shows at its freeze what it must show.
+func (x *explorer) takeImage(s *store) {
+	s.frozen = false
+	if s.created { // there can be no exceptions yet, whatever the areas say
+		for k := range s.ledger.Len() {
+			s.chunksOf(s.ledger.At(k))
+		}
+	}
+	for i := x.at; i < s.facts.freeze; i++ {
+		for _, w := range x.step(i).writes {
+			x.set(w.cell, w.id)
+		}
+	}
 	for _, o := range s.originChunks {
 		holder := o.holder()
-		if s.created { // there can be no exceptions yet, whatever the areas say
+		if s.created {
 			holder = o.cells
 		}
 		for i := range o.want {
-			o.want[i] = s.x.disk.content[holder[i]]
+			o.want[i] = x.content[holder[i]]
 		}
 		o.before = o.now()
-		if at := o.now(); at != nil && !s.created {
-			s.known[cow.Exception{Old: o.number, New: at.number}] = commit{content: frozenContent}
+	}
+	s.frozen = true
+	for i := x.at; i < s.facts.freeze; i++ {
+		for _, w := range x.step(i).writes {
+			x.set(w.cell, x.durable[w.cell])
 		}
+	}
+	for _, o := range s.originChunks {
 		s.recount(o)
 	}
 }

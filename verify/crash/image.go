@@ -9,42 +9,39 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// image compares a snapshot, chunk by chunk, with what it must show.
+// image compares a snapshot, chunk by chunk, with what it must show. Chunks at
+// which nobody looked are as they must be.
 type image struct {
+	byOld, byNew names // the list's exceptions
+
 	originChunks []*originChunk
 	cowChunks    []*cowChunk
 	originOf     map[cow.Chunk]int32
 	cowOf        map[cow.Chunk]int32
 	originAt     []blockRef // by cell, of the origin's cells
 
-	freeze       int  // the entry before which the origin stood still
-	created      bool // the log creates the store
-	born         int  // the entry that does, else 0
 	frozen       bool // the explorer has come that far
 	brokenChunks int
 	// wasThere tells that the header was durable before: from then on a
 	// store without one is lost.
 	wasThere bool
 	changed  []*originChunk // since the last epoch began
-	assumed  int            // chunks whose first copy was taken to be right
-	evidence string         // how the log tells that somebody wrote to the snapshot
-	// merging is the entry of the first commit that cleared exceptions;
-	// from then on writes to the origin are writes to the snapshot.
-	merging int
-	// known are the exceptions that the log commits, or that were there at
-	// the freeze: nobody writes to the snapshot through any other.
-	known map[cow.Exception]commit
-	// maybe are further contents that blocks may show: of origin blocks that
-	// were written before the freeze and not flushed.
-	maybe map[cell][]blockID
+
+	// Of the present epoch: the contents that it gives cells, and those that
+	// cells were given since the store was created.
+	epochGives map[cell][]blockID
+	givenSince map[cell][]version
 }
 
 func newImage() image {
-	return image{originOf: map[cow.Chunk]int32{}, cowOf: map[cow.Chunk]int32{}, maybe: map[cell][]blockID{}, known: map[cow.Exception]commit{}, merging: never}
+	return image{byOld: newNames(), byNew: newNames(), originOf: map[cow.Chunk]int32{}, cowOf: map[cow.Chunk]int32{}}
 }
 
-// never is the index of no entry.
-const never = int(^uint(0) >> 1)
+// version is a content that an entry gave a block.
+type version struct {
+	entry int
+	id    blockID
+}
 
 // originChunk is a chunk of the origin and what the snapshot must show of it.
 type originChunk struct {
@@ -55,8 +52,6 @@ type originChunk struct {
 	before  *cowChunk // where it was when the epoch began
 	bad     int       // blocks that show something else
 	touched bool      // is on the list of changed ones
-	assumed bool      // its first copy was taken to be right
-	cleared int       // the entry that cleared an exception of it: it was merged
 }
 
 // copied is where an exception has an origin chunk.
@@ -95,30 +90,136 @@ func (o *originChunk) holder() []cell {
 	return o.cells
 }
 
-// mapTo notes that an exception came into the list, at index k.
-func (s *store) mapTo(e cow.Exception, k uint64) {
-	o, c := s.chunksOf(e)
-	if o == nil {
-		return
+// bringOrigin makes the cells of a chunk of the origin, and of where its copies
+// are; nil after an error.
+func (s *store) bringOrigin(chunk cow.Chunk) *originChunk {
+	if i, ok := s.originOf[chunk]; ok {
+		return s.originChunks[i]
 	}
-	at := len(o.at)
-	for at > 0 && o.at[at-1].index > k {
-		at--
+	first := s.layout.origin.first + uint64(chunk)*s.perChunk
+	cells := s.originCells(first, min(s.perChunk, s.layout.origin.end-first))
+	if cells == nil {
+		return nil
 	}
-	o.at = slices.Insert(o.at, at, copied{c, k})
-	c.owners = append(c.owners, o)
-	s.recount(o)
+	o := &originChunk{number: chunk, cells: cells, want: make([]blockID, len(cells))}
+	for block, c := range cells {
+		for int(c) >= len(s.originAt) {
+			s.originAt = append(s.originAt, blockRef{})
+		}
+		s.originAt[c] = blockRef{o, int32(block)}
+	}
+	s.originOf[chunk] = int32(len(s.originChunks))
+	s.originChunks = append(s.originChunks, o)
+	for _, k := range s.byOld.of(chunk) {
+		if c := s.bringData(s.ledger.At(int(k)).New); c != nil {
+			o.at = append(o.at, copied{c, uint64(k)})
+			c.owners = append(c.owners, o)
+		}
+	}
+	o.before = o.now()
+	for i, c := range o.holder()[:len(o.want)] {
+		o.want[i] = s.durable[c]
+	}
+	return o
 }
 
-// unmap notes that the exception at index k left the list.
+// originCells are the cells of blocks of the origin; other stores may have
+// brought them already, in chunks of another size.
+func (s *store) originCells(first, n uint64) []cell {
+	cells := make([]cell, 0, n)
+	for at := first; at < first+n; {
+		if c, ok := s.cells[at]; ok {
+			cells = append(cells, c)
+			at++
+			continue
+		}
+		end := at + 1
+		for ; end < first+n; end++ {
+			if _, ok := s.cells[end]; ok {
+				break
+			}
+		}
+		fresh := s.bring(at, end-at, role{place: inOrigin})
+		if fresh == nil {
+			return nil
+		}
+		cells = append(cells, fresh...)
+		at = end
+	}
+	return cells
+}
+
+// bringData makes the cells of a chunk of the store's data, and of the origin's
+// chunks that exceptions have there; nil after an error, and for a chunk that
+// holds no data.
+func (s *store) bringData(chunk cow.Chunk) *cowChunk {
+	if i, ok := s.cowOf[chunk]; ok {
+		return s.cowChunks[i]
+	}
+	if !s.bounds.OnDevice(chunk) || s.geometry().IsMetadata(chunk) {
+		return nil
+	}
+	i := int32(len(s.cowChunks))
+	cells := s.bring(s.blockOf(chunk), s.perChunk, role{place: inData, store: s.index, chunk: i})
+	if cells == nil {
+		return nil
+	}
+	c := &cowChunk{number: chunk, cells: cells}
+	s.cowChunks = append(s.cowChunks, c)
+	s.cowOf[chunk] = i
+	for _, k := range s.byNew.of(chunk) {
+		if e := s.ledger.At(int(k)); s.bounds.Fits(e) {
+			s.bringOrigin(e.Old) // which makes itself an owner
+		}
+	}
+	return c
+}
+
+// brought tells whether somebody looks at one of an exception's chunks.
+func (s *store) brought(e cow.Exception) bool {
+	_, origin := s.originOf[e.Old]
+	_, data := s.cowOf[e.New]
+	return origin || data
+}
+
+// mapTo notes that an exception came into the list, at index k.
+func (s *store) mapTo(e cow.Exception, k uint64) {
+	if !s.bounds.Fits(e) {
+		return // the store is corrupt, and there is no image to speak of
+	}
+	if s.frozen || s.brought(e) {
+		o, c := s.bringOrigin(e.Old), s.bringData(e.New)
+		if o == nil || c == nil {
+			return
+		}
+		at := len(o.at)
+		for at > 0 && o.at[at-1].index > k {
+			at--
+		}
+		o.at = slices.Insert(o.at, at, copied{c, k})
+		c.owners = append(c.owners, o)
+		s.recount(o)
+	}
+	s.byOld.add(e.Old, k)
+	s.byNew.add(e.New, k)
+}
+
+// unmap notes that the exception at index k leaves the list.
 func (s *store) unmap(e cow.Exception, k uint64) {
-	o, c := s.chunksOf(e)
-	if o == nil {
+	if !s.bounds.Fits(e) {
 		return
 	}
-	o.at = removeLast(o.at, copied{c, k})
-	c.owners = removeLast(c.owners, o)
-	s.recount(o)
+	if s.frozen || s.brought(e) {
+		o, c := s.bringOrigin(e.Old), s.bringData(e.New)
+		if o == nil || c == nil {
+			return
+		}
+		o.at = removeLast(o.at, copied{c, k})
+		c.owners = removeLast(c.owners, o)
+		s.recount(o)
+	}
+	s.byOld.remove(e.Old, k)
+	s.byNew.remove(e.New, k)
 }
 
 func removeLast[T comparable](list []T, x T) []T {
@@ -130,13 +231,12 @@ func removeLast[T comparable](list []T, x T) []T {
 	return list
 }
 
-// chunksOf are the two chunks of an exception, nil where it is out of place:
-// then the store is corrupt, and there is no image to speak of.
+// chunksOf are the two chunks of an exception, nil where it is out of place.
 func (s *store) chunksOf(e cow.Exception) (*originChunk, *cowChunk) {
 	if !s.bounds.Fits(e) {
 		return nil, nil
 	}
-	o, c := s.x.bringOrigin(s, e.Old), s.x.bringData(s, e.New)
+	o, c := s.bringOrigin(e.Old), s.bringData(e.New)
 	if o == nil || c == nil {
 		return nil, nil
 	}
@@ -145,10 +245,13 @@ func (s *store) chunksOf(e cow.Exception) (*originChunk, *cowChunk) {
 
 // recount compares all blocks of a chunk.
 func (s *store) recount(o *originChunk) {
+	if !s.frozen {
+		return
+	}
 	holder := o.holder()
 	bad := 0
 	for i, want := range o.want {
-		if id := s.x.disk.content[holder[i]]; id != want && !s.admits(o, i, id) {
+		if id := s.content[holder[i]]; id != want && !s.admits(o, i, id) {
 			bad++
 		}
 	}
@@ -166,17 +269,20 @@ func (s *store) setBad(o *originChunk, bad int) {
 	}
 	if o.bad > 0 {
 		s.brokenChunks--
-		s.seen ^= mix(uint64(o.cells[0])<<32, uint64(o.bad))
+		s.seen ^= mix(uint64(o.number)<<8|3, uint64(o.bad))
 	}
 	if bad > 0 {
 		s.brokenChunks++
-		s.seen ^= mix(uint64(o.cells[0])<<32, uint64(bad))
+		s.seen ^= mix(uint64(o.number)<<8|3, uint64(bad))
 	}
 	o.bad = bad
 }
 
 // blockChanged compares one block of a chunk that changed.
 func (s *store) blockChanged(o *originChunk, block int, was, is blockID) {
+	if !s.frozen {
+		return
+	}
 	bad := o.bad
 	if was != o.want[block] && !s.admits(o, block, was) {
 		bad--
@@ -207,61 +313,6 @@ func (s *store) dataChanged(r role, was, is blockID) {
 	}
 }
 
-// admits tells whether a block of the image may show something that it did not
-// show when the epoch began: what was written to the snapshot since then, or
-// what the disk may have kept of the origin when it was frozen.
-func (s *store) admits(o *originChunk, block int, id blockID) bool {
-	if len(o.at) == 0 {
-		return s.admitsInOrigin(o, o.cells[block], id)
-	}
-	x := s.x
-	commit, known := s.known[cow.Exception{Old: o.number, New: o.now().number}]
-	if x.opt.ReadOnlySnapshot || !known {
-		return false
-	}
-	holder := o.holder()[block]
-	from := x.epochStart
-	if o.before != o.now() {
-		from = s.born // the chunk was allocated in this epoch
-	}
-	if !x.wrote(holder, id, from) {
-		return false
-	}
-	first := x.firstWrite(holder, s.born)
-	if first.id != id {
-		return s.lenient()
-	}
-	// A first write that is no copy of the frozen chunk is a write to the
-	// snapshot that covered the chunk, unless it holds what the origin had
-	// become by then: then it is a copy that came too late.
-	if commit.content == lateContent || id != 0 && x.wroteIn(o.cells[block], id, interval{s.freeze, first.entry}) {
-		return false
-	}
-	if !s.lenient() && s.knowsFrozen(o) {
-		return false
-	}
-	if !o.assumed {
-		o.assumed = true
-		s.assumed++
-	}
-	return true
-}
-
-// admitsInOrigin is admits for a block that is read from the origin. Once a
-// chunk is merged, whoever writes to it writes there. So does who writes, while
-// the snapshot merges, to a chunk that never had an exception; but then nothing
-// tells such a write from one that should have been preceded by a copy.
-func (s *store) admitsInOrigin(o *originChunk, at cell, id blockID) bool {
-	if slices.Contains(s.maybe[at], id) {
-		return true
-	}
-	from := o.cleared
-	if s.lenient() {
-		from = min(from, s.merging)
-	}
-	return from != never && s.x.wrote(at, id, max(from, s.x.epochStart))
-}
-
 // settle makes what the image shows now, with everything durable, what it must
 // show from now on.
 func (s *store) settle() {
@@ -272,8 +323,9 @@ func (s *store) settle() {
 			continue // what is broken stays so, and without a snapshot there is no image
 		}
 		for i, c := range o.holder()[:len(o.want)] {
-			o.want[i] = s.x.disk.content[c]
+			o.want[i] = s.content[c]
 		}
 	}
 	s.changed = s.changed[:0]
+	s.epochGives, s.givenSince = nil, nil
 }

@@ -1,5 +1,6 @@
 // The lint: what must hold of the order of entries, for all subsets of a log
-// at once, in linear time.
+// at once, in linear time. It walks the log in its order, and works out the
+// facts of each store on the way.
 
 package crash
 
@@ -41,9 +42,10 @@ const maxViolations = 100
 // linter walks the log once, in its order.
 type linter struct {
 	x         *explorer
-	lastWrite []int // by cell; -1
 	lastFlush int
-	written   map[*originChunk]bool // violations were noted of
+	written   map[chunkOf]bool // violations were noted of
+	touched   map[chunkOf]bool // in this epoch: chunks whose image may have changed
+	wasValid  []bool           // by store
 
 	count uint64
 	found []Violation
@@ -53,27 +55,43 @@ type linter struct {
 	doubtful []doubt
 }
 
+// chunkOf is a chunk of the origin, of one store.
+type chunkOf struct {
+	store int16
+	chunk cow.Chunk
+}
+
 type doubt struct {
 	s     *store
 	chunk cow.Chunk
 	entry int
 }
 
-// lint walks the whole log over the explorer's disk, and notes on the way when
-// merges begin.
-func (x *explorer) lint() *linter {
-	l := &linter{x: x, lastFlush: -1, written: map[*originChunk]bool{}, found: []Violation{}}
-	for range x.disk.content {
-		l.lastWrite = append(l.lastWrite, -1)
-	}
-	x.epochEnd = len(x.steps)
-	committed := false
-	for i := range x.steps {
-		if x.opt.interrupted() != nil {
-			break
+// lint walks the whole log.
+func (x *explorer) lint() (*linter, error) {
+	l := &linter{x: x, lastFlush: -1, written: map[chunkOf]bool{}, touched: map[chunkOf]bool{}, wasValid: make([]bool, len(x.stores)), found: []Violation{}}
+	for _, e := range x.epochs {
+		if err := x.enter(e); err != nil {
+			return nil, err
 		}
-		st := &x.steps[i]
-		if x.log.Entry(i).Flags&logwrites.Flush != 0 {
+		l.epoch(e)
+		x.leave()
+		l.departures(e)
+		if x.err != nil {
+			return nil, x.err
+		}
+	}
+	l.judgeDoubtful()
+	return l, nil
+}
+
+// epoch walks through one epoch, and applies it.
+func (l *linter) epoch(e interval) {
+	committed := false
+	for i := e.from; i < e.to; i++ {
+		l.frozenNow(i, e)
+		st := l.x.step(i)
+		if l.x.log.Entry(i).Flags&logwrites.Flush != 0 {
 			l.lastFlush, committed = i, false
 		}
 		switch st.kind {
@@ -88,45 +106,100 @@ func (x *explorer) lint() *linter {
 		case copies:
 			l.copied(i, st)
 		}
-		x.apply(i)
-		for _, w := range st.writes {
-			l.wrote(w.cell, i)
+		l.touch(i, st)
+		l.x.apply(i)
+	}
+}
+
+// frozenNow notes what is there when a store is frozen, and what the disk may
+// have kept of before.
+func (l *linter) frozenNow(i int, e interval) {
+	for _, s := range l.x.stores {
+		if i == s.freeze && !s.created {
+			for k := range s.ledger.Len() {
+				s.known[s.ledger.At(k)] = commit{content: frozenContent}
+			}
+		}
+		if i < s.freeze && s.freeze <= e.to {
+			for _, w := range l.x.step(i).writes {
+				if l.x.roles[w.cell].place == inOrigin {
+					at := l.x.blocks[w.cell]
+					s.maybe[at] = append(s.maybe[at], l.x.content[w.cell])
+				}
+			}
 		}
 	}
-	l.judgeDoubtful()
-	return l
+}
+
+// touch notes the chunks whose image an entry may change.
+func (l *linter) touch(i int, st *step) {
+	for _, w := range st.writes {
+		switch r := l.x.roles[w.cell]; r.place {
+		case inOrigin:
+			for _, s := range l.x.stores {
+				if i >= s.freeze && int(w.cell) < len(s.originAt) && s.originAt[w.cell].chunk != nil {
+					l.touched[chunkOf{s.index, s.originAt[w.cell].chunk.number}] = true
+				}
+			}
+		case inData:
+			if i < l.x.stores[r.store].freeze {
+				continue
+			}
+			for _, o := range l.x.stores[r.store].cowChunks[r.chunk].owners {
+				l.touched[chunkOf{r.store, o.number}] = true
+			}
+		case inArea:
+			if i < l.x.stores[r.store].freeze {
+				continue
+			}
+			old, now := l.x.records[l.x.content[w.cell]], l.x.records[w.id]
+			for slot, e := range now.list {
+				if e != old.list[slot] {
+					l.touched[chunkOf{r.store, e.Old}] = true
+					l.touched[chunkOf{r.store, old.list[slot].Old}] = true
+				}
+			}
+		}
+	}
+}
+
+// departures looks, at the end of an epoch, whether the snapshots still show
+// what was frozen.
+func (l *linter) departures(e interval) {
+	for i, s := range l.x.stores {
+		if s.state != valid && l.wasValid[i] {
+			s.departs = min(s.departs, e.from)
+		}
+		l.wasValid[i] = s.state == valid
+	}
+	for t := range l.touched {
+		s := l.x.stores[t.store]
+		if s.freeze > e.to || s.departs != never || uint64(t.chunk) >= s.bounds.OriginChunks {
+			continue
+		}
+		o := s.bringOrigin(t.chunk)
+		if o == nil {
+			return
+		}
+		for i, id := range s.frozenOf(o) {
+			if s.content[o.holder()[i]] != id {
+				s.departs = e.from
+				break
+			}
+		}
+	}
+	clear(l.touched)
 }
 
 // judgeDoubtful notes the writes to origins that merged, now that it is known
 // to whose snapshots somebody wrote.
 func (l *linter) judgeDoubtful() {
 	for _, d := range l.doubtful {
-		if !d.s.lenient() {
+		if !d.s.lenient(d.s.opt) {
 			l.note(WriteBeforeCommit, d.entry, "entry %d writes to the origin's chunk %d, which no exception named, while the snapshot merges", d.entry, d.chunk)
 		}
 	}
 	slices.SortStableFunc(l.found, func(a, b Violation) int { return cmp.Compare(a.Entry, b.Entry) })
-}
-
-func (l *linter) wrote(c cell, entry int) {
-	for int(c) >= len(l.lastWrite) {
-		l.lastWrite = append(l.lastWrite, -1)
-	}
-	l.lastWrite[c] = entry
-}
-
-// writtenAt is the last entry that wrote a cell, -1 where none did.
-func (l *linter) writtenAt(c cell) int {
-	if int(c) >= len(l.lastWrite) {
-		return -1
-	}
-	return l.lastWrite[c]
-}
-
-// unflushed tells whether no flush made the last write of a cell durable yet.
-func (l *linter) unflushed(c cell) bool {
-	at := l.writtenAt(c)
-	return at >= 0 && at >= l.lastFlush
 }
 
 func (l *linter) note(r Rule, entry int, format string, args ...any) {
@@ -144,10 +217,11 @@ func (l *linter) origin(i int, st *step) {
 		}
 		for _, w := range st.writes {
 			r := s.originAt[w.cell]
-			if len(r.chunk.at) > 0 || l.written[r.chunk] || w.id == l.x.disk.content[w.cell] || r.chunk.cleared != never {
+			this := chunkOf{s.index, r.chunk.number}
+			if _, merged := s.facts.cleared[r.chunk.number]; len(r.chunk.at) > 0 || l.written[this] || w.id == l.x.content[w.cell] || merged {
 				continue
 			}
-			l.written[r.chunk] = true
+			l.written[this] = true
 			if s.merging != never {
 				l.doubtful = append(l.doubtful, doubt{s, r.chunk.number, i})
 				continue
@@ -160,12 +234,12 @@ func (l *linter) origin(i int, st *step) {
 // commit looks at the records that a commit changes.
 func (l *linter) commit(i int, st *step) {
 	s := l.x.stores[st.store]
-	perArea := s.geometry.ExceptionsPerArea()
+	perArea := s.geometry().ExceptionsPerArea()
 	next := s.ledger.NextFree()
 	for _, w := range st.writes {
 		r := l.x.roles[w.cell]
-		now := l.x.disk.records[w.id]
-		old := l.x.disk.records[l.x.disk.content[w.cell]]
+		now := l.x.records[w.id].list
+		old := l.x.records[l.x.content[w.cell]].list
 		a := s.areas[r.chunk]
 		for slot, e := range now {
 			k := a.number*perArea + uint64(int(r.block)*len(now)+slot)
@@ -176,7 +250,7 @@ func (l *linter) commit(i int, st *step) {
 			case e.Terminates(): // it was behind the terminator
 			default:
 				l.added(i, s, k, e, next)
-				next = s.geometry.SkipMetadata(max(next, e.New+1))
+				next = s.geometry().SkipMetadata(max(next, e.New+1))
 			}
 			if k == (a.number+1)*perArea-1 && !e.Terminates() && old[slot].Terminates() {
 				l.filled(i, s, a.number)
@@ -195,18 +269,37 @@ func (l *linter) added(i int, s *store, k uint64, e cow.Exception, next cow.Chun
 	if o == nil {
 		return
 	}
-	s.known[e] = commit{i, s.firstContentOf(o, c)}
-	for n := range o.cells {
-		switch at := l.writtenAt(c.cells[n]); {
-		case at < s.born:
-			l.note(CommitBeforeCopy, i, "entry %d commits an exception for chunk %d, to which nothing was copied yet", i, e.New)
-			return
-		case at >= l.lastFlush:
-			l.note(CopyNotFlushed, i, "entry %d commits an exception for chunk %d, whose copy (entry %d) no flush made durable", i, e.New, at)
-			return
-		}
+	content := s.firstContentOf(o, c)
+	s.known[e] = commit{i, content}
+	if content == otherContent && s.knowsFrozen(o) {
+		s.otherKnown++
+	} else if content == otherContent {
+		s.otherUnknown++
+	}
+	first := s.blockOf(c.number)
+	switch oldest, newest := l.lastWrites(span{first, first + uint64(len(o.cells))}, i); {
+	case oldest < s.born || oldest < 0:
+		l.note(CommitBeforeCopy, i, "entry %d commits an exception for chunk %d, to which nothing was copied yet", i, e.New)
+		return
+	case newest >= l.lastFlush:
+		l.note(CopyNotFlushed, i, "entry %d commits an exception for chunk %d, whose copy (entry %d) no flush made durable", i, e.New, newest)
+		return
 	}
 	s.filledBySnapshot(i, o, c)
+}
+
+// lastWrites are the oldest and the newest of the entries before one that wrote
+// a run of blocks last; -1 where some block was never written.
+func (l *linter) lastWrites(run span, before int) (oldest, newest int) {
+	oldest, newest = never, -1
+	err := l.x.lastWriters(run, before, func(_ span, entry int) error {
+		oldest, newest = min(oldest, entry), max(newest, entry)
+		return nil
+	})
+	if err != nil {
+		l.x.fail(err)
+	}
+	return oldest, newest
 }
 
 // cleared looks at an exception that a merge took away.
@@ -216,13 +309,16 @@ func (l *linter) cleared(i int, s *store, e cow.Exception) {
 	if o == nil {
 		return
 	}
+	_, newest := l.lastWrites(s.runOf(o), i)
 	for n, at := range o.cells {
-		if l.x.disk.content[at] != l.x.disk.content[c.cells[n]] || l.unflushed(at) {
+		if l.x.content[at] != l.x.content[c.cells[n]] || newest >= 0 && newest >= l.lastFlush {
 			l.note(ClearedBeforeMerge, i, "entry %d clears the exception of the origin's chunk %d, to which its data was not merged and flushed", i, e.Old)
 			return
 		}
 	}
-	o.cleared = min(o.cleared, i)
+	if _, known := s.facts.cleared[e.Old]; !known {
+		s.facts.cleared[e.Old] = i
+	}
 	s.mergedOnly(i, e, o, c)
 }
 
@@ -232,10 +328,10 @@ func (l *linter) filled(i int, s *store, number uint64) {
 	if next == nil {
 		return // the device ends here; the kernel invalidates the snapshot
 	}
-	first := s.cow.first + uint64(s.geometry.AreaChunk(number+1))*s.perChunk
-	for b := range s.perChunk {
-		c := l.x.disk.cells[first+b]
-		if l.x.disk.content[c] != 0 || l.unflushed(c) {
+	first := s.blockOf(s.geometry().AreaChunk(number + 1))
+	_, newest := l.lastWrites(span{first, first + s.perChunk}, i)
+	for _, id := range next.blocks {
+		if id != 0 || newest >= 0 && newest >= l.lastFlush {
 			l.note(NextAreaNotZeroed, i, "entry %d fills area %d while area %d is not zeroed and flushed", i, number, number+1)
 			return
 		}

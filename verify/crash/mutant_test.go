@@ -2,6 +2,7 @@ package crash
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // caught says how a mutant showed.
@@ -100,14 +102,14 @@ func mutantScenario(t *testing.T, ss uint64, f fault, at int) ([]byte, Options) 
 // mutation changes the order of a log's entries.
 type mutation struct {
 	name   string
-	mutate func(x *explorer, log []scripted, n int) []scripted // n: the commit that is hit, from 0
+	mutate func(x *history, log []scripted, n int) []scripted // n: the commit that is hit, from 0
 	ways   []string
 }
 
 // nth is the n-th entry of a kind, from 0.
-func nth(x *explorer, k kind, n int) int {
-	for i, st := range x.steps {
-		if st.kind == k {
+func nth(x *history, k kind, n int) int {
+	for i, kind := range x.kinds {
+		if kind == k {
 			if n--; n < 0 {
 				return i
 			}
@@ -117,9 +119,9 @@ func nth(x *explorer, k kind, n int) int {
 }
 
 // before is the last entry of a kind before another one.
-func before(x *explorer, k kind, entry int) int {
+func before(x *history, k kind, entry int) int {
 	for i := entry - 1; i >= 0; i-- {
-		if x.steps[i].kind == k {
+		if x.kinds[i] == k {
 			return i
 		}
 	}
@@ -138,39 +140,39 @@ func move(log []scripted, from, to int) []scripted {
 
 // mutations of a log; each damages one commit, or what belongs to it.
 var mutations = []mutation{
-	{"drop a flush", func(x *explorer, log []scripted, n int) []scripted {
+	{"drop a flush", func(x *history, log []scripted, n int) []scripted {
 		flush := before(x, flushes, nth(x, commits, n))
 		return slices.Delete(slices.Clone(log), flush, flush+1)
 	}, []string{"broken image", "lint: " + string(CopyNotFlushed)}},
-	{"move a commit before its copies", func(x *explorer, log []scripted, n int) []scripted {
+	{"move a commit before its copies", func(x *history, log []scripted, n int) []scripted {
 		commit := nth(x, commits, n)
 		return move(log, commit, before(x, copies, commit))
 	}, []string{"broken image", "lint: " + string(CommitBeforeCopy)}},
-	{"flip a bit of a copy", func(x *explorer, log []scripted, n int) []scripted {
+	{"flip a bit of a copy", func(x *history, log []scripted, n int) []scripted {
 		entry := before(x, copies, nth(x, commits, n))
 		out := slices.Clone(log)
 		out[entry].data = bytes.Clone(out[entry].data)
 		out[entry].data[100] ^= 1
 		return out
 	}, []string{"broken image"}},
-	{"skip the zeroing", func(x *explorer, log []scripted, n int) []scripted {
+	{"skip the zeroing", func(x *history, log []scripted, n int) []scripted {
 		zeroing := 0
-		for i, st := range x.steps {
-			if st.kind == metadata {
+		for i, kind := range x.kinds {
+			if kind == metadata {
 				zeroing = i
 			}
 		}
 		return slices.Delete(slices.Clone(log), zeroing, zeroing+1)
 	}, []string{"corrupt", "lint: " + string(NextAreaNotZeroed)}},
-	{"write the origin early", func(x *explorer, log []scripted, n int) []scripted {
+	{"write the origin early", func(x *history, log []scripted, n int) []scripted {
 		commit := nth(x, commits, n)
 		write := commit + 1
-		for x.steps[write].kind != origins {
+		for x.kinds[write] != origins {
 			write++
 		}
 		return move(log, write, before(x, copies, commit))
 	}, []string{"broken image", "lint: " + string(WriteBeforeCommit)}},
-	{"complete out of order", func(x *explorer, log []scripted, n int) []scripted {
+	{"complete out of order", func(x *history, log []scripted, n int) []scripted {
 		// The copy of the next exception finishes first, and is committed in
 		// the place of this one.
 		commit := nth(x, commits, n)
@@ -205,10 +207,7 @@ func TestMutantsOfTheLog(t *testing.T) {
 		m.overwrite(chunks(0, 270)...)
 		m.end()
 		opt := m.options(base)
-		x, err := newExplorer(openBytes(t, logBytes(t, ss, m.log)), withMark(opt, -1))
-		if err != nil {
-			t.Fatal(err)
-		}
+		x := historyOf(t, openBytes(t, logBytes(t, ss, m.log)), opt)
 		for _, mutation := range mutations {
 			t.Run(fmt.Sprintf("%s/%d", mutation.name, ss), func(t *testing.T) {
 				log := mutation.mutate(x, m.log, 29)
@@ -238,10 +237,7 @@ func TestMutantsOfRealLog(t *testing.T) {
 	if r := explore(t, image, opt); len(caught(r)) > 0 {
 		t.Errorf("the log without a change is caught by %q: %+v", caught(r), r.FirstFailure)
 	}
-	x, err := newExplorer(log, withMark(opt, -1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	x := historyOf(t, log, opt)
 	var entries []scripted
 	for _, e := range log.Entries() {
 		s := scripted{Entry: e}
@@ -261,7 +257,21 @@ func TestMutantsOfRealLog(t *testing.T) {
 	}
 }
 
-func withMark(o Options, mark int) Options {
-	o.mark = mark
-	return o
+// historyOf is the history of a log.
+func historyOf(t testing.TB, l *logwrites.Log, opt Options) *history {
+	t.Helper()
+	opt.FromMark = ""
+	if err := opt.prepare(context.Background(), l); err != nil {
+		t.Fatal(err)
+	}
+	b := base{opt.Base, opt.BaseSize}
+	lay, err := newLayout(l, b, &opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := newHistory(l, b, lay, opt.interrupted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }

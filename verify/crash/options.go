@@ -3,12 +3,15 @@
 package crash
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // Defaults of Options.
@@ -59,8 +62,15 @@ type Options struct {
 	// then within it.
 	Progress func(entry, entries int, states uint64)
 
-	mark int          // index of FromMark's entry, -1 where there is none
-	stop func() error // why to stop, nil while there is no reason; may be nil
+	// Jobs is how many states are judged at once; 0 for as many as there are
+	// processors. It is 1 with Visit.
+	Jobs int
+	// Shard is the part of the epochs to explore.
+	Shard Shard
+
+	cells int          // see keepCells
+	mark  int          // index of FromMark's entry, -1 where there is none
+	stop  func() error // why to stop, nil while there is no reason; may be nil
 }
 
 // interrupted is why the exploration is to stop, nil where it is not.
@@ -71,10 +81,53 @@ func (o *Options) interrupted() error {
 	return o.stop()
 }
 
+// prepare checks the options, and fills in what they leave out.
+func (o *Options) prepare(ctx context.Context, l *logwrites.Log) error {
+	if o.Expect == "" {
+		o.Expect = allocator.Fixed
+	}
+	o.mark, o.stop = -1, ctx.Err
+	if o.FromMark != "" {
+		i, ok := l.FindMark(o.FromMark)
+		if !ok {
+			return fmt.Errorf("the log has no mark %q; its marks are: %s", o.FromMark, marksOf(l))
+		}
+		o.mark = i
+	}
+	return o.check(l.SectorSize)
+}
+
+// jobs is how many workers there are.
+func (o *Options) jobs() int {
+	switch {
+	case o.Visit != nil:
+		return 1
+	case o.Jobs > 0:
+		return min(o.Jobs, maxJobs)
+	default:
+		return min(runtime.GOMAXPROCS(0), maxJobs)
+	}
+}
+
+// maxJobs bounds the workers, of which each has a ground of its own.
+const maxJobs = 256
+
+// keepCells is how many blocks a ground may look at before those of past epochs
+// are forgotten.
+func (o *Options) keepCells() int {
+	if o.cells == 0 {
+		return 1 << 16
+	}
+	return max(0, o.cells)
+}
+
 // ErrOverlap is wrapped by the error about regions that overlap.
 var ErrOverlap = errors.New("the regions overlap")
 
 func (o *Options) check(blockBytes uint64) error {
+	if len(o.COW) > maxStores {
+		return fmt.Errorf("%d COW stores are more than %d", len(o.COW), maxStores)
+	}
 	if len(o.COW) == 0 || o.Origin.Len == 0 {
 		return errors.New("an origin and at least one COW store are needed")
 	}

@@ -29,12 +29,6 @@ type covered struct {
 	block uint64 // of the entry
 }
 
-// discard is a run of blocks that read as zeros.
-type discard struct {
-	entry int
-	span
-}
-
 // NewOverlay is the state of a log over a base image of baseSize bytes; nil
 // and all behind its end is zeros. Its Again is not looked at.
 func NewOverlay(l *logwrites.Log, s State, baseImage io.ReaderAt, baseSize uint64) (*Overlay, error) {

@@ -33,9 +33,12 @@ func TestExplorerAgreesWithTheJudge(t *testing.T) {
 		fault  fault
 		at     int
 		dirty  bool // the first area holds another store's exceptions
+		// 1 where all that is durable is forgotten behind each epoch.
+		forgets int
 	}{
-		{allocator.Fixed, noFault, 0, false}, {allocator.Leaky, noFault, 0, false}, {allocator.Fixed, noFault, 0, true},
-		{allocator.Fixed, writeTooEarly, 30, false}, {allocator.Leaky, noFlush, 0, false}, {allocator.Fixed, commitTooEarly, 5, false}, {allocator.Fixed, noZeroing, 0, false},
+		{allocator.Fixed, noFault, 0, false, 0}, {allocator.Leaky, noFault, 0, false, 1}, {allocator.Fixed, noFault, 0, true, 1},
+		{allocator.Fixed, writeTooEarly, 30, false, 0}, {allocator.Fixed, writeTooEarly, 30, false, 1}, {allocator.Leaky, noFlush, 0, false, 1},
+		{allocator.Fixed, commitTooEarly, 5, false, 1}, {allocator.Fixed, noZeroing, 0, false, 0}, {allocator.Fixed, noZeroing, 0, false, 1},
 	} {
 		m := newMachine(t, 512, 2, 128, 512)
 		m.put(m.cowBlock(m.g.AreaChunk(1)), m.pattern(7, 7)) // garbage, where the second area will be
@@ -53,6 +56,7 @@ func TestExplorerAgreesWithTheJudge(t *testing.T) {
 		m.overwriteAtOnce(4, chunks(20, 70)...)
 		m.end()
 		opt := m.options(base)
+		opt.cells = -c.forgets
 		log := openBytes(t, logBytes(t, 512, m.log))
 		checked, broken := 0, 0
 		everyState(t, log, opt, func(v *visitor) {
@@ -123,17 +127,17 @@ func brokenByHand(t *testing.T, m *machine, o *Overlay, frozen []byte) int {
 // everyState explores a log and calls visit in each state.
 func everyState(t testing.TB, l *logwrites.Log, opt Options, visit func(*visitor)) {
 	t.Helper()
-	opt.mark = -1
-	x, err := newExplorer(l, opt)
+	x, err := survey(context.Background(), l, &opt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &visitor{explorer: x, report: newReport(l, opt)}
-	x.findFreezes()
-	x.lint()
-	x.reset()
-	v.opt.Visit = func(Judged) { visit(v) }
-	if err := v.explore(context.Background()); err != nil {
+	ground, err := newExplorer(x.history, x.opt, x.facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &worker{visitor: newVisitor(ground, func(uint64) {})}
+	opt.Visit = func(Judged) { visit(w.visitor) }
+	if err := w.work(item{first: x.firstEpoch(), end: len(x.epochs), part: part{0, 1}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -159,12 +163,12 @@ func compareVerdicts(t *testing.T, name State, s *store, r *verify.Report) {
 // the overlay.
 func comparePlaces(t *testing.T, v *visitor, o *Overlay) {
 	t.Helper()
-	buf := make([]byte, v.disk.blockBytes)
-	for block, c := range v.disk.cells {
+	buf := make([]byte, v.layout.blockBytes)
+	for block, c := range v.cells {
 		if err := o.readBlock(buf, block); err != nil {
 			t.Fatal(err)
 		}
-		if got := v.disk.intern(buf); got != v.disk.content[c] {
+		if got := idOf(buf); got != v.content[c] {
 			t.Fatalf("%v: block %d differs between explorer and overlay", v.epoch.name(), block)
 		}
 	}

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"testing"
 
@@ -16,8 +17,12 @@ import (
 // from each other, so that a copy tells which chunk it is of. The number of
 // commits is returned.
 func replayThroughModel(l *logwrites.Log, opt Options) (int, error) {
-	opt.mark = -1
-	x, err := newExplorer(l, opt)
+	opt.FromMark = ""
+	shared, err := survey(context.Background(), l, &opt)
+	if err != nil {
+		return 0, err
+	}
+	x, err := newExplorer(shared.history, shared.opt, shared.facts)
 	if err != nil {
 		return 0, err
 	}
@@ -32,14 +37,20 @@ func replayThroughModel(l *logwrites.Log, opt Options) (int, error) {
 	}
 	r.model = m
 	compared := 0
-	for i := range x.steps {
-		if x.steps[i].kind == commits {
-			if err := r.commit(i); err != nil {
-				return compared, fmt.Errorf("entry %d: %w", i, err)
-			}
-			compared++
+	for _, e := range x.epochs {
+		if err := x.enter(e); err != nil {
+			return compared, err
 		}
-		x.apply(i)
+		for i := e.from; i < e.to; i++ {
+			if x.kinds[i] == commits {
+				if err := r.commit(i); err != nil {
+					return compared, fmt.Errorf("entry %d: %w", i, err)
+				}
+				compared++
+			}
+			x.apply(i)
+		}
+		x.leave()
 	}
 	return compared, nil
 }
@@ -57,16 +68,29 @@ type replayer struct {
 
 // readCopies finds out which chunk was copied where, and in which order.
 func (r *replayer) readCopies() error {
-	byContent := map[blockID]cow.Chunk{}
-	for c, i := range r.s.originOf {
-		byContent[r.x.initial[r.s.originChunks[i].cells[0]]] = c
+	first := func(read func(block []byte) error) (blockID, error) {
+		block := make([]byte, r.x.layout.blockBytes)
+		err := read(block)
+		return idOf(block), err
 	}
-	for i, st := range r.x.steps {
-		if st.kind != copies {
+	byContent := map[blockID]cow.Chunk{}
+	for c := range cow.Chunk(r.s.bounds.OriginChunks) {
+		id, err := first(func(block []byte) error { return r.x.read(r.x.layout.origin.first+uint64(c)*r.s.perChunk, 0, block) })
+		if err != nil {
+			return err
+		}
+		byContent[id] = c
+	}
+	for i, e := range r.x.log.Entries() {
+		if r.x.kinds[i] != copies {
 			continue
 		}
-		n := r.s.cowChunks[r.x.roles[st.writes[0].cell].chunk].number
-		old, ok := byContent[st.writes[0].id]
+		id, err := first(func(block []byte) error { return r.x.readFrom(e.Sector, i, block) })
+		if err != nil {
+			return err
+		}
+		n := r.s.chunkAt(e.Sector)
+		old, ok := byContent[id]
 		if _, twice := r.old[n]; !ok || twice {
 			return fmt.Errorf("entry %d is no copy of an origin chunk", i)
 		}
@@ -87,8 +111,8 @@ func (r *replayer) write(op allocator.Op) error {
 // commit brings the model to its next commit and compares it with entry i.
 func (r *replayer) commit(i int) error {
 	var batch []cow.Chunk // COW chunks whose exceptions are new in this commit
-	for _, w := range r.x.steps[i].writes {
-		now, was := r.x.disk.records[w.id], r.x.disk.records[r.x.disk.content[w.cell]]
+	for _, w := range r.x.step(i).writes {
+		now, was := r.x.records[w.id].list, r.x.records[r.x.content[w.cell]].list
 		for slot, e := range now {
 			if e != was[slot] {
 				batch = append(batch, e.New)
@@ -137,7 +161,7 @@ func (r *replayer) compare(i int) error {
 	if err := r.x.log.ReadData(e, 0, data); err != nil {
 		return err
 	}
-	if at := r.s.cow.first + uint64(r.at)*r.s.perChunk; at != e.Sector {
+	if at := r.s.blockOf(r.at); at != e.Sector {
 		return fmt.Errorf("the model wrote block %d, the kernel %d", at, e.Sector)
 	}
 	if !bytes.Equal(data, r.written) {

@@ -58,7 +58,11 @@ type Report struct {
 	Doubts   []Doubt          `json:"doubts"`
 	Warnings []string         `json:"warnings"`
 	Kernel   allocator.Kernel `json:"expected_kernel"`
-	Seconds  float64          `json:"seconds"`
+	// LogID tells reports of the same log and options from others. Shard is
+	// which part of the exploration this is, empty for all of it.
+	LogID   string  `json:"log_id"`
+	Shard   Shard   `json:"shard"`
+	Seconds float64 `json:"seconds"`
 }
 
 // Worst is the state that lost most.

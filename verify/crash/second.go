@@ -18,10 +18,6 @@ const (
 	calmSteps     = 2
 )
 
-// overwritten is what the origin holds where it was written to after the
-// first crash: something that was not there before.
-const overwritten = ^blockID(0)
-
 // second continues states.
 type second struct {
 	v     *visitor
@@ -39,8 +35,8 @@ func newSecond(v *visitor) *second { return &second{v: v, epoch: -1} }
 
 // from continues the state that the disk is in, and brings it back.
 func (c *second) from(o outcome) {
-	if c.epoch != c.v.epochStart {
-		c.epoch, c.calm = c.v.epochStart, 0
+	if c.epoch != c.v.at {
+		c.epoch, c.calm = c.v.at, 0
 	}
 	if o.stale == 0 {
 		if c.calm++; c.calm > calmFollowUps {
@@ -82,13 +78,22 @@ func (c *second) follow(index int, s *store, staleFirst bool) {
 // lastRecords are the records of the area in which the list ends, from its
 // terminator on.
 func (s *store) lastRecords() []cow.Exception {
-	perArea := s.geometry.ExceptionsPerArea()
+	perArea := s.geometry().ExceptionsPerArea()
 	length := uint64(s.ledger.Len())
 	a := s.areaAt(length / perArea)
 	if a == nil {
 		return nil
 	}
-	return a.records[length%perArea:]
+	return s.recordsOf(a)[length%perArea:]
+}
+
+// recordsOf are all records of an area.
+func (s *store) recordsOf(a *area) []cow.Exception {
+	all := make([]cow.Exception, 0, s.geometry().ExceptionsPerArea())
+	for _, id := range a.blocks {
+		all = append(all, s.records[id].list...)
+	}
+	return all
 }
 
 // followUps are the origin chunks that are written after the first crash. In
@@ -154,34 +159,29 @@ func (c *second) activate(s *store) (*allocator.Model, error) {
 			return fmt.Errorf("the device does not hold it")
 		}
 		out := buf[:0]
-		for _, e := range a.records {
+		for _, e := range s.recordsOf(a) {
 			out = e.AppendTo(out)
 		}
 		return nil
 	}
 	return allocator.Activate(c.v.opt.Expect, s.bounds, area, func(op allocator.Op) error {
-		a := s.areaAt(s.geometry.AreaOf(op.Chunk))
-		if a == nil {
+		if s.areaAt(s.geometry().AreaOf(op.Chunk)) == nil {
 			return fmt.Errorf("no area at chunk %d", op.Chunk)
 		}
-		data := op.Data
-		if op.Kind == allocator.ZeroArea {
-			data = zeros[:min(len(zeros), int(s.geometry.ChunkBytes()))]
-		}
-		first := s.cow.first + uint64(op.Chunk)*s.perChunk
+		size := c.v.layout.blockBytes
 		for b := range s.perChunk {
-			block := zeros[:c.v.disk.blockBytes]
+			block := zeros[:size]
 			if op.Kind != allocator.ZeroArea {
-				block = data[b*c.v.disk.blockBytes:][:c.v.disk.blockBytes]
+				block = op.Data[b*size:][:size]
 			}
-			c.set(c.v.disk.cells[first+b], c.v.disk.internArea(block))
+			c.set(c.v.cells[s.blockOf(op.Chunk)+b], c.v.interned(block, inArea))
 		}
 		return nil
 	})
 }
 
 func (c *second) set(at cell, id blockID) {
-	c.undo = append(c.undo, undo{at, c.v.disk.content[at]})
+	c.undo = append(c.undo, undo{at, c.v.content[at]})
 	c.v.set(at, id)
 }
 
@@ -193,12 +193,12 @@ func (c *second) commit(index int, s *store, m *allocator.Model, done FollowUp, 
 	if !ok {
 		return false
 	}
-	from, to := c.v.bringOrigin(s, old), c.v.bringData(s, copied.New)
+	from, to := s.bringOrigin(old), s.bringData(copied.New)
 	if from == nil || to == nil {
 		return false
 	}
 	for i, at := range from.cells {
-		c.set(to.cells[i], c.v.disk.content[at])
+		c.set(to.cells[i], c.v.content[at])
 	}
 	done.Copied = true
 	c.judge(index, s, done)

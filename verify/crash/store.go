@@ -10,14 +10,11 @@ import (
 
 // store is a COW store and the snapshot it makes of the origin.
 type store struct {
-	x      *explorer
-	index  int16
-	origin span // blocks of the disk
-	cow    span
-	// geometry and the blocks of a chunk; fixed before exploring starts.
-	geometry cow.Geometry
-	perChunk uint64
-	bounds   cow.Bounds
+	*disk
+	*storeLayout
+	*facts
+	opt   *Options
+	index int16
 
 	header cell
 	state  headerState
@@ -41,41 +38,43 @@ const (
 	alien                        // of another chunk size or version
 )
 
-// area is the records of one area as they stand on disk now.
+// area is one area as it stands on disk now.
 type area struct {
-	number  uint64
-	records []cow.Exception
-	used    int // records that are no terminators
+	number uint64
+	blocks []blockID
+	used   int // records that are no terminators
 }
 
-func newStore(x *explorer, index int, origin, cowSpan span, chunk cow.Sectors) (*store, error) {
-	g, err := cow.NewGeometry(chunk)
-	if err != nil {
-		return nil, err
-	}
+// newStore is a store as it is before the first entry.
+func newStore(d *disk, opt *Options, index int, f *facts) *store {
 	s := &store{
-		x: x, index: int16(index), origin: origin, cow: cowSpan,
-		geometry: g, perChunk: g.ChunkBytes() / x.disk.blockBytes,
-		header: noCell, areaOf: map[uint64]int32{},
-	}
-	s.bounds = cow.Bounds{
-		Geometry:     g,
-		DeviceChunks: (cowSpan.end - cowSpan.first) / s.perChunk,
-		OriginChunks: (origin.end - origin.first + s.perChunk - 1) / s.perChunk,
+		disk: d, storeLayout: &d.layout.stores[index], facts: f, opt: opt, index: int16(index),
+		areaOf: map[uint64]int32{},
 	}
 	s.onDisk = s.bounds.Areas()
 	s.ledger = verify.NewLedger(s.bounds)
 	s.image = newImage()
-	return s, nil
+	if cells := d.bring(s.first, 1, role{place: inHeader, store: s.index}); cells != nil {
+		s.header = cells[0]
+		s.state = s.readHeader(d.content[s.header])
+	}
+	s.areaAt(0)
+	s.grow()
+	return s
 }
+
+func (s *store) geometry() cow.Geometry { return s.bounds.Geometry }
 
 // readHeader is what a header in chunk 0 says.
 func (s *store) readHeader(id blockID) headerState {
-	h := s.x.disk.headers[id]
+	return s.headerSays(s.headers[id])
+}
+
+func (s *storeLayout) headerSays(h cow.Header) headerState {
 	switch {
 	case h.Magic != cow.Magic:
 		return absent
-	case h.Version != cow.Version || h.ChunkSectors() != s.geometry.ChunkSectors():
+	case h.Version != cow.Version || h.ChunkSectors() != s.bounds.Geometry.ChunkSectors():
 		return alien
 	case h.Valid == 0:
 		return abandoned
@@ -92,57 +91,70 @@ func (s *store) headerChanged(id blockID) {
 
 // areaChanged takes over the records of a block of an area.
 func (s *store) areaChanged(r role, was, is blockID) {
-	old, now := s.x.disk.records[was], s.x.disk.records[is]
+	old, now := s.records[was], s.records[is]
 	a := s.areas[r.chunk]
-	first := int(r.block) * len(now)
-	for i, e := range now {
-		if e != old[i] {
-			s.setRecord(a, first+i, e)
+	a.blocks[r.block] = is
+	a.used += now.used - old.used
+	s.seen ^= s.seenOf(a, r.block, old) ^ s.seenOf(a, r.block, now)
+	first := s.firstRecord(a, r.block)
+	end := first + uint64(len(now.list))
+	for k := first; k < min(end, uint64(s.ledger.Len())); k++ {
+		switch e := now.list[k-first]; {
+		case e == old.list[k-first]:
+		case e.Terminates():
+			s.cut(k)
+			return
+		default:
+			s.unmap(old.list[k-first], k)
+			s.ledger.Replace(int(k), e)
+			s.mapTo(e, k)
 		}
+	}
+	if length := uint64(s.ledger.Len()); length >= first && length < end {
+		s.grow()
 	}
 }
 
-// setRecord changes one record, and the list where the record is a part of it.
-func (s *store) setRecord(a *area, slot int, e cow.Exception) {
-	was := a.records[slot]
-	a.records[slot] = e
-	if !was.Terminates() {
-		a.used--
+// firstRecord is the index in the list of the first record in a block of an
+// area.
+func (s *store) firstRecord(a *area, block int32) uint64 {
+	return a.number*s.geometry().ExceptionsPerArea() + uint64(block)*s.perBlock()
+}
+
+// perBlock is the number of records in a block.
+func (s *store) perBlock() uint64 { return s.layout.blockBytes / cow.ExceptionSize }
+
+// seenOf hashes what the judge sees of a block of an area.
+func (s *store) seenOf(a *area, block int32, r *records) uint64 {
+	if r.used == 0 {
+		return 0
 	}
-	if !e.Terminates() {
-		a.used++
-	}
-	k := a.number*s.geometry.ExceptionsPerArea() + uint64(slot)
-	s.seen ^= mixRecord(k, was) ^ mixRecord(k, e)
-	switch length := uint64(s.ledger.Len()); {
-	case k < length && e.Terminates():
-		s.cut(k)
-	case k < length:
-		s.unmap(was, k)
-		s.ledger.Replace(int(k), e)
-		s.mapTo(e, k)
-	case k == length && !e.Terminates():
-		s.grow()
-	}
+	return mix(s.firstRecord(a, block)+2, r.hash)
+}
+
+// record is record k of an area.
+func (s *store) record(a *area, k uint64) cow.Exception {
+	return s.records[a.blocks[k/s.perBlock()]].list[k%s.perBlock()]
 }
 
 // cut ends the list before record k.
 func (s *store) cut(k uint64) {
 	for last := uint64(s.ledger.Len()); last > k; last-- {
-		s.unmap(s.ledger.Pop(), last-1)
+		s.unmap(s.ledger.At(int(last-1)), last-1)
+		s.ledger.Pop()
 	}
 }
 
 // grow takes in the records behind the list, up to the next terminator.
 func (s *store) grow() {
-	perArea := s.geometry.ExceptionsPerArea()
+	perArea := s.geometry().ExceptionsPerArea()
 	for {
 		k := uint64(s.ledger.Len())
 		a := s.areaAt(k / perArea)
 		if a == nil {
 			return
 		}
-		e := a.records[k%perArea]
+		e := s.record(a, k%perArea)
 		if e.Terminates() {
 			return
 		}
@@ -151,8 +163,8 @@ func (s *store) grow() {
 	}
 }
 
-// areaAt is an area, brought in from the base where no entry writes it; nil
-// where the device does not hold it.
+// areaAt is an area, brought in where nobody looked at it yet; nil where the
+// device does not hold it.
 func (s *store) areaAt(number uint64) *area {
 	if i, ok := s.areaOf[number]; ok {
 		return s.areas[i]
@@ -160,11 +172,21 @@ func (s *store) areaAt(number uint64) *area {
 	if number >= s.onDisk {
 		return nil
 	}
-	i := s.x.bringArea(s, number)
-	if i < 0 {
+	i := int32(len(s.areas))
+	cells := s.bring(s.blockOf(s.geometry().AreaChunk(number)), s.perChunk, role{place: inArea, store: s.index, chunk: i})
+	if cells == nil {
 		return nil
 	}
-	return s.areas[i]
+	a := &area{number: number, blocks: make([]blockID, len(cells))}
+	for block, c := range cells {
+		a.blocks[block] = s.content[c]
+		r := s.records[a.blocks[block]]
+		a.used += r.used
+		s.seen ^= s.seenOf(a, int32(block), r)
+	}
+	s.areas = append(s.areas, a)
+	s.areaOf[number] = i
+	return a
 }
 
 // verdict is what the judge says of a store in one state.
@@ -190,10 +212,11 @@ func (s *store) verdict() verdict {
 	case abandoned:
 		return v
 	}
+	perArea := s.geometry().ExceptionsPerArea()
 	length := uint64(s.ledger.Len())
-	last := length / s.geometry.ExceptionsPerArea()
+	last := length / perArea
 	if i, ok := s.areaOf[last]; ok {
-		v.stale = uint64(s.areas[i].used) - (length - last*s.geometry.ExceptionsPerArea())
+		v.stale = uint64(s.areas[i].used) - (length - last*perArea)
 	}
 	v.truncated = last >= s.onDisk
 	v.corrupt = v.truncated || s.ledger.Errors() > 0
@@ -202,20 +225,7 @@ func (s *store) verdict() verdict {
 	return v
 }
 
-// mix hashes two numbers (the finalizer of MurmurHash3, on their combination).
-func mix(a, b uint64) uint64 {
-	h := a*0x9e3779b97f4a7c15 ^ b + 0x2545f4914f6cdd1d
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-	return h ^ h>>33
-}
-
-// mixRecord hashes record k; one that is no exception does not count.
-func mixRecord(k uint64, e cow.Exception) uint64 {
-	if e.Terminates() {
-		return 0
-	}
-	return mix(k+2, mix(uint64(e.Old), uint64(e.New)))
+// allocated is what the kernel's status line will say.
+func (s *store) allocated() cow.Sectors {
+	return cow.Sectors(s.ledger.NextFree()) * s.geometry().ChunkSectors()
 }

@@ -21,44 +21,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// firstContent is what a COW chunk held when its exception was committed.
-type firstContent uint8
-
-const (
-	frozenContent firstContent = iota // the frozen chunk: a copy
-	lateContent                       // some of it what the origin had become by then: a copy that came too late
-	otherContent                      // neither
-)
-
-// commit is how an exception came into the store.
-type commit struct {
-	entry   int
-	content firstContent
-}
-
-// lenient tells whether contents of the snapshot that are not the frozen
-// origin's may have been written to it.
-func (s *store) lenient() bool {
-	return !s.x.opt.ReadOnlySnapshot && (s.x.opt.SnapshotWritten || s.evidence != "")
-}
-
 // noteEvidence keeps the first evidence that somebody wrote to the snapshot.
-func (s *store) noteEvidence(format string, args ...any) {
-	if s.evidence == "" {
-		s.evidence = fmt.Sprintf(format, args...)
+func (f *facts) noteEvidence(format string, args ...any) {
+	if f.evidence == "" {
+		f.evidence = fmt.Sprintf(format, args...)
 	}
-}
-
-// heldAt is what a cell holds when all entries before one are durable.
-func (x *explorer) heldAt(c cell, entry int) blockID {
-	id := x.initial[c]
-	for _, v := range x.versions(c) {
-		if v.entry >= entry {
-			break
-		}
-		id = v.id
-	}
-	return id
 }
 
 // flushesToWrite is how many flushes behind its commit a write to the origin may
@@ -70,38 +37,52 @@ const flushesToWrite = 16
 
 // soonAfter is the entries from one on up to where a write that it waited for
 // is logged.
-func (x *explorer) soonAfter(entry int) interval {
-	at, _ := slices.BinarySearchFunc(x.epochs, entry, func(e interval, entry int) int { return cmp.Compare(e.to, entry+1) })
-	return interval{entry, x.epochs[min(at+flushesToWrite-1, len(x.epochs)-1)].to}
+func (h *history) soonAfter(entry int) interval {
+	at, _ := slices.BinarySearchFunc(h.epochs, entry, func(e interval, entry int) int { return cmp.Compare(e.to, entry+1) })
+	return interval{entry, h.epochs[min(at+flushesToWrite-1, len(h.epochs)-1)].to}
 }
 
-// knowsFrozen tells whether the frozen content of a chunk is known: from the
-// base image, or because the log holds all of it. A mark says when the origin
-// was frozen, but not that the device held nothing before the log began.
-func (s *store) knowsFrozen(o *originChunk) bool {
-	if s.x.opt.Base != nil {
-		return true
-	}
-	for _, c := range o.cells {
-		if s.x.firstWrite(c, 0).entry >= s.freeze {
-			return false
+// frozenOf is what a chunk of the origin held when it was frozen.
+func (s *store) frozenOf(o *originChunk) []blockID {
+	run := s.runOf(o)
+	ids := make([]blockID, len(o.cells))
+	if s.at >= s.freeze && !s.anyWriter(run, interval{s.freeze, s.end}) {
+		for i, c := range o.cells {
+			ids[i] = s.content[c]
 		}
+		return ids
 	}
-	return true
+	buf := s.buffer(run.end - run.first)
+	if err := s.read(run.first, s.freeze, buf); err != nil {
+		s.fail(err)
+		return ids
+	}
+	for i := range ids {
+		ids[i] = idOf(buf[uint64(i)*s.layout.blockBytes:][:s.layout.blockBytes])
+	}
+	return ids
+}
+
+// runOf is the blocks of a chunk of the origin.
+func (s *store) runOf(o *originChunk) span {
+	first := s.blocks[o.cells[0]]
+	return span{first, first + uint64(len(o.cells))}
 }
 
 // firstContentOf is what the COW chunk holds now of the origin's chunk. What
 // the origin got only after the COW chunk was written cannot be a late copy.
 func (s *store) firstContentOf(o *originChunk, c *cowChunk) firstContent {
 	what := frozenContent
+	frozen := s.frozenOf(o)
 	for i, at := range o.cells {
-		id := s.x.disk.content[c.cells[i]]
-		before := interval{s.freeze, s.x.firstWrite(c.cells[i], s.born).entry}
-		switch {
-		case id == s.x.heldAt(at, s.freeze):
-		case s.x.wroteIn(at, id, before):
+		id := s.content[c.cells[i]]
+		if id == frozen[i] {
+			continue
+		}
+		first := s.firstWriter(s.blocks[c.cells[i]], s.born)
+		if s.wroteIn(at, id, interval{s.freeze, first}) {
 			what = max(what, lateContent)
-		default:
+		} else {
 			what = otherContent
 		}
 	}
@@ -115,13 +96,11 @@ func (s *store) filledBySnapshot(entry int, o *originChunk, c *cowChunk) {
 	if !s.filledOtherwise(o, c) {
 		return
 	}
-	if last := s.x.epochs[len(s.x.epochs)-1]; last.from <= entry && !s.x.log.Complete() {
+	if last := s.epochs[len(s.epochs)-1]; last.from <= entry && !s.log.Complete() {
 		return
 	}
-	for _, at := range o.cells {
-		if s.x.writes(at, s.x.soonAfter(entry)) > 0 {
-			return
-		}
+	if s.anyWriter(s.runOf(o), s.soonAfter(entry)) {
+		return
 	}
 	s.noteEvidence("chunk %d of the COW store, committed by entry %d, was filled with something else than the origin's chunk %d, to which nothing is written in the %d flushes behind it", c.number, entry, o.number, flushesToWrite)
 }
@@ -141,7 +120,7 @@ func (s *store) mergedOnly(entry int, e cow.Exception, o *originChunk, c *cowChu
 		return
 	}
 	for _, at := range o.cells {
-		if s.x.writes(at, interval{s.known[e].entry, entry}) > 1 {
+		if s.writes(at, interval{s.known[e].entry, entry}) > 1 {
 			return
 		}
 	}
@@ -158,7 +137,7 @@ func (l *linter) copied(i int, st *step) {
 	var again *cowChunk // a second copy of it
 	for n, w := range st.writes {
 		r := l.x.roles[w.cell]
-		if r.place != inData || w.id == l.x.disk.content[w.cell] {
+		if r.place != inData || w.id == l.x.content[w.cell] {
 			continue
 		}
 		s := l.x.stores[r.store]
@@ -167,7 +146,7 @@ func (l *linter) copied(i int, st *step) {
 			continue
 		}
 		_, added := s.known[cow.Exception{Old: c.owners[0].number, New: c.number}]
-		if l.writtenAt(w.cell) >= s.born || !added && !s.created {
+		if l.x.lastWriter(l.x.blocks[w.cell], i) >= s.born || !added && !s.created {
 			if c == again || l.copiesAgain(st.writes[max(0, n-int(r.block)):], s, c) {
 				again = c
 				continue
@@ -184,12 +163,13 @@ func (l *linter) copiesAgain(writes []write, s *store, c *cowChunk) bool {
 	if len(writes) < len(o.cells) {
 		return false
 	}
+	frozen := s.frozenOf(o)
 	for i, at := range o.cells {
 		w := writes[i]
-		if w.cell != c.cells[i] || w.id != l.x.disk.content[at] {
+		if w.cell != c.cells[i] || w.id != l.x.content[at] {
 			return false
 		}
-		late = late || w.id != l.x.heldAt(at, s.freeze)
+		late = late || w.id != frozen[i]
 	}
 	return late
 }

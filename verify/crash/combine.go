@@ -1,0 +1,224 @@
+// Adding up: the results of workers, and the reports of shards.
+
+package crash
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// result is what was found in an item.
+type result struct {
+	report   *Report
+	whole    bool // the item was judged to its end
+	explored int  // the entry up to which it goes
+	// Of a part of an epoch: which it is, what the judge saw, and whether it
+	// is the last part.
+	epoch    int
+	distinct map[uint64]struct{}
+	last     bool
+}
+
+// collector puts results together in the order of the log.
+type collector struct {
+	sum      *Report
+	next     int
+	pending  map[int]result
+	cut      bool // an item was not judged to its end
+	distinct map[uint64]struct{}
+}
+
+func newCollector(sum *Report) *collector {
+	return &collector{sum: sum, pending: map[int]result{}}
+}
+
+// add takes the result of an item.
+func (c *collector) add(number int, r result) {
+	c.pending[number] = r
+	for {
+		r, ok := c.pending[c.next]
+		if !ok {
+			return
+		}
+		delete(c.pending, c.next)
+		c.next++
+		c.fold(r)
+	}
+}
+
+// finish takes what is left where the work was broken off.
+func (c *collector) finish() {
+	var left []int
+	for number := range c.pending {
+		left = append(left, number)
+	}
+	slices.Sort(left)
+	c.cut = c.cut || len(left) > 0
+	for _, number := range left {
+		c.fold(c.pending[number])
+	}
+	c.pending = nil
+	c.closeEpoch()
+}
+
+func (c *collector) fold(r result) {
+	c.sum.add(r.report)
+	if r.distinct != nil {
+		if c.distinct == nil {
+			c.distinct = map[uint64]struct{}{}
+		}
+		for seen := range r.distinct {
+			if len(c.distinct) < maxDistinct {
+				c.distinct[seen] = struct{}{}
+			}
+		}
+		if r.last {
+			c.closeEpoch()
+		}
+	}
+	if c.cut = c.cut || !r.whole; !c.cut && r.last {
+		c.sum.ExploredEntries = r.explored
+	}
+}
+
+func (c *collector) closeEpoch() {
+	c.sum.Coverage.DistinctStates += uint64(len(c.distinct))
+	c.distinct = nil
+}
+
+// add adds what was found in other epochs, or in another part of one.
+func (r *Report) add(o *Report) {
+	r.States += o.States
+	r.LeakingStates += o.LeakingStates
+	r.CorruptStates += o.CorruptStates
+	r.BrokenImageStates += o.BrokenImageStates
+	r.StaleStates += o.StaleStates
+	r.AbandonedStates += o.AbandonedStates
+	r.SecondCrash.add(o.SecondCrash)
+	r.Coverage.add(&o.Coverage)
+	if w := o.Worst; w.Leaked > r.Worst.Leaked || w.Leaked == r.Worst.Leaked && w.Leaked > 0 && durableOf(w.State) < durableOf(r.Worst.State) {
+		r.Worst = w
+	}
+	for _, first := range []struct{ mine, other **Failure }{
+		{&r.FirstFailure, &o.FirstFailure}, {&r.FirstLeak, &o.FirstLeak}, {&r.FirstCorrupt, &o.FirstCorrupt}, {&r.FirstBroken, &o.FirstBroken},
+	} {
+		earlier(first.mine, *first.other)
+	}
+	r.addWindows(o.Windows)
+}
+
+func (c *SecondCrash) add(o *SecondCrash) {
+	c.From += o.From
+	c.States += o.States
+	c.Leaking += o.Leaking
+	c.Corrupt += o.Corrupt
+	c.Broken += o.Broken
+	earlier(&c.FirstFailure, o.FirstFailure)
+	earlier(&c.FirstCorrupt, o.FirstCorrupt)
+	earlier(&c.FirstBroken, o.FirstBroken)
+}
+
+func (c *Coverage) add(o *Coverage) {
+	c.Epochs += o.Epochs
+	c.ExhaustiveEpochs += o.ExhaustiveEpochs
+	c.SampledEpochs += o.SampledEpochs
+	c.LargestEpoch = max(c.LargestEpoch, o.LargestEpoch)
+	c.SampledStates += o.SampledStates
+	c.TornCommits += o.TornCommits
+	c.TornWrites += o.TornWrites
+	c.DistinctStates += o.DistinctStates
+}
+
+// earlier keeps of two failures that of the earlier epoch.
+func earlier(mine **Failure, other *Failure) {
+	if other != nil && (*mine == nil || durableOf(other.State) < durableOf((*mine).State)) {
+		*mine = other
+	}
+}
+
+// durableOf is the epoch of a state, by the entry it begins with.
+func durableOf(text string) int {
+	s, err := ParseState(text)
+	if err != nil {
+		return never
+	}
+	return s.Durable
+}
+
+// addWindows adds windows; those of one epoch become one.
+func (r *Report) addWindows(more []Window) {
+	for _, w := range more {
+		at, known := slices.BinarySearchFunc(r.Windows, w.From, func(have Window, from int) int { return have.From - from })
+		if !known {
+			r.Windows = slices.Insert(r.Windows, at, w)
+			continue
+		}
+		have := &r.Windows[at]
+		have.States += w.States
+		have.Leaking += w.Leaking
+		have.Corrupt += w.Corrupt
+		have.Broken += w.Broken
+		have.Leaked = max(have.Leaked, w.Leaked)
+	}
+}
+
+// ErrCombine is wrapped by errors about reports that cannot be added up.
+var ErrCombine = errors.New("the reports do not make one")
+
+// Combine adds up the reports of all shards of one exploration. It fails where
+// one is missing, is there twice or was broken off, and where they are of
+// different logs or were asked for with different options. The sum is the report
+// of exploring all at once; its time is that of all shards together.
+func Combine(reports []*Report) (*Report, error) {
+	if len(reports) == 0 {
+		return nil, fmt.Errorf("%w: there is none", ErrCombine)
+	}
+	first := reports[0]
+	sum := *first
+	sum.Shard = Shard{}
+	sum.Worst, sum.SecondCrash, sum.Windows = &Worst{Entry: -1}, &SecondCrash{}, []Window{}
+	sum.States, sum.LeakingStates, sum.CorruptStates, sum.BrokenImageStates, sum.StaleStates, sum.AbandonedStates = 0, 0, 0, 0, 0, 0
+	sum.FirstFailure, sum.FirstLeak, sum.FirstCorrupt, sum.FirstBroken, sum.Timeline = nil, nil, nil, nil, nil
+	sum.Coverage = Coverage{FirstEntry: first.Coverage.FirstEntry, BlindWrites: first.Coverage.BlindWrites}
+	sum.Seconds = 0
+	seen := map[int]bool{}
+	for i, r := range reports {
+		if err := r.joins(first); err != nil {
+			return nil, fmt.Errorf("%w: report %d %w", ErrCombine, i+1, err)
+		}
+		if seen[r.Shard.Index] {
+			return nil, fmt.Errorf("%w: shard %v is there twice", ErrCombine, r.Shard)
+		}
+		seen[r.Shard.Index] = true
+		sum.add(r)
+		sum.Seconds += r.Seconds
+	}
+	for i := 1; i <= first.Shard.Of; i++ {
+		if !seen[i] {
+			return nil, fmt.Errorf("%w: shard %v is missing", ErrCombine, Shard{i, first.Shard.Of})
+		}
+	}
+	return &sum, nil
+}
+
+// joins tells why a report is not of the same exploration as another one.
+func (r *Report) joins(first *Report) error {
+	switch {
+	case r.Schema != Schema:
+		return fmt.Errorf("has the schema %q, not %q", r.Schema, Schema)
+	case r.Shard.Of < 1 || r.Shard.Index < 1 || r.Shard.Index > r.Shard.Of:
+		return errors.New("is of no shard")
+	case r.Shard.Of != first.Shard.Of:
+		return fmt.Errorf("is one of %d shards, the first one of %d", r.Shard.Of, first.Shard.Of)
+	case r.ExploredEntries < r.Entries:
+		return errors.New("was broken off")
+	case r.Worst == nil || r.SecondCrash == nil:
+		return errors.New("is not whole")
+	case r.LogID != first.LogID, r.Entries != first.Entries, r.Commits != first.Commits, r.LintViolations != first.LintViolations,
+		r.Kernel != first.Kernel, r.Coverage.FirstEntry != first.Coverage.FirstEntry, r.Coverage.BlindWrites != first.Coverage.BlindWrites,
+		!slices.Equal(r.Doubts, first.Doubts), !slices.Equal(r.Warnings, first.Warnings), !slices.Equal(r.Violations, first.Violations):
+		return errors.New("is of another log, or was made with other options")
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+// The layout of the logged device: where the origin and its stores lie, and
+// what each block of it and each entry of the log is to them.
+
+package crash
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+)
+
+// kind is what an entry does.
+type kind uint8
+
+const (
+	elsewhere kind = iota // nothing of ours: outside all regions, or a mark
+	flushes
+	commits  // a write of an area, with FUA
+	metadata // a header, or the zeroing of an area
+	copies   // data in a COW store: a copy, or a write to the snapshot
+	origins  // a write to the origin
+)
+
+var kindNames = [...]string{"other", "flush", "commit", "metadata", "copy", "origin write"}
+
+func (k kind) String() string { return kindNames[k] }
+
+// place is what a block of the disk is.
+type place uint8
+
+const (
+	nowhere place = iota
+	inOrigin
+	inHeader // the first block of chunk 0
+	inArea
+	inData // the rest of the COW region, apart from that of chunk 0
+)
+
+// layout says where things are, in blocks of the log.
+type layout struct {
+	blockBytes uint64
+	origin     span
+	stores     []storeLayout
+}
+
+// storeLayout is where a COW store lies, and its geometry.
+type storeLayout struct {
+	span
+	perChunk uint64 // blocks
+	bounds   cow.Bounds
+}
+
+// newLayout works out the layout: a store's header tells its chunk size.
+func newLayout(l *logwrites.Log, b base, opt *Options) (*layout, error) {
+	origin, err := opt.Origin.span(l.SectorSize)
+	if err != nil {
+		return nil, fmt.Errorf("the origin: %w", err)
+	}
+	out := &layout{blockBytes: l.SectorSize, origin: origin}
+	for _, region := range opt.COW {
+		s, err := newStoreLayout(l, b, opt, region)
+		if err != nil {
+			return nil, fmt.Errorf("the COW store at %v: %w", region.inBlocks(l.SectorSize), err)
+		}
+		out.stores = append(out.stores, s)
+	}
+	return out, nil
+}
+
+func newStoreLayout(l *logwrites.Log, b base, opt *Options, region Region) (s storeLayout, err error) {
+	if s.span, err = region.span(l.SectorSize); err != nil {
+		return s, err
+	}
+	chunk, err := findChunkSize(l, b, opt.mark, s.first)
+	if err != nil {
+		return s, err
+	}
+	g, err := cow.NewGeometry(chunk)
+	if err != nil {
+		return s, err
+	}
+	if s.perChunk = g.ChunkBytes() / l.SectorSize; s.perChunk == 0 {
+		return s, fmt.Errorf("its chunks of %d sectors are smaller than a block of the device (%d bytes)", chunk, l.SectorSize)
+	}
+	s.bounds = g.BoundsOf(uint64(region.Len)*cow.SectorSize, uint64(opt.Origin.Len)*cow.SectorSize)
+	return s, nil
+}
+
+// findChunkSize looks for the header of a store at a block: the last one
+// written before the mark, else the first one behind it, else that of the base
+// image.
+func findChunkSize(l *logwrites.Log, b base, mark int, first uint64) (cow.Sectors, error) {
+	block := make([]byte, l.SectorSize)
+	if err := b.read(block, first*l.SectorSize); err != nil {
+		return 0, fmt.Errorf("reading the base image: %w", err)
+	}
+	found, ok := chunkSizeIn(block)
+	for i, e := range l.Entries() {
+		if ok && i > mark {
+			break
+		}
+		if !e.HasData() || e.Sector > first || first-e.Sector >= e.Sectors {
+			continue
+		}
+		if err := l.ReadData(e, first-e.Sector, block); err != nil {
+			return 0, fmt.Errorf("reading entry %d: %w", i, err)
+		}
+		if chunk, is := chunkSizeIn(block); is {
+			found, ok = chunk, true
+		}
+	}
+	if !ok {
+		return 0, ErrNoStore
+	}
+	return found, nil
+}
+
+// ErrNoStore is returned where neither the log nor the base image holds a
+// store's header at the start of the COW region.
+var ErrNoStore = errors.New("no store there: neither the base image nor an entry of the log has a header at the region's first sector (START and LEN count sectors of the logged device)")
+
+func chunkSizeIn(block []byte) (cow.Sectors, bool) {
+	h, err := cow.DecodeHeader(block)
+	if err != nil || h.Magic != cow.Magic || cow.CheckChunkSize(h.ChunkSectors()) != nil {
+		return 0, false
+	}
+	return h.ChunkSectors(), true
+}
+
+// chunkAt is the chunk of a store that a block of its region belongs to.
+func (s *storeLayout) chunkAt(block uint64) cow.Chunk {
+	return cow.Chunk((block - s.first) / s.perChunk)
+}
+
+// blockOf is the first block of a chunk.
+func (s *storeLayout) blockOf(c cow.Chunk) uint64 { return s.first + uint64(c)*s.perChunk }
+
+// placeOf is what a block of a store's region is.
+func (s *storeLayout) placeOf(block uint64) place {
+	switch c := s.chunkAt(block); {
+	case block == s.first:
+		return inHeader
+	case c == 0 || !s.bounds.OnDevice(c):
+		return nowhere
+	case s.bounds.Geometry.IsMetadata(c):
+		return inArea
+	default:
+		return inData
+	}
+}
+
+// parts are the pieces of a run of blocks that lie in the origin (store -1) and
+// in the stores.
+func (l *layout) parts(run span, visit func(part span, store int)) {
+	if part := l.origin.clip(run.first, run.end-run.first); part.first < part.end {
+		visit(part, -1)
+	}
+	for i := range l.stores {
+		if part := l.stores[i].clip(run.first, run.end-run.first); part.first < part.end {
+			visit(part, i)
+		}
+	}
+}
+
+// kindOf is what an entry does, and to which store.
+func (l *layout) kindOf(e logwrites.Entry) (k kind, store int) {
+	if !e.Writes() {
+		if e.Flags&logwrites.Flush != 0 {
+			k = flushes
+		}
+		return k, 0
+	}
+	var seen [inData + 1]bool
+	l.parts(span{e.Sector, e.Sector + e.Sectors}, func(part span, n int) {
+		if n < 0 {
+			seen[inOrigin] = true
+			return
+		}
+		store = n
+		l.stores[n].placesIn(part, &seen)
+	})
+	switch {
+	case seen[inHeader], seen[inArea] && (e.Flags&logwrites.FUA == 0 || seen[inData] || seen[inOrigin]):
+		k = metadata
+	case seen[inArea]:
+		k = commits
+	case seen[inData]:
+		k = copies
+	case seen[inOrigin]:
+		k = origins
+	case e.Flags&logwrites.Flush != 0:
+		k = flushes
+	}
+	return k, store
+}
+
+// placesIn notes what the blocks of a part of the region are.
+func (s *storeLayout) placesIn(part span, seen *[inData + 1]bool) {
+	if part.first == s.first {
+		seen[inHeader] = true
+	}
+	g := s.bounds.Geometry
+	first, last := max(1, s.chunkAt(part.first)), s.chunkAt(part.end-1)
+	if s.bounds.DeviceChunks < 2 || uint64(first) >= s.bounds.DeviceChunks {
+		return
+	}
+	last = min(last, cow.Chunk(s.bounds.DeviceChunks-1))
+	switch {
+	case first > last:
+	case g.IsMetadata(first):
+		seen[inArea] = true
+		seen[inData] = seen[inData] || first < last
+	default:
+		seen[inData] = true
+		seen[inArea] = seen[inArea] || g.AreaChunk(g.AreaOf(first)+1) <= last
+	}
+}

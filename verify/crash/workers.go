@@ -1,0 +1,216 @@
+// Workers: each walks through the log on a ground of its own, and judges the
+// states of those epochs that the schedule gives it. What they find is put
+// together in the order of the log, so that the report does not depend on how
+// many there are.
+
+package crash
+
+import (
+	"context"
+	"math/bits"
+)
+
+// part is one of several parts of an epoch's random states.
+type part struct{ index, of int }
+
+// partStates is the most random states of a part.
+const partStates = 4096
+
+// sampled is how many of n random states belong to a part.
+func (p part) sampled(n int) int {
+	if p.of == 1 {
+		return n
+	}
+	return min(partStates, n-p.index*partStates)
+}
+
+// item is a piece of work: epochs from one up to, not including, another, or a
+// part of one epoch.
+type item struct {
+	number     int
+	first, end int // epochs
+	part       part
+}
+
+// schedule hands out items, in the order of the log.
+type schedule struct {
+	h      *history
+	opt    *Options
+	number int
+	epoch  int // the next one
+	part   int // the next one of it
+}
+
+func newSchedule(h *history, opt *Options, first int) *schedule {
+	return &schedule{h: h, opt: opt, epoch: first}
+}
+
+// groupEntries is about how many entries the epochs of one item have.
+const groupEntries = 64
+
+// next is the next item; ok is false where there is none.
+func (s *schedule) next() (it item, ok bool) {
+	for s.epoch < len(s.h.epochs) && !s.opt.Shard.has(s.epoch) {
+		s.epoch++
+	}
+	if s.epoch >= len(s.h.epochs) {
+		return item{}, false
+	}
+	it = item{number: s.number, first: s.epoch, end: s.epoch + 1, part: part{0, 1}}
+	s.number++
+	if parts := s.partsOf(s.epoch); parts > 1 {
+		it.part = part{s.part, parts}
+		if s.part++; s.part == parts {
+			s.part = 0
+			s.epoch++
+		}
+		return it, true
+	}
+	for entries := 0; ; {
+		entries += s.h.epochs[s.epoch].to - s.h.epochs[s.epoch].from
+		s.epoch++
+		it.end = s.epoch
+		if entries >= groupEntries || s.epoch == len(s.h.epochs) || !s.opt.Shard.has(s.epoch) || s.partsOf(s.epoch) > 1 {
+			return it, true
+		}
+	}
+}
+
+// partsOf is into how many parts an epoch is cut: those that cannot be
+// exhausted, where there are many random states. Second crashes are told apart
+// over a whole epoch.
+func (s *schedule) partsOf(epoch int) int {
+	if s.opt.Crashes > 1 || s.opt.reorder() <= partStates {
+		return 1
+	}
+	e, writes := s.h.epochs[epoch], 0
+	for i := e.from; i < e.to; i++ {
+		if s.h.kinds[i] > flushes {
+			writes++
+		}
+	}
+	if writes <= bits.Len(uint(s.opt.exhaustive())) {
+		return 1
+	}
+	return (s.opt.reorder() + partStates - 1) / partStates
+}
+
+// worker walks through the log.
+type worker struct {
+	*visitor
+	epoch int // at which the ground is
+}
+
+// workOn judges what the schedule has, until it has no more.
+func (x *exploration) workOn(ctx context.Context) error {
+	ground, err := newExplorer(x.history, x.opt, x.facts)
+	if err != nil {
+		return err
+	}
+	w := &worker{visitor: newVisitor(ground, x.tell)}
+	for {
+		it, ok := x.take()
+		if !ok {
+			return nil
+		}
+		err := w.work(it)
+		whole := err == nil && ctx.Err() == nil
+		x.give(it, w, whole)
+		if err != nil {
+			return err
+		}
+		if !whole {
+			return nil
+		}
+	}
+}
+
+func (x *exploration) take() (item, bool) {
+	x.mutex.Lock()
+	defer x.mutex.Unlock()
+	if x.err != nil {
+		return item{}, false
+	}
+	return x.work.next()
+}
+
+// give hands in what was found in an item.
+func (x *exploration) give(it item, w *worker, whole bool) {
+	x.mutex.Lock()
+	defer x.mutex.Unlock()
+	r := result{report: w.report, whole: whole, explored: x.epochs[it.end-1].to, last: it.part.index == it.part.of-1}
+	if it.part.of > 1 {
+		r.epoch, r.distinct = it.first, w.distinct
+	}
+	x.results.add(it.number, r)
+	if x.opt.Progress != nil {
+		x.opt.Progress(x.report.ExploredEntries, x.log.Len(), x.states)
+	}
+}
+
+// tell adds states to those that are known to have been judged.
+func (x *exploration) tell(states uint64) {
+	x.mutex.Lock()
+	defer x.mutex.Unlock()
+	x.states += states
+	if x.opt.Progress != nil && states >= partStates {
+		x.opt.Progress(x.report.ExploredEntries, x.log.Len(), x.states)
+	}
+}
+
+// work judges an item.
+func (w *worker) work(it item) error {
+	w.begin()
+	for epoch := it.first; epoch < it.end; epoch++ {
+		if err := w.goTo(epoch); err != nil {
+			return err
+		}
+		if err := w.enterHere(); err != nil {
+			return err
+		}
+		w.visit(w.epochs[epoch], it.part)
+		if it.part.of == 1 {
+			w.report.Coverage.DistinctStates += uint64(len(w.distinct))
+		}
+		if w.err != nil || w.visitor.epoch.stopped {
+			return w.err
+		}
+	}
+	return nil
+}
+
+// goTo brings the ground to an epoch.
+func (w *worker) goTo(epoch int) error {
+	for ; w.epoch < epoch; w.epoch++ {
+		if err := w.opt.interrupted(); err != nil {
+			return err
+		}
+		e := w.epochs[w.epoch]
+		if !w.entered && w.canSkip(e) {
+			if err := w.skip(e); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := w.enterHere(); err != nil {
+			return err
+		}
+		w.advance()
+		if w.err != nil {
+			return w.err
+		}
+	}
+	return nil
+}
+
+// enterHere resolves the entries of the epoch at which the ground is.
+func (w *worker) enterHere() error {
+	if w.entered {
+		return nil
+	}
+	if err := w.enter(w.epochs[w.epoch]); err != nil {
+		return err
+	}
+	w.freeze(w.epoch)
+	return w.err
+}
