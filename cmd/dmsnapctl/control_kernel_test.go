@@ -163,21 +163,21 @@ func TestControlRefusals(t *testing.T) {
 	}
 	dmsnapctl(t, exitFine, "create", "r", "--origin", disks[2], "--cow", disks[3], "--force", "--yes")
 	defer dmsnapctl(t, exitFine, "remove", "r", "--yes")
-	list := "`dmsnapctl list` shows those that there are"
+	list := "(see `dmsnapctl list`)"
 	for _, tt := range []struct {
 		code int
 		args string
 		want string
 	}{
-		{exitUnknown, "status nosuch", "find snapshot nosuch: there is no snapshot of this name: " + list},
-		{exitUnknown, "status r-origin", "find snapshot r-origin: it is a device, but no snapshot: " + list},
-		{exitUnknown, "remove nosuch --yes", "remove nosuch: there is no snapshot of this name: " + list},
+		{exitUnknown, "status nosuch", "find snapshot nosuch: no snapshot of this name " + list},
+		{exitUnknown, "status r-origin", "find snapshot r-origin: the device is not a snapshot " + list},
+		{exitUnknown, "remove nosuch --yes", "remove nosuch: no snapshot of this name " + list},
 		{exitUnknown, "merge nosuch --yes", list},
 		{exitUnknown, "grow r-origin --yes", list},
-		{exitUsage, "remove a/b --yes", "it has a slash"},
+		{exitUnknown, "remove a/b --yes", "remove a-b: no snapshot of this name " + list},
 		{exitUsage, "rename r r-dmsnap-real --yes", "choose another one"},
 		{exitUsage, "merge .. --yes", "it names a directory"},
-		{exitUnknown, "create r --yes --origin " + disks[2] + " --cow " + disks[1], "exists: choose another name"},
+		{exitUnknown, "create r --yes --origin " + disks[2] + " --cow " + disks[1], "exists (choose another name"},
 		{exitUnknown, "create n --yes --origin " + disks[1] + " --cow " + disks[1], "name another COW device\n"},
 		{exitUnknown, "create n --yes --origin " + disks[2] + " --cow " + disks[3], "held by /dev/mapper/r: end that first"},
 	} {
