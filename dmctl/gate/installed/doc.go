@@ -6,4 +6,6 @@
 // out of it, as links of a mounted system do, is followed within it. It knows
 // where distributions and boot loaders keep things; what a version means is
 // package gate's business, and how it is read out of a file package kmod's.
+//
+// From top to bottom: kernel, initrd, judge, fit, absent, search, system.
 package installed

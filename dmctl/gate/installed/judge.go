@@ -9,24 +9,11 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
-
-// directoriesOf returns where the modules of a kernel can be.
-func (t *system) directoriesOf(release string) []string {
-	dirs := make([]string, len(moduleDirectories))
-	for i, dir := range moduleDirectories {
-		dirs[i] = path.Join(dir, release)
-	}
-	return dirs
-}
-
-// snapshotModule is the file of the module that registers the target.
-const snapshotModule = "dm-snapshot.ko"
 
 // judge reads the version that the kernel's target will have, from its files and
 // from its initramfs. initrds are files of that which a boot loader names.
@@ -45,24 +32,6 @@ func (t *system) judge(release string, initrds []string) Kernel {
 		t.judgeInitramfs(&k, initrds, errors.Is(err, errNoModule))
 	}
 	return k
-}
-
-// evidence is a version, and the file that it was read from.
-type evidence struct {
-	version gate.Version
-	file    string
-	sha256  string
-}
-
-// say fills in the verdict, or why there is none.
-func (k *Kernel) say(found evidence, err error) {
-	k.File, k.FileSHA256 = found.file, found.sha256
-	if err != nil {
-		k.Rule = fmt.Sprintf("the version of its snapshot target cannot be told: %v", err)
-		return
-	}
-	k.Version = found.version
-	k.Verdict, k.Rule = gate.Judge(found.version)
 }
 
 // isBuiltIn looks dm-snapshot up in the index of built-in modules.
@@ -93,9 +62,6 @@ func (t *system) readModule(release string) (evidence, error) {
 		return m.Version, err
 	})
 }
-
-// moduleSuffixes are what packing adds to the names of modules.
-var moduleSuffixes = []string{"", ".xz", ".zst", ".gz"}
 
 // findModule returns the file that modprobe would load: the one that the
 // index modules.dep names, which may be in updates/ or extra/. An index that is
@@ -147,36 +113,6 @@ func (t *system) unindexedModule(dir string, indexed bool) (string, error) {
 		}
 	}
 	return "", nil
-}
-
-// moduleLine returns the path of a module (by its file's name, without what
-// packing adds) in an index of modules: one line to a module, its path, and
-// what follows the separator is of other modules.
-func moduleLine(index, separator, name string) string {
-	module := "/" + name
-	for {
-		i := strings.Index(index, module)
-		if i < 0 {
-			return ""
-		}
-		line, rest, _ := strings.Cut(index[strings.LastIndexByte(index[:i], '\n')+1:], "\n")
-		if file, _, _ := strings.Cut(line, separator); strings.Contains(file, module) {
-			return strings.TrimSpace(file)
-		}
-		index = rest
-	}
-}
-
-// imagesOf returns where a kernel's image can be.
-func imagesOf(release string) []string {
-	var files []string
-	for _, name := range []string{"vmlinuz", "vmlinux", "Image", "kernel", "bzImage"} {
-		files = append(files, "boot/"+name+"-"+release)
-	}
-	for _, dir := range moduleDirectories {
-		files = append(files, path.Join(dir, release, "vmlinuz"), path.Join(dir, release, "vmlinux"))
-	}
-	return files
 }
 
 // readImages reads the version out of the kernel's own image.

@@ -15,33 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/boot"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
-
-// system is the files below the root, and what reading kernels takes.
-type system struct {
-	*tree.Tree
-	images sync.Mutex // over image
-	image  kmod.ImageReader
-}
-
-// Kernel is an installed kernel and the verdict on its target "snapshot".
-type Kernel struct {
-	Release string
-	Verdict gate.Verdict
-	// Version is that of the target; meaningless where the verdict is unknown.
-	Version gate.Version
-	// Rule says in one sentence why the verdict is what it is.
-	Rule string
-	// File is what the version was read from, below the root; "" if none.
-	File string
-	// FileSHA256 is the hash of File, in hexadecimal.
-	FileSHA256 string
-	BuiltIn    bool
-	// Running and Next say whether this kernel runs, and whether it is the one
-	// that the machine boots next.
-	Running, Next bool
-}
 
 // Machine is all the kernels below a root, newest first.
 type Machine struct {
@@ -70,10 +44,6 @@ func (m Machine) Next() (k Kernel, ok bool) {
 	}
 	return Kernel{}, false
 }
-
-// moduleDirectories is where kernels keep their modules: on split systems in
-// the first, on merged ones the first is a link to the second.
-var moduleDirectories = []string{"lib/modules", "usr/lib/modules"}
 
 // ErrNoKernels says that there is no kernel below a root.
 var ErrNoKernels = errors.New("no kernels in /lib/modules or /usr/lib/modules")
