@@ -154,3 +154,30 @@ func TestDisksAreClosed(t *testing.T) {
 		t.Errorf("given up: %v, kept: %v", given.Flush(), kept.Flush())
 	}
 }
+
+// swindler gives a device that is made to somebody else at once.
+type swindler struct {
+	*dmtest.Machine
+	took string
+}
+
+func (m *swindler) Create(name devices.Name, uuid devices.UUID) error {
+	err := m.Machine.Create(name, uuid)
+	if d := m.Find(name.String()); d != nil {
+		d.UUID = m.took
+	}
+	return err
+}
+
+// A device that has the name but is another one is nobody's to use or remove.
+func TestDeviceThatTookTheName(t *testing.T) {
+	m := &swindler{dmtest.New(), "somebody-else"}
+	p := &plan.Plan{Title: "make a device"}
+	p.Add(plan.Create{Device: fresh(t, "mine")})
+	if err := plan.NewEngine(m).Run(context.Background(), p); err == nil {
+		t.Error("another device is taken for the one that was made")
+	}
+	if d := m.Find("mine"); d == nil || d.UUID != m.took {
+		t.Errorf("the other device is %+v", d)
+	}
+}
