@@ -31,7 +31,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: mutants all build certificates setup setup-tests demo test unit kernel fuzz-short fuzz bench lint clean
+.PHONY: mutants all build certificates setup setup-tests demo test unit kernel fuzz-short fuzz bench lint clean install packages release test-packages
 
 all: build
 
@@ -103,6 +103,25 @@ lint:
 	GOOS=windows $(GO) build ./cmd/... ./verify/... ./dmctl/...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(STATICCHECK) -tags kernel,lab ./...
+
+# install puts the program, its manual pages, completion and units below PREFIX.
+PREFIX ?= /usr/local
+DESTDIR ?=
+install: build
+	packaging/stage.sh bin/dmsnapctl bin/dmsnapctl "$(DESTDIR)" "$(PREFIX)"
+
+# packages makes .deb and .rpm for all machines, release all files of a release.
+packages:
+	GO="$(GO)" packaging/build.sh "$(VERSION)" dist
+
+release:
+	GO="$(GO)" packaging/release.sh "$(VERSION)" dist
+
+# test-packages builds packages and uses them: in a Debian root, by lintian and
+# rpm, in three shells, by systemd, Prometheus and Ansible. It installs by
+# package what it needs.
+test-packages:
+	$(GO) test -tags packages -count=1 -timeout 60m -v ./packaging
 
 clean:
 	rm -rf bin

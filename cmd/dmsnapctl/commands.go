@@ -42,5 +42,8 @@ func commands() []*cli.Command {
 		monitorCommand(),
 		tableCommand(),
 		crashCommand(),
+		manualCommand(),
+		generatorCommand(),
+		completeCommand(),
 	}
 }

@@ -5,11 +5,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/sdnotify"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/monitor"
 )
@@ -91,6 +93,7 @@ func runMonitorOn(c *cli.Context, o *console, ctl *dmctl.Controller, options mon
 			return nil
 		}
 	}
+	options.Looked = thenNotify(options.Looked, sdnotify.New(os.Getenv), func(err error) { troubles.of(notifyTrouble, err) })
 	notice := func(e monitor.Event) error { return troubles.unlessPipe(printEvent(o, e)) }
 	if command := c.String("exec"); command != "" {
 		hooks := monitor.NewHooks(c.Context, command, o.err, func(err error) { troubles.of(hookTrouble, err) })
@@ -108,6 +111,31 @@ func runMonitorOn(c *cli.Context, o *console, ctl *dmctl.Controller, options mon
 		return nil
 	}
 	return fmt.Errorf("monitor: interrupted; it changes nothing and can be started again: %w", c.Context.Err())
+}
+
+// looked is called after each look at the snapshots.
+type looked func([]dmctl.Snapshot, func(name string) time.Duration) error
+
+// thenNotify tells the service manager of each look: its watchdog ends a
+// monitor that does not look any more. The first look makes the service ready.
+func thenNotify(before looked, manager sdnotify.Notifier, failed func(error)) looked {
+	ready := false
+	return func(snapshots []dmctl.Snapshot, fullIn func(string) time.Duration) error {
+		if before != nil {
+			if err := before(snapshots, fullIn); err != nil {
+				return err
+			}
+		}
+		messages := []string{sdnotify.Watchdog}
+		if !ready {
+			messages = append(messages, sdnotify.Ready)
+		}
+		count := sdnotify.Status(fmt.Sprintf("watching snapshots; there: %d", len(snapshots)))
+		err := manager.Send(append(messages, count)...)
+		ready = ready || err == nil
+		failed(err)
+		return nil
+	}
 }
 
 func printEvent(o *console, e monitor.Event) error {

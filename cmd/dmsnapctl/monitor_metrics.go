@@ -19,6 +19,7 @@ const (
 	textfileTrouble = "textfile"
 	hookTrouble     = "exec"
 	outputTrouble   = "output"
+	notifyTrouble   = "notify"
 )
 
 // troubles are counted by what had them. Each is told of when it begins, not
@@ -70,7 +71,7 @@ func writeMonitorMetrics(w io.Writer, snapshots []dmctl.Snapshot, fullIn func(st
 	m := output.NewMetrics(w)
 	addSnapshotMetrics(m, snapshots, fullIn)
 	m.Counter("dmsnapctl_monitor_errors_total", "What the monitor could not do and went on after, by what it was.")
-	for _, what := range []string{hookTrouble, outputTrouble, textfileTrouble} {
+	for _, what := range []string{hookTrouble, notifyTrouble, outputTrouble, textfileTrouble} {
 		m.Sample(float64(t.counted(what)), output.Label{Name: "what", Value: what})
 	}
 	m.Gauge("dmsnapctl_monitor_timestamp_seconds", "When the monitor last looked.")

@@ -1,0 +1,96 @@
+// The command systemd-generator: units for the snapshots and clones of
+// dmsnaptab(5). It is hidden: systemd calls it, through a script.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/snaptab"
+)
+
+// noTab is the word of the kernel's command line that has the table ignored:
+// for a machine that does not come up with it.
+const noTab = "dmsnaptab=no"
+
+const generatorHelp = `   Writes a unit for each line of the table, and links that pull it in, into
+   DIR, as systemd.generator(7) says. No device is touched. A line that is wrong
+   is reported, and the others count.
+
+EXAMPLES:
+   dmsnapctl systemd-generator units
+   dmsnapctl systemd-generator --tab dmsnaptab units && ls units`
+
+func generatorCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "systemd-generator",
+		Usage:       "write units for the snapshots of dmsnaptab(5)",
+		ArgsUsage:   "DIR [EARLY] [LATE]",
+		Hidden:      true,
+		Description: generatorHelp,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "tab", Value: "/etc/dmsnaptab", Usage: "the table: `FILE`"},
+			&cli.StringFlag{Name: "program", Usage: "what the units call: `FILE` (default: this program)"},
+			&cli.StringFlag{Name: "cmdline", Value: "/proc/cmdline", Usage: "the kernel's command line: `FILE`"},
+		},
+		Action: withArgs("DIR [EARLY] [LATE]", runGenerator),
+	}
+}
+
+func runGenerator(c *cli.Context) error {
+	words, err := os.ReadFile(c.String("cmdline"))
+	if err == nil && slices.Contains(strings.Fields(string(words)), noTab) {
+		return nil
+	}
+	tab := c.String("tab")
+	f, err := os.Open(tab)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("systemd-generator: %w", err)
+	}
+	defer f.Close()
+	program := c.String("program")
+	if program == "" {
+		if program, err = os.Executable(); err != nil {
+			return fmt.Errorf("systemd-generator: %w", err)
+		}
+	}
+	// What is wrong with a line costs that line only.
+	o := outputOf(c)
+	entries, wrong := snaptab.Parse(f)
+	for _, err := range wrong {
+		o.warnf("%s: %w", tab, err)
+	}
+	for _, e := range entries {
+		for _, file := range e.Files(program, tab) {
+			if err := writeUnit(c.Args().First(), file); err != nil {
+				return fmt.Errorf("systemd-generator: %w", err)
+			}
+		}
+	}
+	if len(wrong) > 0 {
+		return exitStatus(exitUnknown)
+	}
+	return nil
+}
+
+func writeUnit(dir string, file snaptab.File) error {
+	path := filepath.Join(dir, file.Path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if file.Link != "" {
+		return os.Symlink(file.Link, path)
+	}
+	return os.WriteFile(path, []byte(file.Content), 0o644)
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestGenerator(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	generate := func(name string, flags ...string) (int, string) {
+		var complaint bytes.Buffer
+		args := append([]string{"dmsnapctl", "systemd-generator", filepath.Join(dir, name), "early", "late"}, flags...)
+		return run(context.Background(), args, streams{out: &bytes.Buffer{}, err: &complaint}), complaint.String()
+	}
+	tab := file("tab", "wrong\nsnap /dev/a /dev/b\n")
+	quiet := file("cmdline", "root=/dev/sda1 quiet")
+	// A line that is wrong is told of and costs that line only.
+	code, said := generate("units", "--tab", tab, "--cmdline", quiet)
+	if code != exitUnknown || !strings.Contains(said, "line 1: 1 fields") {
+		t.Errorf("exit code %d and %q, want %d and what is wrong with line 1", code, said, exitUnknown)
+	}
+	link := filepath.Join(dir, "units/local-fs.target.wants/dmsnapctl-activate@snap.service")
+	if unit, err := os.ReadFile(link); err != nil || !strings.Contains(string(unit), " activate snap --origin /dev/a --cow /dev/b ") {
+		t.Errorf("%v: the unit is %q", err, unit)
+	}
+	for name, flags := range map[string][]string{
+		"no-table": {"--tab", filepath.Join(dir, "none"), "--cmdline", quiet},
+		"told-not": {"--tab", tab, "--cmdline", file("no", "dmsnaptab=no quiet\n")},
+	} {
+		if code, said := generate(name, flags...); code != exitFine || said != "" {
+			t.Errorf("%s: exit code %d, %q", name, code, said)
+		}
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("%s: units were written", name)
+		}
+	}
+}

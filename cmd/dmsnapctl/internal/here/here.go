@@ -1,0 +1,119 @@
+// Package here lists what a machine has that command lines name: mapped
+// devices, disks, logical volumes and kernels. It is for completing what a user
+// types, so that a list may be short but must be there at once.
+//
+// It reads names out of sysfs and folders, which takes no privileges, and must
+// not open a device.
+package here
+
+import (
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// Mapped is a device of device mapper.
+type Mapped struct{ Name, UUID string }
+
+// The prefixes of the UUIDs that tell who a device belongs to.
+const (
+	ours = "DMSNAP-"
+	lvm  = "LVM-"
+)
+
+// Snapshots are the names of snapshots that this program made, and VG/LV of
+// logical volumes that are snapshots.
+func Snapshots(root fs.FS) []string {
+	mapped := mappedDevices(root)
+	var names []string
+	for _, m := range mapped {
+		switch {
+		case strings.HasPrefix(m.UUID, ours) && (strings.HasSuffix(m.UUID, "-snap") || strings.HasSuffix(m.UUID, "-active")):
+			names = append(names, m.Name)
+		case strings.HasPrefix(m.UUID, lvm) && slices.ContainsFunc(mapped, func(o Mapped) bool { return o.Name == m.Name+"-cow" }):
+			names = append(names, volume(m.Name))
+		}
+	}
+	return sorted(names)
+}
+
+// Devices are the paths of block devices; mapped ones go by their names.
+func Devices(root fs.FS) []string {
+	var paths []string
+	for _, m := range mappedDevices(root) {
+		paths = append(paths, "/dev/mapper/"+m.Name)
+	}
+	for _, d := range entries(root, "sys/class/block") {
+		if strings.HasPrefix(d, "dm-") || strings.HasPrefix(d, "ram") || unusedLoop(root, d) {
+			continue
+		}
+		paths = append(paths, "/dev/"+strings.ReplaceAll(d, "!", "/"))
+	}
+	return sorted(paths)
+}
+
+// Volumes are the logical volumes that have a device, as VG/LV.
+func Volumes(root fs.FS) []string {
+	var names []string
+	for _, m := range mappedDevices(root) {
+		// Layers below a volume have another word behind the UUID.
+		if rest, ok := strings.CutPrefix(m.UUID, lvm); ok && !strings.Contains(rest, "-") {
+			names = append(names, volume(m.Name))
+		}
+	}
+	return sorted(names)
+}
+
+// Kernels are the releases that have a folder of modules.
+func Kernels(root fs.FS) []string {
+	names := append(entries(root, "lib/modules"), entries(root, "usr/lib/modules")...)
+	return sorted(names)
+}
+
+func mappedDevices(root fs.FS) []Mapped {
+	var all []Mapped
+	for _, d := range entries(root, "sys/class/block") {
+		if !strings.HasPrefix(d, "dm-") {
+			continue
+		}
+		m := Mapped{Name: line(root, "sys/class/block/"+d+"/dm/name"), UUID: line(root, "sys/class/block/"+d+"/dm/uuid")}
+		if m.Name != "" {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+func unusedLoop(root fs.FS, device string) bool {
+	return strings.HasPrefix(device, "loop") && line(root, "sys/class/block/"+device+"/size") == "0"
+}
+
+// volume is VG/LV of a mapped device that LVM named: a single hyphen parts the
+// two, doubled ones are hyphens.
+func volume(name string) string {
+	const hyphen = "\x00"
+	vg, lv, _ := strings.Cut(strings.ReplaceAll(name, "--", hyphen), "-")
+	return strings.ReplaceAll(vg+"/"+lv, hyphen, "-")
+}
+
+func line(root fs.FS, path string) string {
+	b, err := fs.ReadFile(root, path)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func entries(root fs.FS, dir string) []string {
+	list, _ := fs.ReadDir(root, dir)
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func sorted(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}

@@ -1,0 +1,60 @@
+package manual
+
+import (
+	"regexp"
+	"strings"
+)
+
+// special are the characters that mean something else to mdoc or that
+// formatters replace: a hyphen would become a typographic one, and a command
+// copied from the page would not work.
+var special = strings.NewReplacer(`\`, `\e`, `-`, `\-`, `'`, `\(aq`, "`", `\(ga`, `^`, `\(ha`, `~`, `\(ti`)
+
+// literal escapes a line of text that is shown as it is.
+func literal(line string) string {
+	line = strings.TrimRight(special.Replace(line), " ")
+	if strings.HasPrefix(line, ".") {
+		return `\&` + line
+	}
+	return line
+}
+
+// prose escapes a line of running text: hyphens in words stay hyphens.
+func prose(line string) string {
+	words := strings.Fields(line)
+	for i, w := range words {
+		if strings.HasPrefix(w, "-") || strings.ContainsAny(w, "/=<>") {
+			words[i] = special.Replace(w)
+		} else {
+			words[i] = strings.NewReplacer(`\`, `\e`, "`", `\(ga`).Replace(w)
+		}
+	}
+	line = strings.Join(words, " ")
+	if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+		return `\&` + line
+	}
+	return line
+}
+
+// argument makes text one argument of a macro, whatever it says.
+func argument(text string) string {
+	return `"` + strings.ReplaceAll(special.Replace(text), `"`, `""`) + `"`
+}
+
+// macroLike are short words that a macro line would take for a macro.
+var macroLike = regexp.MustCompile(`^[A-Z][a-z]$|^[%A-Z][A-Z]$`)
+
+// word makes text an argument that is no macro.
+func word(text string) string {
+	if macroLike.MatchString(text) {
+		return `\&` + text
+	}
+	if text == "" || strings.ContainsAny(text, " \"\t") {
+		return argument(text)
+	}
+	text = special.Replace(text)
+	if strings.Contains(".,:;()[]?!|", text) { // mdoc sets delimiters apart
+		return `\&` + text
+	}
+	return text
+}

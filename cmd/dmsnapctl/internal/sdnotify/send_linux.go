@@ -1,0 +1,17 @@
+//go:build linux
+
+package sdnotify
+
+import "golang.org/x/sys/unix"
+
+// send sends one datagram. Package net would do it as well, at the price of
+// what it initialises at each start of the program. A path that begins with @
+// is in the abstract namespace, as unix.SockaddrUnix takes it.
+func send(path string, message []byte) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Sendto(fd, message, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, &unix.SockaddrUnix{Name: path})
+}

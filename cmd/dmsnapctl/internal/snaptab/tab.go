@@ -1,0 +1,180 @@
+package snaptab
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// Entry is a snapshot or a clone that is to be there after boot.
+type Entry struct {
+	Line   int // in the table, from 1
+	Name   string
+	Origin string // a device; of a clone the base, a device or a file
+	Store  string // a device; of a clone a device or a file
+	Clone  bool
+	// NoAuto leaves it to whoever mounts the device, or starts the unit.
+	NoAuto bool
+	// NoFail keeps local file systems from waiting for it.
+	NoFail bool
+	// NoOverflow is a store that is invalidated when a write through the
+	// snapshot finds no room.
+	NoOverflow bool
+	// Timeout bounds the activation; as systemd.time(7) writes it, "" for none.
+	Timeout string
+}
+
+// maxLine bounds a line of the table.
+const maxLine = 64 << 10
+
+// LineError is what is wrong with a line of the table.
+type LineError struct {
+	Line int
+	Why  string
+}
+
+func (e *LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Why) }
+
+// Parse reads a table. Lines that are wrong are left out and returned as
+// errors: one of them must not keep the others from being activated.
+func Parse(r io.Reader) ([]Entry, []error) {
+	var entries []Entry
+	var wrong []error
+	seen := map[string]int{}
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxLine)
+	n := 0
+	for lines.Scan() {
+		n++
+		fields, why := split(lines.Text())
+		if why == "" && len(fields) == 0 {
+			continue
+		}
+		e := Entry{Line: n}
+		if why == "" {
+			why = e.fill(fields)
+		}
+		if before := seen[e.Name]; why == "" && before > 0 {
+			why = fmt.Sprintf("%q is named in line %d already", e.Name, before)
+		}
+		if why != "" {
+			wrong = append(wrong, &LineError{n, why})
+			continue
+		}
+		seen[e.Name] = n
+		entries = append(entries, e)
+	}
+	if err := lines.Err(); err != nil {
+		wrong = append(wrong, &LineError{n + 1, err.Error()})
+	}
+	return entries, wrong
+}
+
+// split takes a line apart at white space; \040 and other octal escapes stand
+// for characters, as in fstab(5). A # begins a comment where a field would.
+func split(line string) (fields []string, why string) {
+	for _, f := range strings.Fields(line) {
+		if strings.HasPrefix(f, "#") {
+			break
+		}
+		f = octal.ReplaceAllStringFunc(f, func(s string) string {
+			return string([]byte{(s[1]-'0')<<6 | (s[2]-'0')<<3 | (s[3] - '0')})
+		})
+		if strings.ContainsFunc(f, unicode.IsControl) {
+			return nil, "a field has a control character"
+		}
+		fields = append(fields, f)
+	}
+	return fields, ""
+}
+
+var octal = regexp.MustCompile(`\\[0-3][0-7][0-7]`)
+
+// fill reads the fields into the entry; why is "" where all is well.
+func (e *Entry) fill(fields []string) (why string) {
+	if len(fields) < 3 || len(fields) > 4 {
+		return fmt.Sprintf("%d fields, want 3 or 4: NAME ORIGIN STORE [OPTIONS]", len(fields))
+	}
+	e.Name = fields[0]
+	if strings.Contains(e.Name, "/") || e.Name == "." || e.Name == ".." {
+		return fmt.Sprintf("%q cannot be the name of a device", e.Name)
+	}
+	if len(fields) == 4 {
+		if why := e.options(fields[3]); why != "" {
+			return why
+		}
+	}
+	if e.Origin, why = located(fields[1]); why != "" {
+		return "the origin " + why
+	}
+	if e.Store, why = located(fields[2]); why != "" {
+		return "the store " + why
+	}
+	for _, p := range []string{e.Origin, e.Store} {
+		if !e.Clone && !isDevice(p) {
+			return fmt.Sprintf("%s is no device; files need the option clone", p)
+		}
+	}
+	if e.Origin == e.Store {
+		return "origin and store are the same"
+	}
+	return ""
+}
+
+func (e *Entry) options(list string) (why string) {
+	switches := map[string]*bool{"clone": &e.Clone, "noauto": &e.NoAuto, "nofail": &e.NoFail, "no-overflow": &e.NoOverflow}
+	for _, o := range strings.Split(list, ",") {
+		name, value, hasValue := strings.Cut(o, "=")
+		on := switches[name]
+		switch {
+		case on != nil && !hasValue:
+			*on = true
+		case name == "timeout" && timeSpan.MatchString(value):
+			e.Timeout = value
+		case o == "defaults", o == "auto", o == "":
+		default:
+			return fmt.Sprintf("unknown option %q", o)
+		}
+	}
+	return ""
+}
+
+var timeSpan = regexp.MustCompile(`^[0-9]+(s|min|h)?$`)
+
+// tags are what fstab(5) lets stand for a device, and where udev keeps them.
+var tags = map[string]string{"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel", "ID": "by-id"}
+
+// located is where a field of the table lies.
+func located(field string) (p, why string) {
+	if tag, value, ok := strings.Cut(field, "="); ok && tags[tag] != "" {
+		value = strings.Trim(value, `"`)
+		if value == "" || strings.Contains(value, "..") {
+			return "", fmt.Sprintf("%q names no device", field)
+		}
+		return "/dev/disk/" + tags[tag] + "/" + encoded(value), ""
+	}
+	if !path.IsAbs(field) {
+		return "", fmt.Sprintf("%q is no absolute path", field)
+	}
+	return path.Clean(field), ""
+}
+
+// encoded writes a label or a mapped device's name as udev does in the names of
+// its links and nodes.
+func encoded(label string) string {
+	var b strings.Builder
+	for _, c := range []byte(label) {
+		if c >= 0x80 || strings.IndexByte("#+-.:=@_", c) >= 0 || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, `\x%02x`, c)
+		}
+	}
+	return b.String()
+}
+
+func isDevice(p string) bool { return strings.HasPrefix(p, "/dev/") }

@@ -1,0 +1,10 @@
+#!/bin/sh
+# After removal: metrics are thrown away with the settings, snapshots and
+# stores never.
+set -e
+case ${1:-} in
+purge | 0) rm -rf /var/lib/dmsnapctl ;;
+esac
+if [ -d /run/systemd/system ]; then
+	systemctl daemon-reload || true
+fi

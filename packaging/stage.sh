@@ -1,0 +1,74 @@
+#!/bin/sh
+# Puts the files of an installation in their places:
+#
+#	stage.sh BINARY HOSTBINARY DESTDIR PREFIX [VERSION]
+#
+# HOSTBINARY is the program for this machine, which writes the manual pages;
+# SOURCE_DATE_EPOCH is the date that they bear. make install and the packages
+# both come by here.
+set -eu
+[ "$#" -ge 4 ] || { echo "usage: stage.sh BINARY HOSTBINARY DESTDIR PREFIX [VERSION]" >&2; exit 64; }
+binary=$1 host=$2 root=$3 prefix=$4 version=${5:-}
+top=$(cd "$(dirname "$0")/.." && pwd)
+date=$(date -u -d "@${SOURCE_DATE_EPOCH:-$(date +%s)}" +%F)
+share=$root$prefix/share
+# Packages own prefix /usr, where systemd looks for units; others are found
+# below /usr/local as well.
+lib=$root$prefix/lib/systemd
+
+install -D -m 0755 "$binary" "$root$prefix/sbin/dmsnapctl"
+
+pages=$(mktemp -d)
+trap 'rm -rf "$pages"' EXIT
+"$host" manual --dir "$pages" --date "$date"
+cp "$top"/packaging/man/*.[5-7] "$pages"
+for page in "$pages"/*.[5-8]; do
+	# The hand-written ones bear the date of the release, too.
+	sed -i "s/^\.Dd .*/.Dd $(LC_ALL=C date -u -d "$date" '+%B %-d, %Y')/" "$page"
+	gzip -9n "$page"
+	install -D -m 0644 "$page.gz" "$share/man/man${page##*.}/${page##*/}.gz"
+done
+
+install -D -m 0644 "$top/packaging/completion/dmsnapctl.bash" "$share/bash-completion/completions/dmsnapctl"
+install -D -m 0644 "$top/packaging/completion/_dmsnapctl" "$share/zsh/vendor-completions/_dmsnapctl"
+install -D -m 0644 "$top/packaging/completion/_dmsnapctl" "$share/zsh/site-functions/_dmsnapctl"
+install -D -m 0644 "$top/packaging/completion/dmsnapctl.fish" "$share/fish/vendor_completions.d/dmsnapctl.fish"
+
+units="dmsnapctl-monitor.service dmsnapctl-recover.service dmsnapctl-check.service dmsnapctl-check.timer"
+for unit in $units; do
+	install -D -m 0644 "$top/packaging/systemd/$unit" "$lib/system/$unit"
+	sed -i "s|/usr/sbin/dmsnapctl|$prefix/sbin/dmsnapctl|" "$lib/system/$unit"
+done
+install -D -m 0755 "$top/packaging/systemd/dmsnaptab-generator" "$lib/system-generators/dmsnaptab-generator"
+sed -i "s|/usr/sbin/dmsnapctl|$prefix/sbin/dmsnapctl|" "$lib/system-generators/dmsnaptab-generator"
+
+doc=$share/doc/dmsnapctl
+for file in "$top"/docs/*.md; do
+	install -D -m 0644 "$file" "$doc/docs/${file##*/}"
+done
+install -D -m 0644 "$top/README.md" "$doc/README.md"
+cp -r "$top/packaging/fleet" "$doc/examples"
+install -D -m 0755 "$top/docs/examples/check/kernel-hook" "$doc/examples/kernel-hook"
+find "$doc/examples" -type d -exec chmod 0755 {} + -o -type f ! -perm -u+x -exec chmod 0644 {} +
+
+install -D -m 0644 /dev/stdin "$doc/copyright" <<END
+Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+Upstream-Name: dmsnapctl
+Source: https://github.com/dmsnapctl/dmsnapctl
+
+Files: *
+Copyright: $(sed -n 's/^Copyright (c) //p' "$top/LICENSE")
+License: Expat
+$(sed -n '/^Permission/,$s/^$/./; /^Permission/,$s/^/ /p' "$top/LICENSE")
+END
+cut=$("$top/packaging/cut-changelog.sh" "$version" "$date" <"$top/CHANGELOG.md")
+printf '%s\n' "$cut" | gzip -9n | install -D -m 0644 /dev/stdin "$doc/changelog.gz"
+if [ -n "$version" ]; then
+	gzip -9n <<END | install -D -m 0644 /dev/stdin "$doc/changelog.Debian.gz"
+dmsnapctl ($version-1) unstable; urgency=medium
+
+  * Release $version; changelog.gz tells what changed.
+
+ -- dmsnapctl maintainers <maintainers@dmsnapctl.invalid>  $(LC_ALL=C date -u -d "$date" '+%a, %d %b %Y 00:00:00 +0000')
+END
+fi
