@@ -30,8 +30,8 @@ const extractHelp = `   Writes what the snapshot shows into a file: raw with hol
 EXAMPLES:
    dmsnapctl extract cow.img --origin disk.img -o snapshot.img
    dmsnapctl extract cow.img --origin disk.img -o - | zstd > snapshot.zst
-   dmsnapctl extract /dev/mapper/vg-old-cow --origin /dev/vg/root --only-changes \
-     --side origin --content /dev/vg/new --backing full.qcow2 -o monday.qcow2
+   dmsnapctl extract /dev/mapper/vg-old-cow --origin /dev/vg/root \
+      --only-changes --side origin --content /dev/vg/new --backing full.qcow2 -o monday.qcow2
 
 EXIT STATUS:
    0 done, also for leaks and stale records   1 done by --best-effort, and not all

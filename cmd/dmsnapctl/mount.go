@@ -23,7 +23,8 @@ const mountHelp = `   Shows what the snapshot shows as DIR/image, read-only, wit
 
 EXAMPLES:
    dmsnapctl mount cow.img --origin disk.img /mnt/snapshot
-   dmsnapctl mount cow.img --origin disk.img /mnt/snapshot -- e2fsck -fn /mnt/snapshot/image
+   dmsnapctl mount cow.img --origin disk.img /mnt/snapshot -- \
+      e2fsck -fn /mnt/snapshot/image
 
 EXIT STATUS:
    0 unmounted, or that of COMMAND   2 the store is damaged or was invalidated
