@@ -24,7 +24,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.1
 # Kernel tests live in files named *_kernel_test.go; each package with some of
 # them gets a machine of its own.
 KERNELPACKAGES = $(sort $(dir $(shell find . -name '*_kernel_test.go')))
-KERNELTEST = $(GO) test -tags kernel -count=1 -timeout 30m -exec "$(CURDIR)/bin/lab exec -kernel $(1)"
+KERNELTEST = $(GO) test -tags kernel -count=1 -timeout 30m -exec "$(CURDIR)/bin/lab exec $(1)"
 
 FUZZPACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '^func Fuzz' .)))
 STOREPACKAGES = ./verify/ ./verify/cow/
@@ -82,8 +82,8 @@ mutants:
 # on the distribution's snapshot target and on the leaky one.
 kernel: setup-tests
 	$(GO) test -tags lab -count=1 -p 1 -timeout 30m ./vagrant/...
-	$(call KERNELTEST,stock) $(KERNELPACKAGES)
-	$(call KERNELTEST,leaky) ./vagrant/lab/ ./cmd/dmsnapctl/ ./verify/crash/
+	$(call KERNELTEST,) $(KERNELPACKAGES)
+	$(call KERNELTEST,-leaky) ./vagrant/lab/ ./cmd/dmsnapctl/ ./verify/crash/
 
 # The judge, the crash explorer, the gate, and the pause of an origin while a
 # snapshot of it is made.
@@ -91,7 +91,7 @@ bench: setup-tests
 	bin/lab setup -bench
 	CGO_ENABLED=0 $(GO) run ./verify/bench -cold
 	$(GO) test -run '^$$' -bench . ./verify/... ./dmctl/gate/...
-	$(GO) test -tags lab -run '^$$' -bench . ./vagrant/lab/distro
+	$(GO) test -tags lab -run '^$$' -bench . ./vagrant/lab/kernels
 	$(GO) test -tags kernel -run '^$$' -bench Pause -benchtime 10x -exec "$(CURDIR)/bin/lab exec" ./dmctl
 
 lint:

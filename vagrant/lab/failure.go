@@ -44,6 +44,9 @@ const panicMark = "Kernel panic - not syncing"
 // does when it cannot report otherwise.
 const guestMark = "guest: "
 
+// fileServerMark begins what QEMU's file server says when a machine has ended.
+const fileServerMark = "virtio_loop: "
+
 // diagnose reads from the console why the kernel ended by itself.
 func diagnose(console string) *Failure {
 	if line := lineWith(console, panicMark); line != "" {
@@ -51,8 +54,11 @@ func diagnose(console string) *Failure {
 	}
 	reason := lineWith(console, guestMark)
 	if reason == "" {
-		lines := strings.Split(strings.TrimSpace(console), "\n")
-		reason = strings.TrimSpace(lines[len(lines)-1])
+		for line := range strings.Lines(console) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, fileServerMark) {
+				reason = line // the last one
+			}
+		}
 	}
 	if reason == "" {
 		reason = "it said nothing on its console"

@@ -1,4 +1,5 @@
-// The installed kernel: which release it is, and where its modules lie.
+// A kernel: which release it is, where its modules lie, and in which order they
+// are loaded.
 
 //go:build linux
 
@@ -7,6 +8,7 @@ package lab
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,14 +22,19 @@ const (
 	moduleRoot   = "/usr/lib/uml/modules"
 )
 
-// Kernel is a User-mode Linux kernel with its modules.
+// Kernel is a kernel with its modules.
 type Kernel struct {
-	// Binary is the path of the kernel.
+	Engine Engine
+	// Binary is the path of the kernel: a program for [UML], an image to boot
+	// for [QEMU].
 	Binary string
-	// Release is what the binary reports of itself, such as 6.1.176.
+	// Release is what the kernel reports of itself, such as 6.1.176.
 	Release string
-	// ModuleDir holds modules.dep and the modules it names.
+	// ModuleDir holds modules.dep, modules.builtin and the modules they name.
 	ModuleDir string
+	// ConfigFile is the configuration that the kernel was built with; empty
+	// for [UML], which is asked for it.
+	ConfigFile string
 }
 
 // FindKernel asks the installed User-mode Linux what it is.
@@ -36,17 +43,26 @@ func FindKernel() (Kernel, error) {
 	if err != nil {
 		return Kernel{}, fmt.Errorf("find the User-mode Linux kernel (package user-mode-linux): %w", err)
 	}
+	return UMLKernel(binary, moduleRoot)
+}
+
+// UMLKernel is the User-mode Linux in the file binary, whose modules lie in
+// modules below its release.
+func UMLKernel(binary, modules string) (Kernel, error) {
 	release, err := exec.Command(binary, "--version").Output()
 	if err != nil {
 		return Kernel{}, fmt.Errorf("ask %s for its release: %w", binary, err)
 	}
-	k := Kernel{Binary: binary, Release: string(bytes.TrimSpace(release))}
-	k.ModuleDir = filepath.Join(moduleRoot, k.Release)
+	k := Kernel{Engine: UML, Binary: binary, Release: string(bytes.TrimSpace(release))}
+	k.ModuleDir = filepath.Join(modules, k.Release)
 	return k, nil
 }
 
 // Config returns the configuration that the kernel was built with.
 func (k Kernel) Config() ([]byte, error) {
+	if k.ConfigFile != "" {
+		return os.ReadFile(k.ConfigFile)
+	}
 	config, err := exec.Command(k.Binary, "--showconfig").Output()
 	if err != nil {
 		return nil, fmt.Errorf("ask %s for its configuration: %w", k.Binary, err)
@@ -57,14 +73,22 @@ func (k Kernel) Config() ([]byte, error) {
 // ModuleFiles returns the files of the named modules and of all that they need,
 // in an order in which they can be loaded. A module that replace names is taken
 // from the file given there; what it needs is taken from the kernel's own twin.
+// What is built into the kernel takes no file.
 func (k Kernel) ModuleFiles(names []string, replace map[string]string) ([]string, error) {
 	known, err := k.dependencies()
+	if err != nil {
+		return nil, err
+	}
+	builtin, err := k.builtin()
 	if err != nil {
 		return nil, err
 	}
 	var files []string
 	for _, name := range names {
 		chain, ok := known[moduleName(name)]
+		if !ok && slices.Contains(builtin, moduleName(name)) {
+			continue
+		}
 		if !ok {
 			return nil, fmt.Errorf("kernel %s has no module %s in %s", k.Release, name, k.ModuleDir)
 		}
@@ -78,6 +102,39 @@ func (k Kernel) ModuleFiles(names []string, replace map[string]string) ([]string
 		}
 	}
 	return files, nil
+}
+
+// Missing returns those of names that the kernel has neither as a module nor
+// built in.
+func (k Kernel) Missing(names []string) ([]string, error) {
+	known, err := k.dependencies()
+	if err != nil {
+		return nil, err
+	}
+	builtin, err := k.builtin()
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
+	for _, name := range names {
+		if _, ok := known[moduleName(name)]; !ok && !slices.Contains(builtin, moduleName(name)) {
+			missing = append(missing, name)
+		}
+	}
+	return missing, nil
+}
+
+// builtin are the names of what would be modules if it were not built in.
+func (k Kernel) builtin() ([]string, error) {
+	text, err := os.ReadFile(filepath.Join(k.ModuleDir, "modules.builtin"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("modules of kernel %s: %w", k.Release, err)
+	}
+	var names []string
+	for line := range strings.Lines(string(text)) {
+		names = append(names, moduleName(strings.TrimSpace(line)))
+	}
+	return names, nil
 }
 
 // dependencies reads modules.dep: for each module the files to load, its own

@@ -16,20 +16,12 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
 )
 
-// Bounds and defaults of a [Machine].
-const (
-	DefaultMemoryMiB = 512
-	// MaxDisks is how many disks a User-mode Linux takes
-	// (arch/um/drivers/ubd_kern.c, MAX_DEV).
-	MaxDisks = 16
-)
-
 // DeviceMapper are the modules of device mapper that tests of snapshots use.
 var DeviceMapper = []string{
 	"dm-mod", "dm-bufio", "dm-snapshot", "dm-delay", "dm-log-writes", "dm-flakey", "dm-dust", "dm-zero",
 }
 
-// Disk is a disk of the machine: /dev/ubda is the first, /dev/ubdb the second.
+// Disk is a disk of the machine; [Engine.DiskName] tells where it is there.
 type Disk struct {
 	// Path is a file of the host; empty for a blank disk that is made for the
 	// machine and gone with it.
@@ -43,9 +35,13 @@ type Disk struct {
 // /proc, /sys and /run, and a writable TMPDIR.
 type Machine struct {
 	Kernel Kernel
-	// MemoryMiB is the machine's memory; 0 means [DefaultMemoryMiB].
+	// MemoryMiB is the machine's memory; 0 means [DefaultMemoryMiB] or
+	// [DefaultFullMemoryMiB].
 	MemoryMiB int
-	Disks     []Disk
+	// CPUs is how many processors the machine has; 0 means the engine's
+	// default.
+	CPUs  int
+	Disks []Disk
 	// Modules are loaded before the program runs, together with what they
 	// need; Replace gives other files for some of them, by name.
 	Modules []string
@@ -66,9 +62,6 @@ type Machine struct {
 	Timeout time.Duration
 }
 
-// DiskName is the name of the i-th disk in the machine, counted from 0.
-func DiskName(i int) string { return "/dev/ubd" + string(rune('a'+i)) }
-
 // job resolves the description into what the guest is told.
 func (m Machine) job() (job.Job, error) {
 	dir, err := filepath.Abs(m.Dir) // "" is the caller's own
@@ -79,7 +72,11 @@ func (m Machine) job() (job.Job, error) {
 	if err != nil {
 		return job.Job{}, err
 	}
-	modules, err := m.Kernel.ModuleFiles(m.Modules, m.Replace)
+	lines, names := umlLines, m.Modules
+	if m.Kernel.Engine == QEMU {
+		lines, names = qemuLines, slices.Concat(lineModules, m.Modules)
+	}
+	modules, err := m.Kernel.ModuleFiles(names, m.Replace)
 	if err != nil {
 		return job.Job{}, err
 	}
@@ -90,6 +87,8 @@ func (m Machine) job() (job.Job, error) {
 	return job.Job{
 		Modules:  modules,
 		Writable: writable,
+		Stdout:   lines[0],
+		Stderr:   lines[1],
 		Program:  program,
 		Args:     m.Args,
 		Dir:      dir,
@@ -98,7 +97,7 @@ func (m Machine) job() (job.Job, error) {
 }
 
 // directories makes paths absolute, without symbolic links (hostfs takes none
-// for its root), names each once, and refuses what is no directory.
+// for its root, and a mount of one would lie elsewhere), names each once, and refuses what is no directory.
 func directories(paths []string) ([]string, error) {
 	var dirs []string
 	for _, path := range paths {
@@ -120,31 +119,6 @@ func directories(paths []string) ([]string, error) {
 		}
 	}
 	return dirs, nil
-}
-
-// words is the kernel's command line. runDir is the machine's directory on the
-// host; the numbers of the descriptors are those that start hands over.
-func (m Machine) words(runDir string, disks []string) []string {
-	memory := m.MemoryMiB
-	if memory == 0 {
-		memory = DefaultMemoryMiB
-	}
-	words := []string{
-		fmt.Sprintf("mem=%dM", memory),
-		"root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-		"init=" + filepath.Join(runDir, job.InitFile),
-		job.Variable + "=" + runDir,
-		"uml_dir=" + runDir, // or it would leave a directory in $HOME
-		"con=null", "con0=null,fd:1",
-		fmt.Sprintf("con%d=null,fd:%d", job.StdoutLine, stdoutFD),
-		fmt.Sprintf("con%d=null,fd:%d", job.StderrLine, stderrFD),
-		"oops=panic", "panic=-1", "noreboot",
-	}
-	for i, path := range disks {
-		// d: a disk whatever its first bytes are, never a UML COW file.
-		words = append(words, fmt.Sprintf("ubd%dd=%s", i, path))
-	}
-	return words
 }
 
 // diskFiles makes the blank disks in runDir and returns the files of all.

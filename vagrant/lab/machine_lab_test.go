@@ -1,8 +1,8 @@
 //go:build linux && lab
 
-// Machines are booted here, on the host: go test -tags lab.
+// Machines are booted here, on the host, by both engines: go test -tags lab.
 
-package lab
+package lab_test
 
 import (
 	"bytes"
@@ -16,16 +16,27 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
 )
 
-// shell is a machine that runs a script.
-func shell(t *testing.T, script string) Machine {
-	t.Helper()
-	kernel, err := FindKernel()
-	if err != nil {
-		t.Fatal(err)
+// onEach runs a test on each engine's default kernel.
+func onEach(t *testing.T, test func(t *testing.T, kernel lab.Kernel)) {
+	for _, engine := range []lab.Engine{lab.UML, lab.QEMU} {
+		t.Run(string(engine), func(t *testing.T) {
+			kernel, err := kernels.Defaults[engine].Find()
+			if err != nil {
+				t.Fatal(err)
+			}
+			test(t, kernel.Kernel)
+		})
 	}
-	return Machine{
+}
+
+// shell is a machine that runs a script.
+func shell(kernel lab.Kernel, script string) lab.Machine {
+	return lab.Machine{
 		Kernel:  kernel,
 		Program: "/bin/sh",
 		Args:    []string{"-c", script},
@@ -35,7 +46,7 @@ func shell(t *testing.T, script string) Machine {
 }
 
 // start starts a machine that does not outlive the test.
-func start(t *testing.T, m Machine) *Running {
+func start(t *testing.T, m lab.Machine) *lab.Running {
 	t.Helper()
 	r, err := m.Start()
 	if err != nil {
@@ -45,35 +56,39 @@ func start(t *testing.T, m Machine) *Running {
 	return r
 }
 
-func TestExitStatusIsTheProgramsOwn(t *testing.T) {
+func TestExitStatusIsTheProgramsOwn(t *testing.T) { onEach(t, exitStatusIsTheProgramsOwn) }
+
+func exitStatusIsTheProgramsOwn(t *testing.T, kernel lab.Kernel) {
 	for script, want := range map[string]int{
 		"true":          0,
 		"exit 7":        7,
 		"kill -KILL $$": 128 + int(unix.SIGKILL),
 	} {
-		got, err := start(t, shell(t, script)).Wait()
+		got, err := start(t, shell(kernel, script)).Wait()
 		if err != nil || got != want {
 			t.Errorf("%s: status %d, error %v; want status %d", script, got, err, want)
 		}
 	}
 }
 
-func TestFailuresAreToldApart(t *testing.T) {
-	limited := shell(t, "sleep 100")
+func TestFailuresAreToldApart(t *testing.T) { onEach(t, failuresAreToldApart) }
+
+func failuresAreToldApart(t *testing.T, kernel lab.Kernel) {
+	limited := shell(kernel, "sleep 100")
 	limited.Timeout = 5 * time.Second
-	absent := shell(t, "")
+	absent := shell(kernel, "")
 	absent.Program = "/nonexistent"
-	broken := shell(t, "")
+	broken := shell(kernel, "")
 	broken.Kernel.Binary = "/bin/false"
 	for name, test := range map[string]struct {
-		machine Machine
+		machine lab.Machine
 		want    error
 		says    string
 	}{
-		"panic":             {shell(t, "echo c >/proc/sysrq-trigger"), ErrPanic, "sysrq triggered crash"},
-		"time limit":        {limited, ErrTimeout, ""},
-		"no such program":   {absent, ErrBoot, "/nonexistent"},
-		"kernel that fails": {broken, ErrBoot, "console"},
+		"panic":             {shell(kernel, "echo c >/proc/sysrq-trigger"), lab.ErrPanic, "sysrq triggered crash"},
+		"time limit":        {limited, lab.ErrTimeout, ""},
+		"no such program":   {absent, lab.ErrBoot, "/nonexistent"},
+		"kernel that fails": {broken, lab.ErrBoot, ""},
 	} {
 		_, err := start(t, test.machine).Wait()
 		if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
@@ -83,8 +98,12 @@ func TestFailuresAreToldApart(t *testing.T) {
 }
 
 func TestOutputIsWholeBesideTheKernelsMessages(t *testing.T) {
+	onEach(t, outputIsWholeBesideTheKernelsMessages)
+}
+
+func outputIsWholeBesideTheKernelsMessages(t *testing.T, kernel lab.Kernel) {
 	var stdout, stderr, console bytes.Buffer
-	m := shell(t, "seq 50000; seq 50000 >&2; for i in 1 2 3 4 5; do echo noise >/dev/kmsg; done; printf end")
+	m := shell(kernel, "seq 50000; seq 50000 >&2; for i in 1 2 3 4 5; do echo noise >/dev/kmsg; done; printf end")
 	m.Stdout, m.Stderr, m.Console = &stdout, &stderr, &console
 	if status, err := start(t, m).Wait(); err != nil || status != 0 {
 		t.Fatalf("status %d, error %v", status, err)
@@ -104,9 +123,11 @@ func TestOutputIsWholeBesideTheKernelsMessages(t *testing.T) {
 	}
 }
 
-func TestHostIsReadOnlyButForWhatIsNamed(t *testing.T) {
+func TestHostIsReadOnlyButForWhatIsNamed(t *testing.T) { onEach(t, hostIsReadOnlyButForWhatIsNamed) }
+
+func hostIsReadOnlyButForWhatIsNamed(t *testing.T, kernel lab.Kernel) {
 	dir, other := t.TempDir(), t.TempDir()
-	m := shell(t, `echo in >"$1/new" && ! echo in >"$2/new" && echo in >"$TMPDIR/new" && pwd`)
+	m := shell(kernel, `echo in >"$1/new" && ! echo in >"$2/new" && echo in >"$TMPDIR/new" && pwd`)
 	m.Args = append(m.Args, "sh", dir, other)
 	m.Writable, m.Dir = []string{dir}, dir
 	var stdout bytes.Buffer
@@ -122,15 +143,16 @@ func TestHostIsReadOnlyButForWhatIsNamed(t *testing.T) {
 	}
 }
 
-// writes is a script that writes to the first disk, keeps it open, which is when
-// the kernel locks it, and never ends.
-const writes = "exec 3<>/dev/ubda; echo on disk >block && truncate -s 4096 block && dd if=block of=/dev/ubda oflag=direct bs=4096 && echo written; exec sleep 1000"
+// writes is a script that writes to its first argument, a disk, keeps it open,
+// which is when User-mode Linux locks it, and never ends.
+const writes = "exec 3<>$1; echo on disk >block && truncate -s 4096 block && dd if=block of=$1 oflag=direct bs=4096 && echo written; exec sleep 1000"
 
 // untilWritten returns a machine on the disk that has written to it.
-func untilWritten(t *testing.T, disk string) *Running {
+func untilWritten(t *testing.T, kernel lab.Kernel, disk string) *lab.Running {
 	t.Helper()
-	m := shell(t, "cd $TMPDIR && "+writes)
-	m.Disks = []Disk{{Path: disk}}
+	m := shell(kernel, "cd $TMPDIR && "+writes)
+	m.Args = append(m.Args, "sh", kernel.Engine.DiskName(0))
+	m.Disks = []lab.Disk{{Path: disk}}
 	said := make(signal, 1)
 	m.Stdout = said
 	r := start(t, m)
@@ -175,22 +197,26 @@ func lockDisk(path string) error {
 	return unix.FcntlFlock(f.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
 }
 
-func TestCrashKeepsTheDiskAndFreesIt(t *testing.T) {
+func TestCrashKeepsTheDiskAndFreesIt(t *testing.T) { onEach(t, crashKeepsTheDiskAndFreesIt) }
+
+func crashKeepsTheDiskAndFreesIt(t *testing.T, kernel lab.Kernel) {
 	disk := blankDisk(t)
+	files := t.TempDir() // of the machines on the host
+	t.Setenv("TMPDIR", files)
 	for range 2 { // the second machine could not start on a locked disk
-		r := untilWritten(t, disk)
+		r := untilWritten(t, kernel, disk)
 		if err := lockDisk(disk); err == nil {
 			t.Error("the running machine has no lock on its disk")
 		}
 		r.Crash()
-		if _, err := r.Wait(); !errors.Is(err, ErrCrashed) {
-			t.Errorf("Wait after the crash: %v, want %v", err, ErrCrashed)
+		if _, err := r.Wait(); !errors.Is(err, lab.ErrCrashed) {
+			t.Errorf("Wait after the crash: %v, want %v", err, lab.ErrCrashed)
 		}
 		if err := lockDisk(disk); err != nil {
 			t.Errorf("the crashed machine still holds its disk: %v", err)
 		}
-		if _, err := os.Stat(r.dir); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("the machine's directory is left: %v", err)
+		if left, err := os.ReadDir(files); len(left) > 0 || err != nil {
+			t.Errorf("the machine's files are left: %v, %v", left, err)
 		}
 	}
 	text, err := os.ReadFile(disk)
@@ -199,11 +225,15 @@ func TestCrashKeepsTheDiskAndFreesIt(t *testing.T) {
 	}
 }
 
-func TestTwoMachinesAtOnce(t *testing.T) {
-	a, b := untilWritten(t, blankDisk(t)), untilWritten(t, blankDisk(t))
+func TestTwoMachinesAtOnce(t *testing.T) { onEach(t, twoMachinesAtOnce) }
+
+func twoMachinesAtOnce(t *testing.T, kernel lab.Kernel) {
+	a, b := untilWritten(t, kernel, blankDisk(t)), untilWritten(t, kernel, blankDisk(t))
+	ended := make(chan struct{})
+	go func() { _, _ = b.Wait(); close(ended) }()
 	a.Crash()
 	select {
-	case <-b.done:
+	case <-ended:
 		t.Error("the crash of one machine ended the other")
 	default:
 	}
@@ -214,14 +244,16 @@ func TestTwoMachinesAtOnce(t *testing.T) {
 // disk it names, reports, and waits for its own end.
 const starterVariable = "DMSNAPCTL_LAB_STARTER"
 
-func TestMachineEndsWithItsStarter(t *testing.T) {
+func TestMachineEndsWithItsStarter(t *testing.T) { onEach(t, machineEndsWithItsStarter) }
+
+func machineEndsWithItsStarter(t *testing.T, kernel lab.Kernel) {
 	if disk := os.Getenv(starterVariable); disk != "" {
-		untilWritten(t, disk)
+		untilWritten(t, kernel, disk)
 		fmt.Println("running")
 		select {}
 	}
 	disk := blankDisk(t)
-	starter := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	starter := exec.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
 	starter.Env = append(os.Environ(), starterVariable+"="+disk)
 	said := make(signal, 1)
 	starter.Stdout = said

@@ -53,6 +53,16 @@ func TestModuleFiles(t *testing.T) {
 	if _, err := k.ModuleFiles([]string{"dm-none"}, nil); err == nil || !strings.Contains(err.Error(), "dm-none") {
 		t.Errorf("unknown module: error %v", err)
 	}
+	if err := os.WriteFile(filepath.Join(k.ModuleDir, "modules.builtin"), []byte("kernel/fs/fuse/virtio_fs.ko\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := k.ModuleFiles([]string{"virtio-fs"}, nil); len(got) != 0 || err != nil {
+		t.Errorf("what is built in takes the files %v, %v", got, err)
+	}
+	missing, err := k.Missing([]string{"dm_mod", "virtio-fs", "dm-none"})
+	if diff := cmp.Diff([]string{"dm-none"}, missing); diff != "" || err != nil {
+		t.Errorf("missing: %v\n%s", err, diff)
+	}
 	k.ModuleDir = t.TempDir()
 	if _, err := k.ModuleFiles(nil, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no modules.dep: error %v", err)
@@ -66,7 +76,7 @@ func TestDiagnose(t *testing.T) {
 		reason  string
 	}{
 		{"", ErrBoot, "it said nothing on its console"},
-		{"Linux version\nF_SETLK failed\n", ErrBoot, "F_SETLK failed"},
+		{"Linux version\nF_SETLK failed\nvirtio_loop: Unexpected poll revents 11\n", ErrBoot, "F_SETLK failed"},
 		{"guest: mount proc on /proc: no such file or directory\nreboot: System halted\n", ErrBoot,
 			"guest: mount proc on /proc: no such file or directory"},
 		{"[1.0] Kernel panic - not syncing: Fatal exception\r\nCall Trace:\n", ErrPanic,

@@ -24,9 +24,6 @@ func memoryEnv(memoryMiB int) []string {
 		name, _, _ := strings.Cut(word, "=")
 		return name == "TMPDIR" || name == "TMP" || name == "TEMP"
 	})
-	if memoryMiB == 0 {
-		memoryMiB = DefaultMemoryMiB
-	}
 	dir := os.TempDir()
 	if holdsMemory(sharedMemory, memoryMiB) {
 		dir = sharedMemory

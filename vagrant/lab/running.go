@@ -17,16 +17,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
 )
 
-// Descriptors of the kernel's process beside the standard ones.
-const (
-	stdoutFD = 3 // what the program writes to its standard output
-	stderrFD = 4
-	leashFD  = 5 // closed when this process ends, however it ends
-)
-
-// leash is how the kernel is started: beside it waits a shell in the same
+// leash is how a machine is started: beside it waits a shell in the same
 // process group, which ends the group when the starting process is gone. The
-// kernel takes the first shell's place, so its end is seen directly.
+// machine takes the first shell's place, so its end is seen directly.
 const leash = `(read -r _ <&5; rm -rf -- "$0"; kill -KILL 0) >/dev/null 2>&1 3>&- 4>&- &
 ulimit -c 0
 exec "$@" 5<&-`
@@ -75,20 +68,22 @@ func (m Machine) startIn(dir string) (*Running, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := buildInit(dir); err != nil {
+	l, err := m.launch(dir, disks)
+	if err != nil {
 		return nil, err
 	}
+	defer l.close()
 	r := &Running{dir: dir, console: &console{next: m.Console}, done: make(chan struct{})}
-	if err := r.spawn(m, m.words(dir, disks)); err != nil {
+	if err := r.spawn(m, l); err != nil {
 		return nil, fmt.Errorf("start %s: %w", m.Kernel.Binary, err)
 	}
 	return r, nil
 }
 
-// spawn starts the kernel's process with its pipes.
-func (r *Running) spawn(m Machine, words []string) error {
-	cmd := exec.Command("/bin/sh", append([]string{"-c", leash, r.dir, m.Kernel.Binary}, words...)...)
-	cmd.Env = memoryEnv(m.MemoryMiB)
+// spawn starts the machine's processes with their pipes.
+func (r *Running) spawn(m Machine, l launch) error {
+	cmd := exec.Command("/bin/sh", append([]string{"-c", leash, r.dir}, l.words...)...)
+	cmd.Env = l.env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 
 	held, hold, err := os.Pipe()
@@ -111,7 +106,7 @@ func (r *Running) spawn(m Machine, words []string) error {
 		ours = append(ours, w)
 	}
 	cmd.Stdout, cmd.Stderr = ours[1], ours[1]
-	cmd.ExtraFiles = []*os.File{ours[2], ours[3], held}
+	cmd.ExtraFiles = append([]*os.File{ours[2], ours[3], held}, l.files...)
 	if err := cmd.Start(); err != nil {
 		hold.Close()
 		return err
@@ -179,7 +174,7 @@ func (r *Running) watch(timeout time.Duration) {
 	}
 	_, waitErr := r.process.Wait()
 	// The rest of the group: the kernel's helper processes, which hold the
-	// locks on the disks, and the waiting shell.
+	// locks on the disks, a file server, and the waiting shell.
 	_ = syscall.Kill(-r.process.Pid, syscall.SIGKILL)
 	r.copies.Wait()
 	r.leash.Close()

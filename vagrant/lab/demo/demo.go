@@ -18,7 +18,8 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
-	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/leaky"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/variant"
 )
 
 // Steps that the host adds to the guest's.
@@ -37,21 +38,22 @@ type Kernel struct {
 	// Name is what the demonstration calls it.
 	Name string
 	lab.Kernel
-	// Snapshot is the file of another dm-snapshot module; empty for its own.
-	Snapshot string
+	// Replace is as in [lab.Machine].
+	Replace map[string]string
 }
 
 // Kernels finds the stock kernel and the leaky one.
 func Kernels() (stock, leak Kernel, err error) {
-	kernel, err := lab.FindKernel()
+	kernel, err := kernels.Defaults[lab.UML].Find()
 	if err != nil {
 		return stock, leak, err
 	}
-	module, err := leaky.Find(kernel)
+	replace, err := variant.Modules(variant.Leaky.Name, kernel)
 	if err != nil {
 		return stock, leak, err
 	}
-	return Kernel{Name: "stock", Kernel: kernel}, Kernel{Name: "leaky", Kernel: kernel, Snapshot: module}, nil
+	return Kernel{Name: variant.Stock, Kernel: kernel.Kernel},
+		Kernel{Name: variant.Leaky.Name, Kernel: kernel.Kernel, Replace: replace}, nil
 }
 
 // Stage is what the machines of one demonstration share.
@@ -122,8 +124,9 @@ func blank(path string, bytes int64) error {
 
 // machine is a machine with an origin and a COW disk that plays one part.
 func (s *Stage) machine(k Kernel, part, origin, cow string) lab.Machine {
-	m := lab.Machine{
+	return lab.Machine{
 		Kernel:  k.Kernel,
+		Replace: k.Replace,
 		Disks:   []lab.Disk{{Path: origin}, {Path: cow}},
 		Modules: []string{"dm-mod", "dm-snapshot", "dm-delay"},
 		Program: s.actor(),
@@ -131,10 +134,6 @@ func (s *Stage) machine(k Kernel, part, origin, cow string) lab.Machine {
 		Env:     os.Environ(),
 		Timeout: machineLimit,
 	}
-	if k.Snapshot != "" {
-		m.Replace = map[string]string{leaky.Module: k.Snapshot}
-	}
-	return m
 }
 
 // crash runs the machine until its writes are in flight, and crashes it.

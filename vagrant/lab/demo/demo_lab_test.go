@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
-	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/leaky"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/variant"
 )
 
 func TestTwoKernelsCrash(t *testing.T) {
@@ -33,8 +33,8 @@ func TestTwoKernelsCrash(t *testing.T) {
 	if err := Judge(endings[0], endings[1]); err != nil {
 		t.Error(err)
 	}
-	if got := endings[1].Version; got != leaky.Version {
-		t.Errorf("the leaky kernel's version is %s, want %s", got, leaky.Version)
+	if got := endings[1].Version; got != variant.Leaky.Version {
+		t.Errorf("the leaky kernel's version is %s, want %s", got, variant.Leaky.Version)
 	}
 	for _, e := range endings {
 		got, err := stage.Activate(t.Context(), stock, e)

@@ -2,7 +2,8 @@
 
 // Command guest is the first process of a lab machine: it mounts what a
 // program expects, loads modules, runs the program, reports its exit status and
-// switches the machine off. It is built static and started by package lab.
+// switches the machine off. It is built static and started by package lab, in
+// User-mode Linux on the host's files, in QEMU out of a ramdisk.
 package main
 
 import (
@@ -22,11 +23,12 @@ func main() {
 	// The kernel panics when its first process ends, so nothing below may
 	// return early past the power switch.
 	defer powerOff()
-	if err := mountBase(os.Getenv(job.Variable)); err != nil {
+	host, err := prepare(os.Getenv(job.Variable), os.Getenv(job.ShareVariable))
+	if err != nil {
 		fmt.Println("guest:", err)
 		return
 	}
-	outcome, err := carryOut()
+	outcome, err := carryOut(host)
 	if err != nil {
 		outcome.Failure = err.Error()
 	}
@@ -35,16 +37,37 @@ func main() {
 	}
 }
 
+// prepare makes the machine fit for programs and shows the job at [job.Mount].
+func prepare(jobDir, share string) (hostFiles, error) {
+	var host hostFiles = hostfs{}
+	if share != "" {
+		if err := enterShare(share); err != nil {
+			return nil, err
+		}
+		host = virtiofs{}
+	}
+	if err := mountBase(); err != nil {
+		return nil, err
+	}
+	if err := host.open(); err != nil {
+		return nil, err
+	}
+	return host, host.mountWritable(jobDir, job.Mount)
+}
+
 // carryOut does the job that lies in [job.Mount].
-func carryOut() (job.Outcome, error) {
+func carryOut(host hostFiles) (job.Outcome, error) {
 	j, err := job.Read(job.Mount)
 	if err != nil {
 		return job.Outcome{}, err
 	}
 	for _, dir := range j.Writable {
-		if err := mountWritable(dir, dir); err != nil {
+		if err := host.mountWritable(dir, dir); err != nil {
 			return job.Outcome{}, err
 		}
+	}
+	if err := host.close(); err != nil {
+		return job.Outcome{}, err
 	}
 	for _, file := range j.Modules {
 		if err := loadModule(file); err != nil {
@@ -55,7 +78,7 @@ func carryOut() (job.Outcome, error) {
 }
 
 // powerOff ends the machine. It calls no sync: that would wait for ever for a
-// device the program left suspended, and hostfs writes a file out when it is
+// device the program left suspended, and a host's file is written out when it is
 // closed.
 func powerOff() {
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF); err != nil {

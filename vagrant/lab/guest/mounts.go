@@ -1,7 +1,6 @@
 //go:build linux
 
-// The file systems of the guest: the host's files as a read-only root, the
-// kernel's own on top, and the few writable places.
+// Mounts: what every program expects of a system.
 
 package main
 
@@ -11,17 +10,15 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
 )
 
 // scratch is the guest's directory for temporary files, on a tmpfs. The host's
 // /tmp stays visible beside it: go test keeps its test binaries there.
 const scratch = "/run/tmp"
 
-// mountBase mounts what every program expects and, at [job.Mount], the host's
-// directory jobDir. The device mapper's control node comes with devtmpfs.
-func mountBase(jobDir string) error {
+// mountBase mounts the kernel's file systems and a writable /run. The device
+// mapper's control node comes with devtmpfs.
+func mountBase() error {
 	base := []struct{ kind, at, options string }{
 		{"proc", "/proc", ""},
 		{"sysfs", "/sys", ""},
@@ -31,13 +28,9 @@ func mountBase(jobDir string) error {
 		{"tmpfs", "/run", "mode=0755"},
 	}
 	for _, m := range base {
-		// The root is read-only: only what lies on a file system mounted
-		// before it can be made, the rest is there or the mount says so.
-		_ = os.MkdirAll(m.at, 0o755)
-		err := unix.Mount(m.kind, m.at, m.kind, 0, m.options)
 		// EBUSY: the kernel mounts devtmpfs itself where the root has a /dev.
-		if err != nil && !errors.Is(err, unix.EBUSY) {
-			return fmt.Errorf("mount %s on %s: %w", m.kind, m.at, err)
+		if err := mount(m.kind, m.at, m.kind, 0, m.options); err != nil && !errors.Is(err, unix.EBUSY) {
+			return err
 		}
 	}
 	for _, dir := range []string{scratch, "/run/lock"} {
@@ -45,14 +38,16 @@ func mountBase(jobDir string) error {
 			return err
 		}
 	}
-	return mountWritable(jobDir, job.Mount)
+	return nil
 }
 
-// mountWritable shows the host's directory dir at the guest's directory at.
-func mountWritable(dir, at string) error {
-	_ = os.MkdirAll(at, 0o755) // as in mountBase
-	if err := unix.Mount("none", at, "hostfs", 0, dir); err != nil {
-		return fmt.Errorf("mount the host's %s on %s: %w", dir, at, err)
+// mount mounts source at a directory, which is made where that is possible: the
+// root is read-only, and only what lies on a file system mounted before can be
+// made; the rest is there, or the mount says so.
+func mount(source, at, kind string, flags uintptr, options string) error {
+	_ = os.MkdirAll(at, 0o755)
+	if err := unix.Mount(source, at, kind, flags, options); err != nil {
+		return fmt.Errorf("mount %s on %s: %w", source, at, err)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -26,11 +27,11 @@ const lingering = 2 * time.Second
 
 // run runs the program to its end. An error means that it never ran.
 func run(j job.Job) (job.Outcome, error) {
-	stdout, err := openLine(job.StdoutLine)
+	stdout, err := openLine(j.Stdout)
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	stderr, err := openLine(job.StderrLine)
+	stderr, err := openLine(j.Stderr)
 	if err != nil {
 		return job.Outcome{}, err
 	}
@@ -73,14 +74,21 @@ func outcome(cmd *exec.Cmd, err error) (job.Outcome, error) {
 	return job.Outcome{Exit: cmd.ProcessState.ExitCode()}, nil
 }
 
-// openLine opens a console line and makes it pass bytes on as they are.
-func openLine(number int) (*os.File, error) {
-	path := fmt.Sprintf("/dev/tty%d", number)
+// openLine opens a device for output and makes it pass bytes on as they are. One
+// that is no terminal does so anyway.
+func openLine(name string) (*os.File, error) {
+	path, err := lineDevice(name)
+	if err != nil {
+		return nil, err
+	}
 	line, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, err
 	}
 	settings, err := unix.IoctlGetTermios(int(line.Fd()), unix.TCGETS)
+	if errors.Is(err, unix.ENOTTY) {
+		return line, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("settings of %s: %w", path, err)
 	}
@@ -91,7 +99,26 @@ func openLine(number int) (*os.File, error) {
 	return line, nil
 }
 
+// lineDevice is the path of a device for output, as a job names it.
+func lineDevice(name string) (string, error) {
+	port, ok := strings.CutPrefix(name, job.Port)
+	if !ok {
+		return name, nil
+	}
+	files, err := filepath.Glob("/sys/class/virtio-ports/*/name")
+	if err != nil {
+		return "", err
+	}
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(text)) == port {
+			return "/dev/" + filepath.Base(filepath.Dir(file)), nil
+		}
+	}
+	return "", fmt.Errorf("this machine has no port %s", port)
+}
+
 // drain waits until the host has taken all output; power off would drop it.
+// Writes to what is no terminal return when the host has it.
 func drain(line *os.File) {
 	const wait = 1 // any argument but 0: wait for the output, send no break
 	_ = unix.IoctlSetInt(int(line.Fd()), unix.TCSBRK, wait)

@@ -15,14 +15,16 @@ import (
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
-	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/leaky"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/variant"
 )
 
-// What kernel tests are told: their scratch disks, colon separated, and which of
-// the lab's kernels they run in.
+// What kernel tests are told: their scratch disks, colon separated, which
+// dm-snapshot the kernel has, and which modules it lacks, comma separated.
 const (
-	disksVariable  = "DMSNAPCTL_TEST_DISKS"
-	kernelVariable = "DMSNAPCTL_TEST_KERNEL"
+	disksVariable   = "DMSNAPCTL_TEST_DISKS"
+	kernelVariable  = "DMSNAPCTL_TEST_KERNEL"
+	missingVariable = "DMSNAPCTL_TEST_MISSING"
 )
 
 // grace is what a machine gets beyond the time limit of the test inside, to
@@ -31,7 +33,10 @@ const grace = 30 * time.Second
 
 // settings are the flags of lab exec.
 type settings struct {
+	engine  string
 	kernel  string
+	leaky   bool
+	cpus    int
 	memory  int
 	disks   int
 	disk    int
@@ -44,11 +49,14 @@ type settings struct {
 func execute(args []string) (int, error) {
 	var s settings
 	flags := flag.NewFlagSet("lab exec", flag.ContinueOnError)
-	flags.StringVar(&s.kernel, "kernel", "stock", "`which` dm-snapshot the kernel gets: stock or leaky")
-	flags.IntVar(&s.memory, "memory", lab.DefaultMemoryMiB, "memory of the machine in `MiB`")
+	flags.StringVar(&s.engine, "engine", string(lab.UML), "`what` runs the kernel: uml or qemu")
+	flags.StringVar(&s.kernel, "kernel", "", "`series` of the kernel, such as 6.12 (default: uml 6.1, qemu 6.12); or stock or leaky, for that dm-snapshot in the default one")
+	flags.BoolVar(&s.leaky, "leaky", false, "give the kernel a dm-snapshot with the space leak")
+	flags.IntVar(&s.cpus, "cpus", 0, "`number` of processors (default: uml has 1, qemu 2)")
+	flags.IntVar(&s.memory, "memory", 0, "memory of the machine in `MiB` (default: uml 512, qemu 1024)")
 	flags.IntVar(&s.disks, "disks", 4, "`number` of blank scratch disks")
 	flags.IntVar(&s.disk, "disk-size", 256, "size of a scratch disk in `MiB`")
-	flags.StringVar(&s.modules, "modules", strings.Join(append(slices.Clone(lab.DeviceMapper), "fuse"), ","), "kernel modules to load, comma separated")
+	flags.StringVar(&s.modules, "modules", strings.Join(append(slices.Clone(lab.DeviceMapper), "fuse"), ","), "kernel modules to load, comma separated; the test is told of those that the kernel lacks")
 	flags.StringVar(&s.write, "write", "", "more `directories` of the host that the program may write to, colon separated")
 	flags.DurationVar(&s.timeout, "timeout", 0, "hard limit for the machine (default: the test's -test.timeout and 30s, or 15m)")
 	flags.BoolVar(&s.verbose, "v", false, "show the kernel's messages too, on standard error")
@@ -79,14 +87,29 @@ func execute(args []string) (int, error) {
 
 // machine is the machine that runs program with args, a test binary's flags.
 func (s settings) machine(program string, args []string) (lab.Machine, error) {
-	kernel, err := lab.FindKernel()
+	name, which, err := s.choice()
+	if err != nil {
+		return lab.Machine{}, err
+	}
+	kernel, err := name.Find()
+	if err != nil {
+		return lab.Machine{}, err
+	}
+	replace, err := variant.Modules(which, kernel)
+	if err != nil {
+		return lab.Machine{}, err
+	}
+	modules := strings.FieldsFunc(s.modules, func(r rune) bool { return r == ',' })
+	missing, err := kernel.Missing(modules)
 	if err != nil {
 		return lab.Machine{}, err
 	}
 	m := lab.Machine{
-		Kernel:    kernel,
+		Kernel:    kernel.Kernel,
+		CPUs:      s.cpus,
 		MemoryMiB: s.memory,
-		Modules:   strings.FieldsFunc(s.modules, func(r rune) bool { return r == ',' }),
+		Modules:   slices.DeleteFunc(modules, func(m string) bool { return slices.Contains(missing, m) }),
+		Replace:   replace,
 		Writable:  append(writable(args), filepath.SplitList(s.write)...),
 		Program:   program,
 		Args:      args,
@@ -98,24 +121,27 @@ func (s settings) machine(program string, args []string) (lab.Machine, error) {
 	if s.verbose {
 		m.Console = os.Stderr
 	}
-	switch s.kernel {
-	case "stock":
-	case "leaky":
-		module, err := leaky.Find(kernel)
-		if err != nil {
-			return lab.Machine{}, err
-		}
-		m.Replace = map[string]string{leaky.Module: module}
-	default:
-		return lab.Machine{}, fmt.Errorf("kernel %q: there are stock and leaky", s.kernel)
-	}
 	var names []string
 	for i := range s.disks {
 		m.Disks = append(m.Disks, lab.Disk{Bytes: int64(s.disk) << 20})
-		names = append(names, lab.DiskName(i))
+		names = append(names, kernel.Engine.DiskName(i))
 	}
-	m.Env = append(m.Env, disksVariable+"="+strings.Join(names, ":"), kernelVariable+"="+s.kernel)
+	m.Env = append(m.Env, disksVariable+"="+strings.Join(names, ":"), kernelVariable+"="+which,
+		missingVariable+"="+strings.Join(missing, ","))
 	return m, nil
+}
+
+// choice is the kernel that the flags ask for, and its dm-snapshot.
+func (s settings) choice() (kernels.Name, string, error) {
+	which, series := variant.Stock, s.kernel
+	if slices.Contains(variant.Names(), series) {
+		which, series = series, ""
+	}
+	if s.leaky {
+		which = variant.Leaky.Name
+	}
+	name, err := kernels.Of(lab.Engine(s.engine), series)
+	return name, which, err
 }
 
 // limit is the machine's hard time limit.

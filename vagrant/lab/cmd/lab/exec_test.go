@@ -41,3 +41,24 @@ func TestUsageErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestChoice(t *testing.T) {
+	for _, test := range []struct {
+		settings
+		kernel, which string
+	}{
+		{settings{engine: "uml"}, "uml-6.1", "stock"},
+		{settings{engine: "uml", kernel: "leaky"}, "uml-6.1", "leaky"},
+		{settings{engine: "uml", kernel: "stock"}, "uml-6.1", "stock"},
+		{settings{engine: "qemu", leaky: true}, "qemu-6.12", "leaky"},
+		{settings{engine: "qemu", kernel: "6.1"}, "qemu-6.1", "stock"},
+	} {
+		kernel, which, err := test.choice()
+		if kernel.String() != test.kernel || which != test.which || err != nil {
+			t.Errorf("%+v: %v %s, %v", test.settings, kernel, which, err)
+		}
+	}
+	if _, _, err := (settings{engine: "uml", kernel: "6.13"}).choice(); err == nil {
+		t.Error("a kernel that there is not")
+	}
+}

@@ -10,59 +10,66 @@ import (
 	"io"
 	"os"
 
-	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
-	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/distro"
-	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/leaky"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/packages"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/variant"
 )
+
+// testKernels are what make test boots and reads.
+const testKernels = "uml-6.1,qemu-6.12"
 
 func setup(args []string) (int, error) {
 	flags := flag.NewFlagSet("lab setup", flag.ContinueOnError)
-	tests := flags.Bool("tests", false, "also get what only tests need: dmsetup, e2fsprogs, qemu-utils, bmap-tools, and a kernel with packed modules, to be read")
+	which := flags.String("kernels", "", "`list` of kernels to get, such as uml-6.1,qemu-6.12; or all (default: uml-6.1)")
+	tests := flags.Bool("tests", false, "also get what only tests need: dmsetup, e2fsprogs, qemu-utils, bmap-tools, and the kernels "+testKernels)
 	bench := flags.Bool("bench", false, "also install what only benchmarks compare with: fio and lvm2")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage, nil // flag has said why
 	}
-	progress := prefixed{os.Stdout}
-	if err := prepare(progress); err != nil {
-		return exitNotRun, err
+	if *which == "" {
+		*which = kernels.All[0].String()
+		if *tests {
+			*which = testKernels
+		}
 	}
+	names, err := kernels.Parse(*which)
+	if err != nil {
+		return exitUsage, err
+	}
+	progress := prefixed{os.Stdout}
+	for _, name := range names {
+		if err := prepare(name, progress); err != nil {
+			return exitNotRun, err
+		}
+	}
+	var more []string
 	if *tests {
 		// Kernel tests hold what they build and see against dmsetup's, and put
 		// file systems on it. qemu-img and bmaptool judge the images.
-		if err := packages.Install(progress, "dmsetup", "e2fsprogs", "mount", "qemu-utils", "bmap-tools"); err != nil {
-			return exitNotRun, err
-		}
-		packed, err := distro.Ensure(progress)
-		if err != nil {
-			return exitNotRun, err
-		}
-		fmt.Fprintf(progress, "ready: kernel with packed modules %s\n", packed)
+		more = append(more, "dmsetup", "e2fsprogs", "mount", "qemu-utils", "bmap-tools")
 	}
 	if *bench {
-		if err := packages.Install(progress, "fio", "lvm2"); err != nil {
-			return exitNotRun, err
-		}
+		more = append(more, "fio", "lvm2")
+	}
+	if err := packages.Install(progress, more...); err != nil {
+		return exitNotRun, err
 	}
 	return 0, nil
 }
 
-// prepare installs and builds what is missing for kernels to boot.
-func prepare(progress io.Writer) error {
-	kernel, err := lab.FindKernel()
-	if err != nil {
-		if err := packages.Install(progress, "user-mode-linux"); err != nil {
-			return err
-		}
-		if kernel, err = lab.FindKernel(); err != nil {
-			return err
-		}
-	}
-	module, err := leaky.Ensure(kernel, progress)
+// prepare gets and builds what is missing for a kernel to boot in all variants.
+func prepare(name kernels.Name, progress io.Writer) error {
+	kernel, err := name.Ensure(progress)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(progress, "ready: kernel %s, leaky module %s\n", kernel.Release, module)
+	for _, v := range variant.All {
+		module, err := v.Ensure(kernel, progress)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(progress, "ready: kernel %s (%s), %s module %s\n", name, kernel.Release, v.Name, module)
+	}
 	return nil
 }
 

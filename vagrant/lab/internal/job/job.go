@@ -17,6 +17,21 @@ import (
 // that names the job's directory to the guest.
 const Variable = "DMSNAPCTL_LAB_JOB"
 
+// ShareVariable names, in the same way, the virtio-fs share with the host's
+// files. With it the guest begins in a ramdisk and makes the share its root;
+// without it the host's files are the root already.
+const ShareVariable = "DMSNAPCTL_LAB_SHARE"
+
+// Port begins the name of a virtio port, which the guest looks for.
+const Port = "virtio-port:"
+
+// Places in the ramdisk: the modules that mounting the share takes, and the list
+// of their files, one a line, in the order to load them.
+const (
+	RamdiskModules = "/modules"
+	RamdiskList    = "/modules.list"
+)
+
 // Names of the files in the job's directory.
 const (
 	InitFile    = "init"
@@ -28,13 +43,6 @@ const (
 // that the place exists whatever the host looks like.
 const Mount = "/run/lab"
 
-// Lines of the console that carry the program's output; the kernel's messages
-// have one of their own.
-const (
-	StdoutLine = 1
-	StderrLine = 2
-)
-
 // Job is one program to run in the guest.
 type Job struct {
 	// Modules are the files of kernel modules, in the order to load them.
@@ -42,6 +50,10 @@ type Job struct {
 	// Writable are directories of the host that the guest may write to, each
 	// under its own name. Everything else of the host is read-only.
 	Writable []string
+	// Stdout and Stderr are the devices of the guest that carry the program's
+	// output: a path, or [Port] and a name. The kernel's messages have one of
+	// their own.
+	Stdout, Stderr string
 
 	Program string
 	Args    []string // without the program's name

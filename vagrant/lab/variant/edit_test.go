@@ -1,6 +1,6 @@
 //go:build linux
 
-package leaky
+package variant
 
 import (
 	"os"
@@ -22,7 +22,7 @@ func TestEditsChangeTheirPlaceOnly(t *testing.T) {
 	if err := os.WriteFile(path, []byte("a "+turn+" b\n"+other+"\n"+version+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range edits {
+	for _, e := range Leaky.edits {
 		if err := e.apply(dir); err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestEditsChangeTheirPlaceOnly(t *testing.T) {
 
 func TestEditsRefuseOtherSources(t *testing.T) {
 	for _, text := range []string{"", turn + turn + version + version} {
-		for _, e := range edits {
+		for _, e := range Leaky.edits {
 			if _, err := e.in(text); err == nil || !strings.Contains(err.Error(), e.file) {
 				t.Errorf("%q in %q: error %v", e.find, text, err)
 			}

@@ -2,7 +2,7 @@
 
 // The gate on what real builds of the kernel made: go test -tags lab.
 
-package distro
+package variant_test
 
 import (
 	"bytes"
@@ -17,16 +17,17 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
-	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/leaky"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/variant"
 )
 
 // The modules of the lab's kernel: the distribution's, and the leaky one.
 func TestModulesOfTheLab(t *testing.T) {
-	kernel, err := lab.FindKernel()
+	kernel, err := kernels.Defaults[lab.UML].Find()
 	if err != nil {
 		t.Fatal(err)
 	}
-	leakyModule, err := leaky.Find(kernel)
+	leakyModule, err := variant.Leaky.Find(kernel)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,10 +48,11 @@ func TestModulesOfTheLab(t *testing.T) {
 
 // A kernel package's files as they are installed, with a packed module.
 func TestKernelOfTheDistribution(t *testing.T) {
-	root, err := Find()
+	kernel, err := kernels.Defaults[lab.QEMU].Find()
 	if err != nil {
 		t.Fatal(err)
 	}
+	root := kernel.Root()
 	files, err := tree.Open(root)
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +67,7 @@ func TestKernelOfTheDistribution(t *testing.T) {
 	}
 	k := machine.Kernels[0]
 	want := gate.Version{Major: 1, Minor: 16}
-	if k.Version != want || k.Verdict != gate.Fixed || !strings.HasSuffix(k.File, ".ko.xz") || !strings.HasPrefix(k.Release, Series+".") {
+	if k.Version != want || k.Verdict != gate.Fixed || !strings.HasSuffix(k.File, ".ko.xz") || !strings.HasPrefix(k.Release, kernel.Name.Series+".") {
 		t.Errorf("%+v, want version %v out of a .ko.xz", k, want)
 	}
 	// Its image unpacks, and has no snapshot target built in.

@@ -2,7 +2,7 @@
 
 // A machine that has device mapper and has not loaded its target snapshot.
 
-package distro
+package kernels
 
 import (
 	"bytes"

@@ -3,7 +3,7 @@
 // How long the gate takes, as a whole process: go test -tags lab -bench . The
 // program is the one that make build has made.
 
-package distro
+package kernels
 
 import (
 	"errors"
@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
 )
 
 const program = "../../../bin/dmsnapctl"
@@ -30,19 +32,15 @@ func BenchmarkVersion(b *testing.B) {
 // BenchmarkTenKernels judges ten kernels with packed modules and indexes as long
 // as those of a distribution's kernel.
 func BenchmarkTenKernels(b *testing.B) {
-	source, err := Find()
+	source, err := Name{lab.QEMU, "6.12"}.Find()
 	if err != nil {
 		b.Fatal(err)
 	}
-	modules, err := filepath.Glob(filepath.Join(source, "lib/modules/*"))
-	if err != nil || len(modules) != 1 {
-		b.Fatalf("modules in %s: %v, %v", source, modules, err)
-	}
-	index := longIndex(b, modules[0])
+	index := longIndex(b, source.ModuleDir)
 	root := b.TempDir()
 	for i := range 10 {
 		to := filepath.Join(root, fmt.Sprintf("lib/modules/6.12.%d-cloud", i))
-		err := errors.Join(os.CopyFS(to, os.DirFS(modules[0])),
+		err := errors.Join(os.CopyFS(to, os.DirFS(source.ModuleDir)),
 			os.WriteFile(filepath.Join(to, "modules.dep"), []byte(index), 0o644))
 		if err != nil {
 			b.Fatal(err)

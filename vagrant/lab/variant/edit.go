@@ -1,8 +1,8 @@
 //go:build linux
 
-// The edit that brings the leak back, and its version.
+// The edits that make a variant of the kernel's own sources.
 
-package leaky
+package variant
 
 import (
 	"fmt"
@@ -19,23 +19,13 @@ type edit struct {
 	replace string // as for [regexp.Regexp.ReplaceAllString]
 }
 
-// edits are made in the sources of the kernel's drivers/md.
-//
-// The fix (commit 230c83afdd9c, "dm snapshot: avoid snapshot space leak on
-// crash") made copy_callback hold a copy back until all that were allocated
-// before it are complete. The first edit calls every copy the next one in turn,
-// so that each is committed when it finishes, as before the fix.
-var edits = []edit{
-	{
-		file:    "dm-snap.c",
-		find:    `if \(pe->exception_sequence == s->exception_complete_sequence\)`,
-		replace: "s->exception_complete_sequence = pe->exception_sequence;\n\t${0}",
-	},
-	{
+// versionEdit makes the target "snapshot" call itself that version.
+func versionEdit(version string) edit {
+	return edit{
 		file:    "dm-snap.c",
 		find:    `(\.name\s*=\s*"snapshot",\s*\.version\s*=\s*)\{[^}]*\}`,
-		replace: "${1}{" + strings.ReplaceAll(Version, ".", ", ") + "}",
-	},
+		replace: "${1}{" + strings.ReplaceAll(version, ".", ", ") + "}",
+	}
 }
 
 // apply makes the edit below dir.

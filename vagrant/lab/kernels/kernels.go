@@ -1,0 +1,205 @@
+//go:build linux
+
+// Package kernels knows which kernels the lab has, gets them by package, and
+// finds them again. What lies below the cache directory is unpacked and not
+// installed: the machine's own kernel and packages stay as they are.
+package kernels
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/packages"
+)
+
+// Name names a kernel of the lab.
+type Name struct {
+	Engine lab.Engine
+	// Series is the first two numbers of its release.
+	Series string
+}
+
+func (n Name) String() string { return string(n.Engine) + "-" + n.Series }
+
+// All are the kernels of the lab.
+var All = []Name{
+	{lab.UML, "6.1"},
+	{lab.UML, "7.2"},
+	{lab.QEMU, "6.1"},
+	{lab.QEMU, "6.12"},
+	{lab.QEMU, "7.2"},
+}
+
+// Defaults are the kernels of [Of] for an engine alone.
+var Defaults = map[lab.Engine]Name{
+	lab.UML:  {lab.UML, "6.1"},
+	lab.QEMU: {lab.QEMU, "6.12"},
+}
+
+// Of finds a kernel's name; without a series it is the engine's default.
+func Of(engine lab.Engine, series string) (Name, error) {
+	if series == "" {
+		if n, ok := Defaults[engine]; ok {
+			return n, nil
+		}
+	}
+	for _, n := range All {
+		if n.Engine == engine && n.Series == series {
+			return n, nil
+		}
+	}
+	return Name{}, fmt.Errorf("there is no kernel %s: there are %s", strings.TrimSuffix(Name{engine, series}.String(), "-"), list(All))
+}
+
+// Parse reads a list of names such as "uml-6.1,qemu-6.12"; "all" are all.
+func Parse(text string) ([]Name, error) {
+	if text == "all" {
+		return All, nil
+	}
+	var names []Name
+	for word := range strings.SplitSeq(text, ",") {
+		engine, series, _ := strings.Cut(word, "-")
+		n, err := Of(lab.Engine(engine), series)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, n)
+	}
+	return names, nil
+}
+
+func list(names []Name) string {
+	var words []string
+	for _, n := range names {
+		words = append(words, n.String())
+	}
+	return strings.Join(words, ", ")
+}
+
+// ErrNotFetched means that the kernel is not there.
+var ErrNotFetched = errors.New("is not here; run: bin/lab setup -kernels")
+
+// Kernel is a kernel that can be booted, and where it came from.
+type Kernel struct {
+	lab.Kernel
+	Name   Name
+	Origin Origin
+}
+
+// Root is the directory below which a fetched kernel's package was unpacked;
+// empty for one that is installed.
+func (k Kernel) Root() string { return k.Origin.root }
+
+// Find returns the kernel if it is here.
+func (n Name) Find() (Kernel, error) {
+	if n == Defaults[lab.UML] {
+		return n.installed()
+	}
+	dir, err := n.place()
+	if err != nil {
+		return Kernel{}, err
+	}
+	origin, err := readOrigin(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return Kernel{}, fmt.Errorf("kernel %s %w %s", n, ErrNotFetched, n)
+	}
+	if err != nil {
+		return Kernel{}, err
+	}
+	return n.unpacked(origin)
+}
+
+// Ensure gets the kernel unless it is here, and what its engine takes, and says
+// on progress what it does.
+func (n Name) Ensure(progress io.Writer) (Kernel, error) {
+	if err := packages.Install(progress, enginePackages[n.Engine]...); err != nil {
+		return Kernel{}, err
+	}
+	if k, err := n.Find(); !errors.Is(err, ErrNotFetched) {
+		return k, err
+	}
+	dir, err := n.place()
+	if err != nil {
+		return Kernel{}, err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return Kernel{}, err
+	}
+	// Runs at the same time work each for itself; the first to finish wins.
+	work, err := os.MkdirTemp(filepath.Dir(dir), "fetch-")
+	if err != nil {
+		return Kernel{}, err
+	}
+	defer os.RemoveAll(work)
+	fetch := fetchCloud
+	if n.Engine == lab.UML {
+		fetch = fetchUML
+	}
+	if err := fetch(n, work, progress); err != nil {
+		return Kernel{}, fmt.Errorf("fetch kernel %s: %w", n, err)
+	}
+	if err := os.Rename(work, dir); err != nil && !errors.Is(err, os.ErrExist) {
+		return Kernel{}, err
+	}
+	return n.Find()
+}
+
+// enginePackages are what an engine takes. The machine's own User-mode Linux is
+// a kernel of the lab as well.
+var enginePackages = map[lab.Engine][]string{
+	lab.UML:  {"user-mode-linux"},
+	lab.QEMU: {"qemu-system-x86"},
+}
+
+func (n Name) place() (string, error) {
+	cache, err := lab.CacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(cache, "kernels", n.String()), nil
+}
+
+// installed is the User-mode Linux that is installed on the machine.
+func (n Name) installed() (Kernel, error) {
+	k, err := lab.FindKernel()
+	if err != nil {
+		return Kernel{}, err
+	}
+	if !strings.HasPrefix(k.Release, n.Series+".") {
+		return Kernel{}, fmt.Errorf("the installed User-mode Linux is %s and not %s", k.Release, n.Series)
+	}
+	return Kernel{Kernel: k, Name: n}, nil
+}
+
+// unpacked is the kernel below its origin's root.
+func (n Name) unpacked(origin Origin) (Kernel, error) {
+	if n.Engine == lab.UML {
+		k, err := lab.UMLKernel(origin.path(umlBinary), origin.path(umlModules))
+		return Kernel{k, n, origin}, err
+	}
+	image, err := origin.one("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz")
+	if err != nil {
+		return Kernel{}, err
+	}
+	config, err := origin.one("boot/config-*", "usr/lib/modules/*/config")
+	if err != nil {
+		return Kernel{}, err
+	}
+	index, err := origin.one("lib/modules/*/modules.dep", "usr/lib/modules/*/modules.dep")
+	if err != nil {
+		return Kernel{}, err
+	}
+	modules := filepath.Dir(index)
+	return Kernel{lab.Kernel{
+		Engine:     lab.QEMU,
+		Binary:     image,
+		Release:    filepath.Base(modules),
+		ModuleDir:  modules,
+		ConfigFile: config,
+	}, n, origin}, nil
+}

@@ -1,0 +1,134 @@
+// QEMU: a distribution's own kernel in a machine of its own, with the host's
+// files as its root over virtio-fs.
+
+//go:build linux
+
+package lab
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
+)
+
+const (
+	qemuBinary = "qemu-system-x86_64"
+	kvmDevice  = "/dev/kvm"
+	// fileServer serves the host's files to a machine (package
+	// qemu-system-common; the Rust one of newer releases takes other options).
+	fileServer = "/usr/lib/qemu/virtiofsd"
+	// shareTag is what the machine mounts its root by.
+	shareTag = "host"
+)
+
+// rootModules are what the ramdisk loads to mount the root; the rest lies there.
+var rootModules = []string{"virtio_pci", "virtiofs"}
+
+// lineModules are for the disks and the program's output.
+var lineModules = []string{"virtio_blk", "virtio_console"}
+
+// qemuLines are the ports of the machine that the program's output goes to.
+var qemuLines = [2]string{job.Port + "stdout", job.Port + "stderr"}
+
+// beside starts the file server in the machine's process group and then the
+// machine in its own place. The server ends when the machine does.
+var beside = fmt.Sprintf(`"$0" --fd=%d -o source=/ -o sandbox=chroot -o cache=always -o log_level=err 3>&- 4>&- </dev/null &
+exec "$@" %d<&-`, extraFD, extraFD)
+
+func (m Machine) launchQEMU(runDir string, disks []string) (launch, error) {
+	if os.Geteuid() != 0 {
+		return launch{}, fmt.Errorf("QEMU machines take root: their file server (%s) needs it", fileServer)
+	}
+	binary, err := exec.LookPath(qemuBinary)
+	if err != nil {
+		return launch{}, fmt.Errorf("find QEMU (package qemu-system-x86): %w", err)
+	}
+	ramdisk := filepath.Join(runDir, "ramdisk")
+	if err := m.Kernel.writeRamdisk(ramdisk); err != nil {
+		return launch{}, fmt.Errorf("ramdisk of kernel %s: %w", m.Kernel.Release, err)
+	}
+	socket := filepath.Join(runDir, "files")
+	listening, err := listen(socket)
+	if err != nil {
+		return launch{}, err
+	}
+	words := []string{"/bin/sh", "-c", beside, fileServer, binary}
+	return launch{
+		words: append(words, m.qemuWords(runDir, ramdisk, socket, disks, hasKVM())...),
+		env:   os.Environ(),
+		files: []*os.File{listening},
+	}, nil
+}
+
+// listen makes the socket at which the file server will be called; the caller
+// closes the file.
+func listen(path string) (*os.File, error) {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false)
+	defer l.Close()
+	return l.File()
+}
+
+// hasKVM tells whether this process may use the machine's virtualisation.
+func hasKVM() bool {
+	f, err := os.OpenFile(kvmDevice, os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	f.Close()
+	return true
+}
+
+// qemuWords are QEMU's arguments.
+func (m Machine) qemuWords(runDir, ramdisk, socket string, disks []string, kvm bool) []string {
+	accelerator, cpu := "tcg,thread=multi", "max"
+	if kvm {
+		accelerator, cpu = "kvm", "host"
+	}
+	cpus := m.CPUs
+	if cpus == 0 {
+		cpus = DefaultCPUs
+	}
+	words := []string{
+		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+		"-machine", "pc,memory-backend=memory", "-accel", accelerator, "-cpu", cpu,
+		"-smp", fmt.Sprint(cpus), "-m", fmt.Sprint(m.memory()),
+		"-object", fmt.Sprintf("memory-backend-memfd,id=memory,size=%dM,share=on", m.memory()),
+		"-chardev", "socket,id=files,path=" + socket,
+		"-device", "vhost-user-fs-pci,chardev=files,tag=" + shareTag,
+		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+		"-device", "virtio-serial-pci",
+	}
+	for i, fd := range []int{stdoutFD, stderrFD} {
+		words = append(words,
+			"-chardev", fmt.Sprintf("file,id=line%d,path=/proc/self/fd/%d", i, fd),
+			"-device", fmt.Sprintf("virtserialport,chardev=line%d,name=%s", i, strings.TrimPrefix(qemuLines[i], job.Port)))
+	}
+	for i, path := range disks {
+		// A crash of the machine leaves what reached the host's page cache, so
+		// that flushes need not reach the host's disk.
+		words = append(words,
+			"-drive", fmt.Sprintf("if=none,id=disk%d,file=%s,format=raw,cache=unsafe,aio=threads", i, path),
+			"-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d,num-queues=%d,serial=disk%d", i, cpus, i))
+	}
+	return append(words, "-kernel", m.Kernel.Binary, "-initrd", ramdisk,
+		"-append", strings.Join(kernelWords(runDir), " "))
+}
+
+// kernelWords is the kernel's command line. Mitigations guard secrets that a
+// test machine has not, and cost much under emulation.
+func kernelWords(runDir string) []string {
+	return []string{
+		"console=ttyS0", "oops=panic", "panic=-1", "mitigations=off", "apparmor=0", "audit=0",
+		job.Variable + "=" + runDir,
+		job.ShareVariable + "=" + shareTag,
+	}
+}

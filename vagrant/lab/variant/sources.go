@@ -1,0 +1,39 @@
+//go:build linux
+
+// A tree for modules of User-mode Linux, which has no package of headers: the
+// whole source, configured as the kernel was.
+
+package variant
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/packages"
+)
+
+func prepareSources(k kernels.Kernel, work string, progress io.Writer) (tree, error) {
+	if err := packages.Install(progress, "flex", "bison", "bc"); err != nil {
+		return tree{}, err
+	}
+	dir := filepath.Join(work, "linux")
+	// The code of all drivers but md (and others in m) is half of the tree
+	// and not used.
+	if err := unpackSources(k, work, dir, progress, "--exclude=*/drivers/[!m]*.[ch]"); err != nil {
+		return tree{}, err
+	}
+	// A module of another release would not load.
+	t := tree{dir, filepath.Join(dir, "drivers/md"), []string{"ARCH=um", "KERNELRELEASE=" + k.Release}}
+	fmt.Fprintln(progress, "preparing the kernel tree")
+	config, err := k.Config()
+	if err != nil {
+		return t, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, ".config"), config, 0o644); err != nil {
+		return t, err
+	}
+	return t, t.make("olddefconfig", "modules_prepare")
+}

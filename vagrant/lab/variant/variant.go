@@ -1,0 +1,183 @@
+//go:build linux
+
+// Package variant builds dm-snapshot modules that differ from the distribution's
+// in one respect, for the lab's kernels, out of the distribution's own kernel
+// sources. Those are fetched by package when a module is built; only the edits
+// are here.
+package variant
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
+)
+
+// Module is the name of the module, to be used with [lab.Machine].Replace.
+const Module = "dm-snapshot"
+
+// Stock is the name of what is no variant: the distribution's own module.
+const Stock = "stock"
+
+// Variant is a dm-snapshot that the lab builds.
+type Variant struct {
+	Name string
+	// Version is what its target "snapshot" calls itself.
+	Version string
+	edits   []edit
+}
+
+// leakyVersion is the last version before the fix.
+const leakyVersion = "1.11.1"
+
+// Leaky has the space leak.
+//
+// The fix (commit 230c83afdd9c, "dm snapshot: avoid snapshot space leak on
+// crash") made copy_callback hold a copy back until all that were allocated
+// before it are complete. The first edit calls every copy the next one in turn,
+// so that each is committed when it finishes, as before the fix.
+var Leaky = Variant{
+	Name:    "leaky",
+	Version: leakyVersion,
+	edits: []edit{
+		{
+			file:    "dm-snap.c",
+			find:    `if \(pe->exception_sequence == s->exception_complete_sequence\)`,
+			replace: "s->exception_complete_sequence = pe->exception_sequence;\n\t${0}",
+		},
+		versionEdit(leakyVersion),
+	},
+}
+
+// All are the variants; beside them there is [Stock].
+var All = []Variant{Leaky}
+
+// Names are those of all variants, [Stock] first.
+func Names() []string {
+	names := []string{Stock}
+	for _, v := range All {
+		names = append(names, v.Name)
+	}
+	return names
+}
+
+// Modules returns what to replace of the kernel's modules for it to have the
+// named snapshot target: nothing for [Stock].
+func Modules(name string, k kernels.Kernel) (map[string]string, error) {
+	if name == Stock {
+		return nil, nil
+	}
+	for _, v := range All {
+		if v.Name == name {
+			file, err := v.Find(k)
+			return map[string]string{Module: file}, err
+		}
+	}
+	return nil, fmt.Errorf("variant %q: there are %s", name, strings.Join(Names(), ", "))
+}
+
+// ErrNotBuilt means that the module for this kernel and these edits is not there.
+var ErrNotBuilt = errors.New("is not built; run: bin/lab setup -kernels")
+
+// Find returns the file of the module that was built for k.
+func (v Variant) Find(k kernels.Kernel) (string, error) {
+	path, err := v.place(k)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("the %s dm-snapshot for kernel %s %w %s", v.Name, k.Name, ErrNotBuilt, k.Name)
+	}
+	return path, nil
+}
+
+// Ensure builds the module for k unless it is there, says on progress what it
+// does, and returns the module's file. Several may run at once: one builds, the
+// others wait for it.
+func (v Variant) Ensure(k kernels.Kernel, progress io.Writer) (string, error) {
+	path, err := v.place(k)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	unlock, err := lock(filepath.Join(dir, "lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	if err := sweep(dir); err != nil {
+		return "", err
+	}
+	work, err := os.MkdirTemp(dir, workPrefix)
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	built, err := v.build(k, work, progress)
+	if err != nil {
+		return "", fmt.Errorf("build the %s dm-snapshot for kernel %s: %w", v.Name, k.Release, err)
+	}
+	return path, os.Rename(built, path)
+}
+
+// workPrefix begins the names of directories in which modules are built.
+const workPrefix = "build-"
+
+// sweep removes what killed builds left in dir, which is locked.
+func sweep(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, workPrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, work := range left {
+		if err := os.RemoveAll(work); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place is where the module for k belongs: another release, configuration or
+// edit has another place.
+func (v Variant) place(k kernels.Kernel) (string, error) {
+	cache, err := lab.CacheDir()
+	if err != nil {
+		return "", err
+	}
+	config, err := k.Config()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%s\n%s\n%v\n", config, kbuild, v.edits)
+	key := fmt.Sprintf("%s-%x", k.Release, sum.Sum(nil)[:6])
+	return filepath.Join(cache, v.Name, key, Module+".ko"), nil
+}
+
+// lock takes the lock file at path, waiting for others. The kernel drops the
+// lock with the process, so that a killed build blocks nobody.
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return func() { f.Close() }, nil
+}
