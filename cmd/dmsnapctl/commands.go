@@ -27,6 +27,7 @@ func commands() []*cli.Command {
 		applyCommand(),
 		revalidateCommand(),
 		restoreCommand(),
+		rescueCommand(),
 		checkCommand(),
 		createCommand(),
 		statusCommand(),
