@@ -31,7 +31,8 @@ EXAMPLES:
    dmsnapctl extract cow.img --origin disk.img -o snapshot.img
    dmsnapctl extract cow.img --origin disk.img -o - | zstd > snapshot.zst
    dmsnapctl extract /dev/mapper/vg-old-cow --origin /dev/vg/root \
-      --only-changes --side origin --content /dev/vg/new --backing full.qcow2 -o monday.qcow2
+      --only-changes --side origin --content /dev/vg/new \
+      --backing full.qcow2 -o monday.qcow2
 
 EXIT STATUS:
    0 done, also for leaks and stale records   1 done by --best-effort, and not all

@@ -1,0 +1,3 @@
+// Package packaging holds what an installation consists of, and the tests that
+// use it as installed. It has no code of its own.
+package packaging
