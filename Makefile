@@ -31,7 +31,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: mutants all build certificates setup setup-tests demo test unit kernel fuzz-short fuzz bench lint clean install packages release test-packages
+.PHONY: mutants all build certificates setup setup-tests demo test unit kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages
 
 all: build
 
@@ -84,6 +84,15 @@ kernel: setup-tests
 	$(GO) test -tags lab -count=1 -p 1 -timeout 30m ./vagrant/...
 	$(call KERNELTEST,) $(KERNELPACKAGES)
 	$(call KERNELTEST,-leaky) ./vagrant/lab/ ./cmd/dmsnapctl/ ./verify/crash/
+
+# The kernel tests by name on every kernel and variant of the lab, and one table.
+# A test is named by what every _kernel_test.go has: units run on the host.
+KERNELTESTS = ^($(shell grep -ho '^func Test[A-Za-z0-9_]*' $$(find . -name '*_kernel_test.go') | sed 's/func //' | grep -v '^TestMain$$' | sort -u | paste -sd'|'))$$
+test-kernels: setup-tests
+	bin/lab setup -kernels "$(KERNELS)"
+	bin/lab matrix -kernels "$(KERNELS)" -run '$(KERNELTESTS)' $(KERNELPACKAGES)
+
+KERNELS ?= uml-6.1,uml-7.2,qemu-6.1,qemu-6.12
 
 # The judge, the crash explorer, the gate, and the pause of an origin while a
 # snapshot of it is made.

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
@@ -24,6 +26,9 @@ type badMerge struct {
 func newBadMerge(t *testing.T, c *Controller, disks []string) *badMerge {
 	t.Helper()
 	removeAll(t, c)
+	if strings.Contains(os.Getenv("DMSNAPCTL_TEST_MISSING"), "dm-dust") {
+		t.Skip("not applicable: the kernel has no dm-dust")
+	}
 	store := mapped(t, c, "cow", "0 65536 dust "+disks[1]+" 0 512")
 	m := &badMerge{
 		origin: mapped(t, c, "vol", "0 16384 linear "+disks[0]+" 0"),

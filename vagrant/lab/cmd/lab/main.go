@@ -22,6 +22,7 @@ const usage = `usage: lab COMMAND [flags] [arguments]
   setup                              install and build what the lab needs
   demo [-out DIR]                    crash a stock and a leaky kernel, side by side
   exec [flags] PROGRAM [ARGUMENTS]   run a program inside a kernel
+  matrix [flags] PACKAGES            kernel tests on many kernels, and one table
 
 lab COMMAND -h shows the flags.
 `
@@ -32,9 +33,10 @@ func main() {
 		os.Exit(exitUsage)
 	}
 	commands := map[string]func(args []string) (int, error){
-		"exec":  execute,
-		"setup": setup,
-		"demo":  demonstrate,
+		"exec":   execute,
+		"setup":  setup,
+		"demo":   demonstrate,
+		"matrix": testMatrix,
 	}
 	command, ok := commands[os.Args[1]]
 	if !ok {
