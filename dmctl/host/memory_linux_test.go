@@ -12,10 +12,10 @@ func TestParseMapping(t *testing.T) {
 		t.Errorf("%+v, %v", m, ok)
 	}
 	for _, line := range []string{
-		"c000000000-c000400000 rw-p 00000000 00:00 0 ",
-		"c000000000-c000400000 rw-p 00000000 00:00 0                      [stack]",
+		"c0000000-c0400000 rw-p 00000000 00:00 0 ",
+		"c0000000-c0400000 rw-p 00000000 00:00 0                      [stack]",
 	} {
-		if m, ok := parseMapping(line); !ok || m != (mapping{0xc000000000, 0xc000400000, false}) {
+		if m, ok := parseMapping(line); !ok || m != (mapping{0xc0000000, 0xc0400000, false}) {
 			t.Errorf("%q: %+v, %v", line, m, ok)
 		}
 	}

@@ -3,6 +3,7 @@ package crash
 import (
 	"context"
 	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ func TestStopsWithinAnEpoch(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	within := false
-	opt.Reorder = 1 << 40
+	opt.Reorder = math.MaxInt
 	opt.Progress = func(entry, entries int, states uint64) {
 		if within = states > 100_000; within {
 			cancel()
