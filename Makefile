@@ -92,7 +92,7 @@ test-kernels: setup-tests
 	bin/lab setup -kernels "$(KERNELS)"
 	bin/lab matrix -kernels "$(KERNELS)" -run '$(KERNELTESTS)' $(KERNELPACKAGES)
 
-KERNELS ?= uml-6.1,uml-7.2,qemu-6.1,qemu-6.12
+KERNELS ?= all
 
 # The judge, the crash explorer, the gate, and the pause of an origin while a
 # snapshot of it is made.

@@ -32,7 +32,6 @@ var All = []Name{
 	{lab.UML, "7.2"},
 	{lab.QEMU, "6.1"},
 	{lab.QEMU, "6.12"},
-	{lab.QEMU, "7.2"},
 }
 
 // Defaults are the kernels of [Of] for an engine alone.

@@ -47,6 +47,7 @@ func testMatrix(args []string) (int, error) {
 				return exitNotRun, err
 			}
 			for _, r := range results {
+				r.Package = strings.TrimPrefix(r.Package, "github.com/dmsnapctl/dmsnapctl/")
 				row := matrix.Row{Kernel: name.String(), Variant: v, Result: r}
 				if len(r.Failed) > 0 || !row.Ran() {
 					status = 1
