@@ -128,8 +128,8 @@ packages:
 release:
 	GO="$(GO)" packaging/release.sh "$(VERSION)" dist
 
-# test-packages builds packages and uses them: in a Debian root, by lintian and
-# rpm, in three shells, by systemd, Prometheus and Ansible. It installs by
+# test-packages builds packages twice and compares them, and has lintian, rpm,
+# systemd and Prometheus judge what is in them. It installs by
 # package what it needs.
 test-packages:
 	$(GO) test -tags packages -count=1 -timeout 60m -v ./packaging
