@@ -31,7 +31,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: mutants all build certificates setup setup-tests demo test unit kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages
+.PHONY: mutants all build certificates setup setup-tests demo test unit kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages third-party
 
 all: build
 
@@ -133,6 +133,11 @@ release:
 # package what it needs.
 test-packages:
 	$(GO) test -tags packages -count=1 -timeout 60m -v ./packaging
+
+# third-party writes the notices of the modules that the program is built from; a
+# unit test sees that they are current.
+third-party:
+	$(GO) run ./packaging/thirdparty > THIRD_PARTY.md.new && mv THIRD_PARTY.md.new THIRD_PARTY.md
 
 clean:
 	rm -rf bin

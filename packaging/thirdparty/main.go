@@ -1,0 +1,174 @@
+// Command thirdparty writes the notices of the modules that the program is
+// built from: name, version, licence and its text, for THIRD_PARTY.md.
+//
+//	go run ./packaging/thirdparty > THIRD_PARTY.md
+//
+// It fails for a module without a licence, and for a licence that it does not
+// know to fit the program's own, MIT.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+func main() {
+	text, err := notices()
+	if err == nil {
+		_, err = os.Stdout.WriteString(text)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "thirdparty:", err)
+		os.Exit(1)
+	}
+}
+
+// module is what the program is built from, and where its source lies.
+type module struct{ Path, Version, Dir string }
+
+// licences are told by a sentence of theirs; unless names a sentence that
+// makes it another one.
+var licences = []struct{ name, sentence, unless string }{
+	{name: "Apache-2.0", sentence: "Apache License Version 2.0"},
+	{name: "BSD-3-Clause", sentence: "Neither the name of"},
+	{name: "BSD-2-Clause", sentence: "Redistributions in binary form must reproduce", unless: "Neither the name of"},
+	{name: "MIT", sentence: "Permission is hereby granted, free of charge"},
+	{name: "ISC", sentence: "with or without fee is hereby granted, provided that the above"},
+	{name: "0BSD", sentence: "with or without fee is hereby granted", unless: "hereby granted, provided that"},
+}
+
+const head = `# Third-party notices
+
+dmsnapctl is built from the modules below and from Go's standard library. This
+file is made by ` + "`make third-party`" + `.
+
+`
+
+// notices is the text for all modules of the program on Linux.
+func notices() (string, error) {
+	modules, err := modulesOf("./cmd/dmsnapctl")
+	if err != nil {
+		return "", err
+	}
+	var table, texts strings.Builder
+	for _, m := range modules {
+		files, err := licenceFiles(m.Dir)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", m.Path, err)
+		}
+		names := []string{}
+		fmt.Fprintf(&texts, "\n## %s\n", m.Path)
+		for _, f := range files {
+			for _, name := range licencesOf(f.text) {
+				if !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
+			fmt.Fprintf(&texts, "\n%s:\n\n%s", f.name, indented(f.text))
+		}
+		if len(names) == 0 {
+			return "", fmt.Errorf("%s: no licence that is known to fit", m.Path)
+		}
+		fmt.Fprintf(&table, "| %s | %s | %s |\n", m.Path, m.Version, strings.Join(names, ", "))
+	}
+	return head + "| module | version | licence |\n|---|---|---|\n" + table.String() + texts.String(), nil
+}
+
+// modulesOf lists the modules of a package's dependencies, and Go itself.
+func modulesOf(pkg string) ([]module, error) {
+	root, err := output("go", "env", "GOROOT")
+	if err != nil {
+		return nil, err
+	}
+	modules := []module{{Path: "Go standard library", Version: "of the Go that builds", Dir: strings.TrimSpace(root)}}
+	listed, err := output("go", "list", "-deps", "-tags", "urfave_cli_no_docs", "-f", `{{with .Module}}{{if not .Main}}{{printf "{\"Path\":%q,\"Version\":%q,\"Dir\":%q}" .Path .Version .Dir}}{{end}}{{end}}`, pkg)
+	if err != nil {
+		return nil, err
+	}
+	for dec := json.NewDecoder(strings.NewReader(listed)); ; {
+		var m module
+		if err := dec.Decode(&m); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(modules, m) {
+			modules = append(modules, m)
+		}
+	}
+	slices.SortFunc(modules[1:], func(a, b module) int { return strings.Compare(a.Path, b.Path) })
+	return modules, nil
+}
+
+// output runs a command at the top of the repository, for a system that does
+// not depend on this machine.
+func output(name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, &complaint)
+	}
+	return string(out), nil
+}
+
+type licenceFile struct{ name, text string }
+
+// licenceFiles are the files of a module's top folder that say on what terms
+// it may be used.
+func licenceFiles(dir string) ([]licenceFile, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []licenceFile
+	for _, e := range entries {
+		upper := strings.ToUpper(e.Name())
+		if e.IsDir() || !slices.ContainsFunc([]string{"LICEN", "COPYING", "NOTICE", "PATENTS"}, func(p string) bool { return strings.HasPrefix(upper, p) }) {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, licenceFile{e.Name(), string(text)})
+	}
+	if len(files) == 0 {
+		return nil, errors.New("no licence file")
+	}
+	return files, nil
+}
+
+// licencesOf names the licences in a text; those that are not known to fit it
+// does not name.
+func licencesOf(text string) (names []string) {
+	flat := strings.Join(strings.Fields(text), " ")
+	for _, l := range licences {
+		if strings.Contains(flat, l.sentence) && (l.unless == "" || !strings.Contains(flat, l.unless)) {
+			names = append(names, l.name)
+		}
+	}
+	return names
+}
+
+// indented is a text as Markdown shows it unchanged.
+func indented(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(strings.TrimSpace(text)) {
+		if line = strings.TrimRight(line, " \t\r\n"); line != "" {
+			line = "    " + line
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
