@@ -15,6 +15,7 @@ const (
 	BadChunkSize       Code = "bad-chunk-size"      // the kernel takes no such chunk size
 	TruncatedArea      Code = "truncated-area"      // the list goes on where the device does not
 	UnreadableArea     Code = "unreadable-area"     // an I/O error
+	ChunkSizeMisfit    Code = "chunk-size-misfit"   // the kernel takes no such chunk size on this device
 
 	ChunkBeyondDevice       Code = "chunk-beyond-device"
 	ChunkIsMetadata         Code = "chunk-is-metadata"
@@ -24,6 +25,7 @@ const (
 	ChunkNumberOverflow     Code = "chunk-number-overflow"
 
 	StaleRecord         Code = "stale-record"           // a record behind the terminator
+	StoreFull           Code = "store-full"             // no room for one more chunk
 	NoRoomForTerminator Code = "no-room-for-terminator" // the last area must never fill up
 	LeakedChunks        Code = "leaked-chunks"          // allocated, and named by no exception
 )
@@ -41,7 +43,7 @@ const (
 // SeverityOf is the severity that goes with a code.
 func SeverityOf(c Code) Severity {
 	switch c {
-	case StaleRecord, LeakedChunks:
+	case StaleRecord, LeakedChunks, StoreFull:
 		return Warning
 	case NoRoomForTerminator:
 		return Info

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
@@ -41,6 +42,10 @@ func naive(image []byte, originBytes uint64) figures {
 		return f
 	case h.Magic == 0:
 		f.Verdict = Empty
+		signed, err := blockdev.Probe(bytes.NewReader(image), int64(len(image)))
+		if head := image[:min(len(image), 8192)]; err != nil || len(signed) > 0 || len(bytes.Trim(head, "\x00")) > 0 {
+			f.Verdict, f.Counts[BadMagic] = Unrecognized, 1
+		}
 		return f
 	case h.Version != 1:
 		f.Verdict, f.Counts[UnsupportedVersion] = Unrecognized, 1
@@ -71,7 +76,7 @@ func naive(image []byte, originBytes uint64) figures {
 }
 
 func (f *figures) hasError() bool {
-	harmless := map[Code]bool{StaleRecord: true, NoRoomForTerminator: true, LeakedChunks: true}
+	harmless := map[Code]bool{StaleRecord: true, NoRoomForTerminator: true, LeakedChunks: true, StoreFull: true}
 	for c := range f.Counts {
 		if !harmless[c] {
 			return true
@@ -152,6 +157,9 @@ func (f *figures) exceptions(image []byte, originBytes, chunkSectors uint64) {
 	}
 	if next%(e+1) == 1 {
 		next++
+	}
+	if u.Exceptions > 0 && next == device {
+		f.Counts[StoreFull]++
 	}
 	u.NextFreeChunk = cow.Chunk(next)
 	u.AllocatedSectors = cow.Sectors(next * chunkSectors)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
@@ -23,6 +24,9 @@ const (
 type Options struct {
 	// OriginBytes is the origin's size, 0 where it is unknown.
 	OriginBytes int64
+	// BlockBytes is the logical block size of the store's device, 0 where it is
+	// unknown: the kernel takes a store only where its chunks are multiples.
+	BlockBytes int
 	// MaxFindings bounds the findings that are written out: 0 for
 	// DefaultMaxFindings, less for none. All are counted.
 	MaxFindings int
@@ -87,8 +91,7 @@ func verifyOnce(ctx context.Context, r io.ReaderAt, size int64, opt Options) (*R
 	var alien *store.FormatError
 	switch {
 	case errors.As(err, &alien):
-		j.report.Verdict = j.refuse(alien)
-		err = nil
+		j.report.Verdict, err = j.refuse(r, size, alien)
 	case err != nil:
 		return nil, err
 	default:
@@ -114,22 +117,32 @@ type judge struct {
 }
 
 // refuse judges what is no store that can be read.
-func (j *judge) refuse(why *store.FormatError) Verdict {
+//
+// The kernel makes a store wherever the magic number is 0, and so writes over
+// what else is there: only a device that holds nothing is called empty.
+func (j *judge) refuse(r io.ReaderAt, size int64, why *store.FormatError) (Verdict, error) {
 	if why.Header != nil {
 		j.showHeader(*why.Header)
 	}
 	switch {
 	case errors.Is(why, store.ErrFresh):
-		return Empty
+		carried, err := blockdev.Carried(r, size)
+		if err != nil {
+			return "", fmt.Errorf("reading the start: %w", err)
+		}
+		if carried == "" {
+			return Empty, nil
+		}
+		j.noteHeader(BadMagic, why.Detail+", and there is "+carried)
 	case errors.Is(why, store.ErrChunkSize):
 		j.noteHeader(BadChunkSize, why.Detail)
-		return verdictOf(&j.found)
+		return verdictOf(&j.found), nil
 	case errors.Is(why, store.ErrVersion):
 		j.noteHeader(UnsupportedVersion, why.Detail)
 	default:
 		j.noteHeader(BadMagic, why.Detail)
 	}
-	return Unrecognized
+	return Unrecognized, nil
 }
 
 func (j *judge) showHeader(h cow.Header) {
@@ -157,6 +170,9 @@ func (j *judge) judge(ctx context.Context, s *store.Store) error {
 	if s.Header().Valid == 0 {
 		j.noteHeader(SnapshotInvalid, "the kernel has invalidated the snapshot: its image is lost, though the exceptions still stand here")
 	}
+	if block := uint64(max(0, j.opt.BlockBytes)); block > 0 && g.ChunkBytes()%block != 0 {
+		j.noteHeader(ChunkSizeMisfit, fmt.Sprintf("the chunk size of %d bytes is no multiple of the device's logical block size, %d bytes: the kernel refuses the store here, and takes it on a device with smaller blocks", g.ChunkBytes(), block))
+	}
 	if j.opt.HeaderOnly {
 		return nil
 	}
@@ -177,6 +193,9 @@ func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
 		a.finish(end)
 	}
 	j.report.Usage = a.usage(end.Areas, s.Size())
+	if err == nil && uint64(a.nextFreeChunk()) == b.DeviceChunks && a.exceptions > 0 {
+		j.noteHeader(StoreFull, "the store is full: the next chunk that has to be kept finds no room")
+	}
 	j.report.Order = &Order{Canonical: a.deviation == nil, Descents: a.descents, FirstDeviation: a.deviation}
 	if err != nil {
 		return err

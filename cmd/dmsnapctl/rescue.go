@@ -21,7 +21,8 @@ const rescueHelp = `   Says what is wrong with a store, and which commands bring
    certain can be extracted, with -o. --activate NAME ends with an active snapshot.
 
 EXAMPLES:
-   dmsnapctl rescue overlay.img --origin base.img --origin-unchanged --grow-by 1G
+   dmsnapctl rescue overlay.img --origin base.img --origin-unchanged \
+      --grow-by 1G
    dmsnapctl rescue cow.img --origin disk.img -o image --yes
 
 EXIT STATUS:

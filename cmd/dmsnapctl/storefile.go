@@ -58,6 +58,9 @@ func (s *storeFile) judge(ctx context.Context, o *console, opt verify.Options) (
 	if s.active != nil {
 		opt.Status = s.active.status
 	}
+	if s.file.IsBlockDevice() {
+		opt.BlockBytes = s.file.LogicalBlockSize()
+	}
 	tuneRuntime()
 	shown := startProgress(o, s.path)
 	defer shown.stop()

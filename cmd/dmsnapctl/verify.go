@@ -248,7 +248,7 @@ func verdictCode(r *verify.Report) int {
 		return exitUnknown
 	case r.Verdict == verify.Corrupt || r.Verdict == verify.Invalid:
 		return exitCritical
-	case r.Verdict == verify.Leaked || r.Verdict == verify.Stale:
+	case r.Verdict == verify.Leaked || r.Verdict == verify.Stale || r.Counts[verify.StoreFull] > 0:
 		return exitWarning
 	default:
 		return exitFine

@@ -6,6 +6,7 @@ package blockdev
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 )
@@ -88,6 +89,27 @@ func Probe(r io.ReaderAt, size int64) ([]Signature, error) {
 		}
 	}
 	return found, nil
+}
+
+// blankHead is how much of the start of a device without a signature must be
+// zero for it to count as blank, in bytes.
+const blankHead = 8 << 10
+
+// Carried says in words what the device of size bytes carries, by its first
+// known signature or by bytes that are not zero at its start; "" for nothing.
+func Carried(r io.ReaderAt, size int64) (string, error) {
+	found, err := Probe(r, size)
+	if err != nil {
+		return "", err
+	}
+	if len(found) > 0 {
+		return "a signature: " + found[0].Type, nil
+	}
+	at, err := FirstNonZero(r, min(size, blankHead))
+	if err != nil || at < 0 {
+		return "", err
+	}
+	return fmt.Sprintf("data (byte %d is not zero)", at), nil
 }
 
 // FirstNonZero finds the first byte of r's first n bytes that is not zero; -1

@@ -57,13 +57,17 @@ func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Imag
 			writes: zeroed(areas, areas+chunk),
 		},
 		{
+			// Before the header: a device without one is blank only if this is.
+			Say:    "clear what else stands at the start of the store",
+			Bytes:  max(0, min(dev.Size(), freshBytes)-(areas+chunk)),
+			device: dev, barrier: true,
+			writes: zeroed(areas+chunk, min(dev.Size(), freshBytes)),
+		},
+		{
 			Say:    "clear the header of the store",
 			Bytes:  cow.HeaderSize,
 			device: dev, barrier: true,
-			writes: func(yield func(write, error) bool) {
-				_ = yield(write{0, make([]byte, cow.HeaderSize)}, nil) &&
-					forward(zeroed(areas+chunk, min(dev.Size(), freshBytes)), yield)
-			},
+			writes: func(yield func(write, error) bool) { yield(write{0, make([]byte, cow.HeaderSize)}, nil) },
 		},
 	}
 	p.check = expect(dev, 0, verify.Empty)
