@@ -51,7 +51,6 @@ type deltaPart struct {
 	file   *storeFile
 	report *judged
 	delta  *image.Delta
-	chunk  int64 // bytes
 }
 
 func runDelta(c *cli.Context) (err error) {

@@ -54,13 +54,8 @@ func tableLintCommand() *cli.Command {
 	}
 }
 
-// lintJSON is what lint finds. It is written problem by problem, so that memory
-// does not grow with them.
-type lintJSON struct {
-	Schema   string        `json:"schema"`
-	Problems []problemJSON `json:"problems"`
-}
-
+// problemJSON is one of the problems that lint finds. They are written one by
+// one, so that memory does not grow with them.
 type problemJSON struct {
 	Line   int    `json:"line"`
 	Device string `json:"device"`

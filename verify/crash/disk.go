@@ -196,16 +196,6 @@ func (d *disk) buffer(blocks uint64) []byte {
 	return d.buf[:blocks*d.layout.blockBytes]
 }
 
-// heldAt is what a cell holds when all entries before one are durable.
-func (d *disk) heldAt(c cell, entry int) blockID {
-	block := make([]byte, d.layout.blockBytes)
-	if err := d.read(d.blocks[c], entry, block); err != nil {
-		d.fail(err)
-		return 0
-	}
-	return idOf(block)
-}
-
 // given is what an entry gives a cell.
 func (d *disk) given(c cell, entry int) blockID {
 	block := make([]byte, d.layout.blockBytes)

@@ -245,7 +245,7 @@ func (h *history) lastWriters(run span, before int, visit func(part span, entry 
 func (h *history) lastWritersIn(run span, before int, visit func(part span, entry int) error) error {
 	for at := run.first; at < run.end; {
 		entry := h.lastWriter(at, before)
-		end := at + 1
+		var end uint64
 		// How far that holds: up to the end of what the entry wrote, where
 		// nothing else was written since.
 		if entry >= 0 {
