@@ -81,12 +81,17 @@ func judgeStore(r *verify.Report, req ActivateRequest) (notes []string, err erro
 	case verify.Unrecognized:
 		return nil, devices.Refuse("%s holds no COW store that the kernel would take", req.COW)
 	case verify.Invalid:
-		damaged = "the store was invalidated by the kernel"
+		damaged = "the store was invalidated by the kernel, so that nothing can be read from the snapshot"
 	default:
 		damaged = ErrDamaged.Error()
 	}
 	if r.Counts[verify.UnreadableArea] > 0 {
 		damaged = "the store cannot be read whole"
+	}
+	why := ErrDamaged
+	if stale := r.Counts[verify.StaleRecord]; damaged == "" && stale > 0 {
+		// docs/crash-findings.md: what the kernel does with them.
+		damaged, why = "records stand behind the end of the store's list, and the kernel takes them for its own when the list grows up to them", ErrStale
 	}
 	if damaged == "" {
 		return notes, nil
@@ -98,5 +103,5 @@ func judgeStore(r *verify.Report, req ActivateRequest) (notes []string, err erro
 	if req.Force {
 		return notes, nil
 	}
-	return notes, &devices.Reason{Says: fmt.Sprintf("%s: %s", req.COW, damaged), Wraps: []error{ErrForce, ErrDamaged}}
+	return notes, &devices.Reason{Says: fmt.Sprintf("%s: %s", req.COW, damaged), Wraps: []error{ErrForce, why}}
 }

@@ -33,9 +33,10 @@ var (
 	ErrRefused  = devices.ErrRefused  // even by force
 	ErrForce    = devices.ErrForce    // unless by force
 
-	ErrPlainFile    = host.ErrPlainFile                       // device mapper takes block devices
-	ErrNoStore      = errors.New("no COW store")              // the device holds none
-	ErrDamaged      = errors.New("the store is damaged")      // or invalid, or cannot be read
+	ErrPlainFile    = host.ErrPlainFile                  // device mapper takes block devices
+	ErrNoStore      = errors.New("no COW store")         // the device holds none
+	ErrDamaged      = errors.New("the store is damaged") // or invalid, or cannot be read
+	ErrStale        = errors.New("the store has stale records")
 	ErrMayBeChanged = errors.New("the origin may be changed") // while the store was inactive
 )
 

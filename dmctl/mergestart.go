@@ -10,6 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 // planMergeStart turns the origin's device into a snapshot-merge. The kernel
@@ -73,6 +74,9 @@ func (c *Controller) mergeable(v devices.View, d *devices.Device, originUnchange
 	if err := checkIdle(o, true); err != nil {
 		return nil, err
 	}
+	if err := c.checkWritable(base); err != nil {
+		return nil, err
+	}
 	var s Snapshot
 	if err := c.fillStatus(&s, d.Name); err != nil {
 		return nil, err
@@ -88,6 +92,19 @@ func (c *Controller) mergeable(v devices.View, d *devices.Device, originUnchange
 		err = devices.Busy("the snapshot is %s: while it is merged it cannot be read; end that first", host.InWords(append(users, openUser(d)...)))
 	}
 	return o, err
+}
+
+// checkWritable refuses a merge that could not write a chunk.
+func (c *Controller) checkWritable(origin blockdev.DevNo) error {
+	d, err := c.e.OpenDev(origin)
+	if err != nil {
+		return err
+	}
+	defer d.Close() // it was looked at only
+	if d.ReadOnly() {
+		return devices.Refuse("the origin %s is read-only: nothing can be merged into it", d.Path())
+	}
+	return nil
 }
 
 // checkNotMounted refuses to turn the clock back below a mounted file system,

@@ -130,20 +130,22 @@ func TestJudgeStore(t *testing.T) {
 	tests := []struct {
 		verdict    verdict
 		unreadable uint64
+		stale      uint64
 		want       error // without force
 		forced     error
 	}{
-		{verify.Clean, 0, nil, nil},
-		{verify.Stale, 0, nil, nil},
-		{verify.Leaked, 0, nil, nil},
-		{verify.Clean, 1, ErrForce, nil},
-		{verify.Invalid, 0, ErrForce, nil},
-		{verify.Corrupt, 0, ErrForce, nil},
-		{verify.Empty, 0, ErrRefused, ErrRefused},
-		{verify.Unrecognized, 0, ErrRefused, ErrRefused},
+		{verify.Clean, 0, 0, nil, nil},
+		{verify.Stale, 0, 2, ErrStale, nil},
+		{verify.Leaked, 0, 2, ErrForce, nil},
+		{verify.Leaked, 0, 0, nil, nil},
+		{verify.Clean, 1, 0, ErrForce, nil},
+		{verify.Invalid, 0, 0, ErrForce, nil},
+		{verify.Corrupt, 0, 0, ErrForce, nil},
+		{verify.Empty, 0, 0, ErrRefused, ErrRefused},
+		{verify.Unrecognized, 0, 0, ErrRefused, ErrRefused},
 	}
 	for _, tt := range tests {
-		r := &verify.Report{Verdict: tt.verdict, Counts: map[verify.Code]uint64{verify.UnreadableArea: tt.unreadable}}
+		r := &verify.Report{Verdict: tt.verdict, Counts: map[verify.Code]uint64{verify.UnreadableArea: tt.unreadable, verify.StaleRecord: tt.stale}}
 		if _, err := judgeStore(r, ActivateRequest{}); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.verdict, err, tt.want)
 		}

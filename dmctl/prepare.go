@@ -77,10 +77,25 @@ func (c *Controller) open(t place) (*job, error) {
 	if j.cow, err = c.e.Open(t.cow); err != nil {
 		return nil, fmt.Errorf("COW device: %w", err)
 	}
+	if err := j.checkRoles(); err != nil {
+		return nil, err
+	}
 	if err := c.placeOrigin(j); err != nil {
 		return nil, err
 	}
 	return j, c.takeCOW(j)
+}
+
+// checkRoles refuses devices that are a part of another stack, whatever they
+// carry: what becomes of them follows from that part. An origin may have any
+// number of snapshots.
+func (j *job) checkRoles() error {
+	for _, d := range []host.Disk{j.origin, j.cow} {
+		if part := j.view.PartOf(d.Dev()); part != "" {
+			return devices.Refuse("%s is %s", d.Path(), part)
+		}
+	}
+	return nil
 }
 
 // unfinished is what to say of a device that an interrupted run left.

@@ -84,6 +84,17 @@ func TestRefusals(t *testing.T) {
 			m.Devices = append(m.Devices, &dmtest.Device{Name: "s" + devices.NewSuffix, Dev: blockdev.DevNo{Major: 253, Minor: 99}})
 		}, doCreate(onPlain), ErrUnfinished, ""},
 
+		{"a live store as origin", withS, nil, doCreate(CreateRequest{Name: "t", Origin: "/dev/b", COW: "/dev/c"}), ErrRefused, "/dev/b is the COW device of snapshot s"},
+		{"a live store as COW device", withS, nil, doCreate(CreateRequest{Name: "t", Origin: "/dev/c", COW: "/dev/b", Force: true}), ErrRefused, "/dev/b is the COW device of snapshot s"},
+		{"a snapshot as origin", withS, nil, doCreate(CreateRequest{Name: "t", Origin: "/dev/mapper/s", COW: "/dev/c", Force: true}), ErrRefused, "/dev/mapper/s is a snapshot itself"},
+		{"a snapshot as COW device", withS, nil, doCreate(CreateRequest{Name: "t", Origin: "/dev/c", COW: "/dev/mapper/s", Force: true}), ErrRefused, "/dev/mapper/s is a snapshot itself"},
+		{"a hidden layer as origin", steps{haveMapped, doCreate(onMapped)}, nil, doCreate(CreateRequest{Name: "t", Origin: "/dev/mapper/vol-dmsnap-real", COW: "/dev/c", Force: true}), ErrRefused, "a layer below the origin vol"},
+		{"a hidden layer as COW device", steps{haveMapped, doCreate(onMapped)}, nil, doCreate(CreateRequest{Name: "t", Origin: "/dev/c", COW: "/dev/mapper/vol-dmsnap-real", Force: true}), ErrRefused, "a layer below the origin vol"},
+		{"another's live store as origin", mapped, func(m *dmtest.Machine) {
+			m.Devices = append(m.Devices, &dmtest.Device{Name: "vg-s", UUID: "LVM-1", Dev: blockdev.DevNo{Major: 253, Minor: 99},
+				Live: table.Single(8, table.Snapshot{Origin: "8:0", COW: m.Find("vol").Dev.String(), Store: table.Persistent, ChunkSize: 8})})
+		}, doCreate(CreateRequest{Name: "t", Origin: "/dev/mapper/vol", COW: "/dev/c", Force: true}), ErrRefused, "the COW device of snapshot vg-s"},
+
 		{"LVM's origin", mapped, volUUID("LVM-0123"), plans, ErrForce, "belongs to LVM"},
 		{"multipath's origin", mapped, volUUID("mpath-0123"), plans, ErrForce, "belongs to multipath"},
 		{"a partition of multipath's", mapped, volUUID("part2-mpath-0123"), plans, ErrForce, "belongs to multipath"},
@@ -106,6 +117,7 @@ func TestRefusals(t *testing.T) {
 			m.Devices = append(m.Devices, &dmtest.Device{Name: "above", Dev: blockdev.DevNo{Major: 253, Minor: 99}, Live: table.Single(8, table.Linear{Device: m.Find("s-origin").Dev.String()})})
 		}, onlyMerge, ErrForce, "held by above"},
 		{"merge into a mounted origin by force", withS, device("s-origin", func(d *dmtest.Device) { d.Mounted = "/mnt" }), doMergeAs(MergeRequest{Name: "s", Force: true}), nil, ""},
+		{"merge into a read-only origin", withS, disk("/dev/a", func(d *dmtest.Disk) { d.ReadOnly = true }), doMergeAs(MergeRequest{Name: "s", Force: true}), ErrRefused, "the origin /dev/a is read-only"},
 		{"merge an activated snapshot", activatedS, nil, onlyMerge, ErrMayBeChanged, "mixed with it"},
 		{"merge an activated snapshot by force alone", activatedS, nil, doMergeAs(MergeRequest{Name: "s", Force: true}), ErrMayBeChanged, ""},
 		{"merge an activated snapshot, unchanged", activatedS, nil, doMergeAs(MergeRequest{Name: "s", OriginUnchanged: true}), nil, ""},

@@ -166,6 +166,33 @@ func (v View) MergingInto(d *Device) *Device {
 	return nil
 }
 
+// PartOf says in words what part of a stack a device is that can be neither
+// origin nor COW device of one more snapshot: a store in use, a snapshot, or a
+// layer below an origin. It is "" for all others, origins among them. Whoever
+// made the stack does not matter: LVM's count as ours.
+func (v View) PartOf(dev blockdev.DevNo) string {
+	is := func(s string) bool {
+		part, ok := ParseDev(s)
+		return ok && part == dev
+	}
+	for _, d := range v {
+		snapshot, isSnapshot := d.SnapshotArgs()
+		merge, isMerge := d.MergeArgs()
+		switch {
+		case isSnapshot && is(snapshot.COW):
+			return "the COW device of snapshot " + d.Name.String()
+		case isMerge && is(merge.COW):
+			return "the COW device of the snapshot that is being merged into " + d.Name.String()
+		case isSnapshot && d.Dev == dev:
+			return "a snapshot itself"
+		}
+		if base, over := d.Base(); over && base == dev && v.ByDev(dev) != nil {
+			return "a layer below the origin " + d.Name.String()
+		}
+	}
+	return ""
+}
+
 // MergesOurs says whether what is being merged into o is a snapshot of ours,
 // whose device is still there.
 func (v View) MergesOurs(o *Device) bool {
