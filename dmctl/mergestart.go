@@ -87,11 +87,30 @@ func (c *Controller) mergeable(v devices.View, d *devices.Device, originUnchange
 	if err := c.checkNotMounted(o, force); err != nil {
 		return nil, err
 	}
-	users, err := c.e.Users(d.Dev)
-	if err == nil && (len(users) > 0 || d.OpenCount > 0) {
-		err = devices.Busy("the snapshot is %s: while it is merged it cannot be read; end that first", host.InWords(append(users, openUser(d)...)))
+	users, err := c.lastingUsers(d)
+	if err == nil && len(users) > 0 {
+		err = devices.Busy("the snapshot is %s: while it is merged it cannot be read; end that first", host.InWords(users))
 	}
 	return o, err
+}
+
+// lastingUsers are the users of a device, and programs that have it open for
+// longer than the moment that udev takes for a look.
+func (c *Controller) lastingUsers(d *devices.Device) ([]host.User, error) {
+	for try := 0; ; try++ {
+		users, err := c.e.Users(d.Dev)
+		if err != nil || len(users) > 0 {
+			return users, err
+		}
+		info, err := c.e.Info(d.Name)
+		if err != nil || info.OpenCount == 0 {
+			return nil, err
+		}
+		if try == plan.RemoveTries {
+			return []host.User{{What: "open by a program"}}, nil
+		}
+		c.e.Sleep(plan.RemovePause)
+	}
 }
 
 // checkWritable refuses a merge that could not write a chunk.

@@ -121,7 +121,7 @@ func TestRefusals(t *testing.T) {
 		{"merge an activated snapshot", activatedS, nil, onlyMerge, ErrMayBeChanged, "mixed with it"},
 		{"merge an activated snapshot by force alone", activatedS, nil, doMergeAs(MergeRequest{Name: "s", Force: true}), ErrMayBeChanged, ""},
 		{"merge an activated snapshot, unchanged", activatedS, nil, doMergeAs(MergeRequest{Name: "s", OriginUnchanged: true}), nil, ""},
-		{"merge a snapshot that is open", withS, device("s", func(d *dmtest.Device) { d.Open = 1 }), onlyMerge, ErrBusy, "open 1 times"},
+		{"merge a snapshot that is open", withS, device("s", func(d *dmtest.Device) { d.Open = 1 }), onlyMerge, ErrBusy, "open by a program"},
 		{"merge a suspended snapshot", withS, device("s", func(d *dmtest.Device) { d.Suspended = true }), onlyMerge, ErrSuspended, ""},
 		{"merge an invalid snapshot", withS, device("s", func(d *dmtest.Device) { d.Status = "Invalid" }), onlyMerge, ErrRefused, "its state is invalid"},
 		{"merge where a table waits", withS, device("s-origin", func(d *dmtest.Device) { d.Waiting = d.Live }), onlyMerge, ErrSuspended, "waits to be resumed"},
