@@ -140,7 +140,7 @@ func TestGrowOverflowInvalid(t *testing.T) {
 	if err := c.e.Resume(mustName(t, "cow0"), 0); err != nil {
 		t.Fatal(err)
 	}
-	p, err := c.PlanGrow(ctx, "s")
+	p, err := c.PlanGrow(ctx, GrowRequest{Name: "s"})
 	run(t, c, p, err)
 	if s := snapshot(t, c, "s"); s.Total != 2*mib/512 || s.State != "active" {
 		t.Errorf("grown: %+v", s)
@@ -170,7 +170,7 @@ func TestGrowOverflowInvalid(t *testing.T) {
 	}{{0, mib / 2, 2}, {mib / 2, mib, 3}, {6 * mib, mib, 5}} {
 		same(t, fmt.Sprintf("origin write %d", i), after[part.off:part.off+part.n], noise(part.n, part.seed))
 	}
-	if _, err := c.PlanGrow(ctx, "s"); !errors.Is(err, ErrRefused) {
+	if _, err := c.PlanGrow(ctx, GrowRequest{Name: "s"}); !errors.Is(err, ErrRefused) {
 		t.Errorf("growing an invalid snapshot: %v", err)
 	}
 	remove(t, c, "s")

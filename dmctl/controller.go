@@ -139,6 +139,15 @@ func (c *Controller) lookLocked() (devices.View, error) {
 // snapshotDevice finds a snapshot that we made. One that is being merged is
 // refused: nothing can be done to it until that is over.
 func (c *Controller) snapshotDevice(op, name string) (*devices.Device, error) {
+	d, err := c.anySnapshotDevice(op, name)
+	if err == nil && !d.IsOurSnapshot() {
+		return nil, &Error{Op: op, Name: name, Err: devices.ErrNotOurs}
+	}
+	return d, err
+}
+
+// anySnapshotDevice is snapshotDevice for snapshots that others made, too.
+func (c *Controller) anySnapshotDevice(op, name string) (*devices.Device, error) {
 	n, err := devices.KnownName(name)
 	if err != nil {
 		return nil, err
@@ -151,11 +160,8 @@ func (c *Controller) snapshotDevice(op, name string) (*devices.Device, error) {
 	switch {
 	case d == nil:
 		err = ErrNotFound
-	case !d.IsOurSnapshot():
-		err = devices.ErrNotOurs
-		if _, is := d.SnapshotArgs(); !is {
-			err = devices.ErrNoSnapshot
-		}
+	case !d.IsOurSnapshot() && !isSnapshot(d):
+		err = devices.ErrNoSnapshot
 	case v.MergingInto(d) != nil:
 		err = devices.RefuseFor(ErrMerging, "it is being merged")
 	}
@@ -163,4 +169,9 @@ func (c *Controller) snapshotDevice(op, name string) (*devices.Device, error) {
 		return nil, &Error{Op: op, Name: name, Err: err}
 	}
 	return d, nil
+}
+
+func isSnapshot(d *devices.Device) bool {
+	_, is := d.SnapshotArgs()
+	return is
 }

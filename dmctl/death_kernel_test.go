@@ -88,7 +88,7 @@ func beChild(text string) error {
 	case r.Rename != "":
 		return doPlan(func(c *Controller) (*Plan, error) { return c.PlanRename(ctx, "s", r.Rename) })(c)
 	case r.Grow != "":
-		return doPlan(func(c *Controller) (*Plan, error) { return c.PlanGrow(ctx, r.Grow) })(c)
+		return doPlan(func(c *Controller) (*Plan, error) { return c.PlanGrow(ctx, GrowRequest{Name: r.Grow}) })(c)
 	default:
 		return c.Merge(ctx, *r.Merge, nil)
 	}

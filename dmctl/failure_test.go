@@ -45,7 +45,9 @@ func doPlan(plan func(c *Controller) (*Plan, error)) func(*Controller) error {
 }
 
 func renameToU(c *Controller) (*Plan, error) { return c.PlanRename(context.Background(), "s", "u") }
-func growS(c *Controller) (*Plan, error)     { return c.PlanGrow(context.Background(), "s") }
+func growS(c *Controller) (*Plan, error) {
+	return c.PlanGrow(context.Background(), GrowRequest{Name: "s"})
+}
 
 func doRemove(name string) func(*Controller) error {
 	return func(c *Controller) error { return c.Remove(context.Background(), RemoveRequest{Name: name}) }

@@ -4,6 +4,7 @@ package dmctl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
@@ -11,13 +12,26 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
+// GrowRequest asks for the use of a COW device that has grown.
+type GrowRequest struct {
+	Name  string
+	Force bool // also for a snapshot that another program made
+}
+
 // PlanGrow plans to have the kernel use all of a COW device that has grown. A
 // loop device takes its file's new size first. The kernel asks the COW device
 // for its size whenever it needs a chunk, so that most devices need nothing
 // more; the snapshot's table is loaded once more all the same, which has device
 // mapper look at the device's limits again.
-func (c *Controller) PlanGrow(_ context.Context, name string) (*Plan, error) {
-	d, err := c.snapshotDevice("grow", name)
+func (c *Controller) PlanGrow(_ context.Context, r GrowRequest) (*Plan, error) {
+	find := c.snapshotDevice
+	if r.Force {
+		find = c.anySnapshotDevice
+	}
+	d, err := find("grow", r.Name)
+	if errors.Is(err, devices.ErrNotOurs) {
+		err = devices.Also(ErrForce, "%w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +52,7 @@ func (c *Controller) PlanGrow(_ context.Context, name string) (*Plan, error) {
 		err = devices.Refuse("the snapshot is invalid: room comes too late")
 	}
 	if err != nil {
-		return nil, &Error{Op: "grow", Name: name, Err: err}
+		return nil, &Error{Op: "grow", Name: r.Name, Err: err}
 	}
 	path := c.e.NodePath(cow)
 	p := &Plan{Title: fmt.Sprintf("grow the store of snapshot %s on %s", d.Name, path)}

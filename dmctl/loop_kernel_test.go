@@ -140,7 +140,7 @@ func TestGrowLoop(t *testing.T) {
 	if err := os.Truncate(file, 3*mib); err != nil {
 		t.Fatal(err)
 	}
-	p, err := c.PlanGrow(context.Background(), "s")
+	p, err := c.PlanGrow(context.Background(), GrowRequest{Name: "s"})
 	run(t, c, p, err)
 	if s := snapshot(t, c, "s"); s.Total != 3*2048 {
 		t.Errorf("grown: %+v", s)

@@ -133,6 +133,15 @@ func TestRefusals(t *testing.T) {
 		{"remove what is no snapshot", withS, nil, doRemove("s-origin"), devices.ErrNoSnapshot, ""},
 		{"remove what another program made", withS, device("s", func(d *dmtest.Device) { d.UUID = "LVM-1" }), doRemove("s"), ErrForce, "made by LVM"},
 		{"grow a suspended snapshot", withS, device("s", func(d *dmtest.Device) { d.Suspended = true }), doPlan(growS), ErrSuspended, ""},
+		{"grow what another program made", withS, device("s", func(d *dmtest.Device) { d.UUID = "LVM-1" }), doPlan(growS), ErrForce, "made by another program"},
+		{"grow what another program made by force", withS, device("s", func(d *dmtest.Device) { d.UUID = "LVM-1" }),
+			doPlan(func(c *Controller) (*Plan, error) {
+				return c.PlanGrow(context.Background(), GrowRequest{Name: "s", Force: true})
+			}), nil, ""},
+		{"grow what is no snapshot by force", withS, nil,
+			doPlan(func(c *Controller) (*Plan, error) {
+				return c.PlanGrow(context.Background(), GrowRequest{Name: "s-origin", Force: true})
+			}), devices.ErrNoSnapshot, ""},
 		{"grow an invalid snapshot", withS, device("s", func(d *dmtest.Device) { d.Status = "Invalid" }), doPlan(growS), ErrRefused, "room comes too late"},
 		{"grow where a table waits", withS, device("s", func(d *dmtest.Device) { d.Waiting = d.Live }), doPlan(growS), ErrUnfinished, ""},
 		{"an empty store activated", nil, nil, doActivate(ActivateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b"}), ErrNoStore, ""},
