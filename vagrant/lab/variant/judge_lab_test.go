@@ -6,6 +6,7 @@ package variant_test
 
 import (
 	"bytes"
+	"debug/elf"
 	"errors"
 	"os"
 	"path/filepath"
@@ -33,8 +34,8 @@ func TestModulesOfTheLab(t *testing.T) {
 	}
 	stockModule := filepath.Join(kernel.ModuleDir, "kernel/drivers/md/dm-snapshot.ko")
 	for file, want := range map[string]kmod.Module{
-		stockModule: {Version: gate.Version{Major: 1, Minor: 16}, Release: kernel.Release},
-		leakyModule: {Version: gate.Version{Major: 1, Minor: 11, Patch: 1}, Release: kernel.Release},
+		stockModule: {Version: gate.Version{Major: 1, Minor: 16}, Release: kernel.Release, Machine: elf.EM_X86_64},
+		leakyModule: {Version: gate.Version{Major: 1, Minor: 11, Patch: 1}, Release: kernel.Release, Machine: elf.EM_X86_64},
 	} {
 		data, err := os.ReadFile(file)
 		if err != nil {
