@@ -24,7 +24,9 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.1
 # Kernel tests live in files named *_kernel_test.go; each package with some of
 # them gets a machine of its own.
 KERNELPACKAGES = $(sort $(dir $(shell find . -name '*_kernel_test.go')))
-KERNELTEST = $(GO) test -tags kernel -count=1 -timeout 30m -exec "$(CURDIR)/bin/lab exec $(1)"
+# Kernel tests are chosen by name, out of those files: units run on the host.
+KERNELTESTS = ^($(shell grep -ho '^func Test[A-Za-z0-9_]*' $$(find . -name '*_kernel_test.go') | sed 's/func //' | grep -v '^TestMain$$' | sort -u | paste -sd'|'))$$
+KERNELTEST = $(GO) test -tags kernel -count=1 -timeout 30m -run '$(KERNELTESTS)' -exec "$(CURDIR)/bin/lab exec $(1)"
 
 FUZZPACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '^func Fuzz' .)))
 STOREPACKAGES = ./verify/ ./verify/cow/
@@ -86,8 +88,6 @@ kernel: setup-tests
 	$(call KERNELTEST,-leaky) ./vagrant/lab/ ./cmd/dmsnapctl/ ./verify/crash/
 
 # The kernel tests by name on every kernel and variant of the lab, and one table.
-# A test is named by what every _kernel_test.go has: units run on the host.
-KERNELTESTS = ^($(shell grep -ho '^func Test[A-Za-z0-9_]*' $$(find . -name '*_kernel_test.go') | sed 's/func //' | grep -v '^TestMain$$' | sort -u | paste -sd'|'))$$
 test-kernels: setup-tests
 	bin/lab setup -kernels "$(KERNELS)"
 	bin/lab matrix -kernels "$(KERNELS)" -run '$(KERNELTESTS)' $(KERNELPACKAGES)
