@@ -35,8 +35,6 @@ type Snapshot struct {
 	Allocated, Total, Metadata cow.Sectors
 	HasMetadata                bool // old kernels do not say
 	UsedPercent                float64
-
-	cow blockdev.DevNo
 }
 
 // HasFigures says whether it is known how full the store is.
@@ -138,7 +136,7 @@ func (c *Controller) describe(v devices.View, d *devices.Device, args table.Snap
 		ChunkSize: args.ChunkSize, Size: d.Live.Size(),
 	}
 	if cow, ok := devices.ParseDev(args.COW); ok {
-		s.COW, s.cow = c.e.NodePath(cow), cow
+		s.COW = c.e.NodePath(cow)
 	}
 	base, ok := devices.ParseDev(args.Origin)
 	if !ok {
@@ -182,7 +180,11 @@ func (c *Controller) FillFromStore(ctx context.Context, s *Snapshot) error {
 	if s.State != table.Invalid.String() || !s.Persistent || s.HasFigures() {
 		return nil
 	}
-	d, err := c.e.OpenDev(s.cow)
+	store, err := c.storeOf(s)
+	if err != nil {
+		return err
+	}
+	d, err := c.e.OpenDev(store)
 	if err != nil {
 		return err
 	}
@@ -195,4 +197,19 @@ func (c *Controller) FillFromStore(ctx context.Context, s *Snapshot) error {
 	s.Allocated, s.Total, s.Metadata, s.HasMetadata = u.AllocatedSectors, u.TotalSectors, u.MetadataSectors, true
 	s.UsedPercent = table.SnapshotStatus{Allocated: s.Allocated, Total: s.Total}.UsedPercent()
 	return nil
+}
+
+// storeOf is the number of a snapshot's COW device, as its table has it now.
+func (c *Controller) storeOf(s *Snapshot) (blockdev.DevNo, error) {
+	v, err := devices.Look(c.e)
+	if err != nil {
+		return blockdev.DevNo{}, err
+	}
+	for _, d := range v {
+		args, is := d.SnapshotArgs()
+		if dev, ok := devices.ParseDev(args.COW); is && ok && d.UUID.String() == s.UUID && d.Name.String() == s.Name {
+			return dev, nil
+		}
+	}
+	return blockdev.DevNo{}, &Error{Op: "find snapshot", Name: s.Name, Err: ErrNotFound}
 }

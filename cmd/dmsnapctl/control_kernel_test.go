@@ -179,7 +179,7 @@ func TestControlRefusals(t *testing.T) {
 		{exitUsage, "merge .. --yes", "it names a directory"},
 		{exitUnknown, "create r --yes --origin " + disks[2] + " --cow " + disks[1], "exists (choose another name"},
 		{exitUnknown, "create n --yes --origin " + disks[1] + " --cow " + disks[1], "name another COW device\n"},
-		{exitUnknown, "create n --yes --origin " + disks[2] + " --cow " + disks[3], "held by /dev/mapper/r: end that first"},
+		{exitUnknown, "create n --yes --origin " + disks[2] + " --cow " + disks[3], "is the COW device of snapshot r"},
 	} {
 		if _, why := dmsnapctl(t, tt.code, strings.Fields(tt.args)...); !strings.Contains(why, tt.want) || len(why) > 200 {
 			t.Errorf("%s: %s, want %s", tt.args, why, tt.want)
