@@ -116,7 +116,7 @@ func TestParallelIO(t *testing.T) {
 	origin := &model{vol, content(t, vol)}
 	models := []*model{origin}
 	for i, path := range cows {
-		r := CreateRequest{Name: fmt.Sprintf("s%d", i), Origin: vol, COW: path, ChunkSize: 8 << (i % 4), Transient: i%3 == 2, Overflow: i%3 == 1, Force: true}
+		r := CreateRequest{Name: fmt.Sprintf("s%d", i), Origin: vol, COW: path, ChunkSize: 4096 << (i % 4), Transient: i%3 == 2, Overflow: i%3 == 1, Force: true}
 		create(t, c, r)
 		models = append(models, &model{"/dev/mapper/" + r.Name, append([]byte(nil), origin.want...)})
 		if err := origin.scribble(uint64(100+i), 20); err != nil {
