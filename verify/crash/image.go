@@ -26,6 +26,7 @@ type image struct {
 	// store without one is lost.
 	wasThere bool
 	changed  []*originChunk // since the last epoch began
+	sweep    uint64         // changes of data
 
 	// Of the present epoch: the contents that it gives cells, and those that
 	// cells were given since the store was created.
@@ -52,6 +53,7 @@ type originChunk struct {
 	before  *cowChunk // where it was when the epoch began
 	bad     int       // blocks that show something else
 	touched bool      // is on the list of changed ones
+	swept   uint64    // the last change of data that it was told of
 }
 
 // copied is where an exception has an origin chunk.
@@ -198,7 +200,9 @@ func (s *store) mapTo(e cow.Exception, k uint64) {
 		}
 		o.at = slices.Insert(o.at, at, copied{c, k})
 		c.owners = append(c.owners, o)
-		s.recount(o)
+		if at == 0 { // or the chunk is still read from where it was
+			s.recount(o)
+		}
 	}
 	s.byOld.add(e.Old, k)
 	s.byNew.add(e.New, k)
@@ -214,9 +218,12 @@ func (s *store) unmap(e cow.Exception, k uint64) {
 		if o == nil || c == nil {
 			return
 		}
+		was := o.at[0]
 		o.at = removeLast(o.at, copied{c, k})
 		c.owners = removeLast(c.owners, o)
-		s.recount(o)
+		if len(o.at) == 0 || o.at[0] != was {
+			s.recount(o)
+		}
 	}
 	s.byOld.remove(e.Old, k)
 	s.byNew.remove(e.New, k)
@@ -306,10 +313,12 @@ func (s *store) originChanged(c cell, was, is blockID) {
 // dataChanged is told of every block of the store's data that changes.
 func (s *store) dataChanged(r role, was, is blockID) {
 	c := s.cowChunks[r.chunk]
-	for i, o := range c.owners {
-		if o.now() == c && int(r.block) < len(o.want) && !slices.Contains(c.owners[:i], o) {
+	s.sweep++
+	for _, o := range c.owners { // with a damaged list, a chunk may own it many times
+		if o.swept != s.sweep && o.now() == c && int(r.block) < len(o.want) {
 			s.blockChanged(o, int(r.block), was, is)
 		}
+		o.swept = s.sweep
 	}
 }
 
