@@ -37,6 +37,7 @@ func crashCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			crashRecordCommand(),
 			crashExploreCommand(),
+			crashCombineCommand(),
 			crashStateCommand(),
 			crashSimulateCommand(),
 		},

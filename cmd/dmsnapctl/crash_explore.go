@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
@@ -60,7 +61,9 @@ func crashExploreCommand() *cli.Command {
 			&cli.BoolFlag{Name: "read-only-snapshot", Usage: "nobody wrote to the snapshot itself: hold each copy against the frozen origin"},
 			&cli.BoolFlag{Name: "snapshot-written", Usage: "somebody wrote to the snapshot itself, or to the origin while it merged, whatever the log tells"},
 			&cli.BoolFlag{Name: "origin-unwritten", Usage: "nobody wrote to the origin: a log that never does is no reason to doubt"},
-			&cli.StringFlag{Name: "fail-on", Value: defaultFailOn, Usage: "the `FINDINGS` that make the exit code: leak and stale 1; corrupt, image and second-crash 2; blind 3"},
+			failOnFlag(),
+			&cli.IntFlag{Name: "jobs", Usage: "judge `N` states at once (default: as many as there are processors)"},
+			&cli.StringFlag{Name: "shard", Usage: "explore the `I/N`-th part only; \"crash combine\" adds the parts up"},
 			&cli.StringFlag{Name: "timeline", Usage: "draw the log and its bad windows into `FILE.svg`"},
 		},
 		Action: withArgs("", runCrashExplore),
@@ -85,6 +88,7 @@ func runCrashExplore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(50) // an exploration's index may be large: less beside it
 	return withLog(c, func(l *logwrites.Log, base io.ReaderAt, size uint64) error {
 		at, err := named.on(l, base, size)
 		if err != nil {
@@ -135,6 +139,14 @@ func exploreOptions(c *cli.Context, o *console) (opt crash.Options, err error) {
 	if opt.ReadOnlySnapshot && opt.SnapshotWritten {
 		return opt, usagef("--read-only-snapshot and --snapshot-written contradict each other: give one of them, or none")
 	}
+	if opt.Jobs = c.Int("jobs"); opt.Jobs < 0 || opt.Jobs == 0 && c.IsSet("jobs") {
+		return opt, usagef("--jobs: %d; write 1 or more", opt.Jobs)
+	}
+	if text := c.String("shard"); text != "" || c.IsSet("shard") {
+		if opt.Shard, err = crash.ParseShard(text); err != nil {
+			return opt, usagef("--shard: %v", err)
+		}
+	}
 	if o.progress {
 		say := sometimes(o)
 		opt.Progress = func(entry, entries int, states uint64) {
@@ -170,14 +182,20 @@ func showExploration(c *cli.Context, o *console, r *crash.Report, at regions, fa
 	if err != nil {
 		return err
 	}
-	for _, d := range r.Doubts {
-		o.warnf("%s: %s; %s", c.String("log"), d.Message, settles(d))
-	}
+	end := exploreEnd(o, c.String("log"), r, fail)
 	if timeline != nil { // after the result, which a full disk must not take away
 		if err := timeline.Write(r.WriteTimeline); err != nil {
 			o.warnf("%s: the timeline: %w", c.String("log"), err)
 			return exitStatus(exitUnknown)
 		}
+	}
+	return end
+}
+
+// exploreEnd tells of doubts, and is the end of a command that showed a report.
+func exploreEnd(o *console, what string, r *crash.Report, fail []string) error {
+	for _, d := range r.Doubts {
+		o.warnf("%s: %s; %s", what, d.Message, settles(d))
 	}
 	if code := exploreCode(r, fail); code != exitFine {
 		return exitStatus(code)

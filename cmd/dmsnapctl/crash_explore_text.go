@@ -111,8 +111,12 @@ func firstState(r *crash.Report, reproduce string, at regions, width int) string
 	if len(at.stores) > 1 {
 		where += fmt.Sprintf(", in store %d (%s)", f.Store, at.flags[1+f.Store])
 	}
+	next := ""
+	if reproduce != "" {
+		next = fmt.Sprintf("next: %s --state %s --out state.img   # that state as an image\n", reproduce, f.State)
+	}
 	told := wrapWords(fmt.Sprintf("%s, %s: %s", what, where, output.Name(f.Why)), width)
-	return fmt.Sprintf("\n%s\nnext: %s --state %s --out state.img   # that state as an image\n", strings.Join(told, "\n"), reproduce, f.State)
+	return fmt.Sprintf("\n%s\n%s", strings.Join(told, "\n"), next)
 }
 
 // reproducer is the command line, but for the state, that writes a state out.

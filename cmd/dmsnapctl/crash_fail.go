@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
@@ -30,6 +32,10 @@ var exploreFindings = []finding{
 }
 
 const defaultFailOn = "leak,corrupt,image"
+
+func failOnFlag() cli.Flag {
+	return &cli.StringFlag{Name: "fail-on", Value: defaultFailOn, Usage: "the `FINDINGS` that make the exit code: leak and stale 1; corrupt, image and second-crash 2; blind 3"}
+}
 
 // failOn reads --fail-on.
 func failOn(text string) ([]string, error) {

@@ -39,6 +39,7 @@ var findingsOf = map[string]findings{
 	"table lint":     {"", "the table is wrong"},
 	"table concise":  {"", "the table is wrong"},
 	"crash explore":  {"states that leak", "corrupt stores or broken images"},
+	"crash combine":  {"states that leak", "corrupt stores or broken images"},
 	"crash simulate": {"chunks leaked", ""},
 }
 

@@ -39,6 +39,30 @@ func BenchmarkExplore(b *testing.B) {
 	}
 }
 
+// BenchmarkExploreJobs judges the same log on one processor and on all, one
+// after the other in the same run: speed-up is how many times as fast that is.
+func BenchmarkExploreJobs(b *testing.B) {
+	image, opt := scenario(b, allocator.Fixed, 512, noFault, 0)
+	opt.Reorder = 400_000
+	log := openBytes(b, image)
+	var took [2]time.Duration
+	states := uint64(0)
+	for b.Loop() {
+		for i, jobs := range []int{1, 0} {
+			opt.Jobs = jobs
+			begun := time.Now()
+			r, err := Explore(context.Background(), log, opt)
+			if err != nil {
+				b.Fatal(err)
+			}
+			took[i] += time.Since(begun)
+			states = r.States
+		}
+	}
+	b.ReportMetric(float64(states)*float64(b.N)/took[1].Seconds(), "states/s")
+	b.ReportMetric(took[0].Seconds()/took[1].Seconds(), "speed-up")
+}
+
 // BenchmarkReplay judges the same log the plain way: each prefix is written to
 // a file, and verify reads it. Its time per state, against that of exploring
 // the log in the same run, is reported.

@@ -37,7 +37,7 @@ func newFacts() *facts {
 
 // commit is how an exception came into the store.
 type commit struct {
-	entry   int
+	entry   int32
 	content firstContent
 }
 

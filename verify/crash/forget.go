@@ -50,9 +50,6 @@ func (s *store) unlook() (pins []*originChunk) {
 // pinned tells whether a chunk must be remembered: it shows something else than
 // it must.
 func (s *store) pinned(o *originChunk) bool {
-	if o.bad > 0 {
-		return true
-	}
 	for i, c := range o.holder()[:len(o.want)] {
 		if s.frozen && o.want[i] != s.content[c] {
 			return true

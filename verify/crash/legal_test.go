@@ -75,3 +75,27 @@ func TestBlocksWrittenTwice(t *testing.T) {
 		t.Errorf("coverage %+v", c)
 	}
 }
+
+// TestSameContentAgain: a block that an earlier epoch gave what this one gives
+// it is no choice: whether it is durable changes nothing.
+func TestSameContentAgain(t *testing.T) {
+	states := func(generation byte) uint64 {
+		m := newMachine(t, 512, 8, 64, 64)
+		base := m.image()
+		m.create(allocator.Fixed)
+		m.overwrite(0)
+		m.flush()
+		m.write(m.cowBlock(20), m.pattern(20, 1)) // of no exception
+		m.flush()
+		m.write(m.cowBlock(20), m.pattern(20, generation))
+		m.flush()
+		m.end()
+		r := explore(t, logBytes(t, 512, m.log), m.options(base))
+		return r.States
+	}
+	// Another content: the write is durable or not, or one of its 8 blocks is
+	// missing or alone. The same content: one state.
+	if same, other := states(1), states(2); other-same != 1+2*8 {
+		t.Errorf("%d states with the same content, %d with another", same, other)
+	}
+}

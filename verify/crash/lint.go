@@ -264,13 +264,13 @@ func (l *linter) added(i int, s *store, k uint64, e cow.Exception, next cow.Chun
 	if l.x.opt.Expect != allocator.Leaky && e.New != next {
 		l.note(OutOfOrder, i, "entry %d commits exception %d with chunk %d, in the order of allocation it would be chunk %d", i, k, e.New, next)
 	}
-	s.known[e] = commit{i, frozenContent}
+	s.known[e] = commit{int32(i), frozenContent}
 	o, c := s.chunksOf(e)
 	if o == nil {
 		return
 	}
 	content := s.firstContentOf(o, c)
-	s.known[e] = commit{i, content}
+	s.known[e] = commit{int32(i), content}
 	if content == otherContent && s.knowsFrozen(o) {
 		s.otherKnown++
 	} else if content == otherContent {

@@ -109,7 +109,7 @@ func (s *store) filledBySnapshot(entry int, o *originChunk, c *cowChunk) {
 // else than the frozen chunk, and with no late copy.
 func (s *store) filledOtherwise(o *originChunk, c *cowChunk) bool {
 	commit := s.known[cow.Exception{Old: o.number, New: c.number}]
-	return commit.content == otherContent && commit.entry >= s.freeze && s.knowsFrozen(o)
+	return commit.content == otherContent && int(commit.entry) >= s.freeze && s.knowsFrozen(o)
 }
 
 // mergedOnly looks for evidence in an exception that an entry clears because it
@@ -120,7 +120,7 @@ func (s *store) mergedOnly(entry int, e cow.Exception, o *originChunk, c *cowChu
 		return
 	}
 	for _, at := range o.cells {
-		if s.writes(at, interval{s.known[e].entry, entry}) > 1 {
+		if s.writes(at, interval{int(s.known[e].entry), entry}) > 1 {
 			return
 		}
 	}
