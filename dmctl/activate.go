@@ -9,6 +9,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
@@ -18,8 +19,11 @@ import (
 type ActivateRequest struct {
 	Name, Origin, COW string
 	Overflow          bool // as in CreateRequest
-	// Force activates a store that is damaged or invalid, and lets pass what
-	// else is refused with ErrForce.
+	// Repair repairs the store first, as verify/mend does, where it needs that
+	// and can be repaired.
+	Repair bool
+	// Force activates a store that is damaged, invalid or has stale records,
+	// and lets pass what else is refused with ErrForce.
 	Force bool
 }
 
@@ -32,8 +36,9 @@ func (c *Controller) Activate(ctx context.Context, r ActivateRequest) error {
 	return c.Run(ctx, p)
 }
 
-// PlanActivate verifies the store and plans its activation. Nothing is
-// written to it that the kernel does not write.
+// PlanActivate verifies the store, as it will be after a repair that is asked
+// for, and plans its activation. But for that repair nothing is written to it
+// that the kernel does not write.
 func (c *Controller) PlanActivate(ctx context.Context, r ActivateRequest) (p *Plan, err error) {
 	defer c.giveUp(&err)
 	j, err := c.open(place{r.Name, r.Origin, r.COW, r.Force})
@@ -43,6 +48,12 @@ func (c *Controller) PlanActivate(ctx context.Context, r ActivateRequest) (p *Pl
 	report, err := judge(ctx, j.cow, j.origin.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("verify %s: %w", r.COW, err)
+	}
+	var first []plan.Step
+	if r.Repair && report.Verdict != verify.Empty {
+		if first, report, err = planRepair(ctx, j.cow, j.origin.Bytes()); err != nil {
+			return nil, err
+		}
 	}
 	notes, err := judgeStore(report, r)
 	if err != nil {
@@ -54,6 +65,7 @@ func (c *Controller) PlanActivate(ctx context.Context, r ActivateRequest) (p *Pl
 	j.notes = append(j.notes, notes...)
 	j.notes = append(j.notes, fmt.Sprintf("what was written to %s while the store was inactive was not copied: the snapshot shows it", j.origin.Path()))
 	p = &Plan{Title: fmt.Sprintf("activate snapshot %s of %s from %s", j.name, j.origin.Path(), j.cow.Path())}
+	p.Add(first...)
 	return p, j.addSnapshot(p, devices.RoleActivated)
 }
 

@@ -47,6 +47,6 @@
 // over after a reboot.
 //
 // Files, from the top down: recover, merge, mergeagain, mergestart, mergeend,
-// create, activate, layout, prepare, remove, origin, grow, rename, suspend,
+// create, activate, repairfirst, layout, prepare, remove, origin, grow, rename, suspend,
 // record, status, guardian, controller, errors, names.
 package dmctl

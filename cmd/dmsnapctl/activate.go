@@ -9,7 +9,8 @@ import (
 )
 
 const activateHelp = `   Makes the snapshot NAME of a store that create made earlier. The store is
-   verified first; one that is damaged or invalid is refused.
+   verified first; one that is damaged, invalid or has stale records is refused.
+   --repair repairs it first, as the command repair does.
 
    While a store is inactive, writes to its origin are not copied to it: the
    snapshot shows them.
@@ -29,7 +30,8 @@ func activateCommand() *cli.Command {
 			&cli.StringFlag{Name: "origin", Usage: "the `DEVICE` that the store is of"},
 			&cli.StringFlag{Name: "cow", Usage: "the `DEVICE` that holds the store"},
 			&cli.BoolFlag{Name: "overflow", Value: true, Usage: "have the store stay valid when a write through the snapshot finds no room, where the kernel can"},
-			&cli.BoolFlag{Name: "force", Usage: "activate a store that is damaged or invalid, and the like"},
+			&cli.BoolFlag{Name: "repair", Usage: "repair the store first, where it needs that"},
+			&cli.BoolFlag{Name: "force", Usage: "activate a store that is damaged, invalid or has stale records, and the like"},
 		),
 		Action: withArgs("NAME", runActivate),
 	}
@@ -44,6 +46,7 @@ func runActivate(c *cli.Context) error {
 		Origin:   c.String("origin"),
 		COW:      c.String("cow"),
 		Overflow: c.Bool("overflow"),
+		Repair:   c.Bool("repair"),
 		Force:    c.Bool("force"),
 	}
 	return withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {

@@ -31,7 +31,7 @@ var hints = []hint{
 	{dmctl.ErrSuspended, "`dmsnapctl resume` or `dmsnapctl recover`"},
 	{dmctl.ErrMayBeChanged, "if nothing was, say --origin-unchanged"},
 	{dmctl.ErrNoStore, "`dmsnapctl create` makes one"},
-	{dmctl.ErrStale, "`dmsnapctl repair` clears them; --force takes the store as it is"},
+	{dmctl.ErrStale, "--repair clears them first; --force takes the store as it is"},
 	{dmctl.ErrDamaged, "`dmsnapctl verify` says how; --force takes it all the same"},
 	{dmctl.ErrForce, "--force does it all the same"},
 	{dmctl.ErrPlainFile, "put a loop device on it: losetup -f --show FILE"},

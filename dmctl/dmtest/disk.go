@@ -102,6 +102,33 @@ func (h *handle) Zero(bytes int64) error {
 	return nil
 }
 
+func (h *handle) Writer() (host.Writer, error) {
+	if !h.claimed {
+		return nil, errors.New("the disk is not claimed")
+	}
+	return writer{h}, nil
+}
+
+// writer writes to a disk that is claimed.
+type writer struct{ h *handle }
+
+func (w writer) Close() error { return nil }
+func (w writer) Flush() error { return w.h.Flush() }
+
+func (w writer) WriteAt(p []byte, off int64) (int, error) {
+	d := w.h.d
+	if off < 0 || off+int64(len(p)) > d.Size {
+		return 0, io.ErrShortWrite
+	}
+	if err := w.h.touch("a disk"); err != nil {
+		return 0, err
+	}
+	if more := off + int64(len(p)) - int64(len(d.Data)); more > 0 {
+		d.Data = append(d.Data, make([]byte, more)...)
+	}
+	return copy(d.Data[off:], p), nil
+}
+
 func (h *handle) Flush() error { return h.touch("a disk") }
 
 func (h *handle) DropCache() error {

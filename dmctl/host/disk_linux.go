@@ -109,6 +109,29 @@ func (d *disk) Signatures() ([]string, error) {
 	return words, nil
 }
 
+// Writer implements Disk.
+func (d *disk) Writer() (Writer, error) {
+	if d.claim == nil {
+		return nil, fmt.Errorf("write to %s: it is not claimed", d.Path())
+	}
+	w, err := d.File.Writer()
+	if err != nil {
+		return nil, err
+	}
+	return writer{w}, nil
+}
+
+// writer is one whose page cache the kernel, which writes below it, must not
+// find stale.
+type writer struct{ *blockdev.File }
+
+func (w writer) Flush() error {
+	if err := w.File.Flush(); err != nil {
+		return err
+	}
+	return w.DropCache()
+}
+
 // Zero implements Disk.
 func (d *disk) Zero(bytes int64) error {
 	if claimed := d.claim != nil; !claimed {
@@ -117,7 +140,7 @@ func (d *disk) Zero(bytes int64) error {
 		}
 		defer d.Release()
 	}
-	w, err := d.Writer()
+	w, err := d.File.Writer()
 	if err != nil {
 		return err
 	}

@@ -80,6 +80,8 @@ type Disk interface {
 	Signatures() ([]string, error)
 	// Content reads the device past the page cache.
 	Content() (Content, error)
+	// Writer writes to the device, which has to be claimed before.
+	Writer() (Writer, error)
 	// Zero writes so many zeros at the start of the device, which is claimed
 	// for that, and flushes.
 	Zero(bytes int64) error
@@ -94,6 +96,14 @@ type Disk interface {
 type Content interface {
 	io.ReaderAt
 	Size() int64 // bytes
+	Close() error
+}
+
+// Writer writes to a claimed device. What was written is durable, and the page
+// cache has nothing of it any more, when Flush has returned.
+type Writer interface {
+	io.WriterAt
+	Flush() error
 	Close() error
 }
 

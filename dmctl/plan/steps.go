@@ -254,6 +254,18 @@ func (s Zero) leaves() string {
 	return left
 }
 
+// Rewrite changes what a claimed disk holds. It may be done in part, and stays.
+type Rewrite struct {
+	simple
+	What string // is done, in words
+	Left string // stays when the plan is undone, in words: "the store is repaired"
+	Run  func() error
+}
+
+func (s Rewrite) Says() string     { return s.What }
+func (s Rewrite) do(*Engine) error { return s.Run() }
+func (s Rewrite) leaves() string   { return s.Left }
+
 // Flush makes what was written to a disk durable.
 type Flush struct {
 	simple

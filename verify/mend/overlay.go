@@ -1,6 +1,7 @@
 package mend
 
 import (
+	"context"
 	"io"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
@@ -39,6 +40,20 @@ func (l larger) ReadAt(p []byte, off int64) (int, error) {
 type overlay struct {
 	below  blockdev.Device
 	blocks map[int64][]byte
+}
+
+// Rehearsed is the plan's one device as it will be after a run: what is written
+// stays in memory. It is for plans whose writes are few, those of records and
+// headers, and do not read what they wrote.
+func (p *Plan) Rehearsed(ctx context.Context, dev blockdev.Device) (blockdev.Device, error) {
+	copied := newOverlay(dev)
+	for _, stage := range p.Stages {
+		stage.device, stage.grow = copied, 0
+		if err := stage.run(ctx, func(int) {}); err != nil {
+			return nil, err
+		}
+	}
+	return copied, nil
 }
 
 const overlayBlock = 4096

@@ -58,12 +58,9 @@ func Repair(ctx context.Context, dev blockdev.Device, opt RepairOptions) (*Plan,
 
 // rehearse runs the plan on a copy in memory.
 func (s *subject) rehearse(ctx context.Context, p *Plan, at blockdev.Device, originBytes int64) error {
-	copied := newOverlay(at)
-	for _, stage := range p.Stages {
-		stage.device, stage.grow = copied, 0
-		if err := stage.run(ctx, func(int) {}); err != nil {
-			return err
-		}
+	copied, err := p.Rehearsed(ctx, at)
+	if err != nil {
+		return err
 	}
 	after, err := examine(ctx, copied, originBytes)
 	if err != nil {
