@@ -10,6 +10,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 )
 
@@ -169,6 +170,25 @@ func (c *Controller) anySnapshotDevice(op, name string) (*devices.Device, error)
 		return nil, &Error{Op: op, Name: name, Err: err}
 	}
 	return d, nil
+}
+
+// lastingUsers are the users of a device, and programs that have it open for
+// longer than the moment that udev takes for a look after each change.
+func (c *Controller) lastingUsers(d *devices.Device) ([]host.User, error) {
+	for try := 1; ; try++ {
+		users, err := c.e.Users(d.Dev)
+		if err != nil || len(users) > 0 {
+			return users, err
+		}
+		info, err := c.e.Info(d.Name)
+		if err != nil || info.OpenCount == 0 {
+			return nil, err
+		}
+		if try == plan.RemoveTries {
+			return []host.User{{What: "open by a program"}}, nil
+		}
+		c.e.Sleep(plan.RemovePause)
+	}
 }
 
 func isSnapshot(d *devices.Device) bool {

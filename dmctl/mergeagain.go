@@ -38,13 +38,13 @@ func (c *Controller) planJoin(p *Plan, d, o *devices.Device) error {
 // What is written to the origin in between is copied to the store, as for any
 // snapshot, and merging would take it back: nobody may have the origin open.
 func (c *Controller) planMergeAgain(p *Plan, d, o *devices.Device) error {
-	users, err := c.e.Users(o.Dev)
+	users, err := c.lastingUsers(o)
 	if err != nil {
 		return err
 	}
-	if len(users) > 0 || o.OpenCount > 0 {
+	if len(users) > 0 {
 		return devices.Busy("%s is %s: the merge failed, and to start it anew nobody may write to its origin; end that first",
-			o.Name, host.InWords(append(users, openUser(o)...)))
+			o.Name, host.InWords(users))
 	}
 	m, _ := o.MergeArgs()
 	snap, origin := d.Ref(), o.Ref()

@@ -3,8 +3,6 @@ package dmctl
 // The start of a merge, and what speaks against it.
 
 import (
-	"fmt"
-
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
@@ -94,25 +92,6 @@ func (c *Controller) mergeable(v devices.View, d *devices.Device, originUnchange
 	return o, err
 }
 
-// lastingUsers are the users of a device, and programs that have it open for
-// longer than the moment that udev takes for a look.
-func (c *Controller) lastingUsers(d *devices.Device) ([]host.User, error) {
-	for try := 0; ; try++ {
-		users, err := c.e.Users(d.Dev)
-		if err != nil || len(users) > 0 {
-			return users, err
-		}
-		info, err := c.e.Info(d.Name)
-		if err != nil || info.OpenCount == 0 {
-			return nil, err
-		}
-		if try == plan.RemoveTries {
-			return []host.User{{What: "open by a program"}}, nil
-		}
-		c.e.Sleep(plan.RemovePause)
-	}
-}
-
 // checkWritable refuses a merge that could not write a chunk.
 func (c *Controller) checkWritable(origin blockdev.DevNo) error {
 	d, err := c.e.OpenDev(origin)
@@ -134,11 +113,4 @@ func (c *Controller) checkNotMounted(o *devices.Device, force bool) error {
 		return err
 	}
 	return devices.UnlessForced(force, "%s is %s: merging takes it back to an earlier state, unmount it first (it can be mounted again as soon as the merge has begun)", o.Name, host.InWords(users))
-}
-
-func openUser(d *devices.Device) []host.User {
-	if d.OpenCount == 0 {
-		return nil
-	}
-	return []host.User{{What: fmt.Sprintf("open %d times", d.OpenCount)}}
 }

@@ -11,8 +11,8 @@ import (
 // dropOrigin removes NAME-origin when nobody uses it any more. One that is in
 // use passes its I/O on, and the next snapshot of the device uses it again.
 func (c *Controller) dropOrigin(p *Plan, origin *devices.Device) {
-	users, err := c.e.Users(origin.Dev)
-	if err != nil || len(users) > 0 || origin.OpenCount > 0 {
+	users, err := c.lastingUsers(origin)
+	if err != nil || len(users) > 0 {
 		p.NoteAbout(ErrUnfinished, "", "%s is in use and stays: it passes its I/O on, and the next snapshot of the device uses it again", origin.Name)
 		return
 	}

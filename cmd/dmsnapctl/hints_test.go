@@ -18,7 +18,8 @@ func TestHints(t *testing.T) {
 	}{
 		{errors.New("disk on fire"), "disk on fire"},
 		{on("snap", dmctl.ErrNotFound), "merge snap: no snapshot of this name (see `dmsnapctl list`)"},
-		{on("snap", dmctl.ErrNotOurs), "merge snap: the snapshot was made by another program (see `dmsnapctl list`)"},
+		{on("snap", dmctl.ErrNotOurs), "merge snap: the snapshot was made by another program (that program changes it; `dmsnapctl status snap` shows it)"},
+		{&dmctl.Error{Op: "grow", Name: "live-rw", Err: errors.Join(dmctl.ErrNotOurs, dmctl.ErrForce)}, "grow live-rw: the snapshot was made by another program; refused unless forced (--force does it all the same)"},
 		{on("snap", fmt.Errorf("%w (%w)", dmctl.ErrStillMerging, errors.New("interrupted"))), "merge snap: the merge goes on in the kernel (interrupted) (`dmsnapctl merge snap` waits for it and finishes it)"},
 		{on("snap", dmctl.ErrMergeFailed), "merge snap: the kernel stopped the merge at an I/O error (see dmesg) (`dmsnapctl merge` goes on with it)"},
 		{on("snap", dmctl.ErrSuspended), "merge snap: the device is suspended (`dmsnapctl resume snap` lets its I/O go on, and so does `dmsnapctl recover`)"},
