@@ -326,9 +326,12 @@ const blankBytes = 1 << 20
 // checkBlank refuses a COW device that carries anything, and says what it
 // carries where force lets it pass.
 func (j *job) checkBlank() (carried string, err error) {
-	found, err := carries(j.cow, max(blankBytes, j.headBytes()))
+	found, common, err := carries(j.cow, max(blankBytes, j.headBytes()))
 	if err != nil {
 		return "", fmt.Errorf("look what COW device %s carries: %w", j.cow.Path(), err)
+	}
+	if common {
+		j.notes = append(j.notes, fmt.Sprintf("there is no blkid: %s was searched for the most common signatures only, and for anything in its first %d bytes", j.cow.Path(), max(blankBytes, j.headBytes())))
 	}
 	if len(found) == 0 {
 		return "", nil
@@ -339,22 +342,23 @@ func (j *job) checkBlank() (carried string, err error) {
 }
 
 // carries says what a disk carries: known signatures, or else that not all of
-// its first start bytes are zero.
-func carries(d host.Disk, start int64) ([]string, error) {
-	words, err := d.Signatures()
+// its first start bytes are zero. Where only the common signatures could be
+// looked for, common is true.
+func carries(d host.Disk, start int64) (words []string, common bool, err error) {
+	words, common, err = d.Signatures()
 	if err != nil || len(words) > 0 {
-		return words, err
+		return words, common, err
 	}
 	content, err := d.Content()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	at, err := blockdev.FirstNonZero(content, min(start, content.Size()))
 	if err := errors.Join(err, content.Close()); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if at >= 0 {
-		return []string{fmt.Sprintf("data of an unknown kind (byte %d is not zero)", at)}, nil
+		return []string{fmt.Sprintf("data of an unknown kind (byte %d is not zero)", at)}, common, nil
 	}
-	return nil, nil
+	return nil, common, nil
 }

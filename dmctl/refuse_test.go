@@ -80,12 +80,18 @@ func TestRefusals(t *testing.T) {
 		{"a signature", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Carries = []string{"ext4"} }), doCreate(onPlain), ErrForce, "carries ext4"},
 		{"old kernel and features", nil, func(m *dmtest.Machine) { m.SnapshotVersion.Minor = 15 }, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", DiscardZeroesCOW: true}), ErrRefused, "discard features"},
 		{"name taken", withS, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/c", COW: "/dev/d"}), ErrExists, ""},
+		{"no nodes can be made", nil, func(m *dmtest.Machine) { m.NoNodes = devices.Refuse("/dev is read-only") }, doCreate(onPlain), ErrRefused, "/dev is read-only"},
+		{"no nodes can be made, activate", nil, func(m *dmtest.Machine) {
+			m.NoNodes, m.Disks["/dev/b"].Data = devices.Refuse("/dev is read-only"), dmtest.EmptyStore(8)
+		}, doActivate(activateS), ErrRefused, "/dev is read-only"},
 		{"what a killed create left", nil, func(m *dmtest.Machine) {
 			m.Devices = append(m.Devices, &dmtest.Device{Name: "s" + devices.NewSuffix, Dev: blockdev.DevNo{Major: 253, Minor: 99}})
 		}, doCreate(onPlain), ErrUnfinished, ""},
 
 		{"a live store as origin", withS, nil, doCreate(CreateRequest{Name: "t", Origin: "/dev/b", COW: "/dev/c"}), ErrRefused, "/dev/b is the COW device of snapshot s"},
 		{"a live store as COW device", withS, nil, doCreate(CreateRequest{Name: "t", Origin: "/dev/c", COW: "/dev/b", Force: true}), ErrRefused, "/dev/b is the COW device of snapshot s"},
+		{"a store that is being merged as origin", steps{doCreate(onPlain), failedMerge}, nil, doCreate(CreateRequest{Name: "t", Origin: "/dev/b", COW: "/dev/c", Force: true}), ErrRefused, "that is being merged into s-origin"},
+		{"a store that is being merged as COW device", steps{doCreate(onPlain), failedMerge}, nil, doCreate(CreateRequest{Name: "t", Origin: "/dev/c", COW: "/dev/b", Force: true}), ErrRefused, "that is being merged into s-origin"},
 		{"a snapshot as origin", withS, nil, doCreate(CreateRequest{Name: "t", Origin: "/dev/mapper/s", COW: "/dev/c", Force: true}), ErrRefused, "/dev/mapper/s is a snapshot itself"},
 		{"a snapshot as COW device", withS, nil, doCreate(CreateRequest{Name: "t", Origin: "/dev/c", COW: "/dev/mapper/s", Force: true}), ErrRefused, "/dev/mapper/s is a snapshot itself"},
 		{"a hidden layer as origin", steps{haveMapped, doCreate(onMapped)}, nil, doCreate(CreateRequest{Name: "t", Origin: "/dev/mapper/vol-dmsnap-real", COW: "/dev/c", Force: true}), ErrRefused, "a layer below the origin vol"},

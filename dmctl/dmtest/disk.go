@@ -83,7 +83,9 @@ func (h *handle) Close() error {
 	return nil
 }
 
-func (h *handle) Signatures() ([]string, error) { return h.d.Carries, nil }
+func (h *handle) Signatures() (kinds []string, common bool, err error) {
+	return h.d.Carries, h.m.NoBlkid, nil
+}
 
 func (h *handle) Content() (host.Content, error) { return content{h.d}, nil }
 

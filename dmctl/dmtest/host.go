@@ -104,7 +104,7 @@ func (m *Machine) HasNode(name devices.Name, dev blockdev.DevNo) bool {
 }
 
 // NodeFree implements host.Host.
-func (m *Machine) NodeFree(devices.Name) error { return nil }
+func (m *Machine) NodeFree(devices.Name) error { return m.NoNodes }
 
 // LockMemory implements host.Host.
 func (m *Machine) LockMemory() (func(), error) {

@@ -74,6 +74,10 @@ type Machine struct {
 	// stands by.
 	MemoryLocked int
 	Guarded      bool
+	// NoNodes, if not nil, is why no nodes can be made.
+	NoNodes error
+	// NoBlkid has only the common signatures be looked for.
+	NoBlkid bool
 	// NoGuard, if not nil, is why no guardian can be started.
 	NoGuard error
 	// TooLong is what the guardian says at the end.

@@ -85,28 +85,28 @@ func (d *disk) Close() error {
 func (d *disk) Content() (Content, error) { return d.Direct() }
 
 // Signatures implements Disk: what the common magics and blkid tell of.
-func (d *disk) Signatures() ([]string, error) {
+func (d *disk) Signatures() (kinds []string, common bool, err error) {
 	direct, err := d.Direct() // the page cache may not have what the kernel wrote below it
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	found, err := blockdev.Probe(direct, direct.Size())
 	if err := errors.Join(err, direct.Close()); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	more, err := blockdev.Blkid(context.Background(), d.File)
-	if err != nil {
-		return nil, err
+	common = errors.Is(err, blockdev.ErrNoBlkid)
+	if err != nil && !common {
+		return nil, false, err
 	}
-	var words []string
 	seen := map[string]bool{}
 	for _, s := range append(found, more...) {
 		if !seen[s.Type] {
-			words = append(words, s.Type)
+			kinds = append(kinds, s.Type)
 		}
 		seen[s.Type] = true
 	}
-	return words, nil
+	return kinds, common, nil
 }
 
 // Writer implements Disk.

@@ -51,7 +51,7 @@ type Host interface {
 	// HasNode says whether /dev/mapper/NAME is there and is the device.
 	HasNode(devices.Name, blockdev.DevNo) bool
 	// NodeFree is nil if AddNode can have /dev/mapper/NAME: nothing is there,
-	// or a mapped device's node that was left behind.
+	// or a mapped device's node that was left behind, and nodes can be made.
 	NodeFree(devices.Name) error
 	// RemoveNode returns when no device's node is at /dev/mapper/NAME.
 	RemoveNode(devices.Name) error
@@ -76,8 +76,9 @@ type Disk interface {
 	Claim() error
 	Release()
 
-	// Signatures are the kinds of the known signatures on the device.
-	Signatures() ([]string, error)
+	// Signatures are the kinds of the known signatures on the device. Where
+	// only the common ones could be looked for, common is true.
+	Signatures() (kinds []string, common bool, err error)
 	// Content reads the device past the page cache.
 	Content() (Content, error)
 	// Writer writes to the device, which has to be claimed before.

@@ -73,6 +73,12 @@ func TestNodesWithUdev(t *testing.T) {
 	if err := h.RemoveNode(name); err != nil {
 		t.Error(err)
 	}
+	if err := h.NodeFree(name); err != nil {
+		t.Errorf("nothing is in the way: %v", err)
+	}
+	if left, err := os.ReadDir(h.nodes); err != nil || len(left) != 1 {
+		t.Errorf("looking whether nodes can be made left %v, %v", left, err)
+	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -71,18 +71,29 @@ func (h *Linux) NodeFree(name devices.Name) error {
 	path := filepath.Join(h.nodes, name.String())
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return h.nodesCanBeMade()
 	}
 	if err == nil && isNode(info) {
 		dev, err := nodeDev(path)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && dev.Major == h.sys.MappedMajor() {
-			return nil
+			return h.nodesCanBeMade()
 		}
 	}
 	if err != nil {
 		return err
 	}
 	return devices.Refuse("%s is in the way and is no mapped device's node: remove it or choose another name", path)
+}
+
+// nodesCanBeMade tries it, with the number that no device has: /dev may be
+// read-only, full, or closed to this process. Where udev makes the nodes, some
+// are made by hand all the same, to open a device by its number.
+func (h *Linux) nodesCanBeMade() error {
+	err := h.withNode(blockdev.DevNo{}, func(string) error { return nil })
+	if err != nil {
+		return devices.Also(devices.ErrRefused, "no device nodes can be made: %w", err)
+	}
+	return nil
 }
 
 func (h *Linux) RemoveNode(name devices.Name) error {

@@ -14,13 +14,16 @@ import (
 // its caller for ever.
 const blkidTime = 30 * time.Second
 
+// ErrNoBlkid says that there is no command blkid: Probe knows the common
+// signatures.
+var ErrNoBlkid = errors.New("there is no blkid")
+
 // Blkid asks libblkid by its command what the open device carries. Where there
-// is no such command it finds nothing and is no error: Probe knows the common
-// ones.
+// is no such command the error wraps ErrNoBlkid.
 func Blkid(ctx context.Context, d *File) ([]Signature, error) {
 	program, err := exec.LookPath("blkid")
 	if err != nil {
-		return nil, nil
+		return nil, ErrNoBlkid
 	}
 	ctx, cancel := context.WithTimeout(ctx, blkidTime)
 	defer cancel()
