@@ -98,25 +98,33 @@ type checkList struct {
 	Kernels []check.Kernel `json:"kernels"`
 }
 
+// checkOne is the JSON of an answer about one kernel.
+type checkOne struct {
+	Schema string `json:"schema"`
+	check.Kernel
+	checkRecord
+}
+
 func (r checkAnswer) writeJSON(w io.Writer) {
 	if r.many {
 		_ = output.JSON(w, checkList{ // a strings.Builder takes all
 			r.schema, r.Verdict, r.NextWhy, r.record(), errorText(r.Err), append([]check.Kernel{}, r.Kernels...)})
 		return
 	}
-	_ = output.JSON(w, struct {
-		Schema string `json:"schema"`
-		check.Kernel
-		checkRecord
-	}{r.schema, r.Kernels[0], r.record()})
+	_ = output.JSON(w, checkOne{r.schema, r.Kernels[0], r.record()})
 }
 
-// writeFacts writes the answer as facts: JSON that Ansible takes as a local fact
-// (/etc/ansible/facts.d/dmsnapctl.fact) and Facter as an external one
-// (/etc/facter/facts.d/dmsnapctl.json). Facter's names are global, hence the one
-// key around all.
-func (r checkAnswer) writeFacts(w io.Writer) {
-	type fact struct {
+// The facts of --format facts.
+type (
+	checkFacts struct {
+		Check checkFact `json:"dmsnapctl_check"`
+	}
+	checkFact struct {
+		Verdict gate.Verdict `json:"verdict"`
+		checkRecord
+		Kernels []kernelFact `json:"kernels"`
+	}
+	kernelFact struct {
 		Release    string           `json:"release"`
 		Verdict    gate.Verdict     `json:"verdict"`
 		Version    *gate.Version    `json:"version"`
@@ -124,9 +132,16 @@ func (r checkAnswer) writeFacts(w io.Writer) {
 		Next       bool             `json:"next"`
 		Advisories map[string]*bool `json:"advisories"` // null: cannot be told
 	}
-	facts := []fact{}
+)
+
+// writeFacts writes the answer as facts: JSON that Ansible takes as a local fact
+// (/etc/ansible/facts.d/dmsnapctl.fact) and Facter as an external one
+// (/etc/facter/facts.d/dmsnapctl.json). Facter's names are global, hence the one
+// key around all.
+func (r checkAnswer) writeFacts(w io.Writer) {
+	facts := []kernelFact{}
 	for _, k := range r.Kernels {
-		f := fact{k.KernelRelease, k.Verdict, k.Version, k.Running, k.Next, make(map[string]*bool)}
+		f := kernelFact{k.KernelRelease, k.Verdict, k.Version, k.Running, k.Next, make(map[string]*bool)}
 		for _, a := range k.Advisories {
 			f.Advisories[a.ID] = nil
 			if a.Applies != gate.CannotTell {
@@ -136,11 +151,7 @@ func (r checkAnswer) writeFacts(w io.Writer) {
 		}
 		facts = append(facts, f)
 	}
-	_ = output.JSON(w, map[string]any{"dmsnapctl_check": struct {
-		Verdict gate.Verdict `json:"verdict"`
-		checkRecord
-		Kernels []fact `json:"kernels"`
-	}{r.Verdict, r.record(), facts}})
+	_ = output.JSON(w, checkFacts{checkFact{r.Verdict, r.record(), facts}})
 }
 
 func errorText(err error) string {

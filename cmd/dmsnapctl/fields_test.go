@@ -1,0 +1,270 @@
+// The list of JSON fields in docs/cli.md, held against the types that are printed.
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/mend"
+)
+
+var updateFields = flag.Bool("update-fields", false, "write the list of JSON fields into docs/cli.md")
+
+// What is written piece by piece has no type of its own in the program; these are
+// held against what it writes by TestStreamedJSON.
+type (
+	deltaObject struct {
+		Schema   string `json:"schema"`
+		Complete bool   `json:"complete"`
+		Ranges   []struct {
+			Offset int64 `json:"offset"`
+			Length int64 `json:"length"`
+		} `json:"ranges"`
+		Bytes int64 `json:"bytes"`
+	}
+	lintObject struct {
+		Schema   string        `json:"schema"`
+		Problems []problemJSON `json:"problems"`
+		Error    string        `json:"error,omitempty"`
+	}
+	dumpLine struct {
+		Area  uint64 `json:"area"`
+		Slot  uint64 `json:"slot"`
+		Old   uint64 `json:"old"`
+		New   uint64 `json:"new"`
+		Stale bool   `json:"stale,omitempty"`
+	}
+)
+
+// jsonObjects has each object that a command prints, in the order of the list.
+var jsonObjects = []struct {
+	title string
+	value any
+}{
+	{"check of one kernel", checkOne{}},
+	{"check of several kernels", checkList{}},
+	{"check --format facts", checkFacts{}},
+	{"verify, map", judged{}},
+	{"size", sizeJSON{}},
+	{"delta", deltaObject{}},
+	{"extract", extractJSON{}},
+	{"dump, the first line", mend.DumpHeader{}},
+	{"dump, each line after it", dumpLine{}},
+	{"rescue", rescueJSON{}},
+	{"status, list", snapshotsJSON{}},
+	{"monitor, each line", eventJSON{}},
+	{"commands that change something", planJSON{}},
+	{"table snapshot, origin, merge", tableJSON{}},
+	{"table lint", lintObject{}},
+	{"table concise", conciseJSON{}},
+	{"crash record", recordJSON{}},
+	{"crash explore, combine", crash.Report{}},
+	{"crash state", crashStateJSON{}},
+	{"crash simulate", allocator.Simulation{}},
+	{"crash simulate --rates", ratesJSON{}},
+}
+
+// kindOf names a JSON value for people. A type that writes itself as text is a
+// string.
+func kindOf(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[gate.Applies]():
+		return "boolean or null"
+	case isText(t):
+		return "string"
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return "boolean"
+	case reflect.String:
+		return "string"
+	case reflect.Slice, reflect.Array:
+		return "list"
+	case reflect.Map, reflect.Struct:
+		return "object"
+	}
+	return "number"
+}
+
+func isText(t reflect.Type) bool {
+	text := reflect.TypeFor[interface{ MarshalText() ([]byte, error) }]()
+	return t.Implements(text) || reflect.PointerTo(t).Implements(text)
+}
+
+// fieldsOf lists the fields below a type, one to a line: its path, its kind, and
+// what else it can be.
+func fieldsOf(t reflect.Type, path string) (lines []string) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case isText(t):
+		return nil
+	case t.Kind() == reflect.Slice:
+		return fieldsOf(t.Elem(), path+"[]")
+	case t.Kind() == reflect.Map:
+		return append([]string{fieldLine(path+".*", t.Elem(), "")}, fieldsOf(t.Elem(), path+".*")...)
+	case t.Kind() != reflect.Struct:
+		return nil
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case name == "-" || !f.IsExported() && !f.Anonymous:
+			continue
+		case f.Anonymous && name == "":
+			lines = append(lines, fieldsOf(f.Type, path)...)
+			continue
+		case name == "":
+			name = f.Name
+		}
+		at := strings.TrimPrefix(path+"."+name, ".")
+		lines = append(append(lines, fieldLine(at, f.Type, options)), fieldsOf(f.Type, at)...)
+	}
+	return lines
+}
+
+func fieldLine(path string, t reflect.Type, options string) string {
+	kind := ""
+	if t.Kind() == reflect.Pointer {
+		t, kind = t.Elem(), " or null"
+	}
+	kind = kindOf(t) + kind
+	if strings.Contains(options, "omit") {
+		kind = strings.TrimSuffix(kind, " or null") + ", or not there"
+	}
+	return fmt.Sprintf("    %-44s %s", path, kind)
+}
+
+const fieldsBegin, fieldsEnd = "<!-- fields: made by a test -->\n", "<!-- end of fields -->\n"
+
+func fieldList() string {
+	var b strings.Builder
+	b.WriteString(fieldsBegin)
+	for _, o := range jsonObjects {
+		fmt.Fprintf(&b, "\n### %s\n\n%s\n", o.title, strings.Join(fieldsOf(reflect.TypeOf(o.value), ""), "\n"))
+	}
+	b.WriteString("\n" + fieldsEnd)
+	return b.String()
+}
+
+// The list in the contract is that of the types. To write it anew:
+// go test ./cmd/dmsnapctl -run TestJSONFieldsAreListed -update-fields
+func TestJSONFieldsAreListed(t *testing.T) {
+	const path = "../../docs/cli.md"
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begun := strings.Cut(string(b), fieldsBegin)
+	listed, after, ended := strings.Cut(rest, fieldsEnd)
+	if !begun || !ended {
+		t.Fatalf("%s has no list of fields", path)
+	}
+	if *updateFields {
+		if err := os.WriteFile(path, []byte(before+fieldList()+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(fieldsBegin+listed+fieldsEnd, fieldList()); diff != "" {
+		t.Errorf("%s lists other fields than the program prints; see this test's comment (-docs +types):\n%s", path, diff)
+	}
+}
+
+// Every type with a field "schema" is in the list.
+func TestJSONObjectsAreKnown(t *testing.T) {
+	known := make(map[string]bool)
+	for _, o := range jsonObjects {
+		known[reflect.TypeOf(o.value).Name()] = true
+	}
+	var files []string
+	for _, pattern := range []string{"*.go", "../../verify/*.go", "../../verify/*/*.go", "../../verify/*/*/*.go"} {
+		found, _ := filepath.Glob(pattern)
+		files = append(files, found...)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			if s, ok := spec.Type.(*ast.StructType); ok && slices.ContainsFunc(s.Fields.List, carriesSchema) && !known[spec.Name.Name] {
+				t.Errorf("%s: the fields of %s are in no list: add it to jsonObjects", file, spec.Name.Name)
+			}
+			return true
+		})
+	}
+}
+
+func carriesSchema(f *ast.Field) bool {
+	return f.Tag != nil && strings.Contains(f.Tag.Value, `json:"schema"`)
+}
+
+// strictly decodes one object, all of whose fields must be known, and fails where
+// one that is always there is missing.
+func strictly(t *testing.T, text []byte, into any) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	var there map[string]any
+	if err := json.Unmarshal(text, &there); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range fieldsOf(reflect.TypeOf(into), "") {
+		name := strings.Fields(line)[0]
+		if _, ok := there[name]; !ok && !strings.Contains(name, "[") && !strings.Contains(line, "not there") {
+			t.Errorf("no %s in %s", name, text)
+		}
+	}
+}
+
+func TestStreamedJSON(t *testing.T) {
+	newToolbox(t)
+	const store = "store"
+	out, _, _ := commanded(t.Context(), "delta", "--format", "json", store)
+	strictly(t, []byte(out), &deltaObject{})
+	out, _, _ = commanded(t.Context(), "dump", store)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) < 2 {
+		t.Fatalf("a dump of %d lines", len(lines))
+	}
+	strictly(t, []byte(lines[0]), &mend.DumpHeader{})
+	for _, line := range lines[1:] {
+		strictly(t, []byte(line), &dumpLine{})
+	}
+	table := filepath.Join(t.TempDir(), "table")
+	if err := os.WriteFile(table, []byte("0 8 nothing\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, _, _ = commanded(t.Context(), "table", "lint", "--json", table)
+	strictly(t, []byte(out), &lintObject{})
+}
