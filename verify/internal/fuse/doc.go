@@ -1,5 +1,5 @@
-// Package fuse shows one generated image as a file in a directory, through the
-// kernel's FUSE. The content is any io.ReaderAt; it is read only where somebody
+// Package fuse shows generated images as files in a directory, through the
+// kernel's FUSE: one for the whole of a mount, or any number that come and go. The content is any io.ReaderAt; it is read only where somebody
 // reads the file. Writes are refused, or kept apart in a file without a name,
 // so that what the image is made of never changes.
 //
@@ -19,13 +19,13 @@ import (
 // can use.
 var ErrUnsupported = errors.New("no FUSE on this system")
 
-// File is the file that a mount shows.
+// File is the file in a mount.
 type File struct {
 	Name    string      // within the directory
 	Content io.ReaderAt // read by several goroutines at once
 	Size    int64       // bytes
 	// Writable lets readers write. What they write is seen by all readers of
-	// this mount, never reaches Content, and is gone when the mount ends.
+	// the file, never reaches Content, and is gone when the file is.
 	Writable bool
 	// SpillDir is where written blocks are kept; "" for the system's
 	// directory for temporary files.

@@ -23,7 +23,10 @@ const (
 	busyPause = 50 * time.Millisecond
 )
 
-// Mount is a file that is shown.
+// fsName is the source and the subtype of our mounts.
+const fsName = "dmsnapctl"
+
+// Mount is a directory of files that are shown.
 type Mount struct {
 	dir  string
 	tree *tree
@@ -34,21 +37,28 @@ type Mount struct {
 // meanwhile. Only the user who mounts can look into it. Close ends it, and so
 // does umount(8).
 func Show(dir string, f File) (*Mount, error) {
+	t := newTree()
+	if _, err := t.add(f); err != nil {
+		return nil, err
+	}
+	return mount(dir, t, f.Writable)
+}
+
+// ShowMany is Show of a directory without files: Add adds them.
+func ShowMany(dir string) (*Mount, error) { return mount(dir, newTree(), true) }
+
+func mount(dir string, t *tree, writable bool) (*Mount, error) {
 	dir, err := mountPoint(dir)
 	if err != nil {
 		return nil, err
 	}
-	if f.Name == "" || f.Name == "." || f.Name == ".." || strings.ContainsRune(f.Name, '/') {
-		return nil, fmt.Errorf("%q is no name of a file", f.Name)
-	}
-	t := newTree(f)
 	options := &fuse.MountOptions{
-		Name: "dmsnapctl", FsName: "dmsnapctl", DirectMount: true,
+		Name: fsName, FsName: fsName, DirectMount: true,
 		MaxWrite: 1 << 20, MaxReadAhead: 1 << 20, DisableXAttrs: true, DisableReadDirPlus: true,
 		// What it says concerns requests whose reader died.
 		Logger: log.New(io.Discard, "", 0),
 	}
-	if !f.Writable {
+	if !writable {
 		options.Options = []string{"ro"}
 		options.DirectMountFlags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV
 	}
@@ -63,11 +73,21 @@ func Show(dir string, f File) (*Mount, error) {
 	go func() {
 		defer close(m.done)
 		server.Serve()
-		if t.private != nil {
-			_ = t.private.Close() // a file without a name; its writes are of no use any more
-		}
+		t.removeAll()
 	}()
 	return m, nil
+}
+
+// Add shows one more file. Its name must not have been used on this mount
+// before, as the kernel remembers names. Remove takes the file away; when it
+// returns, nobody reads the content any more. Whoever still has the file open
+// gets errors.
+func (m *Mount) Add(f File) (remove func(), err error) {
+	n, err := m.tree.add(f)
+	if err != nil {
+		return nil, err
+	}
+	return func() { m.tree.remove(n) }, nil
 }
 
 // mountPoint is dir's own path, without links: the name under which the kernel
@@ -136,19 +156,45 @@ func (m *Mount) ended() bool {
 }
 
 // unmount asks the kernel, or as a plain user the program that may.
-func (m *Mount) unmount(flags int) error {
+func (m *Mount) unmount(flags int) error { return unmount(m.dir, flags) }
+
+func unmount(dir string, flags int) error {
 	if os.Geteuid() == 0 {
-		return unix.Unmount(m.dir, flags)
+		return unix.Unmount(dir, flags)
 	}
-	args := []string{"-u", m.dir}
+	args := []string{"-u", dir}
 	if flags != 0 {
-		args = []string{"-u", "-z", m.dir}
+		args = []string{"-u", "-z", dir}
 	}
 	out, err := exec.Command("fusermount3", args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil
+}
+
+// Clear takes away what is mounted on dir by a process that has ended; where
+// nothing is mounted there it does nothing. It does not look into the mount.
+func Clear(dir string) error {
+	mounted, err := isMounted(dir)
+	if err != nil || !mounted {
+		return err
+	}
+	if err := unmount(dir, unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmount %s: %w", dir, err)
+	}
+	return nil
+}
+
+// isMounted tells whether a mount of this package is on dir.
+func isMounted(dir string) (bool, error) {
+	table, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return false, err
+	}
+	// Blanks, tabs, newlines and backslashes of a name are written in octal.
+	name := strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`).Replace(dir)
+	return strings.Contains("\n"+string(table), "\n"+fsName+" "+name+" fuse."+fsName+" "), nil
 }
 
 // Serve shows f on dir until somebody unmounts it or ctx ends, and unmounts

@@ -4,11 +4,20 @@ package fuse
 
 import "context"
 
-// Mount is a file that is shown.
+// Mount is a directory of files that are shown.
 type Mount struct{}
 
 // Show fails: there is no FUSE here.
 func Show(string, File) (*Mount, error) { return nil, ErrUnsupported }
+
+// ShowMany fails: there is no FUSE here.
+func ShowMany(string) (*Mount, error) { return nil, ErrUnsupported }
+
+// Add fails: there is no FUSE here.
+func (*Mount) Add(File) (func(), error) { return nil, ErrUnsupported }
+
+// Clear has nothing to take away.
+func Clear(string) error { return nil }
 
 // Done is never closed.
 func (*Mount) Done() <-chan struct{} { return nil }

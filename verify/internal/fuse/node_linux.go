@@ -1,100 +1,186 @@
 package fuse
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
 
-// The two inodes of a mount.
-const (
-	rootNode = fuse.FUSE_ROOT_ID
-	fileNode = rootNode + 1
-)
+// rootNode is the directory's inode; the files have those that follow on it.
+const rootNode = fuse.FUSE_ROOT_ID
 
 // forever is how long the kernel may remember names and attributes: neither
-// changes.
+// changes, and no name and no inode is ever given to another file.
 const forever = 24 * 60 * 60 // seconds
 
 // statFSBlock is the unit of statfs(2).
 const statFSBlock = 4096
 
-// tree answers the kernel's requests: a directory with one file.
+// tree answers the kernel's requests: a directory of files.
 type tree struct {
 	fuse.RawFileSystem // answers ENOSYS to all that is not here
-	file               File
-	private            *Private // nil where the file cannot be written
 	born               time.Time
+
+	mu     sync.RWMutex
+	byName map[string]*node
+	byNode map[uint64]*node
+	last   uint64 // the inode that was given last
 }
 
-func newTree(f File) *tree {
-	t := &tree{RawFileSystem: fuse.NewDefaultRawFileSystem(), file: f, born: time.Now()}
-	if f.Writable {
-		t.private = NewPrivate(f.Content, f.Size, f.SpillDir)
+// node is a file of the tree.
+type node struct {
+	File
+	number  uint64
+	private *Private // nil where the file cannot be written
+
+	requests sync.RWMutex // held for reading by each request that is answered
+	gone     bool
+}
+
+func newTree() *tree {
+	return &tree{
+		RawFileSystem: fuse.NewDefaultRawFileSystem(), born: time.Now(),
+		byName: map[string]*node{}, byNode: map[uint64]*node{}, last: rootNode,
 	}
-	return t
+}
+
+// add shows a file. Its name must be new to the tree.
+func (t *tree) add(f File) (*node, error) {
+	if f.Name == "" || f.Name == "." || f.Name == ".." || strings.ContainsRune(f.Name, '/') {
+		return nil, fmt.Errorf("%q is no name of a file", f.Name)
+	}
+	n := &node{File: f}
+	if f.Writable {
+		n.private = NewPrivate(f.Content, f.Size, f.SpillDir)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byName[f.Name] != nil {
+		return nil, fmt.Errorf("there is a file %q already", f.Name)
+	}
+	t.last++
+	n.number = t.last
+	t.byName[f.Name], t.byNode[n.number] = n, n
+	return n, nil
+}
+
+// remove takes a file away. When it returns, nobody reads its content any more,
+// and its writes are gone.
+func (t *tree) remove(n *node) {
+	t.mu.Lock()
+	delete(t.byName, n.Name)
+	delete(t.byNode, n.number)
+	t.mu.Unlock()
+	n.requests.Lock()
+	defer n.requests.Unlock()
+	if n.gone = true; n.private != nil {
+		_ = n.private.Close() // a file without a name; its writes are of no use any more
+	}
+}
+
+// removeAll takes all files away.
+func (t *tree) removeAll() {
+	for _, n := range t.files() {
+		t.remove(n)
+	}
+}
+
+// files are all there are, in the order in which they came.
+func (t *tree) files() []*node {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.SortedFunc(maps.Values(t.byNode), func(a, b *node) int { return cmp.Compare(a.number, b.number) })
+}
+
+// node is a file by its inode; done must be called when the request is
+// answered. It is nil where the file is gone.
+func (t *tree) node(number uint64) (n *node, done func()) {
+	t.mu.RLock()
+	n = t.byNode[number]
+	t.mu.RUnlock()
+	if n == nil {
+		return nil, func() {}
+	}
+	n.requests.RLock()
+	if n.gone {
+		n.requests.RUnlock()
+		return nil, func() {}
+	}
+	return n, n.requests.RUnlock
 }
 
 func (t *tree) String() string { return "dmsnapctl" }
 
-func (t *tree) attr(node uint64, out *fuse.Attr) bool {
-	out.Ino, out.Owner, out.Nlink = node, fuse.Owner{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid())}, 1
+// attr fills in what a file, or nil for the directory, is like.
+func (t *tree) attr(n *node, out *fuse.Attr) {
+	out.Ino, out.Owner, out.Nlink = rootNode, fuse.Owner{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid())}, 1
 	out.SetTimes(&t.born, &t.born, &t.born)
-	switch node {
-	case rootNode:
+	if n == nil {
 		out.Mode, out.Nlink = unix.S_IFDIR|0o500, 2
-	case fileNode:
-		out.Mode, out.Size, out.Blocks, out.Blksize = unix.S_IFREG|0o400, uint64(t.file.Size), uint64(t.file.Size+511)/512, 128<<10
-		if t.file.Writable {
-			out.Mode |= 0o200
-		}
-	default:
-		return false
+		return
 	}
-	return true
+	out.Ino, out.Mode, out.Size, out.Blocks, out.Blksize = n.number, unix.S_IFREG|0o400, uint64(n.Size), uint64(n.Size+511)/512, 128<<10
+	if n.Writable {
+		out.Mode |= 0o200
+	}
 }
 
 func (t *tree) Lookup(_ <-chan struct{}, header *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
-	if header.NodeId != rootNode || name != t.file.Name {
+	t.mu.RLock()
+	n := t.byName[name]
+	t.mu.RUnlock()
+	if header.NodeId != rootNode || n == nil {
 		return fuse.ENOENT
 	}
-	out.NodeId, out.EntryValid, out.AttrValid = fileNode, forever, forever
-	t.attr(fileNode, &out.Attr)
+	out.NodeId, out.EntryValid, out.AttrValid = n.number, forever, forever
+	t.attr(n, &out.Attr)
 	return fuse.OK
 }
 
 func (t *tree) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
-	out.AttrValid = forever
-	if !t.attr(in.NodeId, &out.Attr) {
+	n, done := t.node(in.NodeId)
+	defer done()
+	if n == nil && in.NodeId != rootNode {
 		return fuse.ENOENT
 	}
+	out.AttrValid = forever
+	t.attr(n, &out.Attr)
 	return fuse.OK
 }
 
 // SetAttr takes times and the size that the file has: programs set both on
 // what they write. Nothing else changes.
 func (t *tree) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
-	if !t.file.Writable {
+	n, done := t.node(in.NodeId)
+	defer done()
+	if n == nil || !n.Writable {
 		return fuse.EROFS
 	}
-	if size, ok := in.GetSize(); ok && size != uint64(t.file.Size) {
+	if size, ok := in.GetSize(); ok && size != uint64(n.Size) {
 		return fuse.EPERM
 	}
 	if in.Valid&(fuse.FATTR_MODE|fuse.FATTR_UID|fuse.FATTR_GID) != 0 {
 		return fuse.EPERM
 	}
 	out.AttrValid = forever
-	t.attr(fileNode, &out.Attr)
+	t.attr(n, &out.Attr)
 	return fuse.OK
 }
 
 func (t *tree) Access(_ <-chan struct{}, in *fuse.AccessIn) fuse.Status {
-	if in.Mask&unix.W_OK != 0 && (in.NodeId != fileNode || !t.file.Writable) {
+	n, done := t.node(in.NodeId)
+	defer done()
+	if in.Mask&unix.W_OK != 0 && (n == nil || !n.Writable) {
 		return fuse.EROFS
 	}
 	return fuse.OK
@@ -103,10 +189,14 @@ func (t *tree) Access(_ <-chan struct{}, in *fuse.AccessIn) fuse.Status {
 // Open lets the kernel keep what it has read: the content does not change but
 // by writes through the same mount.
 func (t *tree) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
-	if in.Flags&unix.O_ACCMODE != unix.O_RDONLY && !t.file.Writable {
+	n, done := t.node(in.NodeId)
+	defer done()
+	switch {
+	case n == nil:
+		return fuse.ENOENT
+	case in.Flags&unix.O_ACCMODE != unix.O_RDONLY && !n.Writable:
 		return fuse.EROFS
-	}
-	if in.Flags&unix.O_TRUNC != 0 {
+	case in.Flags&unix.O_TRUNC != 0:
 		return fuse.EPERM
 	}
 	out.OpenFlags = fuse.FOPEN_KEEP_CACHE
@@ -114,42 +204,51 @@ func (t *tree) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.
 }
 
 func (t *tree) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
-	from := t.file.Content
-	if t.private != nil {
-		from = t.private
+	f, done := t.node(in.NodeId)
+	defer done()
+	if f == nil {
+		return nil, fuse.EIO
+	}
+	from := f.Content
+	if f.private != nil {
+		from = f.private
 	}
 	off := int64(in.Offset)
-	buf = buf[:min(int64(len(buf)), int64(in.Size), max(0, t.file.Size-off))]
+	buf = buf[:min(int64(len(buf)), int64(in.Size), max(0, f.Size-off))]
 	n, err := from.ReadAt(buf, off)
 	if n < len(buf) {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
-		return nil, t.failed(fmt.Errorf("read %d bytes at %d: %w", len(buf), off, err))
+		return nil, f.failed(fmt.Errorf("read %d bytes at %d: %w", len(buf), off, err))
 	}
 	return fuse.ReadResultData(buf), fuse.OK
 }
 
 func (t *tree) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
+	f, done := t.node(in.NodeId)
+	defer done()
 	off := int64(in.Offset)
 	switch {
-	case t.private == nil:
+	case f == nil:
+		return 0, fuse.EIO
+	case f.private == nil:
 		return 0, fuse.EROFS
-	case off < 0 || off >= t.file.Size:
+	case off < 0 || off >= f.Size:
 		return 0, fuse.Status(unix.ENOSPC) // as a block device does
 	}
-	data = data[:min(int64(len(data)), t.file.Size-off)]
-	n, err := t.private.WriteAt(data, off)
+	data = data[:min(int64(len(data)), f.Size-off)]
+	n, err := f.private.WriteAt(data, off)
 	if err != nil {
-		return 0, t.failed(fmt.Errorf("write %d bytes at %d: %w", len(data), off, err))
+		return 0, f.failed(fmt.Errorf("write %d bytes at %d: %w", len(data), off, err))
 	}
 	return uint32(n), fuse.OK
 }
 
 // failed tells of err and is what the reader gets.
-func (t *tree) failed(err error) fuse.Status {
-	if t.file.OnError != nil {
-		t.file.OnError(err)
+func (n *node) failed(err error) fuse.Status {
+	if n.OnError != nil {
+		n.OnError(err)
 	}
 	if errors.Is(err, unix.ENOSPC) {
 		return fuse.Status(unix.ENOSPC)
@@ -157,7 +256,7 @@ func (t *tree) failed(err error) fuse.Status {
 	return fuse.EIO
 }
 
-// Fsync has nothing to do: private writes die with the mount.
+// Fsync has nothing to do: private writes die with the file.
 func (t *tree) Fsync(<-chan struct{}, *fuse.FsyncIn) fuse.Status { return fuse.OK }
 
 func (t *tree) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.OK }
@@ -170,9 +269,9 @@ func (t *tree) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, _ *fuse.OpenOut) fuse
 }
 
 func (t *tree) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
-	entries := []fuse.DirEntry{
-		{Name: ".", Ino: rootNode, Mode: unix.S_IFDIR}, {Name: "..", Ino: rootNode, Mode: unix.S_IFDIR},
-		{Name: t.file.Name, Ino: fileNode, Mode: unix.S_IFREG},
+	entries := []fuse.DirEntry{{Name: ".", Ino: rootNode, Mode: unix.S_IFDIR}, {Name: "..", Ino: rootNode, Mode: unix.S_IFDIR}}
+	for _, n := range t.files() {
+		entries = append(entries, fuse.DirEntry{Name: n.Name, Ino: n.number, Mode: unix.S_IFREG})
 	}
 	for i := in.Offset; i < uint64(len(entries)); i++ {
 		entries[i].Off = i + 1
@@ -185,6 +284,9 @@ func (t *tree) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryLis
 
 func (t *tree) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
 	out.Bsize, out.Frsize, out.NameLen = statFSBlock, statFSBlock, 255
-	out.Blocks, out.Files = uint64(t.file.Size+statFSBlock-1)/statFSBlock, 1
+	for _, n := range t.files() {
+		out.Blocks += uint64(n.Size+statFSBlock-1) / statFSBlock
+		out.Files++
+	}
 	return fuse.OK
 }
