@@ -80,7 +80,12 @@ func (a *account) noteUnreadable(e *store.ReadError) {
 func (a *account) canonicalRun(p store.Piece) bool {
 	n := uint64(len(p.Records)) / cow.ExceptionSize
 	first := a.bounds.Geometry.DataChunk(a.index(p.Area, p.Slot)) // an area's data chunks are neighbours
-	if !p.InOrder || n == 0 || !a.bounds.OnDevice(first+cow.Chunk(n-1)) || !a.seen.AddCOWRun(first, n) {
+	if !p.InOrder || n == 0 || !a.bounds.OnDevice(first+cow.Chunk(n-1)) {
+		return false
+	}
+	if !a.seen.AddRun(first, p.Records, func(i int, e cow.Exception) {
+		a.note(DuplicateOriginChunk, e, p.Area, p.Slot+uint64(i))
+	}) {
 		return false
 	}
 	if a.exceptions > 0 && first < a.last {
@@ -90,12 +95,6 @@ func (a *account) canonicalRun(p store.Piece) bool {
 	a.exceptions += n
 	a.last = first + cow.Chunk(n-1)
 	a.next = nextFree(a.next, cow.Exception{New: a.last})
-	a.originRun(p)
-	return true
-}
-
-// originRun looks at the origin's side of records whose COW side is in order.
-func (a *account) originRun(p store.Piece) {
 	if a.bounds.OriginChunks != 0 {
 		for i, e := range cow.Exceptions(p.Records) {
 			if !a.bounds.OnOrigin(e.Old) {
@@ -103,16 +102,15 @@ func (a *account) originRun(p store.Piece) {
 			}
 		}
 	}
-	a.seen.AddOrigins(p.Records, func(i int, e cow.Exception) {
-		a.note(DuplicateOriginChunk, e, p.Area, p.Slot+uint64(i))
-	})
+	return true
 }
 
 // exception takes one record that is not the terminator.
 func (a *account) exception(e cow.Exception, area, slot uint64) {
-	index := a.index(area, slot)
-	if e.New != a.bounds.Geometry.DataChunk(index) && a.deviation == nil {
-		a.deviation = &index
+	if a.deviation == nil {
+		if index := a.index(area, slot); e.New != a.bounds.Geometry.DataChunk(index) {
+			a.deviation = new(index)
+		}
 	}
 	if a.exceptions > 0 && e.New < a.last {
 		a.descents++
@@ -128,14 +126,16 @@ func (a *account) exception(e cow.Exception, area, slot uint64) {
 			a.note(m.code, e, area, slot)
 		}
 	}
-	a.noteDuplicates(e, area, slot)
+	onCOW, onOrigin := a.seen.Add(e)
+	a.noteDuplicates(e, area, slot, onCOW, onOrigin)
 }
 
-func (a *account) noteDuplicates(e cow.Exception, area, slot uint64) {
-	if a.seen.AddCOW(e.New) {
+// noteDuplicates reports which of an exception's chunks were named before.
+func (a *account) noteDuplicates(e cow.Exception, area, slot uint64, onCOW, onOrigin bool) {
+	if onCOW {
 		a.note(DuplicateCOWChunk, e, area, slot)
 	}
-	if a.seen.AddOrigin(e.Old) {
+	if onOrigin {
 		a.note(DuplicateOriginChunk, e, area, slot)
 	}
 }

@@ -8,13 +8,15 @@ import (
 	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/chunkset"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// replay shows an account's new sets the exceptions that the first pass took,
-// no more of them even where the store has grown meanwhile.
+// replay shows the sets of an account the exceptions that the first pass took,
+// and no more even if the store has grown meanwhile.
 type replay struct {
 	*account
+	rest       *chunkset.Rest
 	areas      uint64 // that belong to the list
 	exceptions uint64 // still to come
 }
@@ -32,13 +34,11 @@ func (r *replay) take(p store.Piece) (more bool) {
 	case p.Err != nil, lost: // what can be read only now was not counted, either
 		return true
 	}
-	for i, e := range cow.Exceptions(p.Records) {
-		if r.exceptions == 0 {
-			return false
-		}
-		r.exceptions--
-		r.noteDuplicates(e, p.Area, p.Slot+uint64(i))
-	}
+	n := min(r.exceptions, uint64(len(p.Records))/cow.ExceptionSize)
+	r.exceptions -= n
+	r.rest.Take(p.Records[:n*cow.ExceptionSize], func(i int, e cow.Exception, onCOW, onOrigin bool) {
+		r.noteDuplicates(e, p.Area, p.Slot+uint64(i), onCOW, onOrigin)
+	})
 	return r.exceptions > 0
 }
 

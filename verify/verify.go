@@ -16,7 +16,7 @@ import (
 // Defaults of Options.
 const (
 	DefaultMaxFindings = 100
-	DefaultMemory      = 34 << 20
+	DefaultMemory      = 40 << 20
 )
 
 // Options says how to judge. Its zero value judges all that can be judged
@@ -185,7 +185,7 @@ func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
 	b := s.Bounds()
 	a := newAccount(b, &j.found, j.opt.memory())
 	a.bins = newBinner(b, j.opt.Bins)
-	end, err := s.Pieces(ctx, 0, j.counted(a, Progress{Areas: b.Areas(), Pass: 1}, func(p store.Piece) bool {
+	end, err := s.Pieces(ctx, 0, j.counted(b.Geometry, Progress{Areas: b.Areas(), Pass: 1}, a.seen.Complete, func(p store.Piece) bool {
 		a.take(p)
 		return true
 	}))
@@ -204,13 +204,16 @@ func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
 	leaks := leakFinder{geometry: b.Geometry, bins: a.bins, leaks: Leaks{Ranges: []Range{}}}
 	limit := b.Allocated(a.nextFreeChunk())
 	a.seen.AbsentCOW(cow.FirstData, limit, leaks.add)
-	for pass := 2; !a.seen.Complete(); pass++ {
-		a.seen = a.seen.Again()
-		again := replay{account: a, areas: end.Areas, exceptions: a.exceptions}
-		if _, err := s.Pieces(ctx, 0, j.counted(a, Progress{Areas: end.Areas, Pass: pass}, again.take)); err != nil {
-			return err
+	if !a.seen.Complete() {
+		rest := a.seen.Rest(cow.FirstData, limit)
+		for pass := 2; rest.Next(); pass++ {
+			again := replay{account: a, rest: rest, areas: end.Areas, exceptions: a.exceptions}
+			now := Progress{Areas: end.Areas, Pass: pass, More: !rest.Last()}
+			if _, err := s.Pieces(ctx, 0, j.counted(b.Geometry, now, nil, again.take)); err != nil {
+				return err
+			}
+			rest.End(leaks.add)
 		}
-		a.seen.AbsentCOW(cow.FirstData, limit, leaks.add)
 	}
 	j.report.Leaks = leaks.report(&j.found)
 	if j.opt.Bins > 0 {
@@ -221,15 +224,16 @@ func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
 	return nil
 }
 
-// counted wraps take with the report of progress.
-func (j *judge) counted(a *account, now Progress, take func(store.Piece) bool) func(store.Piece) bool {
+// counted wraps take with the report of progress. Complete, where it is not
+// nil, tells whether this pass is the last one as far as is known.
+func (j *judge) counted(g cow.Geometry, now Progress, complete func() bool, take func(store.Piece) bool) func(store.Piece) bool {
 	if j.opt.Progress == nil {
 		return take
 	}
-	now.ChunkBytes = a.bounds.Geometry.ChunkBytes()
+	now.ChunkBytes = g.ChunkBytes()
 	return func(p store.Piece) bool {
 		if p.Slot == 0 {
-			now.Area, now.More = p.Area, !a.seen.Complete()
+			now.Area, now.More = p.Area, now.More || complete != nil && !complete()
 			j.opt.Progress(now)
 		}
 		return take(p)

@@ -32,7 +32,8 @@ func (s *sample) cold(program string, runs int) error {
 	direct := directFile{f}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0)) // for the measurements after this one
 	options := verify.Options{}
-	var judging, process, fio timings
+	var judging, fio series
+	var process timings
 	for i := range runs + 1 {
 		start := time.Now()
 		r, err := verify.Verify(context.Background(), direct, int64(s.size), options)
@@ -50,21 +51,18 @@ func (s *sample) cold(program string, runs int) error {
 		if err := s.forget(); err != nil {
 			return err
 		}
-		start = time.Now()
-		if _, err := s.process(program); err != nil {
+		if err := process.run(i > 0, program, s.verify()...); err != nil {
 			return err
 		}
 		if i > 0 {
-			judging.add(took)
-			fio.add(read)
-			process.add(time.Since(start))
+			judging, fio = append(judging, took), append(fio, read)
 		}
 	}
 	base := fio.median()
 	fmt.Printf("  past the page cache:\n")
 	fmt.Printf("    fio, the same blocks, O_DIRECT, depth %d %8.1f ms\n", store.Depth, ms(base))
 	fmt.Printf("    verification, O_DIRECT                  %8.1f ms   ratio %.2f\n", ms(judging.median()), ratio(judging.median(), base))
-	fmt.Printf("    dmsnapctl verify, an empty page cache   %8.1f ms   ratio %.2f\n", ms(process.median()), ratio(process.median(), base))
+	fmt.Printf("    dmsnapctl verify, an empty page cache   %8.1f ms   ratio %.2f\n", ms(process.wall.median()), ratio(process.wall.median(), base))
 	return nil
 }
 

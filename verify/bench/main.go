@@ -1,13 +1,14 @@
 //go:build linux
 
 // Bench measures the judge against the least that any judge must do: read the
-// same areas and nothing else.
+// same areas and nothing else, by as many threads. Both are processes of their
+// own, and CPU stands beside wall time.
 //
 //	go run ./verify/bench [-dir DIR] [-runs N] [-cold]
 //
-// It makes sparse stores with chunks of 4 KiB, of 1,000,000 and of 16,700,000
-// exceptions whose origin chunks are in random order, and prints medians. With -cold it measures without the page cache as well, against fio
-// reading the same blocks at the same depth.
+// It makes sparse stores with chunks of 4 KiB and prints medians, with the best
+// runs in brackets. With -cold it measures without the page cache as well,
+// against fio reading the same blocks at the same depth.
 package main
 
 import (
@@ -22,8 +23,16 @@ func main() {
 	dir := flag.String("dir", "", "where to make the stores (default: a new directory under TMPDIR)")
 	runs := flag.Int("runs", 11, "runs of each measurement, the median of which is printed")
 	cold := flag.Bool("cold", false, "measure without the page cache too, against fio (needs fio and root)")
+	read := flag.String("read", "", "only read this file's areas, as many as -areas says: how the bench calls itself")
+	areas := flag.Uint64("areas", 0, "see -read")
 	flag.Parse()
-	if err := run(*dir, max(1, *runs), *cold); err != nil {
+	var err error
+	if *read != "" {
+		err = readAreas(*read, *areas, runtime.GOMAXPROCS(0))
+	} else {
+		err = run(*dir, max(1, *runs), *cold)
+	}
+	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -42,27 +51,46 @@ func run(dir string, runs int, cold bool) error {
 	if err := build(program); err != nil {
 		return err
 	}
-	fmt.Printf("%s, %d processors; medians of %d runs; chunks of 4 KiB\n", runtime.Version(), runtime.NumCPU(), runs)
-	for _, kind := range []struct{ exceptions, origin uint64 }{
-		{1_000_000, 1 << 20},
-		{16_700_000, 1 << 24},
-		{1_000_000, 1 << 28}, // all over 1 TiB
-	} {
-		s, err := generate(filepath.Join(dir, "store"), kind.exceptions, kind.origin)
+	fmt.Printf("%s, %d processors; chunks of 4 KiB; medians of %d runs, best ones in brackets\n", runtime.Version(), runtime.NumCPU(), runs)
+	var scattered []scatteredRun
+	for _, k := range kinds {
+		s, err := generate(filepath.Join(dir, "store"), k)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("\n%d exceptions, %d areas, %d MiB of metadata in a store of %d GiB, of an origin of %d GiB\n",
-			s.exceptions, s.areas, s.areas*chunkBytes>>20, s.size>>30, kind.origin*chunkBytes>>30)
-		if err := s.warm(program, runs); err != nil {
+		fmt.Printf("\n%s\n", s)
+		reading, judging, err := s.warm(program, runs)
+		if err != nil {
 			return err
 		}
-		if !cold {
+		if k.scatter > 0 {
+			scattered = append(scattered, scatteredRun{k.exceptions, reading, judging})
 			continue
 		}
-		if err := s.cold(program, runs); err != nil {
-			return err
+		if cold {
+			if err := s.cold(program, runs); err != nil {
+				return err
+			}
 		}
 	}
+	printScattered(scattered)
 	return nil
+}
+
+// scatteredRun is what a store with scattered chunks costs.
+type scatteredRun struct {
+	exceptions       uint64
+	reading, judging timings
+}
+
+// printScattered tells how the cost of scattered chunks grows.
+func printScattered(runs []scatteredRun) {
+	fmt.Printf("\nscattered chunks: CPU of verification to that of reading, and to that of half as many exceptions\n")
+	for i, r := range runs {
+		growth := ""
+		if i > 0 && r.exceptions == 2*runs[i-1].exceptions {
+			growth = fmt.Sprintf("  %.2f times", ratio(r.judging.cpu.median(), runs[i-1].judging.cpu.median()))
+		}
+		fmt.Printf("  %9d exceptions  %5.1f times reading%s\n", r.exceptions, ratio(r.judging.cpu.median(), r.reading.cpu.median()), growth)
+	}
 }

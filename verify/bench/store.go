@@ -17,24 +17,60 @@ const (
 	chunkBytes   = 4096
 )
 
-// sample is a generated store.
-type sample struct {
-	path       string
-	size       uint64 // bytes
+// kind is what a store is like. Its origin was written to in random order, each
+// chunk once.
+type kind struct {
 	exceptions uint64
-	areas      uint64
-	geometry   cow.Geometry
+	origin     uint64 // chunks, a power of two
+	scatter    uint64 // chunks of the COW device, a power of two, all over which the data lies; 0 for the canonical layout
 }
 
-// generate makes a clean store in the canonical layout. The origin has so many
-// chunks, a power of two, and they were written to in random order.
-func generate(path string, exceptions, origin uint64) (*sample, error) {
+var kinds = []kind{
+	{exceptions: 1_000_000, origin: 1 << 20},
+	{exceptions: 16_700_000, origin: 1 << 24},
+	{exceptions: 1_000_000, origin: 1 << 28}, // all over 1 TiB
+	{exceptions: 2_087_500, origin: 1 << 40, scatter: 1 << 31},
+	{exceptions: 4_175_000, origin: 1 << 40, scatter: 1 << 31},
+	{exceptions: 8_350_000, origin: 1 << 40, scatter: 1 << 31},
+	{exceptions: 16_700_000, origin: 1 << 40, scatter: 1 << 31},
+	{exceptions: 33_400_000, origin: 1 << 40, scatter: 1 << 31},
+}
+
+// sample is a generated store.
+type sample struct {
+	kind
+	path     string
+	size     uint64 // bytes
+	areas    uint64
+	geometry cow.Geometry
+}
+
+func (s *sample) String() string {
+	layout := "in the canonical layout"
+	if s.scatter > 0 {
+		layout = "scattered all over the device"
+	}
+	return fmt.Sprintf("%d exceptions %s, %d areas, %d MiB of metadata in a store of %d GiB, of an origin of %d GiB",
+		s.exceptions, layout, s.areas, s.areas*chunkBytes>>20, s.size>>30, s.origin*chunkBytes>>30)
+}
+
+// generate makes a store of a kind.
+func generate(path string, k kind) (*sample, error) {
 	g, err := cow.NewGeometry(chunkSectors)
 	if err != nil {
 		return nil, err
 	}
-	s := &sample{path: path, exceptions: exceptions, areas: exceptions/g.ExceptionsPerArea() + 1, geometry: g}
-	s.size = uint64(g.DataChunk(exceptions-1)+2) * chunkBytes
+	s := &sample{kind: k, path: path, areas: k.exceptions/g.ExceptionsPerArea() + 1, geometry: g}
+	s.size = uint64(g.DataChunk(k.exceptions-1)+2) * chunkBytes
+	place := g.DataChunk
+	if k.scatter > 0 {
+		s.size = uint64(g.DataChunk(k.scatter)) * chunkBytes
+		at := jump(1, k.scatter)
+		place = func(uint64) cow.Chunk {
+			at = jump(at, k.scatter)
+			return g.DataChunk(at)
+		}
+	}
 	f, err := os.Create(path)
 	if err != nil {
 		return nil, err
@@ -44,13 +80,11 @@ func generate(path string, exceptions, origin uint64) (*sample, error) {
 		return nil, err
 	}
 	records := func(yield func(cow.Exception) bool) {
-		// A full-period generator (c odd, a-1 divisible by 4) names each
-		// chunk of the origin once, and jumps all over it.
-		for k, old := uint64(0), uint64(1); k < exceptions; k++ {
-			if !yield(cow.Exception{Old: cow.Chunk(old), New: g.DataChunk(k)}) {
+		for n, old := uint64(0), uint64(1); n < k.exceptions; n++ {
+			if !yield(cow.Exception{Old: cow.Chunk(old), New: place(n)}) {
 				return
 			}
-			old = (old*6364136223846793005 + 1442695040888963407) & (origin - 1)
+			old = jump(old, k.origin)
 		}
 	}
 	if err := cowtest.Write(f, cow.NewHeader(chunkSectors), records); err != nil {
@@ -59,5 +93,13 @@ func generate(path string, exceptions, origin uint64) (*sample, error) {
 	return s, f.Sync()
 }
 
-// offset is the byte at which an area starts.
-func (s *sample) offset(area uint64) int64 { return int64(s.geometry.RecordOffset(area, 0)) }
+// jump is the number after n in an order of the numbers below of, a power of
+// two, that jumps all over them and names each once: a full-period generator
+// (its increment is odd, its factor less one divisible by 4).
+func jump(n, of uint64) uint64 {
+	return (n*6364136223846793005 + 1442695040888963407) & (of - 1)
+}
+
+// verify is the command line that judges the store. Scattered chunks leave
+// holes, which is a warning.
+func (s *sample) verify() []string { return []string{"verify", "--quiet", s.path} }

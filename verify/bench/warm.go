@@ -5,76 +5,63 @@
 package main
 
 import (
-	"context"
 	"fmt"
+	"os"
+	"strconv"
 	"sync"
-	"time"
 
-	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
-	"github.com/dmsnapctl/dmsnapctl/verify/store"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // warm measures in turn, so that a busy machine is unfair to all alike.
-func (s *sample) warm(program string, runs int) error {
-	file, err := blockdev.Open(s.path)
+func (s *sample) warm(program string, runs int) (reading, judging timings, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return reading, judging, err
+	}
+	for i := range runs + 1 { // the first turn fills the page cache
+		if err := reading.run(i > 0, self, "-read", s.path, "-areas", strconv.FormatUint(s.areas, 10)); err != nil {
+			return reading, judging, err
+		}
+		if err := judging.run(i > 0, program, s.verify()...); err != nil {
+			return reading, judging, err
+		}
+	}
+	line := func(what string, t timings) {
+		fmt.Printf("    %-36s wall %8.1f ms [%7.1f]   CPU %8.1f ms [%7.1f]   %5.1f MiB\n", what,
+			ms(t.wall.median()), ms(t.wall.best()), ms(t.cpu.median()), ms(t.cpu.best()), float64(t.peak)/(1<<20))
+	}
+	line("reading the same areas, all threads", reading)
+	line("dmsnapctl verify", judging)
+	fmt.Printf("    %-36s wall %8.2f    [%7.2f]   CPU %8.2f    [%7.2f]\n", "ratio",
+		ratio(judging.wall.median(), reading.wall.median()), ratio(judging.wall.best(), reading.wall.best()),
+		ratio(judging.cpu.median(), reading.cpu.median()), ratio(judging.cpu.best(), reading.cpu.best()))
+	return reading, judging, nil
+}
+
+// turn is how many areas one thread reads at a turn, as a judge would.
+const turn = 16
+
+// readAreas reads the areas of a store and nothing else, by so many threads.
+func readAreas(path string, areas uint64, threads int) error {
+	file, err := blockdev.Open(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	var alone, together, judging, process timings
-	// A new process inherits the peak of the one that starts it (exec_mmap in
-	// the kernel's fs/exec.c), so the peak is taken before this one grows.
-	peak, err := s.process(program)
+	g, err := cow.NewGeometry(chunkSectors)
 	if err != nil {
 		return err
 	}
-	for i := range runs + 1 { // the first turn fills the page cache
-		steps := []struct {
-			into *timings
-			do   func() error
-		}{
-			{&alone, func() error { return s.read(file, 1) }},
-			{&together, func() error { return s.read(file, store.Depth) }},
-			{&judging, func() error { return s.judge(file) }},
-			{&process, func() error { _, err := s.process(program); return err }},
-		}
-		for _, step := range steps {
-			start := time.Now()
-			if err := step.do(); err != nil {
-				return err
-			}
-			if i > 0 {
-				step.into.add(time.Since(start))
-			}
-		}
-	}
-	base := alone.median()
-	fmt.Printf("  in the page cache (best runs in brackets: what a busy machine would do at rest):\n")
-	line := func(what string, t *timings, more string, args ...any) {
-		fmt.Printf("    %-42s %8.1f ms [%6.1f]", what, ms(t.median()), ms(t.best()))
-		fmt.Printf(more+"\n", args...)
-	}
-	line("reading the same areas, one thread", &alone, "")
-	line(fmt.Sprintf("reading the same areas, %d at once", store.Depth), &together, "")
-	line("verification", &judging, "   ratio %.2f [%.2f], to %d at once %.2f", ratio(judging.median(), base),
-		ratio(judging.best(), alone.best()), store.Depth, ratio(judging.median(), together.median()))
-	line("dmsnapctl verify, the whole process", &process, "   ratio %.2f [%.2f], peak memory %.1f MiB", ratio(process.median(), base),
-		ratio(process.best(), alone.best()), float64(peak)/(1<<20))
-	return nil
-}
-
-// read reads the areas and nothing else, by so many workers.
-func (s *sample) read(file *blockdev.File, workers uint64) error {
-	errs := make([]error, workers)
+	errs := make([]error, threads)
 	var group sync.WaitGroup
-	for w := range workers {
+	for w := range uint64(threads) {
 		group.Go(func() {
 			buf := blockdev.AlignedBuffer(chunkBytes)
-			// In turns of 16 areas, as a judge would read.
-			for first := w * turn; first < s.areas; first += workers * turn {
-				for area := first; area < min(first+turn, s.areas); area++ {
-					if _, err := file.ReadAt(buf, s.offset(area)); err != nil {
+			for first := w * turn; first < areas; first += uint64(threads) * turn {
+				for area := first; area < min(first+turn, areas); area++ {
+					if _, err := file.ReadAt(buf, int64(g.RecordOffset(area, 0))); err != nil {
 						errs[w] = err
 						return
 					}
@@ -89,24 +76,4 @@ func (s *sample) read(file *blockdev.File, workers uint64) error {
 		}
 	}
 	return nil
-}
-
-const turn = 16
-
-// judge verifies, and makes sure that the store was read.
-func (s *sample) judge(file *blockdev.File) error {
-	r, err := verify.Verify(context.Background(), file, int64(s.size), verify.Options{})
-	if err != nil {
-		return err
-	}
-	if r.Verdict != verify.Clean || r.Usage.Exceptions != s.exceptions {
-		return fmt.Errorf("%s: verdict %s with %d exceptions, generated were %d", s.path, r.Verdict, r.Usage.Exceptions, s.exceptions)
-	}
-	return nil
-}
-
-func ms(d time.Duration) float64       { return float64(d) / float64(time.Millisecond) }
-func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
-func build(program string) error {
-	return command("go", "build", "-trimpath", "-tags", "urfave_cli_no_docs", "-o", program, "./cmd/dmsnapctl")
 }

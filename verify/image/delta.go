@@ -39,18 +39,15 @@ func NewDelta(st *store.Store, memory uint64) *Delta {
 // of it.
 func (d *Delta) Spans(ctx context.Context) iter.Seq2[Span, error] {
 	return merged(func(yield func(Span, error) bool) {
-		seen := chunkset.New(d.st.Bounds(), d.memory)
-		for more := true; more; {
-			if err := d.pass(ctx, seen); err != nil {
+		runs := chunkset.NewRuns(d.end(), d.memory)
+		for more := true; more && runs.Next(); {
+			if err := d.pass(ctx, runs); err != nil {
 				yield(Span{}, err)
 				return
 			}
-			seen.PresentOrigin(d.end(), func(first, end cow.Chunk) {
+			runs.Named(func(first, end cow.Chunk) {
 				more = more && yield(d.span(first, end), nil)
 			})
-			if more = more && !seen.Complete(); more {
-				seen = seen.Again()
-			}
 		}
 	})
 }
@@ -73,15 +70,17 @@ func (d *Delta) span(first, end cow.Chunk) Span {
 	return Span{start, stop - start}
 }
 
-// pass puts the list's origin chunks into the sets.
-func (d *Delta) pass(ctx context.Context, seen *chunkset.Seen) error {
+// pass puts the list's origin chunks in order.
+func (d *Delta) pass(ctx context.Context, runs *chunkset.Runs) error {
 	taken := uint64(0)
 	_, err := d.st.Pieces(ctx, 0, func(p store.Piece) bool {
 		records := p.Records
 		if n := uint64(len(records)) / cow.ExceptionSize; d.known && n > d.list-taken {
 			records = records[:(d.list-taken)*cow.ExceptionSize]
 		}
-		seen.AddOrigins(records, func(int, cow.Exception) {})
+		for _, e := range cow.Exceptions(records) {
+			runs.Take(e.Old)
+		}
 		taken += uint64(len(records)) / cow.ExceptionSize
 		return !d.known || taken < d.list
 	})

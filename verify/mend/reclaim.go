@@ -125,23 +125,23 @@ func (s *subject) records(ctx context.Context) iter.Seq2[store.Record, error] {
 // holes are the data chunks below end that no exception names, in order.
 func (s *subject) holes(ctx context.Context, end cow.Chunk) iter.Seq2[cow.Chunk, error] {
 	return func(yield func(cow.Chunk, error) bool) {
-		seen := chunkset.New(s.st.Bounds(), reclaimMemory)
-		for more := true; more; {
+		runs := chunkset.NewRuns(end, reclaimMemory)
+		g := s.st.Geometry()
+		for more := true; more && runs.Next(); {
 			for e, err := range s.records(ctx) {
 				if err != nil {
 					yield(0, err)
 					return
 				}
-				seen.AddCOW(e.New)
+				runs.Take(e.New)
 			}
-			seen.AbsentCOW(cow.FirstData, end, func(first, behind cow.Chunk) {
+			runs.Absent(func(first, behind cow.Chunk) {
 				for c := first; more && c < behind; c++ {
-					more = yield(c, nil)
+					if !g.IsMetadata(c) {
+						more = yield(c, nil)
+					}
 				}
 			})
-			if more = more && !seen.Complete(); more {
-				seen = seen.Again()
-			}
 		}
 	}
 }

@@ -1,16 +1,151 @@
 package chunkset
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	cmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
+
+// usualMemory is what a judge gives to its sets.
+const usualMemory = 40 << 20
+
+// run is chunks [First, End).
+type run struct{ First, End cow.Chunk }
+
+// bounds are those of a device of so many chunks of 512 bytes.
+func bounds(t interface{ Fatal(...any) }, device uint64) cow.Bounds {
+	g, err := cow.NewGeometry(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cow.Bounds{Geometry: g, DeviceChunks: device}
+}
+
+// found is what sets say of a list: which exceptions repeat a chunk, and where
+// no chunk of the COW device is named.
+type found struct {
+	COW, Origin []int // indexes
+	Absent      []run
+}
+
+// equal is what takes cmp.Diff a second for long lists.
+func (f found) equal(g found) bool {
+	return slices.Equal(f.COW, g.COW) && slices.Equal(f.Origin, g.Origin) && slices.Equal(f.Absent, g.Absent)
+}
+
+// naive finds it the plain way.
+func naive(b cow.Bounds, list []cow.Exception, limit cow.Chunk) (f found) {
+	seenCOW, seenOld := map[cow.Chunk]bool{}, map[cow.Chunk]bool{}
+	var named []cow.Chunk
+	for i, e := range list {
+		if b.OnDevice(e.New) {
+			if seenCOW[e.New] {
+				f.COW = append(f.COW, i)
+			}
+			seenCOW[e.New] = true
+			if !b.Geometry.IsMetadata(e.New) {
+				named = append(named, e.New)
+			}
+		}
+		if seenOld[e.Old] {
+			f.Origin = append(f.Origin, i)
+		}
+		seenOld[e.Old] = true
+	}
+	slices.Sort(named)
+	absentSorted(slices.Compact(named), cow.FirstData, limit, func(first, end cow.Chunk) {
+		f.Absent = append(f.Absent, run{first, end})
+	})
+	f.Absent = data(b.Geometry, f.Absent)
+	return f
+}
+
+// data joins runs that touch, and leaves metadata out at their ends.
+func data(g cow.Geometry, runs []run) (out []run) {
+	for _, r := range runs {
+		for r.First < r.End && g.IsMetadata(r.First) {
+			r.First++
+		}
+		for r.First < r.End && g.IsMetadata(r.End-1) {
+			r.End--
+		}
+		if r.First == r.End {
+			continue
+		}
+		if n := len(out); n > 0 && g.DataChunksIn(out[n-1].End, r.First) == 0 {
+			out[n-1].End = r.End
+		} else {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// find asks the sets, in as many passes as they want.
+func find(t interface{ Fatalf(string, ...any) }, b cow.Bounds, list []cow.Exception, limit cow.Chunk, memory uint64) (f found, passes int) {
+	s := New(b, memory)
+	last := cow.Chunk(0)
+	absent := func(first, end cow.Chunk) {
+		if first < last || end <= first || end > limit || first < cow.FirstData {
+			t.Fatalf("absent run [%d, %d) behind %d, below %d", first, end, last, limit)
+		}
+		last = end
+		f.Absent = append(f.Absent, run{first, end})
+	}
+	for i, e := range list {
+		onCOW, onOrigin := s.Add(e)
+		f.note(i, onCOW, onOrigin)
+	}
+	s.AbsentCOW(cow.FirstData, limit, absent)
+	passes = 1
+	if !s.Complete() {
+		records := bytesOf(list)
+		rest := s.Rest(cow.FirstData, limit)
+		for rest.Next() {
+			if passes++; passes > 3000 {
+				t.Fatalf("no end of passes")
+			}
+			for at := 0; at < len(list); {
+				n := min(256, len(list)-at)
+				rest.Take(records[at*cow.ExceptionSize:][:n*cow.ExceptionSize], func(slot int, e cow.Exception, onCOW, onOrigin bool) {
+					if e != list[at+slot] {
+						t.Fatalf("slot %d is %+v", slot, e)
+					}
+					f.note(at+slot, onCOW, onOrigin)
+				})
+				at += n
+			}
+			rest.End(absent)
+		}
+	}
+	slices.Sort(f.COW)
+	slices.Sort(f.Origin)
+	f.Absent = data(b.Geometry, f.Absent)
+	return f, passes
+}
+
+func (f *found) note(i int, onCOW, onOrigin bool) {
+	if onCOW {
+		f.COW = append(f.COW, i)
+	}
+	if onOrigin {
+		f.Origin = append(f.Origin, i)
+	}
+}
+
+func bytesOf(list []cow.Exception) (b []byte) {
+	for _, e := range list {
+		b = e.AppendTo(b)
+	}
+	return b
+}
 
 // anyChunk draws chunk numbers that collide, that share pages, that lie in
 // pages far apart, and that lie beyond the directory.
@@ -18,244 +153,190 @@ func anyChunk() *rapid.Generator[cow.Chunk] {
 	return rapid.Map(rapid.OneOf(
 		rapid.Uint64Range(0, 300),
 		rapid.Map(rapid.Uint64Range(0, 200), func(n uint64) uint64 { return n<<pageBits + n%7 }),
-		rapid.Map(rapid.Uint64Range(0, 5000), func(n uint64) uint64 { return directoryPages<<pageBits + n }),
+		rapid.Map(rapid.Uint64Range(0, 20000), func(n uint64) uint64 { return directoryPages<<pageBits + n*n }),
 		rapid.SampledFrom([]uint64{math.MaxUint64, 1 << 55, directoryPages<<pageBits - 1, directoryPages << pageBits}),
 	), func(n uint64) cow.Chunk { return cow.Chunk(n) })
 }
 
-// usualMemory is what a judge gives to its sets.
-const usualMemory = 34 << 20
-
-type span struct{ First, End cow.Chunk }
-
-// addition is a run of n chunks, tried at once first if n > 1.
-type addition struct {
-	First cow.Chunk
-	N     uint64
-}
-
-func anyAddition() *rapid.Generator[addition] {
-	return rapid.Custom(func(t *rapid.T) addition {
-		a := addition{anyChunk().Draw(t, "chunk"), rapid.SampledFrom([]uint64{1, 1, 2, 256, 40000}).Draw(t, "n")}
-		a.N = min(a.N, math.MaxUint64-uint64(a.First))
-		return a
-	})
-}
-
-// TestChunkSetAgainstMap adds chunks to sets on a tiny shared budget, in as
-// many passes as that takes, and holds all answers against those of a map.
-func TestChunkSetAgainstMap(t *testing.T) {
-	passesSeen := 0
+// TestSeenAgainstMap: whatever a list is, sets of any memory find in it what a
+// map does.
+func TestSeenAgainstMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		additions := rapid.SliceOfN(anyAddition(), 0, 600).Draw(t, "additions")
-		memory := rapid.SampledFrom([]uint64{0, 40 * pageCost, 1 << 20, usualMemory}).Draw(t, "memory")
-		limit := anyChunk().Draw(t, "limit")
-
-		naive, repeats := map[cow.Chunk]bool{}, 0
-		for _, a := range additions {
-			for c := a.First; c < a.First+cow.Chunk(a.N); c++ {
-				if naive[c] {
-					repeats++
-				}
-				naive[c] = true
-			}
+		b := bounds(t, rapid.SampledFrom([]uint64{3, 400, 1 << 24, 1 << 33, 1 << 50, math.MaxUint64 / 512}).Draw(t, "device"))
+		list := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) cow.Exception {
+			return cow.Exception{Old: anyChunk().Draw(t, "old"), New: anyChunk().Draw(t, "new")}
+		}), 0, 800).Draw(t, "list")
+		limit := cow.Chunk(min(uint64(anyChunk().Draw(t, "limit")), b.DeviceChunks))
+		got, _ := find(t, b, list, limit, rapid.SampledFrom([]uint64{0, usualMemory}).Draw(t, "memory"))
+		if diff := cmp.Diff(naive(b, list, limit), got); diff != "" {
+			t.Fatalf("(-naive +got):\n%s", diff)
 		}
-		got, absent, passes := 0, []span{}, 0
-		share := newBudget(memory)
-		// The second set competes for the budget.
-		set, rival := newChunkSet(share, nil), newChunkSet(share, nil)
-		for {
-			passes++
-			for i, a := range additions {
-				got += addAll(set, a)
-				rival.add(cow.Chunk(i) << pageBits)
-			}
-			set.absent(0, limit, func(first, end cow.Chunk) {
-				if n := len(absent); n > 0 && absent[n-1].End == first {
-					absent[n-1].End = end
-				} else {
-					absent = append(absent, span{first, end})
-				}
-			})
-			if total := share.used + uint64(len(share.spare)); total > share.pages() || share.used != set.held+rival.held {
-				t.Fatalf("%d pages in use by %d and %d, %d spare, of %d", share.used, set.held, rival.held, len(share.spare), share.pages())
-			}
-			if set.complete() && rival.complete() {
-				break
-			}
-			if passes > 10000 {
-				t.Fatal("no end of passes")
-			}
-			set, rival = set.rest(), rival.rest()
-			share.sets = []*chunkSet{set, rival}
-			if share.used != 0 {
-				t.Fatalf("%d pages in use between passes", share.used)
-			}
-		}
-		passesSeen = max(passesSeen, passes)
-		if got != repeats {
-			t.Fatalf("%d repeats in %d passes, want %d", got, passes, repeats)
-		}
-		checkAbsent(t, absent, naive, limit)
 	})
-	if passesSeen < 3 && !testing.Short() { // rapid then tries few
-		t.Errorf("at most %d passes: the budgets were not tiny enough to test anything", passesSeen)
-	}
 }
 
-func addAll(set *chunkSet, a addition) (repeats int) {
-	if a.N > 1 && set.addRun(a.First, a.N) {
-		return 0
+// TestScatteredAgainstMap is the same with more chunks than there is memory
+// for, in distributions that suit one way of finding them and not another.
+func TestScatteredAgainstMap(t *testing.T) {
+	const n = 18000
+	random := rand.New(rand.NewPCG(1, 2))
+	anywhere := func(bits int) func(int) cow.Chunk {
+		return func(int) cow.Chunk { return cow.Chunk(random.Uint64() >> (64 - bits)) }
 	}
-	for c := a.First; c < a.First+cow.Chunk(a.N); c++ {
-		if set.add(c) {
-			repeats++
-		}
+	kinds := map[string]func(i int) cow.Chunk{
+		"anywhere":        anywhere(64),
+		"40 bits":         anywhere(40),
+		"32 bits":         anywhere(32),
+		"28 bits":         anywhere(28),
+		"23 bits":         anywhere(23),
+		"17 bits":         anywhere(17), // most are repeated
+		"8 bits":          anywhere(8),
+		"one":             func(int) cow.Chunk { return 5 << 40 },
+		"descending":      func(i int) cow.Chunk { return cow.Chunk(1<<40 - i*3) },
+		"one to a page":   func(i int) cow.Chunk { return cow.Chunk(i) << pageBits },
+		"all twice":       func(i int) cow.Chunk { return cow.Chunk(i%(n/2)) * 0x9e3779b97f >> 4 },
+		"two heaps":       func(i int) cow.Chunk { return cow.Chunk(i%2)<<45 + cow.Chunk(i/3) },
+		"dense, then far": func(i int) cow.Chunk { return cow.Chunk(i + i/(n/2)<<44) },
+		"a bucket":        func(i int) cow.Chunk { return cow.Chunk(1<<37 + i*7%(1<<narrowBits)) },
 	}
-	return repeats
-}
-
-// checkAbsent: what is absent and what is in the map fill [0, limit) without
-// an overlap.
-func checkAbsent(t *rapid.T, absent []span, naive map[cow.Chunk]bool, limit cow.Chunk) {
-	free, last := uint64(0), cow.Chunk(0)
-	for _, s := range absent {
-		if s.First < last || s.End <= s.First || s.End > limit {
-			t.Fatalf("runs of absent chunks %v below %d", absent, limit)
-		}
-		last = s.End
-		free += uint64(s.End - s.First)
-	}
-	present := uint64(0)
-	for c := range naive {
-		if c >= limit {
-			continue
-		}
-		present++
-		for _, s := range absent {
-			if c >= s.First && c < s.End {
-				t.Fatalf("chunk %d is in the set, and in the absent run %v", c, s)
+	b := bounds(t, 1<<46)
+	for nameCOW, drawCOW := range kinds {
+		for _, nameOld := range []string{nameCOW, "40 bits", "all twice"} {
+			var list []cow.Exception
+			for i := range n {
+				list = append(list, cow.Exception{Old: kinds[nameOld](i), New: drawCOW(i)})
+			}
+			list = append(list, list[n/3:n/3+500]...)
+			for _, limit := range []cow.Chunk{1 << 26, 1 << 46} {
+				got, passes := find(t, b, list, limit, 0)
+				if want := naive(b, list, limit); !want.equal(got) {
+					diff := cmp.Diff(want, got)
+					t.Fatalf("COW %s, origin %s, below %d, %d passes (-naive +got):\n%s", nameCOW, nameOld, limit, passes, diff[:min(len(diff), 2000)])
+				}
+				if passes > 500 {
+					t.Errorf("COW %s, origin %s: %d passes", nameCOW, nameOld, passes)
+				}
 			}
 		}
 	}
-	if free+present != uint64(limit) {
-		t.Fatalf("%d chunks absent, %d present, of %d", free, present, limit)
+}
+
+// TestFewPassesWithUsualMemory: a store of many scattered exceptions is read
+// three times, and of twice as many no more often.
+func TestFewPassesWithUsualMemory(t *testing.T) {
+	b := bounds(t, 1<<35)
+	for _, n := range []int{1 << 18, 1 << 19} {
+		list := make([]cow.Exception, n)
+		for i := range list { // odd factors: no chunk comes twice
+			k := uint64(i) * 0x9e3779b97f4a7c15
+			list[i] = cow.Exception{Old: cow.Chunk(k & (1<<40 - 1)), New: 2 + cow.Chunk(k&(1<<34-1))}
+		}
+		if _, passes := find(t, b, list, 1<<34, usualMemory); passes != 3 {
+			t.Errorf("%d exceptions: %d passes", n, passes)
+		}
 	}
 }
 
-// TestFullPagesCostNothing: a store in the canonical layout takes no memory
-// for the chunks that lie behind.
-func TestFullPagesCostNothing(t *testing.T) {
-	share := newBudget(0)
-	set := newChunkSet(share, nil)
-	for first := cow.Chunk(0); first < 100*pageSize; first += 256 {
-		if !set.addRun(first, 256) {
+// TestRunsAgainstMap: and so does Runs, whose passes have runs of their own.
+func TestRunsAgainstMap(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for _, width := range []int{10, 20, 30, 40, 63} {
+		for _, n := range []int{0, 1, 1000, 100_000} {
+			var chunks []cow.Chunk
+			for range n {
+				chunks = append(chunks, cow.Chunk(random.Uint64()>>(64-width)))
+			}
+			sorted := slices.Compact(slices.Sorted(slices.Values(chunks)))
+			for _, end := range []cow.Chunk{0, 700, 1 << width, math.MaxInt64} {
+				var want, got, wantAbsent, gotAbsent []run
+				for _, c := range sorted {
+					if c < end {
+						want = join(want, run{c, c + 1})
+					}
+				}
+				absentSorted(sorted, 0, end, func(first, behind cow.Chunk) { wantAbsent = join(wantAbsent, run{first, behind}) })
+				for _, memory := range []uint64{0, usualMemory} {
+					got, gotAbsent = nil, nil
+					collect(NewRuns(end, memory), chunks, (*Runs).Named, &got)
+					collect(NewRuns(end, memory), chunks, (*Runs).Absent, &gotAbsent)
+					if !slices.Equal(want, got) || !slices.Equal(wantAbsent, gotAbsent) {
+						t.Fatalf("%d chunks of %d bits below %d in %d bytes: %d runs, want %d; %d absent, want %d", n, width, end, memory, len(got), len(want), len(gotAbsent), len(wantAbsent))
+					}
+				}
+			}
+		}
+	}
+}
+
+func collect(r *Runs, chunks []cow.Chunk, end func(*Runs, func(first, end cow.Chunk)), into *[]run) {
+	for r.Next() {
+		for _, c := range chunks {
+			r.Take(c)
+		}
+		end(r, func(first, end cow.Chunk) { *into = join(*into, run{first, end}) })
+	}
+}
+
+func join(runs []run, r run) []run {
+	if n := len(runs); n > 0 && runs[n-1].End == r.First {
+		runs[n-1].End = r.End
+		return runs
+	}
+	return append(runs, r)
+}
+
+// TestCanonicalStoreTakesNoMemory for the chunks that lie behind, however
+// scattered the origin's are.
+func TestCanonicalStoreTakesNoMemory(t *testing.T) {
+	b := bounds(t, 1<<30)
+	s := New(b, usualMemory)
+	old := uint64(1)
+	k := uint64(0)
+	for range 4000 {
+		var records []byte
+		first := b.Geometry.DataChunk(k)
+		for i := range b.Geometry.ExceptionsPerArea() {
+			old = old*6364136223846793005 + 1442695040888963407
+			records = cow.Exception{Old: cow.Chunk(old >> 20), New: first + cow.Chunk(i)}.AppendTo(records)
+		}
+		k += b.Geometry.ExceptionsPerArea()
+		if !s.AddRun(first, records, func(slot int, e cow.Exception) { t.Errorf("%+v is repeated", e) }) {
 			t.Fatalf("the run from %d was refused", first)
 		}
 	}
-	if share.used != 0 || !set.complete() {
-		t.Errorf("%d pages in use, complete: %v", share.used, set.complete())
+	if s.cow.lost || s.cow.held > 1 || !s.origin.lost {
+		t.Errorf("COW: lost %v, %d pages; origin: lost %v", s.cow.lost, s.cow.held, s.origin.lost)
 	}
-	if !set.add(5) || set.addRun(7, 2) {
+	if s.AddRun(b.Geometry.DataChunk(7), bytesOf([]cow.Exception{{Old: 1, New: b.Geometry.DataChunk(7)}}), nil) {
 		t.Error("full pages have forgotten their chunks")
 	}
-	set.absent(0, 101*pageSize, func(first, end cow.Chunk) {
-		if diff := cmp.Diff(span{100 * pageSize, 101 * pageSize}, span{first, end}); diff != "" {
-			t.Errorf("absent (-want +got):\n%s", diff)
-		}
-	})
 }
 
-// TestScatteredChunksAgainstMap is TestChunkSetAgainstMap with more chunks
-// than pages, leaves and both have room for, in orders that suit none of them.
-func TestScatteredChunksAgainstMap(t *testing.T) {
-	const n = 60000
-	random := rand.New(rand.NewPCG(1, 2))
-	shuffled := func(of int, place func(i uint64) uint64) (out []cow.Chunk) {
-		for _, i := range random.Perm(of) {
-			out = append(out, cow.Chunk(place(uint64(i))))
-		}
-		return out
+func TestMemoryIsBounded(t *testing.T) {
+	b := bounds(t, 1<<46)
+	const memory = 4 << 20
+	s := New(b, memory)
+	random := rand.New(rand.NewPCG(5, 6))
+	held := func() uint64 {
+		return uint64(len(s.arena.blocks))*blockBytes + s.arena.loose*pageBytes + s.arena.extra
 	}
-	anywhere := func(bits int) []cow.Chunk {
-		return shuffled(n, func(uint64) uint64 { return random.Uint64() >> (64 - bits) })
-	}
-	descending := func(step uint64) (out []cow.Chunk) {
-		for i := range uint64(n) {
-			out = append(out, cow.Chunk(1<<40-i*step))
-		}
-		return out
-	}
-	near := descending(1)
-	for i := range near {
-		near[i] -= 1<<40 - 1<<20
-	}
-	const far = directoryPages << pageBits
-	for name, chunks := range map[string][]cow.Chunk{
-		"far":                  anywhere(64),
-		"a few to a page":      anywhere(28),
-		"many to a page":       anywhere(23),
-		"dense, behind few":    slices.Concat(anywhere(26)[:n/2], shuffled(n, func(i uint64) uint64 { return i })),
-		"dense, one per page":  slices.Concat(anywhere(26)[:n/4], shuffled(n, func(i uint64) uint64 { return i%300<<pageBits + i/300 })),
-		"descending, far":      descending(1),
-		"descending, wide":     descending(1 << 15),
-		"descending, near":     slices.Concat(anywhere(26)[:n/4], near),
-		"between two leaves":   slices.Concat(shuffled(pageWords, func(i uint64) uint64 { return far + i }), descending(3)),
-		"around the directory": shuffled(n, func(i uint64) uint64 { return far - n*20 + i*40 }),
-		"full pages":           slices.Concat(anywhere(26)[:n/4], shuffled(pageSize, func(i uint64) uint64 { return pageSize + i })),
-	} {
-		chunks = append(chunks, chunks[len(chunks)/3:len(chunks)/3+1000]...)
-		naive, repeats := map[cow.Chunk]bool{}, 0
-		for _, c := range chunks {
-			if naive[c] {
-				repeats++
-			}
-			naive[c] = true
-		}
-		for _, limit := range []cow.Chunk{1 << 26, 1 << 41, math.MaxUint64} {
-			got, free, passes := 0, uint64(0), 0
-			share := newBudget(0)
-			set := newChunkSet(share, nil)
-			for {
-				passes++
-				got += set.addEach(chunks)
-				last := cow.Chunk(0)
-				set.absent(0, limit, func(first, end cow.Chunk) {
-					if first < last || end <= first || naive[first] || naive[end-1] {
-						t.Fatalf("%s: absent %d-%d behind %d", name, first, end, last)
-					}
-					free, last = free+uint64(end-first), end
-				})
-				if set.complete() {
-					break
-				}
-				if passes > 100 {
-					t.Fatalf("%s: no end of passes", name)
-				}
-				set = set.rest()
-				share.sets = []*chunkSet{set}
-			}
-			present := uint64(0)
-			for c := range naive {
-				if c < limit {
-					present++
-				}
-			}
-			if got != repeats || free+present != uint64(limit) {
-				t.Errorf("%s below %d: %d repeats in %d passes, want %d; %d absent and %d present", name, limit, got, passes, repeats, free, present)
-			}
-			if most := len(naive)*pageCost/thinPage/(leastPages*pageCost) + 2; passes > most {
-				t.Errorf("%s: %d passes, want %d at most", name, passes, most)
-			}
+	for range 200_000 {
+		s.Add(cow.Exception{Old: cow.Chunk(random.Uint64() >> 30), New: cow.Chunk(random.Uint64() >> 34)})
+		if n := held(); n > memory*5/4 {
+			t.Fatalf("%d bytes are held, of %d", n, memory)
 		}
 	}
 }
 
-func (s *chunkSet) addEach(chunks []cow.Chunk) (repeats int) {
-	for _, c := range chunks {
-		if s.add(c) {
-			repeats++
+func ExampleRuns() {
+	r := NewRuns(100, 1<<20)
+	for r.Next() {
+		for _, c := range []cow.Chunk{7, 3, 4, 8, 99} {
+			r.Take(c)
 		}
+		r.Named(func(first, end cow.Chunk) { fmt.Println(first, end) })
 	}
-	return repeats
+	// Output:
+	// 3 5
+	// 7 9
+	// 99 100
 }

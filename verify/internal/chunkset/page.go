@@ -12,6 +12,7 @@ const (
 	pageBits  = 15 // chunks to a page, as a power of two: 4 KiB of bitmap
 	pageSize  = 1 << pageBits
 	pageWords = pageSize / 64
+	pageBytes = pageWords * 8
 )
 
 // page is the bitmap of pageSize chunks.
@@ -68,8 +69,14 @@ func (p *page) setRun(from, to uint64) {
 	}
 }
 
-// absent is chunkSet.absent for one page, whose first chunk is base.
+// absent is set.absent for one page, whose first chunk is base.
 func (p *page) absent(base, first, end cow.Chunk, yield func(first, end cow.Chunk)) {
+	absentBits(p[:], base, first, end, yield)
+}
+
+// absentBits calls yield for the runs of [first, end) whose bits are not set;
+// the bit of base is the first.
+func absentBits(p []uint64, base, first, end cow.Chunk, yield func(first, end cow.Chunk)) {
 	for first < end {
 		bit := uint64(first - base)
 		free := ^p[bit/64] >> (bit % 64)

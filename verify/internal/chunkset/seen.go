@@ -1,45 +1,58 @@
+// Seen: the first pass, which is the only one for almost all stores.
+
 package chunkset
 
 import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 
-// Seen is the chunks of the two devices that exceptions have named so far. It
-// finds duplicates and, at the end, what nobody named. Its sets are bounded in
-// memory; where a set could not answer for all chunks, a further pass over the
-// same exceptions does, with what Again makes.
+// Seen is the chunks of the two devices that exceptions have named so far.
 type Seen struct {
 	bounds   cow.Bounds
-	cow      *chunkSet // data chunks of the COW device; metadata chunks are always in it
-	metadata *chunkSet // metadata chunks that exceptions name: the header's as 0, area n's as n+1
-	origin   *chunkSet
+	arena    *arena
+	cow      set // data chunks of the COW device; metadata chunks are always in it
+	metadata set // metadata chunks that exceptions name: the header's as 0, area n's as n+1
+	origin   set
+	highest  cow.Chunk // named, on the COW device
+
+	exceptions uint64 // taken so far
+	// Exceptions up to which the sets told of repetitions: all, unless lost.
+	cowTold, originTold uint64
 }
 
 // New makes the sets for a first pass in about memory bytes.
 func New(b cow.Bounds, memory uint64) *Seen {
-	s := &Seen{bounds: b}
-	share := newBudget(memory)
-	s.cow = newChunkSet(share, s.fillMetadata)
-	s.metadata = newChunkSet(share, nil)
-	s.origin = newChunkSet(share, nil)
+	s := &Seen{bounds: b, arena: newArena(memory)}
+	s.cow = set{arena: s.arena, fill: s.fillMetadata}
+	s.metadata = set{arena: s.arena}
+	s.origin = set{arena: s.arena}
+	s.arena.users = []user{&s.cow, &s.metadata, &s.origin}
 	return s
 }
 
-// Complete tells whether this pass has answered for all chunks.
-func (s *Seen) Complete() bool {
-	return s.cow.complete() && s.metadata.complete() && s.origin.complete()
+// Complete tells whether this pass has answered for all chunks so far; Rest
+// answers for the others.
+func (s *Seen) Complete() bool { return !s.cowLost() && !s.origin.lost }
+
+func (s *Seen) cowLost() bool { return s.cow.lost || s.metadata.lost }
+
+// Add notes the chunks of an exception and tells which of them an exception
+// named before. Chunks that the device does not hold have no repetitions.
+func (s *Seen) Add(e cow.Exception) (cowRepeated, originRepeated bool) {
+	cowRepeated, originRepeated = s.addCOW(e.New), s.origin.add(e.Old)
+	answered := uint64(1)
+	if s.origin.lost {
+		answered = 0
+	}
+	s.took(1, answered)
+	return cowRepeated, originRepeated
 }
 
-// Again makes the sets for the pass after this one, out of these.
-func (s *Seen) Again() *Seen {
-	r := &Seen{bounds: s.bounds, cow: s.cow.rest(), metadata: s.metadata.rest(), origin: s.origin.rest()}
-	s.cow.budget.sets = []*chunkSet{r.cow, r.metadata, r.origin}
-	return r
-}
-
-// AddCOW notes a COW chunk and tells whether an exception named it before.
-// Chunks that the device does not hold have no duplicates.
-func (s *Seen) AddCOW(c cow.Chunk) (was bool) {
+func (s *Seen) addCOW(c cow.Chunk) (was bool) {
+	if !s.bounds.OnDevice(c) {
+		return false
+	}
+	s.highest = max(s.highest, c)
 	switch {
-	case !s.bounds.OnDevice(c):
+	case s.cowLost():
 		return false
 	case s.bounds.Geometry.IsMetadata(c):
 		return s.metadata.add(s.metadataIndex(c))
@@ -48,31 +61,39 @@ func (s *Seen) AddCOW(c cow.Chunk) (was bool) {
 	}
 }
 
-// AddCOWRun notes n consecutive data chunks at once. It is false, and has done
-// nothing, where one of them was named before or it cannot tell.
-func (s *Seen) AddCOWRun(first cow.Chunk, n uint64) bool { return s.cow.addRun(first, n) }
+// AddRun notes the exceptions of records, whose COW chunks are data chunks
+// from first on, one after the other. It calls repeated with those whose
+// origin chunk an exception named before. It is false, and has done nothing,
+// where a COW chunk was named before or it cannot tell.
+func (s *Seen) AddRun(first cow.Chunk, records []byte, repeated func(slot int, e cow.Exception)) bool {
+	n := uint64(len(records)) / cow.ExceptionSize
+	if s.cowLost() || !s.cow.addRun(first, n) {
+		return false
+	}
+	s.highest = max(s.highest, first+cow.Chunk(n-1))
+	s.took(n, s.origin.addOld(records, repeated))
+	return true
+}
 
-// AddOrigin notes an origin chunk and tells whether an exception named it
-// before.
-func (s *Seen) AddOrigin(c cow.Chunk) (was bool) { return s.origin.add(c) }
-
-// AddOrigins notes the origin chunks of records in order, and calls repeated
-// with those that were named before.
-func (s *Seen) AddOrigins(records []byte, repeated func(slot int, e cow.Exception)) {
-	s.origin.addOld(records, repeated)
+// took counts n exceptions; the origin's set has told of the repetitions of
+// some of them, the COW device's sets of all or, where they are lost, none.
+func (s *Seen) took(n, byOrigin uint64) {
+	if s.originTold == s.exceptions {
+		s.originTold += byOrigin
+	}
+	if s.cowTold == s.exceptions && !s.cowLost() {
+		s.cowTold += n
+	}
+	s.exceptions += n
 }
 
 // AbsentCOW calls yield for the runs of [first, end) that no exception named,
-// as far as this pass answers for them, in order. Neighbouring runs may touch.
+// in order, unless that is left to further passes. Neighbouring runs may
+// touch.
 func (s *Seen) AbsentCOW(first, end cow.Chunk, yield func(first, end cow.Chunk)) {
-	s.cow.absent(first, end, yield)
-}
-
-// PresentOrigin calls yield for the runs of origin chunks below end that
-// exceptions named, as far as this pass answers for them, in order.
-// Neighbouring runs may touch.
-func (s *Seen) PresentOrigin(end cow.Chunk, yield func(first, end cow.Chunk)) {
-	s.origin.present(end, yield)
+	if !s.cowLost() {
+		s.cow.absent(first, end, yield)
+	}
 }
 
 func (s *Seen) metadataIndex(c cow.Chunk) cow.Chunk {
@@ -82,8 +103,8 @@ func (s *Seen) metadataIndex(c cow.Chunk) cow.Chunk {
 	return cow.Chunk(s.bounds.Geometry.AreaOf(c) + 1)
 }
 
-// fillMetadata puts the metadata chunks among those of a new page into it, so
-// that a page of which all data chunks are in use is full.
+// fillMetadata puts the metadata chunks of a new page into it, so that a page
+// whose data chunks are all in use is full.
 func (s *Seen) fillMetadata(first cow.Chunk, p *page) (n int) {
 	put := func(c cow.Chunk) {
 		p[(c-first)/64] |= 1 << ((c - first) % 64)

@@ -1,0 +1,132 @@
+// The gaps: what lies between the COW chunks that were named, and which of
+// those were named twice, from the lowest chunk to the highest.
+
+package chunkset
+
+import "github.com/dmsnapctl/dmsnapctl/verify/cow"
+
+// gaps are found window by window, upwards. How large a window may be is what
+// counting tells, unless a bitmap of all that is left fits the memory.
+type gaps struct {
+	repeated *suspects // chunks that were named twice; nil where nobody asks
+	first    cow.Chunk // where gaps are wanted
+	limit    cow.Chunk // where that ends
+	at, end  cow.Chunk // all below at is answered for, nothing from end on is of interest
+	to       cow.Chunk // the end of the present window
+	counts   counts
+	// The present pass: one of them, or counting.
+	bitmap memory
+	lineup *lineup
+}
+
+func newGaps(first, limit, highest cow.Chunk, repeated *suspects) *gaps {
+	return &gaps{repeated: repeated, first: first, limit: limit, end: max(limit, highest+1)}
+}
+
+// begin begins a pass. It is false if none is needed, or if m is nil and chunks
+// cannot just be counted: then a later pass is for the gaps.
+func (g *gaps) begin(m memory) bool {
+	g.bitmap, g.lineup = nil, nil
+	if g.at >= g.end {
+		return false
+	}
+	chunks := cow.Chunk(m.words() * 64)
+	counted := g.counts.covers(g.at)
+	if counted {
+		g.to = g.counts.window(g.at, m)
+	}
+	switch {
+	case g.end-g.at <= chunks:
+		g.bitmap, g.to = m, g.end
+	case !counted:
+		g.to = g.at
+		g.counts.begin(g.at, g.end)
+	case m == nil:
+		return false
+	case g.to > g.at:
+		g.lineup = newLineup(&g.counts, g.at, g.to, m)
+	case g.counts.bucketEnd(g.at)-g.at <= chunks:
+		g.bitmap, g.to = m, g.counts.bucketEnd(g.at)
+	default: // too many in one place: have a closer look at it
+		g.counts.begin(g.at, g.counts.bucketEnd(g.at))
+	}
+	return true
+}
+
+// take notes a chunk.
+func (g *gaps) take(c cow.Chunk) {
+	switch {
+	case g.bitmap != nil:
+		if c >= g.at && c < g.to {
+			g.setBit(c)
+		}
+	case g.lineup != nil:
+		if c >= g.at && c < g.to {
+			g.lineup.take(c)
+		}
+	default:
+		g.counts.take(c)
+	}
+}
+
+func (g *gaps) setBit(c cow.Chunk) {
+	word, bit := g.bitmap.at(uint64(c-g.at)/64), uint64(1)<<((c-g.at)%64)
+	if *word&bit == 0 {
+		*word |= bit
+		return
+	}
+	if g.repeated == nil {
+		return
+	}
+	if len(g.repeated.list) >= g.repeated.most {
+		g.crowded()
+		if c >= g.to {
+			return
+		}
+	}
+	g.repeated.list = append(g.repeated.list, uint64(c))
+}
+
+// crowded makes room for repeated chunks: it leaves the upper half of them, and
+// all above, to a further pass, unless most of them are the same.
+func (g *gaps) crowded() {
+	g.repeated.sort()
+	if n := len(g.repeated.list); n >= g.repeated.most*3/4 {
+		g.to = cow.Chunk(g.repeated.list[n/2])
+		g.repeated.list = g.repeated.list[:n/2]
+	}
+}
+
+// finish ends a pass and yields the gaps of its window.
+func (g *gaps) finish(yield func(first, end cow.Chunk)) {
+	wanted := func(first, end cow.Chunk) {
+		if first, end = max(first, g.first), min(end, g.limit); first < end {
+			yield(first, end)
+		}
+	}
+	switch {
+	case g.bitmap != nil:
+		g.absentBits(wanted)
+		g.at = g.to
+	case g.lineup != nil:
+		g.at = g.lineup.finish(g.repeated, wanted)
+	}
+	g.bitmap, g.lineup = nil, nil
+	if g.repeated == nil {
+		return
+	}
+	for i, c := range g.repeated.list { // suspects are mixed
+		g.repeated.list[i] = mix(c)
+	}
+}
+
+// absentBits goes over the bitmap block by block.
+func (g *gaps) absentBits(yield func(first, end cow.Chunk)) {
+	for i, b := range g.bitmap {
+		base := g.at + cow.Chunk(i*blockWords*64)
+		if base >= g.to {
+			return
+		}
+		absentBits(b[:], base, base, min(g.to, base+blockWords*64), yield)
+	}
+}

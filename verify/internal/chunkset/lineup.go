@@ -1,0 +1,216 @@
+// Lining up: chunks are counted by where they lie, in buckets of the same
+// size, and then put into places that are as large as those counts.
+
+package chunkset
+
+import (
+	"math"
+	"slices"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+const (
+	// narrowBits are chunks to a bucket, as a power of two, whose numbers
+	// within it take 16 bits: four to a word.
+	narrowBits = 16
+	// mostBuckets bounds the memory for counts: 3 MiB.
+	mostBuckets = 1 << 18
+	// mostWide bounds what is sorted at once.
+	mostWide = 1 << 16
+)
+
+// bucket is a run of chunks: how many of them were named, and where in the
+// lineup they go.
+type bucket struct {
+	count uint32 // at most math.MaxUint32
+	start uint32
+	fill  uint32
+}
+
+// counts are the buckets of [from, to).
+type counts struct {
+	from, to cow.Chunk
+	bits     int // chunks to a bucket, as a power of two
+	buckets  []bucket
+}
+
+func (c *counts) covers(at cow.Chunk) bool { return c.from <= at && at < c.to }
+
+// begin begins to count what lies in [from, to).
+func (c *counts) begin(from, to cow.Chunk) {
+	c.from, c.to, c.bits = from, to, narrowBits
+	for (to-from-1)>>c.bits >= mostBuckets {
+		c.bits++
+	}
+	n := int((to-from-1)>>c.bits) + 1
+	if c.buckets = slices.Grow(c.buckets[:0], n)[:n]; n > 0 {
+		clear(c.buckets)
+	}
+}
+
+func (c *counts) take(at cow.Chunk) {
+	if at < c.from || at >= c.to {
+		return
+	}
+	if b := &c.buckets[(at-c.from)>>c.bits]; b.count < math.MaxUint32 {
+		b.count++
+	}
+}
+
+// bucketOf is the number of the bucket in which at lies.
+func (c *counts) bucketOf(at cow.Chunk) int { return int((at - c.from) >> c.bits) }
+
+// startOf is where bucket i starts, or the buckets end.
+func (c *counts) startOf(i int) cow.Chunk {
+	if i >= len(c.buckets) {
+		return c.to
+	}
+	return c.from + cow.Chunk(i)<<c.bits
+}
+
+func (c *counts) bucketEnd(at cow.Chunk) cow.Chunk { return c.startOf(c.bucketOf(at) + 1) }
+
+// perWord is how many chunks of a bucket a word holds.
+func (c *counts) perWord() uint64 {
+	if c.bits <= narrowBits {
+		return 4
+	}
+	return 1
+}
+
+// window is the end of the buckets from at on, which is the start of one, that
+// can be lined up in m at once; at where not even one can.
+func (c *counts) window(at cow.Chunk, m memory) cow.Chunk {
+	room := min(m.words()*c.perWord(), math.MaxUint32)
+	i := c.bucketOf(at)
+	for ; i < len(c.buckets); i++ {
+		n := uint64(c.buckets[i].count)
+		if n > room || c.bits > narrowBits && n > mostWide {
+			break
+		}
+		room -= n
+	}
+	return c.startOf(i)
+}
+
+// lineup is the chunks of a window, bucket by bucket.
+type lineup struct {
+	counts   *counts
+	first, n int // buckets
+	m        memory
+}
+
+func newLineup(c *counts, from, to cow.Chunk, m memory) *lineup {
+	l := &lineup{counts: c, first: c.bucketOf(from), m: m}
+	l.n = c.bucketOf(to-1) - l.first + 1
+	start := uint32(0)
+	for i := range l.buckets() {
+		b := &l.buckets()[i]
+		b.start, b.fill = start, 0
+		start += b.count
+	}
+	return l
+}
+
+func (l *lineup) buckets() []bucket { return l.counts.buckets[l.first : l.first+l.n] }
+
+// take puts a chunk of the window into its place. Where there are more of them
+// than were counted, the store has changed, and no answer would be right.
+func (l *lineup) take(c cow.Chunk) {
+	b := &l.counts.buckets[l.counts.bucketOf(c)]
+	if b.fill == b.count {
+		return
+	}
+	at := uint64(b.start + b.fill)
+	b.fill++
+	if l.counts.bits > narrowBits {
+		*l.m.at(at) = uint64(c)
+		return
+	}
+	*l.m.at(at / 4) |= uint64(uint16(c-l.counts.from)) << (at % 4 * 16)
+}
+
+// finish yields the gaps of the window, and adds the chunks that were named
+// twice to repeated, unless that is nil. It returns how far it came: to the end
+// of the window, or to a bucket for whose repetitions there is no room.
+func (l *lineup) finish(repeated *suspects, yield func(first, end cow.Chunk)) cow.Chunk {
+	var a assorted
+	for i, b := range l.buckets() {
+		first, end := l.counts.startOf(l.first+i), l.counts.startOf(l.first+i+1)
+		if b.fill == 0 {
+			yield(first, end)
+			continue
+		}
+		if l.counts.bits > narrowBits {
+			a.sort(l.m, b)
+		} else {
+			a.mark(l.m, b, first)
+		}
+		if repeated != nil && len(a.twice) > 0 {
+			// A bucket alone may have more than there is room for.
+			if n := len(repeated.list); n > 0 && n+len(a.twice) > repeated.most {
+				return first
+			}
+			for _, c := range a.twice {
+				repeated.list = append(repeated.list, uint64(c))
+			}
+		}
+		if l.counts.bits > narrowBits {
+			absentSorted(a.sorted, first, end, yield)
+		} else {
+			absentBits(a.named[:], first, first, end, yield)
+		}
+	}
+	return l.counts.startOf(l.first + l.n)
+}
+
+// assorted is the chunks of one bucket in order: narrow ones as bits, wide
+// ones as a list.
+type assorted struct {
+	named  [1 << narrowBits / 64]uint64
+	sorted []cow.Chunk
+	twice  []cow.Chunk // or more often
+}
+
+// mark sets the bits of a bucket's chunks; the bucket starts at first.
+func (a *assorted) mark(m memory, b bucket, first cow.Chunk) {
+	clear(a.named[:])
+	a.twice = a.twice[:0]
+	for at := uint64(b.start); at < uint64(b.start)+uint64(b.fill); at++ {
+		c := *m.at(at / 4) >> (at % 4 * 16) & (1<<16 - 1)
+		if word, bit := &a.named[c/64], uint64(1)<<(c%64); *word&bit == 0 {
+			*word |= bit
+		} else {
+			if len(a.twice) == 2*len(a.named)*64 {
+				a.settle() // to half of that at most
+			}
+			a.twice = append(a.twice, first+cow.Chunk(c))
+		}
+	}
+	a.settle()
+}
+
+// sort sorts a bucket's chunks.
+func (a *assorted) sort(m memory, b bucket) {
+	a.sorted, a.twice = a.sorted[:0], a.twice[:0]
+	for at := uint64(b.start); at < uint64(b.start)+uint64(b.fill); at++ {
+		a.sorted = append(a.sorted, cow.Chunk(*m.at(at)))
+	}
+	slices.Sort(a.sorted)
+	for i := 1; i < len(a.sorted); i++ {
+		if a.sorted[i] == a.sorted[i-1] {
+			a.twice = append(a.twice, a.sorted[i])
+		}
+	}
+	a.sorted = slices.Compact(a.sorted)
+	a.settle()
+}
+
+// settle leaves each chunk in twice once.
+func (a *assorted) settle() {
+	if len(a.twice) > 0 {
+		slices.Sort(a.twice)
+		a.twice = slices.Compact(a.twice)
+	}
+}

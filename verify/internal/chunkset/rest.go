@@ -1,0 +1,138 @@
+// Rest: the further passes, over a store whose chunks are too scattered for
+// the first one.
+
+package chunkset
+
+import (
+	"encoding/binary"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// Rest answers what a first pass could not. Each of its passes is Next, Take
+// for all exceptions that the first pass took, in the same order, and End.
+type Rest struct {
+	bounds cow.Bounds
+	taken  uint64 // exceptions of the present pass
+	// The present pass: nil where it is not for that.
+	gapping             *gaps
+	sieving             *sieve
+	siftCOW, siftOrigin bool
+
+	gaps   *gaps  // of the COW device; nil where nothing is left to it
+	sieve  *sieve // of the origin; the same
+	cow    suspects
+	origin suspects
+	// Exceptions up to which the first pass told of repetitions.
+	cowTold, originTold uint64
+	arena               *arena
+}
+
+// The suspects' shares of the memory, in thirty-seconds. The rest is for the
+// sieve, or for the gaps.
+const (
+	shares       = 32
+	originShares = 5
+	cowShares    = 1
+)
+
+// Rest is for what this pass has not answered, with its memory, which the pass
+// gives up. Gaps are wanted in [first, end); nothing where the pass is
+// complete.
+func (s *Seen) Rest(first, end cow.Chunk) *Rest {
+	bytes := s.arena.most * blockBytes
+	r := &Rest{
+		bounds: s.bounds, arena: s.arena, cowTold: s.cowTold, originTold: s.originTold,
+		cow: newSuspects(bytes * cowShares / shares), origin: newSuspects(bytes * originShares / shares),
+	}
+	if s.cowLost() {
+		r.gaps = newGaps(first, end, s.highest, &r.cow)
+	}
+	if s.origin.lost {
+		r.sieve = newSieve(s.exceptions, &r.origin)
+	}
+	s.cow.lose()
+	s.metadata.lose()
+	s.origin.lose()
+	return r
+}
+
+// Next begins a pass; it is false where no more is needed.
+func (r *Rest) Next() bool {
+	r.taken, r.sieving, r.gapping = 0, nil, nil
+	r.siftCOW, r.siftOrigin = r.cow.prepare(), r.origin.prepare()
+	most := r.arena.most - r.arena.most*(originShares+cowShares)/shares
+	memory := r.arena.take(most)
+	if r.sieve != nil && !r.siftOrigin {
+		if r.sieve.begin(memory) {
+			r.sieving, memory = r.sieve, nil
+		} else {
+			r.sieve = nil
+		}
+	}
+	if r.gaps != nil && !r.siftCOW && r.gaps.begin(memory) {
+		r.gapping = r.gaps
+	}
+	return r.sieving != nil || r.gapping != nil || r.siftCOW || r.siftOrigin
+}
+
+// Last tells whether the present pass is the last, as far as is known.
+func (r *Rest) Last() bool {
+	return r.sieving == nil && (r.gaps == nil || r.gapping != nil && r.gapping.to >= r.gaps.end)
+}
+
+// Take takes the exceptions of records. It calls repeated with those that repeat
+// a chunk without the first pass having told of it.
+func (r *Rest) Take(records []byte, repeated func(slot int, e cow.Exception, onCOW, onOrigin bool)) {
+	n := uint64(len(records)) / cow.ExceptionSize
+	if r.gapping != nil {
+		for at := uint64(0); at < n; at++ {
+			if c := cow.Chunk(binary.LittleEndian.Uint64(records[at*cow.ExceptionSize+8:])); r.bounds.OnDevice(c) {
+				r.gapping.take(c)
+			}
+		}
+	}
+	if r.sieving != nil {
+		r.sieving.takeOld(records)
+	}
+	if r.siftCOW || r.siftOrigin {
+		r.sift(records, repeated)
+	}
+	r.taken += n
+}
+
+func (r *Rest) sift(records []byte, repeated func(slot int, e cow.Exception, onCOW, onOrigin bool)) {
+	for slot, e := range cow.Exceptions(records) {
+		k := r.taken + uint64(slot)
+		onCOW := r.siftCOW && r.bounds.OnDevice(e.New) && r.cow.again(mix(uint64(e.New))) && k >= r.cowTold
+		onOrigin := r.siftOrigin && r.origin.again(mix(uint64(e.Old))) && k >= r.originTold
+		if onCOW || onOrigin {
+			repeated(slot, e, onCOW, onOrigin)
+		}
+	}
+}
+
+// End ends a pass, and calls yield for the gaps that it found, which lie above
+// those of the passes before. Neighbouring gaps may touch.
+func (r *Rest) End(yield func(first, end cow.Chunk)) {
+	if r.siftCOW {
+		r.cow.reset()
+	}
+	if r.siftOrigin {
+		r.origin.reset()
+	}
+	if r.sieving != nil {
+		r.sieving.finish()
+	}
+	if r.gapping != nil {
+		r.gapping.finish(yield)
+	}
+}
+
+// mix gives each chunk another number, all of whose bits depend on all of the
+// chunk's.
+func mix(c uint64) uint64 {
+	c ^= c >> 33
+	c *= 0xff51afd7ed558ccd
+	return c ^ c>>29
+}

@@ -1,0 +1,94 @@
+// Runs: where the chunks of one device lie, and where none do.
+
+package chunkset
+
+import "github.com/dmsnapctl/dmsnapctl/verify/cow"
+
+// Runs puts the chunks below an end in order, in as many passes over them as
+// the memory asks for: one, for almost all stores. Each pass is Next, Take for
+// all chunks, and then either Named or Absent.
+type Runs struct {
+	arena *arena
+	end   cow.Chunk // chunks from here on are passed over
+	first bool      // the present pass is the first
+	begun bool
+	set   set
+	gaps  *gaps // of the further passes
+	high  cow.Chunk
+}
+
+// NewRuns is for chunks below end, in about memory bytes.
+func NewRuns(end cow.Chunk, memory uint64) *Runs {
+	r := &Runs{arena: newArena(memory), end: end}
+	r.set = set{arena: r.arena}
+	r.arena.users = []user{&r.set}
+	return r
+}
+
+// Next begins a pass; it is false where no more is needed.
+func (r *Runs) Next() bool {
+	if !r.begun {
+		r.begun, r.first = true, true
+		return true
+	}
+	if r.first {
+		r.first = false
+		if !r.set.lost {
+			return false
+		}
+		r.gaps = newGaps(0, r.end, 0, nil)
+		r.gaps.end = min(r.end, r.high+1)
+	}
+	return r.gaps != nil && r.gaps.begin(r.arena.take(r.arena.most))
+}
+
+// Take notes a chunk.
+func (r *Runs) Take(c cow.Chunk) {
+	switch {
+	case c >= r.end:
+	case r.first:
+		r.high = max(r.high, c)
+		r.set.add(c)
+	default:
+		r.gaps.take(c)
+	}
+}
+
+// Absent ends a pass: it calls yield for the runs of chunks below the end that
+// were not taken, above those of the passes before. Neighbouring runs may
+// touch.
+func (r *Runs) Absent(yield func(first, end cow.Chunk)) {
+	switch {
+	case !r.first:
+		if r.gaps.finish(yield); r.gaps.at >= r.gaps.end && r.gaps.end < r.end {
+			yield(r.gaps.end, r.end)
+		}
+	case !r.set.lost:
+		r.set.absent(0, r.end, yield)
+	}
+}
+
+// Named ends a pass: it calls yield for the runs of chunks that were taken,
+// above those of the passes before. Neighbouring runs may touch.
+func (r *Runs) Named(yield func(first, end cow.Chunk)) {
+	from := cow.Chunk(0)
+	if !r.first {
+		from = r.gaps.at
+	}
+	r.Absent(func(first, end cow.Chunk) {
+		if from < first {
+			yield(from, first)
+		}
+		from = end
+	})
+	to := r.end
+	switch {
+	case !r.first:
+		to = r.gaps.at
+	case r.set.lost:
+		return
+	}
+	if from < to {
+		yield(from, to)
+	}
+}

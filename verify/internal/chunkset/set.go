@@ -1,0 +1,246 @@
+// A set of chunk numbers: a paged bitmap.
+
+package chunkset
+
+import (
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+const (
+	// directoryPages bounds the numbers that are found by index in the paged
+	// bitmap. A chunk above them (8 TiB into a device with chunks of 4 KiB) is
+	// far.
+	directoryPages = 1 << 16
+	// mostFar bounds the far chunks, which are kept one by one: a damaged
+	// store has a few.
+	mostFar = 1 << 13
+
+	placeCost = 16 // bytes of memory to a page's place in the directory
+	farCost   = 64 // bytes of memory to a far chunk, at most
+)
+
+// set is a set of chunk numbers. Pages come into being where chunks do, and
+// one that fills up gives its memory back. A set that finds no memory is lost:
+// it drops all it has, and answers for nothing any more.
+type set struct {
+	arena     *arena
+	directory []place // by page number
+	far       map[cow.Chunk]bool
+	held      uint64 // pages of memory
+	lost      bool
+
+	// fill gives a new page the chunks that are in the set from the start and
+	// returns their number; it may be nil.
+	fill func(first cow.Chunk, p *page) int
+}
+
+// add puts a chunk into the set and tells whether it was there before.
+func (s *set) add(c cow.Chunk) (was bool) {
+	if n := uint64(c) >> pageBits; n < uint64(len(s.directory)) {
+		if p := &s.directory[n]; p.page != nil {
+			return s.set(p, c)
+		}
+	}
+	return s.addAnew(c)
+}
+
+// addOld adds the old chunks of records in order, and calls repeated with the
+// records whose chunk was there. It returns how many records it answered for:
+// all, unless the set is lost. Most of the judge's time goes into this loop:
+// if the origin was written to at random, each chunk visits another place in
+// memory, and several visits must be under way at once.
+func (s *set) addOld(records []byte, repeated func(slot int, e cow.Exception)) (answered uint64) {
+	directory := s.directory
+	for at := 0; at+cow.ExceptionSize <= len(records); at += cow.ExceptionSize {
+		c := binary.LittleEndian.Uint64(records[at:])
+		if n := c >> pageBits; n < uint64(len(directory)) {
+			if p := &directory[n]; p.page != nil {
+				word, bit := &p.page[c>>6%pageWords], uint64(1)<<(c&63)
+				if old := *word; old&bit == 0 && p.n < pageSize-1 {
+					*word = old | bit
+					p.n++
+					continue
+				}
+			}
+		}
+		if s.add(cow.Chunk(c)) {
+			repeated(at/cow.ExceptionSize, cow.DecodeException(records[at:]))
+		}
+		if s.lost {
+			return uint64(at / cow.ExceptionSize)
+		}
+		directory = s.directory
+	}
+	return uint64(len(records) / cow.ExceptionSize)
+}
+
+// set sets the bit of c in p, its page.
+func (s *set) set(p *place, c cow.Chunk) (was bool) {
+	word, bit := &p.page[uint64(c)>>6%pageWords], uint64(1)<<(c&63)
+	if *word&bit != 0 {
+		return true
+	}
+	*word |= bit
+	if p.n++; p.n == pageSize {
+		s.collapse(p)
+	}
+	return false
+}
+
+// collapse gives back the memory of a page that has filled up.
+func (s *set) collapse(p *place) {
+	s.arena.giveBack(p.page)
+	s.held--
+	p.page = fullPage
+}
+
+// addAnew is add for chunks whose page is not there, or that are far.
+func (s *set) addAnew(c cow.Chunk) (was bool) {
+	if s.lost {
+		return false
+	}
+	n := uint64(c) >> pageBits
+	if n >= directoryPages {
+		return s.addFar(c)
+	}
+	p := s.pageFor(n)
+	if p == nil {
+		return false
+	}
+	return s.set(p, c)
+}
+
+func (s *set) addFar(c cow.Chunk) (was bool) {
+	switch {
+	case s.far[c]:
+		return true
+	case len(s.far) == mostFar:
+		s.lose()
+		return false
+	case s.far == nil:
+		s.far = map[cow.Chunk]bool{}
+	}
+	s.far[c] = true
+	s.arena.extra += farCost
+	return false
+}
+
+// pageFor is the place of page n, which is made where it is not there; nil
+// where there is no memory for it.
+func (s *set) pageFor(n uint64) *place {
+	if n >= uint64(len(s.directory)) {
+		s.growDirectory(n + 1)
+	}
+	p := &s.directory[n]
+	if p.page != nil {
+		return p
+	}
+	memory := s.arena.page()
+	switch {
+	case s.lost: // to make room
+		if memory != nil {
+			s.arena.giveBack(memory)
+		}
+		return nil
+	case memory == nil:
+		s.lose()
+		return nil
+	}
+	s.held++
+	p.page = memory
+	if s.fill != nil {
+		p.n = s.fill(cow.Chunk(n<<pageBits), memory)
+	}
+	return p
+}
+
+// growDirectory makes the directory hold n pages or more.
+func (s *set) growDirectory(n uint64) {
+	have := uint64(len(s.directory))
+	n = min(directoryPages, max(n, have+have/4+64))
+	s.arena.extra += (n - have) * placeCost
+	grown := make([]place, n)
+	copy(grown, s.directory)
+	s.directory = grown
+}
+
+func (s *set) holds() uint64 { return s.held }
+
+// lose drops all that the set has.
+func (s *set) lose() {
+	for _, p := range s.directory {
+		if p.page != nil && p.page != fullPage {
+			s.arena.giveBack(p.page)
+		}
+	}
+	s.arena.extra -= uint64(len(s.directory))*placeCost + uint64(len(s.far))*farCost
+	s.directory, s.far, s.held, s.lost = nil, nil, 0, true
+}
+
+// addRun puts n consecutive chunks into the set at once. It is false, and has
+// done nothing, where one of them was there already or it cannot tell.
+func (s *set) addRun(first cow.Chunk, n uint64) bool {
+	end := first + cow.Chunk(n)
+	if s.lost || n == 0 || end < first || uint64(end-1)>>pageBits >= directoryPages {
+		return false
+	}
+	firstPage, lastPage := uint64(first)>>pageBits, uint64(end-1)>>pageBits
+	for i := firstPage; i <= lastPage; i++ {
+		p := s.pageFor(i)
+		if p == nil || !p.isFree(clip(first, end, i)) {
+			return false
+		}
+	}
+	for i := firstPage; i <= lastPage; i++ {
+		p := &s.directory[i]
+		from, to := clip(first, end, i)
+		p.setRun(from, to)
+		if p.n += int(to - from); p.n == pageSize {
+			s.collapse(p)
+		}
+	}
+	return true
+}
+
+// absent calls yield for the runs of [first, end) that are not in the set, in
+// order. Neighbouring runs may touch.
+func (s *set) absent(first, end cow.Chunk, yield func(first, end cow.Chunk)) {
+	paged := min(end, cow.Chunk(uint64(len(s.directory))<<pageBits))
+	for first < paged {
+		n := uint64(first) >> pageBits
+		pageEnd := min(paged, cow.Chunk((n+1)<<pageBits))
+		switch p := s.directory[n].page; p {
+		case nil:
+			yield(first, pageEnd)
+		case fullPage:
+		default:
+			p.absent(cow.Chunk(n<<pageBits), first, pageEnd, yield)
+		}
+		first = pageEnd
+	}
+	absentSorted(slices.Sorted(maps.Keys(s.far)), first, end, yield)
+}
+
+// absentSorted calls yield for the runs of [first, end) between chunks, which
+// are in ascending order.
+func absentSorted(chunks []cow.Chunk, first, end cow.Chunk, yield func(first, end cow.Chunk)) {
+	for _, c := range chunks {
+		if c >= end {
+			break
+		}
+		if c < first {
+			continue
+		}
+		if first < c {
+			yield(first, c)
+		}
+		first = c + 1
+	}
+	if first < end {
+		yield(first, end)
+	}
+}

@@ -1,0 +1,107 @@
+// The sieve: a Bloom filter, which lets through the origin chunks that may
+// have been named before.
+
+package chunkset
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// sieveLoad is how many chunks there may be to a word of the filter: of twice
+// as many a tenth would get through.
+const sieveLoad = 8
+
+// sieve looks at the chunks whose mixed numbers are in [from, last], in as many
+// passes as its suspects and the number of chunks ask for.
+type sieve struct {
+	suspects *suspects
+	all      uint64 // chunks in all passes
+	done     bool
+	from     uint64
+	last     uint64
+	filter   memory
+	mask     uint64
+}
+
+func newSieve(all uint64, s *suspects) *sieve { return &sieve{suspects: s, all: all} }
+
+// begin begins a pass; it is false where none is needed.
+func (s *sieve) begin(m memory) bool {
+	if s.done {
+		return false
+	}
+	// No more than it takes: a smaller filter misses the processor's cache less.
+	wanted := uint64(1) << bits.Len64(s.all/(sieveLoad*5/4)/blockWords)
+	s.filter = m[:min(wanted, 1<<(bits.Len(uint(len(m)))-1))]
+	s.mask = s.filter.words() - 1
+	parts := max(1, s.all/(s.filter.words()*sieveLoad*5/4))
+	s.last = math.MaxUint64
+	if width := math.MaxUint64 / parts; width < math.MaxUint64-s.from {
+		s.last = s.from + width
+	}
+	return true
+}
+
+// takeOld notes the origin chunks of records. Each is a visit to another place
+// in memory: the visits of a batch are begun before the first is waited for.
+func (s *sieve) takeOld(records []byte) {
+	const batch = 32
+	var mixed, words [batch]uint64
+	for len(records) >= cow.ExceptionSize {
+		n := min(batch, len(records)/cow.ExceptionSize)
+		for i := range n {
+			m := mix(binary.LittleEndian.Uint64(records[i*cow.ExceptionSize:]))
+			mixed[i], words[i] = m, *s.filter.at(m & s.mask)
+		}
+		records = records[n*cow.ExceptionSize:]
+		for i := range n {
+			m := mixed[i]
+			if m < s.from || m > s.last {
+				continue
+			}
+			if set := bitsOf(m); words[i]&set != set {
+				if word := s.filter.at(m & s.mask); *word&set != set { // the batch may have set them
+					*word |= set
+					continue
+				}
+			}
+			s.suspect(m)
+		}
+	}
+}
+
+// bitsOf are the bits of a chunk in its word of the filter.
+func bitsOf(m uint64) uint64 { return 1<<(m>>32&63) | 1<<(m>>38&63) | 1<<(m>>44&63) }
+
+// suspect adds a chunk that the filter lets through.
+func (s *sieve) suspect(m uint64) {
+	if len(s.suspects.list) >= s.suspects.most {
+		s.crowded()
+		if m > s.last {
+			return
+		}
+	}
+	s.suspects.list = append(s.suspects.list, m)
+}
+
+// crowded makes room for suspects: it leaves their upper half to a further
+// pass, unless most of them are the same.
+func (s *sieve) crowded() {
+	s.suspects.sort()
+	if n := len(s.suspects.list); n >= s.suspects.most*3/4 {
+		s.last = s.suspects.list[n/2] - 1
+		s.suspects.list = s.suspects.list[:n/2]
+	}
+}
+
+// finish ends a pass.
+func (s *sieve) finish() {
+	s.filter = nil
+	if s.done = s.last == math.MaxUint64; !s.done {
+		s.from = s.last + 1
+	}
+}
