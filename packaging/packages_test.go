@@ -8,18 +8,27 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/packages"
 )
 
-// TestMain installs what judges the packages.
+// TestMain removes what the tests built for all of them.
 func TestMain(m *testing.M) {
-	if err := packages.Install(os.Stderr, "lintian", "mandoc", "rpm", "systemd", "prometheus"); err != nil {
-		os.Stderr.WriteString(err.Error() + "\n")
-		os.Exit(1)
+	code := m.Run()
+	if shared.dir != "" {
+		_ = os.RemoveAll(shared.dir)
 	}
-	os.Exit(m.Run())
+	os.Exit(code)
+}
+
+// need installs the packages that a test calls.
+func need(t *testing.T, names ...string) {
+	t.Helper()
+	if err := packages.Install(os.Stderr, names...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func must(t *testing.T, name string, args ...string) string {
@@ -31,40 +40,97 @@ func must(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
+// testVersion is the version of the packages under test.
+const testVersion = "0.9.0"
+
+// shared are the packages for this machine's architecture, which many tests
+// look into: built once.
+var shared struct {
+	sync.Once
+	dir string
+	err error
+	log []byte
+}
+
+// built returns the directory with the packages for amd64.
+func built(t *testing.T) string {
+	t.Helper()
+	shared.Do(func() {
+		if shared.dir, shared.err = os.MkdirTemp("", "dmsnapctl-packages-"); shared.err == nil {
+			shared.log, shared.err = exec.Command("./build.sh", testVersion, shared.dir, "amd64").CombinedOutput()
+		}
+	})
+	if shared.err != nil {
+		t.Fatalf("build.sh: %v\n%s", shared.err, shared.log)
+	}
+	return shared.dir
+}
+
+func debOf(dir string) string { return filepath.Join(dir, "dmsnapctl_"+testVersion+"-1_amd64.deb") }
+func rpmOf(dir string) string { return filepath.Join(dir, "dmsnapctl-"+testVersion+"-1.x86_64.rpm") }
+
+// unpacked returns a directory with the files of the .deb.
+func unpacked(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, "dpkg-deb", "-x", debOf(built(t)), dir)
+	return dir
+}
+
 // Two builds of one tree are the same, bit by bit, and lintian has nothing to
 // say of the package.
 func TestPackages(t *testing.T) {
-	one, two := t.TempDir(), t.TempDir()
-	must(t, "./build.sh", "0.9.0", one, "amd64")
-	must(t, "./build.sh", "0.9.0", two, "amd64")
-	for _, name := range []string{"dmsnapctl_0.9.0-1_amd64.deb", "dmsnapctl-0.9.0-1.x86_64.rpm"} {
-		a, err := os.ReadFile(filepath.Join(one, name))
+	need(t, "lintian")
+	one, two := built(t), t.TempDir()
+	must(t, "./build.sh", testVersion, two, "amd64")
+	for _, name := range []func(string) string{debOf, rpmOf} {
+		a, err := os.ReadFile(name(one))
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := os.ReadFile(filepath.Join(two, name))
+		b, err := os.ReadFile(name(two))
 		if err != nil || !bytes.Equal(a, b) {
-			t.Errorf("%s is another one when it is built again: %v", name, err)
+			t.Errorf("%s is another one when it is built again: %v", filepath.Base(name(one)), err)
 		}
 	}
-	if said := must(t, "lintian", "--allow-root", filepath.Join(one, "dmsnapctl_0.9.0-1_amd64.deb")); said != "" {
+	if said := must(t, "lintian", "--allow-root", debOf(one)); said != "" {
 		t.Errorf("lintian: %s", said)
 	}
-	listed := must(t, "rpm", "-qpl", "--nosignature", filepath.Join(one, "dmsnapctl-0.9.0-1.x86_64.rpm"))
-	for _, file := range []string{"/usr/sbin/dmsnapctl", "/usr/share/man/man8/dmsnapctl-verify.8.gz", "/usr/share/zsh/site-functions/_dmsnapctl"} {
-		if !strings.Contains(listed, file+"\n") {
-			t.Errorf("the .rpm lacks %s", file)
+}
+
+// What the .rpm holds is what the .deb holds, except for what only one of the
+// two systems has, and its program runs.
+func TestTheRPMHoldsTheSame(t *testing.T) {
+	need(t, "rpm", "cpio")
+	deb, rpm := unpacked(t), t.TempDir()
+	must(t, "sh", "-c", `rpm2cpio "$1" | (cd "$2" && cpio --quiet -id)`, "sh", rpmOf(built(t)), rpm)
+	only := func(here, there string) (names []string) {
+		err := filepath.WalkDir(here, func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			name := strings.TrimPrefix(path, here)
+			if _, err := os.Lstat(there + name); err != nil {
+				names = append(names, name)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
+		return names
 	}
-}
-
-func TestUnitsAreHardened(t *testing.T) {
-	for _, unit := range []string{"monitor", "recover", "check"} {
-		must(t, "systemd-analyze", "security", "--offline=true", "--threshold=30", "systemd/dmsnapctl-"+unit+".service")
+	const debOnly = "/usr/share/doc/dmsnapctl/changelog.Debian.gz /usr/share/lintian/overrides/dmsnapctl /usr/share/zsh/vendor-completions/_dmsnapctl"
+	if got := strings.Join(only(deb, rpm), " "); got != debOnly {
+		t.Errorf("only the .deb has %s", got)
 	}
-}
-
-func TestAlerts(t *testing.T) {
-	must(t, "promtool", "check", "rules", "fleet/prometheus/dmsnapctl.rules.yml")
-	must(t, "promtool", "test", "rules", "fleet/prometheus/dmsnapctl.rules.test.yml")
+	if got := strings.Join(only(rpm, deb), " "); got != "/usr/share/zsh/site-functions/_dmsnapctl" {
+		t.Errorf("only the .rpm has %s", got)
+	}
+	if said := must(t, rpm+"/usr/sbin/dmsnapctl", "--version"); !strings.Contains(said, testVersion) {
+		t.Errorf("--version: %s", said)
+	}
+	if said := must(t, "rpm", "-qp", "--nosignature", "--requires", rpmOf(built(t))); strings.Contains(said, ".so") {
+		t.Errorf("the .rpm requires libraries: %s", said)
+	}
 }

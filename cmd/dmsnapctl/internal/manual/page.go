@@ -98,11 +98,29 @@ func (p Page) synopsis(w io.Writer) {
 		fmt.Fprintln(w, `.Ar COMMAND`)
 	}
 	for _, f := range strings.Fields(p.Arguments) {
-		if inner, optional := strings.CutPrefix(f, "["); optional && strings.HasSuffix(inner, "]") {
-			fmt.Fprintf(w, ".Op Ar %s\n", word(strings.TrimSuffix(inner, "]")))
-			continue
-		}
-		fmt.Fprintf(w, ".Ar %s\n", word(f))
+		operand(w, f)
+	}
+}
+
+// operand writes a word of a line of arguments. What stands in brackets is
+// optional, and may be several words.
+func operand(w io.Writer, f string) {
+	inner, opens := strings.CutPrefix(f, "[")
+	inner, closes := strings.CutSuffix(inner, "]")
+	macro := "Ar"
+	if inner == "..." || inner == "--" {
+		macro = "No"
+	}
+	switch {
+	case opens && closes:
+		fmt.Fprintf(w, ".Op %s %s\n", macro, word(inner))
+		return
+	case opens:
+		fmt.Fprintln(w, ".Oo")
+	}
+	fmt.Fprintf(w, ".%s %s\n", macro, word(inner))
+	if closes {
+		fmt.Fprintln(w, ".Oc")
 	}
 }
 
