@@ -65,17 +65,7 @@ func (c *Controller) Create(ctx context.Context, r CreateRequest) error {
 // PlanCreate plans a fresh snapshot. All that can be refused is refused here.
 func (c *Controller) PlanCreate(_ context.Context, r CreateRequest) (p *Plan, err error) {
 	defer c.giveUp(&err)
-	if err := r.Check(); err != nil {
-		return nil, err
-	}
-	j, err := c.open(place{r.Name, r.Origin, r.COW, r.Force})
-	if err != nil {
-		return nil, err
-	}
-	if err := c.fit(j, features{r.chunk(), r.Transient, r.Overflow, r.DiscardZeroesCOW, r.DiscardPassdownOrigin}); err != nil {
-		return nil, err
-	}
-	carried, err := j.checkBlank()
+	j, carried, err := c.prepareCreate(r)
 	if err != nil {
 		return nil, err
 	}
@@ -84,4 +74,20 @@ func (c *Controller) PlanCreate(_ context.Context, r CreateRequest) (p *Plan, er
 		p.Add(plan.Zero{Disk: j.cow, Bytes: j.headBytes(), What: "chunks 0 and 1 of ", Carried: carried})
 	}
 	return p, j.addSnapshot(p, devices.RoleSnapshot)
+}
+
+// prepareCreate checks a request against the machine, and says what the COW
+// device carries where force lets that pass.
+func (c *Controller) prepareCreate(r CreateRequest) (j *job, carried string, err error) {
+	if err := r.Check(); err != nil {
+		return nil, "", err
+	}
+	if j, err = c.open(place{r.Name, r.Origin, r.COW, r.Force}); err != nil {
+		return nil, "", err
+	}
+	if err := c.fit(j, features{r.chunk(), r.Transient, r.Overflow, r.DiscardZeroesCOW, r.DiscardPassdownOrigin}); err != nil {
+		return nil, "", err
+	}
+	carried, err = j.checkBlank()
+	return j, carried, err
 }

@@ -44,9 +44,11 @@
 // Every device of ours says by its UUID what it is for, and a snapshot has a
 // name of its own until it is finished. Recover reads what a killed run left from
 // that and from the tables; there is no journal that could be lost, or be left
-// over after a reboot.
+// over after a reboot. Only a snapshot that lasts as long as a command has an
+// intent in the run directory: its tables do not tell that nobody waits for the
+// command any more, nor LVM's that it is ours.
 //
-// Files, from the top down: recover, merge, mergeagain, mergestart, mergeend,
+// Files, from the top down: recover, withsnapshot, merge, mergeagain, mergestart, mergeend,
 // create, activate, repairfirst, layout, prepare, remove, origin, grow, rename, suspend,
 // record, status, guardian, controller, errors, names.
 package dmctl

@@ -62,3 +62,6 @@ var (
 	ErrMergeInvalid = errors.New("the store became invalid during the merge: the origin holds a part of the snapshot")
 	ErrStillMerging = errors.New("the merge goes on in the kernel")
 )
+
+// ErrLost says that a snapshot was invalidated, or is gone, while it was used.
+var ErrLost = errors.New("the snapshot was lost")

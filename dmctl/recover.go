@@ -49,7 +49,7 @@ func (c *Controller) PlanRecover(context.Context) (*Plan, error) {
 	r.origins()
 	r.recordings()
 	r.nodes()
-	return r.p, nil
+	return r.p, r.commands()
 }
 
 type recovery struct {

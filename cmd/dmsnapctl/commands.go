@@ -40,6 +40,7 @@ func commands() []*cli.Command {
 		suspendCommand(),
 		resumeCommand(),
 		recoverCommand(),
+		withSnapshotCommand(),
 		monitorCommand(),
 		tableCommand(),
 		crashCommand(),

@@ -74,6 +74,7 @@ var jsonObjects = []struct {
 	{"table snapshot, origin, merge", tableJSON{}},
 	{"table lint", lintObject{}},
 	{"table concise", conciseJSON{}},
+	{"with-snapshot", withSnapshotJSON{}},
 	{"crash record", recordJSON{}},
 	{"crash explore, combine", crash.Report{}},
 	{"crash state", crashStateJSON{}},

@@ -24,6 +24,7 @@ var hints = []hint{
 	{dmctl.ErrPauseTooLong, "try again"},
 	{dmctl.ErrNoGuardian, "try again when the machine has time and memory for one more process"},
 	{dmctl.ErrUnfinished, "`dmsnapctl recover` cleans up"},
+	{dmctl.ErrLost, "do not rely on what was read; give more room, with --size or a larger COW device"},
 	{dmctl.ErrMergeFailed, "`dmsnapctl merge` goes on with it"},
 	{dmctl.ErrStillMerging, "`dmsnapctl merge NAME` waits for it and finishes it"},
 	{dmctl.ErrMerging, "`dmsnapctl status` shows how far it is, `dmsnapctl merge` waits for it"},

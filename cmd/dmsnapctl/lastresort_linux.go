@@ -119,14 +119,3 @@ func endedAs(status syscall.WaitStatus) (code int, err error) {
 		return 128 + int(status.Signal()), nil
 	}
 }
-
-// inForeground tells whether the terminal sends its signals to this process.
-func inForeground() bool {
-	tty, err := os.OpenFile("/dev/tty", os.O_RDONLY, 0)
-	if err != nil {
-		return false
-	}
-	defer tty.Close() // it was asked only
-	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
-	return err == nil && group == unix.Getpgrp()
-}

@@ -42,6 +42,25 @@ func KnownName(s string) (Name, error) {
 	return ParseName(doubled.Replace(vg) + "-" + doubled.Replace(lv))
 }
 
+// VolumeOf are the volume group and the logical volume whose device has this
+// name: LVM's hyphen between them stands alone, those of the names are doubled.
+func VolumeOf(n Name) (vg, lv string, ok bool) {
+	s := n.String()
+	for i := 0; i < len(s); i++ {
+		if s[i] != '-' {
+			continue
+		}
+		if i+1 < len(s) && s[i+1] == '-' {
+			i++
+			continue
+		}
+		single := strings.NewReplacer("--", "-")
+		vg, lv = single.Replace(s[:i]), single.Replace(s[i+1:])
+		return vg, lv, vg != "" && lv != ""
+	}
+	return "", "", false
+}
+
 // CheckName says whether a device can have this name, as a user typed it;
 // errors wrap ErrUsage.
 func CheckName(s string) error {

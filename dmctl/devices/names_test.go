@@ -49,3 +49,25 @@ func TestKnownName(t *testing.T) {
 		}
 	}
 }
+
+// What LVM calls a device by two names, and which two.
+func TestVolumeOf(t *testing.T) {
+	for _, names := range [][2]string{{"vg", "lv"}, {"v-g", "l-v"}, {"v--g", "lv"}, {"vg", "a--b-c"}} {
+		n, err := KnownName(names[0] + "/" + names[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if vg, lv, ok := VolumeOf(n); vg != names[0] || lv != names[1] || !ok {
+			t.Errorf("%v is %s: %q, %q, %t", names, n, vg, lv, ok)
+		}
+	}
+	for _, s := range []string{"vg", "vg--lv", "vg-"} {
+		n, err := ParseName(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if vg, lv, ok := VolumeOf(n); ok {
+			t.Errorf("%s: %q, %q", s, vg, lv)
+		}
+	}
+}

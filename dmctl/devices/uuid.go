@@ -28,6 +28,7 @@ const (
 const (
 	uuidPrefix = "DMSNAP-"
 	OwnerOurs  = "dmsnapctl"
+	OwnerLVM   = "LVM"
 )
 
 // NewUUID makes a UUID for a device of a role over another device, for a
@@ -55,7 +56,7 @@ func ParseUUID(u UUID) (r Role, over blockdev.DevNo, ok bool) {
 
 // foreignOwners are the UUID prefixes of tools that reload their devices'
 // tables themselves, and would drop a snapshot-origin without a word.
-var foreignOwners = map[string]string{"LVM-": "LVM", "mpath-": "multipath", "CRYPT-": "cryptsetup"}
+var foreignOwners = map[string]string{"LVM-": OwnerLVM, "mpath-": "multipath", "CRYPT-": "cryptsetup"}
 
 // wholeUUID takes off what kpartx puts before a mapped device's UUID for its
 // partitions, part<N>- (multipath-tools, kpartx/kpartx.c). They go with the

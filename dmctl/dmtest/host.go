@@ -156,7 +156,7 @@ func (m *Machine) openAs(path, name string) (host.Disk, error) {
 }
 
 func (m *Machine) openMapped(d *Device, name string) host.Disk {
-	return &handle{m: m, path: name, d: &Disk{Number: d.Dev, Size: int64(d.Live.Size()) * 512, BlockSize: 512}}
+	return &handle{m: m, path: name, d: &Disk{Number: d.Dev, Size: int64(d.Live.Size()) * 512, BlockSize: 512, Carries: m.MappedCarries}}
 }
 
 // OpenDev implements host.Host.

@@ -208,6 +208,8 @@ func (m *Machine) Status(name devices.Name, inactive bool) (devices.Info, []devi
 			line.Params = "Merge failed"
 		case d.Status != "":
 			line.Params = d.Status
+		case m.StatusOfNew != "" && l.Spec.Type() == "snapshot":
+			line.Params = m.StatusOfNew
 		default:
 			line.Params = "16/2048 16"
 		}

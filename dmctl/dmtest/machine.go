@@ -6,7 +6,7 @@
 //	m := dmtest.New()
 //	c := dmctl.NewOn(m)
 //
-// Files, from the top down: machine, kernel, host, disk, text.
+// Files, from the top down: machine, kernel, host, mount, disk, text.
 package dmtest
 
 import (
@@ -95,6 +95,22 @@ type Machine struct {
 	Opened map[string]int
 	// TablesRead are the devices whose tables were read.
 	TablesRead []string
+	// Intents are what processes mean to clear up; Held are those whose process
+	// lives.
+	Intents map[string][]byte
+	Held    map[string]bool
+	// LVMCalls are the commands of LVM that were run; NoLVM, if not nil, is why
+	// they fail.
+	LVMCalls []string
+	NoLVM    error
+	// NoMount, if not nil, is why nothing can be mounted, and StaysMounted whether what
+	// is mounted stays so.
+	NoMount      error
+	StaysMounted bool
+	// StatusOfNew is the status line of snapshots without one of their own.
+	StatusOfNew string
+	// MappedCarries are the known signatures on mapped devices.
+	MappedCarries []string
 	// SnapshotVersion is that of the snapshot target.
 	SnapshotVersion gate.Version
 
@@ -110,6 +126,7 @@ var _ plan.Machine = (*Machine)(nil)
 func New() *Machine {
 	m := &Machine{
 		Disks: map[string]*Disk{}, Links: map[string]string{}, NodeDevs: map[string]blockdev.DevNo{},
+		Intents: map[string][]byte{}, Held: map[string]bool{},
 		Failures: map[int]Failure{}, claims: map[blockdev.DevNo]bool{},
 		Opened:          map[string]int{},
 		SnapshotVersion: gate.Version{Major: 1, Minor: 16},
@@ -168,6 +185,7 @@ func Dies(f func() error) (died bool, err error) {
 func (m *Machine) Bury() (guarded bool) {
 	m.MemoryLocked = 0
 	m.claims = map[blockdev.DevNo]bool{}
+	m.Held = map[string]bool{}
 	if !m.Guarded {
 		return false
 	}

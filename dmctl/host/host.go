@@ -6,7 +6,7 @@
 // checked, zeroed, flushed and judged goes through one handle, wherever its
 // path leads by then. The package knows no snapshot, no table and no plan.
 //
-// Files, from the top down: machine, nodes, disk,
+// Files, from the top down: machine, mount, intent, lvm, nodes, disk,
 // below, users, memory, host.
 package host
 
@@ -55,6 +55,24 @@ type Host interface {
 	NodeFree(devices.Name) error
 	// RemoveNode returns when no device's node is at /dev/mapper/NAME.
 	RemoveNode(devices.Name) error
+
+	// Mount mounts the file system of a kind on dev at dir, read-only.
+	Mount(dev blockdev.DevNo, kind, dir string) error
+	// Unmount returns when dev is not mounted at dir. Where a program stays in
+	// it for seconds, the error wraps devices.ErrBusy.
+	Unmount(dev blockdev.DevNo, dir string) error
+	// MountedAt says whether something is mounted at dir, an absolute path.
+	MountedAt(dir string) (bool, error)
+
+	// Intend writes down what this process has to clear up, until end is
+	// called. When the process dies before that, Forsaken tells of it, until
+	// Forget. None of that outlasts the machine's run.
+	Intend(name string, text []byte) (end func() error, err error)
+	Forsaken() (map[string][]byte, error)
+	Forget(name string) error
+
+	// LVM runs one of LVM's commands. An error has what that said.
+	LVM(args ...string) error
 
 	// LockMemory keeps this process from page faults until unlock is called.
 	LockMemory() (unlock func(), err error)

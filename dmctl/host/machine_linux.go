@@ -5,10 +5,12 @@ package host
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
@@ -18,6 +20,7 @@ type Linux struct {
 	nodes    string        // the directory of the nodes
 	udev     bool          // udev makes and removes the nodes
 	udevTime time.Duration // how long it is waited for
+	intents  string        // the directory of intents; it does not outlast the machine's run
 }
 
 var _ Host = (*Linux)(nil)
@@ -25,7 +28,7 @@ var _ Host = (*Linux)(nil)
 // New is this machine.
 func New() *Linux {
 	_, err := os.Stat("/run/udev/control")
-	return &Linux{nodes: "/dev/mapper", udev: err == nil, udevTime: 10 * time.Second}
+	return &Linux{nodes: "/dev/mapper", udev: err == nil, udevTime: 10 * time.Second, intents: filepath.Join("/run", devices.OwnerOurs)}
 }
 
 // NodePath implements Host.

@@ -294,3 +294,13 @@ type Do struct {
 
 func (s Do) Says() string     { return s.What }
 func (s Do) do(*Engine) error { return s.Run() }
+
+// Take is a step of its own kind that Back takes back.
+type Take struct {
+	What      string
+	Run, Back func() error
+}
+
+func (s Take) Says() string       { return s.What }
+func (s Take) do(*Engine) error   { return s.Run() }
+func (s Take) undo(*Engine) error { return s.Back() }

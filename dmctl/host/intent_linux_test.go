@@ -1,0 +1,56 @@
+package host
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// An intent is forsaken when nobody has it locked any more: its process died.
+func TestIntents(t *testing.T) {
+	h := &Linux{intents: filepath.Join(t.TempDir(), "run")}
+	if left, err := h.Forsaken(); len(left) != 0 || err != nil {
+		t.Fatalf("%v, %v", left, err)
+	}
+	end, err := h.Intend("one", []byte("what"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Intend("one", nil); err == nil {
+		t.Error("one name was taken twice")
+	}
+	if left, err := h.Forsaken(); len(left) != 0 || err != nil {
+		t.Errorf("of a process that lives: %v, %v", left, err)
+	}
+	dead := filepath.Join(h.intents, "two") // as a process leaves it that was killed
+	if err := os.WriteFile(dead, []byte("left"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := h.Forsaken(); len(left) != 1 || string(left["two"]) != "left" || err != nil {
+		t.Errorf("%v, %v", left, err)
+	}
+	if err := h.Forget("two"); err != nil {
+		t.Error(err)
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+	if names, err := os.ReadDir(h.intents); len(names) != 0 || err != nil {
+		t.Errorf("%v, %v", names, err)
+	}
+}
+
+func TestMountOptions(t *testing.T) {
+	for _, tt := range []struct {
+		kind     string
+		readOnly bool
+		want     string
+	}{
+		{"ext4", false, ""}, {"ext4", true, "noload"}, {"ext3", true, "noload"}, {"ext2", true, ""},
+		{"xfs", false, "nouuid"}, {"xfs", true, "nouuid,norecovery"}, {"vfat", true, ""},
+	} {
+		if got := mountOptions(tt.kind, tt.readOnly); got != tt.want {
+			t.Errorf("%s, read-only %t: %q, want %q", tt.kind, tt.readOnly, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package host
+
+// File systems on snapshots, mounted read-only for a while.
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// A file system is waited for, for so long, when somebody is still in it.
+const (
+	unmountTries = 25
+	unmountPause = 200 * time.Millisecond
+)
+
+// Mount implements Host.
+func (h *Linux) Mount(dev blockdev.DevNo, kind, dir string) error {
+	const flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV
+	err := h.withNode(dev, func(path string) error {
+		return unix.Mount(path, dir, kind, flags, mountOptions(kind, h.sys.IsReadOnly(dev)))
+	})
+	if err != nil {
+		return fmt.Errorf("mount the %s on %s at %s: %w", kind, h.sys.NodePath(dev), dir, err)
+	}
+	return nil
+}
+
+// mountOptions are what a file system needs to be mounted beside its origin:
+// xfs refuses a second file system of the same UUID. A journal that was not
+// written back is read into the snapshot; where that cannot be written, the
+// journal is passed over.
+func mountOptions(kind string, readOnly bool) string {
+	var options []string
+	if kind == "xfs" {
+		options = append(options, "nouuid")
+	}
+	if readOnly {
+		switch kind {
+		case "xfs":
+			options = append(options, "norecovery")
+		case "ext3", "ext4":
+			options = append(options, "noload")
+		}
+	}
+	return strings.Join(options, ",")
+}
+
+// Unmount implements Host.
+func (h *Linux) Unmount(dev blockdev.DevNo, dir string) error {
+	for try := 1; ; try++ {
+		places, err := h.sys.Mounts(dev)
+		if err != nil || !slices.Contains(places, dir) {
+			return err
+		}
+		err = unix.Unmount(dir, unix.UMOUNT_NOFOLLOW)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, unix.EBUSY):
+			return fmt.Errorf("unmount %s: %w", dir, err)
+		case try == unmountTries:
+			return devices.Busy("%s is still in use by a program, and stays mounted", dir)
+		}
+		h.Sleep(unmountPause)
+	}
+}
+
+// MountedAt implements Host.
+func (h *Linux) MountedAt(dir string) (bool, error) {
+	mounts, err := h.sys.MountTable()
+	return slices.ContainsFunc(mounts, func(m blockdev.Mount) bool { return m.Place == dir }), err
+}
