@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
@@ -89,14 +91,19 @@ func logOutput(c *cli.Context, flag string, opt output.Options) (*output.Destina
 	}
 }
 
-// kernelFlag reads a flag that names a kernel.
-func kernelFlag(c *cli.Context, name string) (allocator.Kernel, error) {
-	switch k := allocator.Kernel(c.String(name)); k {
-	case allocator.Fixed, allocator.Leaky:
+// kernelFlag reads a flag that names one of some kernels, of which there are at
+// least two.
+func kernelFlag(c *cli.Context, name string, kernels ...allocator.Kernel) (allocator.Kernel, error) {
+	k := allocator.Kernel(c.String(name))
+	if slices.Contains(kernels, k) {
 		return k, nil
-	default:
-		return "", usagef("--%s: %q is no kernel; write %s or %s", name, k, allocator.Fixed, allocator.Leaky)
 	}
+	var names []string
+	for _, known := range kernels {
+		names = append(names, string(known))
+	}
+	last := len(names) - 1
+	return "", usagef("--%s: %q is no kernel; write %s or %s", name, k, strings.Join(names[:last], ", "), names[last])
 }
 
 // regionFlag reads a flag START+LEN.

@@ -57,7 +57,7 @@ func crashExploreCommand() *cli.Command {
 			&cli.IntFlag{Name: "reorder", Value: crash.DefaultReorder, Usage: "at most `N` random states between two flushes, where there are too many for all"},
 			&cli.IntFlag{Name: "crashes", Value: 1, Usage: "`1` or 2: activate each state, go on (a model does) and crash again"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "`SEED` of the random states"},
-			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that wrote the log, fixed or leaky: of a leaky one the order of exceptions is no violation, and it goes on before a second crash; leaks count the same"},
+			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that wrote the log, fixed, leaky or mended: of a leaky one the order of exceptions is no violation, and it goes on before a second crash; leaks count the same"},
 			&cli.BoolFlag{Name: "read-only-snapshot", Usage: "nobody wrote to the snapshot itself: hold each copy against the frozen origin"},
 			&cli.BoolFlag{Name: "snapshot-written", Usage: "somebody wrote to the snapshot itself, or to the origin while it merged, whatever the log tells"},
 			&cli.BoolFlag{Name: "origin-unwritten", Usage: "nobody wrote to the origin: a log that never does is no reason to doubt"},
@@ -120,7 +120,7 @@ func exploreOptions(c *cli.Context, o *console) (opt crash.Options, err error) {
 	if err := needFlags(c, "origin", "cow"); err != nil {
 		return opt, err
 	}
-	if opt.Expect, err = kernelFlag(c, "expect"); err != nil {
+	if opt.Expect, err = kernelFlag(c, "expect", allocator.Fixed, allocator.Leaky, allocator.Mended); err != nil {
 		return opt, err
 	}
 	opt.Crashes = c.Int("crashes")

@@ -104,7 +104,7 @@ func runCrashSimulate(c *cli.Context) error {
 }
 
 func simulateOptions(c *cli.Context) (opt allocator.SimulateOptions, err error) {
-	if opt.Kernel, err = kernelFlag(c, "kernel"); err != nil {
+	if opt.Kernel, err = kernelFlag(c, "kernel", allocator.Fixed, allocator.Leaky); err != nil {
 		return opt, err
 	}
 	size, err := parseSize(c.String("chunk-size"))

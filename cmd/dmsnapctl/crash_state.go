@@ -42,7 +42,7 @@ func crashStateCommand() *cli.Command {
 			&cli.StringFlag{Name: "base", Usage: "`IMAGE` of the device before the first entry (default: zeros)"},
 			&cli.StringFlag{Name: "origin", Usage: "where the origin lies: `START+LEN`"},
 			&cli.StringSliceFlag{Name: "cow", Usage: "where a COW store lies: `START+LEN`"},
-			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that goes on before a second crash, fixed or leaky"},
+			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that goes on before a second crash: fixed, leaky or mended"},
 		},
 		Action: withArgs("", runCrashState),
 	}
@@ -116,7 +116,7 @@ func goOn(c *cli.Context, image *crash.Overlay, at regions, done crash.FollowUp)
 	if done.Store >= len(at.stores) {
 		return usagef("crash state: store %d goes on before the second crash, and --cow is given %s", done.Store, output.Plural(len(at.stores), "time"))
 	}
-	kernel, err := kernelFlag(c, "expect")
+	kernel, err := kernelFlag(c, "expect", allocator.Fixed, allocator.Leaky, allocator.Mended)
 	if err != nil {
 		return err
 	}

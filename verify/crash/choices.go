@@ -24,7 +24,7 @@ func (b *epochBuilder) add(entry int, st *step) {
 	if len(differ) == 0 && (st.kind == copies || st.kind == metadata) {
 		return
 	}
-	c := choice{entry: entry, kind: st.kind, store: st.store, pieces: interval{len(b.pieces), len(b.pieces) + len(st.writes)}}
+	c := choice{entry: entry, kind: st.kind, store: st.store, ordered: st.ordered, pieces: interval{len(b.pieces), len(b.pieces) + len(st.writes)}}
 	if c.kind == commits || c.kind == metadata {
 		c.masks = masks{differ}
 	}

@@ -22,11 +22,14 @@ const (
 
 // choice is an entry that may be durable or not.
 type choice struct {
-	entry  int
-	kind   kind
-	store  int16
-	pieces interval // of the epoch's
-	masks  masks    // the ways it can be torn that make a difference
+	entry int
+	kind  kind
+	store int16
+	// ordered is true of a FUA write of a store's metadata: it is durable
+	// once it is done, and all that the store writes next waits for it.
+	ordered bool
+	pieces  interval // of the epoch's
+	masks   masks    // the ways it can be torn that make a difference
 }
 
 // piece is a block that a choice writes.
@@ -117,10 +120,10 @@ func (r *epoch) choose(n int, p pick) {
 }
 
 // chain follows the rules of what may be durable together, choice by choice:
-// commits of a store are durable as a prefix of which the next may be torn,
-// and an origin write only with all commits logged before it.
+// commits and FUA headers of a store are durable as a prefix of which the next
+// may be torn, and an origin write only with all of them logged before it.
 type chain struct {
-	missing uint64 // stores of which a commit is not durable, a bit for each
+	missing uint64 // stores of which one of these is not durable, a bit for each
 }
 
 // allows tells whether a choice may be picked this way.
@@ -128,7 +131,7 @@ func (c chain) allows(ch *choice, p pick) bool {
 	switch {
 	case p == none:
 		return true
-	case ch.kind == commits:
+	case ch.ordered:
 		return c.missing>>ch.store&1 == 0
 	case ch.kind == origins:
 		return c.missing == 0
@@ -139,7 +142,7 @@ func (c chain) allows(ch *choice, p pick) bool {
 
 // after is the chain behind a choice that was picked this way.
 func (c chain) after(ch *choice, p pick) chain {
-	if ch.kind == commits && p != whole {
+	if ch.ordered && p != whole {
 		c.missing |= 1 << ch.store
 	}
 	return c
@@ -244,9 +247,9 @@ func (r *epoch) prefixes() {
 // alone; an origin write has the commits beside it, and a commit those before.
 func (r *epoch) singles() {
 	r.settle(r.all(whole))
-	r.flip(none, func(c *choice) bool { return c.kind != commits })
+	r.flip(none, func(c *choice) bool { return !c.ordered })
 	for n, c := range r.choices {
-		if c.kind == commits && !r.stopped {
+		if c.ordered && !r.stopped {
 			target := r.all(whole)
 			target[n] = none
 			r.settle(target)
@@ -254,9 +257,9 @@ func (r *epoch) singles() {
 		}
 	}
 	r.settle(r.all(none))
-	r.flip(whole, func(c *choice) bool { return c.kind != commits && c.kind != origins })
+	r.flip(whole, func(c *choice) bool { return !c.ordered && c.kind != origins })
 	for n, c := range r.choices {
-		if c.kind == commits && !r.stopped {
+		if c.ordered && !r.stopped {
 			r.choose(n, whole)
 			r.leaf()
 		}

@@ -27,9 +27,11 @@ type explorer struct {
 
 // step is an entry as the explorer sees it.
 type step struct {
-	kind   kind
-	store  int16 // of commits, metadata and copies
-	writes []write
+	kind  kind
+	store int16 // of commits, metadata and copies
+	// ordered is true of commits and of headers written with FUA.
+	ordered bool
+	writes  []write
 }
 
 // write is what a step does to one block.
@@ -132,6 +134,7 @@ func (x *explorer) resolve(i int, e logwrites.Entry) error {
 	}
 	_, store := x.layout.kindOf(e)
 	st.store = int16(store)
+	st.ordered = st.kind == commits || st.kind == metadata && e.Flags&logwrites.FUA != 0 && covers(e, x.layout.stores[store].first)
 	var err error
 	x.layout.parts(span{e.Sector, e.Sector + e.Sectors}, func(part span, store int) {
 		if err == nil {

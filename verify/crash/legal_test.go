@@ -13,7 +13,8 @@ import (
 // else.
 func TestLegalPicks(t *testing.T) {
 	const torn = pick(0)
-	commit := func(store int16) *choice { return &choice{kind: commits, store: store} }
+	commit := func(store int16) *choice { return &choice{kind: commits, store: store, ordered: true} }
+	header := &choice{kind: metadata, ordered: true}
 	lost := func(c *choice, p pick) chain { return chain{}.after(c, p) }
 	for _, test := range []struct {
 		name  string
@@ -36,6 +37,12 @@ func TestLegalPicks(t *testing.T) {
 		{"any copy", lost(commit(0), none), &choice{kind: copies}, whole, true},
 		{"a part of the header or of the zeroing", lost(commit(0), none), &choice{kind: metadata}, torn, true},
 		{"a lost copy binds no commit", lost(&choice{kind: copies}, none), commit(0), whole, true},
+		{"no commit behind a lost FUA header", lost(header, none), commit(0), whole, false},
+		{"no FUA header behind a lost commit", lost(commit(0), none), header, whole, false},
+		{"a FUA header may be torn", lost(commit(0), whole), header, torn, true},
+		{"no origin write without the FUA header before it", lost(header, none), &choice{kind: origins}, whole, false},
+		{"nor with a torn one", lost(header, torn), &choice{kind: origins}, whole, false},
+		{"an origin write without a plain header", lost(&choice{kind: metadata}, none), &choice{kind: origins}, whole, true},
 		{"anything may be lost", lost(commit(0), none), commit(0), none, true},
 	} {
 		if got := test.chain.allows(test.next, test.pick); got != test.legal {

@@ -94,9 +94,9 @@ func (l *linter) epoch(e interval) {
 		if l.x.log.Entry(i).Flags&logwrites.Flush != 0 {
 			l.lastFlush, committed = i, false
 		}
+		committed = committed || st.ordered
 		switch st.kind {
 		case commits:
-			committed = true
 			l.commit(i, st)
 		case origins:
 			if committed {

@@ -139,7 +139,7 @@ func (m *machine) store(op allocator.Op) error {
 			return nil
 		}
 		m.write(m.cowBlock(op.Chunk), make([]byte, m.g.ChunkBytes()))
-	case allocator.CommitArea:
+	case allocator.CommitArea, allocator.CommitHeader:
 		if m.fault != noFlush || m.faulty > 0 {
 			m.flush()
 		}

@@ -238,17 +238,7 @@ func TestMutantsOfRealLog(t *testing.T) {
 		t.Errorf("the log without a change is caught by %q: %+v", caught(r), r.FirstFailure)
 	}
 	x := historyOf(t, log, opt)
-	var entries []scripted
-	for _, e := range log.Entries() {
-		s := scripted{Entry: e}
-		if e.HasData() {
-			s.data = make([]byte, e.Sectors*log.SectorSize)
-			if err := log.ReadData(e, 0, s.data); err != nil {
-				t.Fatal(err)
-			}
-		}
-		entries = append(entries, s)
-	}
+	entries := entriesOf(t, log)
 	for _, mutation := range mutations {
 		t.Run(mutation.name, func(t *testing.T) {
 			mutant := mutation.mutate(x, entries, 12)

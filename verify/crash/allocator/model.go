@@ -4,6 +4,7 @@
 package allocator
 
 import (
+	"bytes"
 	"container/heap"
 	"fmt"
 
@@ -18,6 +19,9 @@ type Kernel string
 const (
 	Fixed Kernel = "fixed" // completes exceptions in the order of allocation
 	Leaky Kernel = "leaky" // completes them as their copies finish
+	// Mended is a Fixed one that writes the header last and with FUA, and
+	// clears records behind the terminator when it activates a store.
+	Mended Kernel = "mended"
 )
 
 // Op is a write that the model makes to a store. Each happens behind those
@@ -37,6 +41,8 @@ const (
 	WriteHeader OpKind = iota // not flushed by itself
 	ZeroArea                  // not flushed by itself
 	CommitArea                // with PREFLUSH and FUA: behind a flush, and durable
+	// CommitHeader is a header written as areas are.
+	CommitHeader
 )
 
 // Model allocates and commits exceptions the way dm-snap-persistent.c does:
@@ -74,11 +80,17 @@ type Copy struct {
 }
 
 // NewModel is the model of a kernel that creates a store: it writes the header
-// and zeroes the first area.
+// and zeroes the first area, or on a mended one the other way round.
 func NewModel(k Kernel, b cow.Bounds, write func(Op) error) (*Model, error) {
 	m := &Model{kernel: k, bounds: b, write: write, next: cow.FirstData, valid: true, records: make([]byte, b.Geometry.ChunkBytes())}
 	header := make([]byte, b.Geometry.ChunkBytes())
 	copy(header, cow.NewHeader(b.Geometry.ChunkSectors()).AppendTo(nil))
+	if k == Mended {
+		if err := m.zero(0); err != nil {
+			return nil, err
+		}
+		return m, write(Op{CommitHeader, 0, header})
+	}
 	if err := write(Op{WriteHeader, 0, header}); err != nil {
 		return nil, err
 	}
@@ -101,12 +113,24 @@ func Activate(k Kernel, b cow.Bounds, area func(number uint64, buf []byte) error
 			if e.Terminates() {
 				m.committed = uint64(slot)
 				m.next = ledger.NextFree()
-				return m, nil
+				return m, m.forgetStale(uint64(slot))
 			}
 			ledger.Push(e)
 		}
 		m.area++
 	}
+}
+
+// forgetStale has a mended kernel clear the records behind the terminator, in
+// memory and on disk: were they cleared in memory only, a first commit that is
+// torn could leave them behind a list that it made longer.
+func (m *Model) forgetStale(terminator uint64) error {
+	behind := m.records[terminator*cow.ExceptionSize:]
+	if m.kernel != Mended || len(bytes.Trim(behind, "\x00")) == 0 {
+		return nil
+	}
+	clear(behind)
+	return m.write(Op{CommitArea, m.bounds.Geometry.AreaChunk(m.area), m.records})
 }
 
 // NextFree is the next free chunk.

@@ -2,6 +2,7 @@ package allocator
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -172,5 +173,58 @@ func TestFullStoreIsGivenUp(t *testing.T) {
 	}
 	if n != 32 || m.Valid() {
 		t.Errorf("%d exceptions found room, valid %t; want 32, false", n, m.Valid())
+	}
+}
+
+// TestMendedActivation: records behind the terminator are gone, on disk before
+// anything else is written; a store without any is left alone.
+func TestMendedActivation(t *testing.T) {
+	g, err := cow.NewGeometry(8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := cow.Bounds{Geometry: g, DeviceChunks: 64, OriginChunks: 64}
+	records := cow.Exception{Old: 3, New: 2}.AppendTo(nil)
+	records = append(records, make([]byte, 40*cow.ExceptionSize)...)
+	clean := append(records, make([]byte, int(g.ChunkBytes())-len(records))...)
+	stale := slices.Clone(clean)
+	copy(stale[40*cow.ExceptionSize:], cow.Exception{Old: 9, New: 12}.AppendTo(nil))
+	for _, c := range []struct {
+		kernel Kernel
+		area   []byte
+		want   [][]byte // the areas written
+	}{
+		{Fixed, stale, nil}, {Mended, clean, nil}, {Mended, stale, [][]byte{clean}},
+	} {
+		var got [][]byte
+		_, err := Activate(c.kernel, b, func(_ uint64, buf []byte) error {
+			copy(buf, c.area)
+			return nil
+		}, func(op Op) error {
+			if op.Kind != CommitArea || op.Chunk != 1 {
+				t.Errorf("%s: wrote %+v", c.kernel, op)
+			}
+			got = append(got, slices.Clone(op.Data))
+			return nil
+		})
+		if diff := cmp.Diff(c.want, got); diff != "" || err != nil {
+			t.Errorf("%s: areas written (-want +got):\n%s%v", c.kernel, diff, err)
+		}
+	}
+}
+
+// TestMendedCreation: the header is the last of what is written, and durable.
+func TestMendedCreation(t *testing.T) {
+	g, err := cow.NewGeometry(8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []OpKind
+	_, err = NewModel(Mended, cow.Bounds{Geometry: g, DeviceChunks: 64, OriginChunks: 64}, func(op Op) error {
+		got = append(got, op.Kind)
+		return nil
+	})
+	if diff := cmp.Diff([]OpKind{ZeroArea, CommitHeader}, got); diff != "" || err != nil {
+		t.Errorf("writes (-want +got):\n%s%v", diff, err)
 	}
 }
