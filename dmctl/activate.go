@@ -29,11 +29,7 @@ type ActivateRequest struct {
 
 // Activate makes a snapshot of an existing store: PlanActivate and Run.
 func (c *Controller) Activate(ctx context.Context, r ActivateRequest) error {
-	p, err := c.PlanActivate(ctx, r)
-	if err != nil {
-		return err
-	}
-	return c.Run(ctx, p)
+	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanActivate(ctx, r) })
 }
 
 // PlanActivate verifies the store, as it will be after a repair that is asked

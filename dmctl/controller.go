@@ -27,10 +27,15 @@ type Machine = plan.Machine
 
 // Controller manages snapshots of one machine. Its methods look at the kernel's
 // state anew each time. From the making of a plan to the end of its run, Release
-// or Close, other controllers wait. A Controller is not for concurrent use.
+// or Close, other controllers wait.
+//
+// Clone, Reset, RemoveClones, ActivateClone, Create, Activate, Remove, Recover,
+// Snapshots and SnapshotNamed are safe for concurrent use. Plans that are made
+// by hand, and all else, are not.
 type Controller struct {
 	e    *plan.Engine
-	mute bool // the kernel reports no events
+	turn chan struct{} // full while one of the verbs is at work
+	mute bool          // the kernel reports no events
 }
 
 // Open is a controller of this machine. It opens device mapper's control node,
@@ -46,7 +51,24 @@ func Open() (*Controller, error) {
 }
 
 // NewOn is a controller of a machine that is open.
-func NewOn(m Machine) *Controller { return &Controller{e: plan.NewEngine(m)} }
+func NewOn(m Machine) *Controller {
+	return &Controller{e: plan.NewEngine(m), turn: make(chan struct{}, 1)}
+}
+
+// inTurn makes a plan and runs it when no other verb is at work.
+func (c *Controller) inTurn(ctx context.Context, make func() (*Plan, error)) error {
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	p, err := make()
+	if err != nil {
+		return err
+	}
+	return c.Run(ctx, p)
+}
 
 // Close closes the machine, and gives up plans that were not run.
 func (c *Controller) Close() error { return c.e.Close() }

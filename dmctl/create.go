@@ -55,11 +55,7 @@ func (r CreateRequest) chunk() cow.Sectors {
 
 // Create makes a fresh snapshot: PlanCreate and Run.
 func (c *Controller) Create(ctx context.Context, r CreateRequest) error {
-	p, err := c.PlanCreate(ctx, r)
-	if err != nil {
-		return err
-	}
-	return c.Run(ctx, p)
+	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanCreate(ctx, r) })
 }
 
 // PlanCreate plans a fresh snapshot. All that can be refused is refused here.

@@ -48,7 +48,17 @@
 // intent in the run directory: its tables do not tell that nobody waits for the
 // command any more, nor LVM's that it is ours.
 //
+// # Clones
+//
+// A clone is a snapshot of a base that nobody writes to, with no snapshot-origin.
+// Loop devices clear themselves when their last user goes, so that none is left
+// of a run that dies. Its files could be: a new store has a name that no other
+// file ever has until its clone is there, and a note in /run, which is gone after
+// a reboot, says which. Many clones are parts of one plan, each of which is
+// undone by itself.
+//
 // Files, from the top down: recover, withsnapshot, merge, mergeagain, mergestart, mergeend,
-// create, activate, repairfirst, layout, prepare, remove, origin, grow, rename, suspend,
+// create, activate, reset, removeclones, activateclone, clone, clonefiles, repairfirst, layout, prepare,
+// remove, origin, grow, rename, suspend,
 // record, status, guardian, controller, errors, names.
 package dmctl

@@ -21,6 +21,7 @@ var (
 	ErrWrongControlNode = devices.ErrWrongControlNode
 	ErrPermission       = devices.ErrPermission
 	ErrNoTarget         = devices.ErrNoTarget
+	ErrNoLoop           = host.ErrNoLoop
 )
 
 // Reasons why a request is refused before anything is touched.
@@ -33,10 +34,14 @@ var (
 	ErrRefused  = devices.ErrRefused  // even by force
 	ErrForce    = devices.ErrForce    // unless by force
 
+	// ErrNoClone says that a device of the name is no clone that we made.
+	ErrNoClone = &devices.Reason{Says: "the device is not a clone", Wraps: []error{ErrNotFound, ErrRefused}}
+
 	ErrPlainFile    = host.ErrPlainFile                  // device mapper takes block devices
 	ErrNoStore      = errors.New("no COW store")         // the device holds none
 	ErrDamaged      = errors.New("the store is damaged") // or invalid, or cannot be read
 	ErrStale        = errors.New("the store has stale records")
+	ErrStoreThere   = errors.New("the store is there already")
 	ErrMayBeChanged = errors.New("the origin may be changed") // while the store was inactive
 )
 
@@ -46,6 +51,13 @@ var (
 	ErrSuspended  = devices.ErrSuspended  // resume first
 	ErrMerging    = devices.ErrMerging    // wait for the merge
 	ErrIncomplete = plan.ErrIncomplete    // recover: the end of a run is missing
+)
+
+// PartErrors says which of the things asked for at once failed, and were undone
+// each by itself; the others are done. PartError is one of them.
+type (
+	PartErrors = plan.PartErrors
+	PartError  = plan.PartError
 )
 
 // ErrNoGuardian says that the process that stands guard over suspended devices

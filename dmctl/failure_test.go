@@ -106,7 +106,7 @@ var (
 
 func scenarios() []scenario {
 	type steps = []func(*Controller) error
-	return []scenario{
+	return append(cloneScenarios(), []scenario{
 		{"create on plain", nil, doCreate(onPlain), nil},
 		{"create second on plain", steps{doCreate(onPlain)}, doCreate(onPlain2), nil},
 		{"create on mapped", steps{haveMapped}, doCreate(onMapped), nil},
@@ -125,7 +125,7 @@ func scenarios() []scenario {
 		{"merge into mapped with another", steps{haveMapped, doCreate(onMapped), doCreate(onMapped2)}, doMerge("s"), nil},
 		{"merge into plain once more", steps{doCreate(onPlain), failedMerge}, doMerge("s"), steps{doCreate(onPlain)}},
 		{"merge into mapped once more", steps{haveMapped, doCreate(onMapped), failedMerge}, doMerge("s"), steps{haveMapped, doCreate(onMapped), unused}},
-	}
+	}...)
 }
 
 func (s scenario) machine(t *testing.T) *dmtest.Machine {

@@ -65,6 +65,8 @@ func (c *Controller) PlanMerge(_ context.Context, r MergeRequest) (*Plan, error)
 		return p, nil
 	case d == nil:
 		return nil, &Error{Op: "merge", Name: r.Name, Err: ErrNotFound}
+	case d.IsClone():
+		return nil, &Error{Op: "merge", Name: r.Name, Err: devices.Refuse("it is a clone: nothing is written to its base")}
 	case !d.IsOurSnapshot():
 		return nil, &Error{Op: "merge", Name: r.Name, Err: devices.ErrNotOurs}
 	}

@@ -277,14 +277,25 @@ func (c *Controller) fit(j *job, f features) error {
 	if err != nil {
 		return err
 	}
-	a := table.SnapshotArgs{Store: table.Persistent, ChunkSize: f.chunk}
+	var notes []string
+	if j.args, notes, err = snapshotArgs(version, f); err != nil {
+		return err
+	}
+	j.notes = append(j.notes, notes...)
+	return j.checkSizes()
+}
+
+// snapshotArgs are a snapshot's arguments, without its devices, as far as a
+// version of the target knows them.
+func snapshotArgs(version gate.Version, f features) (a table.SnapshotArgs, notes []string, err error) {
+	a = table.SnapshotArgs{Store: table.Persistent, ChunkSize: f.chunk}
 	switch {
 	case f.transient:
 		a.Store = table.Transient
 	case f.overflow && gate.KnowsOverflow(version):
 		a.Store = table.PersistentOverflow
 	case f.overflow:
-		j.notes = append(j.notes, fmt.Sprintf("snapshot target %v has no overflow state: a full store invalidates the snapshot", version))
+		notes = append(notes, fmt.Sprintf("snapshot target %v has no overflow state: a full store invalidates the snapshot", version))
 	}
 	if f.discardZeroesCOW {
 		a.Features = append(a.Features, table.DiscardZeroesCOW)
@@ -293,10 +304,9 @@ func (c *Controller) fit(j *job, f features) error {
 		a.Features = append(a.Features, table.DiscardPassdownOrigin)
 	}
 	if len(a.Features) > 0 && !gate.KnowsFeatures(version) {
-		return devices.Refuse("snapshot target %v has no discard features, they came with %v", version, gate.DiscardFeatures)
+		return a, nil, devices.Refuse("snapshot target %v has no discard features, they came with %v", version, gate.DiscardFeatures)
 	}
-	j.args = a
-	return j.checkSizes()
+	return a, notes, nil
 }
 
 // minChunks is the smallest COW store: header, one area, one chunk of data.

@@ -20,11 +20,7 @@ import (
 
 // Recover puts in order what a killed run left: PlanRecover and Run.
 func (c *Controller) Recover(ctx context.Context) error {
-	p, err := c.PlanRecover(ctx)
-	if err != nil {
-		return err
-	}
-	return c.Run(ctx, p)
+	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanRecover(ctx) })
 }
 
 // PlanRecover looks for what a killed run left. Its plan has no steps where
@@ -48,6 +44,7 @@ func (c *Controller) PlanRecover(context.Context) (*Plan, error) {
 	r.layers()
 	r.origins()
 	r.recordings()
+	r.files()
 	r.nodes()
 	return r.p, r.commands()
 }
@@ -168,7 +165,7 @@ func (r *recovery) snapshots() {
 			_, cow, _ := devices.ParseUUID(d.UUID)
 			r.p.NoteAbout(ErrForce, "", "%s may hold the store of a snapshot that was never finished", r.c.e.NodePath(cow))
 		}
-		if !live || unfinished || r.v.OriginOver(base) == nil {
+		if !live || unfinished || !d.IsClone() && r.v.OriginOver(base) == nil {
 			r.remove(d)
 		}
 	}

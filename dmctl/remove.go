@@ -19,11 +19,7 @@ type RemoveRequest struct {
 
 // Remove deactivates a snapshot: PlanRemove and Run.
 func (c *Controller) Remove(ctx context.Context, r RemoveRequest) error {
-	p, err := c.PlanRemove(ctx, r)
-	if err != nil {
-		return err
-	}
-	return c.Run(ctx, p)
+	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanRemove(ctx, r) })
 }
 
 // PlanRemove plans the removal of a snapshot, and of the devices that were

@@ -20,6 +20,7 @@ type Role string
 const (
 	RoleSnapshot  Role = "snap"   // a snapshot made since boot: its origin was always watched
 	RoleActivated Role = "active" // a snapshot activated from an existing store
+	RoleClone     Role = "clone"  // a snapshot of a base that nobody writes to
 	RoleOrigin    Role = "origin" // NAME-origin over a plain block device
 	RoleReal      Role = "real"   // ORIGIN-dmsnap-real, with the origin's own table
 	RoleRecording Role = "record" // a device under dm-log-writes
@@ -32,7 +33,7 @@ const (
 )
 
 // NewUUID makes a UUID for a device of a role over another device, for a
-// snapshot its COW device: DMSNAP-<24 hex digits>-<major>.<minor>-<role>. While
+// snapshot its COW device, for a clone its base: DMSNAP-<24 hex digits>-<major>.<minor>-<role>. While
 // a snapshot is being merged its own table says nothing of it any more; its
 // UUID still names the COW device.
 func NewUUID(r Role, over blockdev.DevNo) (UUID, error) {

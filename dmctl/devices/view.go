@@ -24,7 +24,12 @@ func (d *Device) Role() Role {
 
 // IsOurSnapshot says whether we made the device to be a snapshot; its table
 // may be another one, or none.
-func (d *Device) IsOurSnapshot() bool { return d.Role() == RoleSnapshot || d.Role() == RoleActivated }
+func (d *Device) IsOurSnapshot() bool {
+	return d.Role() == RoleSnapshot || d.Role() == RoleActivated || d.IsClone()
+}
+
+// IsClone says whether we made the device to be a clone.
+func (d *Device) IsClone() bool { return d.Role() == RoleClone }
 
 // Sole is the live table's only target, nil where there is none or more.
 func (d *Device) Sole() table.Spec { return SoleSpec(d.Live) }
@@ -47,7 +52,7 @@ func Look(k Kernel) (View, error) {
 	}
 	var v View
 	for _, l := range listed {
-		d, err := lookAt(k, l.Name)
+		d, err := LookAt(k, l.Name)
 		if IsGone(err) {
 			continue
 		}
@@ -59,7 +64,8 @@ func Look(k Kernel) (View, error) {
 	return v, nil
 }
 
-func lookAt(k Kernel, name Name) (*Device, error) {
+// LookAt reads the state of one device.
+func LookAt(k Kernel, name Name) (*Device, error) {
 	info, live, err := readSlot(k, name, false)
 	if err != nil {
 		return nil, &Error{"read the table of", name.String(), err}
@@ -155,7 +161,7 @@ func (d *Device) MergeArgs() (table.SnapshotMerge, bool) {
 // merged; nil where that is not so. Only its UUID still tells.
 func (v View) MergingInto(d *Device) *Device {
 	_, cow, ok := ParseUUID(d.UUID)
-	if !ok || !d.IsOurSnapshot() {
+	if !ok || !d.IsOurSnapshot() || d.IsClone() {
 		return nil
 	}
 	for _, o := range v {

@@ -41,6 +41,7 @@ type handle struct {
 	m       *Machine
 	d       *Disk
 	path    string
+	loop    *Loop // of which it is one handle; nil for other disks
 	claimed bool
 	closed  bool
 }
@@ -79,6 +80,10 @@ func (h *handle) Release() {
 
 func (h *handle) Close() error {
 	h.Release()
+	if h.loop != nil && !h.closed {
+		h.loop.handles--
+		h.m.settle()
+	}
 	h.closed = true
 	return nil
 }

@@ -3,6 +3,7 @@ package dmtest
 // The rest of the machine in memory: disks, their users, nodes, memory.
 
 import (
+	"fmt"
 	"slices"
 	"syscall"
 	"time"
@@ -147,6 +148,14 @@ func (m *Machine) openAs(path, name string) (host.Disk, error) {
 	if d, ok := m.Disks[path]; ok {
 		return &handle{m: m, d: d, path: name}, nil
 	}
+	for _, l := range m.Loops {
+		if path == fmt.Sprintf("%s%d", loopDisk, l.Number.Minor) {
+			return m.openLoop(l), nil
+		}
+	}
+	if m.Files[path] != nil {
+		return nil, devices.RefuseFor(host.ErrPlainFile, "%s is a plain file", path)
+	}
 	for _, d := range m.Devices {
 		if "/dev/mapper/"+d.Name == path {
 			return m.openMapped(d, name), nil
@@ -161,6 +170,9 @@ func (m *Machine) openMapped(d *Device, name string) host.Disk {
 
 // OpenDev implements host.Host.
 func (m *Machine) OpenDev(dev blockdev.DevNo) (host.Disk, error) {
+	if l := m.loopOf(dev); l != nil {
+		return m.openLoop(l), nil
+	}
 	for path, d := range m.Disks {
 		if d.Number == dev {
 			return &handle{m: m, d: d, path: path}, nil

@@ -60,6 +60,9 @@ func (m *Machine) users(d *Device) int {
 }
 
 func (m *Machine) exists(dev blockdev.DevNo) bool {
+	if m.loopOf(dev) != nil {
+		return true
+	}
 	for _, d := range m.Disks {
 		if d.Number == dev {
 			return true
@@ -285,6 +288,7 @@ func (m *Machine) Clear(name devices.Name) error {
 		return syscall.ENXIO
 	}
 	d.Waiting = nil
+	m.settle()
 	return m.after(how)
 }
 
@@ -348,6 +352,7 @@ func (m *Machine) Resume(name devices.Name, _ devices.Udev) error {
 		return syscall.EINVAL
 	}
 	d.Suspended = false
+	m.settle()
 	return m.after(how)
 }
 
@@ -417,5 +422,6 @@ func (m *Machine) Remove(name devices.Name) error {
 		return syscall.EBUSY
 	}
 	m.Devices = slices.DeleteFunc(m.Devices, func(o *Device) bool { return o == d })
+	m.settle()
 	return m.after(how)
 }

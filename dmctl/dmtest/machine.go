@@ -6,7 +6,7 @@
 //	m := dmtest.New()
 //	c := dmctl.NewOn(m)
 //
-// Files, from the top down: machine, kernel, host, mount, disk, text.
+// Files, from the top down: machine, kernel, host, mount, files, disk, text.
 package dmtest
 
 import (
@@ -57,6 +57,15 @@ type Machine struct {
 	Devices []*Device // by name
 	Disks   map[string]*Disk
 	Links   map[string]string // other paths, and where they lead
+	Files   map[string]*File  // plain files by path
+	Loops   []*Loop           // the loop devices that are on one
+	// HeldOpen are devices that a program has open, so that loop devices do not
+	// clear themselves.
+	HeldOpen []blockdev.DevNo
+	// NoLoop has no loop device be had.
+	NoLoop bool
+	// NotesKept are the notes that outlive a process.
+	NotesKept map[string][]byte
 	// NodeDevs are the nodes in /dev/mapper by name.
 	NodeDevs map[string]blockdev.DevNo
 
@@ -115,6 +124,7 @@ type Machine struct {
 	SnapshotVersion gate.Version
 
 	minor  uint32
+	inodes uint64
 	failed int
 	inUse  []blockdev.DevNo
 	claims map[blockdev.DevNo]bool
@@ -129,6 +139,8 @@ func New() *Machine {
 		Intents: map[string][]byte{}, Held: map[string]bool{},
 		Failures: map[int]Failure{}, claims: map[blockdev.DevNo]bool{},
 		Opened:          map[string]int{},
+		Files:           map[string]*File{},
+		NotesKept:       map[string][]byte{},
 		SnapshotVersion: gate.Version{Major: 1, Minor: 16},
 	}
 	for i, path := range []string{"/dev/a", "/dev/b", "/dev/c", "/dev/d"} {
@@ -186,6 +198,10 @@ func (m *Machine) Bury() (guarded bool) {
 	m.MemoryLocked = 0
 	m.claims = map[blockdev.DevNo]bool{}
 	m.Held = map[string]bool{}
+	for _, l := range m.Loops {
+		l.handles = 0
+	}
+	m.settle()
 	if !m.Guarded {
 		return false
 	}

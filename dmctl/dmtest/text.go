@@ -4,6 +4,8 @@ package dmtest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
@@ -31,6 +33,9 @@ func (m *Machine) String() string {
 		}
 		return strings.Join(out, "; ")
 	}
+	for _, l := range m.Loops {
+		byDev[l.Number.String()] = "loop:" + l.path
+	}
 	var b strings.Builder
 	for _, d := range m.Devices {
 		u, _ := wire.NewUUID(d.UUID)
@@ -42,6 +47,15 @@ func (m *Machine) String() string {
 		if m.Find(n) == nil {
 			fmt.Fprintf(&b, "node %s of no device\n", n)
 		}
+	}
+	for _, p := range slices.Sorted(maps.Keys(m.Files)) {
+		fmt.Fprintf(&b, "file %s\n", p)
+	}
+	for _, l := range m.Loops {
+		fmt.Fprintf(&b, "loop device on %s read-only=%v\n", l.path, l.ReadOnly)
+	}
+	for _, text := range m.NotesKept {
+		fmt.Fprintf(&b, "note %s\n", text)
 	}
 	return b.String()
 }

@@ -6,8 +6,8 @@
 // checked, zeroed, flushed and judged goes through one handle, wherever its
 // path leads by then. The package knows no snapshot, no table and no plan.
 //
-// Files, from the top down: machine, mount, intent, lvm, nodes, disk,
-// below, users, memory, host.
+// Files, from the top down: machine, mount, intent, lvm, nodes, files,
+// loop, disk, below, users, memory, host and file.
 package host
 
 import (
@@ -25,6 +25,8 @@ var ErrPlainFile = errors.New("a plain file")
 
 // Host is the machine as plans see it. Package dmtest has one in memory.
 type Host interface {
+	Files
+
 	// Open opens the block device at path for good: see Disk.
 	Open(path string) (Disk, error)
 	// OpenDev is Open by number, whether or not the device has a node.
@@ -73,6 +75,10 @@ type Host interface {
 
 	// LVM runs one of LVM's commands. An error has what that said.
 	LVM(args ...string) error
+
+	// Parallel is how many calls at once are worth while; 1 where calls must
+	// not run at once.
+	Parallel() int
 
 	// LockMemory keeps this process from page faults until unlock is called.
 	LockMemory() (unlock func(), err error)

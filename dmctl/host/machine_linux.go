@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,10 @@ func New() *Linux {
 
 // NodePath implements Host.
 func (h *Linux) NodePath(dev blockdev.DevNo) string { return h.sys.NodePath(dev) }
+
+// Parallel implements Host. More than the processors, since calls wait for
+// disks and for udev; the kernel takes most of them one at a time.
+func (h *Linux) Parallel() int { return 2 * runtime.NumCPU() }
 
 // Sleep implements Host.
 func (h *Linux) Sleep(d time.Duration) { time.Sleep(d) }

@@ -21,6 +21,6 @@
 // program lends itself to that; without it, or when no guardian can be started,
 // nothing is suspended.
 //
-// Files, from the top down: guardian and guarded, run, pause, lock, engine,
-// steps, operations, plan, machine.
+// Files, from the top down: guardian and guarded, run, parts, pause, lock,
+// engine, files, steps, operations, plan, machine.
 package plan

@@ -17,7 +17,7 @@ type Engine struct {
 	BeforeStep func(p *Plan, number int)
 
 	locked  bool
-	pinned  bool         // memory is locked
+	pins    pins         // memory is locked
 	paused  func()       // ends the pause that a plan is in
 	release func() error // ends the guardian of the plan that is run
 	open    []host.Disk
@@ -28,8 +28,17 @@ func NewEngine(m Machine) *Engine { return &Engine{Machine: m} }
 
 // Open opens a disk for the plans that are made under the present lock. It
 // stays open until Unlock, or until it is kept.
-func (e *Engine) Open(path string) (host.Disk, error) {
-	d, err := e.Machine.Open(path)
+func (e *Engine) Open(path string) (host.Disk, error) { return e.opened(e.Machine.Open(path)) }
+
+// OpenBase is Open of what clones share.
+func (e *Engine) OpenBase(path string) (host.Disk, error) { return e.opened(e.Machine.OpenBase(path)) }
+
+// OpenStore is Open of a store, which may be a file.
+func (e *Engine) OpenStore(path string) (host.Disk, error) {
+	return e.opened(e.Machine.OpenStore(path))
+}
+
+func (e *Engine) opened(d host.Disk, err error) (host.Disk, error) {
 	if err == nil {
 		e.open = append(e.open, d)
 	}

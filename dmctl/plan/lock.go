@@ -31,6 +31,25 @@ func (e *Engine) Lock() error {
 	}
 }
 
+// LockFor is Lock that ends with ctx. It looks more often at first: most runs
+// are short.
+func (e *Engine) LockFor(ctx context.Context) error {
+	pause := firstWait
+	for waited := time.Duration(0); ; waited += pause {
+		if got, err := e.tryLock(); got || err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return errors.Join(devices.Busy("another run is at work"), err)
+		}
+		if waited >= LockTries*LockPause {
+			return devices.Busy("another run has been at work for %v: try again when it is done", LockTries*LockPause)
+		}
+		pause = min(2*pause, LockPause)
+		e.Sleep(pause)
+	}
+}
+
 // LockUntil is Lock for those who wait until ctx ends.
 func (e *Engine) LockUntil(ctx context.Context) error {
 	for {

@@ -7,6 +7,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
@@ -221,18 +222,30 @@ func (e *Engine) dropCache(d *devices.Ref) error {
 	return failed("drop the cache of", d.Name, err)
 }
 
+// pins counts those for whom memory is locked: parts of a plan run at once.
+type pins struct {
+	sync.Mutex
+	count int
+	free  func()
+}
+
 // pinMemory locks memory until unlock is called, unless it is locked already.
 func (e *Engine) pinMemory() (unlock func(), err error) {
-	if e.pinned {
-		return func() {}, nil
+	e.pins.Lock()
+	defer e.pins.Unlock()
+	if e.pins.count == 0 {
+		if e.pins.free, err = e.LockMemory(); err != nil {
+			return nil, &devices.Error{Op: "lock", Name: "memory", Err: err}
+		}
 	}
-	free, err := e.LockMemory()
-	if err != nil {
-		return nil, &devices.Error{Op: "lock", Name: "memory", Err: err}
+	e.pins.count++
+	return e.unpinMemory, nil
+}
+
+func (e *Engine) unpinMemory() {
+	e.pins.Lock()
+	defer e.pins.Unlock()
+	if e.pins.count--; e.pins.count == 0 {
+		e.pins.free()
 	}
-	e.pinned = true
-	return func() {
-		free()
-		e.pinned = false
-	}, nil
 }

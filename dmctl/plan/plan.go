@@ -25,6 +25,7 @@ type Plan struct {
 	// independent has the steps behind the point of no return tried whatever
 	// became of those before them.
 	independent bool
+	parts       []namedPlan
 	// pause are the steps between which devices stay suspended, nil for none.
 	pause *pause
 }
@@ -97,10 +98,17 @@ func (p *Plan) NoteAbout(about error, name, format string, args ...any) {
 
 // Steps says in words what the plan does, in order.
 func (p *Plan) Steps() []string {
-	says := make([]string, len(p.steps))
-	for i, s := range p.steps {
-		says[i] = s.says
+	says := make([]string, 0, len(p.steps))
+	add := func(steps []planned) {
+		for _, s := range steps {
+			says = append(says, s.says)
+		}
 	}
+	add(p.steps[:p.commit])
+	for _, part := range p.parts {
+		says = append(says, part.Steps()...)
+	}
+	add(p.steps[p.commit:])
 	return says
 }
 
@@ -117,8 +125,8 @@ func (p *Plan) Pause() (first, last int, ok bool) {
 func (p *Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:\n", p.Title)
-	for i, s := range p.steps {
-		fmt.Fprintf(&b, "%3d. %s\n", i+1, s.says)
+	for i, says := range p.Steps() {
+		fmt.Fprintf(&b, "%3d. %s\n", i+1, says)
 	}
 	for _, n := range p.Notes {
 		fmt.Fprintf(&b, "note: %s\n", n)

@@ -27,6 +27,19 @@ func (e *Engine) RunLocked(ctx context.Context, p *Plan) error {
 	if err := e.guard(p); err != nil {
 		return err
 	}
+	if err := e.runSteps(ctx, p); err != nil {
+		_ = e.leavePause() // which cannot have failed worse than this
+		return err
+	}
+	failed := e.runParts(ctx, p.parts)
+	if err := errors.Join(e.finish(p), e.leavePause()); err != nil {
+		return errors.Join(failed, incomplete(p, err))
+	}
+	return failed
+}
+
+// runSteps executes the steps that are undone when one of them fails.
+func (e *Engine) runSteps(ctx context.Context, p *Plan) error {
 	for i := range p.steps[:p.commit] {
 		err := ctx.Err()
 		began := err == nil
@@ -34,11 +47,14 @@ func (e *Engine) RunLocked(ctx context.Context, p *Plan) error {
 			began, err = e.step(p, i)
 		}
 		if err != nil {
-			err = e.unwind(p, i, began, err)
-			_ = e.leavePause() // which cannot have failed worse than this
-			return err
+			return e.unwind(p, i, began, err)
 		}
 	}
+	return nil
+}
+
+// finish executes the steps behind the point of no return.
+func (e *Engine) finish(p *Plan) error {
 	var errs []error
 	for i := p.commit; i < len(p.steps); i++ {
 		_, err := e.step(p, i)
@@ -47,11 +63,7 @@ func (e *Engine) RunLocked(ctx context.Context, p *Plan) error {
 			break
 		}
 	}
-	errs = append(errs, e.leavePause())
-	if err := errors.Join(errs...); err != nil {
-		return devices.Also(ErrIncomplete, "%s: done, but cleanup is incomplete: %w", p.Title, err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // step executes step number i, and says whether it was tried itself.

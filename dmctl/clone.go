@@ -1,0 +1,416 @@
+package dmctl
+
+// Clones: writable disks over a base that nobody writes to. There is no
+// snapshot-origin, so that nothing is ever suspended but a clone that nobody
+// has open.
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// DefaultCloneChunk, in bytes, is the chunk size of a clone where a request
+// names none: 4 KiB, a page. Small writes then cost the least room.
+const DefaultCloneChunk int64 = 4 << 10
+
+// CloneRequest asks for fresh clones of one base.
+type CloneRequest struct {
+	Names []string
+	Base  string // path of an image or of a block device
+	// StoreDir is the directory in which each clone gets the file NAME.cow.
+	StoreDir string
+	// Store, in place of StoreDir, is the path of a file that is not there yet,
+	// or of a block device: of the one clone that is asked for.
+	Store string
+	// StoreSize is that of each file, in bytes; 0: it can hold every chunk of
+	// the base, so that it never fills. All files are sparse.
+	StoreSize int64
+	ChunkSize int64 // in bytes, a power of two; 0: DefaultCloneChunk
+	// Transient clones end with their removal, or with the machine. Their
+	// stores are files without names.
+	Transient bool
+	Force     bool // lets pass what is refused with ErrForce
+}
+
+// Check tells what is wrong with a request whatever the machine's state;
+// errors wrap ErrUsage.
+func (r CloneRequest) Check() error {
+	if len(r.Names) == 0 {
+		return devices.Malformed("no clone is named")
+	}
+	if _, err := cloneNames(r.Names); err != nil {
+		return err
+	}
+	switch {
+	case r.Base == "":
+		return devices.Malformed("no base is named")
+	case (r.Store == "") == (r.StoreDir == ""):
+		return devices.Malformed("name either a directory for the stores or the store of one clone")
+	case r.Store != "" && len(r.Names) > 1:
+		return devices.Malformed("%d clones cannot have one store: name a directory for the stores", len(r.Names))
+	case r.Store != "" && r.Transient:
+		return devices.Malformed("the store of a transient clone has no name: name a directory for it")
+	case r.StoreSize < 0:
+		return devices.Malformed("store size %d: less than nothing", r.StoreSize)
+	case r.ChunkSize < 0 || r.ChunkSize%cow.SectorSize != 0:
+		return devices.Malformed("chunk size %d: not a whole number of sectors of %d bytes", r.ChunkSize, cow.SectorSize)
+	}
+	if err := cow.CheckChunkSize(r.chunk()); err != nil {
+		return devices.Malformed("%v", err)
+	}
+	if least := minChunks * int64(r.chunk()) * cow.SectorSize; r.StoreSize > 0 && r.StoreSize < least {
+		return devices.Malformed("store size %d: a store has at least three chunks: %d", r.StoreSize, least)
+	}
+	return nil
+}
+
+func (r CloneRequest) chunk() cow.Sectors {
+	if r.ChunkSize == 0 {
+		return cow.Sectors(DefaultCloneChunk / cow.SectorSize)
+	}
+	return cow.Sectors(r.ChunkSize / cow.SectorSize)
+}
+
+// cloneNames validates the names of clones-to-be: each once.
+func cloneNames(names []string) ([]devices.Name, error) {
+	seen := map[devices.Name]bool{}
+	out := make([]devices.Name, 0, len(names))
+	for _, s := range names {
+		n, err := devices.SnapshotName(s)
+		if err != nil {
+			return nil, err
+		}
+		if seen[n] {
+			return nil, devices.Malformed("%s is named twice", n)
+		}
+		seen[n] = true
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// Clone makes fresh clones: PlanClone and Run. Those that fail are undone, each
+// by itself, and the error is a *PartErrors; the others stay. It is safe for
+// concurrent use.
+func (c *Controller) Clone(ctx context.Context, r CloneRequest) error {
+	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanClone(ctx, r) })
+}
+
+// PlanClone plans fresh clones. All that can be refused is refused here, for
+// all of them.
+func (c *Controller) PlanClone(ctx context.Context, r CloneRequest) (p *Plan, err error) {
+	defer c.giveUp(&err)
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	names, _ := cloneNames(r.Names) // which Check has seen
+	k, err := c.openCloning(ctx, r.Base, r.Force)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cloneArgs(k, features{chunk: r.chunk(), transient: r.Transient, overflow: !r.Transient}); err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		if err := c.checkNew(n); err != nil {
+			return nil, err
+		}
+	}
+	title := fmt.Sprintf("make %d clones of %s", len(names), r.Base)
+	if len(names) == 1 {
+		title = fmt.Sprintf("clone %s of %s", names[0], r.Base)
+	}
+	p = &Plan{Title: title}
+	switch {
+	case r.Transient:
+		err = c.transientParts(p, k, names, r)
+	case r.Store != "" && c.isDevice(r.Store):
+		err = c.devicePart(p, k, names[0], r)
+	default:
+		err = c.fileParts(p, k, names, r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	k.addNotes(p)
+	return p, nil
+}
+
+// cloning is a base that has been checked, and what its clones are to be.
+type cloning struct {
+	base  host.Disk
+	path  string // of the base, as it was asked for
+	args  table.SnapshotArgs
+	leaky bool
+	force bool
+	notes []string
+}
+
+func (k *cloning) addNotes(p *Plan) {
+	for _, n := range k.notes {
+		p.Note("%s", n)
+	}
+}
+
+// openCloning opens the base of clones and sees that nobody writes to it.
+func (c *Controller) openCloning(ctx context.Context, path string, force bool) (*cloning, error) {
+	if err := c.e.LockFor(ctx); err != nil {
+		return nil, err
+	}
+	base, err := c.e.OpenBase(path)
+	if err != nil {
+		return nil, fmt.Errorf("base: %w", err)
+	}
+	k := &cloning{base: base, path: path, force: force}
+	if base.Bytes() == 0 || base.Bytes()%cow.SectorSize != 0 {
+		return nil, devices.Refuse("base %s has %d bytes, not a whole number of 512-byte sectors above 0", path, base.Bytes())
+	}
+	if err := c.checkUnwritten(k); err != nil {
+		return nil, err
+	}
+	if c.e.FileOf(base.Dev()) != "" {
+		return k, nil // a loop device that is read-only is no part of another stack
+	}
+	v, err := devices.Look(c.e)
+	if err != nil {
+		return nil, err
+	}
+	if part := v.PartOf(base.Dev()); part != "" {
+		return nil, devices.Refuse("base %s is %s", path, part)
+	}
+	return k, nil
+}
+
+// checkUnwritten refuses a base that somebody may write to: its clones would
+// change, since nothing is copied for them.
+func (c *Controller) checkUnwritten(k *cloning) error {
+	why := ""
+	if !k.base.ReadOnly() {
+		why = "it is not read-only"
+	} else if written, err := c.e.Written(k.path); err != nil {
+		return fmt.Errorf("base: %w", err)
+	} else if written {
+		why = "a program has it open for writing, or a loop device is on it that can be written to"
+	}
+	if why == "" {
+		return nil
+	}
+	k.notes = append(k.notes, fmt.Sprintf("base %s can be written to: what is written changes its clones", k.path))
+	return devices.UnlessForced(k.force, "base %s can be written to, which would change its clones: %s", k.path, why)
+}
+
+// cloneArgs finds the arguments of the clones' tables.
+func (c *Controller) cloneArgs(k *cloning, f features) error {
+	version, err := c.TargetVersion(gate.SnapshotTarget, true)
+	if err != nil {
+		return err
+	}
+	verdict, _ := gate.Judge(version)
+	k.leaky = verdict != gate.Fixed
+	var notes []string
+	k.args, notes, err = snapshotArgs(version, f)
+	k.notes = append(k.notes, notes...)
+	return err
+}
+
+// checkNew says whether a clone of this name can be made.
+func (c *Controller) checkNew(n devices.Name) error {
+	err := c.e.NodeFree(n)
+	if _, missing := c.e.Info(n); !devices.IsGone(missing) {
+		err = devices.ErrTaken
+		if missing != nil {
+			err = missing
+		}
+	}
+	if err != nil {
+		return &Error{Op: "clone", Name: n.String(), Err: err}
+	}
+	return nil
+}
+
+func (c *Controller) isDevice(path string) bool {
+	there, err := c.e.Exists(path)
+	_, file := c.e.FileID(path)
+	return err == nil && there && file != nil
+}
+
+// storeBytes is the size of the store of a clone.
+func (k *cloning) storeBytes(asked int64) (int64, error) {
+	g, err := cow.NewGeometry(k.args.ChunkSize)
+	if err != nil {
+		return 0, err
+	}
+	sizes, err := g.SizesFor(uint64(k.base.Bytes()), math.MaxInt64, 0, k.leaky)
+	if err != nil {
+		return 0, err
+	}
+	if sizes.Maximum > math.MaxInt64 {
+		return 0, devices.Refuse("base %s is too large: a store that can hold all of it has %d bytes", k.path, sizes.Maximum)
+	}
+	if asked == 0 {
+		return int64(sizes.Maximum), nil
+	}
+	if asked < int64(sizes.Maximum) {
+		k.notes = append(k.notes, fmt.Sprintf("a store of %d bytes can fill up: %d hold every chunk", asked, sizes.Maximum))
+	}
+	chunk := int64(g.ChunkBytes())
+	return (asked + chunk - 1) / chunk * chunk, nil
+}
+
+// transientParts plan clones whose stores have no names.
+func (c *Controller) transientParts(p *Plan, k *cloning, names []devices.Name, r CloneRequest) error {
+	bytes, err := k.storeBytes(r.StoreSize)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		h := &plan.Handle{}
+		part := &Plan{Title: fmt.Sprintf("clone %s of %s", n, k.path)}
+		part.Add(plan.NewScratch{Dir: r.StoreDir, Bytes: bytes, To: h})
+		if err := k.addClone(part, n, h, "a file without a name"); err != nil {
+			return err
+		}
+		p.Part(n.String(), part)
+	}
+	return nil
+}
+
+// fileParts plan clones with a new file each.
+func (c *Controller) fileParts(p *Plan, k *cloning, names []devices.Name, r CloneRequest) error {
+	bytes, err := k.storeBytes(r.StoreSize)
+	if err != nil {
+		return err
+	}
+	n := newNote()
+	for _, name := range names {
+		path := r.Store
+		if path == "" {
+			path = filepath.Join(r.StoreDir, name.String()+storeSuffix)
+		}
+		if path, err = filepath.Abs(path); err != nil {
+			return err
+		}
+		if there, err := c.e.Exists(path); err != nil || there {
+			return refuseStore(path, err)
+		}
+		f := n.add(path, false)
+		part := &Plan{Title: fmt.Sprintf("clone %s of %s", name, k.path)}
+		h := &plan.Handle{}
+		part.Add(plan.NewStore{Path: f.Temp, Bytes: bytes, To: h})
+		if err := k.addClone(part, name, h, path); err != nil {
+			return err
+		}
+		part.Add(plan.NameFile{From: f.Temp, To: f.Final})
+		p.Part(name.String(), part)
+	}
+	c.around(p, n)
+	return nil
+}
+
+func refuseStore(path string, err error) error {
+	if err != nil {
+		return err
+	}
+	return devices.RefuseFor(ErrStoreThere, "store %s is there already", path)
+}
+
+// addClone appends the steps that make a clone of a store that is open.
+func (k *cloning) addClone(p *Plan, n devices.Name, h *plan.Handle, store string) error {
+	d, err := devices.NewRef(n, devices.RoleClone, k.base.Dev())
+	if err != nil {
+		return err
+	}
+	p.Add(plan.Create{Device: d},
+		plan.Load{Device: d, Table: plan.Table{Later: k.tableOn(h)}, New: true, What: k.says(store)})
+	k.addLive(p, d, h, store)
+	return nil
+}
+
+// addLive appends the steps from a table that waits to a clone that is there.
+// The kernel flushes neither header nor first area when it loads the table.
+func (k *cloning) addLive(p *Plan, d *devices.Ref, h *plan.Handle, store string) {
+	if k.args.Store.IsPersistent() {
+		p.Add(plan.FlushHandle{What: "the store", Of: h})
+	}
+	p.Add(plan.Resume{Device: d, Udev: plan.SnapshotUdev},
+		plan.LetGo{What: "the loop device on " + store, Of: h},
+		plan.Node{Device: d, Name: d.Name})
+}
+
+func (k *cloning) says(store string) string {
+	return fmt.Sprintf("snapshot of %s (%v) with chunks of %d bytes, store %s on %s", k.path, k.base.Dev(), k.args.ChunkSize*cow.SectorSize, k.args.Store, store)
+}
+
+// tableOn is a clone's table on a store that is open by then.
+func (k *cloning) tableOn(h *plan.Handle) func() table.Table {
+	return func() table.Table {
+		args := k.args
+		args.Origin, args.COW = k.base.Dev().String(), h.Disk.Dev().String()
+		return table.Single(cow.Sectors(k.base.Bytes()/cow.SectorSize), table.Snapshot(args))
+	}
+}
+
+// devicePart plans a clone whose store is a block device.
+func (c *Controller) devicePart(p *Plan, k *cloning, n devices.Name, r CloneRequest) error {
+	if r.StoreSize != 0 {
+		return devices.Malformed("store %s is a device, which has its own size", r.Store)
+	}
+	store, err := c.e.Open(r.Store)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	j, err := c.jobOn(k, store)
+	if err != nil {
+		return err
+	}
+	carried, err := j.checkBlank()
+	k.notes = append(k.notes, j.notes...)
+	if err != nil {
+		return err
+	}
+	p.Add(plan.Zero{Disk: j.cow, Bytes: j.headBytes(), What: "chunks 0 and 1 of ", Carried: carried})
+	return k.addOn(p, n, j.cow)
+}
+
+// jobOn checks a store that is open, and claims it.
+func (c *Controller) jobOn(k *cloning, store host.Disk) (*job, error) {
+	v, err := devices.Look(c.e)
+	if err != nil {
+		return nil, err
+	}
+	j := &job{origin: k.base, cow: store, force: k.force, args: k.args, view: v}
+	if k.base.Dev() == store.Dev() {
+		return nil, devices.Refuse("%s is both base and store: name another store", store.Path())
+	}
+	if err := j.checkRoles(); err != nil {
+		return nil, err
+	}
+	if err := c.takeCOW(j); err != nil {
+		return nil, err
+	}
+	return j, j.checkSizes()
+}
+
+// addOn appends the steps that make a clone of a store that is claimed.
+func (k *cloning) addOn(p *Plan, n devices.Name, store host.Disk) error {
+	d, err := devices.NewRef(n, devices.RoleClone, k.base.Dev())
+	if err != nil {
+		return err
+	}
+	live := k.tableOn(&plan.Handle{Disk: store})
+	p.Add(plan.Create{Device: d},
+		plan.Load{Device: d, Table: plan.Table{Later: live}, New: true, Releases: []host.Disk{store}, What: k.says(store.Path())},
+		plan.Flush{Disk: store},
+		plan.Resume{Device: d, Udev: plan.SnapshotUdev},
+		plan.Node{Device: d, Name: d.Name})
+	return nil
+}

@@ -1,0 +1,226 @@
+package dmctl
+
+// Clones on a machine in memory.
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+)
+
+// withImage is a machine with an image of 1 MiB.
+func withImage(c *Controller) error {
+	machineInMemory(c).Files["/img"] = &dmtest.File{Bytes: 1 << 20}
+	return nil
+}
+
+func machineInMemory(c *Controller) *dmtest.Machine { return c.e.Machine.(*dmtest.Machine) }
+
+func clonesOf(names ...string) CloneRequest {
+	return CloneRequest{Names: names, Base: "/img", StoreDir: "/stores"}
+}
+
+func doClone(r CloneRequest) func(*Controller) error {
+	return func(c *Controller) error { return c.Clone(context.Background(), r) }
+}
+
+func doReset(names ...string) func(*Controller) error {
+	return func(c *Controller) error { return c.Reset(context.Background(), ResetRequest{names}) }
+}
+
+func doRemoveClones(stores bool, names ...string) func(*Controller) error {
+	return func(c *Controller) error {
+		return c.RemoveClones(context.Background(), RemoveClonesRequest{names, stores})
+	}
+}
+
+// storeFile is a file with an empty store of chunks of 4 KiB.
+func storeFile(c *Controller) error {
+	machineInMemory(c).Files["/stores/s.cow"] = &dmtest.File{Bytes: 1 << 20, Data: dmtest.EmptyStore(8)}
+	return nil
+}
+
+func doActivateClone(r ActivateCloneRequest) func(*Controller) error {
+	return func(c *Controller) error { return c.ActivateClone(context.Background(), r) }
+}
+
+func cloneScenarios() []scenario {
+	type steps = []func(*Controller) error
+	transient := clonesOf("s")
+	transient.Transient = true
+	onDevice := CloneRequest{Names: []string{"s"}, Base: "/img", Store: "/dev/b"}
+	return []scenario{
+		{"clone", steps{withImage}, doClone(clonesOf("s")), nil},
+		{"clone transient", steps{withImage}, doClone(transient), nil},
+		{"clone on a device", steps{withImage}, doClone(onDevice), nil},
+		{"reset clone", steps{withImage, doClone(clonesOf("s"))}, doReset("s"), nil},
+		{"reset transient clone", steps{withImage, doClone(transient)}, doReset("s"), nil},
+		{"remove clone", steps{withImage, doClone(clonesOf("s"))}, doRemoveClones(false, "s"), nil},
+		{"remove clone and store", steps{withImage, doClone(clonesOf("s"))}, doRemoveClones(true, "s"), nil},
+		{"activate clone", steps{withImage, storeFile}, doActivateClone(ActivateCloneRequest{Name: "s", Base: "/img", Store: "/stores/s.cow"}), nil},
+	}
+}
+
+func newMachine(t *testing.T, setup ...func(*Controller) error) *Controller {
+	t.Helper()
+	c := NewOn(dmtest.New())
+	for _, step := range setup {
+		if err := step(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+// One read-only loop device for all, one of its own for each store; all gone
+// with the clones, and the files with them if that is asked for.
+func TestClonesShareTheirBase(t *testing.T) {
+	c := newMachine(t, withImage, doClone(clonesOf("s", "t")), doClone(clonesOf("u")))
+	m := machineInMemory(c)
+	if len(m.Loops) != 4 {
+		t.Errorf("%d loop devices, want one for the base and three", len(m.Loops))
+	}
+	for _, l := range m.Loops {
+		if l.ReadOnly != (m.FileOf(l.Number) == "/img") {
+			t.Errorf("%s: read-only %v", m.FileOf(l.Number), l.ReadOnly)
+		}
+	}
+	if err := doRemoveClones(true, "t", "u", "s")(c); err != nil {
+		t.Fatal(err)
+	}
+	if left := m.String(); left != "file /img\n" {
+		t.Errorf("left: %s", left)
+	}
+}
+
+// What fails undoes one clone; the others are made, and the error says which.
+func TestOneOfManyClonesFails(t *testing.T) {
+	for call := 1; ; call++ {
+		c := newMachine(t, withImage)
+		m := machineInMemory(c)
+		m.Failures[call] = dmtest.Clean
+		err := doClone(clonesOf("s", "t", "u"))(c)
+		if m.Failed() == 0 {
+			break
+		}
+		if err == nil {
+			t.Errorf("call %d: no error", call)
+			continue
+		}
+		delete(m.Failures, call)
+		var parts *PartErrors
+		if errors.As(err, &parts) && !errors.Is(err, ErrIncomplete) {
+			failed := parts.Failed[0].Name
+			if len(parts.Failed) != 1 || m.Find(failed) != nil || m.Files["/stores/"+failed+".cow"] != nil || len(m.Devices) != 2 {
+				t.Errorf("call %d: %v:\n%s", call, err, m)
+			}
+		}
+		if err := c.Recover(context.Background()); err != nil {
+			t.Errorf("call %d: %v", call, err)
+		}
+		if len(m.NotesKept) > 0 || len(m.Files) != 1+len(m.Devices) || len(m.Broken) > 0 {
+			t.Errorf("call %d: %v, after recover:\n%s%v", call, err, m, m.Broken)
+		}
+	}
+}
+
+func TestCloneRefusals(t *testing.T) {
+	type steps = []func(*Controller) error
+	written := func(c *Controller) error { machineInMemory(c).Files["/img"].Written = true; return nil }
+	inUse := func(c *Controller) error { machineInMemory(c).Find("s").Mounted = "/mnt"; return nil }
+	open := func(c *Controller) error { machineInMemory(c).Find("s").Open = 3; return nil }
+	clone := doClone(clonesOf("s"))
+	with := func(change func(*CloneRequest)) func(*Controller) error {
+		r := clonesOf("s")
+		change(&r)
+		return doClone(r)
+	}
+	for _, tt := range []struct {
+		name  string
+		setup steps
+		do    func(*Controller) error
+		want  error
+		says  string
+	}{
+		{"base that is written to", steps{written}, clone, ErrForce, "open for writing"},
+		{"base by force", steps{written}, with(func(r *CloneRequest) { r.Force = true }), nil, ""},
+		{"base that is a device", nil, with(func(r *CloneRequest) { r.Base = "/dev/a" }), ErrForce, "not read-only"},
+		{"no base", nil, with(func(r *CloneRequest) { r.Base = "" }), ErrUsage, "no base"},
+		{"one name twice", nil, with(func(r *CloneRequest) { r.Names = []string{"s", "s"} }), ErrUsage, "named twice"},
+		{"one store for two", nil, with(func(r *CloneRequest) { r.Names, r.Store, r.StoreDir = []string{"s", "t"}, "/x", "" }), ErrUsage, "cannot have one store"},
+		{"store and directory", nil, with(func(r *CloneRequest) { r.Store = "/x" }), ErrUsage, "either"},
+		{"store of two chunks", nil, with(func(r *CloneRequest) { r.StoreSize = 8 << 10 }), ErrUsage, "three chunks"},
+		{"store that is there", steps{storeFile}, clone, ErrStoreThere, "there already"},
+		{"name that is taken", steps{clone}, with(func(r *CloneRequest) { r.StoreDir = "/x" }), ErrExists, "exists"},
+		{"no loop device", steps{func(c *Controller) error { machineInMemory(c).NoLoop = true; return nil }}, clone, ErrNoLoop, "no loop device"},
+		{"base on a store", steps{clone}, with(func(r *CloneRequest) { r.Names, r.Base = []string{"t"}, "/dev/mapper/s" }), ErrForce, "not read-only"},
+		{"reset in use", steps{clone, inUse}, doReset("s"), ErrBusy, "mounted at /mnt"},
+		{"reset that is open", steps{clone, open}, doReset("s"), ErrBusy, "open by a program"},
+		{"reset on a device", steps{with(func(r *CloneRequest) { r.Store, r.StoreDir = "/dev/b", "" })}, doReset("s"), ErrRefused, "make it anew"},
+		{"reset nothing", nil, doReset("s"), ErrNotFound, "no snapshot"},
+		{"reset a snapshot", steps{doCreate(onPlain)}, doReset("s"), ErrNoClone, "not a clone"},
+		{"remove in use", steps{clone, inUse}, doRemoveClones(false, "s"), ErrBusy, "mounted at /mnt"},
+		{"delete a device", steps{with(func(r *CloneRequest) { r.Store, r.StoreDir = "/dev/b", "" })}, doRemoveClones(true, "s"), ErrRefused, "cannot be deleted"},
+		{"merge", steps{clone}, doMerge("s"), ErrRefused, "clone"},
+		{"activate twice", steps{clone}, doActivateClone(ActivateCloneRequest{Name: "t", Base: "/img", Store: "/stores/s.cow"}), ErrBusy, "open for writing"},
+		{"activate nothing", steps{func(c *Controller) error {
+			machineInMemory(c).Files["/e"] = &dmtest.File{Bytes: 1 << 20}
+			return nil
+		}}, doActivateClone(ActivateCloneRequest{Name: "t", Base: "/img", Store: "/e"}), ErrNoStore, "no store"},
+	} {
+		c := newMachine(t, append(steps{withImage}, tt.setup...)...)
+		before := machineInMemory(c).String()
+		err := tt.do(c)
+		if tt.want == nil {
+			if err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			continue
+		}
+		if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v, want %v with %q", tt.name, err, tt.want, tt.says)
+		}
+		if after := machineInMemory(c).String(); after != before {
+			t.Errorf("%s changed something:\n%s\nwas\n%s", tt.name, after, before)
+		}
+	}
+}
+
+// A store is never deleted, nor replaced, while its loop device is there.
+func TestStoreOutlivesItsLoopDevice(t *testing.T) {
+	for name, do := range map[string]func(*Controller) error{"remove": doRemoveClones(true, "s"), "reset": doReset("s")} {
+		c := newMachine(t, withImage, doClone(clonesOf("s")))
+		m := machineInMemory(c)
+		args, _ := devices.SoleSpec(m.Find("s").Live).(table.Snapshot)
+		loop, _ := devices.ParseDev(args.COW)
+		m.HeldOpen = append(m.HeldOpen, loop)
+		if err := do(c); !errors.Is(err, ErrIncomplete) || !strings.Contains(err.Error(), "keeps") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if m.Files["/stores/s.cow"] == nil || len(m.Broken) > 0 || len(m.NotesKept) != 1 {
+			t.Errorf("%s, while the loop device is open: %s %v", name, m, m.Broken)
+		}
+		m.HeldOpen = nil
+		_ = c.e.Clear(mustParse(t, "s")) // which has the machine look who is left
+		if err := c.Recover(context.Background()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(m.NotesKept) > 0 || (m.Files["/stores/s.cow"] == nil) != (name == "remove") || len(m.Files) > 2 {
+			t.Errorf("%s, after recover: %s", name, m)
+		}
+	}
+}
+
+func mustParse(t *testing.T, s string) devices.Name {
+	t.Helper()
+	n, err := devices.ParseName(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

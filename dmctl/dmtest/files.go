@@ -1,0 +1,268 @@
+package dmtest
+
+// Files, the loop devices on them, and notes, in memory.
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"syscall"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// File is a plain file.
+type File struct {
+	Bytes   int64
+	Data    []byte   // what it holds; zeros follow to its end
+	Carries []string // known signatures
+	Written bool     // a program has it open for writing
+	inode   uint64
+}
+
+// Loop is a loop device that is on a file. It clears itself when nobody has it
+// open and no table has it.
+type Loop struct {
+	*Disk
+	file    *File
+	path    string
+	handles int
+}
+
+// loopDisk begins the paths of loop devices.
+const loopDisk = "/dev/loop"
+
+func (m *Machine) fileAt(p string) *File {
+	f := m.Files[p]
+	if f != nil && f.inode == 0 {
+		m.inodes++
+		f.inode = m.inodes
+	}
+	return f
+}
+
+// onFile puts a loop device on a file, and opens it.
+func (m *Machine) onFile(f *File, p string, readOnly bool) (host.Disk, error) {
+	if m.NoLoop {
+		return nil, devices.RefuseFor(host.ErrNoLoop, "no loop device to be had")
+	}
+	minor := uint32(0)
+	for m.loopOf(blockdev.DevNo{Major: 7, Minor: minor}) != nil {
+		minor++
+	}
+	d := &Disk{Number: blockdev.DevNo{Major: 7, Minor: minor}, Size: f.Bytes, BlockSize: 512, ReadOnly: readOnly, Data: f.Data, Carries: f.Carries}
+	l := &Loop{Disk: d, file: f, path: p}
+	m.Loops = append(m.Loops, l)
+	return m.openLoop(l), nil
+}
+
+func (m *Machine) openLoop(l *Loop) host.Disk {
+	l.handles++
+	return &handle{m: m, d: l.Disk, path: fmt.Sprintf("%s%d", loopDisk, l.Number.Minor), loop: l}
+}
+
+func (m *Machine) loopOf(dev blockdev.DevNo) *Loop {
+	for _, l := range m.Loops {
+		if l.Number == dev {
+			return l
+		}
+	}
+	return nil
+}
+
+// settle clears the loop devices that nobody has any more.
+func (m *Machine) settle() {
+	m.Loops = slices.DeleteFunc(m.Loops, func(l *Loop) bool {
+		if l.handles > 0 || m.inTables(l.Number) || slices.Contains(m.HeldOpen, l.Number) {
+			return false
+		}
+		l.file.Data = l.Data
+		return true
+	})
+}
+
+func (m *Machine) inTables(dev blockdev.DevNo) bool {
+	return slices.ContainsFunc(m.Devices, func(d *Device) bool {
+		return slices.Contains(refs(d.Live), dev) || slices.Contains(refs(d.Waiting), dev)
+	})
+}
+
+// OpenBase implements host.Files.
+func (m *Machine) OpenBase(p string) (host.Disk, error) {
+	f := m.fileAt(p)
+	if f == nil {
+		return m.Open(p)
+	}
+	m.Opened[p]++
+	for _, l := range m.Loops {
+		if l.file == f && l.ReadOnly {
+			return m.openLoop(l), nil
+		}
+	}
+	return m.onFile(f, p, true)
+}
+
+// OpenStore implements host.Files.
+func (m *Machine) OpenStore(p string) (host.Disk, error) {
+	f := m.fileAt(p)
+	if f == nil {
+		return m.Open(p)
+	}
+	m.Opened[p]++
+	if m.isWritten(f) {
+		return nil, devices.Busy("%s is open for writing", p)
+	}
+	return m.onFile(f, p, false)
+}
+
+// NewStore implements host.Files.
+func (m *Machine) NewStore(p string, bytes int64) (host.Disk, error) {
+	how := m.change()
+	switch {
+	case simple(how):
+		return nil, syscall.ENOSPC
+	case m.Files[p] != nil:
+		return nil, &fs.PathError{Op: "open", Path: p, Err: syscall.EEXIST}
+	}
+	m.Files[p] = &File{Bytes: bytes}
+	d, err := m.onFile(m.fileAt(p), p, false)
+	if err != nil {
+		delete(m.Files, p)
+		return nil, err
+	}
+	return d, m.after(how)
+}
+
+// NewScratch implements host.Files.
+func (m *Machine) NewScratch(dir string, bytes int64) (host.Disk, error) {
+	how := m.change()
+	if simple(how) {
+		return nil, syscall.ENOSPC
+	}
+	d, err := m.onFile(&File{Bytes: bytes}, path.Join(dir, "#1")+host.Deleted, false)
+	if err != nil {
+		return nil, err
+	}
+	return d, m.after(how)
+}
+
+// FileOf implements host.Files.
+func (m *Machine) FileOf(dev blockdev.DevNo) string {
+	if l := m.loopOf(dev); l != nil {
+		return l.path
+	}
+	return ""
+}
+
+// FileID implements host.Files.
+func (m *Machine) FileID(p string) (host.FileID, error) {
+	f := m.fileAt(p)
+	if f == nil {
+		return host.FileID{}, fs.ErrNotExist
+	}
+	return host.FileID{Inode: f.inode}, nil
+}
+
+// Written implements host.Files.
+func (m *Machine) Written(p string) (bool, error) {
+	f := m.fileAt(p)
+	return f != nil && m.isWritten(f), nil
+}
+
+func (m *Machine) isWritten(f *File) bool {
+	return f.Written || slices.ContainsFunc(m.Loops, func(l *Loop) bool { return l.file == f && !l.ReadOnly })
+}
+
+// Exists implements host.Files.
+func (m *Machine) Exists(p string) (bool, error) {
+	return m.Files[p] != nil || m.Disks[p] != nil, nil
+}
+
+// DeleteFile implements host.Files. That of a file with a loop device on it
+// breaks a rule.
+func (m *Machine) DeleteFile(p string, id host.FileID) error {
+	f := m.fileAt(p)
+	if f == nil {
+		return nil
+	}
+	how := m.change()
+	switch {
+	case simple(how):
+		return syscall.EIO
+	case id != (host.FileID{}) && id.Inode != f.inode:
+		return fmt.Errorf("%s is another file by now", p)
+	}
+	if m.isWritten(f) {
+		m.broke("%s is deleted with a loop device on it", p)
+	}
+	delete(m.Files, p)
+	return m.after(how)
+}
+
+// RenameFile implements host.Files.
+func (m *Machine) RenameFile(from, to string, replace bool) error {
+	how := m.change()
+	switch {
+	case simple(how):
+		return syscall.EIO
+	case m.Files[from] == nil:
+		return fs.ErrNotExist
+	case m.Files[to] != nil && !replace:
+		return syscall.EEXIST
+	}
+	if old := m.Files[to]; old != nil && m.isWritten(old) {
+		m.broke("%s is replaced with a loop device on it", to)
+	}
+	for _, l := range m.Loops {
+		if l.file == m.Files[from] {
+			l.path = to
+		}
+	}
+	m.Files[to] = m.Files[from]
+	delete(m.Files, from)
+	return m.after(how)
+}
+
+// SyncDir implements host.Files.
+func (m *Machine) SyncDir(string) error { return m.touch("a directory") }
+
+// ListDir implements host.Files.
+func (m *Machine) ListDir(dir string) ([]string, error) {
+	var out []string
+	for p := range m.Files {
+		if path.Dir(p) == path.Clean(dir) {
+			out = append(out, path.Base(p))
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// WriteNote implements host.Files.
+func (m *Machine) WriteNote(name string, text []byte) error {
+	how := m.change()
+	if simple(how) {
+		return syscall.ENOSPC
+	}
+	m.NotesKept[name] = text
+	return m.after(how)
+}
+
+// Notes implements host.Files.
+func (m *Machine) Notes() (map[string][]byte, error) { return m.NotesKept, nil }
+
+// DropNote implements host.Files.
+func (m *Machine) DropNote(name string) error {
+	how := m.change()
+	if simple(how) {
+		return syscall.EIO
+	}
+	delete(m.NotesKept, name)
+	return m.after(how)
+}
+
+// Parallel implements host.Host: the machine is not for concurrent use.
+func (m *Machine) Parallel() int { return 1 }

@@ -1,0 +1,173 @@
+package host
+
+// Files beside the loop devices on them, and notes.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// FileOf implements Files.
+func (h *Linux) FileOf(dev blockdev.DevNo) string { return h.sys.LoopFile(dev) }
+
+// FileID implements Files.
+func (h *Linux) FileID(path string) (FileID, error) {
+	f, err := statFile(path, false)
+	return FileID{f.dev, f.inode}, err
+}
+
+func idOf(file *os.File) (FileID, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(int(file.Fd()), &st)
+	return FileID{devNo(st.Dev), st.Ino}, err
+}
+
+// Written implements Files.
+func (h *Linux) Written(path string) (bool, error) {
+	file, isFile, err := openPlain(path)
+	if err != nil || !isFile {
+		return false, err
+	}
+	defer file.Close()
+	return isWritten(file)
+}
+
+// isWritten asks for a read lease, which the kernel gives only for a file that
+// nobody has open for writing (fs/locks.c: check_conflicting_open). Where it
+// gives none for another reason, nobody is known to write.
+func isWritten(file *os.File) (bool, error) {
+	_, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
+	if err == nil {
+		_, err = unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
+	}
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		return true, nil
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EACCES), errors.Is(err, unix.EOPNOTSUPP):
+		return false, nil // a file system without leases
+	}
+	return false, err
+}
+
+// Exists implements Files.
+func (h *Linux) Exists(path string) (bool, error) {
+	_, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// DeleteFile implements Files.
+func (h *Linux) DeleteFile(path string, id FileID) error {
+	var st unix.Stat_t
+	err := unix.Lstat(path, &st)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if now := (FileID{devNo(st.Dev), st.Ino}); st.Mode&unix.S_IFMT != unix.S_IFREG || id != (FileID{}) && now != id {
+		return fmt.Errorf("%s is another file by now: it stays", path)
+	}
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// RenameFile implements Files.
+func (h *Linux) RenameFile(from, to string, replace bool) error {
+	if replace {
+		return os.Rename(from, to)
+	}
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) { // a file system that cannot promise it
+		if there, err := h.Exists(to); err != nil || there {
+			return errors.Join(err, &os.LinkError{Op: "rename", Old: from, New: to, Err: unix.EEXIST})
+		}
+		return os.Rename(from, to)
+	}
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
+}
+
+// SyncDir implements Files.
+func (h *Linux) SyncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// ListDir implements Files.
+func (h *Linux) ListDir(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			out = append(out, e.Name())
+		}
+	}
+	return out, nil
+}
+
+// notesDir is empty after a reboot, as the kernel's devices are.
+const notesDir = "/run/dmsnap"
+
+// unfinishedNote begins the name of a note that is being written.
+const unfinishedNote = ".new-"
+
+// WriteNote implements Files. A note is there as a whole or not at all.
+func (h *Linux) WriteNote(name string, text []byte) error {
+	if err := os.MkdirAll(notesDir, 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(notesDir, unfinishedNote+name)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return errors.Join(err, h.DeleteFile(path, FileID{}))
+	}
+	return os.Rename(path, filepath.Join(notesDir, name))
+}
+
+// Notes implements Files.
+func (h *Linux) Notes() (map[string][]byte, error) {
+	entries, err := os.ReadDir(notesDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	notes := map[string][]byte{}
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(notesDir, e.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		notes[e.Name()] = text
+	}
+	return notes, nil
+}
+
+// DropNote implements Files.
+func (h *Linux) DropNote(name string) error {
+	return h.DeleteFile(filepath.Join(notesDir, name), FileID{})
+}

@@ -1,0 +1,336 @@
+package host
+
+// Loop devices. One is looked for, configured, and asked what it is on through
+// one handle, which stays open until somebody else has the device: it clears
+// itself at its last close.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+const (
+	loopMajor = 7 // LOOP_MAJOR of include/uapi/linux/major.h
+	// loopTries bounds how often another process may take the free loop device
+	// that we were told of.
+	loopTries = 100
+	loopPause = 5 * time.Millisecond
+	// lockTime bounds the wait for another process that puts a loop device on
+	// the same base.
+	lockTime = 30 * time.Second
+)
+
+// loops is the seam to the loop driver, so that lost races can be tested.
+type loops interface {
+	// free is the number of a loop device that is on nothing.
+	free() (number int, err error)
+	// open opens a loop device; configure puts it on a file, EBUSY where it is
+	// on one already.
+	open(number int, readOnly bool) (*os.File, error)
+	configure(loop *os.File, config *unix.LoopConfig) error
+}
+
+// freeMutex has the goroutines of a process not race for the same device.
+var freeMutex sync.Mutex
+
+// attach puts a free loop device on an open file.
+func attach(l loops, file *os.File, name string, readOnly bool) (*os.File, error) {
+	freeMutex.Lock()
+	defer freeMutex.Unlock()
+	for try := 1; ; try++ {
+		loop, err := attachOnce(l, file, name, readOnly)
+		if err == nil {
+			return loop, nil
+		}
+		// EBUSY: somebody took it; ENXIO: somebody removed it.
+		if !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENXIO) || try == loopTries {
+			return nil, err
+		}
+		time.Sleep(loopPause)
+	}
+}
+
+func attachOnce(l loops, file *os.File, name string, readOnly bool) (*os.File, error) {
+	number, err := l.free()
+	if err != nil {
+		return nil, noLoop(err)
+	}
+	loop, err := l.open(number, readOnly)
+	if err != nil {
+		return nil, fmt.Errorf("open loop device %d: %w", number, err)
+	}
+	config := &unix.LoopConfig{Fd: uint32(file.Fd()), Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR}}
+	copy(config.Info.File_name[:len(config.Info.File_name)-1], name)
+	if readOnly {
+		config.Info.Flags |= unix.LO_FLAGS_READ_ONLY
+	} else {
+		// The base wants the page cache that all share, a store does not. The
+		// kernel leaves it where the file system cannot (drivers/block/loop.c:
+		// __loop_update_dio).
+		config.Info.Flags |= unix.LO_FLAGS_DIRECT_IO
+	}
+	err = l.configure(loop, config)
+	if errors.Is(err, unix.EINVAL) && !readOnly { // a kernel that wants to be asked for less
+		config.Info.Flags &^= unix.LO_FLAGS_DIRECT_IO
+		err = l.configure(loop, config)
+	}
+	if err != nil {
+		_ = loop.Close() // nothing is on it
+		return nil, fmt.Errorf("put loop device %d on %s: %w", number, name, err)
+	}
+	return loop, nil
+}
+
+// noLoop says why there is no free loop device.
+func noLoop(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+		return devices.RefuseFor(ErrNoLoop, "no loop device to be had: the kernel has not loaded the driver")
+	case errors.Is(err, fs.ErrPermission):
+		return devices.RefuseFor(devices.ErrPermission, "no loop device to be had: %v", err)
+	}
+	return devices.RefuseFor(ErrNoLoop, "no loop device to be had: all that the kernel gives are taken (%v)", err)
+}
+
+// driver is the kernel's.
+type driver struct{ h *Linux }
+
+func (d driver) free() (int, error) {
+	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer control.Close()
+	return unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
+}
+
+func (d driver) open(number int, readOnly bool) (f *os.File, err error) {
+	flags := os.O_RDWR
+	if readOnly {
+		flags = os.O_RDONLY
+	}
+	path := fmt.Sprintf("/dev/loop%d", number)
+	dev := blockdev.DevNo{Major: loopMajor, Minor: uint32(number)}
+	if now, err := nodeDev(path); err == nil && now == dev {
+		return os.OpenFile(path, flags, 0)
+	}
+	err = d.h.withNode(dev, func(path string) error {
+		f, err = os.OpenFile(path, flags, 0)
+		return err
+	})
+	return f, err
+}
+
+func (d driver) configure(loop *os.File, config *unix.LoopConfig) error {
+	return unix.IoctlLoopConfigure(int(loop.Fd()), config)
+}
+
+// ofLoop is a Disk of a loop device that is open.
+func (h *Linux) ofLoop(loop *os.File, number uint32) (Disk, error) {
+	d, err := h.open(fmt.Sprintf("/proc/self/fd/%d", loop.Fd()), h.sys.NodePath(blockdev.DevNo{Major: loopMajor, Minor: number}))
+	if err := errors.Join(err, loop.Close()); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// onFile puts a loop device of its own on an open file.
+func (h *Linux) onFile(file *os.File, readOnly bool) (Disk, error) {
+	loop, err := attach(driver{h}, file, file.Name(), readOnly)
+	if err != nil {
+		return nil, err
+	}
+	info, err := unix.IoctlLoopGetStatus64(int(loop.Fd()))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("ask the loop device on %s what it is on: %w", file.Name(), err), loop.Close())
+	}
+	return h.ofLoop(loop, info.Number)
+}
+
+// OpenBase implements Files.
+func (h *Linux) OpenBase(path string) (Disk, error) {
+	file, isFile, err := openPlain(path)
+	if err != nil {
+		return nil, err
+	}
+	if !isFile {
+		return h.Open(path)
+	}
+	defer file.Close()
+	unlock, err := lockFile(file)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if d, err := h.sharedLoop(file); d != nil || err != nil {
+		return d, err
+	}
+	return h.onFile(file, true)
+}
+
+// openPlain opens a plain file for reading; isFile is false where it is
+// something else.
+func openPlain(path string) (f *os.File, isFile bool, err error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, false, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, false, err
+	}
+	f, err = os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, false, err
+	}
+	if now, err := f.Stat(); err != nil || !now.Mode().IsRegular() {
+		return nil, false, errors.Join(fmt.Errorf("open %s: it was replaced while it was being opened", path), err, f.Close())
+	}
+	return f, true, nil
+}
+
+// lockFile keeps others from looking for a loop device on a file until unlock
+// is called. It locks by a description of its own: the loop device keeps the
+// one that it is configured with.
+func lockFile(file *os.File) (unlock func(), err error) {
+	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", file.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	for end := time.Now().Add(lockTime); ; time.Sleep(loopPause) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { _ = f.Close() }, nil
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", file.Name(), err), f.Close())
+		case time.Now().After(end):
+			return nil, errors.Join(devices.Busy("%s has been locked by another program for %v", file.Name(), lockTime), f.Close())
+		}
+	}
+}
+
+// sharedLoop looks for a read-only loop device that is on a file as a whole,
+// nil where there is none. Loop devices that can be written to are not opened:
+// one that is about to clear itself would have to wait.
+func (h *Linux) sharedLoop(file *os.File) (Disk, error) {
+	id, err := idOf(file)
+	if err != nil {
+		return nil, err
+	}
+	for _, number := range h.loopNumbers() {
+		if !h.sys.IsReadOnly(blockdev.DevNo{Major: loopMajor, Minor: number}) {
+			continue
+		}
+		loop, err := (driver{h}).open(int(number), true)
+		if err != nil {
+			continue // it has just gone
+		}
+		info, err := unix.IoctlLoopGetStatus64(int(loop.Fd()))
+		const readOnly = unix.LO_FLAGS_READ_ONLY
+		if err != nil || (FileID{devNo(info.Device), info.Inode}) != id || info.Offset != 0 || info.Sizelimit != 0 || info.Flags&readOnly == 0 {
+			_ = loop.Close()
+			continue
+		}
+		return h.ofLoop(loop, number)
+	}
+	return nil, nil
+}
+
+// loopNumbers are those of the loop devices there are, the oldest first.
+func (h *Linux) loopNumbers() []uint32 {
+	entries, _ := os.ReadDir("/sys/block")
+	var out []uint32
+	for _, e := range entries {
+		if digits, is := strings.CutPrefix(e.Name(), "loop"); is {
+			if n, err := strconv.ParseUint(digits, 10, 20); err == nil {
+				out = append(out, uint32(n))
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// OpenStore implements Files.
+func (h *Linux) OpenStore(path string) (Disk, error) {
+	file, isFile, err := openPlain(path)
+	if err != nil {
+		return nil, err
+	}
+	if !isFile {
+		return h.Open(path)
+	}
+	defer file.Close()
+	if written, err := isWritten(file); err != nil || written {
+		return nil, errors.Join(err, devices.Busy("%s is open for writing by a program, or has a loop device on it that can be written to", path))
+	}
+	return h.onFileAgain(file)
+}
+
+// onFileAgain puts a loop device on the file itself, wherever its path leads.
+func (h *Linux) onFileAgain(file *os.File) (Disk, error) {
+	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", file.Fd()), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: file.Name(), Err: err}
+	}
+	writable := os.NewFile(uintptr(fd), file.Name())
+	d, err := h.onFile(writable, false)
+	return d, errors.Join(err, writable.Close())
+}
+
+// NewStore implements Files.
+func (h *Linux) NewStore(path string, bytes int64) (Disk, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	d, err := h.onNew(file, bytes)
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	return d, nil
+}
+
+func (h *Linux) onNew(file *os.File, bytes int64) (Disk, error) {
+	defer file.Close() // the loop device has it
+	if err := file.Truncate(bytes); err != nil {
+		return nil, err
+	}
+	return h.onFile(file, false)
+}
+
+// NewScratch implements Files.
+func (h *Linux) NewScratch(dir string, bytes int64) (Disk, error) {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		return h.onNew(os.NewFile(uintptr(fd), dir), bytes)
+	}
+	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EINVAL) {
+		return nil, &fs.PathError{Op: "make a file in", Path: dir, Err: err}
+	}
+	file, err := os.CreateTemp(dir, ".scratch-*") // a file system without nameless files
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return h.onNew(file, bytes)
+}

@@ -1,0 +1,154 @@
+package dmctl
+
+// Removing clones, with their stores or without.
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+)
+
+// RemoveClonesRequest asks for clones to be removed.
+type RemoveClonesRequest struct {
+	Names []string
+	// DeleteStores deletes the files that their stores are, when their loop
+	// devices are gone. Without it they stay as they are.
+	DeleteStores bool
+}
+
+// RemoveClones removes clones: PlanRemoveClones and Run. One that is in use
+// stays, and the error is a *PartErrors; the others go. It is safe for
+// concurrent use.
+func (c *Controller) RemoveClones(ctx context.Context, r RemoveClonesRequest) error {
+	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanRemoveClones(ctx, r) })
+}
+
+// PlanRemoveClones plans the removal of clones.
+func (c *Controller) PlanRemoveClones(ctx context.Context, r RemoveClonesRequest) (p *Plan, err error) {
+	defer c.giveUp(&err)
+	clones, err := c.clonesNamed(ctx, "remove", r.Names)
+	if err != nil {
+		return nil, err
+	}
+	p = &Plan{Title: titleOf("remove", clones)}
+	n := newNote()
+	for _, k := range clones {
+		part := &Plan{Title: "remove clone " + k.Name.String()}
+		if err := c.checkUnused(k.Device); err != nil {
+			part.Add(refuseStep(&Error{Op: "remove", Name: k.Name.String(), Err: err}))
+			p.Part(k.Name.String(), part)
+			continue
+		}
+		addRemove(part, k.Device)
+		if r.DeleteStores {
+			if err := c.deleteStore(part, k, n); err != nil {
+				return nil, &Error{Op: "remove", Name: k.Name.String(), Err: err}
+			}
+		}
+		p.Part(k.Name.String(), part)
+	}
+	c.around(p, n)
+	return p, nil
+}
+
+// refuseStep has a part of a plan fail that cannot be done, so that the others
+// can be.
+func refuseStep(why error) plan.Step {
+	return plan.Do{What: "refuse: " + why.Error(), Run: func() error { return why }}
+}
+
+// activeClone is a clone that is there.
+type activeClone struct {
+	*devices.Device
+	args  table.SnapshotArgs
+	store string // the path of its file, "" for a device or a file without a name
+}
+
+// clonesNamed finds clones under the lock, each once.
+func (c *Controller) clonesNamed(ctx context.Context, op string, names []string) ([]activeClone, error) {
+	if len(names) == 0 {
+		return nil, devices.Malformed("no clone is named")
+	}
+	if err := c.e.LockFor(ctx); err != nil {
+		return nil, err
+	}
+	seen := map[devices.Name]bool{}
+	var out []activeClone
+	for _, s := range names {
+		n, err := devices.KnownName(s)
+		if err != nil {
+			return nil, err
+		}
+		if seen[n] {
+			return nil, devices.Malformed("%s is named twice", n)
+		}
+		seen[n] = true
+		k, err := c.cloneNamed(n)
+		if err != nil {
+			return nil, &Error{Op: op, Name: n.String(), Err: err}
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+// cloneNamed looks at one device alone: there may be thousands.
+func (c *Controller) cloneNamed(n devices.Name) (activeClone, error) {
+	d, err := devices.LookAt(c.e, n)
+	switch {
+	case devices.IsGone(err):
+		return activeClone{}, ErrNotFound
+	case err != nil:
+		return activeClone{}, err
+	case !d.IsClone():
+		return activeClone{}, ErrNoClone
+	}
+	args, live := d.SnapshotArgs()
+	k := activeClone{Device: d, args: table.SnapshotArgs(args)}
+	if dev, ok := devices.ParseDev(args.COW); live && ok {
+		if path := c.e.FileOf(dev); !strings.HasSuffix(path, host.Deleted) {
+			k.store = path
+		}
+	}
+	return k, nil
+}
+
+// IsClone says whether a device of this name is there and is a clone.
+func (c *Controller) IsClone(name string) bool {
+	n, err := devices.KnownName(name)
+	if err != nil {
+		return false
+	}
+	_, err = c.cloneNamed(n)
+	return err == nil
+}
+
+// deleteStore appends the steps that delete a clone's file.
+func (c *Controller) deleteStore(p *Plan, k activeClone, n *note) error {
+	dev, ok := devices.ParseDev(k.args.COW)
+	if !ok || c.e.FileOf(dev) == "" {
+		return devices.Refuse("its store is the device %s, which cannot be deleted", c.e.NodePath(dev))
+	}
+	if k.store == "" {
+		return nil // it goes with its last user
+	}
+	id, err := c.e.FileID(k.store)
+	if err != nil {
+		return fmt.Errorf("its store: %w", err)
+	}
+	n.doom(k.store, id, k.Name)
+	p.Finish(plan.AwaitDetached{Dev: dev, Path: k.store}, plan.DeleteFile{Path: k.store, ID: id})
+	return nil
+}
+
+func titleOf(verb string, clones []activeClone) string {
+	if len(clones) == 1 {
+		return fmt.Sprintf("%s clone %s", verb, clones[0].Name)
+	}
+	return fmt.Sprintf("%s %d clones", verb, len(clones))
+}
