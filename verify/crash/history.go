@@ -93,7 +93,7 @@ func (h *history) index() {
 	})
 	h.large = h.large[:0]
 	for i, e := range h.log.Entries() {
-		if h.kinds[i] != elsewhere && h.isLarge(e) {
+		if h.isLarge(e) {
 			h.large = append(h.large, discard{i, span{e.Sector, e.Sector + e.Sectors}})
 		}
 	}
@@ -113,8 +113,8 @@ func (h *history) isLarge(e logwrites.Entry) bool {
 }
 
 func (h *history) indexSize() (n uint64) {
-	for i, e := range h.log.Entries() {
-		if e.Writes() && h.kinds[i] != elsewhere && !h.isLarge(e) {
+	for _, e := range h.log.Entries() {
+		if e.Writes() && !h.isLarge(e) {
 			n += (e.Sector+e.Sectors-1)>>h.shift - e.Sector>>h.shift + 1
 		}
 	}
@@ -124,7 +124,7 @@ func (h *history) indexSize() (n uint64) {
 // eachGranule visits the granules that each entry writes, in any order.
 func (h *history) eachGranule(visit func(granule uint64, entry int)) {
 	for i, e := range h.log.Entries() {
-		if !e.Writes() || h.kinds[i] == elsewhere || h.isLarge(e) {
+		if !e.Writes() || h.isLarge(e) {
 			continue
 		}
 		for g := e.Sector >> h.shift; g <= (e.Sector+e.Sectors-1)>>h.shift; g++ {

@@ -58,12 +58,16 @@ type Options struct {
 	OriginUnwritten bool
 	// Visit, where it is not nil, is called for every state.
 	Visit func(Judged)
+	// Show, where it is not nil, is called for each image of View that no state
+	// before showed in the epoch. It may hold the exploration up.
+	Show func(*Shown)
+	View View
 	// Progress, where it is not nil, is called after each epoch, and now and
 	// then within it.
 	Progress func(entry, entries int, states uint64)
 
 	// Jobs is how many states are judged at once; 0 for as many as there are
-	// processors. It is 1 with Visit.
+	// processors. It is 1 with Visit or Show.
 	Jobs int
 	// Shard is the part of the epochs to explore.
 	Shard Shard
@@ -100,7 +104,7 @@ func (o *Options) prepare(ctx context.Context, l *logwrites.Log) error {
 // jobs is how many workers there are.
 func (o *Options) jobs() int {
 	switch {
-	case o.Visit != nil:
+	case o.Visit != nil || o.Show != nil:
 		return 1
 	case o.Jobs > 0:
 		return min(o.Jobs, maxJobs)

@@ -9,7 +9,8 @@ type visitor struct {
 	epoch    *epoch
 	distinct map[uint64]struct{} // what the judge saw, in this epoch
 	second   *second
-	window   Window // of the present epoch
+	gallery  *gallery // nil where nobody asked for images
+	window   Window   // of the present epoch
 	// States at which it was last looked whether to stop.
 	looked, lookedStates uint64
 	told                 func(states uint64) // is told of more states now and then
@@ -22,6 +23,9 @@ func newVisitor(x *explorer, told func(uint64)) *visitor {
 	v := &visitor{explorer: x, told: told}
 	if x.opt.Crashes > 1 {
 		v.second = newSecond(v)
+	}
+	if x.opt.Show != nil {
+		v.gallery = newGallery(v)
 	}
 	return v
 }
@@ -44,6 +48,9 @@ func (v *visitor) visit(e interval, p part) {
 	defer v.closeWindow(&before)
 	r := newEpoch(v.explorer, e, v.judge)
 	v.epoch = r
+	if v.gallery != nil {
+		v.gallery.begin(e)
+	}
 	c := &v.report.Coverage
 	exhaustible := r.exhaustible(v.opt.exhaustive())
 	if p.index == 0 {
@@ -55,6 +62,10 @@ func (v *visitor) visit(e interval, p part) {
 		visited := v.report.States
 		r.sample(p.sampled(v.opt.reorder()), v.opt.Seed, uint64(p.index))
 		c.SampledStates += v.report.States - visited
+	}
+	if v.gallery != nil && p.index == p.of-1 {
+		r.settle(r.all(whole))
+		v.gallery.end()
 	}
 	r.settle(r.all(none))
 	v.told(v.report.States - v.lookedStates)
@@ -108,6 +119,9 @@ func (v *visitor) judge() {
 	r.States++
 	if v.opt.Visit != nil {
 		v.show()
+	}
+	if v.gallery != nil {
+		v.gallery.look()
 	}
 	if v.epoch.torn > 0 {
 		r.Coverage.TornCommits++
