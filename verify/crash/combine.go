@@ -97,6 +97,7 @@ func (r *Report) add(o *Report) {
 	r.AbandonedStates += o.AbandonedStates
 	r.SecondCrash.add(o.SecondCrash)
 	r.Coverage.add(&o.Coverage)
+	r.Checks.add(&o.Checks)
 	if w := o.Worst; w.Leaked > r.Worst.Leaked || w.Leaked == r.Worst.Leaked && w.Leaked > 0 && durableOf(w.State) < durableOf(r.Worst.State) {
 		r.Worst = w
 	}
@@ -181,6 +182,7 @@ func Combine(reports []*Report) (*Report, error) {
 	sum.States, sum.LeakingStates, sum.CorruptStates, sum.BrokenImageStates, sum.StaleStates, sum.AbandonedStates = 0, 0, 0, 0, 0, 0
 	sum.FirstFailure, sum.FirstLeak, sum.FirstCorrupt, sum.FirstBroken, sum.Timeline = nil, nil, nil, nil, nil
 	sum.Coverage = Coverage{FirstEntry: first.Coverage.FirstEntry, BlindWrites: first.Coverage.BlindWrites}
+	sum.Checks = Checks{Command: first.Checks.Command, View: first.Checks.View, Failures: []CheckFailure{}}
 	sum.Seconds = 0
 	seen := map[int]bool{}
 	for i, r := range reports {
@@ -216,7 +218,8 @@ func (r *Report) joins(first *Report) error {
 	case r.Worst == nil || r.SecondCrash == nil:
 		return errors.New("is not whole")
 	case r.LogID != first.LogID, r.Entries != first.Entries, r.Commits != first.Commits, r.LintViolations != first.LintViolations,
-		r.Kernel != first.Kernel, r.Coverage.FirstEntry != first.Coverage.FirstEntry, r.Coverage.BlindWrites != first.Coverage.BlindWrites,
+		r.Kernel != first.Kernel, r.Checks.Command != first.Checks.Command, r.Checks.View != first.Checks.View,
+		r.Coverage.FirstEntry != first.Coverage.FirstEntry, r.Coverage.BlindWrites != first.Coverage.BlindWrites,
 		!slices.Equal(r.Doubts, first.Doubts), !slices.Equal(r.Warnings, first.Warnings), !slices.Equal(r.Violations, first.Violations):
 		return errors.New("is of another log, or was made with other options")
 	}

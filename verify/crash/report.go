@@ -48,6 +48,9 @@ type Report struct {
 	FirstCorrupt *Failure `json:"first_corrupt"`
 	FirstBroken  *Failure `json:"first_broken_image"`
 
+	// Checks is what a checker of file systems found.
+	Checks
+
 	// Windows are the epochs in which a crash leaves something wrong.
 	Windows []Window `json:"bad_windows"`
 	// Timeline has what each entry is, for pictures.
@@ -151,6 +154,8 @@ func (r *Report) Headline() string {
 		return fmt.Sprintf("corrupt: %d of %d crash states have a store that does not parse or names a chunk twice", r.CorruptStates, r.States)
 	case r.BrokenImageStates > 0:
 		return fmt.Sprintf("broken: in %d of %d crash states the snapshot shows something else than the frozen image", r.BrokenImageStates, r.States)
+	case r.FailedChecks > 0:
+		return fmt.Sprintf("damaged: the checker fails on %d of the %d distinct images that the crash states show (%s)", r.FailedChecks, r.CheckedStates, r.Checks.View)
 	case r.LeakingStates > 0:
 		return fmt.Sprintf("leaking: %d of %d crash states lose chunks, %d at most", r.LeakingStates, r.States, r.Worst.Leaked)
 	case r.SecondCrash.Bad():
@@ -158,6 +163,8 @@ func (r *Report) Headline() string {
 		return fmt.Sprintf("broken by a second crash: no first crash is bad, but of %d second ones %d leave a corrupt store and %d a broken image", c.States, c.Corrupt, c.Broken)
 	case r.ExploredEntries < r.Entries:
 		return fmt.Sprintf("unfinished: none of the first %d crash states leaks, is corrupt or shows a broken image", r.States)
+	case r.UndecidedChecks > 0:
+		return fmt.Sprintf("undetermined: none of %d crash states leaks, is corrupt or shows a broken image, but the checker gave no answer on %d of %d distinct images", r.States, r.UndecidedChecks, r.CheckedStates)
 	case len(r.Doubts) > 0:
 		return fmt.Sprintf("undetermined: none of %d crash states leaks, is corrupt or shows a broken image, but that rests on what the log does not tell", r.States)
 	default:

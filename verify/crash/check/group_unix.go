@@ -1,0 +1,25 @@
+//go:build unix
+
+package check
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// inGroup has a process lead a group of its own.
+func inGroup(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+
+// signalGroup sends a signal to the process and all of its group.
+func signalGroup(c *exec.Cmd, s syscall.Signal) error {
+	if c.Process == nil {
+		return nil
+	}
+	err := syscall.Kill(-c.Process.Pid, s)
+	if errors.Is(err, syscall.ESRCH) {
+		return os.ErrProcessDone
+	}
+	return err
+}

@@ -1,0 +1,139 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/fuse"
+)
+
+// room is a place where images are files, for as long as somebody needs them.
+type room interface {
+	// show makes a view a file that can be written; failed hears of reads
+	// and writes that failed. Nobody reads the view any more when hide has
+	// returned.
+	show(name string, v *View, failed func(error)) (path string, hide func(), err error)
+	close() error
+}
+
+// ErrUnsupported is returned where the system has no FUSE.
+var ErrUnsupported = fuse.ErrUnsupported
+
+// mounted is a room that is a FUSE mount: DIR/images, beside a lock that is
+// held as long as its process lives.
+type mounted struct {
+	dir   string
+	lock  *os.File
+	mount *fuse.Mount
+}
+
+// roomName is the pattern of the directories of rooms.
+const roomName = "dmsnapctl-check-*"
+
+// openRoom mounts a room within dir, "" for the system's directory for temporary
+// files. What killed runs left there is cleared first.
+func openRoom(dir string) (room, error) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	clearStale(dir)
+	for try := 1; ; try++ {
+		r, err := tryRoom(dir)
+		// Another process can take a room for stale before it is locked.
+		if err == nil || try == 3 || !errors.Is(err, errLocked) && !errors.Is(err, os.ErrNotExist) {
+			return r, err
+		}
+	}
+}
+
+func tryRoom(dir string) (_ *mounted, err error) {
+	r := &mounted{}
+	if r.dir, err = os.MkdirTemp(dir, roomName); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.removeDir())
+		}
+	}()
+	if r.lock, err = lockRoom(r.dir, os.O_CREATE|os.O_EXCL); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(r.images(), 0o700); err != nil {
+		return nil, err
+	}
+	if r.mount, err = fuse.ShowMany(r.images()); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *mounted) images() string { return filepath.Join(r.dir, "images") }
+
+func (r *mounted) show(name string, v *View, failed func(error)) (string, func(), error) {
+	hide, err := r.mount.Add(fuse.File{Name: name, Content: v, Size: v.Size, Writable: true, SpillDir: r.dir, OnError: failed})
+	return filepath.Join(r.images(), name), hide, err
+}
+
+func (r *mounted) close() error {
+	err := r.mount.Close()
+	return errors.Join(err, r.removeDir())
+}
+
+// removeDir removes a room that is not mounted, by the names that it has: a
+// look into the directory could be one into a mount.
+func (r *mounted) removeDir() error {
+	var all error
+	for _, name := range []string{r.images(), lockName(r.dir), r.dir} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			all = errors.Join(all, err)
+		}
+	}
+	if r.lock != nil {
+		all = errors.Join(all, r.lock.Close())
+	}
+	return all
+}
+
+func lockName(dir string) string { return filepath.Join(dir, "lock") }
+
+// clearStale takes away the rooms of processes that have ended: those whose
+// lock can be had. What cannot be cleared stays; it is in nobody's way.
+func clearStale(dir string) {
+	rooms, err := filepath.Glob(filepath.Join(dir, roomName))
+	if err != nil {
+		return
+	}
+	for _, name := range rooms {
+		if info, err := os.Lstat(name); err != nil || !info.IsDir() || !isOurs(info) {
+			continue
+		}
+		lock, err := lockRoom(name, 0)
+		if err != nil {
+			continue
+		}
+		r := &mounted{dir: name, lock: lock}
+		if err := fuse.Clear(r.images()); err == nil {
+			_ = r.removeDir()
+		} else {
+			_ = lock.Close()
+		}
+	}
+}
+
+// errLocked is returned for a room whose process lives.
+var errLocked = errors.New("the room is in use")
+
+// lockRoom takes a room's lock; flags are further ones for opening it.
+func lockRoom(dir string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(lockName(dir), os.O_RDWR|flags, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := tryLock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), f.Close())
+	}
+	return f, nil
+}
