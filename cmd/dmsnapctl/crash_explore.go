@@ -36,19 +36,25 @@ const crashExploreHelp = `   Enumerates what a crash can have left behind of the
    to the snapshot itself: then a warning says so, and what may be such a write
    is taken for one. --read-only-snapshot and --snapshot-written decide it.
 
+   --check has a checker look at what the states show, each distinct image
+   once: by default what the snapshot shows, as a file of FUSE's. What a mount
+   would do first, such as replaying a journal, is the checker's to do.
+
 EXAMPLES:
    dmsnapctl crash explore --log /dev/vdc --origin 0+131072 --cow 131072+32768
    dmsnapctl crash explore --log log.img --base before.img --origin 0+16384 \
       --cow 16384+32768 --from-mark frozen --crashes 2 --timeline log.svg
    dmsnapctl crash explore --log log.img --origin 0+16384 --cow 16384+32768 \
-      --expect leaky --json | jq .worst`
+      --expect leaky --json | jq .worst
+   dmsnapctl crash explore --log log.img --origin 0+16384 --cow 16384+32768 \
+      --view origin --check 'e2fsck -fy' --check-ok 1`
 
 func crashExploreCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "explore",
 		Usage:       "judge every legal crash state of a log",
 		Description: crashExploreHelp,
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "log", Usage: "the `FILE` or device with the log"},
 			&cli.StringFlag{Name: "origin", Usage: "where the origin lies on the logged device: `START+LEN`"},
 			&cli.StringSliceFlag{Name: "cow", Usage: "where a COW store lies: `START+LEN`"},
@@ -65,7 +71,7 @@ func crashExploreCommand() *cli.Command {
 			&cli.IntFlag{Name: "jobs", Usage: "judge `N` states at once (default: as many as there are processors)"},
 			&cli.StringFlag{Name: "shard", Usage: "explore the `I/N`-th part only; \"crash combine\" adds the parts up"},
 			&cli.StringFlag{Name: "timeline", Usage: "draw the log and its bad windows into `FILE.svg`"},
-		},
+		}, checkFlags()...),
 		Action: withArgs("", runCrashExplore),
 	}
 }
@@ -77,6 +83,10 @@ func runCrashExplore(c *cli.Context) error {
 		return err
 	}
 	fail, err := failOn(c.String("fail-on"))
+	if err != nil {
+		return err
+	}
+	checker, err := checkerOf(c)
 	if err != nil {
 		return err
 	}
@@ -96,7 +106,7 @@ func runCrashExplore(c *cli.Context) error {
 		}
 		opt.Base, opt.BaseSize = base, size
 		opt.Origin, opt.COW = *at.origin, at.stores
-		report, err := crash.Explore(c.Context, l, opt)
+		report, err := exploreWith(c.Context, l, opt, checker)
 		if report != nil && at.warning != "" {
 			report.Warnings = append(report.Warnings, at.warning)
 		}

@@ -59,7 +59,8 @@ func printExploration(o *console, r *crash.Report, reproduce string, at regions)
 	_, _ = fmt.Fprintln(s, o.colored(exploreColour(r), headline))
 	s.figures(r)
 	s.order(r)
-	_, err := fmt.Fprint(o.out, s, "\n", r.TimelineText(s.width-crash.TimelineMargin), firstState(r, reproduce, at, s.width))
+	s.checks(r)
+	_, err := fmt.Fprint(o.out, s, "\n", r.TimelineText(s.width-crash.TimelineMargin), firstState(r, reproduce, at, s.width)+failedCheck(r, reproduce, s.width))
 	if err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}

@@ -26,15 +26,16 @@ var exploreFindings = []finding{
 	{"corrupt", exitCritical, func(r *crash.Report) bool { return r.CorruptStates > 0 }},
 	{"image", exitCritical, func(r *crash.Report) bool { return r.BrokenImageStates > 0 }},
 	{"second-crash", exitCritical, func(r *crash.Report) bool { return r.SecondCrash.Bad() }},
+	{"check", exitCritical, func(r *crash.Report) bool { return r.FailedChecks > 0 }},
 	{"leak", exitWarning, func(r *crash.Report) bool { return r.LeakingStates > 0 }},
 	{"stale", exitWarning, func(r *crash.Report) bool { return r.StaleStates > 0 }},
 	{"blind", exitUnknown, func(r *crash.Report) bool { return r.Coverage.BlindWrites > 0 }},
 }
 
-const defaultFailOn = "leak,corrupt,image"
+const defaultFailOn = "leak,corrupt,image,check"
 
 func failOnFlag() cli.Flag {
-	return &cli.StringFlag{Name: "fail-on", Value: defaultFailOn, Usage: "the `FINDINGS` that make the exit code: leak and stale 1; corrupt, image and second-crash 2; blind 3"}
+	return &cli.StringFlag{Name: "fail-on", Value: defaultFailOn, Usage: "the `FINDINGS` that make the exit code: leak and stale 1; corrupt, image, check and second-crash 2; blind 3"}
 }
 
 // failOn reads --fail-on.
@@ -65,7 +66,7 @@ func exploreCode(r *crash.Report, on []string) int {
 			return f.code
 		}
 	}
-	if len(r.Doubts) > 0 {
+	if len(r.Doubts) > 0 || r.UndecidedChecks > 0 {
 		return exitUnknown
 	}
 	return exitFine
@@ -74,7 +75,7 @@ func exploreCode(r *crash.Report, on []string) int {
 // exploreColour is the exit code whose colour the headline has: it is never
 // that of a good end where something is wrong, whatever the exit code is.
 func exploreColour(r *crash.Report) int {
-	return exploreCode(r, []string{"corrupt", "image", "second-crash", "leak"})
+	return exploreCode(r, []string{"corrupt", "image", "check", "second-crash", "leak"})
 }
 
 // settles says how the user can settle a doubt.

@@ -3,6 +3,9 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +17,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/check"
 )
 
 const crashStateHelp = `   STATE is as "crash explore" names it: 120+121,123-125,127:0-3.7 is the first
@@ -22,7 +26,10 @@ const crashStateHelp = `   STATE is as "crash explore" names it: 120+121,123-125
    order that "explore" had: with 120+127:1/30@1 it is the second --cow's store
    that goes on.
 
-   FILE must not exist yet. It becomes the logged device, as a sparse file that
+   --view snapshot writes out what the snapshot shows in that state, as "crash
+   explore --check" has it, and --view origin what the origin holds.
+
+   FILE must not exist yet. Without --view it becomes the logged device, as a sparse file that
    reaches as far as the base image, the state's writes, --origin and --cow do.
 
 EXAMPLES:
@@ -42,6 +49,8 @@ func crashStateCommand() *cli.Command {
 			&cli.StringFlag{Name: "base", Usage: "`IMAGE` of the device before the first entry (default: zeros)"},
 			&cli.StringFlag{Name: "origin", Usage: "where the origin lies: `START+LEN`"},
 			&cli.StringSliceFlag{Name: "cow", Usage: "where a COW store lies: `START+LEN`"},
+			viewFlag(),
+			&cli.IntFlag{Name: "store", Usage: "with --view snapshot: which --cow has the snapshot's store (`N`, from 0)"},
 			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that goes on before a second crash: fixed, leaky or mended"},
 		},
 		Action: withArgs("", runCrashState),
@@ -67,6 +76,10 @@ func runCrashState(c *cli.Context) error {
 		return usagef("--state: %v", err)
 	}
 	named, err := regionsAsWritten(c)
+	if err != nil {
+		return err
+	}
+	view, err := stateView(c, named)
 	if err != nil {
 		return err
 	}
@@ -97,13 +110,14 @@ func runCrashState(c *cli.Context) error {
 				return err
 			}
 		}
-		if err := out.WriteImage(int64(image.Size()), func(f *os.File) error { return image.WriteTo(f) }); err != nil {
+		written, err := writeState(c, out, image, at, view)
+		if err != nil {
 			return err
 		}
 		if o.json {
-			return o.printJSON(crashStateJSON{Schema: schemaOf(o.command), State: state.String(), Entry: state.Last(), Out: c.String("out"), Bytes: image.Size()})
+			return o.printJSON(crashStateJSON{Schema: schemaOf(o.command), State: state.String(), Entry: state.Last(), Out: c.String("out"), Bytes: written})
 		}
-		_, err = fmt.Fprintf(o.out, "%s: state %v, %s\n", c.String("out"), state, output.Bytes(image.Size()))
+		_, err = fmt.Fprintf(o.out, "%s: state %v, %s\n", c.String("out"), state, output.Bytes(written))
 		return err
 	})
 }
@@ -121,4 +135,61 @@ func goOn(c *cli.Context, image *crash.Overlay, at regions, done crash.FollowUp)
 		return err
 	}
 	return image.Continue(kernel, *at.origin, at.stores[done.Store], done)
+}
+
+// stateView reads --view and --store.
+func stateView(c *cli.Context, named regions) (crash.View, error) {
+	if !c.IsSet("view") {
+		if c.IsSet("store") {
+			return "", usagef("crash state: --store goes with --view snapshot")
+		}
+		return crash.DiskView, nil
+	}
+	view, err := crash.ParseView(c.String("view"))
+	switch n := c.Int("store"); {
+	case err != nil:
+		return "", usagef("--view: %v", err)
+	case view != crash.DiskView && named.origin == nil, view == crash.SnapshotView && len(named.stores) == 0:
+		return "", usagef("crash state: --view %s needs --origin and --cow", view)
+	case view != crash.SnapshotView && c.IsSet("store"):
+		return "", usagef("crash state: --store goes with --view snapshot")
+	case n < 0 || view == crash.SnapshotView && n >= len(named.stores):
+		return "", usagef("--store: %d; --cow is given %s, and the first is 0", n, output.Plural(len(named.stores), "time"))
+	}
+	return view, nil
+}
+
+// writeState writes a view of a state to out, and is the image's size.
+func writeState(c *cli.Context, out *output.Destination, disk *crash.Overlay, at regions, view crash.View) (uint64, error) {
+	if view == crash.DiskView {
+		return disk.Size(), out.WriteImage(int64(disk.Size()), func(f *os.File) error { return disk.WriteTo(f) })
+	}
+	layout := check.Layout{Origin: *at.origin, COW: at.stores}
+	v, err := layout.Open(c.Context, disk, int64(disk.Size()), view, c.Int("store"))
+	if err != nil {
+		return 0, fmt.Errorf("the %s in that state: %w", view, err)
+	}
+	err = out.WriteImage(v.Size, func(f *os.File) error { return copySparse(c.Context, f, v) })
+	return uint64(v.Size), errors.Join(err, v.Close())
+}
+
+// copySparse writes a view to a file that reads as zeros.
+func copySparse(ctx context.Context, f *os.File, v *check.View) error {
+	buf := make([]byte, 64<<10)
+	for at := int64(0); at < v.Size; at += int64(len(buf)) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		piece := buf[:min(int64(len(buf)), v.Size-at)]
+		if n, err := v.ReadAt(piece, at); n < len(piece) {
+			return fmt.Errorf("reading the image at byte %d: %w", at, err)
+		}
+		if bytes.Count(piece, []byte{0}) == len(piece) {
+			continue
+		}
+		if _, err := f.WriteAt(piece, at); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -173,6 +173,7 @@ func (c *checking) outcome(ctx context.Context, j job) (o outcome, err error) {
 	}
 	o = c.run(ctx, path, []string{"DMSNAPCTL_STATE=" + j.shown.State.String(), "DMSNAPCTL_VIEW=" + string(j.shown.View)})
 	hide()
+	o.why = strings.ReplaceAll(o.why, path, "{}") // the same in every run
 	if err := v.Close(); err != nil {
 		return o, err
 	}

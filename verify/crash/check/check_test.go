@@ -105,12 +105,12 @@ func TestGoodSnapshotIsCheckedOnce(t *testing.T) {
 // is told, and as the log tells it.
 func TestFailingStatesAreNamed(t *testing.T) {
 	l, opt := three(t).done()
-	r := checked(t, three(t), Options{Command: `grep -q X {} && { echo found; exit 7; } || exit 0`})
+	r := checked(t, three(t), Options{Command: `grep -q X {} && { echo found in {}; exit 7; } || exit 0`})
 	if r.FailedChecks == 0 || r.FailedChecks >= r.CheckedStates || r.Runs > r.CheckedStates || len(r.Failures) == 0 {
 		t.Fatalf("%+v", r.Checks)
 	}
 	f := r.Failures[0]
-	if f.ExitStatus != 7 || f.Why != "exit status 7: found" || f.Undecided {
+	if f.ExitStatus != 7 || f.Why != "exit status 7: found in {}" || f.Undecided {
 		t.Errorf("%+v", f)
 	}
 	for i, f := range r.Failures {

@@ -1,0 +1,116 @@
+// The flags of crash explore that have a checker run on what states show.
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/check"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+)
+
+func checkFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "check", Usage: "run `CMD` on the image of each distinct state, a private file that may be written; {} is its path, which else is appended; any exit status but 0 is a failing state"},
+		viewFlag(),
+		&cli.StringFlag{Name: "check-ok", Usage: "other exit `STATUSES` of --check that are good, as in 1 or 1,2"},
+		&cli.DurationFlag{Name: "check-timeout", Value: check.DefaultTimeout, Usage: "give --check so much `TIME` for a state"},
+	}
+}
+
+func viewFlag() cli.Flag {
+	return &cli.StringFlag{Name: "view", Usage: "what the image shows: snapshot, origin or disk (`VIEW`)"}
+}
+
+// checkerOf reads the flags; nil where no checker is asked for.
+func checkerOf(c *cli.Context) (*check.Options, error) {
+	if !c.IsSet("check") {
+		for _, name := range []string{"view", "check-ok", "check-timeout"} {
+			if c.IsSet(name) {
+				return nil, usagef("crash explore: --%s goes with --check CMD", name)
+			}
+		}
+		return nil, nil
+	}
+	o := &check.Options{Command: c.String("check"), View: crash.SnapshotView, Jobs: c.Int("jobs"), Timeout: c.Duration("check-timeout")}
+	if o.Timeout <= 0 {
+		return nil, usagef("--check-timeout: %v; write a time above 0, as in 30s", o.Timeout)
+	}
+	var err error
+	if c.IsSet("view") {
+		if o.View, err = crash.ParseView(c.String("view")); err != nil {
+			return nil, usagef("--view: %v", err)
+		}
+	}
+	if c.IsSet("check-ok") {
+		if o.Good, err = statuses(c.String("check-ok")); err != nil {
+			return nil, err
+		}
+	}
+	if err := o.Check(); err != nil {
+		return nil, usagef("--check: %v", err)
+	}
+	return o, nil
+}
+
+// mostStatus is the highest exit status that is a checker's own: above it are
+// those of what could not be run, and of what was killed.
+const mostStatus = 125
+
+func statuses(text string) (list []int, err error) {
+	for _, word := range strings.Split(text, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 0 || n > mostStatus {
+			return nil, usagef("--check-ok: %q is no exit status; write some of 0 to %d, separated by commas", word, mostStatus)
+		}
+		list = append(list, n)
+	}
+	return list, nil
+}
+
+// exploreWith explores, with a checker where one is asked for.
+func exploreWith(ctx context.Context, l *logwrites.Log, opt crash.Options, checker *check.Options) (*crash.Report, error) {
+	if checker == nil {
+		return crash.Explore(ctx, l, opt)
+	}
+	return check.Explore(ctx, l, opt, *checker)
+}
+
+// checks says what a checker found.
+func (s *sheet) checks(r *crash.Report) {
+	c := r.Checks
+	if c.Command == "" {
+		return
+	}
+	s.line("checker", "%s, on the %s: %d distinct images, %d failed, %d without an answer; run %s", c.Command, c.View,
+		c.CheckedStates, c.FailedChecks, c.UndecidedChecks, output.Plural(c.Runs, "time"))
+	for i, f := range c.Failures {
+		if i == 3 {
+			s.line("", "and more; --json shows %d", len(c.Failures))
+			break
+		}
+		s.line("", "state %s: %s", f.State, f.Why)
+	}
+}
+
+// failedCheck tells how to get the first image that the checker did not find
+// good.
+func failedCheck(r *crash.Report, reproduce string, width int) string {
+	if len(r.Failures) == 0 || reproduce == "" {
+		return ""
+	}
+	f := r.Failures[0]
+	told := wrapWords(fmt.Sprintf("first image the checker does not find good, at entry %d: state %s", f.Entry, f.State), width)
+	view := "--view " + string(r.Checks.View)
+	if f.Store > 0 && r.Checks.View == crash.SnapshotView {
+		view += fmt.Sprintf(" --store %d", f.Store)
+	}
+	return fmt.Sprintf("\n%s\nnext: %s --state %s %s --out image.img   # what the checker saw\n", strings.Join(told, "\n"), reproduce, f.State, view)
+}

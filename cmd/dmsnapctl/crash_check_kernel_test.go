@@ -1,0 +1,67 @@
+// crash explore --check, by FUSE, on a log that a real kernel wrote.
+
+//go:build linux && kernel
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
+)
+
+// TestExploreChecks: the snapshot's one image is good; the origin's are not
+// where it was overwritten, and the printed command writes out what the checker
+// saw.
+func TestExploreChecks(t *testing.T) {
+	fixtures, err := filepath.Abs(filepath.Join("..", "..", "testdata", "crash"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"stock.log", "base.img"} {
+		if err := os.WriteFile(name, cowtest.Unpack(t, filepath.Join(fixtures, name+".gz")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, complaints, code := crashRun(context.Background(), "state", "--log", "stock.log", "--base", "base.img", "--origin", "0+16384", "--cow", "16384+32768", "--state", "2", "--view", "origin", "--out", "frozen.img"); code != exitFine {
+		t.Fatalf("the frozen image: exit code %d\n%s%s", code, out, complaints)
+	}
+	explore := func(args ...string) (string, string, int) {
+		return crashRun(context.Background(), append([]string{"explore", "--log", "stock.log", "--base", "base.img", "--origin", "0+16384", "--cow", "16384+32768", "--from-mark", "frozen"}, args...)...)
+	}
+	if out, complaints, code := explore("--check", "cmp frozen.img", "--json"); code != exitFine || !strings.Contains(out, `"check_runs":1,`) || !strings.Contains(out, `"failed_checks":0,`) {
+		t.Errorf("the snapshot: exit code %d\n%s%s", code, out, complaints)
+	}
+	out, complaints, code := explore("--check", "cmp {} frozen.img", "--check-ok", "2", "--view", "origin", "--reorder", "0")
+	_, line, found := strings.Cut(out, "\nnext: dmsnapctl crash ")
+	if code != exitCritical || !found {
+		t.Fatalf("the origin: exit code %d\n%s%s", code, out, complaints)
+	}
+	line, _, _ = strings.Cut(line, " #")
+	if out, complaints, code := crashRun(context.Background(), strings.Fields(line)...); code != exitFine {
+		t.Fatalf("%s: exit code %d\n%s%s", line, code, out, complaints)
+	}
+	saw, err := os.ReadFile("image.img")
+	if err != nil || len(saw) != 8<<20 {
+		t.Fatalf("%d bytes, %v", len(saw), err)
+	}
+	if frozen, err := os.ReadFile("frozen.img"); err != nil || string(frozen) == string(saw) {
+		t.Errorf("the checker found fault with what was not changed, or %v", err)
+	}
+	if out, complaints, code := explore("--check", "no-such-checker"); code != exitUnknown || !strings.Contains(complaints, "the checker cannot be used") {
+		t.Errorf("a checker that is not there: exit code %d\n%s%s", code, out, complaints)
+	}
+	out, _, code = explore("--check", "kill -9 $$;", "--json")
+	var r struct {
+		Undecided uint64 `json:"undecided_checks"`
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != exitUnknown || r.Undecided == 0 {
+		t.Errorf("a checker that is killed: exit code %d, %+v, %v", code, r, err)
+	}
+}
