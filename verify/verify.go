@@ -16,7 +16,7 @@ import (
 // Defaults of Options.
 const (
 	DefaultMaxFindings = 100
-	DefaultMemory      = 40 << 20
+	DefaultMemory      = 36 << 20
 )
 
 // Options says how to judge. Its zero value judges all that can be judged

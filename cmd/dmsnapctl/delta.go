@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"runtime/debug"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
@@ -46,6 +47,10 @@ func deltaCommand() *cli.Command {
 	}
 }
 
+// deltaMemory bounds the chunks that are put in order at once, in bytes; with the
+// rest of the program they take 64 MiB.
+const deltaMemory = 36 << 20
+
 // deltaPart is one store of a delta.
 type deltaPart struct {
 	file   *storeFile
@@ -76,13 +81,14 @@ func runDelta(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d := deltaResult{ctx: c.Context, origin: origin, unit: 1 << 30}
+	d := deltaResult{ctx: c.Context, origin: origin, unit: 1 << 30, memory: deltaMemory / uint64(len(paths))}
 	defer func() { err = errors.Join(err, d.close()) }()
 	for _, path := range paths {
 		if err := d.add(o, path); err != nil {
 			return fmt.Errorf("delta %s: %w", path, err)
 		}
 	}
+	debug.FreeOSMemory() // what the judge's sets took is for those of the delta
 	if format == "bmap" && origin == 0 {
 		o.warnf("delta: the origin's size is not given: the map ends with the last change")
 	}
@@ -100,7 +106,8 @@ func runDelta(c *cli.Context) (err error) {
 type deltaResult struct {
 	ctx    context.Context
 	origin int64
-	unit   int64 // the smallest chunk, in bytes
+	unit   int64  // the smallest chunk, in bytes
+	memory uint64 // for the chunks of each part, in bytes
 	parts  []deltaPart
 	code   int // exit code
 }
@@ -131,7 +138,7 @@ func (d *deltaResult) add(o *console, path string) error {
 	}
 	st.OriginBytes = d.origin
 	d.unit = min(d.unit, int64(st.Geometry().ChunkBytes()))
-	d.parts[len(d.parts)-1].delta = image.NewDelta(st, image.DefaultDeltaMemory/2)
+	d.parts[len(d.parts)-1].delta = image.NewDelta(st, d.memory)
 	return nil
 }
 
@@ -143,11 +150,18 @@ func (d *deltaResult) close() (err error) {
 }
 
 func (d *deltaResult) spans() iter.Seq2[image.Span, error] {
-	all := iter.Seq2[image.Span, error](func(func(image.Span, error) bool) {})
+	var all iter.Seq2[image.Span, error]
 	for _, p := range d.parts {
-		if p.delta != nil {
+		switch {
+		case p.delta == nil:
+		case all == nil:
+			all = p.delta.Spans(d.ctx)
+		default:
 			all = image.Union(all, p.delta.Spans(d.ctx))
 		}
+	}
+	if all == nil {
+		return func(func(image.Span, error) bool) {}
 	}
 	return all
 }

@@ -59,12 +59,12 @@ func run(dir string, runs int, cold bool) error {
 			return err
 		}
 		fmt.Printf("\n%s\n", s)
-		reading, judging, err := s.warm(program, runs)
+		c, err := s.warm(program, runs)
 		if err != nil {
 			return err
 		}
 		if k.scatter > 0 {
-			scattered = append(scattered, scatteredRun{k.exceptions, reading, judging})
+			scattered = append(scattered, scatteredRun{k.exceptions, c})
 			continue
 		}
 		if cold {
@@ -79,8 +79,8 @@ func run(dir string, runs int, cold bool) error {
 
 // scatteredRun is what a store with scattered chunks costs.
 type scatteredRun struct {
-	exceptions       uint64
-	reading, judging timings
+	exceptions uint64
+	costs
 }
 
 // printScattered tells how the cost of scattered chunks grows.

@@ -60,7 +60,11 @@ func command(name string, args ...string) error {
 	return nil
 }
 
+// build makes the program as the Makefile does.
 func build(program string) error {
+	if err := os.Setenv("CGO_ENABLED", "0"); err != nil {
+		return err
+	}
 	return command("go", "build", "-trimpath", "-tags", "urfave_cli_no_docs", "-o", program, "./cmd/dmsnapctl")
 }
 

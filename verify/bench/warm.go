@@ -14,30 +14,41 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
+// costs are those of one store.
+type costs struct{ reading, judging, delta timings }
+
 // warm measures in turn, so that a busy machine is unfair to all alike.
-func (s *sample) warm(program string, runs int) (reading, judging timings, err error) {
+func (s *sample) warm(program string, runs int) (c costs, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return reading, judging, err
+		return c, err
 	}
 	for i := range runs + 1 { // the first turn fills the page cache
-		if err := reading.run(i > 0, self, "-read", s.path, "-areas", strconv.FormatUint(s.areas, 10)); err != nil {
-			return reading, judging, err
+		if err := c.reading.run(i > 0, self, "-read", s.path, "-areas", strconv.FormatUint(s.areas, 10)); err != nil {
+			return c, err
 		}
-		if err := judging.run(i > 0, program, s.verify()...); err != nil {
-			return reading, judging, err
+		if err := c.judging.run(i > 0, program, s.verify()...); err != nil {
+			return c, err
+		}
+		if err := c.delta.run(i > 0, program, "delta", s.path); err != nil {
+			return c, err
 		}
 	}
 	line := func(what string, t timings) {
 		fmt.Printf("    %-36s wall %8.1f ms [%7.1f]   CPU %8.1f ms [%7.1f]   %5.1f MiB\n", what,
 			ms(t.wall.median()), ms(t.wall.best()), ms(t.cpu.median()), ms(t.cpu.best()), float64(t.peak)/(1<<20))
 	}
-	line("reading the same areas, all threads", reading)
-	line("dmsnapctl verify", judging)
-	fmt.Printf("    %-36s wall %8.2f    [%7.2f]   CPU %8.2f    [%7.2f]\n", "ratio",
-		ratio(judging.wall.median(), reading.wall.median()), ratio(judging.wall.best(), reading.wall.best()),
-		ratio(judging.cpu.median(), reading.cpu.median()), ratio(judging.cpu.best(), reading.cpu.best()))
-	return reading, judging, nil
+	ratios := func(what string, a, b timings) {
+		fmt.Printf("    %-36s wall %8.2f    [%7.2f]   CPU %8.2f    [%7.2f]\n", what,
+			ratio(a.wall.median(), b.wall.median()), ratio(a.wall.best(), b.wall.best()),
+			ratio(a.cpu.median(), b.cpu.median()), ratio(a.cpu.best(), b.cpu.best()))
+	}
+	line("reading the same areas, all threads", c.reading)
+	line("dmsnapctl verify", c.judging)
+	line("dmsnapctl delta", c.delta)
+	ratios("verify to reading", c.judging, c.reading)
+	ratios("delta to verify", c.delta, c.judging)
+	return c, nil
 }
 
 // turn is how many areas one thread reads at a turn, as a judge would.

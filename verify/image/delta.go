@@ -73,14 +73,17 @@ func (d *Delta) span(first, end cow.Chunk) Span {
 // pass puts the list's origin chunks in order.
 func (d *Delta) pass(ctx context.Context, runs *chunkset.Runs) error {
 	taken := uint64(0)
+	var chunks []cow.Chunk // of a piece
 	_, err := d.st.Pieces(ctx, 0, func(p store.Piece) bool {
 		records := p.Records
 		if n := uint64(len(records)) / cow.ExceptionSize; d.known && n > d.list-taken {
 			records = records[:(d.list-taken)*cow.ExceptionSize]
 		}
+		chunks = chunks[:0]
 		for _, e := range cow.Exceptions(records) {
-			runs.Take(e.Old)
+			chunks = append(chunks, e.Old)
 		}
+		runs.Take(chunks...)
 		taken += uint64(len(records)) / cow.ExceptionSize
 		return !d.known || taken < d.list
 	})

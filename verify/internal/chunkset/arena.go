@@ -5,33 +5,31 @@
 package chunkset
 
 const (
-	blockWords = 1 << 13 // 64 KiB
-	blockBytes = blockWords * 8
-	blockPages = blockWords / pageWords
-
-	// leastBlocks lets each pass get on, however little memory there is.
-	leastBlocks = 4
-	// loosePages are allocated one by one, before blocks are: most stores
+	// leastPages let each pass get on, however little memory there is.
+	leastPages = 64
+	// loosePages are allocated one by one before all the memory is: most stores
 	// need no more.
-	loosePages = 16
+	loosePages = 64
 )
 
-// block is a piece of memory.
-type block [blockWords]uint64
+// memory is a piece of an arena.
+type memory []uint64
 
 // arena hands out memory up to a bound.
 type arena struct {
-	most   uint64 // blocks
-	blocks []*block
-	pages  uint64  // in use
-	loose  uint64  // pages that were allocated one by one
-	next   int     // first page of the last block that was never handed out
-	spare  []*page // given back
-	extra  uint64  // bytes that its users hold beside it
-	users  []user
+	words uint64 // the bound
+	all   memory // allocated once it is needed; the system gives it page by page
+	pages uint64 // in use
+	loose uint64 // pages that were allocated one by one
+	next  uint64 // first word of all that was never handed out
+	spare []*page
+	extra uint64 // bytes that its users hold beside it
+	users []user
 }
 
-func newArena(bytes uint64) *arena { return &arena{most: max(leastBlocks, bytes/blockBytes)} }
+func newArena(bytes uint64) *arena {
+	return &arena{words: max(leastPages, bytes/pageBytes) * pageWords}
+}
 
 // user is who holds pages of an arena.
 type user interface {
@@ -42,7 +40,7 @@ type user interface {
 // page is a page to use, all zero. If the memory is used up, the user that holds
 // most of it loses that; nil if nobody holds any.
 func (a *arena) page() *page {
-	for a.pages >= leastBlocks*blockPages && (a.pages+1)*pageBytes+a.extra > a.most*blockBytes {
+	for a.pages >= leastPages && (a.pages+1)*pageBytes+a.extra > a.words*8 {
 		largest := a.users[0]
 		for _, u := range a.users[1:] {
 			if u.holds() > largest.holds() {
@@ -65,12 +63,10 @@ func (a *arena) page() *page {
 		a.loose++
 		return new(page)
 	}
-	if len(a.blocks) == 0 || a.next == blockPages {
-		a.blocks, a.next = append(a.blocks, new(block)), 0
-	}
-	at := a.next * pageWords
-	a.next++
-	return (*page)(a.blocks[len(a.blocks)-1][at : at+pageWords])
+	a.allocate()
+	p := (*page)(a.all[a.next:][:pageWords])
+	a.next += pageWords
+	return p
 }
 
 // giveBack takes a page that nobody uses any more.
@@ -79,24 +75,22 @@ func (a *arena) giveBack(p *page) {
 	a.spare = append(a.spare, p)
 }
 
-// take is zeroed memory of n blocks for one user. It ends the use of all that
-// was handed out before, and no pages are handed out afterwards.
+// take is zeroed memory of n words, or of all there is, for one user. It ends
+// the use of all that was handed out before, and no pages are handed out
+// afterwards.
 func (a *arena) take(n uint64) memory {
 	a.spare = nil
-	n = max(1, min(n, a.most))
-	for i := range min(n, uint64(len(a.blocks))) {
-		clear(a.blocks[i][:])
-	}
-	for uint64(len(a.blocks)) < n {
-		a.blocks = append(a.blocks, new(block))
-	}
-	return memory(a.blocks[:n])
+	a.allocate()
+	n = min(n, a.words)
+	clear(a.all[:min(n, a.next)])
+	a.next = max(a.next, n)
+	return a.all[:n]
 }
 
-// memory is words in blocks.
-type memory []*block
-
-func (m memory) words() uint64 { return uint64(len(m)) * blockWords }
-
-// at is word i.
-func (m memory) at(i uint64) *uint64 { return &m[i/blockWords][i%blockWords] }
+// allocate sees to it that the memory is there.
+func (a *arena) allocate() {
+	if a.all == nil {
+		a.all = make(memory, a.words)
+		preferHugePages(a.all)
+	}
+}

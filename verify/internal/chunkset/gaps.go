@@ -3,7 +3,15 @@
 
 package chunkset
 
-import "github.com/dmsnapctl/dmsnapctl/verify/cow"
+import (
+	"encoding/binary"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// batch is how many chunks are taken at once: each is a visit to another place
+// in memory, and the visits are begun before the first is waited for.
+const batch = 32
 
 // gaps are found window by window, upwards. How large a window may be is what
 // counting tells, unless a bitmap of all that is left fits the memory.
@@ -30,7 +38,7 @@ func (g *gaps) begin(m memory) bool {
 	if g.at >= g.end {
 		return false
 	}
-	chunks := cow.Chunk(m.words() * 64)
+	chunks := cow.Chunk(len(m) * 64)
 	counted := g.counts.covers(g.at)
 	if counted {
 		g.to = g.counts.window(g.at, m)
@@ -53,24 +61,41 @@ func (g *gaps) begin(m memory) bool {
 	return true
 }
 
-// take notes a chunk.
-func (g *gaps) take(c cow.Chunk) {
+// takeNew notes the COW chunks of records that are on the device.
+func (g *gaps) takeNew(records []byte, b cow.Bounds) {
+	var chunks [batch]cow.Chunk
+	for len(records) >= cow.ExceptionSize {
+		n := 0
+		for i := range min(batch, len(records)/cow.ExceptionSize) {
+			c := cow.Chunk(binary.LittleEndian.Uint64(records[i*cow.ExceptionSize+8:]))
+			if b.OnDevice(c) {
+				chunks[n] = c
+				n++
+			}
+		}
+		g.take(chunks[:n])
+		records = records[min(batch*cow.ExceptionSize, len(records)):]
+	}
+}
+
+// take notes chunks, a batch of them at most.
+func (g *gaps) take(chunks []cow.Chunk) {
 	switch {
 	case g.bitmap != nil:
-		if c >= g.at && c < g.to {
-			g.setBit(c)
+		for _, c := range chunks {
+			if c >= g.at && c < g.to {
+				g.setBit(c)
+			}
 		}
 	case g.lineup != nil:
-		if c >= g.at && c < g.to {
-			g.lineup.take(c)
-		}
+		g.lineup.take(chunks)
 	default:
-		g.counts.take(c)
+		g.counts.take(chunks)
 	}
 }
 
 func (g *gaps) setBit(c cow.Chunk) {
-	word, bit := g.bitmap.at(uint64(c-g.at)/64), uint64(1)<<((c-g.at)%64)
+	word, bit := &g.bitmap[(c-g.at)/64], uint64(1)<<((c-g.at)%64)
 	if *word&bit == 0 {
 		*word |= bit
 		return
@@ -106,7 +131,7 @@ func (g *gaps) finish(yield func(first, end cow.Chunk)) {
 	}
 	switch {
 	case g.bitmap != nil:
-		g.absentBits(wanted)
+		absentBits(g.bitmap, g.at, g.at, g.to, wanted)
 		g.at = g.to
 	case g.lineup != nil:
 		g.at = g.lineup.finish(g.repeated, wanted)
@@ -117,16 +142,5 @@ func (g *gaps) finish(yield func(first, end cow.Chunk)) {
 	}
 	for i, c := range g.repeated.list { // suspects are mixed
 		g.repeated.list[i] = mix(c)
-	}
-}
-
-// absentBits goes over the bitmap block by block.
-func (g *gaps) absentBits(yield func(first, end cow.Chunk)) {
-	for i, b := range g.bitmap {
-		base := g.at + cow.Chunk(i*blockWords*64)
-		if base >= g.to {
-			return
-		}
-		absentBits(b[:], base, base, min(g.to, base+blockWords*64), yield)
 	}
 }

@@ -4,6 +4,7 @@
 package chunkset
 
 import (
+	"iter"
 	"math"
 	"slices"
 
@@ -49,12 +50,14 @@ func (c *counts) begin(from, to cow.Chunk) {
 	}
 }
 
-func (c *counts) take(at cow.Chunk) {
-	if at < c.from || at >= c.to {
-		return
-	}
-	if b := &c.buckets[(at-c.from)>>c.bits]; b.count < math.MaxUint32 {
-		b.count++
+func (c *counts) take(chunks []cow.Chunk) {
+	for _, at := range chunks {
+		if at < c.from || at >= c.to {
+			continue
+		}
+		if b := &c.buckets[c.bucketOf(at)]; b.count < math.MaxUint32 {
+			b.count++
+		}
 	}
 }
 
@@ -71,18 +74,22 @@ func (c *counts) startOf(i int) cow.Chunk {
 
 func (c *counts) bucketEnd(at cow.Chunk) cow.Chunk { return c.startOf(c.bucketOf(at) + 1) }
 
-// perWord is how many chunks of a bucket a word holds.
-func (c *counts) perWord() uint64 {
-	if c.bits <= narrowBits {
-		return 4
+// perWord is how many chunks of a bucket a word holds, as a power of two.
+func (c *counts) perWord() int {
+	switch {
+	case c.bits <= narrowBits:
+		return 2
+	case c.bits <= 32:
+		return 1
+	default:
+		return 0
 	}
-	return 1
 }
 
 // window is the end of the buckets from at on, which is the start of one, that
 // can be lined up in m at once; at where not even one can.
 func (c *counts) window(at cow.Chunk, m memory) cow.Chunk {
-	room := min(m.words()*c.perWord(), math.MaxUint32)
+	room := min(uint64(len(m))<<c.perWord(), math.MaxUint32)
 	i := c.bucketOf(at)
 	for ; i < len(c.buckets); i++ {
 		n := uint64(c.buckets[i].count)
@@ -97,12 +104,13 @@ func (c *counts) window(at cow.Chunk, m memory) cow.Chunk {
 // lineup is the chunks of a window, bucket by bucket.
 type lineup struct {
 	counts   *counts
+	from, to cow.Chunk
 	first, n int // buckets
 	m        memory
 }
 
 func newLineup(c *counts, from, to cow.Chunk, m memory) *lineup {
-	l := &lineup{counts: c, first: c.bucketOf(from), m: m}
+	l := &lineup{counts: c, from: from, to: to, first: c.bucketOf(from), m: m}
 	l.n = c.bucketOf(to-1) - l.first + 1
 	start := uint32(0)
 	for i := range l.buckets() {
@@ -115,20 +123,41 @@ func newLineup(c *counts, from, to cow.Chunk, m memory) *lineup {
 
 func (l *lineup) buckets() []bucket { return l.counts.buckets[l.first : l.first+l.n] }
 
-// take puts a chunk of the window into its place. Where there are more of them
-// than were counted, the store has changed, and no answer would be right.
-func (l *lineup) take(c cow.Chunk) {
-	b := &l.counts.buckets[l.counts.bucketOf(c)]
-	if b.fill == b.count {
-		return
+// take puts the chunks that lie in the window, a batch of them at most, into
+// their places. If there are more of them than were counted, the store has
+// changed, and no answer would be right.
+func (l *lineup) take(chunks []cow.Chunk) {
+	var taken [batch]cow.Chunk
+	var places [batch]uint32
+	n := 0
+	for _, c := range chunks {
+		if c < l.from || c >= l.to {
+			continue
+		}
+		if b := &l.counts.buckets[l.counts.bucketOf(c)]; b.fill < b.count && n < batch {
+			taken[n], places[n] = c, b.start+b.fill
+			b.fill++
+			n++
+		}
 	}
-	at := uint64(b.start + b.fill)
-	b.fill++
-	if l.counts.bits > narrowBits {
-		*l.m.at(at) = uint64(c)
-		return
+	per := l.counts.perWord()
+	inBucket := uint64(1)<<l.counts.bits - 1
+	for i, at := range places[:n] {
+		l.m[at>>per] |= uint64(taken[i]-l.counts.from) & inBucket << (at << (6 - per) & 63)
 	}
-	*l.m.at(at / 4) |= uint64(uint16(c-l.counts.from)) << (at % 4 * 16)
+}
+
+// chunks iterates over the chunks of a bucket, as numbers within it.
+func (l *lineup) chunks(b bucket) iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		per := l.counts.perWord()
+		mask := uint64(1)<<(64>>per) - 1
+		for at := b.start; at < b.start+b.fill; at++ {
+			if !yield(l.m[at>>per] >> (at << (6 - per) & 63) & mask) {
+				return
+			}
+		}
+	}
 }
 
 // finish yields the gaps of the window, and adds the chunks that were named
@@ -143,9 +172,9 @@ func (l *lineup) finish(repeated *suspects, yield func(first, end cow.Chunk)) co
 			continue
 		}
 		if l.counts.bits > narrowBits {
-			a.sort(l.m, b)
+			a.sort(l.chunks(b), first)
 		} else {
-			a.mark(l.m, b, first)
+			a.mark(l.chunks(b), first)
 		}
 		if repeated != nil && len(a.twice) > 0 {
 			// A bucket alone may have more than there is room for.
@@ -174,11 +203,10 @@ type assorted struct {
 }
 
 // mark sets the bits of a bucket's chunks; the bucket starts at first.
-func (a *assorted) mark(m memory, b bucket, first cow.Chunk) {
+func (a *assorted) mark(chunks iter.Seq[uint64], first cow.Chunk) {
 	clear(a.named[:])
 	a.twice = a.twice[:0]
-	for at := uint64(b.start); at < uint64(b.start)+uint64(b.fill); at++ {
-		c := *m.at(at / 4) >> (at % 4 * 16) & (1<<16 - 1)
+	for c := range chunks {
 		if word, bit := &a.named[c/64], uint64(1)<<(c%64); *word&bit == 0 {
 			*word |= bit
 		} else {
@@ -191,11 +219,11 @@ func (a *assorted) mark(m memory, b bucket, first cow.Chunk) {
 	a.settle()
 }
 
-// sort sorts a bucket's chunks.
-func (a *assorted) sort(m memory, b bucket) {
+// sort sorts a bucket's chunks; the bucket starts at first.
+func (a *assorted) sort(chunks iter.Seq[uint64], first cow.Chunk) {
 	a.sorted, a.twice = a.sorted[:0], a.twice[:0]
-	for at := uint64(b.start); at < uint64(b.start)+uint64(b.fill); at++ {
-		a.sorted = append(a.sorted, cow.Chunk(*m.at(at)))
+	for c := range chunks {
+		a.sorted = append(a.sorted, first+cow.Chunk(c))
 	}
 	slices.Sort(a.sorted)
 	for i := 1; i < len(a.sorted); i++ {

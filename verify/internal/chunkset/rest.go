@@ -3,11 +3,7 @@
 
 package chunkset
 
-import (
-	"encoding/binary"
-
-	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-)
+import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 
 // Rest answers what a first pass could not. Each of its passes is Next, Take
 // for all exceptions that the first pass took, in the same order, and End.
@@ -28,10 +24,10 @@ type Rest struct {
 	arena               *arena
 }
 
-// The suspects' shares of the memory, in thirty-seconds. The rest is for the
+// The suspects' shares of the memory, in sixty-fourths. The rest is for the
 // sieve, or for the gaps.
 const (
-	shares       = 32
+	shares       = 64
 	originShares = 5
 	cowShares    = 1
 )
@@ -40,7 +36,7 @@ const (
 // gives up. Gaps are wanted in [first, end); nothing where the pass is
 // complete.
 func (s *Seen) Rest(first, end cow.Chunk) *Rest {
-	bytes := s.arena.most * blockBytes
+	bytes := s.arena.words * 8
 	r := &Rest{
 		bounds: s.bounds, arena: s.arena, cowTold: s.cowTold, originTold: s.originTold,
 		cow: newSuspects(bytes * cowShares / shares), origin: newSuspects(bytes * originShares / shares),
@@ -61,8 +57,7 @@ func (s *Seen) Rest(first, end cow.Chunk) *Rest {
 func (r *Rest) Next() bool {
 	r.taken, r.sieving, r.gapping = 0, nil, nil
 	r.siftCOW, r.siftOrigin = r.cow.prepare(), r.origin.prepare()
-	most := r.arena.most - r.arena.most*(originShares+cowShares)/shares
-	memory := r.arena.take(most)
+	memory := r.arena.take(r.arena.words / shares * (shares - originShares - cowShares))
 	if r.sieve != nil && !r.siftOrigin {
 		if r.sieve.begin(memory) {
 			r.sieving, memory = r.sieve, nil
@@ -86,11 +81,7 @@ func (r *Rest) Last() bool {
 func (r *Rest) Take(records []byte, repeated func(slot int, e cow.Exception, onCOW, onOrigin bool)) {
 	n := uint64(len(records)) / cow.ExceptionSize
 	if r.gapping != nil {
-		for at := uint64(0); at < n; at++ {
-			if c := cow.Chunk(binary.LittleEndian.Uint64(records[at*cow.ExceptionSize+8:])); r.bounds.OnDevice(c) {
-				r.gapping.take(c)
-			}
-		}
+		r.gapping.takeNew(records, r.bounds)
 	}
 	if r.sieving != nil {
 		r.sieving.takeOld(records)
@@ -102,10 +93,11 @@ func (r *Rest) Take(records []byte, repeated func(slot int, e cow.Exception, onC
 }
 
 func (r *Rest) sift(records []byte, repeated func(slot int, e cow.Exception, onCOW, onOrigin bool)) {
-	for slot, e := range cow.Exceptions(records) {
+	for slot := range len(records) / cow.ExceptionSize {
+		e := cow.DecodeException(records[slot*cow.ExceptionSize:])
 		k := r.taken + uint64(slot)
-		onCOW := r.siftCOW && r.bounds.OnDevice(e.New) && r.cow.again(mix(uint64(e.New))) && k >= r.cowTold
-		onOrigin := r.siftOrigin && r.origin.again(mix(uint64(e.Old))) && k >= r.originTold
+		onCOW := r.siftCOW && r.cow.mayHave(mix(uint64(e.New))) && r.bounds.OnDevice(e.New) && r.cow.again(mix(uint64(e.New))) && k >= r.cowTold
+		onOrigin := r.siftOrigin && r.origin.mayHave(mix(uint64(e.Old))) && r.origin.again(mix(uint64(e.Old))) && k >= r.originTold
 		if onCOW || onOrigin {
 			repeated(slot, e, onCOW, onOrigin)
 		}

@@ -2,7 +2,11 @@
 
 package chunkset
 
-import "github.com/dmsnapctl/dmsnapctl/verify/cow"
+import (
+	"slices"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
 
 // Runs puts the chunks below an end in order, in as many passes over them as
 // the memory asks for: one, for almost all stores. Each pass is Next, Take for
@@ -39,18 +43,22 @@ func (r *Runs) Next() bool {
 		r.gaps = newGaps(0, r.end, 0, nil)
 		r.gaps.end = min(r.end, r.high+1)
 	}
-	return r.gaps != nil && r.gaps.begin(r.arena.take(r.arena.most))
+	return r.gaps != nil && r.gaps.begin(r.arena.take(r.arena.words))
 }
 
-// Take notes a chunk.
-func (r *Runs) Take(c cow.Chunk) {
-	switch {
-	case c >= r.end:
-	case r.first:
-		r.high = max(r.high, c)
-		r.set.add(c)
-	default:
-		r.gaps.take(c)
+// Take notes chunks.
+func (r *Runs) Take(chunks ...cow.Chunk) {
+	if !r.first {
+		for part := range slices.Chunk(chunks, batch) {
+			r.gaps.take(part)
+		}
+		return
+	}
+	for _, c := range chunks {
+		if c < r.end {
+			r.high = max(r.high, c)
+			r.set.add(c)
+		}
 	}
 }
 

@@ -35,10 +35,10 @@ func (s *sieve) begin(m memory) bool {
 		return false
 	}
 	// No more than it takes: a smaller filter misses the processor's cache less.
-	wanted := uint64(1) << bits.Len64(s.all/(sieveLoad*5/4)/blockWords)
-	s.filter = m[:min(wanted, 1<<(bits.Len(uint(len(m)))-1))]
-	s.mask = s.filter.words() - 1
-	parts := max(1, s.all/(s.filter.words()*sieveLoad*5/4))
+	wanted := uint64(1) << bits.Len64(s.all/(sieveLoad*5/4))
+	words := min(wanted, 1<<(bits.Len(uint(len(m)))-1))
+	s.filter, s.mask = m[:words], words-1
+	parts := max(1, s.all/(words*sieveLoad*5/4))
 	s.last = math.MaxUint64
 	if width := math.MaxUint64 / parts; width < math.MaxUint64-s.from {
 		s.last = s.from + width
@@ -46,16 +46,14 @@ func (s *sieve) begin(m memory) bool {
 	return true
 }
 
-// takeOld notes the origin chunks of records. Each is a visit to another place
-// in memory: the visits of a batch are begun before the first is waited for.
+// takeOld notes the origin chunks of records.
 func (s *sieve) takeOld(records []byte) {
-	const batch = 32
 	var mixed, words [batch]uint64
 	for len(records) >= cow.ExceptionSize {
 		n := min(batch, len(records)/cow.ExceptionSize)
 		for i := range n {
 			m := mix(binary.LittleEndian.Uint64(records[i*cow.ExceptionSize:]))
-			mixed[i], words[i] = m, *s.filter.at(m & s.mask)
+			mixed[i], words[i] = m, s.filter[m&s.mask]
 		}
 		records = records[n*cow.ExceptionSize:]
 		for i := range n {
@@ -64,7 +62,7 @@ func (s *sieve) takeOld(records []byte) {
 				continue
 			}
 			if set := bitsOf(m); words[i]&set != set {
-				if word := s.filter.at(m & s.mask); *word&set != set { // the batch may have set them
+				if word := &s.filter[m&s.mask]; *word&set != set { // the batch may have set them
 					*word |= set
 					continue
 				}
