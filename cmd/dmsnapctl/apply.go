@@ -38,7 +38,7 @@ func runApply(c *cli.Context) (err error) {
 	if err := needFlags(c, "to"); err != nil {
 		return err
 	}
-	path := c.Args().First()
+	path := storeArg(c, 0)
 	origin, originFile, err := openTarget(c, c.String("to"), "the origin")
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func undoApply(c *cli.Context, o *console, im *image.Image, dev, origin blockdev
 	if name == "" {
 		return nil, nil
 	}
-	path := c.Args().First()
+	path := storeArg(c, 0)
 	reads := []string{path, c.String("to")}
 	if err := notAnInput(o, name, reads...); err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func restoreCommand() *cli.Command {
 
 func runRestore(c *cli.Context) (err error) {
 	o := outputOf(c)
-	dump, path := c.Args().Get(0), c.Args().Get(1)
+	dump, path := c.Args().Get(0), storeArg(c, 1)
 	lines, err := os.Open(dump)
 	if err != nil {
 		return fmt.Errorf("the dump: %w", err)

@@ -43,7 +43,7 @@ func deltaCommand() *cli.Command {
 			&cli.StringFlag{Name: "format", Value: "ranges", Usage: "ranges, json or bmap"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "-", Usage: "write to `FILE`"},
 		),
-		Action: withArgs("STORE", runDelta),
+		Action: withArgs("STORE", byName(runDelta)),
 	}
 }
 
@@ -73,7 +73,7 @@ func runDelta(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	paths := []string{c.Args().First()}
+	paths := []string{storeArg(c, 0)}
 	if c.IsSet("against") {
 		paths = append(paths, c.String("against"))
 	}

@@ -28,13 +28,13 @@ func dumpCommand() *cli.Command {
 	return &cli.Command{
 		Name: "dump", Usage: "write a store's metadata as lines of JSON", ArgsUsage: "STORE", Category: categoryTools, Description: dumpHelp,
 		Flags:  []cli.Flag{&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "-", Usage: "write to `FILE`"}},
-		Action: withArgs("STORE", runDump),
+		Action: withArgs("STORE", byName(runDump)),
 	}
 }
 
 func runDump(c *cli.Context) (err error) {
 	o := outputOf(c)
-	path := c.Args().First()
+	path := storeArg(c, 0)
 	to, err := output.To(c.String("output"), output.Options{Reads: []string{path}, Stdout: o.out, Private: true})
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ func extractCommand() *cli.Command {
 			&cli.StringFlag{Name: "content", Usage: "the snapshot's `DEVICE` that has the origin's chunks"},
 			&cli.BoolFlag{Name: "best-effort", Usage: "take what there is of an invalidated or damaged store"},
 		},
-		Action: withArgs("STORE", runExtract),
+		Action: withArgs("STORE", byName(runExtract)),
 	}
 }
 
@@ -86,7 +86,7 @@ func runExtract(c *cli.Context) (err error) {
 	if err := e.flags(); err != nil {
 		return err
 	}
-	path := c.Args().First()
+	path := storeArg(c, 0)
 	origin, err := blockdev.Open(c.String("origin"))
 	if err != nil {
 		return fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device or file"))
@@ -159,7 +159,7 @@ func (e *extraction) flags() (err error) {
 	case c.String("output") == "-" && e.o.json:
 		return usagef("extract: --json and -o - both want stdout; name a file for the image")
 	}
-	reads := []string{c.Args().First(), c.String("origin"), c.String("backing"), c.String("content")}
+	reads := []string{storeArg(c, 0), c.String("origin"), c.String("backing"), c.String("content")}
 	if e.to, err = output.To(c.String("output"), output.Options{Reads: reads, Stdout: e.o.out, Private: true}); err != nil {
 		return err
 	}

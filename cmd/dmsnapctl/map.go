@@ -35,13 +35,13 @@ func mapCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "draw into `FILE`.svg or FILE.png, or with '-' as SVG to stdout, rather than in the terminal"},
 		},
-		Action: withArgs("STORE", runMap),
+		Action: withArgs("STORE", byName(runMap)),
 	}
 }
 
 func runMap(c *cli.Context) error {
 	o := outputOf(c)
-	path := c.Args().First()
+	path := judgedNamed(c.Context, c.Args().First())
 	columns := columnsOf(o.out)
 	file, err := pictureFlag(c, "output", path)
 	switch {

@@ -23,7 +23,7 @@ func mendCommand(name, usage, args, help string, action cli.ActionFunc, more ...
 		Name: name, Usage: usage, ArgsUsage: args, Category: categoryTools, Description: help,
 		Flags: planFlags(append(more,
 			&cli.StringFlag{Name: "undo", Usage: "first write what undoes it to `FILE`"})...),
-		Action: withArgs(args, action),
+		Action: withArgs(args, byName(action)),
 	}
 }
 
@@ -167,7 +167,7 @@ func exists(name string) bool {
 // mended opens a store, plans, and runs what was planned.
 func mended(c *cli.Context, plan func(dev blockdev.Device, originBytes int64) (*mend.Plan, error)) (err error) {
 	o := outputOf(c)
-	path := c.Args().First()
+	path := storeArg(c, 0)
 	origin := int64(0)
 	if hasFlag(c, "origin-size") {
 		if origin, err = originBytesOf(c); err != nil {

@@ -37,7 +37,7 @@ func mountCommand() *cli.Command {
 			&cli.StringFlag{Name: "origin", Usage: "the origin's `DEVICE` or file"},
 			&cli.BoolFlag{Name: "best-effort", Usage: "show what there is of an invalidated or damaged store"},
 		},
-		Action: withArgs("STORE DIR [COMMAND...]", runMount),
+		Action: withArgs("STORE DIR [COMMAND...]", byName(runMount)),
 	}
 }
 
@@ -46,7 +46,7 @@ func runMount(c *cli.Context) (err error) {
 	if err := needFlags(c, "origin"); err != nil {
 		return err
 	}
-	path, dir := c.Args().Get(0), c.Args().Get(1)
+	path, dir := storeArg(c, 0), c.Args().Get(1)
 	origin, err := blockdev.Open(c.String("origin"))
 	if err != nil {
 		return fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device or file"))

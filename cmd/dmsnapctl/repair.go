@@ -65,7 +65,7 @@ func reclaimCommand() *cli.Command {
 // runCompact writes a store without holes.
 func runCompact(c *cli.Context) (err error) {
 	o := outputOf(c)
-	path := c.Args().First()
+	path := storeArg(c, 0)
 	if c.IsSet("undo") {
 		return usagef("reclaim: --to changes nothing that could be undone; leave --undo out")
 	}

@@ -39,7 +39,7 @@ func rescueCommand() *cli.Command {
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "extract the image into `FILE`"},
 			&cli.StringFlag{Name: "activate", Usage: "activate the snapshot as `NAME`"},
 		),
-		Action: withArgs("STORE", runRescue),
+		Action: withArgs("STORE", byName(runRescue)),
 	}
 }
 
@@ -71,7 +71,7 @@ func runRescue(c *cli.Context) error {
 	if c.IsSet("output") && c.IsSet("activate") {
 		return usagef("rescue: -o and --activate are two ends; give one of them")
 	}
-	path := c.Args().First()
+	path := storeArg(c, 0)
 	origin, readOnly, err := rescueOrigin(c.String("origin"))
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func rescueOrigin(path string) (bytes int64, readOnly bool, err error) {
 // rescueSteps are the commands for what is wrong, and what exit code stays
 // where there are none for it.
 func rescueSteps(c *cli.Context, report *verify.Report, readOnly bool, r *rescueJSON) (steps []rescueStep, stays int) {
-	path, origin := c.Args().First(), c.String("origin")
+	path, origin := storeArg(c, 0), c.String("origin")
 	certain := true
 	switch report.Verdict {
 	case verify.Unrecognized:

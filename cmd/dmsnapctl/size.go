@@ -34,7 +34,7 @@ func sizeCommand() *cli.Command {
 			&cli.StringFlag{Name: "writes", Usage: "`SIZE` of what will be written, in whole chunks"},
 			&cli.BoolFlag{Name: "leaky-kernel", Usage: "add room for what a leaky kernel loses in crashes"},
 		),
-		Action: withArgs("[STORE]", runSize),
+		Action: withArgs("[STORE]", byName(runSize)),
 	}
 }
 
@@ -109,12 +109,13 @@ func sizeGeometry(c *cli.Context, o *console, origin int64, out *sizeJSON) (g co
 	if given {
 		return g, 0, 0, usagef("size: STORE has its own chunk size; leave --chunk-size out")
 	}
-	report, err := judgeStore(c.Context, o, c.Args().First(), verify.Options{OriginBytes: origin})
+	path := storeArg(c, 0)
+	report, err := judgeStore(c.Context, o, path, verify.Options{OriginBytes: origin})
 	if err != nil {
-		return g, 0, 0, fmt.Errorf("size %s: %w", c.Args().First(), err)
+		return g, 0, 0, fmt.Errorf("size %s: %w", path, err)
 	}
 	if report.Usage == nil {
-		return g, 0, 0, fmt.Errorf("size %s: %w", c.Args().First(), errors.New(verdictLine(report.Report)))
+		return g, 0, 0, fmt.Errorf("size %s: %w", path, errors.New(verdictLine(report.Report)))
 	}
 	if g, err = cow.NewGeometry(report.Header.ChunkSectors); err != nil {
 		return g, 0, 0, err
@@ -123,7 +124,7 @@ func sizeGeometry(c *cli.Context, o *console, origin int64, out *sizeJSON) (g co
 		safe := smallestSafe(g, report.Usage)
 		out.SmallestSafe = &safe
 	} else {
-		o.warnf("size %s: it is %s: how small its device may be cannot be told", c.Args().First(), report.Verdict)
+		o.warnf("size %s: it is %s: how small its device may be cannot be told", path, report.Verdict)
 	}
 	return g, g.DataChunksIn(cow.FirstData, report.Usage.NextFreeChunk), code, nil
 }

@@ -51,7 +51,7 @@ func verifyCommand() *cli.Command {
 			&cli.StringFlag{Name: "map", Usage: "draw the store into `FILE`.svg or FILE.png as well"},
 			&cli.BoolFlag{Name: "header-only", Usage: "look no further than the header"},
 		},
-		Action: withArgs("[STORE]", runVerify),
+		Action: withArgs("[STORE]", byName(runVerify)),
 	}
 }
 
@@ -146,7 +146,7 @@ func storePath(c *cli.Context) (string, error) {
 	case c.NArg() == 0:
 		return "", usagef("verify: missing STORE; see '%s --help'", c.Command.HelpName)
 	}
-	return c.Args().First(), nil
+	return judgedNamed(c.Context, c.Args().First()), nil
 }
 
 // lvmStorePath is the COW device of an LVM snapshot: LVM doubles the hyphens

@@ -1,0 +1,109 @@
+// Names of devices and stores, in any of the forms in which users know them.
+
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+)
+
+// nodesDir is where mapped devices have their nodes; tests have another one.
+var nodesDir = "/dev/mapper"
+
+// storeNamed is the path of a store that is named NAME, /dev/mapper/NAME, VG/LV
+// or /dev/VG/LV: that of a snapshot's COW device where a snapshot has the name.
+// What is a path to anything else stays as it is.
+func storeNamed(ctx context.Context, s string) string {
+	info, err := os.Stat(s)
+	if err == nil && info.Mode().Type() != os.ModeDevice { // a file, or what cannot be opened anyway
+		return s
+	}
+	name := dmctl.MappedName(s)
+	if strings.Contains(name, "/") { // a path of other devices
+		return s
+	}
+	if store := storeOfSnapshot(ctx, name); store != "" {
+		return store
+	}
+	if strings.HasPrefix(s, nodesDir+"/") {
+		return s
+	}
+	if node := filepath.Join(nodesDir, name+"-cow"); isThere(node) { // LVM's
+		return node
+	}
+	return deviceNamed(s)
+}
+
+// judgedNamed is storeNamed for those who judge what stands on a device: that of
+// a snapshot itself, by its path, is to be told from its store.
+func judgedNamed(ctx context.Context, s string) string {
+	if strings.HasPrefix(s, nodesDir+"/") {
+		return s
+	}
+	return storeNamed(ctx, s)
+}
+
+// storeOfSnapshot is the COW device of the snapshot of a name; "" where there is
+// none, or device mapper cannot be asked.
+func storeOfSnapshot(ctx context.Context, name string) string {
+	ctl, err := openController()
+	if err != nil {
+		return ""
+	}
+	defer ctl.Close() // it was read from only
+	s, err := ctl.SnapshotNamed(ctx, name)
+	if err != nil {
+		return ""
+	}
+	return s.COW
+}
+
+// deviceNamed is the path of a device that is named NAME, VG/LV or /dev/VG/LV.
+// What is a path, or no name of a mapped device, stays as it is.
+func deviceNamed(s string) string {
+	if s == "" || isThere(s) {
+		return s
+	}
+	name := dmctl.MappedName(s)
+	if node := filepath.Join(nodesDir, name); !strings.Contains(name, "/") && isThere(node) {
+		return node
+	}
+	return s
+}
+
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// byName has action find paths where the command line has names: in the flags
+// that name devices, and by storeArg.
+func byName(action cli.ActionFunc) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		for _, flag := range []string{"origin", "to", "content"} {
+			isFile := flag == "to" && c.Command.Name == "reclaim"
+			if hasFlag(c, flag) && c.IsSet(flag) && !isFile {
+				if err := c.Set(flag, deviceNamed(c.String(flag))); err != nil {
+					return err
+				}
+			}
+		}
+		for _, flag := range []string{"against", "data"} {
+			if hasFlag(c, flag) && c.IsSet(flag) {
+				if err := c.Set(flag, storeNamed(c.Context, c.String(flag))); err != nil {
+					return err
+				}
+			}
+		}
+		return action(c)
+	}
+}
+
+// storeArg is the path of the store that argument i names.
+func storeArg(c *cli.Context, i int) string { return storeNamed(c.Context, c.Args().Get(i)) }

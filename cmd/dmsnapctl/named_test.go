@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
+)
+
+// TestStoresByName: every command takes the names of a logical volume's snapshot
+// for its store, and that of a logical volume for an origin.
+func TestStoresByName(t *testing.T) {
+	onMachine(t, dmtest.New())
+	for _, tt := range []struct {
+		code int
+		line string
+	}{
+		{exitWarning, "verify STORE"}, {exitWarning, "verify STORE --origin ORIGIN"},
+		{exitFine, "map STORE -o out.svg"},
+		{exitFine, "size STORE --origin ORIGIN"},
+		{exitFine, "delta STORE"}, {exitFine, "delta STORE --against STORE --origin ORIGIN"},
+		{exitFine, "extract STORE --origin ORIGIN -o out"},
+		{exitFine, "dump STORE -o out"},
+		{exitFine, "repair STORE --dry-run --origin ORIGIN"},
+		{exitFine, "reclaim STORE --yes"}, {exitFine, "reclaim STORE --to out --yes"},
+		{exitFine, "revalidate STORE --origin-unchanged --dry-run"},
+		{exitFine, "apply STORE --to ORIGIN --yes"},
+		{exitFine, "restore dump STORE --dry-run"}, {exitFine, "restore dump new --data STORE --size 160K --yes"},
+		{exitFine, "rescue STORE --origin ORIGIN"},
+	} {
+		for _, name := range []string{"v-g/snap", "/dev/v-g/snap"} {
+			t.Run(tt.line+" "+name, func(t *testing.T) {
+				b := newToolbox(t)
+				b.run(exitFine, "dump store -o dump")
+				nodesDir = t.TempDir()
+				t.Cleanup(func() { nodesDir = "/dev/mapper" })
+				for from, to := range map[string]string{"store": "v--g-snap-cow", "origin": "v--g-vol"} {
+					if err := os.Rename(from, filepath.Join(nodesDir, to)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				b.run(tt.code, strings.NewReplacer("STORE", name, "ORIGIN", "v-g/vol").Replace(tt.line))
+			})
+		}
+	}
+}
+
+// TestNamesThatArePaths: a name of our snapshots is that of their stores; what
+// is there as a file is what it is.
+func TestNamesThatArePaths(t *testing.T) {
+	onMachine(t, dmtest.New())
+	t.Chdir(t.TempDir())
+	must(t, "create", "snap", "--origin", "/dev/a", "--cow", "/dev/b", "--yes")
+	ctx := context.Background()
+	const store = "8:1" // the path of /dev/b, on this machine
+	for name, want := range map[string]string{
+		"snap": store, "/dev/mapper/snap": store, "other": "other", "/dev/mapper/other": "/dev/mapper/other", "snap-origin": "snap-origin",
+		"/dev/sdz": "/dev/sdz", "dir/file.img": "dir/file.img", "vg/lv": "vg/lv", "": "",
+	} {
+		if got := storeNamed(ctx, name); got != want {
+			t.Errorf("%q is the store %q, want %q", name, got, want)
+		}
+	}
+	if got := judgedNamed(ctx, "/dev/mapper/snap"); got != "/dev/mapper/snap" {
+		t.Errorf("judged is %q", got)
+	}
+	if got := judgedNamed(ctx, "snap"); got != store {
+		t.Errorf("judged is %q", got)
+	}
+	if err := os.WriteFile("snap", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := storeNamed(ctx, "snap"); got != "snap" {
+		t.Errorf("a file here is the store %q", got)
+	}
+}
