@@ -16,6 +16,10 @@ type Snapshot struct {
 	Name  string
 	UUID  string
 	Owner string // dmsnapctl, LVM, or "" for others
+	// Kind is KindSnapshot or KindClone. Of a clone, Base and Store are the paths
+	// of the files that its loop devices are on, or of the devices that have
+	// none. The store of a transient clone has none: host.Deleted ends its path.
+	Kind, Base, Store string
 	// State is active, invalid, overflow, merge-failed, merging or unknown.
 	State     string
 	Suspended bool
@@ -36,6 +40,12 @@ type Snapshot struct {
 	HasMetadata                bool // old kernels do not say
 	UsedPercent                float64
 }
+
+// The kinds of snapshots.
+const (
+	KindSnapshot = "snapshot"
+	KindClone    = "clone" // of a base that nobody writes to
+)
 
 // HasFigures says whether it is known how full the store is.
 func (s Snapshot) HasFigures() bool { return s.Total > 0 }
@@ -133,7 +143,7 @@ func (c *Controller) describe(v devices.View, d *devices.Device, args table.Snap
 		Suspended: d.Suspended(), OpenCount: int(d.OpenCount), EventNr: d.EventNr,
 		Origin: args.Origin, OriginDevice: args.Origin, COW: args.COW,
 		Persistent: args.Store.IsPersistent(), Overflow: args.Store == table.PersistentOverflow,
-		ChunkSize: args.ChunkSize, Size: d.Live.Size(),
+		ChunkSize: args.ChunkSize, Size: d.Live.Size(), Kind: KindSnapshot,
 	}
 	if cow, ok := devices.ParseDev(args.COW); ok {
 		s.COW = c.e.NodePath(cow)
@@ -144,6 +154,16 @@ func (c *Controller) describe(v devices.View, d *devices.Device, args table.Snap
 	}
 	s.Origin = c.e.NodePath(base)
 	s.OriginDevice = s.Origin
+	if d.IsClone() {
+		s.Kind, s.Base, s.Store = KindClone, s.Origin, s.COW
+		if file := c.e.FileOf(base); file != "" {
+			s.Base = file
+		}
+		if cow, ok := devices.ParseDev(args.COW); ok && c.e.FileOf(cow) != "" {
+			s.Store = c.e.FileOf(cow)
+		}
+		return s // there may be thousands, and none has a snapshot-origin
+	}
 	if origin := v.OriginOver(base); origin != nil {
 		s.OriginDevice = c.e.NodePath(origin.Dev)
 		if layer := v.ByDev(base); layer != nil && layer.Role() == devices.RoleReal {

@@ -12,12 +12,16 @@ const activateHelp = `   Makes the snapshot NAME of a store that create made ear
    verified first; one that is damaged, invalid or has stale records is refused.
    --repair repairs it first, as the command repair does.
 
+   A clone is activated of its base and its store, both of which may be files. It is
+   repaired first in any case: a crash of the machine may have left something.
+
    While a store is inactive, writes to its origin are not copied to it: the
    snapshot shows them.
 
 EXAMPLES:
    dmsnapctl activate snap --origin /dev/vdb --cow /dev/vdc --dry-run
-   dmsnapctl activate snap --origin /dev/vdb --cow /dev/vdc --yes`
+   dmsnapctl activate snap --origin /dev/vdb --cow /dev/vdc --yes
+   dmsnapctl activate vm1 --base debian.img --store /srv/vms/vm1.cow --yes`
 
 func activateCommand() *cli.Command {
 	return &cli.Command{
@@ -29,6 +33,8 @@ func activateCommand() *cli.Command {
 		Flags: planFlags(
 			&cli.StringFlag{Name: "origin", Usage: "the `DEVICE` that the store is of"},
 			&cli.StringFlag{Name: "cow", Usage: "the `DEVICE` that holds the store"},
+			&cli.StringFlag{Name: "base", Usage: "of a clone: its base, `IMAGE|DEVICE`"},
+			&cli.StringFlag{Name: "store", Usage: "of a clone: its store, `FILE|DEVICE`"},
 			&cli.BoolFlag{Name: "overflow", Value: true, Usage: "have the store stay valid when a write through the snapshot finds no room, where the kernel can"},
 			&cli.BoolFlag{Name: "repair", Usage: "repair the store first, where it needs that"},
 			&cli.BoolFlag{Name: "force", Usage: "activate a store that is damaged, invalid or has stale records, and the like"},
@@ -38,6 +44,9 @@ func activateCommand() *cli.Command {
 }
 
 func runActivate(c *cli.Context) error {
+	if c.IsSet("base") || c.IsSet("store") {
+		return runActivateClone(c)
+	}
 	if err := needFlags(c, "origin", "cow"); err != nil {
 		return err
 	}
@@ -50,6 +59,25 @@ func runActivate(c *cli.Context) error {
 		Force:    c.Bool("force"),
 	}
 	return withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
-		return runPlan(c, o, ctl, request.Name, func() (*dmctl.Plan, error) { return ctl.PlanActivate(c.Context, request) })
+		return runPlan(c, o, ctl, []string{request.Name}, func() (*dmctl.Plan, error) { return ctl.PlanActivate(c.Context, request) })
+	})(c)
+}
+
+func runActivateClone(c *cli.Context) error {
+	if c.IsSet("origin") || c.IsSet("cow") {
+		return usagef("activate: --base and --store are for clones, --origin and --cow for snapshots")
+	}
+	if err := needFlags(c, "base", "store"); err != nil {
+		return err
+	}
+	r := dmctl.ActivateCloneRequest{
+		Name:     c.Args().First(),
+		Base:     c.String("base"),
+		Store:    c.String("store"),
+		Overflow: c.Bool("overflow"),
+		Force:    c.Bool("force"),
+	}
+	return withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
+		return runPlan(c, o, ctl, []string{r.Name}, func() (*dmctl.Plan, error) { return ctl.PlanActivateClone(c.Context, r) })
 	})(c)
 }

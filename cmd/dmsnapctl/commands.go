@@ -30,6 +30,8 @@ func commands() []*cli.Command {
 		rescueCommand(),
 		checkCommand(),
 		createCommand(),
+		cloneCommand(),
+		resetCommand(),
 		statusCommand(),
 		listCommand(),
 		removeCommand(),

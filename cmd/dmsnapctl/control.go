@@ -43,33 +43,61 @@ func withController(action func(c *cli.Context, o *console, ctl *dmctl.Controlle
 type planJSON struct {
 	Schema string   `json:"schema"`
 	Name   string   `json:"name"`
+	Names  []string `json:"names,omitempty"` // of several
 	DryRun bool     `json:"dry_run"`
 	Steps  []string `json:"steps"`
 	Notes  []string `json:"notes"`
+	// Failed are those of several that were undone; the others are done.
+	Failed []failedJSON `json:"failed,omitempty"`
+}
+
+type failedJSON struct {
+	Name  string `json:"name"`
+	Error string `json:"error"`
 }
 
 // planner makes a plan from a look at the machine as it is now.
 type planner func() (*dmctl.Plan, error)
 
-// runPlan prints a plan, or asks and runs it, as the flags say.
-func runPlan(c *cli.Context, o *console, ctl *dmctl.Controller, name string, make planner) error {
+// runPlan prints a plan about names, or asks and runs it, as the flags say.
+func runPlan(c *cli.Context, o *console, ctl *dmctl.Controller, names []string, make planner) error {
 	plan, err := make()
 	if err != nil {
 		return err
 	}
 	dry := c.Bool("dry-run")
+	var failed *dmctl.PartErrors
 	if !dry {
 		if plan, err = agree(c, o, ctl, plan, make); err != nil {
 			return err
 		}
-		if err := ctl.Run(c.Context, plan); err != nil {
+		err = ctl.Run(c.Context, plan)
+		if errors.As(err, &failed) && len(names) > 1 {
+			for _, part := range failed.Failed {
+				o.warnf("%s", explained(part))
+			}
+		} else if err != nil {
 			return err
 		}
 	}
+	if err := printPlan(o, plan, names, dry, failed); err != nil {
+		return err
+	}
+	return failedPlan(err)
+}
+
+// failedPlan is the exit status after an error that was told.
+func failedPlan(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exitStatus(exitCodeOf(err))
+}
+
+func printPlan(o *console, plan *dmctl.Plan, names []string, dry bool, failed *dmctl.PartErrors) (err error) {
 	switch {
 	case o.json:
-		notes := notesOf(plan)
-		return o.printJSON(planJSON{Schema: schemaOf(o.command), Name: dmctl.MappedName(name), DryRun: dry, Steps: plan.Steps(), Notes: notes})
+		return o.printJSON(planForMachines(o, plan, names, dry, failed))
 	case dry:
 		_, err = fmt.Fprint(o.out, planText(plan))
 	default:
@@ -77,12 +105,31 @@ func runPlan(c *cli.Context, o *console, ctl *dmctl.Controller, name string, mak
 			o.warnf("note: %s", noteText(note))
 		}
 		ended := "done"
-		if len(plan.Steps()) == 0 {
+		switch {
+		case failed != nil:
+			ended = fmt.Sprintf("%d of %d done", failed.Of-len(failed.Failed), failed.Of)
+		case len(plan.Steps()) == 0:
 			ended = "there was nothing to do"
 		}
 		_, err = fmt.Fprintf(o.out, "%s: %s\n", plan.Title, ended)
 	}
 	return err
+}
+
+func planForMachines(o *console, plan *dmctl.Plan, names []string, dry bool, failed *dmctl.PartErrors) planJSON {
+	out := planJSON{Schema: schemaOf(o.command), DryRun: dry, Steps: plan.Steps(), Notes: notesOf(plan)}
+	for _, n := range names {
+		out.Names = append(out.Names, dmctl.MappedName(n))
+	}
+	if len(names) == 1 {
+		out.Name, out.Names = out.Names[0], nil
+	}
+	if failed != nil {
+		for _, part := range failed.Failed {
+			out.Failed = append(out.Failed, failedJSON{part.Name, explained(part)})
+		}
+	}
+	return out
 }
 
 // agree asks, and returns the plan that was agreed to. While somebody thinks
@@ -149,7 +196,7 @@ func planCommand(name, usage, args, help string, plan func(*cli.Context, *dmctl.
 		Description: help,
 		Flags:       planFlags(),
 		Action: withArgs(args, withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
-			return runPlan(c, o, ctl, c.Args().First(), func() (*dmctl.Plan, error) { return plan(c, ctl) })
+			return runPlan(c, o, ctl, c.Args().Slice()[:min(1, c.NArg())], func() (*dmctl.Plan, error) { return plan(c, ctl) })
 		})),
 	}
 }

@@ -72,7 +72,7 @@ func runCrashRecord(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 		return plan, err
 	}
 	if c.Bool("dry-run") {
-		return runPlan(c, o, ctl, request.Device, make)
+		return runPlan(c, o, ctl, []string{request.Device}, make)
 	}
 	plan, err := make()
 	if err != nil {

@@ -52,7 +52,7 @@ func runCreate(c *cli.Context) error {
 		return err
 	}
 	return withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
-		return runPlan(c, o, ctl, request.Name, func() (*dmctl.Plan, error) { return ctl.PlanCreate(c.Context, request) })
+		return runPlan(c, o, ctl, []string{request.Name}, func() (*dmctl.Plan, error) { return ctl.PlanCreate(c.Context, request) })
 	})(c)
 }
 

@@ -31,6 +31,8 @@ var hints = []hint{
 	{dmctl.ErrSuspended, "`dmsnapctl resume NAME` lets its I/O go on, and so does `dmsnapctl recover`"},
 	{dmctl.ErrSuspended, "`dmsnapctl resume` or `dmsnapctl recover`"},
 	{dmctl.ErrMayBeChanged, "if nothing was, say --origin-unchanged"},
+	{dmctl.ErrStoreThere, "`dmsnapctl activate` makes a clone of it"},
+	{dmctl.ErrNoLoop, "`modprobe loop` loads the driver"},
 	{dmctl.ErrNoStore, "`dmsnapctl create` makes one"},
 	{dmctl.ErrStale, "--repair clears them first; --force takes the store as it is"},
 	{dmctl.ErrDamaged, "`dmsnapctl verify` says how; --force takes it all the same"},

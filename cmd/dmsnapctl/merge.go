@@ -46,7 +46,7 @@ func runMerge(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	request := dmctl.MergeRequest{Name: c.Args().First(), OriginUnchanged: c.Bool("origin-unchanged"), Force: c.Bool("force")}
 	make := func() (*dmctl.Plan, error) { return ctl.PlanMerge(c.Context, request) }
 	if c.Bool("dry-run") {
-		return runPlan(c, o, ctl, request.Name, make)
+		return runPlan(c, o, ctl, []string{request.Name}, make)
 	}
 	plan, err := make()
 	if err != nil {

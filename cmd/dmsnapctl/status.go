@@ -69,6 +69,9 @@ type snapshotJSON struct {
 	EventNr   uint32 `json:"event_nr"`
 	Suspended bool   `json:"suspended"`
 	UUID      string `json:"uuid"`
+	Kind      string `json:"kind"`
+	Base      string `json:"base,omitempty"`
+	Store     string `json:"store,omitempty"`
 }
 
 // fullnessJSON is null where the kernel's status line is a word instead of
@@ -109,6 +112,7 @@ func snapshotForMachines(s dmctl.Snapshot) snapshotJSON {
 		Name: s.Name, State: s.State, Origin: s.Origin, OriginDevice: s.OriginDevice, COW: s.COW,
 		Persistent: s.Persistent, ChunkSectors: s.ChunkSize,
 		fullnessJSON: fullnessForMachines(s), EventNr: s.EventNr, Suspended: s.Suspended, UUID: s.UUID,
+		Kind: s.Kind, Base: s.Base, Store: s.Store,
 	}
 }
 
@@ -188,7 +192,11 @@ func runList(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 		if !s.Persistent {
 			store = "transient"
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Name, s.Origin, s.OriginDevice, s.COW, store)
+		origin, through, cow := s.Origin, s.OriginDevice, s.COW
+		if s.Kind == dmctl.KindClone {
+			origin, through, cow = s.Base, "-", s.Store
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Name, output.Name(origin), through, output.Name(cow), store)
 	}
 	return w.Flush()
 }

@@ -86,7 +86,7 @@ func runWithSnapshot(c *cli.Context) error {
 			return plan, err
 		}
 		if c.Bool("dry-run") {
-			return runPlan(c, o, ctl, request.Origin, make)
+			return runPlan(c, o, ctl, []string{request.Origin}, make)
 		}
 		plan, err := make()
 		if err != nil {

@@ -1,0 +1,117 @@
+// The commands clone and reset: writable disks over a read-only base.
+
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+const cloneHelp = `   Makes a writable disk /dev/mapper/NAME over the base for each NAME. What is
+   written to it goes to a store of its own; the base stays as it is. A base is an
+   image, which all of its clones share by one read-only loop device, or a block
+   device that is read-only. One that can be written to is refused.
+
+   Stores are sparse files DIR/NAME.cow. They can hold every chunk of the base, so
+   that they never fill, unless --store-size says less. --transient is for machines
+   that are thrown away: the store has no name, and goes with the clone. A clone
+   that fails is undone by itself; the others are made, and the exit code is 3.
+
+   A store outlives a reboot; 'activate NAME --base IMAGE --store FILE' makes the
+   clone of it again.
+
+EXAMPLES:
+   dmsnapctl clone vm1 --base debian.img --store-dir /srv/vms --yes
+   dmsnapctl clone vm1 vm2 vm3 --base debian.img --store-dir /srv/vms --yes
+   dmsnapctl clone ci --base debian.img --store-dir /tmp --transient --yes
+   blockdev --setro /dev/sdb &&
+      dmsnapctl clone rescue --base /dev/sdb --store /mnt/rescue.cow --yes`
+
+const resetHelp = `   Puts each clone NAME back to its base: it gets a new, empty store, which takes
+   the place of the old file. The name, and all else, stays. A clone that is
+   mounted or open is refused.
+
+EXAMPLES:
+   umount /mnt/vm1 && dmsnapctl reset vm1 --yes
+   dmsnapctl reset vm1 vm2 vm3 --yes`
+
+func cloneCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "clone",
+		Usage:       "make writable disks over a read-only base",
+		ArgsUsage:   "NAME...",
+		Category:    categoryControl,
+		Description: cloneHelp,
+		Flags: planFlags(
+			&cli.StringFlag{Name: "base", Usage: "the image or block device, `IMAGE|DEVICE`, that the clones are of"},
+			&cli.StringFlag{Name: "store-dir", Usage: "make the stores, NAME.cow, in `DIR`"},
+			&cli.StringFlag{Name: "store", Usage: "the store of the one clone: `FILE|DEVICE`, a file that is not there yet or a block device"},
+			&cli.StringFlag{Name: "store-size", Usage: "the `SIZE` of each store (default: room for every chunk)"},
+			&cli.StringFlag{Name: "chunk-size", Value: "4K", Usage: "the `SIZE` of a chunk, a power of two"},
+			&cli.BoolFlag{Name: "transient", Usage: "keep nothing: the store goes with the clone"},
+			&cli.BoolFlag{Name: "force", Usage: "take a base that can be written to, and the like"},
+		),
+		Action: withArgs("NAME...", runClone),
+	}
+}
+
+func runClone(c *cli.Context) error {
+	r, err := cloneRequest(c)
+	if err != nil {
+		return err
+	}
+	return withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
+		return runPlan(c, o, ctl, r.Names, func() (*dmctl.Plan, error) { return ctl.PlanClone(c.Context, r) })
+	})(c)
+}
+
+func cloneRequest(c *cli.Context) (r dmctl.CloneRequest, err error) {
+	if err := needFlags(c, "base"); err != nil {
+		return r, err
+	}
+	chunk, err := sectorsFlag(c, "chunk-size")
+	if err != nil {
+		return r, err
+	}
+	if chunk == 0 { // which stands for the default in a request
+		return r, usagef("clone: --chunk-size 0: a chunk has at least one sector")
+	}
+	size, given, err := sizeFlag(c, "store-size")
+	if err != nil {
+		return r, err
+	}
+	if given && (size == 0 || int64(size) <= 0) {
+		return r, usagef("clone: --store-size %s: no store has that size", c.String("store-size"))
+	}
+	if (c.String("store-dir") == "") == (c.String("store") == "") {
+		return r, usagef("clone: want --store-dir or --store; see 'dmsnapctl clone --help'")
+	}
+	r = dmctl.CloneRequest{
+		Names: c.Args().Slice(), Base: c.String("base"),
+		StoreDir: c.String("store-dir"), Store: c.String("store"), StoreSize: int64(size),
+		ChunkSize: int64(chunk) * cow.SectorSize, Transient: c.Bool("transient"), Force: c.Bool("force"),
+	}
+	if err := r.Check(); err != nil {
+		return r, fmt.Errorf("clone: %w", err)
+	}
+	return r, nil
+}
+
+func resetCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "reset",
+		Usage:       "put clones back to their base",
+		ArgsUsage:   "NAME...",
+		Category:    categoryControl,
+		Description: resetHelp,
+		Flags:       planFlags(),
+		Action: withArgs("NAME...", withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
+			r := dmctl.ResetRequest{Names: c.Args().Slice()}
+			return runPlan(c, o, ctl, r.Names, func() (*dmctl.Plan, error) { return ctl.PlanReset(c.Context, r) })
+		})),
+	}
+}
