@@ -1,4 +1,3 @@
-// Outside is a program of somebody else: it imports what anybody may import, and
 // Outside is a program of somebody else, which imports what anybody may import. A
 // test of package verify builds and runs it.
 package main
