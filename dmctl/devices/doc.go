@@ -6,6 +6,6 @@
 // devices that have nothing to do with snapshots it learns names, sizes and
 // target types, never their tables: a crypt device's table holds its key.
 //
-// Files, from the top down: open and control node, view, unread, kernel, uuid,
-// names, errors.
+// From the top down: view, open, names, kernel, controlnode, errors, unread,
+// uuid.
 package devices

@@ -3,4 +3,6 @@
 //
 // It is pure: versions in, verdicts out. How a version is found out (from the
 // running kernel, a module file, dmsetup's output) is the caller's business.
+//
+// From the top down: advisory, verdict, targets, release, version.
 package gate

@@ -2,4 +2,7 @@
 // the text that dmsetup and the kernel read, and status lines to values.
 //
 // It does no I/O and knows no kernel that it was not told of.
+//
+// From the top down: faulty, snapshot, simple, lint, concise, parse, check,
+// rules, target, words, status.
 package table

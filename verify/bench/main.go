@@ -9,6 +9,8 @@
 // It makes sparse stores with chunks of 4 KiB and prints medians, with the best
 // runs in brackets. With -cold it measures without the page cache as well,
 // against fio reading the same blocks at the same depth.
+//
+// From the top down: main, warm, cold, process, store.
 package main
 
 import (

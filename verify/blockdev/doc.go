@@ -5,4 +5,7 @@
 // It knows no store format and no device mapper table. Everything is opened
 // read-only unless the caller asks for a writer, which takes O_EXCL on block
 // devices.
+//
+// From the top down: mounts, sysfs, reopen, device, blkid, devno, direct,
+// signature, holes.
 package blockdev

@@ -7,4 +7,6 @@
 //
 // The format was read from the kernel's drivers/md/dm-snap-persistent.c. All
 // numbers on disk are little-endian.
+//
+// From the top down: bounds, size, geometry, exception, header.
 package cow

@@ -6,8 +6,8 @@
 // that cannot be right names no bytes here, and is reported. It must not
 // write to a store or an origin, and knows no device mapper.
 //
-// From the top down: mount.go, raw.go, qcow2.go and bmap.go (formats), walk.go (what to
-// copy, in order), delta.go (what changed), image.go (reading), trust.go (what
-// is certain), index.go (where each chunk is), spill.go (an index larger than
-// memory), span.go (ranges of bytes).
+// From the top down: mount, bmap, qcow2, raw (formats), walk (what to copy, in
+// order), delta (what changed), trust (what is certain), image (reading), index
+// (where each chunk is), spill (an index larger than memory), extent, span (ranges
+// of bytes).
 package image

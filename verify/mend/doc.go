@@ -9,7 +9,6 @@
 // view is whole, or its header says that it is not; the same plan, made anew,
 // finishes.
 //
-// From the top down: repair.go, lost.go, reclaim.go, compact.go, apply.go,
-// revalidate.go, restore.go (plans), undo.go, dump.go, subject.go (what is to
-// be mended), plan.go (running).
+// From the top down: restore, revalidate, apply, undo, compact, reclaim,
+// repair, lost, overlay, dump, plan, subject.
 package mend

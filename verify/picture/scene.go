@@ -1,6 +1,8 @@
 // Package picture draws a judged store: every chunk of its device, in bins,
 // as SVG, PNG or text for a terminal. It draws what a verify.Report says and
 // judges nothing.
+//
+// From the top down: svg, text, png, canvas, scene, palette.
 package picture
 
 import (

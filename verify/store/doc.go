@@ -8,5 +8,5 @@
 // never writes, and believes nothing that a store says: sizes are checked
 // before anything is allocated, and memory does not grow with the store.
 //
-// From the top down: store.go, list.go, readahead.go.
+// From the top down: list, store, readahead.
 package store

@@ -7,6 +7,8 @@
 //
 // From top to bottom: check (request to result), running (the kernel that runs),
 // installed (those on disk), kernel (one verdict).
+//
+// From the top down: check, running, installed, kernel.
 package check
 
 import (

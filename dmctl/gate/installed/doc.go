@@ -8,4 +8,7 @@
 // package gate's business, and how it is read out of a file package kmod's.
 //
 // From top to bottom: kernel, initrd, judge, fit, absent, search, system.
+//
+// From the top down: kernel, judge, absent, initrd, fit, search, system,
+// running.
 package installed

@@ -10,6 +10,8 @@
 // Files are never believed: every length is checked against the file before
 // it is used, decompression is bounded, and the work is linear in the file's
 // size.
+//
+// From the top down: image, module, linked, relocation, elf, shape.
 package kmod
 
 import "errors"

@@ -4,6 +4,8 @@
 // program expects, loads modules, runs the program, reports its exit status and
 // switches the machine off. It is built static and started by package lab, in
 // User-mode Linux on the host's files, in QEMU out of a ramdisk.
+//
+// From the top down: main, host, modules, mounts, run.
 package main
 
 import (

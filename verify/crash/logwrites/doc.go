@@ -7,4 +7,6 @@
 // entry, whatever the size of the log. [Writer] writes logs.
 //
 // The package knows nothing of what the logged device carries.
+//
+// From the top down: scan, writer, log, entry, index.
 package logwrites

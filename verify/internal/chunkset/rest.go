@@ -120,11 +120,3 @@ func (r *Rest) End(yield func(first, end cow.Chunk)) {
 		r.gapping.finish(yield)
 	}
 }
-
-// mix gives each chunk another number, all of whose bits depend on all of the
-// chunk's.
-func mix(c uint64) uint64 {
-	c ^= c >> 33
-	c *= 0xff51afd7ed558ccd
-	return c ^ c>>29
-}

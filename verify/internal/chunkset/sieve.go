@@ -103,3 +103,11 @@ func (s *sieve) finish() {
 		s.from = s.last + 1
 	}
 }
+
+// mix gives each chunk another number, all of whose bits depend on all of the
+// chunk's.
+func mix(c uint64) uint64 {
+	c ^= c >> 33
+	c *= 0xff51afd7ed558ccd
+	return c ^ c>>29
+}

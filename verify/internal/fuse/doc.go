@@ -8,6 +8,8 @@
 //
 // Files: mount.go (mounting and its end, Linux only) calls node.go (the
 // kernel's requests), which calls private.go (writes).
+//
+// From the top down: mount, node, private.
 package fuse
 
 import (

@@ -6,4 +6,6 @@
 //
 // Files, from the top: page.go (a page), text.go (a help text as mdoc),
 // escape.go (what mdoc would misread).
+//
+// From the top down: page, text, escape.
 package manual

@@ -5,21 +5,10 @@ package output
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 )
-
-// Refusal says why nothing is written to a place. Nothing was touched.
-type Refusal struct {
-	Path string
-	Why  string // continues the path: "is a link"
-}
-
-func (r *Refusal) Error() string { return r.Path + " " + r.Why }
 
 // Options is what the writer of a Destination knows of it.
 type Options struct {
@@ -117,64 +106,3 @@ func (d *Destination) checkStdout() error {
 	}
 	return d.checkReads("stdout", info)
 }
-
-// open opens the directory of a place: what happens in it from then on is not
-// diverted by links above.
-func (d *Destination) open() (dir *os.Root, name string, err error) {
-	name = filepath.Base(d.path)
-	if d.path == "" || strings.HasSuffix(d.path, string(filepath.Separator)) || name == ".." {
-		return nil, "", &Refusal{Path: fmt.Sprintf("%q", d.path), Why: "names no file"}
-	}
-	dir, err = os.OpenRoot(filepath.Dir(d.path))
-	return dir, name, err
-}
-
-// look says what is at the place: nil where nothing is, a *Refusal where it
-// must stay.
-func (d *Destination) look(dir *os.Root, name string) (fs.FileInfo, error) {
-	info, err := dir.Lstat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case info.Mode()&fs.ModeSymlink != 0:
-		return nil, d.refuse("is a link, and links are not written through; name the file itself")
-	case !info.Mode().IsRegular():
-		return nil, d.refuse("is no regular file; name another one")
-	case d.opt.New:
-		return nil, d.refuse("exists already; name a new file")
-	}
-	if err := d.checkReads(d.path, info); err != nil {
-		return nil, err
-	}
-	return info, d.checkContent(dir, name, info)
-}
-
-func (d *Destination) checkReads(path string, info fs.FileInfo) error {
-	for _, r := range d.reads {
-		if r.is(info) {
-			return &Refusal{Path: path, Why: fmt.Sprintf("is %s, which is only read; name another file", r.name)}
-		}
-	}
-	return nil
-}
-
-// checkContent refuses a file that somebody may still need.
-func (d *Destination) checkContent(dir *os.Root, name string, info fs.FileInfo) error {
-	f, err := openAsIs(dir, name, info)
-	if err != nil {
-		return fmt.Errorf("it cannot be told what is there: %w", err)
-	}
-	defer f.Close() // it was read from only
-	what, err := carries(f, info.Size())
-	switch {
-	case err != nil:
-		return fmt.Errorf("it cannot be told what is there: %w", err)
-	case what != "":
-		return d.refuse(fmt.Sprintf("carries data (%s); name another file, or remove it first", what))
-	}
-	return nil
-}
-
-func (d *Destination) refuse(why string) error { return &Refusal{Path: d.path, Why: why} }

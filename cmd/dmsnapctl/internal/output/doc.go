@@ -7,6 +7,6 @@
 // result: what is written, and what a refusal means for the run, is its
 // callers' business.
 //
-// From the top: destination, beside, reads; then json, prometheus, stream;
-// then name and size, which know nothing of each other.
+// From the top down: destination, beside, place, reads, below, owner (files); json,
+// prometheus, stream (forms); name, size (words).
 package output

@@ -7,4 +7,6 @@
 //
 // Files, from the top: unit.go (units of an entry), tab.go (the table),
 // escape.go (names as systemd writes them).
+//
+// From the top down: unit, escape, tab.
 package snaptab

@@ -3,15 +3,12 @@
 // how they choose; it reads files below a root and nothing else. What it does not
 // understand it says, and does not pass over.
 //
-// From top to bottom: boot, firmware, the loaders (grub, systemdboot, extlinux,
-// zipl, raspberry, proxmox, unread), fallback, entry.
+// From the top down: boot, fallback, proxmox, unread, firmware, raspberry,
+// zipl, extlinux, systemdboot, grub, entry, choice.
 package boot
 
 import (
-	"fmt"
 	"slices"
-	"strings"
-	"unicode"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
@@ -82,61 +79,4 @@ func Find(files *tree.Tree, releases []string) Next {
 		return t.next(c, Configured)
 	}
 	return t.fallback()
-}
-
-// agreed is what all of the loaders that are there say; not ok for none.
-func agreed(found []choice) (c choice, ok bool) {
-	if len(found) == 0 {
-		return choice{}, false
-	}
-	c = found[0]
-	for _, other := range found[1:] {
-		if c.untold || other.untold || c.release != other.release {
-			return choice{untold: true, why: fmt.Sprintf(
-				"it cannot be told which boot loader is in use, and they disagree: %s; %s", c.why, other.why)}, true
-		}
-		c.initrds = append(c.initrds, other.initrds...)
-	}
-	return c, true
-}
-
-// next is a choice as the answer.
-func (t *system) next(c choice, e Evidence) Next {
-	switch {
-	case c.untold:
-		return Next{Why: printable(c.why)}
-	case c.release == "":
-		c.why += ", which is none of the installed kernels"
-	}
-	n := Next{Release: c.release, Evidence: e, Why: printable(c.why)}
-	for _, file := range c.initrds {
-		if i := slices.IndexFunc(placesOf(file), t.Exists); i >= 0 {
-			n.Initrds = append(n.Initrds, placesOf(file)[i])
-		}
-	}
-	return n
-}
-
-// printable replaces what a terminal might obey: names come from the files.
-func printable(text string) string {
-	return strings.Map(func(c rune) rune {
-		if !unicode.IsPrint(c) {
-			return unicode.ReplacementChar
-		}
-		return c
-	}, text)
-}
-
-// choice is a boot loader's.
-type choice struct {
-	loader string
-	// release is "" for one that is not installed, or where the choice is untold:
-	// the configuration was read and does not tell.
-	release, why string
-	untold       bool
-	initrds      []string // as the loader names them
-}
-
-func untoldf(format string, args ...any) choice {
-	return choice{untold: true, why: fmt.Sprintf(format, args...)}
 }

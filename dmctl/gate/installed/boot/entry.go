@@ -156,22 +156,6 @@ func (t *system) releaseOf(file string) string {
 	return ""
 }
 
-// placesOf returns where in the tree a boot loader's file may be: its paths are
-// from the top of a partition. On btrfs, the root may be a subvolume there
-// ("/@/boot/vmlinuz-linux"); one further down may be an old state of it, whose
-// kernels are others.
-func placesOf(file string) (places []string) {
-	file = grub.WithoutDevice(file)
-	for _, dir := range []string{"boot", ".", "efi", "boot/efi"} {
-		places = append(places, path.Join(dir, file))
-	}
-	subvolume, rest, _ := strings.Cut(strings.TrimPrefix(path.Clean(file), "/"), "/")
-	if subvolume != "" && strings.HasPrefix(rest, "boot/") {
-		places = append(places, rest)
-	}
-	return places
-}
-
 // releaseInPath: the release ends the file's name ("/vmlinuz-6.1.0-47-amd64")
 // or is that of a directory ("/MACHINE-ID/6.1.0/linux",
 // "/usr/lib/modules/6.1.0/vmlinuz").

@@ -46,50 +46,6 @@ func (a truth) and(b truth) truth {
 
 func (a truth) or(b truth) truth { return a.not().and(b.not()).not() }
 
-// condition runs the commands of a condition; the last one's success decides.
-func (r *interpreter) condition(commands []command) truth {
-	r.run(commands)
-	if len(commands) == 0 {
-		return untold
-	}
-	last := commands[len(commands)-1]
-	if len(last.words) == 0 || last.branches != nil || last.loop {
-		return untold
-	}
-	words := r.arguments(last.words, false)
-	negated := len(words) > 0 && words[0] == "!"
-	if negated {
-		words = words[1:]
-	}
-	holds := r.success(words)
-	if negated {
-		return holds.not()
-	}
-	return holds
-}
-
-func (r *interpreter) success(words []string) truth {
-	if len(words) == 0 {
-		return untold
-	}
-	switch words[0] {
-	case "true":
-		return yes
-	case "false":
-		return no
-	case "[":
-		if words[len(words)-1] == "]" {
-			words = words[:len(words)-1]
-		}
-		fallthrough
-	case "test":
-		e := expression{run: r, words: words[min(1, len(words)):]}
-		return e.or(0)
-	default:
-		return untold
-	}
-}
-
 // expression is what the command test judges.
 type expression struct {
 	run   *interpreter

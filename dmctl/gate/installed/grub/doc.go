@@ -7,4 +7,6 @@
 // others to tell.
 //
 // From top to bottom: menu, run, condition, script.
+//
+// From the top down: menu, run, entries, condition, variables, script.
 package grub

@@ -11,21 +11,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
-// unknownMark is around the names of variables in texts whose value is not
-// known.
-const unknownMark = "\x00"
-
-// IsKnown reports whether all of a text is known.
-func IsKnown(text string) bool { return !strings.Contains(text, unknownMark) }
-
-// Shown is a text as the script had it, about.
-func Shown(text string) string {
-	for i := 0; !IsKnown(text); i++ {
-		text = strings.Replace(text, unknownMark, []string{"${", "}"}[i%2], 1)
-	}
-	return text
-}
-
 // interpreter is a script that is being run.
 type interpreter struct {
 	tree *tree.Tree
@@ -92,13 +77,6 @@ func (r *interpreter) script(text string) {
 		return
 	}
 	r.run(commands)
-}
-
-// lose gives up on the default.
-func (r *interpreter) lose(why string) {
-	if r.lost == "" {
-		r.lost = Shown(why)
-	}
 }
 
 func (r *interpreter) run(commands []command) {
@@ -261,137 +239,65 @@ func (r *interpreter) source(arguments []string) {
 	}
 }
 
-// assignment reads "name=value".
-func assignment(w word) (name string, value word, ok bool) {
-	if len(w.parts) == 0 || w.parts[0].variable || w.parts[0].quoted {
-		return "", word{}, false
+// condition runs the commands of a condition; the last one's success decides.
+func (r *interpreter) condition(commands []command) truth {
+	r.run(commands)
+	if len(commands) == 0 {
+		return untold
 	}
-	name, first, ok := strings.Cut(w.parts[0].text, "=")
-	if name == "" || !ok {
-		return "", word{}, false
+	last := commands[len(commands)-1]
+	if len(last.words) == 0 || last.branches != nil || last.loop {
+		return untold
 	}
-	value.parts = append([]part{{text: first}}, w.parts[1:]...)
-	return name, value, true
+	words := r.arguments(last.words, false)
+	negated := len(words) > 0 && words[0] == "!"
+	if negated {
+		words = words[1:]
+	}
+	holds := r.success(words)
+	if negated {
+		return holds.not()
+	}
+	return holds
 }
 
-// assign sets a variable.
-func (r *interpreter) assign(name string, value word) {
-	if name == "default" {
-		r.chosenBy = ""
-		for _, part := range value.parts {
-			if part.variable {
-				r.chosenBy = part.text
-			}
+func (r *interpreter) success(words []string) truth {
+	if len(words) == 0 {
+		return untold
+	}
+	switch words[0] {
+	case "true":
+		return yes
+	case "false":
+		return no
+	case "[":
+		if words[len(words)-1] == "]" {
+			words = words[:len(words)-1]
 		}
-	}
-	r.put(name, r.expand(value, true))
-}
-
-// put sets a variable; in doubt, it may keep its value or not.
-func (r *interpreter) put(name, value string) {
-	if r.doubts > 0 {
-		if old, set := r.lookUp(name); !set || old != value {
-			value = unknownMark + name + unknownMark
-		}
-	}
-	r.scopes[len(r.scopes)-1][name] = value
-}
-
-func (r *interpreter) lookUp(name string) (value string, set bool) {
-	for i := len(r.scopes) - 1; i >= 0; i-- {
-		if value, set = r.scopes[i][name]; set {
-			return value, true
-		}
-	}
-	return "", false
-}
-
-// keeps are variables that only grubenv brings.
-var keeps = map[string]bool{"saved_entry": true, "next_entry": true, "prev_saved_entry": true, "prev_entry": true}
-
-// value returns a variable's value. What the script has not set is empty where
-// grubenv alone could have set it, and in conditions also where nothing hints
-// at GRUB itself; else it is unknown, as whatever starts the script may have
-// set it.
-func (r *interpreter) value(name string, strict bool) string {
-	value, set := r.lookUp(name)
-	switch {
-	case set:
-		return value
-	case r.ownMemory && (keeps[name] || !strict && !ofGRUBItself(name)):
-		return ""
+		fallthrough
+	case "test":
+		e := expression{run: r, words: words[min(1, len(words)):]}
+		return e.or(0)
 	default:
-		return unknownMark + name + unknownMark
+		return untold
 	}
 }
 
-// ofGRUBItself: variables that GRUB sets by the machine that it finds.
-func ofGRUBItself(name string) bool {
-	for _, prefix := range []string{"feature_", "grub_", "net_", "pxe_", "locale", "shim_", "lockdown"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
+// entry makes an entry or a submenu of a command, and runs its block for what
+// it loads.
+func (r *interpreter) entry(c command) {
+	if len(r.scopes) > maxDepth {
+		r.lose("menus within menus")
+		return
 	}
-	switch name {
-	case "root", "cmdpath", "chosen", "lang", "biosnum", "match", "?", "*", "@", "#":
-		return true
-	}
-	return name != "" && isDigit(name[0])
-}
-
-// expand replaces the variables of a word. strict is for values; see value.
-func (r *interpreter) expand(w word, strict bool) string {
-	if len(w.parts) == 1 && !w.parts[0].variable {
-		return w.parts[0].text
-	}
-	var b strings.Builder
-	for _, p := range w.parts {
-		text := p.text
-		if p.variable {
-			text = r.value(p.text, strict)
-		}
-		if r.budget -= len(text); r.budget < 0 || b.Len()+len(text) > maxValue {
-			return unknownMark + "..." + unknownMark
-		}
-		b.WriteString(text)
-	}
-	return b.String()
-}
-
-// arguments replaces the variables of words; a variable that is empty and not
-// quoted is no word. strict is as for value.
-func (r *interpreter) arguments(words []word, strict bool) []string {
-	all := make([]string, 0, len(words))
-	for _, w := range words {
-		text := r.expand(w, strict)
-		if text != "" || len(w.parts) == 0 || w.parts[0].quoted {
-			all = append(all, text)
-		}
-	}
-	return all
-}
-
-// WithoutDevice cuts "(hd0,1)" or "($root)" off a file's name.
-func WithoutDevice(file string) string {
-	if strings.HasPrefix(file, "(") {
-		if _, rest, ok := strings.Cut(file, ")"); ok {
-			return rest
-		}
-	}
-	return file
-}
-
-// optionValue returns the value of an option, "" where it is not there.
-func optionValue(arguments []string, names ...string) string {
-	for i, a := range arguments {
-		for _, name := range names {
-			if a == name && i+1 < len(arguments) {
-				return arguments[i+1]
-			}
-			if value, ok := strings.CutPrefix(a, name+"="); ok {
-				return value
-			}
-		}
-	}
-	return ""
+	title, id := titleAndID(r.arguments(c.words[1:], true))
+	nameless := r.loops > 0 || !IsKnown(title) || !IsKnown(id)
+	e := &Entry{Title: title, ID: id, doubtful: nameless, nameless: nameless}
+	menu, doubts := r.menu, r.doubts
+	r.menu, r.doubts = e, 0
+	r.scopes = append(r.scopes, make(map[string]string))
+	r.run(c.block)
+	r.scopes = r.scopes[:len(r.scopes)-1]
+	r.menu, r.doubts = menu, doubts
+	r.add(*e)
 }

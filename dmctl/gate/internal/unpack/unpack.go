@@ -1,6 +1,8 @@
 // Package unpack unpacks whatever kernels, modules and initramfs are packed
 // with: one way for all, by what the data starts with, and always within a
 // bound. It knows nothing of what is packed.
+//
+// From the top down: frames, lzop, stream, unpack.
 package unpack
 
 import (

@@ -3,6 +3,8 @@
 // Command lab is the lab on the command line: it sets a machine up, runs programs
 // inside real kernels, as go test -exec calls it for kernel tests, and shows the
 // demonstration.
+//
+// From the top down: main, demo, exec, matrix, setup.
 package main
 
 import (

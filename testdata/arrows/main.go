@@ -1,0 +1,147 @@
+// Arrows holds the packages against what their comments say: a package lists its
+// files from the top down, and no function calls one in a file that stands higher.
+//
+//	go run ./testdata/arrows [-suggest] [PACKAGES]
+//
+// It prints each call that climbs, and fails where there is one, or where a
+// package with many files has no list.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// fewFiles is how many files a package may have without a list.
+const fewFiles = 3
+
+func main() {
+	help := flag.Bool("suggest", false, "print an order for each package instead")
+	flag.Parse()
+	patterns := flag.Args()
+	if len(patterns) == 0 {
+		patterns = []string{"./..."}
+	}
+	packages, err := load(patterns)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "arrows:", err)
+		os.Exit(3)
+	}
+	if *help {
+		for _, p := range packages {
+			names := suggest(p.between())
+			order := make(map[string]int)
+			for i, name := range names {
+				order[name] = i
+			}
+			fmt.Printf("%s: %s\n", p.path, strings.Join(names, ", "))
+			for _, line := range p.climbing(order) {
+				fmt.Println("\t" + line)
+			}
+		}
+		return
+	}
+	wrong := 0
+	for _, p := range packages {
+		lines := p.judge()
+		for _, line := range lines {
+			fmt.Printf("%s: %s\n", p.path, line)
+		}
+		wrong += len(lines)
+	}
+	fmt.Printf("%d packages, %d wrong\n", len(packages), wrong)
+	if wrong > 0 {
+		os.Exit(1)
+	}
+}
+
+// judge tells what is wrong with a package, in sentences.
+func (p *source) judge() (wrong []string) {
+	order := listed(p.files)
+	stems := make(map[string]bool)
+	for _, f := range p.files {
+		stems[stem(p.fset, f.Pos())] = true
+	}
+	if len(order) == 0 {
+		if len(stems) > fewFiles {
+			wrong = append(wrong, fmt.Sprintf("%d files and no list from the top down", len(stems)))
+		}
+		return wrong
+	}
+	for name := range order {
+		if !stems[name] {
+			wrong = append(wrong, name+" is listed, and no file")
+		}
+	}
+	for name := range stems {
+		if _, ok := order[name]; !ok && name != "doc" {
+			wrong = append(wrong, name+".go is in no list")
+		}
+	}
+	return append(wrong, p.climbing(order)...)
+}
+
+// climbing finds the calls from one file to another that stands above it.
+func (p *source) climbing(order map[string]int) (wrong []string) {
+	seen := make(map[string]bool)
+	p.calls(func(from, caller, to, called string) {
+		line := fmt.Sprintf("%s.go: %s calls %s, up in %s.go", from, caller, called, to)
+		if order[to] < order[from] && !seen[line] {
+			seen[line] = true
+			wrong = append(wrong, line)
+		}
+	})
+	return wrong
+}
+
+// between counts the calls from each file to each other.
+func (p *source) between() map[string]map[string]int {
+	counts := make(map[string]map[string]int)
+	p.calls(func(from, _, to, _ string) {
+		if counts[from] == nil {
+			counts[from] = make(map[string]int)
+		}
+		counts[from][to]++
+	})
+	return counts
+}
+
+// calls visits each use of a function of this package in another.
+func (p *source) calls(visit func(from, caller, to, called string)) {
+	for _, file := range p.files {
+		from := stem(p.fset, file.Pos())
+		for _, declaration := range file.Decls {
+			caller, ok := declaration.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			ast.Inspect(caller, func(n ast.Node) bool {
+				id, ok := n.(*ast.Ident)
+				if !ok {
+					return true
+				}
+				called, ok := p.uses[id].(*types.Func)
+				if !ok || called.Pkg() != p.types {
+					return true
+				}
+				visit(from, caller.Name.Name, stem(p.fset, called.Origin().Pos()), called.Name())
+				return true
+			})
+		}
+	}
+}
+
+// stem is a file's name without what says where it is built.
+func stem(fset *token.FileSet, at token.Pos) string {
+	name := strings.TrimSuffix(filepath.Base(fset.Position(at).Filename), ".go")
+	for _, system := range []string{"_linux", "_unix", "_other", "_darwin", "_windows"} {
+		name = strings.TrimSuffix(name, system)
+	}
+	return name
+}
