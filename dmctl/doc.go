@@ -57,8 +57,8 @@
 // a reboot, says which. Many clones are parts of one plan, each of which is
 // undone by itself.
 //
-// Files, from the top down: recover, withsnapshot, merge, mergeagain, mergestart, mergeend,
-// create, activate, reset, removeclones, activateclone, clone, clonefiles, repairfirst, layout, prepare,
-// remove, origin, grow, rename, suspend,
-// record, status, guardian, controller, errors, names.
+// From the top down: activateclone, clone, reset, merge, removeclones,
+// mergeagain, grow, guardian, recover, withsnapshot, create, remove,
+// mergestart, mergeend, record, suspend, origin, rename, status, activate,
+// layout, prepare, clonefiles, controller, repairfirst, errors, names.
 package dmctl

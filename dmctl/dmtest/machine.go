@@ -6,7 +6,7 @@
 //	m := dmtest.New()
 //	c := dmctl.NewOn(m)
 //
-// Files, from the top down: machine, kernel, host, mount, files, disk, text.
+// From the top down: mount, disk, text, host, files, kernel, machine.
 package dmtest
 
 import (

@@ -6,8 +6,8 @@
 // checked, zeroed, flushed and judged goes through one handle, wherever its
 // path leads by then. The package knows no snapshot, no table and no plan.
 //
-// Files, from the top down: machine, mount, intent, lvm, nodes, files,
-// loop, disk, below, users, memory, host and file.
+// From the top down: mount, machine, intent, memory, users, loop, files,
+// disk, below, host, nodes, file, lvm.
 package host
 
 import (

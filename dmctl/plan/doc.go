@@ -21,6 +21,6 @@
 // program lends itself to that; without it, or when no guardian can be started,
 // nothing is suspended.
 //
-// Files, from the top down: guardian and guarded, run, parts, pause, lock,
-// engine, files, steps, operations, plan, machine.
+// From the top down: guardian, files, plan, guarded, open, runstate, engine,
+// machine, stops, run, steps, pause, lock, operations, parts, guard.
 package plan
