@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -26,6 +27,8 @@ type CreateRequest struct {
 	DiscardZeroesCOW      bool
 	DiscardPassdownOrigin bool
 	Force                 bool // lets pass what is refused with ErrForce
+
+	scratch func(origin host.Disk) (host.Disk, error) // see place
 }
 
 // Check tells what is wrong with a request whatever the machine's state;
@@ -78,7 +81,7 @@ func (c *Controller) prepareCreate(r CreateRequest) (j *job, carried string, err
 	if err := r.Check(); err != nil {
 		return nil, "", err
 	}
-	if j, err = c.open(place{r.Name, r.Origin, r.COW, r.Force}); err != nil {
+	if j, err = c.open(place{r.Name, r.Origin, r.COW, r.Force, r.scratch}); err != nil {
 		return nil, "", err
 	}
 	if err := c.fit(j, features{r.chunk(), r.Transient, r.Overflow, r.DiscardZeroesCOW, r.DiscardPassdownOrigin}); err != nil {

@@ -49,6 +49,8 @@ func (j *job) size() cow.Sectors { return cow.Sectors(j.origin.Bytes() / cow.Sec
 type place struct {
 	name, origin, cow string
 	force             bool
+	// scratch, in place of cow, makes the COW device that is for an origin.
+	scratch func(origin host.Disk) (host.Disk, error)
 }
 
 // open opens the devices of a new snapshot and checks their places: what the
@@ -74,7 +76,12 @@ func (c *Controller) open(t place) (*job, error) {
 	if j.origin, err = c.e.Open(t.origin); err != nil {
 		return nil, fmt.Errorf("origin: %w", err)
 	}
-	if j.cow, err = c.e.Open(t.cow); err != nil {
+	if t.scratch != nil {
+		j.cow, err = t.scratch(j.origin)
+	} else {
+		j.cow, err = c.e.Open(t.cow)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("COW device: %w", err)
 	}
 	if err := j.checkRoles(); err != nil {

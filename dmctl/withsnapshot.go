@@ -10,15 +10,16 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // withPrefix begins the names of such snapshots; a random number follows.
@@ -29,17 +30,24 @@ type WithRequest struct {
 	// Origin is the path of a block device, or a mapped device's name in any
 	// form. A logical volume's snapshot is LVM's to make.
 	Origin string
-	// COW is the path of the device for what changes; for a logical volume "".
+	// COW is the path of the device for what changes; "" for a logical volume.
 	COW string
-	// Size of a logical volume's snapshot, in LVM's words: "1073741824b" or
-	// "20%ORIGIN". "" is DefaultWithSize.
-	Size  string
-	Mount string // a directory; "" for none
-	Force bool   // lets pass what is refused with ErrForce
+	// StoreDir is the directory that gets a file without a name for it where
+	// there is neither a COW device nor a logical volume.
+	StoreDir string
+	// Bytes, or Percent of the origin, may change meanwhile. Where both are 0,
+	// a file can hold every chunk, and a logical volume's snapshot is
+	// DefaultWithPercent.
+	Bytes   int64
+	Percent int
+	Mount   string // a directory; "" for none
+	Force   bool   // lets pass what is refused with ErrForce
 }
 
-// DefaultWithSize is how large a logical volume's snapshot becomes.
-const DefaultWithSize = "20%ORIGIN"
+// DefaultWithPercent is how large a logical volume's snapshot becomes.
+const DefaultWithPercent = 20
+
+func (r WithRequest) hasSize() bool { return r.Bytes != 0 || r.Percent != 0 }
 
 // With is such a snapshot, once its plan was run.
 type With struct {
@@ -85,10 +93,10 @@ func (c *Controller) PlanWith(_ context.Context, r WithRequest) (p *Plan, w *Wit
 		return nil, nil, devices.Malformed("%s is LVM's, which finds room for what changes in its volume group: name no COW device", d.Name)
 	case ofLVM:
 		err = w.addVolume(p, d, r)
-	case r.COW == "":
-		return nil, nil, devices.Malformed("%s is no logical volume: name a COW device for what changes meanwhile", r.Origin)
-	case r.Size != "":
-		return nil, nil, devices.Malformed("a size is for a logical volume's snapshot: that of %s has the COW device's", r.Origin)
+	case r.COW == "" && r.StoreDir == "":
+		return nil, nil, devices.Malformed("%s is no logical volume: name a COW device or a directory for what changes meanwhile", r.Origin)
+	case r.COW != "" && r.hasSize():
+		return nil, nil, devices.Malformed("%s has its own size", r.COW)
 	default:
 		err = w.addSnapshot(p, path, r)
 	}
@@ -129,14 +137,59 @@ func (w *With) addSnapshot(p *Plan, path string, r WithRequest) error {
 	if err != nil {
 		return err
 	}
-	j, carried, err := w.c.prepareCreate(CreateRequest{Name: name, Origin: path, COW: r.COW, Transient: true, Force: r.Force})
+	create := CreateRequest{Name: name, Origin: path, COW: r.COW, Transient: true, Force: r.Force}
+	if r.COW == "" {
+		create.scratch = func(origin host.Disk) (host.Disk, error) { return w.c.scratchFor(origin, create, r) }
+	}
+	j, carried, err := w.c.prepareCreate(create)
+	if err != nil && r.COW == "" {
+		return fmt.Errorf("a file in %s for what changes meanwhile: %w", r.StoreDir, err)
+	}
 	if err != nil {
 		return err
 	}
-	w.left.Snapshot, w.left.COW = name, j.cow.Dev().String()
+	w.left.Snapshot = name
+	if r.COW == "" {
+		p.Note("what changes goes to a file without a name in %s, of %d bytes at most", r.StoreDir, j.cow.Bytes())
+		w.addIntent(p)
+		return j.addSnapshot(p, devices.RoleSnapshot)
+	}
+	w.left.COW = j.cow.Dev().String()
 	w.addIntent(p)
 	p.Add(plan.Zero{Disk: j.cow, Bytes: headOf(j.cow), What: "the start of ", Carried: carried})
 	return j.addSnapshot(p, devices.RoleSnapshot)
+}
+
+// scratchFor makes a file for what changes of an origin, before it is known that
+// there will be a snapshot: only so can be seen where it lies. It goes by itself.
+func (c *Controller) scratchFor(origin host.Disk, create CreateRequest, r WithRequest) (host.Disk, error) {
+	bytes, err := scratchBytes(origin.Bytes(), create.chunk(), r)
+	if err != nil {
+		return nil, err
+	}
+	return c.e.OpenScratch(r.StoreDir, bytes)
+}
+
+// scratchBytes is how large such a file becomes: whole chunks, and no more than
+// can be used.
+func scratchBytes(origin int64, chunk cow.Sectors, r WithRequest) (int64, error) {
+	g, err := cow.NewGeometry(chunk)
+	if err != nil {
+		return 0, err
+	}
+	sizes, err := g.SizesFor(uint64(origin), math.MaxInt64, 0, false)
+	if err != nil {
+		return 0, err
+	}
+	bytes := r.Bytes
+	if r.Percent != 0 {
+		bytes = origin / 100 * int64(r.Percent)
+	}
+	if most := int64(min(sizes.Maximum, math.MaxInt64)); bytes == 0 || bytes > most {
+		return most, nil
+	}
+	whole := int64(g.ChunkBytes())
+	return max((bytes+whole-1)/whole*whole, int64(sizes.Minimum)), nil
 }
 
 // headOf is how much of a COW device is zeroed: as much as has to be blank.
@@ -157,13 +210,12 @@ func (w *With) addVolume(p *Plan, d *devices.Device, r WithRequest) error {
 		return err
 	}
 	w.left.Snapshot, w.left.Volume = mapped.String(), vg+"/"+name
-	size := r.Size
-	if size == "" {
-		size = DefaultWithSize
-	}
-	flag := "-L"
-	if strings.Contains(size, "%") {
-		flag = "-l"
+	flag, size := "-l", fmt.Sprintf("%d%%ORIGIN", DefaultWithPercent)
+	switch {
+	case r.Bytes != 0:
+		flag, size = "-L", fmt.Sprintf("%db", r.Bytes)
+	case r.Percent != 0:
+		size = fmt.Sprintf("%d%%ORIGIN", r.Percent)
 	}
 	w.addIntent(p)
 	p.Add(plan.Take{

@@ -62,11 +62,11 @@ func TestWithPlan(t *testing.T) {
 	if !strings.HasPrefix(w.Path, "/dev/mapper/dmsnap-with-") || w.Mount != withDir {
 		t.Errorf("%+v", w)
 	}
-	p, _, err = NewOn(onVolume()).PlanWith(context.Background(), WithRequest{Origin: "vg/vol", Size: "64m"})
+	p, _, err = NewOn(onVolume()).PlanWith(context.Background(), WithRequest{Origin: "vg/vol", Bytes: 64 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{want[0], "have LVM make the snapshot vg/WITH of vg/vol, with 64m for what changes"}, withSteps(p)); diff != "" {
+	if diff := cmp.Diff([]string{want[0], "have LVM make the snapshot vg/WITH of vg/vol, with 67108864b for what changes"}, withSteps(p)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -80,7 +80,7 @@ func TestWithRefusals(t *testing.T) {
 	}{
 		"no COW device":      {WithRequest{Origin: "/dev/a"}, nil, ErrUsage, "no logical volume"},
 		"COW device for LVM": {WithRequest{Origin: "vg/vol", COW: "/dev/b"}, nil, ErrUsage, "LVM's"},
-		"size of a device":   {WithRequest{Origin: "/dev/a", COW: "/dev/b", Size: "1M"}, nil, ErrUsage, "COW device's"},
+		"size of a device":   {WithRequest{Origin: "/dev/a", COW: "/dev/b", Bytes: 1 << 20}, nil, ErrUsage, "its own size"},
 		"relative place":     {WithRequest{Origin: "/dev/a", COW: "/dev/b", Mount: "mnt"}, nil, ErrUsage, "begins with /"},
 		"place taken": {WithRequest{Origin: "/dev/a", COW: "/dev/b", Mount: withDir}, func(m *dmtest.Machine) {
 			m.Devices[0].Mounted = withDir
@@ -109,9 +109,11 @@ var withCases = map[string]struct {
 	machine func() *dmtest.Machine
 	request WithRequest
 }{
-	"plain":  {dmtest.New, WithRequest{Origin: "/dev/a", COW: "/dev/b", Mount: withDir}},
-	"mapped": {onMappedDisk, WithRequest{Origin: "vol", COW: "/dev/b", Mount: withDir}},
-	"volume": {onVolume, WithRequest{Origin: "/dev/vg/vol", Mount: withDir}},
+	"plain":   {dmtest.New, WithRequest{Origin: "/dev/a", COW: "/dev/b", Mount: withDir}},
+	"mapped":  {onMappedDisk, WithRequest{Origin: "vol", COW: "/dev/b", Mount: withDir}},
+	"file":    {dmtest.New, WithRequest{Origin: "/dev/a", StoreDir: "/var/tmp", Mount: withDir}},
+	"on file": {onMappedDisk, WithRequest{Origin: "vol", StoreDir: "/var/tmp", Percent: 10, Mount: withDir}},
+	"volume":  {onVolume, WithRequest{Origin: "/dev/vg/vol", Mount: withDir}},
 }
 
 func withMachine(make func() *dmtest.Machine) *dmtest.Machine {
@@ -151,7 +153,7 @@ func TestWithLeavesNothing(t *testing.T) {
 		if died, err := live(whole, tt.request); died || err != nil {
 			t.Fatalf("%s: %t, %v", name, died, err)
 		}
-		if after := withState(whole); after != before || len(whole.Intents) > 0 || len(whole.Broken) > 0 {
+		if after := withState(whole); after != before || len(whole.Loops) > 0 || len(whole.Intents) > 0 || len(whole.Broken) > 0 {
 			t.Fatalf("%s: it became\n%s\n%v %v", name, after, whole.Intents, whole.Broken)
 		}
 		for _, how := range []dmtest.Failure{dmtest.Clean, dmtest.Dead, dmtest.After} {
@@ -170,7 +172,7 @@ func TestWithLeavesNothing(t *testing.T) {
 						t.Errorf("%s, call %d %s: recover: %v", name, call, how, err)
 					}
 				}
-				if after := withState(m); after != before || len(m.Intents) > 0 {
+				if after := withState(m); after != before || len(m.Loops) > 0 || len(m.Intents) > 0 {
 					t.Errorf("%s, call %d %s (%v): left behind\n%s%v", name, call, how, err, after, m.Intents)
 				}
 			}
@@ -228,5 +230,31 @@ func TestWithStillUsed(t *testing.T) {
 	m.StaysMounted = false
 	if err := NewOn(m).Recover(context.Background()); err != nil || len(m.Devices) != 1 || len(m.Intents) > 0 {
 		t.Errorf("%v, %s", err, m)
+	}
+}
+
+// TestScratchBytes: whole chunks, between a store's least size and the most that
+// can be used.
+func TestScratchBytes(t *testing.T) {
+	const chunk, origin = 16 << 10, 100 * 16 << 10
+	const most = (100 + 2) * chunk // and the header and an area
+	for r, want := range map[WithRequest]int64{
+		{}: most, {Bytes: 1}: 3 * chunk, {Bytes: 5*chunk + 1}: 6 * chunk, {Bytes: 1 << 40}: most,
+		{Percent: 10}: 10 * chunk, {Percent: 100}: 100 * chunk,
+	} {
+		if got, err := scratchBytes(origin, chunk/512, r); got != want || err != nil {
+			t.Errorf("%+v: %d chunks, %v, want %d", r, got/chunk, err, want/chunk)
+		}
+	}
+}
+
+// TestWithFileOnTheOrigin: a file that lies on the origin is refused, and gone.
+func TestWithFileOnTheOrigin(t *testing.T) {
+	m := dmtest.New()
+	m.ScratchOn = []blockdev.DevNo{m.Disks["/dev/a"].Number}
+	c := NewOn(m)
+	_, _, err := c.PlanWith(context.Background(), WithRequest{Origin: "/dev/a", StoreDir: "/var/tmp"})
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "/var/tmp") || len(m.Loops) > 0 {
+		t.Errorf("%v, %d loop devices", err, len(m.Loops))
 	}
 }

@@ -26,10 +26,11 @@ const withSnapshotHelp = `   Takes a snapshot of the origin, mounts it read-only
    --mount nothing is mounted.
 
    Of a logical volume LVM makes the snapshot, in the volume group. What changes
-   on any other device goes to the device --cow, which has to be blank, and is
-   blank again in the end. A plain block device can have a snapshot only where
-   nobody uses it; a mapped one while it is mounted, at a moment at which its file
-   system is whole.
+   on any other device goes to a file without a name in the directory --store-dir,
+   which must not lie on the origin, or to the device --cow, which has to be blank,
+   and is blank again in the end. A plain block device can have a snapshot only
+   where nobody uses it; a mapped one while it is mounted, at a moment at which its
+   file system is whole.
 
    Signals go on to COMMAND. Should this program be killed, COMMAND is sent SIGTERM,
    and "dmsnapctl recover" clears up.
@@ -54,7 +55,8 @@ func withSnapshotCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "origin", Usage: "the `DEVICE` to take a snapshot of, or VG/LV"},
 			&cli.StringFlag{Name: "cow", Usage: "the blank `DEVICE` that keeps what changes meanwhile; not for a logical volume"},
-			&cli.StringFlag{Name: "size", Usage: "how much may change of a logical volume meanwhile: a `SIZE`, or a percentage of it (default: 20%)"},
+			&cli.StringFlag{Name: "store-dir", Value: defaultStoreDir, Usage: "the `DIR` for a file that keeps what changes meanwhile; not for a logical volume"},
+			&cli.StringFlag{Name: "size", Usage: "how much may change meanwhile: a `SIZE`, or a percentage of the origin (default: everything; of a logical volume 20%)"},
 			&cli.StringFlag{Name: "mount", Usage: "mount the snapshot read-only at `DIR`, which exists"},
 			&cli.BoolFlag{Name: "force", Usage: "use a COW device that carries something, and the like"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done, step by step, and do nothing"},
@@ -63,6 +65,9 @@ func withSnapshotCommand() *cli.Command {
 		Action: withArgs("COMMAND [ARGUMENTS...]", runWithSnapshot),
 	}
 }
+
+// defaultStoreDir is for large files that may go.
+const defaultStoreDir = "/var/tmp"
 
 // withSnapshotJSON is the result for machines.
 type withSnapshotJSON struct {
@@ -107,13 +112,19 @@ func withRequest(c *cli.Context) (r dmctl.WithRequest, err error) {
 	if err := needFlags(c, "origin"); err != nil {
 		return r, err
 	}
-	for _, name := range []string{"cow", "size", "mount"} {
+	for _, name := range []string{"cow", "store-dir", "size", "mount"} {
 		if c.IsSet(name) && c.String(name) == "" { // an unset variable of a script
 			return r, usagef("with-snapshot: --%s is empty", name)
 		}
 	}
 	r = dmctl.WithRequest{Origin: c.String("origin"), COW: c.String("cow"), Force: c.Bool("force")}
-	if r.Size, err = volumeSize(c.String("size")); err != nil || !c.IsSet("mount") {
+	switch {
+	case r.COW == "":
+		r.StoreDir = c.String("store-dir")
+	case c.IsSet("store-dir"):
+		return r, usagef("with-snapshot: --cow and --store-dir are two places; name one of them")
+	}
+	if r.Bytes, r.Percent, err = withSize(c.String("size")); err != nil || !c.IsSet("mount") {
 		return r, err
 	}
 	// As the kernel's table of mounts has it.
@@ -129,25 +140,26 @@ func withRequest(c *cli.Context) (r dmctl.WithRequest, err error) {
 	return r, nil
 }
 
-// volumeSize is a size, or a percentage of the origin, in LVM's words.
-func volumeSize(s string) (string, error) {
+// withSize is how much may change meanwhile.
+func withSize(s string) (bytes int64, percent int, err error) {
 	if s == "" {
-		return "", nil
+		return 0, 0, nil
 	}
 	if digits, is := strings.CutSuffix(s, "%"); is {
-		if n, err := strconv.ParseUint(digits, 10, 16); err != nil || n == 0 || n > 100 {
-			return "", usagef("with-snapshot: --size %s: want a percentage from 1 to 100", s)
+		n, err := strconv.ParseUint(digits, 10, 16)
+		if err != nil || n == 0 || n > 100 {
+			return 0, 0, usagef("with-snapshot: --size %s: want a percentage from 1 to 100", s)
 		}
-		return s + "ORIGIN", nil
+		return 0, int(n), nil
 	}
-	bytes, err := parseSize(s)
-	if err == nil && bytes == 0 {
-		err = errors.New("nothing could change meanwhile")
+	n, err := parseSize(s)
+	if err == nil && (n == 0 || n > 1<<62) {
+		err = fmt.Errorf("%s is nothing, or too much", s)
 	}
 	if err != nil {
-		return "", usagef("with-snapshot: --size: %v", err)
+		return 0, 0, usagef("with-snapshot: --size: %v", err)
 	}
-	return fmt.Sprintf("%db", bytes), nil
+	return int64(n), 0, nil
 }
 
 // duringSnapshot runs COMMAND, and takes the snapshot away whatever becomes of

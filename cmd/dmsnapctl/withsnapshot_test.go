@@ -121,7 +121,7 @@ func TestWithSnapshotUsage(t *testing.T) {
 	for _, line := range []string{
 		"with-snapshot -- true",
 		"with-snapshot --origin /dev/a",
-		"with-snapshot --origin /dev/a -- true",
+		"with-snapshot --origin /dev/a --cow /dev/b --store-dir /var/tmp -- true",
 		"with-snapshot --origin /dev/a --cow= -- true",
 		"with-snapshot --origin /dev/a --cow /dev/b --size 10% -- true",
 		"with-snapshot --origin vg/vol --size 0% -- true",

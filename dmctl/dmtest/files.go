@@ -146,6 +146,7 @@ func (m *Machine) NewScratch(dir string, bytes int64) (host.Disk, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.loopOf(d.Dev()).LiesOn = m.ScratchOn
 	return d, m.after(how)
 }
 

@@ -40,6 +40,9 @@ func (m *Machine) Users(dev blockdev.DevNo) ([]host.User, error) {
 // Below implements host.Host.
 func (m *Machine) Below(dev blockdev.DevNo) ([]blockdev.DevNo, error) {
 	out := []blockdev.DevNo{dev}
+	if l := m.loopOf(dev); l != nil {
+		out = append(out, l.LiesOn...)
+	}
 	for _, d := range m.Disks {
 		switch {
 		case d.Number != dev:

@@ -118,6 +118,8 @@ type Machine struct {
 	StaysMounted bool
 	// StatusOfNew is the status line of snapshots without one of their own.
 	StatusOfNew string
+	// ScratchOn is what files without names lie on.
+	ScratchOn []blockdev.DevNo
 	// MappedCarries are the known signatures on mapped devices.
 	MappedCarries []string
 	// SnapshotVersion is that of the snapshot target.

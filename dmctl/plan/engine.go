@@ -33,6 +33,12 @@ func (e *Engine) Open(path string) (host.Disk, error) { return e.opened(e.Machin
 // OpenBase is Open of what clones share.
 func (e *Engine) OpenBase(path string) (host.Disk, error) { return e.opened(e.Machine.OpenBase(path)) }
 
+// OpenScratch makes a file without a name, with a loop device on it, for the plans
+// that are made under the present lock. It goes with its last user.
+func (e *Engine) OpenScratch(dir string, bytes int64) (host.Disk, error) {
+	return e.opened(e.Machine.NewScratch(dir, bytes))
+}
+
 // OpenStore is Open of a store, which may be a file.
 func (e *Engine) OpenStore(path string) (host.Disk, error) {
 	return e.opened(e.Machine.OpenStore(path))
