@@ -38,7 +38,7 @@ func TestTimeline(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := elements(t, buf.Bytes())
-	if n["svg"] != 1 || n["path"] < 6 || n["rect"] < 4+len(r.Windows) {
+	if n["svg"] != 1 || n["path"] < 6 || n["rect"] < 4+len(r.Windows) || n["title"] < 1+len(r.Windows) || n["desc"] != 1 {
 		t.Errorf("the picture has %v, of %d windows", n, len(r.Windows))
 	}
 	text := r.TimelineText(60)
@@ -87,7 +87,7 @@ func TestRatesPicture(t *testing.T) {
 	if err := DrawRates(&buf, rates); err != nil {
 		t.Fatal(err)
 	}
-	if n := elements(t, buf.Bytes()); n["path"] != 6 {
+	if n := elements(t, buf.Bytes()); n["path"] != 2+2*2+len(rates.ByInFlight)+len(rates.ByChunk)+2 || n["desc"] != 1 || n["title"] != 1+len(rates.ByInFlight)+len(rates.ByChunk) {
 		t.Errorf("the picture has %v", n)
 	}
 }

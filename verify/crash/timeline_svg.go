@@ -5,125 +5,156 @@ package crash
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/picture"
 )
 
 // Sizes of the picture, in pixels.
 const (
-	svgWidth = 1200
-	svgLeft  = 130
-	svgLane  = 26
-	svgTop   = 70
-	svgRight = 20
-	// The lane of crashes is a band of this height.
-	svgCrashLane = 14
-	svgColour    = "#1b1b1b"
+	svgWidth  = 1200
+	svgLeft   = 130
+	svgLane   = 26
+	svgTop    = 70
+	svgRight  = 24
+	svgCrash  = 16 // height of the band of crashes
+	svgStroke = 16 // height of an entry's stroke
 )
 
-// colours of the lanes, in their order, and of bad windows.
-var (
-	laneColours = []string{"#3b7dd8", "#8a63c9", "#222222", "#2a9d57", "#d98b1f", "#888888"}
-	fineColour  = "#8cc9a1"
-	badColours  = map[byte]string{'X': "#c0182b", 'B': "#e0457b", 'L': "#e8b004"}
-	badNames    = map[byte]string{'X': "corrupt", 'B': "broken image", 'L': "leak"}
-)
+// badPaints are how bad windows look, by their letters.
+var badPaints = map[byte]struct {
+	paint picture.Paint
+	name  string
+}{
+	'X': {picture.Corrupt, "corrupt store"},
+	'B': {picture.Broken, "broken image"},
+	'L': {picture.Lost, "leak"},
+}
 
 // WriteTimeline draws the log as SVG: a lane for each kind of entry, and below
 // them the windows in which a crash is bad.
 func (r *Report) WriteTimeline(w io.Writer) error {
-	s := &svg{}
-	height := svgTop + (len(lanes)+2)*svgLane + 50
-	s.open(svgWidth, height)
-	s.text(12, 24, 16, "start", r.Headline())
-	s.text(12, 46, 12, "start", fmt.Sprintf("%d entries, %d commits, %d crash states judged", r.Entries, r.Commits, r.States))
-	n := max(1, len(r.Timeline))
-	at := func(entry int) float64 {
-		return svgLeft + float64(entry)/float64(n)*(svgWidth-svgLeft-svgRight)
-	}
-	bottom := float64(svgTop + len(lanes)*svgLane)
-	// The lane of crashes is green where none of them is bad, as far as they
-	// were explored.
-	s.rect(svgLeft, bottom+4, at(r.ExploredEntries)-svgLeft, svgCrashLane, fineColour, 0.8, "")
-	for _, win := range r.Windows {
-		letter := badLetter(win)
-		s.rect(at(win.From), bottom+4, max(1.5, at(win.To)-at(win.From)), svgCrashLane, badColours[letter], 1, "")
-		s.rect(at(win.From), svgTop-6, max(1.5, at(win.To)-at(win.From)), bottom-svgTop+svgLane, badColours[letter], 0.35,
-			fmt.Sprintf("entries %d-%d: %s in %d of %d states", win.From, win.To-1, badNames[letter], max(win.Leaking, win.Corrupt, win.Broken), win.States))
-	}
-	for i, lane := range lanes {
-		y := float64(svgTop + i*svgLane)
-		s.text(svgLeft-8, y+14, 12, "end", lane.name)
-		s.lane(y, at, r.Timeline, lane.moment, laneColours[i])
-	}
-	s.text(svgLeft-8, bottom+14, 12, "end", "a crash here")
-	if f := r.FirstFailure; f != nil {
-		x := at(max(0, f.Entry))
-		fmt.Fprintf(&s.b, `<path d="M%.1f %.1f l-5 10 h10 z" fill="#c0182b"/>`+"\n", x, bottom+22)
-		beside, anchor := x+9, "start"
-		if x > svgWidth/2 { // or it would not find room before the edge
-			beside, anchor = x-9, "end"
-		}
-		s.text(beside, bottom+33, 12, anchor, fmt.Sprintf("first failure, %s: state %s", f.Where(), f.State))
-	}
-	s.text(svgLeft, float64(height-14), 12, "start", "entry 0")
-	s.text(svgWidth-svgRight, float64(height-14), 12, "end", fmt.Sprintf("entry %d", n-1))
-	s.legend(svgLeft+90, float64(height-24))
-	return s.close(w)
+	_, err := r.TimelinePicture(svgWidth).WriteTo(w)
+	return err
 }
 
-// legend says what the colours of a crash mean.
-func (s *svg) legend(x, y float64) {
-	entry := func(colour, name string) {
-		s.rect(x, y, 14, 12, colour, 1, "")
-		s.text(x+20, y+10, 12, "start", name)
-		x += 170
+// TimelinePicture is the timeline, so many pixels wide.
+func (r *Report) TimelinePicture(width float64) *picture.Canvas {
+	width = max(width, svgWidth)
+	height := float64(svgTop + (len(lanes)+2)*svgLane + 64)
+	t := timelinePicture{Report: r, width: width, bottom: float64(svgTop + len(lanes)*svgLane)}
+	t.Canvas = picture.NewCanvas(width, height, "Timeline of a crash log", r.inWords())
+	t.Text(12, 24, picture.Font{Size: 16}, r.Headline())
+	t.Text(12, 46, picture.Font{}, fmt.Sprintf("%d entries, %d commits, %d crash states judged", r.Entries, r.Commits, r.States))
+	t.crashes()
+	for i, lane := range lanes {
+		y := float64(svgTop + i*svgLane)
+		t.Text(svgLeft-8, y+14, picture.Font{Anchor: picture.End}, lane.name)
+		t.lane(y, lane.moment, picture.Lines[i%len(picture.Lines)])
 	}
-	entry(fineColour, "a crash here is fine")
-	for _, letter := range []byte("LBX") {
-		entry(badColours[letter], badNames[letter])
+	t.firstFailure()
+	t.axis(t.bottom + 58)
+	t.legend(svgLeft, height-12)
+	return t.Canvas
+}
+
+// inWords says what the timeline shows.
+func (r *Report) inWords() string {
+	text := fmt.Sprintf("%s. %d entries, %d of them commits.", r.Headline(), r.Entries, r.Commits)
+	if n := len(r.Windows); n > 0 {
+		text += fmt.Sprintf(" Crashes are bad in %d epochs, the first from entry %d on, the last up to entry %d.", n, r.Windows[0].From, r.Windows[n-1].To-1)
+	}
+	return text
+}
+
+// timelinePicture is a timeline in the making.
+type timelinePicture struct {
+	*Report
+	*picture.Canvas
+	width, bottom float64
+}
+
+// at is where an entry stands.
+func (t *timelinePicture) at(entry int) float64 {
+	return svgLeft + float64(entry)/float64(max(1, len(t.Timeline)))*(t.width-svgLeft-svgRight)
+}
+
+// crashes draws the band of crashes: fine where none is bad, as far as they
+// were explored.
+func (t *timelinePicture) crashes() {
+	t.Text(svgLeft-8, t.bottom+16, picture.Font{Anchor: picture.End}, "a crash here")
+	t.Rect(svgLeft, t.bottom+4, t.at(t.ExploredEntries)-svgLeft, svgCrash, picture.Fine, "")
+	for _, win := range t.Windows {
+		bad := badPaints[badLetter(win)]
+		x, width := t.at(win.From), max(1.5, t.at(win.To)-t.at(win.From))
+		tip := fmt.Sprintf("entries %d-%d: %s in %d of %d states", win.From, win.To-1, bad.name, max(win.Leaking, win.Corrupt, win.Broken), win.States)
+		t.Rect(x, t.bottom+4, width, svgCrash, bad.paint, tip)
+		t.Rect(x, svgTop-6, width, t.bottom-svgTop+6, picture.Paint{Fill: bad.paint.Fill, Opacity: 0.15}, tip)
 	}
 }
 
 // lane draws the entries of one kind; neighbours that would touch are one
 // stroke.
-func (s *svg) lane(y float64, at func(int) float64, moments []Moment, which Moment, colour string) {
+func (t *timelinePicture) lane(y float64, which Moment, colour string) {
 	var path strings.Builder
 	last := -1.0
-	for i, m := range moments {
-		if x := at(i); m == which && x-last >= 0.5 {
-			fmt.Fprintf(&path, "M%.1f %.0fv16", x, y+2)
+	for i, m := range t.Timeline {
+		if x := t.at(i); m == which && x-last >= 0.5 {
+			fmt.Fprintf(&path, "M%.1f %.0fv%d", x, y+2, svgStroke)
 			last = x
 		}
 	}
 	if path.Len() > 0 {
-		fmt.Fprintf(&s.b, `<path d="%s" stroke="%s" stroke-width="1.2"/>`+"\n", path.String(), colour)
+		t.Path(path.String(), picture.Paint{Stroke: colour, Width: 1.2}, "")
 	}
 }
 
-// svg is a picture in the making.
-type svg struct{ b strings.Builder }
-
-func (s *svg) open(width, height int) {
-	fmt.Fprintf(&s.b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif">`+"\n", width, height, width, height)
-	s.rect(0, 0, float64(width), float64(height), "#ffffff", 1, "")
-}
-
-func (s *svg) close(w io.Writer) error {
-	s.b.WriteString("</svg>\n")
-	_, err := io.WriteString(w, s.b.String())
-	return err
-}
-
-var svgEscape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
-
-func (s *svg) text(x, y float64, size int, anchor, text string) {
-	fmt.Fprintf(&s.b, `<text x="%.1f" y="%.1f" font-size="%d" text-anchor="%s" fill="%s">%s</text>`+"\n", x, y, size, anchor, svgColour, svgEscape.Replace(text))
-}
-
-func (s *svg) rect(x, y, width, height float64, colour string, opacity float64, title string) {
-	fmt.Fprintf(&s.b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s" fill-opacity="%.2f">`, x, y, width, height, colour, opacity)
-	if title != "" {
-		fmt.Fprintf(&s.b, "<title>%s</title>", svgEscape.Replace(title))
+func (t *timelinePicture) firstFailure() {
+	f := t.FirstFailure
+	if f == nil {
+		return
 	}
-	s.b.WriteString("</rect>\n")
+	x := t.at(max(0, f.Entry))
+	t.Path(fmt.Sprintf("M%.1f %.1fl-5 9h10z", x, t.bottom+23), picture.Paint{Fill: picture.Black}, "")
+	beside, anchor := x+9, picture.Start
+	if x > t.width/2 { // or it would not find room before the edge
+		beside, anchor = x-9, picture.End
+	}
+	t.Text(beside, t.bottom+33, picture.Font{Anchor: anchor}, fmt.Sprintf("first failure, %s: state %s", f.Where(), shortened(f.State, 60)))
+}
+
+// shortened is the start of a text that may be long.
+func shortened(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return text[:most-3] + "..."
+}
+
+// axis draws the numbers of entries.
+func (t *timelinePicture) axis(y float64) {
+	n := max(1, len(t.Timeline))
+	var path strings.Builder
+	fmt.Fprintf(&path, "M%d %.1fH%.1f", svgLeft, y-14, t.width-svgRight)
+	step := max(1, int(math.Ceil(roundStep(float64(n)/(t.width/120)))))
+	for entry := 0; entry < n; entry += step {
+		fmt.Fprintf(&path, "M%.1f %.1fv4", t.at(entry), y-14)
+		t.Text(t.at(entry), y+2, picture.Font{Size: 11, Anchor: picture.Middle}, fmt.Sprint(entry))
+	}
+	t.Path(path.String(), picture.Paint{Stroke: picture.Axis}, "")
+	t.Text(svgLeft-8, y+2, picture.Font{Size: 11, Anchor: picture.End}, "entry")
+}
+
+// legend says what the looks of a crash mean.
+func (t *timelinePicture) legend(x, y float64) {
+	entry := func(p picture.Paint, name string) {
+		t.Rect(x, y-11, 14, 12, p, "")
+		t.Text(x+20, y, picture.Font{}, name)
+		x += 170
+	}
+	entry(picture.Fine, "a crash here is fine")
+	for _, letter := range []byte("LBX") {
+		entry(badPaints[letter].paint, badPaints[letter].name)
+	}
 }
