@@ -101,8 +101,8 @@ func (p *source) climbing(order map[string]int) (wrong []string) {
 }
 
 // between counts the calls from each file to each other.
-func (p *source) between() map[string]map[string]int {
-	counts := make(map[string]map[string]int)
+func (p *source) between() graph {
+	counts := make(graph)
 	p.calls(func(from, _, to, _ string) {
 		if counts[from] == nil {
 			counts[from] = make(map[string]int)
