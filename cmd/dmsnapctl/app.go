@@ -7,19 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 )
-
-// streams are the three files of a process; tests hand in their own.
-type streams struct {
-	in       io.Reader
-	out, err io.Writer
-}
 
 // run is the whole program: arguments in, exit code out. No panic and no
 // unexplained failure leaves it.
@@ -61,7 +54,7 @@ func newApp(std streams) *cli.App {
 		UsageText: "dmsnapctl [global flags] COMMAND [flags] ARGUMENTS",
 		Version:   version(),
 		Flags:     globalFlags(),
-		Commands:  commands(),
+		Commands:  commands(run),
 		// Answers of the library that would bypass the contract: it prints
 		// usage to stdout, exits on its own and knows no code 64.
 		HideHelpCommand: true,

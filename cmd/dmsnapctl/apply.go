@@ -219,12 +219,3 @@ func carriesNothingElse(f *blockdev.File) error {
 	}
 	return nil
 }
-
-func sameFile(a, b string) (bool, error) {
-	infoA, err := os.Stat(a)
-	if err != nil {
-		return false, err
-	}
-	infoB, err := os.Stat(b)
-	return err == nil && os.SameFile(infoA, infoB), err
-}

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // withArgs runs action with exactly the arguments that names names; a name in
@@ -104,3 +106,22 @@ func percentFlag(c *cli.Context, name string) (float64, error) {
 	}
 	return percent, nil
 }
+
+// parseSectors reads a size that must be whole sectors, given to a flag.
+func parseSectors(flag, text string) (cow.Sectors, error) {
+	bytes, err := parseSize(text)
+	if err != nil {
+		return 0, usagef("--%s: %v", flag, err)
+	}
+	if bytes%cow.SectorSize != 0 {
+		return 0, usagef("--%s %s: not a whole number of sectors of %d bytes", flag, text, cow.SectorSize)
+	}
+	return cow.Sectors(bytes / cow.SectorSize), nil
+}
+
+// sectorsFlag reads a size that must be whole sectors.
+func sectorsFlag(c *cli.Context, name string) (cow.Sectors, error) {
+	return parseSectors(name, c.String(name))
+}
+
+func hasFlag(c *cli.Context, name string) bool { return findFlag(c.Command.Flags, name) != nil }

@@ -13,7 +13,7 @@ const (
 	categoryCrash   = "Crash verifier"
 )
 
-func commands() []*cli.Command {
+func commands(run runner) []*cli.Command {
 	return []*cli.Command{
 		verifyCommand(),
 		mapCommand(),
@@ -27,7 +27,7 @@ func commands() []*cli.Command {
 		applyCommand(),
 		revalidateCommand(),
 		restoreCommand(),
-		rescueCommand(),
+		rescueCommand(run),
 		checkCommand(),
 		createCommand(),
 		cloneCommand(),

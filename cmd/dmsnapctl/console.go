@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // console is how one command speaks: results to stdout as text or JSON,
@@ -82,3 +84,14 @@ func writeJSONError(w io.Writer, command string, err error) {
 	}
 	_ = output.JSON(w, map[string]string{"schema": schemaOf(command), "error": explained(err)})
 }
+
+func inBytes(s cow.Sectors) string { return output.Bytes(uint64(s) * cow.SectorSize) }
+
+// streams are the three files of a process; tests hand in their own.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// runner runs a command line with its own streams, and returns its exit code.
+type runner func(ctx context.Context, args []string, std streams) (code int)

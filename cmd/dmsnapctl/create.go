@@ -85,8 +85,3 @@ func createRequest(c *cli.Context) (r dmctl.CreateRequest, err error) {
 	}
 	return r, nil
 }
-
-// sectorsFlag reads a size that must be whole sectors.
-func sectorsFlag(c *cli.Context, name string) (cow.Sectors, error) {
-	return parseSectors(name, c.String(name))
-}

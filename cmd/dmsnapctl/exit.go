@@ -11,6 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
@@ -61,5 +62,19 @@ func exitCodeOf(err error) int {
 		return exitCritical
 	default:
 		return exitUnknown
+	}
+}
+
+// verdictCode is the exit code that goes with a report.
+func verdictCode(r *verify.Report) int {
+	switch {
+	case r.Unreadable() || r.Verdict == verify.Unrecognized:
+		return exitUnknown
+	case r.Verdict == verify.Corrupt || r.Verdict == verify.Invalid:
+		return exitCritical
+	case r.Verdict == verify.Leaked || r.Verdict == verify.Stale || r.Counts[verify.StoreFull] > 0:
+		return exitWarning
+	default:
+		return exitFine
 	}
 }

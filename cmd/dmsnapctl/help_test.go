@@ -25,7 +25,7 @@ func eachCommand(do func(words []string, c *cli.Command)) {
 			walk(words, c.Subcommands)
 		}
 	}
-	walk(nil, commands())
+	walk(nil, commands(run))
 }
 
 func helpOf(t *testing.T, words ...string) string {

@@ -42,7 +42,7 @@ func TestHints(t *testing.T) {
 // Each command that a hint names is one of the program.
 func TestHintsNameRealCommands(t *testing.T) {
 	known := map[string]bool{}
-	for _, c := range commands() {
+	for _, c := range commands(run) {
 		known[c.Name] = true
 	}
 	for _, h := range hints {

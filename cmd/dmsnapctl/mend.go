@@ -190,4 +190,11 @@ func mended(c *cli.Context, plan func(dev blockdev.Device, originBytes int64) (*
 	return mendRun{c, o, path, p, undo}.run()
 }
 
-func hasFlag(c *cli.Context, name string) bool { return findFlag(c.Command.Flags, name) != nil }
+func sameFile(a, b string) (bool, error) {
+	infoA, err := os.Stat(a)
+	if err != nil {
+		return false, err
+	}
+	infoB, err := os.Stat(b)
+	return err == nil && os.SameFile(infoA, infoB), err
+}

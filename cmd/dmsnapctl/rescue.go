@@ -29,7 +29,7 @@ EXIT STATUS:
    0 done, or nothing is wrong   1 the image is not certain everywhere   2 the store
    is damaged or invalidated and stays so   3 not done`
 
-func rescueCommand() *cli.Command {
+func rescueCommand(run runner) *cli.Command {
 	return &cli.Command{
 		Name: "rescue", Usage: "bring the snapshot of a broken store back", ArgsUsage: "STORE", Category: categoryTools, Description: rescueHelp,
 		Flags: planFlags(
@@ -39,7 +39,7 @@ func rescueCommand() *cli.Command {
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "extract the image into `FILE`"},
 			&cli.StringFlag{Name: "activate", Usage: "activate the snapshot as `NAME`"},
 		),
-		Action: withArgs("STORE", byName(runRescue)),
+		Action: withArgs("STORE", byName(func(c *cli.Context) error { return runRescue(c, run) })),
 	}
 }
 
@@ -63,7 +63,7 @@ type rescueJSON struct {
 	Notes   []string       `json:"notes"`
 }
 
-func runRescue(c *cli.Context) error {
+func runRescue(c *cli.Context, run runner) error {
 	o := outputOf(c)
 	if err := needFlags(c, "origin"); err != nil {
 		return err
@@ -101,7 +101,7 @@ func runRescue(c *cli.Context) error {
 		}
 		return nil
 	}
-	return runSteps(c.Context, o, steps)
+	return runSteps(c.Context, run, o, steps)
 }
 
 // rescueOrigin is the origin's size, and whether the kernel refuses writes to
@@ -185,7 +185,7 @@ func (r rescueJSON) print(o *console, steps []rescueStep) error {
 }
 
 // runSteps runs the commands one after the other, up to one that fails.
-func runSteps(ctx context.Context, o *console, steps []rescueStep) error {
+func runSteps(ctx context.Context, run runner, o *console, steps []rescueStep) error {
 	for _, s := range steps {
 		o.warnf("rescue: %s", s)
 		std := streams{in: strings.NewReader(""), out: o.out, err: o.err}

@@ -6,6 +6,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"runtime/debug"
 
 	"github.com/urfave/cli/v2"
 
@@ -87,4 +91,71 @@ func originFlags() []cli.Flag {
 		&cli.StringFlag{Name: "origin", Usage: "the origin's `DEVICE`, for its size"},
 		&cli.StringFlag{Name: "origin-size", Usage: "the origin's `SIZE`"},
 	}
+}
+
+// judged is a report with the store's name: what verify and map print as JSON.
+type judged struct {
+	Schema string `json:"schema"`
+	Path   string `json:"path"`
+	*verify.Report
+}
+
+// judgeStore opens, judges and closes a store. One that the kernel has active
+// is read past the page cache, below which the kernel writes.
+func judgeStore(ctx context.Context, o *console, path string, opt verify.Options) (r *judged, err error) {
+	s, err := openStoreFile(ctx, o, path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	return s.judge(ctx, o, opt)
+}
+
+// adviseOpening says what to do about a store that cannot be opened.
+func adviseOpening(err error, what string) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, blockdev.ErrUnsupported):
+		return fmt.Errorf("%w; name %s", err, what)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; run it as root, or as a user who may read that", err)
+	}
+	return err
+}
+
+// tuneRuntime suits Go's runtime to what a judge does.
+func tuneRuntime() {
+	// The judge bounds what it keeps; this bounds what it leaves behind.
+	debug.SetMemoryLimit(judgeMemory)
+}
+
+// originBytesOf is the origin's size by --origin or --origin-size; 0 where
+// neither is given.
+func originBytesOf(c *cli.Context) (int64, error) {
+	name := commandName(c)
+	size, given, err := sizeFlag(c, "origin-size")
+	if err != nil {
+		return 0, err
+	}
+	if given && c.IsSet("origin") {
+		return 0, usagef("%s: --origin and --origin-size say the same thing; give one of them", name)
+	}
+	if given && size > math.MaxInt64 {
+		return 0, usagef("%s: --origin-size %d: no device has more than 2^63 bytes", name, size)
+	}
+	if given && size == 0 {
+		return 0, usagef("%s: --origin-size 0: an origin has a size; leave the flag out where it is unknown", name)
+	}
+	bytes := int64(size)
+	if c.IsSet("origin") {
+		origin, err := blockdev.Open(c.String("origin"))
+		if err != nil {
+			return 0, fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device, or give --origin-size"))
+		}
+		bytes = origin.Size()
+		if err := origin.Close(); err != nil || bytes > 0 {
+			return bytes, err
+		}
+		return 0, fmt.Errorf("the origin %s has 0 bytes: it is not set up, or no origin; name another, or leave --origin out", origin.Path())
+	}
+	return bytes, nil
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
-	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 func specLinear(c *cli.Context) (table.Spec, error) {
@@ -97,16 +96,4 @@ func snapshotArgs(c *cli.Context) (table.SnapshotArgs, error) {
 		Origin: c.String("origin"), COW: c.String("cow"), Store: table.Store(c.String("store")),
 		ChunkSize: chunk, Features: c.StringSlice("feature"),
 	}, err
-}
-
-// parseSectors reads a size that must be whole sectors, given to a flag.
-func parseSectors(flag, text string) (cow.Sectors, error) {
-	bytes, err := parseSize(text)
-	if err != nil {
-		return 0, usagef("--%s: %v", flag, err)
-	}
-	if bytes%cow.SectorSize != 0 {
-		return 0, usagef("--%s %s: not a whole number of sectors of %d bytes", flag, text, cow.SectorSize)
-	}
-	return cow.Sectors(bytes / cow.SectorSize), nil
 }

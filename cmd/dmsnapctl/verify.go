@@ -3,18 +3,12 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"math"
-	"runtime/debug"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
-	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/picture"
 )
 
@@ -170,87 +164,6 @@ func verifyOptions(c *cli.Context) (verify.Options, error) {
 	return opt, err
 }
 
-// originBytesOf is the origin's size by --origin or --origin-size; 0 where
-// neither is given.
-func originBytesOf(c *cli.Context) (int64, error) {
-	name := commandName(c)
-	size, given, err := sizeFlag(c, "origin-size")
-	if err != nil {
-		return 0, err
-	}
-	if given && c.IsSet("origin") {
-		return 0, usagef("%s: --origin and --origin-size say the same thing; give one of them", name)
-	}
-	if given && size > math.MaxInt64 {
-		return 0, usagef("%s: --origin-size %d: no device has more than 2^63 bytes", name, size)
-	}
-	if given && size == 0 {
-		return 0, usagef("%s: --origin-size 0: an origin has a size; leave the flag out where it is unknown", name)
-	}
-	bytes := int64(size)
-	if c.IsSet("origin") {
-		origin, err := blockdev.Open(c.String("origin"))
-		if err != nil {
-			return 0, fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device, or give --origin-size"))
-		}
-		bytes = origin.Size()
-		if err := origin.Close(); err != nil || bytes > 0 {
-			return bytes, err
-		}
-		return 0, fmt.Errorf("the origin %s has 0 bytes: it is not set up, or no origin; name another, or leave --origin out", origin.Path())
-	}
-	return bytes, nil
-}
-
-// judged is a report with the store's name: what verify and map print as JSON.
-type judged struct {
-	Schema string `json:"schema"`
-	Path   string `json:"path"`
-	*verify.Report
-}
-
-// judgeStore opens, judges and closes a store. One that the kernel has active
-// is read past the page cache, below which the kernel writes.
-func judgeStore(ctx context.Context, o *console, path string, opt verify.Options) (r *judged, err error) {
-	s, err := openStoreFile(ctx, o, path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	return s.judge(ctx, o, opt)
-}
-
-// adviseOpening says what to do about a store that cannot be opened.
-func adviseOpening(err error, what string) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, blockdev.ErrUnsupported):
-		return fmt.Errorf("%w; name %s", err, what)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w; run it as root, or as a user who may read that", err)
-	}
-	return err
-}
-
-// tuneRuntime suits Go's runtime to what a judge does.
-func tuneRuntime() {
-	// The judge bounds what it keeps; this bounds what it leaves behind.
-	debug.SetMemoryLimit(judgeMemory)
-}
-
 // judgeMemory is the memory that is to do, in bytes; more is taken only where
 // less will not do.
 const judgeMemory = 54 << 20
-
-// verdictCode is the exit code that goes with a report.
-func verdictCode(r *verify.Report) int {
-	switch {
-	case r.Unreadable() || r.Verdict == verify.Unrecognized:
-		return exitUnknown
-	case r.Verdict == verify.Corrupt || r.Verdict == verify.Invalid:
-		return exitCritical
-	case r.Verdict == verify.Leaked || r.Verdict == verify.Stale || r.Counts[verify.StoreFull] > 0:
-		return exitWarning
-	default:
-		return exitFine
-	}
-}

@@ -1,10 +1,10 @@
-// Arrows holds the packages against what their comments say: a package lists its
-// files from the top down, and no function calls one in a file that stands higher.
+// Arrows sees that calls go down within a package: a package lists its files from
+// the top down in its comment, and no function calls one in a file that stands
+// higher. For a package without a list there must be some such order.
 //
 //	go run ./testdata/arrows [-suggest] [PACKAGES]
 //
-// It prints each call that climbs, and fails where there is one, or where a
-// package with many files has no list.
+// It prints each call that climbs, and fails where there is one.
 package main
 
 import (
@@ -17,9 +17,6 @@ import (
 	"path/filepath"
 	"strings"
 )
-
-// fewFiles is how many files a package may have without a list.
-const fewFiles = 3
 
 func main() {
 	help := flag.Bool("suggest", false, "print an order for each package instead")
@@ -64,15 +61,15 @@ func main() {
 // judge tells what is wrong with a package, in sentences.
 func (p *source) judge() (wrong []string) {
 	order := listed(p.files)
+	if len(order) == 0 {
+		for i, name := range suggest(p.between()) {
+			order[name] = i
+		}
+		return p.climbing(order)
+	}
 	stems := make(map[string]bool)
 	for _, f := range p.files {
 		stems[stem(p.fset, f.Pos())] = true
-	}
-	if len(order) == 0 {
-		if len(stems) > fewFiles {
-			wrong = append(wrong, fmt.Sprintf("%d files and no list from the top down", len(stems)))
-		}
-		return wrong
 	}
 	for name := range order {
 		if !stems[name] {

@@ -12,14 +12,14 @@ var (
 )
 
 // listed reads the order of a package's files from its comment: the place of each
-// by its name. "From the top down: a, b (what b is for), c."
+// by its name; none where there is no list. "From the top down: a, b (what b is for), c."
 func listed(files []*ast.File) map[string]int {
+	order := make(map[string]int)
 	for _, f := range files {
 		m := list.FindStringSubmatch(f.Doc.Text())
 		if m == nil {
 			continue
 		}
-		order := make(map[string]int)
 		for _, name := range strings.FieldsFunc(aside.ReplaceAllString(m[1], ""), func(r rune) bool { return strings.ContainsRune(",; \n", r) }) {
 			if name != "and" {
 				order[strings.TrimSuffix(name, ".go")] = len(order) + 1
@@ -27,5 +27,5 @@ func listed(files []*ast.File) map[string]int {
 		}
 		return order
 	}
-	return nil
+	return order
 }
