@@ -216,6 +216,41 @@ func TestStoreOutlivesItsLoopDevice(t *testing.T) {
 	}
 }
 
+// After a reboot no note says what was under way: a file whose name no clone has
+// is deleted, a store is told of, and what is active is left alone.
+func TestRecoverStores(t *testing.T) {
+	c := newMachine(t, withImage, doClone(clonesOf("s")))
+	m := machineInMemory(c)
+	for _, p := range []string{"/stores/.t.cow.dmsnap-0123456789ab", "/stores/u.cow", "/stores/.mine"} {
+		m.Files[p] = &dmtest.File{Bytes: 1 << 20}
+	}
+	p, err := c.PlanRecoverStores(context.Background(), "/stores")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Notes) != 1 || !strings.Contains(p.Notes[0].Text, "/stores/u.cow ") || len(p.Steps()) != 1 {
+		t.Errorf("%s", p)
+	}
+	if err := c.Run(context.Background(), p); err != nil {
+		t.Fatal(err)
+	}
+	if m.Files["/stores/.t.cow.dmsnap-0123456789ab"] != nil || len(m.Files) != 4 {
+		t.Errorf("left:\n%s", m)
+	}
+}
+
+// A clone that is reset has another file under the same name.
+func TestResetMakesANewFile(t *testing.T) {
+	c := newMachine(t, withImage, doClone(clonesOf("s")))
+	before, _ := c.e.FileID("/stores/s.cow")
+	if err := doReset("s")(c); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := c.e.FileID("/stores/s.cow"); err != nil || after == before {
+		t.Errorf("the file is the same: %v, %v", after, err)
+	}
+}
+
 func mustParse(t *testing.T, s string) devices.Name {
 	t.Helper()
 	n, err := devices.ParseName(s)

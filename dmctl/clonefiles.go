@@ -113,15 +113,26 @@ func (r *recovery) files() {
 		r.p.NoteAbout(ErrUnfinished, "", "the notes of what was under way cannot be read: %v", err)
 		return
 	}
+	for _, n := range readNotes(notes) {
+		for _, f := range n.Files {
+			r.file(f)
+		}
+		r.p.Finish(plan.DropNote{What: n.name, Name: n.name, Done: func() bool { return r.c.isSettled(n) }})
+	}
+}
+
+// readNotes reads notes in the order of their names. One that was not written
+// whole has nothing under way.
+func readNotes(notes map[string][]byte) []*note {
+	var out []*note
 	for _, name := range slices.Sorted(maps.Keys(notes)) {
 		n := &note{name: name}
-		if json.Unmarshal(notes[name], n) == nil { // one that was not written whole has nothing under way
-			for _, f := range n.Files {
-				r.file(f)
-			}
+		if json.Unmarshal(notes[name], n) != nil {
+			n.Files = nil
 		}
-		r.p.Finish(plan.DropNote{What: name, Name: name, Done: func() bool { return r.c.isSettled(n) }})
+		out = append(out, n)
 	}
+	return out
 }
 
 func (r *recovery) file(f noted) {

@@ -36,6 +36,10 @@ type request struct {
 	Activate *ActivateRequest
 	Rename   string // s becomes this
 	Grow     string
+
+	Clone        *CloneRequest
+	Reset        *ResetRequest
+	RemoveClones *RemoveClonesRequest
 }
 
 func TestMain(m *testing.M) {
@@ -81,6 +85,12 @@ func beChild(text string) error {
 	switch {
 	case r.Create != nil:
 		return c.Create(ctx, *r.Create)
+	case r.Clone != nil:
+		return c.Clone(ctx, *r.Clone)
+	case r.Reset != nil:
+		return c.Reset(ctx, *r.Reset)
+	case r.RemoveClones != nil:
+		return c.RemoveClones(ctx, *r.RemoveClones)
 	case r.Remove != nil:
 		return c.Remove(ctx, *r.Remove)
 	case r.Activate != nil:

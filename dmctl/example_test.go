@@ -79,3 +79,36 @@ func ExampleController_Create() {
 	// unless forced: COW device /dev/b carries ext4, which would be overwritten
 	// <nil>
 }
+
+// What a runner of sandboxes does: a disk for each of them, over one image. The
+// Controller is shared by all goroutines.
+func ExampleController_Clone() {
+	m := dmtest.New() // on a real machine: c, err := dmctl.Open()
+	m.Files["/img/debian.img"] = &dmtest.File{Bytes: 1 << 20}
+	c := dmctl.NewOn(m)
+	defer c.Close()
+	ctx := context.Background()
+
+	err := c.Clone(ctx, dmctl.CloneRequest{Names: []string{"vm1", "vm2"}, Base: "/img/debian.img", StoreDir: "/srv/vms"})
+	var failed *dmctl.PartErrors
+	if errors.As(err, &failed) { // these were undone, the others are there
+		for _, f := range failed.Failed {
+			fmt.Println(f.Name, f.Err)
+		}
+	}
+	all, err := c.Snapshots(ctx)
+	for _, s := range all {
+		fmt.Println(s.Name, s.Base, s.Store)
+	}
+	fmt.Println(err)
+
+	// Another user gets vm1 as new; vm2 goes, with what was written to it.
+	fmt.Println(c.Reset(ctx, dmctl.ResetRequest{Names: []string{"vm1"}}))
+	fmt.Println(c.RemoveClones(ctx, dmctl.RemoveClonesRequest{Names: []string{"vm2"}, DeleteStores: true}))
+	// Output:
+	// vm1 /img/debian.img /srv/vms/vm1.cow
+	// vm2 /img/debian.img /srv/vms/vm2.cow
+	// <nil>
+	// <nil>
+	// <nil>
+}

@@ -175,10 +175,34 @@ func (h *Linux) OpenBase(path string) (Disk, error) {
 		return nil, err
 	}
 	defer unlock()
-	if d, err := h.sharedLoop(file); d != nil || err != nil {
-		return d, err
+	d, err := h.sharedLoop(file)
+	if d == nil && err == nil {
+		d, err = h.onFile(file, true)
 	}
-	return h.onFile(file, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkWhole(file, d); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// checkWhole refuses a file that its loop device does not show as it is: one
+// that ends within a sector, or has changed its size since.
+func checkWhole(file *os.File, d Disk) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	const sector = 512
+	switch {
+	case info.Size()%sector != 0:
+		return devices.Refuse("%s has %d bytes, not a whole number of sectors of %d", file.Name(), info.Size(), sector)
+	case info.Size() != d.Bytes():
+		return devices.Refuse("%s has %d bytes, and had %d when %s was put on it, which is in use", file.Name(), info.Size(), d.Bytes(), d.Path())
+	}
+	return nil
 }
 
 // openPlain opens a plain file for reading; isFile is false where it is

@@ -1,0 +1,149 @@
+package host
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+)
+
+// fakeLoops is a loop driver whose free devices others take first.
+type fakeLoops struct {
+	t         *testing.T
+	lost      int  // how many devices are lost to others
+	noDirect  bool // direct I/O is refused
+	noFree    error
+	next      int
+	asked     []uint32 // the flags of each attempt
+	attempted []*os.File
+}
+
+func (l *fakeLoops) free() (int, error) { return l.next, l.noFree }
+
+func (l *fakeLoops) open(int, bool) (*os.File, error) {
+	f, err := os.Open(os.DevNull)
+	l.attempted = append(l.attempted, f)
+	return f, err
+}
+
+func (l *fakeLoops) configure(_ *os.File, c *unix.LoopConfig) error {
+	l.asked = append(l.asked, c.Info.Flags)
+	switch {
+	case l.lost > 0:
+		l.lost--
+		l.next++
+		return unix.EBUSY
+	case l.noDirect && c.Info.Flags&unix.LO_FLAGS_DIRECT_IO != 0:
+		return unix.EINVAL
+	}
+	return nil
+}
+
+func (l *fakeLoops) isClosed(i int) bool { return l.attempted[i].Close() != nil }
+
+// A free loop device that another process took is left to it, and closed.
+func TestAttachAfterLostRaces(t *testing.T) {
+	l := &fakeLoops{t: t, lost: 3}
+	got, err := attach(l, os.Stdin, "file", false)
+	if err != nil || l.next != 3 || got != l.attempted[3] {
+		t.Errorf("%v, %v, at device %d", got, err, l.next)
+	}
+	for i := range 3 {
+		if !l.isClosed(i) {
+			t.Errorf("attempt %d stays open", i)
+		}
+	}
+	if l.isClosed(3) {
+		t.Error("the device is closed, and would clear itself")
+	}
+	l = &fakeLoops{t: t, lost: 1 << 20}
+	if _, err := attach(l, os.Stdin, "file", false); !errors.Is(err, unix.EBUSY) || len(l.asked) != loopTries {
+		t.Errorf("%v after %d attempts", err, len(l.asked))
+	}
+}
+
+// All clear themselves; a base is read-only and shares the page cache, a store
+// has direct I/O where the kernel has it.
+func TestLoopFlags(t *testing.T) {
+	for _, tt := range []struct {
+		readOnly, noDirect bool
+		want               uint32
+	}{
+		{true, false, unix.LO_FLAGS_AUTOCLEAR | unix.LO_FLAGS_READ_ONLY},
+		{false, false, unix.LO_FLAGS_AUTOCLEAR | unix.LO_FLAGS_DIRECT_IO},
+		{false, true, unix.LO_FLAGS_AUTOCLEAR},
+	} {
+		l := &fakeLoops{t: t, noDirect: tt.noDirect}
+		if _, err := attach(l, os.Stdin, "file", tt.readOnly); err != nil || l.asked[len(l.asked)-1] != tt.want {
+			t.Errorf("%+v: flags %#x, %v", tt, l.asked, err)
+		}
+	}
+}
+
+func TestNoLoopDevice(t *testing.T) {
+	for says, why := range map[string]error{"has not loaded": fs.ErrNotExist, "are taken": unix.ENOSPC} {
+		_, err := attach(&fakeLoops{t: t, noFree: why}, os.Stdin, "file", true)
+		if !errors.Is(err, ErrNoLoop) || !errors.Is(err, devices.ErrRefused) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v: %v", why, err)
+		}
+	}
+}
+
+// Who has a file open for writing is known from the kernel.
+func TestWritten(t *testing.T) {
+	h := New()
+	path := filepath.Join(t.TempDir(), "file")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if written, err := h.Written(path); !written || err != nil {
+		t.Errorf("open for writing: %v, %v", written, err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if written, err := h.Written(path); written || err != nil {
+		t.Errorf("open for reading: %v, %v", written, err)
+	}
+}
+
+// A file is renamed over another one only where that is asked for, and deleted
+// only if it is the one that is meant.
+func TestFilesOfOthersStay(t *testing.T) {
+	h := New()
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	for _, p := range []string{a, b} {
+		if err := os.WriteFile(p, []byte(p), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.RenameFile(a, b, false); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("renamed over another file: %v", err)
+	}
+	id, err := h.FileID(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.DeleteFile(b, id); err == nil {
+		t.Error("another file was deleted")
+	}
+	if err := h.RenameFile(a, b, true); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(h.DeleteFile(b, id), h.DeleteFile(b, id)); err != nil {
+		t.Error(err)
+	}
+}
