@@ -58,7 +58,7 @@
 // undone by itself.
 //
 // From the top down: activateclone, clone, reset, merge, removeclones,
-// mergeagain, grow, guardian, recover, withsnapshot, create, remove,
+// mergeagain, grow, guardian, recoverstores, recover, withsnapshot, create, remove,
 // mergestart, mergeend, record, suspend, origin, rename, status, activate,
 // layout, prepare, clonefiles, controller, repairfirst, errors, names.
 package dmctl
