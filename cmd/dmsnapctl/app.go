@@ -19,7 +19,7 @@ import (
 func run(ctx context.Context, args []string, std streams) (code int) {
 	out := &output.Stream{Writer: std.out}
 	std.out = out
-	app := newApp(std)
+	app := newAppOf(std, commandsFor(run, args))
 	what := ""
 	fail := func(err error) int {
 		var status exitStatus
@@ -47,14 +47,17 @@ func run(ctx context.Context, args []string, std streams) (code int) {
 	return fail(err)
 }
 
-func newApp(std streams) *cli.App {
+// newApp is the application with all its commands.
+func newApp(std streams) *cli.App { return newAppOf(std, commands(run)) }
+
+func newAppOf(std streams, commands []*cli.Command) *cli.App {
 	app := &cli.App{
 		Name:      "dmsnapctl",
 		Usage:     "manage device-mapper snapshots, and find the chunks that leaky kernels lost",
 		UsageText: "dmsnapctl [global flags] COMMAND [flags] ARGUMENTS",
-		Version:   version(),
+		Version:   "-", // printVersion knows it
 		Flags:     globalFlags(),
-		Commands:  commands(run),
+		Commands:  commands,
 		// Answers of the library that would bypass the contract: it prints
 		// usage to stdout, exits on its own and knows no code 64.
 		HideHelpCommand: true,
@@ -108,6 +111,7 @@ func globalFlags() []cli.Flag {
 
 func init() {
 	cli.HelpPrinter = printHelp
+	cli.VersionPrinter = printVersion
 	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version", DisableDefaultText: true}
 	cli.HelpFlag = &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show help", DisableDefaultText: true}
 }

@@ -82,3 +82,21 @@ func TestSuggestionsAreSlipsOfTheFinger(t *testing.T) {
 		}
 	}
 }
+
+// A command line that begins with a command makes that one alone: by its name,
+// which its maker must therefore know.
+func TestMakersKnowTheirNames(t *testing.T) {
+	for _, m := range makers(run) {
+		if got := m.make().Name; got != m.name {
+			t.Errorf("the maker of %q makes %q", m.name, got)
+		}
+	}
+	for first, want := range map[string]int{"verify": 1, "": len(makers(run)), "--json": len(makers(run)), "help": len(makers(run)), "manual": len(makers(run)), "complete": len(makers(run)), "verfy": len(makers(run))} {
+		if got := len(commandsFor(run, []string{"dmsnapctl", first})); got != want {
+			t.Errorf("%q: %d commands, want %d", first, got, want)
+		}
+	}
+	if got := len(commandsFor(run, nil)); got != len(makers(run)) {
+		t.Errorf("no arguments: %d commands", got)
+	}
+}

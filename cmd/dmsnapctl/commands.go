@@ -13,41 +13,72 @@ const (
 	categoryCrash   = "Crash verifier"
 )
 
-func commands(run runner) []*cli.Command {
-	return []*cli.Command{
-		verifyCommand(),
-		mapCommand(),
-		sizeCommand(),
-		deltaCommand(),
-		extractCommand(),
-		mountCommand(),
-		dumpCommand(),
-		repairCommand(),
-		reclaimCommand(),
-		applyCommand(),
-		revalidateCommand(),
-		restoreCommand(),
-		rescueCommand(run),
-		checkCommand(),
-		createCommand(),
-		cloneCommand(),
-		resetCommand(),
-		statusCommand(),
-		listCommand(),
-		removeCommand(),
-		activateCommand(),
-		mergeCommand(),
-		growCommand(),
-		renameCommand(),
-		suspendCommand(),
-		resumeCommand(),
-		recoverCommand(),
-		withSnapshotCommand(),
-		monitorCommand(),
-		tableCommand(),
-		crashCommand(),
-		manualCommand(),
-		generatorCommand(),
-		completeCommand(),
+// makers make the commands, in the order in which help shows them. A command
+// line that names one makes no other: the program starts for that one alone.
+func makers(run runner) []maker {
+	return []maker{
+		{"verify", verifyCommand},
+		{"map", mapCommand},
+		{"size", sizeCommand},
+		{"delta", deltaCommand},
+		{"extract", extractCommand},
+		{"mount", mountCommand},
+		{"dump", dumpCommand},
+		{"repair", repairCommand},
+		{"reclaim", reclaimCommand},
+		{"apply", applyCommand},
+		{"revalidate", revalidateCommand},
+		{"restore", restoreCommand},
+		{"rescue", func() *cli.Command { return rescueCommand(run) }},
+		{"check", checkCommand},
+		{"create", createCommand},
+		{"clone", cloneCommand},
+		{"reset", resetCommand},
+		{"status", statusCommand},
+		{"list", listCommand},
+		{"remove", removeCommand},
+		{"activate", activateCommand},
+		{"merge", mergeCommand},
+		{"grow", growCommand},
+		{"rename", renameCommand},
+		{"suspend", suspendCommand},
+		{"resume", resumeCommand},
+		{"recover", recoverCommand},
+		{"with-snapshot", withSnapshotCommand},
+		{"monitor", monitorCommand},
+		{"table", tableCommand},
+		{"crash", crashCommand},
+		{"manual", manualCommand},
+		{"systemd-generator", generatorCommand},
+		{"complete", completeCommand},
 	}
+}
+
+type maker struct {
+	name string
+	make func() *cli.Command
+}
+
+// commands are all of them.
+func commands(run runner) []*cli.Command {
+	var all []*cli.Command
+	for _, m := range makers(run) {
+		all = append(all, m.make())
+	}
+	return all
+}
+
+// commandsFor are the commands that a command line may be about: the one that
+// it begins with, or all where it begins otherwise, or with one that is about
+// the others.
+func commandsFor(run runner, args []string) []*cli.Command {
+	if len(args) < 2 || args[1] == "manual" || args[1] == "complete" {
+		return commands(run)
+	}
+	for _, m := range makers(run) {
+		if m.name == args[1] {
+			return []*cli.Command{m.make()}
+		}
+	}
+	return commands(run)
 }

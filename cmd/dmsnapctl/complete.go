@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -182,7 +183,9 @@ func (c *completion) flagNames() []candidate {
 }
 
 // choices is a flag's usage that ends with the words that it takes.
-var choices = regexp.MustCompile(`: ([\w-]+(?:, [\w-]+)*(?:(?:,| or) (?:or )?[\w-]+))$`)
+var choices = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`: ([\w-]+(?:, [\w-]+)*(?:(?:,| or) (?:or )?[\w-]+))$`)
+})
 
 // choiceFlags are flags whose usage does not end with what they take.
 var choiceFlags = map[string][]string{"expect": {"fixed", "leaky", "mended"}}
@@ -196,10 +199,10 @@ func (c *completion) value(f cli.Flag) suggestion {
 	if words := choiceFlags[f.Names()[0]]; words != nil {
 		return suggestion{candidates: named(words, "")}
 	}
-	if m := choices.FindStringSubmatch(d.GetUsage()); m != nil {
+	if m := choices().FindStringSubmatch(d.GetUsage()); m != nil {
 		return suggestion{candidates: named(strings.FieldsFunc(strings.ReplaceAll(m[1], " or ", ","), func(r rune) bool { return r == ',' || r == ' ' }), "")}
 	}
-	if m := placeholder.FindStringSubmatch(d.GetUsage()); m != nil {
+	if m := placeholder().FindStringSubmatch(d.GetUsage()); m != nil {
 		return c.kind(m[1])
 	}
 	return suggestion{}

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -154,7 +155,7 @@ func manualGroups(commands []*cli.Command) []manual.Group {
 }
 
 // placeholder is what a flag's usage calls its value, in back quotes.
-var placeholder = regexp.MustCompile("`([^`]*)`")
+var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("`([^`]*)`") })
 
 func manualFlags(flags []cli.Flag) []manual.Flag {
 	var out []manual.Flag
@@ -167,7 +168,7 @@ func manualFlags(flags []cli.Flag) []manual.Flag {
 		flag := manual.Flag{Names: f.Names(), Text: strings.ReplaceAll(usage, "`", "")}
 		if d.TakesValue() {
 			flag.Value = "VALUE"
-			if m := placeholder.FindStringSubmatch(usage); m != nil {
+			if m := placeholder().FindStringSubmatch(usage); m != nil {
 				flag.Value = m[1]
 			}
 			flag.Default = strings.Trim(d.GetDefaultText(), `"`)

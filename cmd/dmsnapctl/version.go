@@ -3,8 +3,11 @@
 package main
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/urfave/cli/v2"
 )
 
 // Set by the linker, as the Makefile does; empty where somebody builds the
@@ -13,6 +16,11 @@ var (
 	release = ""
 	commit  = ""
 )
+
+// printVersion is the library's way to print the version.
+func printVersion(c *cli.Context) {
+	_, _ = fmt.Fprintf(c.App.Writer, "%s version %s\n", c.App.Name, version()) // the stream remembers
+}
 
 // version is what --version prints behind the program's name: the release, the
 // commit and the Go version.

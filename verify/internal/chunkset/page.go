@@ -4,6 +4,7 @@ package chunkset
 
 import (
 	"math/bits"
+	"sync"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
@@ -26,15 +27,11 @@ type place struct {
 	n int
 }
 
-// fullPage stands for every page with all its bits set. It is compared by
-// address and never written.
-var fullPage = func() *page {
-	p := new(page)
-	for i := range p {
-		p[i] = ^uint64(0)
-	}
-	return p
-}()
+// fullPage stands for every page with all its bits set, once setFull was
+// called. It is compared by address.
+var fullPage = new(page)
+
+var setFull = sync.OnceFunc(func() { fullPage.setRun(0, pageSize) })
 
 // clip is the part of [first, end) in page n, as bit numbers of the page.
 func clip(first, end cow.Chunk, n uint64) (from, to uint64) {

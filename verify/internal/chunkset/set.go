@@ -95,6 +95,7 @@ func (s *set) set(p *place, c cow.Chunk) (was bool) {
 func (s *set) collapse(p *place) {
 	s.arena.giveBack(p.page)
 	s.held--
+	setFull()
 	p.page = fullPage
 }
 

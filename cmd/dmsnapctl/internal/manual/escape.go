@@ -3,6 +3,7 @@ package manual
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // special are the characters that mean something else to mdoc or that
@@ -42,11 +43,11 @@ func argument(text string) string {
 }
 
 // macroLike are short words that a macro line would take for a macro.
-var macroLike = regexp.MustCompile(`^[A-Z][a-z]$|^[%A-Z][A-Z]$`)
+var macroLike = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Z][a-z]$|^[%A-Z][A-Z]$`) })
 
 // word makes text an argument that is no macro.
 func word(text string) string {
-	if macroLike.MatchString(text) {
+	if macroLike().MatchString(text) {
 		return `\&` + text
 	}
 	if text == "" || strings.ContainsAny(text, " \"\t") {

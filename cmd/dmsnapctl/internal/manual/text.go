@@ -5,13 +5,14 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // indent is what help texts begin their lines with.
 const indent = "   "
 
 // heading is a line of a help text that begins a section.
-var heading = regexp.MustCompile(`^([A-Z][A-Z ]+):$`)
+var heading = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Z][A-Z ]+):$`) })
 
 // section is a part of a help text under one heading.
 type section struct {
@@ -33,7 +34,7 @@ func sections(text string) []section {
 	}
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, " \n")
-		if m := heading.FindStringSubmatch(line); m != nil {
+		if m := heading().FindStringSubmatch(line); m != nil {
 			end()
 			all = append(all, section{title: m[1]})
 			continue
@@ -86,13 +87,13 @@ func writeBlocks(w io.Writer, s section, verbatim bool) {
 const lineLength = 72
 
 // sentenceEnd is where mdoc wants a new line.
-var sentenceEnd = regexp.MustCompile(`([.?!:]["')]?) +([A-Z"'(])`)
+var sentenceEnd = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`([.?!:]["')]?) +([A-Z"'(])`) })
 
 func writeSentences(w io.Writer, text string) {
 	if text == "" {
 		return
 	}
-	for sentence := range strings.Lines(sentenceEnd.ReplaceAllString(text, "$1\n$2")) {
+	for sentence := range strings.Lines(sentenceEnd().ReplaceAllString(text, "$1\n$2")) {
 		var line string
 		for _, word := range strings.Fields(sentence) {
 			if line != "" && len(line)+len(word) >= lineLength {

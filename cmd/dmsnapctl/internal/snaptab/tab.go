@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -81,7 +82,7 @@ func split(line string) (fields []string, why string) {
 		if strings.HasPrefix(f, "#") {
 			break
 		}
-		f = octal.ReplaceAllStringFunc(f, func(s string) string {
+		f = octal().ReplaceAllStringFunc(f, func(s string) string {
 			return string([]byte{(s[1]-'0')<<6 | (s[2]-'0')<<3 | (s[3] - '0')})
 		})
 		if strings.ContainsFunc(f, unicode.IsControl) {
@@ -92,7 +93,7 @@ func split(line string) (fields []string, why string) {
 	return fields, ""
 }
 
-var octal = regexp.MustCompile(`\\[0-3][0-7][0-7]`)
+var octal = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\[0-3][0-7][0-7]`) })
 
 // fill reads the fields into the entry; why is "" where all is well.
 func (e *Entry) fill(fields []string) (why string) {
@@ -133,7 +134,7 @@ func (e *Entry) options(list string) (why string) {
 		switch {
 		case on != nil && !hasValue:
 			*on = true
-		case name == "timeout" && timeSpan.MatchString(value):
+		case name == "timeout" && timeSpan().MatchString(value):
 			e.Timeout = value
 		case o == "defaults", o == "auto", o == "":
 		default:
@@ -143,7 +144,7 @@ func (e *Entry) options(list string) (why string) {
 	return ""
 }
 
-var timeSpan = regexp.MustCompile(`^[0-9]+(s|min|h)?$`)
+var timeSpan = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]+(s|min|h)?$`) })
 
 // tags are what fstab(5) lets stand for a device, and where udev keeps them.
 var tags = map[string]string{"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel", "ID": "by-id"}
