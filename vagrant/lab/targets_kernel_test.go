@@ -53,7 +53,7 @@ func TestSnapshotTargetIsTheOneAskedFor(t *testing.T) {
 		if got != leaky {
 			t.Errorf("the leaky kernel's snapshot target is %v, want %v", got, leaky)
 		}
-	case "stock", "":
+	case "stock", "mended", "":
 		if !got.AtLeast(fixed) {
 			t.Errorf("the kernel's snapshot target is %v, want %v or later", got, fixed)
 		}

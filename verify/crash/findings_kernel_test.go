@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -29,6 +30,22 @@ func (r *rig) seen(l *logwrites.Log, state string) (a activated, wrong int) {
 	return a, wrong
 }
 
+// firstBroken is the first state with a broken image. A kernel with the
+// remedies must have none, and all others one.
+func (r *rig) firstBroken(report *crash.Report) *crash.Failure {
+	r.t.Helper()
+	r.t.Logf("%s kernel: of %d states %d have a broken image, %d are corrupt, %d leak", r.kind, report.States, report.BrokenImageStates, report.CorruptStates, report.LeakingStates)
+	switch f := report.FirstBroken; {
+	case r.kind == allocator.Mended && report.FirstFailure != nil:
+		r.t.Errorf("a mended kernel left %+v", *report.FirstFailure)
+	case r.kind != allocator.Mended && f == nil:
+		r.t.Fatal("no state with a broken image")
+	case r.kind != allocator.Mended:
+		return f
+	}
+	return nil
+}
+
 // TestInvalidationIsNotFlushed: the store is full, the next write to the origin
 // invalidates the snapshot. The header that says so is written and not flushed,
 // and the origin moves on: after a crash the store can look valid, over an
@@ -42,9 +59,12 @@ func TestInvalidationIsNotFlushed(t *testing.T) {
 	l := r.log()
 	r.keepFinding("invalidation", l)
 	report := r.explore(l, r.options())
-	f := report.FirstBroken
-	if f == nil || report.AbandonedStates == 0 {
-		t.Fatalf("no state with a broken image, %d invalid ones", report.AbandonedStates)
+	if report.AbandonedStates == 0 {
+		t.Error("no state in which the snapshot is invalid")
+	}
+	f := r.firstBroken(report)
+	if f == nil {
+		return
 	}
 	for i := max(0, f.Entry-6); i <= f.Entry; i++ {
 		t.Logf("entry %d: %v", i, l.Entry(i))
@@ -66,9 +86,9 @@ func TestCreationIsNotFlushed(t *testing.T) {
 	l := r.log()
 	r.keepFinding("creation", l)
 	report := r.explore(l, r.options())
-	f := report.FirstBroken
+	f := r.firstBroken(report)
 	if f == nil {
-		t.Fatal("no state with a broken image")
+		return
 	}
 	for i := range f.Entry + 3 {
 		t.Logf("entry %d: %v", i, l.Entry(i))
@@ -118,25 +138,44 @@ func TestTornCommitComesAlive(t *testing.T) {
 	opt.Crashes = 2
 	report := r.explore(l, opt)
 	s := report.SecondCrash
+	t.Logf("%s kernel: of %d second crashes %d are corrupt, %d have a broken image", r.kind, s.States, s.Corrupt, s.Broken)
+	if r.kind == allocator.Mended {
+		if s.States == 0 || s.Bad() || report.FirstFailure != nil || report.StaleStates == 0 {
+			t.Errorf("a mended kernel left %d stale states, after two crashes %+v", report.StaleStates, *s)
+		}
+		r.goOnInKernel(l, r.staleState(l)+"/12")
+		return
+	}
 	if report.FirstCorrupt != nil || s.FirstCorrupt == nil || s.FirstBroken == nil {
 		t.Fatalf("after one crash %+v, after two %+v, broken %+v", report.FirstCorrupt, s.FirstCorrupt, s.FirstBroken)
 	}
-	t.Logf("second crash: %d states, %d corrupt, %d of a broken image", s.States, s.Corrupt, s.Broken)
-
 	a, wrong := r.seen(l, s.FirstBroken.State)
 	t.Logf("state %s: %s; the kernel activates it with %d/%d sectors and shows %d chunks that are not the frozen ones", s.FirstBroken.State, s.FirstBroken.Why, a.allocated, a.total, wrong)
 	if wrong == 0 {
 		t.Error("the kernel's image is the frozen one")
 	}
-	r.goOnInKernel(l, s.FirstCorrupt)
+	r.goOnInKernel(l, s.FirstCorrupt.State)
+}
+
+// staleState is the first state that has records behind the terminator.
+func (r *rig) staleState(l *logwrites.Log) (state string) {
+	r.t.Helper()
+	opt := r.options()
+	opt.Visit = func(j crash.Judged) {
+		if state == "" && j.StaleRecords > 0 {
+			state = j.State().String()
+		}
+	}
+	r.explore(l, opt)
+	return state
 }
 
 // goOnInKernel activates what the first crash left, has the kernel itself take
 // the further exceptions, and holds the store that it leaves against the
 // model's.
-func (r *rig) goOnInKernel(l *logwrites.Log, f *crash.Failure) {
+func (r *rig) goOnInKernel(l *logwrites.Log, text string) {
 	r.t.Helper()
-	state, err := crash.ParseState(f.State)
+	state, err := crash.ParseState(text)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -171,7 +210,7 @@ func (r *rig) goOnInKernel(l *logwrites.Log, f *crash.Failure) {
 		r.t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		r.t.Errorf("state %s: the kernel's area is not the one predicted", f.State)
+		r.t.Errorf("state %s: the kernel's area is not the one predicted", text)
 	}
-	r.t.Logf("state %s: %s; after %d writes the kernel's area is the predicted one, byte for byte", f.State, f.Why, len(touched))
+	r.t.Logf("state %s: after %d writes the kernel's area is the predicted one, byte for byte", text, len(touched))
 }

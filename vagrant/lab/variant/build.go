@@ -23,7 +23,7 @@ var tools = []string{"gcc", "libc6-dev", "make", "xz-utils"}
 
 // sources are the files of drivers/md that make up the module; they include
 // headers from there as well.
-var sources = []string{"dm-snap.c", "dm-exception-store.c", "dm-snap-transient.c", "dm-snap-persistent.c"}
+var sources = []string{"dm-snap.c", "dm-exception-store.c", "dm-snap-transient.c", persistent}
 
 const kbuild = `obj-m := dm-snapshot.o
 dm-snapshot-y := dm-snap.o dm-exception-store.o dm-snap-transient.o dm-snap-persistent.o
@@ -51,7 +51,7 @@ func (v Variant) build(k kernels.Kernel, work string, progress io.Writer) (strin
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(progress, "building the %s dm-snapshot %s\n", v.Name, v.Version)
+	fmt.Fprintf(progress, "building the %s dm-snapshot\n", v.Name)
 	module := filepath.Join(work, "module")
 	if err := v.write(t.md, module); err != nil {
 		return "", err

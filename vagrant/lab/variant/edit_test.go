@@ -5,6 +5,7 @@ package variant
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -38,9 +39,32 @@ func TestEditsChangeTheirPlaceOnly(t *testing.T) {
 	}
 }
 
+// TestMendedOrder: a new store's area is zeroed before its header is written,
+// and only then.
+func TestMendedOrder(t *testing.T) {
+	text := "r = write_header(ps); zero_memory_area(ps);\n\t\tr = zero_disk_area(ps, 0); " +
+		"return chunk_io(ps, ps->header_area, 0, REQ_OP_WRITE, 1); " +
+		"memcpy(ps->area, area, ps->store->chunk_size << SECTOR_SHIFT);"
+	for _, e := range Mended.edits {
+		var err error
+		if text, err = e.in(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	zero, header := strings.Index(text, "zero_disk_area"), strings.Index(text, "r = write_header")
+	if zero < 0 || zero > header || strings.Count(text, "zero_disk_area") != 1 {
+		t.Errorf("area zeroed at %d, header written at %d:\n%s", zero, header, text)
+	}
+	for _, want := range []string{"REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA, 1)", "memset(area, 0, behind)"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+}
+
 func TestEditsRefuseOtherSources(t *testing.T) {
 	for _, text := range []string{"", turn + turn + version + version} {
-		for _, e := range Leaky.edits {
+		for _, e := range append(slices.Clone(Leaky.edits), Mended.edits...) {
 			if _, err := e.in(text); err == nil || !strings.Contains(err.Error(), e.file) {
 				t.Errorf("%q in %q: error %v", e.find, text, err)
 			}

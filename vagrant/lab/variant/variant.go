@@ -30,7 +30,8 @@ const Stock = "stock"
 // Variant is a dm-snapshot that the lab builds.
 type Variant struct {
 	Name string
-	// Version is what its target "snapshot" calls itself.
+	// Version is what its target "snapshot" calls itself; empty for what the
+	// distribution's does.
 	Version string
 	edits   []edit
 }
@@ -57,8 +58,52 @@ var Leaky = Variant{
 	},
 }
 
+// Mended has remedies for the three findings of docs/crash-findings.md.
+var Mended = Variant{
+	Name: "mended",
+	edits: []edit{
+		// Whatever waits for the header, it is on the disk, and all that was
+		// written before it.
+		{
+			file:    persistent,
+			find:    `return chunk_io\(ps, ps->header_area, 0, REQ_OP_WRITE, 1\);`,
+			replace: "return chunk_io(ps, ps->header_area, 0, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA, 1);",
+		},
+		// A new store has its header when its first area holds zeros.
+		{
+			file:    persistent,
+			find:    `zero_memory_area\(ps\);\s*r = zero_disk_area\(ps, 0\);`,
+			replace: "zero_memory_area(ps);",
+		},
+		{
+			file:    persistent,
+			find:    `r = write_header\(ps\);`,
+			replace: "r = zero_disk_area(ps, 0);\n\t\tif (r)\n\t\t\treturn r;\n\t\t${0}",
+		},
+		// What stands behind the terminator of a list is cleared, on disk
+		// before the list can grow.
+		{
+			file: persistent,
+			find: `memcpy\(ps->area, area, ps->store->chunk_size << SECTOR_SHIFT\);`,
+			replace: `{
+			size_t behind = (ps->exceptions_per_area - ps->current_committed) * sizeof(struct disk_exception);
+
+			${0}
+			area = get_exception(ps, ps->area, ps->current_committed);
+			if (!r && memchr_inv(area, 0, behind)) {
+				memset(area, 0, behind);
+				r = area_io(ps, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA);
+			}
+		}`,
+		},
+	},
+}
+
+// persistent is the store's source file.
+const persistent = "dm-snap-persistent.c"
+
 // All are the variants; beside them there is [Stock].
-var All = []Variant{Leaky}
+var All = []Variant{Leaky, Mended}
 
 // Names are those of all variants, [Stock] first.
 func Names() []string {

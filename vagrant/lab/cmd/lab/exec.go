@@ -36,6 +36,7 @@ type settings struct {
 	engine  string
 	kernel  string
 	leaky   bool
+	mended  bool
 	cpus    int
 	memory  int
 	disks   int
@@ -50,8 +51,9 @@ func execute(args []string) (int, error) {
 	var s settings
 	flags := flag.NewFlagSet("lab exec", flag.ContinueOnError)
 	flags.StringVar(&s.engine, "engine", string(lab.UML), "`what` runs the kernel: uml or qemu")
-	flags.StringVar(&s.kernel, "kernel", "", "`series` of the kernel, such as 6.12 (default: uml 6.1, qemu 6.12); or stock or leaky, for that dm-snapshot in the default one")
+	flags.StringVar(&s.kernel, "kernel", "", "`series` of the kernel, such as 6.12 (default: uml 6.1, qemu 6.12); or stock, leaky or mended, for that dm-snapshot in the default one")
 	flags.BoolVar(&s.leaky, "leaky", false, "give the kernel a dm-snapshot with the space leak")
+	flags.BoolVar(&s.mended, "mended", false, "give the kernel a dm-snapshot with the findings of docs/crash-findings.md mended")
 	flags.IntVar(&s.cpus, "cpus", 0, "`number` of processors (default: uml has 1, qemu 2)")
 	flags.IntVar(&s.memory, "memory", 0, "memory of the machine in `MiB` (default: uml 512, qemu 1024)")
 	flags.IntVar(&s.disks, "disks", 4, "`number` of blank scratch disks")
@@ -137,8 +139,13 @@ func (s settings) choice() (kernels.Name, string, error) {
 	if slices.Contains(variant.Names(), series) {
 		which, series = series, ""
 	}
-	if s.leaky {
+	switch {
+	case s.leaky && s.mended:
+		return kernels.Name{}, "", errors.New("-leaky and -mended are two variants")
+	case s.leaky:
 		which = variant.Leaky.Name
+	case s.mended:
+		which = variant.Mended.Name
 	}
 	name, err := kernels.Of(lab.Engine(s.engine), series)
 	return name, which, err

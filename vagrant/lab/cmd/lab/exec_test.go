@@ -50,6 +50,7 @@ func TestChoice(t *testing.T) {
 		{settings{engine: "uml"}, "uml-6.1", "stock"},
 		{settings{engine: "uml", kernel: "leaky"}, "uml-6.1", "leaky"},
 		{settings{engine: "uml", kernel: "stock"}, "uml-6.1", "stock"},
+		{settings{engine: "uml", mended: true}, "uml-6.1", "mended"},
 		{settings{engine: "qemu", leaky: true}, "qemu-6.12", "leaky"},
 		{settings{engine: "qemu", kernel: "6.1"}, "qemu-6.1", "stock"},
 	} {
@@ -57,6 +58,9 @@ func TestChoice(t *testing.T) {
 		if kernel.String() != test.kernel || which != test.which || err != nil {
 			t.Errorf("%+v: %v %s, %v", test.settings, kernel, which, err)
 		}
+	}
+	if _, _, err := (settings{engine: "uml", leaky: true, mended: true}).choice(); err == nil {
+		t.Error("two variants at once")
 	}
 	if _, _, err := (settings{engine: "uml", kernel: "6.13"}).choice(); err == nil {
 		t.Error("a kernel that there is not")

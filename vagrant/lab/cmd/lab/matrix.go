@@ -62,8 +62,8 @@ func testMatrix(args []string) (int, error) {
 // testOn runs the tests on one kernel. That some fail is a result and no error.
 func testOn(self string, name kernels.Name, which, run string, packages []string) ([]matrix.Result, error) {
 	inside := fmt.Sprintf("%s exec -engine %s -kernel %s", self, name.Engine, name.Series)
-	if which == variant.Leaky.Name {
-		inside += " -leaky"
+	if which != variant.Stock {
+		inside += " -" + which
 	}
 	args := []string{"test", "-json", "-tags", "kernel", "-count=1", "-p", "1", "-timeout", "60m", "-run", run, "-exec", inside}
 	var out bytes.Buffer
