@@ -17,6 +17,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/check"
 )
 
 const crashExploreHelp = `   Enumerates what a crash can have left behind of the log: all prefixes, all
@@ -39,6 +40,11 @@ const crashExploreHelp = `   Enumerates what a crash can have left behind of the
    --check has a checker look at what the states show, each distinct image
    once: by default what the snapshot shows, as a file of FUSE's. What a mount
    would do first, such as replaying a journal, is the checker's to do.
+
+   With --upper, the log of a device on top of the snapshot or its origin, it
+   holds each state against what that device was promised: what it flushed
+   before a mark that both logs have must be readable, through the stack, in
+   all states behind the mark; a later version will do.
 
 EXAMPLES:
    dmsnapctl crash explore --log /dev/vdc --origin 0+131072 --cow 131072+32768
@@ -67,6 +73,8 @@ func crashExploreCommand() *cli.Command {
 			&cli.BoolFlag{Name: "read-only-snapshot", Usage: "nobody wrote to the snapshot itself: hold each copy against the frozen origin"},
 			&cli.BoolFlag{Name: "snapshot-written", Usage: "somebody wrote to the snapshot itself, or to the origin while it merged, whatever the log tells"},
 			&cli.BoolFlag{Name: "origin-unwritten", Usage: "nobody wrote to the origin: a log that never does is no reason to doubt"},
+			&cli.StringFlag{Name: "upper", Usage: "the `FILE` or device with the log of a device on top of the stack: what that flushed must be there"},
+			&cli.StringFlag{Name: "upper-view", Usage: "`WHERE` that device lies: on the snapshot (of the first --cow) or on the origin"},
 			failOnFlag(),
 			&cli.IntFlag{Name: "jobs", Usage: "judge `N` states at once (default: as many as there are processors)"},
 			&cli.StringFlag{Name: "shard", Usage: "explore the `I/N`-th part only; \"crash combine\" adds the parts up"},
@@ -106,7 +114,7 @@ func runCrashExplore(c *cli.Context) error {
 		}
 		opt.Base, opt.BaseSize = base, size
 		opt.Origin, opt.COW = *at.origin, at.stores
-		report, err := exploreWith(c.Context, l, opt, checker)
+		report, err := exploreBoth(c, l, opt, checker)
 		if report != nil && at.warning != "" {
 			report.Warnings = append(report.Warnings, at.warning)
 		}
@@ -124,6 +132,20 @@ func runCrashExplore(c *cli.Context) error {
 		}
 		return showExploration(c, o, report, at, fail, timeline)
 	})
+}
+
+// exploreBoth explores a log, and holds it against that of the layer above where
+// there is one.
+func exploreBoth(c *cli.Context, l *logwrites.Log, opt crash.Options, checker *check.Options) (r *crash.Report, err error) {
+	if c.String("upper") == "" {
+		return exploreWith(c.Context, l, opt, checker)
+	}
+	errOpen := openLog(c.String("upper"), func(upper *logwrites.Log) error {
+		opt.Upper = upper
+		r, err = exploreWith(c.Context, l, opt, checker)
+		return nil
+	})
+	return r, errors.Join(err, errOpen)
 }
 
 func exploreOptions(c *cli.Context, o *console) (opt crash.Options, err error) {
@@ -151,6 +173,12 @@ func exploreOptions(c *cli.Context, o *console) (opt crash.Options, err error) {
 	}
 	if opt.Jobs = c.Int("jobs"); opt.Jobs < 0 || opt.Jobs == 0 && c.IsSet("jobs") {
 		return opt, usagef("--jobs: %d; write 1 or more", opt.Jobs)
+	}
+	switch opt.UpperView = crash.View(c.String("upper-view")); {
+	case c.String("upper") == "" && (c.IsSet("upper") || c.IsSet("upper-view")):
+		return opt, usagef("--upper-view is where the device of --upper FILE lies: give both")
+	case c.String("upper") != "" && opt.UpperView != crash.SnapshotView && opt.UpperView != crash.OriginView:
+		return opt, usagef("--upper-view: %q; write %s or %s", opt.UpperView, crash.SnapshotView, crash.OriginView)
 	}
 	if text := c.String("shard"); text != "" || c.IsSet("shard") {
 		if opt.Shard, err = crash.ParseShard(text); err != nil {

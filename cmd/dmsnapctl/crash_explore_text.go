@@ -39,6 +39,9 @@ func (s *sheet) figures(r *crash.Report) {
 		cov.ExhaustiveEpochs, cov.Epochs, cov.SampledEpochs, cov.SampledStates, cov.TornCommits, cov.TornWrites)
 	s.line("found", "%d leaking, %d corrupt, %d of a broken image; %d with stale records, %d with a snapshot that the kernel had invalidated",
 		r.LeakingStates, r.CorruptStates, r.BrokenImageStates, r.StaleStates, r.AbandonedStates)
+	if r.CommonMarks > 0 {
+		s.line("layer above", "%s that both logs have; %d states lack what was flushed before one", output.Plural(r.CommonMarks, "mark"), r.LostWriteStates)
+	}
 	if c := r.SecondCrash; c.From > 0 {
 		s.line("second crash", "%d states, from %d: %d leaking, %d corrupt, %d of a broken image", c.States, c.From, c.Leaking, c.Corrupt, c.Broken)
 		if f := c.FirstFailure; f != nil {

@@ -25,6 +25,7 @@ type finding struct {
 var exploreFindings = []finding{
 	{"corrupt", exitCritical, func(r *crash.Report) bool { return r.CorruptStates > 0 }},
 	{"image", exitCritical, func(r *crash.Report) bool { return r.BrokenImageStates > 0 }},
+	{"lost", exitCritical, func(r *crash.Report) bool { return r.LostWriteStates > 0 }},
 	{"second-crash", exitCritical, func(r *crash.Report) bool { return r.SecondCrash.Bad() }},
 	{"check", exitCritical, func(r *crash.Report) bool { return r.FailedChecks > 0 }},
 	{"leak", exitWarning, func(r *crash.Report) bool { return r.LeakingStates > 0 }},
@@ -32,10 +33,10 @@ var exploreFindings = []finding{
 	{"blind", exitUnknown, func(r *crash.Report) bool { return r.Coverage.BlindWrites > 0 }},
 }
 
-const defaultFailOn = "leak,corrupt,image,check"
+const defaultFailOn = "leak,corrupt,image,lost,check"
 
 func failOnFlag() cli.Flag {
-	return &cli.StringFlag{Name: "fail-on", Value: defaultFailOn, Usage: "the `FINDINGS` that make the exit code: leak and stale 1; corrupt, image, check and second-crash 2; blind 3"}
+	return &cli.StringFlag{Name: "fail-on", Value: defaultFailOn, Usage: "the `FINDINGS` that make the exit code: leak and stale 1; corrupt, image, lost, check and second-crash 2; blind 3"}
 }
 
 // failOn reads --fail-on.
@@ -75,7 +76,7 @@ func exploreCode(r *crash.Report, on []string) int {
 // exploreColour is the exit code whose colour the headline has: it is never
 // that of a good end where something is wrong, whatever the exit code is.
 func exploreColour(r *crash.Report) int {
-	return exploreCode(r, []string{"corrupt", "image", "check", "second-crash", "leak"})
+	return exploreCode(r, []string{"corrupt", "image", "lost", "check", "second-crash", "leak"})
 }
 
 // settles says how the user can settle a doubt.
@@ -87,6 +88,8 @@ func settles(d crash.Doubt) string {
 		return "--origin-unwritten says that nobody wrote to it"
 	case crash.UnknownOrigin:
 		return "--base IMAGE has the device before the first entry"
+	case crash.NoCommonMark:
+		return "record both logs in one run, which marks them every second"
 	case crash.NothingFollows:
 		return "choose another mark, or record a workload behind it"
 	default:

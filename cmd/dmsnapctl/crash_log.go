@@ -19,11 +19,16 @@ import (
 )
 
 // withLog runs action with a log and, where one was given, the base image.
-func withLog(c *cli.Context, action func(l *logwrites.Log, base io.ReaderAt, size uint64) error) (err error) {
+func withLog(c *cli.Context, action func(l *logwrites.Log, base io.ReaderAt, size uint64) error) error {
 	if err := needFlags(c, "log"); err != nil {
 		return err
 	}
-	file, err := blockdev.Open(c.String("log"))
+	return openLog(c.String("log"), func(l *logwrites.Log) error { return withBase(c, l, action) })
+}
+
+// openLog runs action with a log.
+func openLog(path string, action func(*logwrites.Log) error) (err error) {
+	file, err := blockdev.Open(path)
 	if err != nil {
 		return err
 	}
@@ -35,8 +40,13 @@ func withLog(c *cli.Context, action func(l *logwrites.Log, base io.ReaderAt, siz
 	defer func() { err = errors.Join(err, direct.Close()) }()
 	l, err := logwrites.Open(direct, uint64(direct.Size()))
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.String("log"), err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
+	return action(l)
+}
+
+// withBase runs action with a log and, where one was given, the base image.
+func withBase(c *cli.Context, l *logwrites.Log, action func(l *logwrites.Log, base io.ReaderAt, size uint64) error) (err error) {
 	path := c.String("base")
 	if path == "" {
 		return action(l, nil, 0)
@@ -58,7 +68,7 @@ func logOutput(c *cli.Context, flag string, opt output.Options) (*output.Destina
 	case name == "":
 		return nil, nil
 	default:
-		opt.Reads = []string{c.String("log"), c.String("base")}
+		opt.Reads = []string{c.String("log"), c.String("base"), c.String("upper")}
 		return output.To(name, opt)
 	}
 }

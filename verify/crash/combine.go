@@ -95,6 +95,7 @@ func (r *Report) add(o *Report) {
 	r.BrokenImageStates += o.BrokenImageStates
 	r.StaleStates += o.StaleStates
 	r.AbandonedStates += o.AbandonedStates
+	r.LostWriteStates += o.LostWriteStates
 	r.SecondCrash.add(o.SecondCrash)
 	r.Coverage.add(&o.Coverage)
 	r.Checks.add(&o.Checks)
@@ -103,6 +104,7 @@ func (r *Report) add(o *Report) {
 	}
 	for _, first := range []struct{ mine, other **Failure }{
 		{&r.FirstFailure, &o.FirstFailure}, {&r.FirstLeak, &o.FirstLeak}, {&r.FirstCorrupt, &o.FirstCorrupt}, {&r.FirstBroken, &o.FirstBroken},
+		{&r.FirstLost, &o.FirstLost},
 	} {
 		earlier(first.mine, *first.other)
 	}
@@ -160,6 +162,7 @@ func (r *Report) addWindows(more []Window) {
 		have.Leaking += w.Leaking
 		have.Corrupt += w.Corrupt
 		have.Broken += w.Broken
+		have.Lost += w.Lost
 		have.Leaked = max(have.Leaked, w.Leaked)
 	}
 }
@@ -180,6 +183,7 @@ func Combine(reports []*Report) (*Report, error) {
 	sum.Shard = Shard{}
 	sum.Worst, sum.SecondCrash, sum.Windows = &Worst{Entry: -1}, &SecondCrash{}, []Window{}
 	sum.States, sum.LeakingStates, sum.CorruptStates, sum.BrokenImageStates, sum.StaleStates, sum.AbandonedStates = 0, 0, 0, 0, 0, 0
+	sum.LostWriteStates, sum.FirstLost = 0, nil
 	sum.FirstFailure, sum.FirstLeak, sum.FirstCorrupt, sum.FirstBroken, sum.Timeline = nil, nil, nil, nil, nil
 	sum.Coverage = Coverage{FirstEntry: first.Coverage.FirstEntry, BlindWrites: first.Coverage.BlindWrites}
 	sum.Checks = Checks{Command: first.Checks.Command, View: first.Checks.View, Failures: []CheckFailure{}}
@@ -217,7 +221,7 @@ func (r *Report) joins(first *Report) error {
 		return errors.New("was broken off")
 	case r.Worst == nil || r.SecondCrash == nil:
 		return errors.New("is not whole")
-	case r.LogID != first.LogID, r.Entries != first.Entries, r.Commits != first.Commits, r.LintViolations != first.LintViolations,
+	case r.LogID != first.LogID, r.Entries != first.Entries, r.Commits != first.Commits, r.LintViolations != first.LintViolations, r.CommonMarks != first.CommonMarks,
 		r.Kernel != first.Kernel, r.Checks.Command != first.Checks.Command, r.Checks.View != first.Checks.View,
 		r.Coverage.FirstEntry != first.Coverage.FirstEntry, r.Coverage.BlindWrites != first.Coverage.BlindWrites,
 		!slices.Equal(r.Doubts, first.Doubts), !slices.Equal(r.Warnings, first.Warnings), !slices.Equal(r.Violations, first.Violations):

@@ -20,6 +20,9 @@ const (
 	NothingFollows DoubtCode = "nothing-follows"
 	// Without a base image, contents were not held against the frozen origin.
 	UnknownOrigin DoubtCode = "unknown-origin"
+	// The log of the layer above and the one below have no mark in common
+	// behind the freeze, so that nothing could be demanded.
+	NoCommonMark DoubtCode = "no-common-mark"
 )
 
 // Doubt is an assumption that a verdict of no failures rests on: with a doubt,
@@ -44,6 +47,9 @@ func (x *exploration) doubts() []Doubt {
 		if n := s.assumed(x.opt); n > 0 && x.opt.Base == nil {
 			note(UnknownOrigin, "store %d: what was first written for %d chunks cannot be held against the frozen origin without a base image: taken to be right", i, n)
 		}
+	}
+	if x.upper != nil && (len(x.upper.marks) == 0 || x.upper.marks[len(x.upper.marks)-1].lower < begin) {
+		note(NoCommonMark, "the log of the layer above has no mark in common with this one behind entry %d: nothing that it flushed was looked for", begin)
 	}
 	switch origin, any := x.writtenFrom(begin); {
 	case !any:

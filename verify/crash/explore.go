@@ -38,6 +38,7 @@ type exploration struct {
 	*history
 	opt    *Options
 	facts  []*facts // by store
+	upper  *upper   // nil where no layer above was logged
 	report *Report
 
 	mutex   sync.Mutex
@@ -65,6 +66,12 @@ func survey(ctx context.Context, l *logwrites.Log, opt *Options) (*exploration, 
 	x := &exploration{history: h, opt: opt, report: newReport(l, opt)}
 	for range lay.stores {
 		x.facts = append(x.facts, newFacts())
+	}
+	if opt.Upper != nil {
+		if x.upper, err = newUpper(opt.Upper, opt.UpperView, h, opt.interrupted); err != nil {
+			return nil, err
+		}
+		x.report.CommonMarks = len(x.upper.marks)
 	}
 	warnings, err := h.findFreezes(opt, x.facts)
 	if err != nil {

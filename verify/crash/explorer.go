@@ -18,11 +18,12 @@ type explorer struct {
 	*disk
 	opt        *Options
 	stores     []*store
-	steps      []step // of the epoch, from the entry disk.at on
-	discarding []int  // entries of the epoch that are discards
-	entered    bool   // the epoch's entries are all resolved
-	applied    int    // entries that apply has gone through
-	kept       int    // cells that were left when others were last forgotten
+	steps      []step      // of the epoch, from the entry disk.at on
+	discarding []int       // entries of the epoch that are discards
+	entered    bool        // the epoch's entries are all resolved
+	applied    int         // entries that apply has gone through
+	kept       int         // cells that were left when others were last forgotten
+	above      *durability // nil where no layer above is looked at
 }
 
 // step is an entry as the explorer sees it.
@@ -62,6 +63,9 @@ func (x *explorer) set(c cell, id blockID) {
 	case inOrigin:
 		for _, s := range x.stores {
 			s.originChanged(c, was, id)
+		}
+		if x.above != nil {
+			x.above.touch(c)
 		}
 	case inData:
 		x.stores[r.store].dataChanged(r, was, id)
@@ -104,6 +108,9 @@ func (x *explorer) enter(e interval) error {
 func (x *explorer) advance() {
 	for i := x.at; i < x.end; i++ {
 		x.apply(i)
+	}
+	if x.above != nil {
+		x.above.pass(x.end)
 	}
 	for _, s := range x.stores {
 		s.settle()

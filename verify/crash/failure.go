@@ -16,6 +16,7 @@ type failing func(outcome) bool
 func leaks(o outcome) bool    { return o.leaked > 0 }
 func corrupts(o outcome) bool { return o.corrupt }
 func breaks(o outcome) bool   { return o.broken > 0 }
+func loses(o outcome) bool    { return o.lost }
 
 // Where says in words where in the log a failure is.
 func (f *Failure) Where() string {
@@ -44,6 +45,9 @@ func (v *visitor) outcome() outcome {
 		if s.frozen {
 			all.add(i, s)
 		}
+	}
+	if v.above != nil {
+		_, _, all.lost = v.above.lost(v.epoch)
 	}
 	return all
 }
@@ -92,6 +96,11 @@ func (v *visitor) describe() *Failure {
 		f.LeakedChunks = d.leaked
 		f.AllocatedSectors = s.allocated()
 		break
+	}
+	if v.above != nil && f.Why == "" {
+		if block, mark, lost := v.above.lost(v.epoch); lost {
+			f.Why = v.above.explain(block, mark)
+		}
 	}
 	return f
 }

@@ -77,6 +77,9 @@ func (s *store) keep(old *disk) {
 // data: as long as no snapshot departs from what was frozen, what a chunk must
 // show is what it shows.
 func (x *explorer) canSkip(e interval) bool {
+	if x.above != nil {
+		return false
+	}
 	for i := e.from; i < e.to; i++ {
 		if x.discards(i) {
 			return false

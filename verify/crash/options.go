@@ -56,6 +56,11 @@ type Options struct {
 	// OriginUnwritten says that nobody wrote to the origin, so that a log
 	// without such writes is no doubt.
 	OriginUnwritten bool
+	// Upper is the log of a device on top of the stack, nil for none: what it
+	// flushed before a mark that both logs have must be there in all states
+	// behind the mark. UpperView is where it lies.
+	Upper     *logwrites.Log
+	UpperView View
 	// Visit, where it is not nil, is called for every state.
 	Visit func(Judged)
 	// Show, where it is not nil, is called for each image of View that no state
@@ -168,6 +173,7 @@ type Judged struct {
 	Corrupt          bool
 	LeakedChunks     uint64
 	StaleRecords     uint64
-	BrokenChunks     int // origin chunks of which the image shows something else
+	BrokenChunks     int  // origin chunks of which the image shows something else
+	Lost             bool // something that the layer above flushed
 	AllocatedSectors cow.Sectors
 }

@@ -33,6 +33,10 @@ type Report struct {
 	BrokenImageStates uint64 `json:"broken_image_states"`
 	StaleStates       uint64 `json:"stale_states"`
 	AbandonedStates   uint64 `json:"invalid_states"`
+	// LostWriteStates are those in which something that the layer above
+	// flushed before one of the CommonMarks of the two logs cannot be read.
+	LostWriteStates uint64 `json:"lost_writes"`
+	CommonMarks     int    `json:"common_marks"`
 
 	SecondCrash    *SecondCrash `json:"second_crash"`
 	LintViolations uint64       `json:"lint_violations"`
@@ -42,11 +46,12 @@ type Report struct {
 	// FirstFailure is the first state that should not be: corrupt, of a
 	// broken image or leaking, whichever kernel is expected.
 	FirstFailure *Failure `json:"first_failure"`
-	// FirstLeak, FirstCorrupt and FirstBroken are the first states of each
-	// kind.
+	// FirstLeak, FirstCorrupt, FirstBroken and FirstLost are the first states
+	// of each kind.
 	FirstLeak    *Failure `json:"first_leak"`
 	FirstCorrupt *Failure `json:"first_corrupt"`
 	FirstBroken  *Failure `json:"first_broken_image"`
+	FirstLost    *Failure `json:"first_lost_write"`
 
 	// Checks is what a checker of file systems found.
 	Checks
@@ -130,6 +135,7 @@ type Window struct {
 	Leaking uint64 `json:"leaking_states"`
 	Corrupt uint64 `json:"corrupt_states"`
 	Broken  uint64 `json:"broken_image_states"`
+	Lost    uint64 `json:"lost_write_states"`
 	Leaked  uint64 `json:"leaked_chunks"` // the most that a state of it lost
 }
 
@@ -154,6 +160,8 @@ func (r *Report) Headline() string {
 		return fmt.Sprintf("corrupt: %d of %d crash states have a store that does not parse or names a chunk twice", r.CorruptStates, r.States)
 	case r.BrokenImageStates > 0:
 		return fmt.Sprintf("broken: in %d of %d crash states the snapshot shows something else than the frozen image", r.BrokenImageStates, r.States)
+	case r.LostWriteStates > 0:
+		return fmt.Sprintf("lost writes: in %d of %d crash states something that the layer above had flushed cannot be read", r.LostWriteStates, r.States)
 	case r.FailedChecks > 0:
 		return fmt.Sprintf("damaged: the checker fails on %d of the %d distinct images that the crash states show (%s)", r.FailedChecks, r.CheckedStates, r.Checks.View)
 	case r.LeakingStates > 0:

@@ -58,6 +58,11 @@ func (x *exploration) id() string {
 	for _, e := range x.log.Entries() {
 		fmt.Fprintln(sum, e)
 	}
+	if x.upper != nil {
+		for _, e := range x.upper.log.Entries() {
+			fmt.Fprintln(sum, x.upper.view, e)
+		}
+	}
 	o := x.opt
 	fmt.Fprintln(sum, o.Origin, o.COW, o.BaseSize, o.Base != nil, o.FromMark, o.Expect, o.reorder(), o.exhaustive(), o.Crashes, o.Seed,
 		o.ReadOnlySnapshot, o.SnapshotWritten, o.OriginUnwritten)

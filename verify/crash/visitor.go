@@ -48,6 +48,9 @@ func (v *visitor) visit(e interval, p part) {
 	defer v.closeWindow(&before)
 	r := newEpoch(v.explorer, e, v.judge)
 	v.epoch = r
+	if v.above != nil {
+		v.above.open(r)
+	}
 	if v.gallery != nil {
 		v.gallery.begin(e)
 	}
@@ -95,7 +98,8 @@ func (v *visitor) closeWindow(before *Report) {
 	w.Leaking = r.LeakingStates - before.LeakingStates
 	w.Corrupt = r.CorruptStates - before.CorruptStates
 	w.Broken = r.BrokenImageStates - before.BrokenImageStates
-	if w.Leaking+w.Corrupt+w.Broken > 0 {
+	w.Lost = r.LostWriteStates - before.LostWriteStates
+	if w.Leaking+w.Corrupt+w.Broken+w.Lost > 0 {
 		r.Windows = append(r.Windows, *w)
 	}
 }
@@ -118,7 +122,7 @@ func (v *visitor) judge() {
 	r := v.report
 	r.States++
 	if v.opt.Visit != nil {
-		v.show()
+		v.show(all.lost)
 	}
 	if v.gallery != nil {
 		v.gallery.look()
@@ -153,6 +157,10 @@ func (v *visitor) judge() {
 		r.BrokenImageStates++
 		v.keep(&r.FirstBroken, breaks, all)
 	}
+	if all.lost {
+		r.LostWriteStates++
+		v.keep(&r.FirstLost, loses, all)
+	}
 	if v.second != nil && !known && !all.corrupt && !all.abandoned && all.broken == 0 {
 		v.second.from(all)
 	}
@@ -172,12 +180,12 @@ func (v *visitor) lookUp() {
 }
 
 // show passes the state that the disk is in to Options.Visit.
-func (v *visitor) show() {
+func (v *visitor) show(lost bool) {
 	s := v.stores[0]
 	d := s.verdict()
 	v.opt.Visit(Judged{
 		State: v.epoch.name, Valid: d.state == valid, Corrupt: d.corrupt, LeakedChunks: d.leaked,
-		StaleRecords: d.stale, BrokenChunks: d.broken, AllocatedSectors: s.allocated(),
+		StaleRecords: d.stale, BrokenChunks: d.broken, Lost: lost, AllocatedSectors: s.allocated(),
 	})
 }
 
@@ -188,6 +196,7 @@ type outcome struct {
 	leaked    uint64
 	stale     uint64
 	broken    int
+	lost      bool // something that the layer above flushed
 	seen      uint64
 }
 

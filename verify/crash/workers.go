@@ -107,6 +107,9 @@ func (x *exploration) workOn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if x.upper != nil {
+		ground.above = newDurability(x.upper, ground)
+	}
 	w := &worker{visitor: newVisitor(ground, x.tell)}
 	for {
 		it, ok := x.take()

@@ -1,0 +1,145 @@
+// The layer above: the log of a device on top of the snapshot or its origin,
+// recorded together with the one below, and what it demands of that one.
+
+package crash
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+)
+
+// ErrUpper is wrapped by errors about the log of the layer above.
+var ErrUpper = errors.New("the log of the layer above is of no use")
+
+// upper is the log of the layer above. Nothing changes it.
+type upper struct {
+	*history
+	view    View
+	flushes []int // entries, ascending
+	marks   []commonMark
+}
+
+// commonMark is a mark in both logs. It was put into the upper one first: what
+// was flushed above before it was flushed below before it, too.
+type commonMark struct {
+	text  string
+	lower int // the entry below
+	upper int // the entry above
+	flush int // the last entry before it that is a flush, 0 where none is
+}
+
+// newUpper indexes the log above; it must have been taken down, or it lacks
+// writes that are not lost.
+func newUpper(l *logwrites.Log, view View, below *history, interrupted func() error) (*upper, error) {
+	switch {
+	case view != SnapshotView && view != OriginView:
+		return nil, fmt.Errorf("%w: %q is no view", ErrUpper, view)
+	case l.SectorSize != below.layout.blockBytes:
+		return nil, fmt.Errorf("%w: it counts sectors of %d bytes, the log below of %d", ErrUpper, l.SectorSize, below.layout.blockBytes)
+	case !l.Complete():
+		return nil, fmt.Errorf("%w: it does not end with the mark %s, so that the last writes may be missing", ErrUpper, logwrites.EndMark)
+	}
+	origin := below.layout.origin
+	h, err := newHistory(l, base{}, &layout{blockBytes: l.SectorSize, origin: span{0, origin.end - origin.first}}, interrupted)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUpper, err)
+	}
+	u := &upper{history: h, view: view}
+	for i, e := range l.Entries() {
+		if e.Flags&logwrites.Flush != 0 {
+			u.flushes = append(u.flushes, i)
+		}
+	}
+	u.findMarks(below.log)
+	return u, nil
+}
+
+// findMarks pairs the marks of the two logs by their texts, the n-th with the
+// n-th of the same text.
+func (u *upper) findMarks(below *logwrites.Log) {
+	above := map[string][]int{}
+	for i, e := range u.log.Entries() {
+		if e.Flags&logwrites.Mark != 0 {
+			above[e.Text] = append(above[e.Text], i)
+		}
+	}
+	last := -1
+	for i, e := range below.Entries() {
+		if e.Flags&logwrites.Mark == 0 || len(above[e.Text]) == 0 {
+			continue
+		}
+		at := above[e.Text][0]
+		above[e.Text] = above[e.Text][1:]
+		if at > last { // or the marks were not set by one program, one after the other
+			last = at
+			u.marks = append(u.marks, commonMark{e.Text, i, at, u.flushBefore(at)})
+		}
+	}
+}
+
+// flushBefore is the last flush before an entry, 0 where there is none.
+func (u *upper) flushBefore(entry int) int {
+	n := sort.SearchInts(u.flushes, entry)
+	if n == 0 {
+		return 0
+	}
+	return u.flushes[n-1]
+}
+
+// durable is the last entry that wrote a block and was durable at a mark, -1
+// where none was.
+func (u *upper) durable(block uint64, m *commonMark) int {
+	last := u.lastWriter(block, m.flush)
+	for i := range u.writersOf(block, interval{m.flush, m.upper}) {
+		if u.log.Entry(i).Flags&logwrites.FUA != 0 {
+			last = i
+		}
+	}
+	return last
+}
+
+// admissible is what a block may hold from a mark on: its last durable version
+// or a later one. all is true where that is anything: nothing durable was
+// written, or a discard. An error is of reading the log.
+func (u *upper) admissible(block uint64, m *commonMark) (ids []blockID, all bool, err error) {
+	durable := u.durable(block, m)
+	if durable < 0 || u.log.Entry(durable).Flags&logwrites.Discard != 0 {
+		return nil, true, nil
+	}
+	// FUA writes are logged when they are done, others at the next flush: one
+	// of the epochs before may have come later than it stands in the log.
+	from := u.flushBefore(u.flushBefore(durable))
+	buf := make([]byte, u.layout.blockBytes)
+	for i := range u.writersOf(block, interval{from, u.log.Len()}) {
+		if i < durable && u.log.Entry(i).Flags&logwrites.FUA == 0 {
+			continue
+		}
+		if err := u.readFrom(block, i, buf); err != nil {
+			return nil, false, fmt.Errorf("%w: %w", ErrUpper, err)
+		}
+		ids = append(ids, idOf(buf))
+	}
+	return ids, false, nil
+}
+
+// demanded visits the blocks of which a mark demands more than the one before
+// it, nil for none, did. Some may come more than once.
+func (u *upper) demanded(before, m *commonMark, visit func(block uint64)) {
+	from := 0
+	if before != nil {
+		from = before.flush
+	}
+	for i := from; i < m.upper; i++ {
+		e := u.log.Entry(i)
+		if !e.HasData() || i >= m.flush && e.Flags&logwrites.FUA == 0 {
+			continue
+		}
+		part := u.layout.origin.clip(e.Sector, e.Sectors)
+		for block := part.first; block < part.end; block++ {
+			visit(block)
+		}
+	}
+}
