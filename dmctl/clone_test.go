@@ -251,6 +251,38 @@ func TestResetMakesANewFile(t *testing.T) {
 	}
 }
 
+// A snapshot may be made of files, too; their loop devices go with it.
+func TestCreateAndActivateOnFiles(t *testing.T) {
+	c := newMachine(t, withImage, storeFile)
+	m := machineInMemory(c)
+	before := m.String()
+	m.Files["/cow"] = &dmtest.File{Bytes: 1 << 20}
+	create := CreateRequest{Name: "s", Origin: "/img", COW: "/cow"}
+	for name, do := range map[string]func(*Controller) error{
+		"create":   doCreate(create),
+		"activate": doActivate(ActivateRequest{Name: "s", Origin: "/img", COW: "/stores/s.cow"}),
+	} {
+		if err := do(c); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if len(m.Loops) != 2 || len(m.Devices) != 2 {
+			t.Errorf("%s: %s", name, m)
+		}
+		again := create
+		again.Name = "t"
+		if err := doCreate(again)(c); !errors.Is(err, ErrBusy) {
+			t.Errorf("one more of the files: %v", err)
+		}
+		if err := doRemove("s")(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	delete(m.Files, "/cow")
+	if after := m.String(); after != before {
+		t.Errorf("left:\n%s", after)
+	}
+}
+
 func mustParse(t *testing.T, s string) devices.Name {
 	t.Helper()
 	n, err := devices.ParseName(s)

@@ -18,7 +18,7 @@ const DefaultChunkSize int64 = 16 << 10
 
 // CreateRequest asks for a fresh snapshot.
 type CreateRequest struct {
-	Name, Origin, COW string // the snapshot's name; paths of block devices
+	Name, Origin, COW string // the snapshot's name; paths of block devices or files
 	ChunkSize         int64  // in bytes, a power of two; 0: DefaultChunkSize
 	Transient         bool   // exceptions in memory only
 	// Overflow has a persistent store stay valid when a write through the

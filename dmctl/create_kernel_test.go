@@ -158,7 +158,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"COW too small", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 1024 << 9}, ErrRefused, "three chunks"},
 		{"65 sectors", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 65 << 9}, ErrUsage, "power of two"},
 		{"2^22 sectors", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 1 << 31}, ErrUsage, "limit"},
-		{"a file", CreateRequest{Name: "s", Origin: "/etc/passwd", COW: small}, ErrRefused, "plain file"},
+		{"a file", CreateRequest{Name: "s", Origin: "/etc/passwd", COW: small}, ErrRefused, "sectors"},
 		{"no device", CreateRequest{Name: "s", Origin: "/dev/nonesuch", COW: small}, os.ErrNotExist, "origin"},
 		{"COW below the origin", CreateRequest{Name: "s", Origin: small, COW: disks[3]}, ErrBusy, "held by"},
 		{"COW on the origin", CreateRequest{Name: "s", Origin: disks[3], COW: small}, ErrBusy, "held by"},

@@ -73,13 +73,13 @@ func (c *Controller) open(t place) (*job, error) {
 	if j.view.ByName(j.newName) != nil {
 		return nil, &Error{Op: "create", Name: j.newName.String(), Err: unfinished}
 	}
-	if j.origin, err = c.e.Open(t.origin); err != nil {
+	if j.origin, err = c.e.OpenStore(t.origin); err != nil {
 		return nil, fmt.Errorf("origin: %w", err)
 	}
 	if t.scratch != nil {
 		j.cow, err = t.scratch(j.origin)
 	} else {
-		j.cow, err = c.e.Open(t.cow)
+		j.cow, err = c.e.OpenStore(t.cow)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("COW device: %w", err)

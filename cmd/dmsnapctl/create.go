@@ -20,6 +20,9 @@ const createHelp = `   Makes a fresh snapshot NAME of the origin, which keeps ch
    origin through that one: writes that go to the block device directly are
    not copied.
 
+   Files may stand for devices: each gets a loop device, which goes with the
+   snapshot.
+
 EXAMPLES:
    dmsnapctl create snap --origin /dev/vdb --cow /dev/vdc --dry-run
    dmsnapctl create snap --origin /dev/vdb --cow /dev/vdc --yes
@@ -33,8 +36,8 @@ func createCommand() *cli.Command {
 		Category:    categoryControl,
 		Description: createHelp,
 		Flags: planFlags(
-			&cli.StringFlag{Name: "origin", Usage: "the `DEVICE` to take a snapshot of"},
-			&cli.StringFlag{Name: "cow", Usage: "the `DEVICE` that keeps what changes"},
+			&cli.StringFlag{Name: "origin", Usage: "the device or file, `DEVICE`, to take a snapshot of"},
+			&cli.StringFlag{Name: "cow", Usage: "the device or file, `DEVICE`, that keeps what changes"},
 			&cli.StringFlag{Name: "chunk-size", Value: "16K", Usage: "the `SIZE` of a chunk, a power of two"},
 			&cli.BoolFlag{Name: "transient", Usage: "keep the exceptions in memory only: the snapshot ends with the machine"},
 			&cli.BoolFlag{Name: "overflow", Value: true, Usage: "have the store stay valid when a write through the snapshot finds no room, where the kernel can"},

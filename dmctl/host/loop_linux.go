@@ -170,6 +170,9 @@ func (h *Linux) OpenBase(path string) (Disk, error) {
 		return h.Open(path)
 	}
 	defer file.Close()
+	if err := checkSectors(file); err != nil {
+		return nil, err
+	}
 	unlock, err := lockFile(file)
 	if err != nil {
 		return nil, err
@@ -182,27 +185,31 @@ func (h *Linux) OpenBase(path string) (Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkWhole(file, d); err != nil {
+	if err := checkSame(file, d); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
-// checkWhole refuses a file that its loop device does not show as it is: one
-// that ends within a sector, or has changed its size since.
-func checkWhole(file *os.File, d Disk) error {
+// checkSectors refuses a file that ends within a sector: a loop device would not
+// show its end.
+func checkSectors(file *os.File) error {
 	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
 	const sector = 512
-	switch {
-	case info.Size()%sector != 0:
-		return devices.Refuse("%s has %d bytes, not a whole number of sectors of %d", file.Name(), info.Size(), sector)
-	case info.Size() != d.Bytes():
-		return devices.Refuse("%s has %d bytes, and had %d when %s was put on it, which is in use", file.Name(), info.Size(), d.Bytes(), d.Path())
+	if err == nil && info.Size()%sector != 0 {
+		err = devices.Refuse("%s has %d bytes, not a whole number of sectors of %d", file.Name(), info.Size(), sector)
 	}
-	return nil
+	return err
+}
+
+// checkSame refuses a file whose size has changed since its loop device was put
+// on it.
+func checkSame(file *os.File, d Disk) error {
+	info, err := file.Stat()
+	if err == nil && info.Size() != d.Bytes() {
+		err = devices.Refuse("%s has %d bytes, and had %d when %s was put on it, which is in use", file.Name(), info.Size(), d.Bytes(), d.Path())
+	}
+	return err
 }
 
 // openPlain opens a plain file for reading; isFile is false where it is
@@ -298,6 +305,9 @@ func (h *Linux) OpenStore(path string) (Disk, error) {
 		return h.Open(path)
 	}
 	defer file.Close()
+	if err := checkSectors(file); err != nil {
+		return nil, err
+	}
 	if written, err := isWritten(file); err != nil || written {
 		return nil, errors.Join(err, devices.Busy("%s is open for writing by a program, or has a loop device on it that can be written to", path))
 	}
