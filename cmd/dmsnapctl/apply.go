@@ -44,6 +44,9 @@ func runApply(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, originFile.Close()) }()
+	if err := refuseSnapshots(c.Context, originFile); err != nil {
+		return err
+	}
 	dev, f, err := openTarget(c, path, "the store")
 	if err != nil {
 		return err

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
@@ -35,4 +38,34 @@ func usersOf(f *blockdev.File) (string, error) {
 // isReadOnly tells whether the kernel refuses writes to a block device.
 func isReadOnly(f *blockdev.File) bool {
 	return f.IsBlockDevice() && blockdev.System{}.IsReadOnly(f.DevNo())
+}
+
+// refuseSnapshots refuses an origin of which there are snapshots: what they show
+// would change with it, or their stores would have to take it all.
+func refuseSnapshots(ctx context.Context, origin *blockdev.File) error {
+	if !origin.IsBlockDevice() {
+		return nil
+	}
+	ctl, err := openController()
+	if errors.Is(err, dmctl.ErrNoDeviceMapper) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer ctl.Close() // it was read from only
+	all, err := ctl.Snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	return refuseOriginOf(all, blockdev.System{}.NodePath(origin.DevNo()))
+}
+
+func refuseOriginOf(all []dmctl.Snapshot, node string) error {
+	for _, s := range all {
+		if s.Origin == node || s.OriginDevice == node {
+			return fmt.Errorf("the origin %s has a snapshot, %s: nothing is changed below that; remove it first", node, s.Name)
+		}
+	}
+	return nil
 }

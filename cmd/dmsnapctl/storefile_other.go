@@ -2,8 +2,14 @@
 
 package main
 
-import "github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+import (
+	"context"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
 
 func usersOf(*blockdev.File) (string, error) { return "", nil }
 
 func isReadOnly(*blockdev.File) bool { return false }
+
+func refuseSnapshots(context.Context, *blockdev.File) error { return nil }
