@@ -33,7 +33,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: mutants all build certificates setup setup-tests demo test unit kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages third-party
+.PHONY: mutants all build certificates setup setup-tests demo test unit kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages third-party pictures
 
 all: build
 
@@ -100,7 +100,6 @@ bench: setup-tests
 	bin/lab setup -bench
 	CGO_ENABLED=0 $(GO) run ./verify/bench -cold
 	$(GO) test -run '^$$' -bench . ./verify/... ./dmctl/gate/...
-	$(GO) test -run '^$$' -bench Start -benchtime 200x ./cmd/dmsnapctl
 	$(GO) test -tags lab -run '^$$' -bench . ./vagrant/lab/kernels
 	$(GO) test -tags kernel -run '^$$' -bench Pause -benchtime 10x -exec "$(CURDIR)/bin/lab exec" ./dmctl
 
@@ -130,10 +129,14 @@ release:
 	GO="$(GO)" packaging/release.sh "$(VERSION)" dist
 
 # test-packages builds packages twice and compares them, and has lintian, rpm,
-# systemd and Prometheus judge what is in them. It installs by
-# package what it needs.
+# systemd and Prometheus judge what is in them; it types at bash, zsh and fish.
+# It installs by package what it needs.
 test-packages:
 	$(GO) test -tags packages -count=1 -timeout 60m -v ./packaging
+
+# pictures draws those of docs/pictures anew.
+pictures: build
+	packaging/pictures.sh bin/dmsnapctl docs/pictures
 
 # third-party writes the notices of the modules that the program is built from; a
 # unit test sees that they are current.

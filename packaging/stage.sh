@@ -46,6 +46,9 @@ doc=$share/doc/dmsnapctl
 for file in "$top"/docs/*.md; do
 	install -D -m 0644 "$file" "$doc/docs/${file##*/}"
 done
+for file in "$top"/docs/pictures/*.svg; do
+	install -D -m 0644 "$file" "$doc/docs/pictures/${file##*/}"
+done
 install -D -m 0644 "$top/README.md" "$doc/README.md"
 cp -r "$top/packaging/fleet" "$doc/examples"
 install -D -m 0755 "$top/docs/examples/check/kernel-hook" "$doc/examples/kernel-hook"
