@@ -140,15 +140,6 @@ func earlier(mine **Failure, other *Failure) {
 	}
 }
 
-// durableOf is the epoch of a state, by the entry it begins with.
-func durableOf(text string) int {
-	s, err := ParseState(text)
-	if err != nil {
-		return never
-	}
-	return s.Durable
-}
-
 // addWindows adds windows; those of one epoch become one.
 func (r *Report) addWindows(more []Window) {
 	for _, w := range more {

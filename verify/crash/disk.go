@@ -7,10 +7,8 @@ package crash
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"hash/maphash"
-	"io"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
@@ -35,25 +33,6 @@ func idOf(block []byte) blockID {
 		return 0
 	}
 	return max(1, min(blockID(maphash.Bytes(hashKey, block)), overwritten-1))
-}
-
-// base is the disk as it was before the first entry of the log.
-type base struct {
-	io.ReaderAt        // nil for zeros
-	size        uint64 // bytes; zeros behind them
-}
-
-// read fills buf from offset on; behind the base's end there are zeros.
-func (b base) read(buf []byte, offset uint64) error {
-	clear(buf)
-	if b.ReaderAt == nil || offset >= b.size {
-		return nil
-	}
-	buf = buf[:min(uint64(len(buf)), b.size-offset)]
-	if n, err := b.ReadAt(buf, int64(offset)); n < len(buf) && !errors.Is(err, io.EOF) {
-		return err
-	}
-	return nil
 }
 
 // cell is the index of a block of the disk that somebody looks at.

@@ -4,8 +4,6 @@ package crash
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -178,12 +176,4 @@ func newReport(l *logwrites.Log, opt *Options) *Report {
 		r.Kernel = allocator.Fixed
 	}
 	return r
-}
-
-func marksOf(l *logwrites.Log) string {
-	var marks []string
-	for _, text := range l.Marks() {
-		marks = append(marks, fmt.Sprintf("%q", text))
-	}
-	return strings.Join(marks, ", ")
 }

@@ -88,46 +88,9 @@ func newStoreLayout(l *logwrites.Log, b base, opt *Options, region Region) (s st
 	return s, nil
 }
 
-// findChunkSize looks for the header of a store at a block: the last one
-// written before the mark, else the first one behind it, else that of the base
-// image.
-func findChunkSize(l *logwrites.Log, b base, mark int, first uint64) (cow.Sectors, error) {
-	block := make([]byte, l.SectorSize)
-	if err := b.read(block, first*l.SectorSize); err != nil {
-		return 0, fmt.Errorf("reading the base image: %w", err)
-	}
-	found, ok := chunkSizeIn(block)
-	for i, e := range l.Entries() {
-		if ok && i > mark {
-			break
-		}
-		if !e.HasData() || e.Sector > first || first-e.Sector >= e.Sectors {
-			continue
-		}
-		if err := l.ReadData(e, first-e.Sector, block); err != nil {
-			return 0, fmt.Errorf("reading entry %d: %w", i, err)
-		}
-		if chunk, is := chunkSizeIn(block); is {
-			found, ok = chunk, true
-		}
-	}
-	if !ok {
-		return 0, ErrNoStore
-	}
-	return found, nil
-}
-
 // ErrNoStore is returned where neither the log nor the base image holds a
 // store's header at the start of the COW region.
 var ErrNoStore = errors.New("no store there: neither the base image nor an entry of the log has a header at the region's first sector (START and LEN count sectors of the logged device)")
-
-func chunkSizeIn(block []byte) (cow.Sectors, bool) {
-	h, err := cow.DecodeHeader(block)
-	if err != nil || h.Magic != cow.Magic || cow.CheckChunkSize(h.ChunkSectors()) != nil {
-		return 0, false
-	}
-	return h.ChunkSectors(), true
-}
 
 // chunkAt is the chunk of a store that a block of its region belongs to.
 func (s *storeLayout) chunkAt(block uint64) cow.Chunk {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
@@ -176,4 +177,12 @@ type Judged struct {
 	BrokenChunks     int  // origin chunks of which the image shows something else
 	Lost             bool // something that the layer above flushed
 	AllocatedSectors cow.Sectors
+}
+
+func marksOf(l *logwrites.Log) string {
+	var marks []string
+	for _, text := range l.Marks() {
+		marks = append(marks, fmt.Sprintf("%q", text))
+	}
+	return strings.Join(marks, ", ")
 }

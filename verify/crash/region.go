@@ -3,14 +3,11 @@
 package crash
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // Region is a part of the logged device. Options and Overlay take it in sectors
@@ -31,36 +28,6 @@ func ParseRegion(s string) (Region, error) {
 		return Region{}, fmt.Errorf("%q is no region; write START+LEN, both in sectors of the logged device, as in 0+131072", s)
 	}
 	return Region{Start: cow.Sectors(first), Len: cow.Sectors(n)}, nil
-}
-
-// Unit is what the regions of a user count, in sectors of 512 bytes: the log's
-// sectors. Only where those have no store at the start of each of the COW
-// regions, and sectors of 512 bytes have, it is the latter. The base image has
-// baseSize bytes, and may be nil.
-func Unit(l *logwrites.Log, baseImage io.ReaderAt, baseSize uint64, stores []Region) (cow.Sectors, error) {
-	sector := cow.Sectors(l.SectorSize / cow.SectorSize)
-	for _, unit := range []cow.Sectors{sector, 1} {
-		found := 0
-		for _, r := range stores {
-			scaled, err := r.Times(unit)
-			if err != nil {
-				continue
-			}
-			at, err := scaled.span(l.SectorSize)
-			if err != nil {
-				continue
-			}
-			if _, err = findChunkSize(l, base{baseImage, baseSize}, -1, at.first); err == nil {
-				found++
-			} else if !errors.Is(err, ErrNoStore) {
-				return 0, err
-			}
-		}
-		if found == len(stores) {
-			return unit, nil
-		}
-	}
-	return sector, nil // and Explore says what is missing
 }
 
 // maxSector bounds regions: in bytes they still fit 63 bits.

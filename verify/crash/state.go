@@ -194,3 +194,12 @@ func parseBlocks(s string) ([]int, bool) {
 		return cmp.Compare(a, b)
 	})
 }
+
+// durableOf is the epoch of a state, by the entry it begins with.
+func durableOf(text string) int {
+	s, err := ParseState(text)
+	if err != nil {
+		return never
+	}
+	return s.Durable
+}

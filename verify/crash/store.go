@@ -63,8 +63,6 @@ func newStore(d *disk, opt *Options, index int, f *facts) *store {
 	return s
 }
 
-func (s *store) geometry() cow.Geometry { return s.bounds.Geometry }
-
 // readHeader is what a header in chunk 0 says.
 func (s *store) readHeader(id blockID) headerState {
 	return s.headerSays(s.headers[id])

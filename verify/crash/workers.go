@@ -10,19 +10,8 @@ import (
 	"math/bits"
 )
 
-// part is one of several parts of an epoch's random states.
-type part struct{ index, of int }
-
 // partStates is the most random states of a part.
 const partStates = 4096
-
-// sampled is how many of n random states belong to a part.
-func (p part) sampled(n int) int {
-	if p.of == 1 {
-		return n
-	}
-	return min(partStates, n-p.index*partStates)
-}
 
 // item is a piece of work: epochs from one up to, not including, another, or a
 // part of one epoch.

@@ -1,0 +1,27 @@
+// What was on the logged device before the log.
+
+package crash
+
+import (
+	"errors"
+	"io"
+)
+
+// base is the disk as it was before the first entry of the log.
+type base struct {
+	io.ReaderAt        // nil for zeros
+	size        uint64 // bytes; zeros behind them
+}
+
+// read fills buf from offset on; behind the base's end there are zeros.
+func (b base) read(buf []byte, offset uint64) error {
+	clear(buf)
+	if b.ReaderAt == nil || offset >= b.size {
+		return nil
+	}
+	buf = buf[:min(uint64(len(buf)), b.size-offset)]
+	if n, err := b.ReadAt(buf, int64(offset)); n < len(buf) && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
