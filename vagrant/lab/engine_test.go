@@ -52,7 +52,7 @@ func valueOf(words []string, option string) string {
 }
 
 func TestWordsOfQEMU(t *testing.T) {
-	m := Machine{Kernel: Kernel{Engine: QEMU, Binary: "/k"}, CPUs: 3, MemoryMiB: 700}
+	m := Machine{Kernel: Kernel{Engine: QEMU, Binary: "/k"}, CPUs: 3, MemoryMiB: 700, Disks: make([]Disk, 1)}
 	words := m.qemuWords("/job", "/ramdisk", "/socket", []string{"/a"}, false)
 	for option, want := range map[string]string{
 		"-smp": "3", "-m": "700", "-accel": "tcg,thread=multi", "-cpu": "max", "-kernel": "/k", "-initrd": "/ramdisk",
@@ -66,6 +66,10 @@ func TestWordsOfQEMU(t *testing.T) {
 		if line := valueOf(words, "-append"); !slices.Contains(strings.Fields(line), word) {
 			t.Errorf("the kernel's command line %q has no %s", line, word)
 		}
+	}
+	m.Disks[0].Direct = true
+	if got := valueOf(m.qemuWords("/job", "/ramdisk", "/socket", []string{"/a"}, false), "-drive"); !strings.Contains(got, "cache=none") {
+		t.Errorf("a disk that goes past the page cache: %s", got)
 	}
 	words = Machine{Kernel: m.Kernel}.qemuWords("/job", "/ramdisk", "/socket", nil, true)
 	if valueOf(words, "-accel") != "kvm" || valueOf(words, "-cpu") != "host" || valueOf(words, "-smp") != "2" {

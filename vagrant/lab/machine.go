@@ -21,6 +21,10 @@ var DeviceMapper = []string{
 	"dm-mod", "dm-bufio", "dm-snapshot", "dm-delay", "dm-log-writes", "dm-flakey", "dm-dust", "dm-zero",
 }
 
+// UdevStates are what udev can be like in a machine: running, stopped, or killed
+// with its socket left.
+var UdevStates = []string{job.UdevAlive, job.UdevHung, job.UdevDead}
+
 // Disk is a disk of the machine; [Engine.DiskName] tells where it is there.
 type Disk struct {
 	// Path is a file of the host; empty for a blank disk that is made for the
@@ -28,6 +32,9 @@ type Disk struct {
 	Path string
 	// Bytes is the size of a blank disk.
 	Bytes int64
+	// Direct has QEMU go past the host's page cache, so that I/O takes the time
+	// that the host's disk takes. Its file system must allow that.
+	Direct bool
 }
 
 // Machine describes a machine and the one program that it runs. The program
@@ -46,6 +53,9 @@ type Machine struct {
 	// need; Replace gives other files for some of them, by name.
 	Modules []string
 	Replace map[string]string
+	// Udev has the host's udev run in the machine: one of [UdevStates]. Empty
+	// means none; the kernel's own devtmpfs makes the nodes in /dev.
+	Udev string
 	// Writable are directories of the host that the program may write to.
 	Writable []string
 
@@ -64,6 +74,9 @@ type Machine struct {
 
 // job resolves the description into what the guest is told.
 func (m Machine) job() (job.Job, error) {
+	if m.Udev != "" && !slices.Contains(UdevStates, m.Udev) {
+		return job.Job{}, fmt.Errorf("udev %q: it can be %s", m.Udev, strings.Join(UdevStates, ", "))
+	}
 	dir, err := filepath.Abs(m.Dir) // "" is the caller's own
 	if err != nil {
 		return job.Job{}, err
@@ -87,6 +100,7 @@ func (m Machine) job() (job.Job, error) {
 	return job.Job{
 		Modules:  modules,
 		Writable: writable,
+		Udev:     m.Udev,
 		Stdout:   lines[0],
 		Stderr:   lines[1],
 		Program:  program,

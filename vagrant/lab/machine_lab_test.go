@@ -270,3 +270,32 @@ func machineEndsWithItsStarter(t *testing.T, kernel lab.Kernel) {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
+
+// What udev makes of a new device, as it is in the machine.
+func TestUdevIsAsAskedFor(t *testing.T) {
+	kernel, err := kernels.Defaults[lab.UML].Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for state, want := range map[string]string{
+		"":      "no socket, no link",
+		"alive": "socket, link",
+		"hung":  "socket, no link",
+		"dead":  "socket, no link",
+	} {
+		m := shell(kernel.Kernel, `dmsetup create d --noudevsync --table "0 8 zero"
+			test -S /run/udev/control && printf "socket, " || printf "no socket, "
+			if [ "$1" = alive ]; then udevadm settle --timeout=60; else sleep 2; fi
+			test -L /dev/mapper/d && printf link || printf "no link"`)
+		m.Args = append(m.Args, "sh", state)
+		m.Modules, m.Udev = []string{"dm-mod", "dm-zero"}, state
+		var stdout bytes.Buffer
+		m.Stdout = &stdout
+		if status, err := start(t, m).Wait(); err != nil || status != 0 {
+			t.Fatalf("udev %s: status %d, error %v", state, status, err)
+		}
+		if got := stdout.String(); got != want {
+			t.Errorf("udev %q: %s, want %s", state, got, want)
+		}
+	}
+}

@@ -152,3 +152,10 @@ func TestMemoryLiesInOneDirectory(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestUdevThatCannotBe(t *testing.T) {
+	_, err := Machine{Kernel: testKernel(t), Udev: "slow"}.job()
+	if err == nil || !strings.Contains(err.Error(), "alive, hung, dead") {
+		t.Errorf("error %v", err)
+	}
+}

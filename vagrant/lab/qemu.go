@@ -115,8 +115,12 @@ func (m Machine) qemuWords(runDir, ramdisk, socket string, disks []string, kvm b
 	for i, path := range disks {
 		// A crash of the machine leaves what reached the host's page cache, so
 		// that flushes need not reach the host's disk.
+		cache := "unsafe"
+		if m.Disks[i].Direct {
+			cache = "none"
+		}
 		words = append(words,
-			"-drive", fmt.Sprintf("if=none,id=disk%d,file=%s,format=raw,cache=unsafe,aio=threads", i, path),
+			"-drive", fmt.Sprintf("if=none,id=disk%d,file=%s,format=raw,cache=%s,aio=threads", i, path, cache),
 			"-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d,num-queues=%d,serial=disk%d", i, cpus, i))
 	}
 	return append(words, "-kernel", m.Kernel.Binary, "-initrd", ramdisk,

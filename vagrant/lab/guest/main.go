@@ -76,6 +76,9 @@ func carryOut(host hostFiles) (job.Outcome, error) {
 			return job.Outcome{}, err
 		}
 	}
+	if err := startUdev(j.Udev); err != nil {
+		return job.Outcome{}, err
+	}
 	return run(j)
 }
 

@@ -20,11 +20,13 @@ import (
 )
 
 // What kernel tests are told: their scratch disks, colon separated, which
-// dm-snapshot the kernel has, and which modules it lacks, comma separated.
+// dm-snapshot the kernel has, which modules it lacks, comma separated, and what
+// udev is like.
 const (
 	disksVariable   = "DMSNAPCTL_TEST_DISKS"
 	kernelVariable  = "DMSNAPCTL_TEST_KERNEL"
 	missingVariable = "DMSNAPCTL_TEST_MISSING"
+	udevVariable    = "DMSNAPCTL_TEST_UDEV"
 )
 
 // grace is what a machine gets beyond the time limit of the test inside, to
@@ -43,6 +45,7 @@ type settings struct {
 	disk    int
 	modules string
 	write   string
+	udev    string
 	timeout time.Duration
 	verbose bool
 }
@@ -60,6 +63,7 @@ func execute(args []string) (int, error) {
 	flags.IntVar(&s.disk, "disk-size", 256, "size of a scratch disk in `MiB`")
 	flags.StringVar(&s.modules, "modules", strings.Join(append(slices.Clone(lab.DeviceMapper), "fuse"), ","), "kernel modules to load, comma separated; the test is told of those that the kernel lacks")
 	flags.StringVar(&s.write, "write", "", "more `directories` of the host that the program may write to, colon separated")
+	flags.StringVar(&s.udev, "udev", "", "have udev run in the machine, and leave it in this `state`: alive, hung (stopped) or dead (killed)")
 	flags.DurationVar(&s.timeout, "timeout", 0, "hard limit for the machine (default: the test's -test.timeout and 30s, or 15m)")
 	flags.BoolVar(&s.verbose, "v", false, "show the kernel's messages too, on standard error")
 	if err := flags.Parse(args); err != nil {
@@ -112,6 +116,7 @@ func (s settings) machine(program string, args []string) (lab.Machine, error) {
 		MemoryMiB: s.memory,
 		Modules:   slices.DeleteFunc(modules, func(m string) bool { return slices.Contains(missing, m) }),
 		Replace:   replace,
+		Udev:      s.udev,
 		Writable:  append(writable(args), filepath.SplitList(s.write)...),
 		Program:   program,
 		Args:      args,
@@ -129,7 +134,7 @@ func (s settings) machine(program string, args []string) (lab.Machine, error) {
 		names = append(names, kernel.Engine.DiskName(i))
 	}
 	m.Env = append(m.Env, disksVariable+"="+strings.Join(names, ":"), kernelVariable+"="+which,
-		missingVariable+"="+strings.Join(missing, ","))
+		missingVariable+"="+strings.Join(missing, ","), udevVariable+"="+s.udev)
 	return m, nil
 }
 

@@ -43,6 +43,13 @@ const (
 // that the place exists whatever the host looks like.
 const Mount = "/run/lab"
 
+// What udev is like when the program runs.
+const (
+	UdevAlive = "alive" // it has seen all devices, and goes on
+	UdevHung  = "hung"  // stopped by SIGSTOP
+	UdevDead  = "dead"  // killed; its socket stays
+)
+
 // Job is one program to run in the guest.
 type Job struct {
 	// Modules are the files of kernel modules, in the order to load them.
@@ -54,6 +61,10 @@ type Job struct {
 	// output: a path, or [Port] and a name. The kernel's messages have one of
 	// their own.
 	Stdout, Stderr string
+
+	// Udev is what becomes of udev before the program runs, one of the
+	// constants; empty where there is none.
+	Udev string `json:",omitempty"`
 
 	Program string
 	Args    []string // without the program's name

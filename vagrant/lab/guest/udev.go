@@ -1,0 +1,73 @@
+//go:build linux
+
+// udev in the guest: systemd-udevd as the host has it, and what may become of it.
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
+)
+
+const (
+	udevControl = "/run/udev/control"
+	// udevPatience bounds the wait for udevd's start and for its first look at all
+	// devices, on a slow machine under load.
+	udevPatience = 2 * time.Minute
+)
+
+// startUdev starts udevd, has it look at all devices, and then lets it be, stops
+// or kills it, as state says.
+func startUdev(state string) error {
+	if state == "" {
+		return nil
+	}
+	// Its messages are the console's: the program's lines are the program's.
+	udevd := exec.Command("/usr/lib/systemd/systemd-udevd")
+	udevd.Stdout, udevd.Stderr = os.Stdout, os.Stdout
+	udevd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := udevd.Start(); err != nil {
+		return fmt.Errorf("start udev: %w", err)
+	}
+	for end := time.Now().Add(udevPatience); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(udevControl); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("udev has made no %s in %v", udevControl, udevPatience)
+		}
+	}
+	for _, args := range [][]string{
+		{"trigger", "--action=add", "--subsystem-match=block", "--subsystem-match=mem", "--subsystem-match=misc"},
+		{"settle", fmt.Sprintf("--timeout=%d", int(udevPatience.Seconds()))},
+	} {
+		if out, err := exec.Command("/usr/bin/udevadm", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("udevadm %s: %w: %s", args[0], err, bytes.TrimSpace(out))
+		}
+	}
+	group := -udevd.Process.Pid
+	switch state {
+	case job.UdevAlive:
+		return nil
+	case job.UdevHung:
+		return syscall.Kill(group, syscall.SIGSTOP)
+	case job.UdevDead:
+		return errors.Join(syscall.Kill(group, syscall.SIGKILL), ignoreExit(udevd.Wait()))
+	}
+	return fmt.Errorf("udev cannot be %q", state)
+}
+
+// ignoreExit passes on an error that is no exit status.
+func ignoreExit(err error) error {
+	if errors.As(err, new(*exec.ExitError)) {
+		return nil
+	}
+	return err
+}
