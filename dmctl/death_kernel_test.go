@@ -143,6 +143,7 @@ func wasKilled(t *testing.T, cmd *exec.Cmd) bool {
 // change.
 func state(t *testing.T, c *Controller) string {
 	t.Helper()
+	settle(t) // or what stands in /dev/mapper is of any time
 	v, err := devices.Look(c.e)
 	if err != nil {
 		t.Fatal(err)

@@ -76,7 +76,9 @@ func openMachine() (*Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewOn(&testMachine{Linux: m, sleep: hurry}), nil
+	c := NewOn(&testMachine{Linux: m, sleep: pauses})
+	udevPatience(c)
+	return c, nil
 }
 
 func openTest(t testing.TB) *Controller {
@@ -99,10 +101,6 @@ func zero(t testing.TB, c *Controller, path string, bytes int64) {
 		t.Fatal(err)
 	}
 }
-
-// hurry waits for a tenth of the time: here nobody else keeps devices busy, and
-// merges are short.
-func hurry(d time.Duration) { time.Sleep(d / 10) }
 
 func logAll(t testing.TB, c *Controller) {
 	v, err := devices.Look(c.e)

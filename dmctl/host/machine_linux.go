@@ -20,6 +20,7 @@ type Linux struct {
 	sys      blockdev.System
 	nodes    string        // the directory of the nodes
 	udev     bool          // udev makes and removes the nodes
+	queue    string        // there while udev has events to work off
 	udevTime time.Duration // how long it is waited for
 	intents  string        // the directory of intents; it does not outlast the machine's run
 }
@@ -29,8 +30,19 @@ var _ Host = (*Linux)(nil)
 // New is this machine.
 func New() *Linux {
 	_, err := os.Stat("/run/udev/control")
-	return &Linux{nodes: "/dev/mapper", udev: err == nil, udevTime: 10 * time.Second, intents: filepath.Join("/run", devices.OwnerOurs)}
+	return &Linux{
+		nodes:    "/dev/mapper",
+		udev:     err == nil,
+		queue:    "/run/udev/queue",
+		udevTime: 10 * time.Second,
+		intents:  filepath.Join("/run", devices.OwnerOurs),
+	}
 }
+
+// WaitForUdev sets for how long a node that udev makes or removes is waited for
+// until it is made or removed by hand; at first that is 10 s. It must not be
+// called while the machine is in use.
+func (h *Linux) WaitForUdev(longest time.Duration) { h.udevTime = longest }
 
 // NodePath implements Host.
 func (h *Linux) NodePath(dev blockdev.DevNo) string { return h.sys.NodePath(dev) }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 // Nodes with udev, which is played here: it is slow, it is wrong, it is dead.
@@ -31,7 +32,7 @@ func TestNodesWithUdev(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &Linux{nodes: t.TempDir(), udev: true, udevTime: 300 * time.Millisecond}
+	h := &Linux{nodes: t.TempDir(), udev: true, queue: filepath.Join(t.TempDir(), "queue"), udevTime: 300 * time.Millisecond}
 	path := filepath.Join(h.nodes, "d")
 	kernelNode := filepath.Join(h.nodes, "dm")
 	if err := mknod(kernelNode, right); err != nil {
@@ -66,6 +67,7 @@ func TestNodesWithUdev(t *testing.T) {
 	if h.HasNode(name, right) {
 		t.Error("the node of the dead udev stays")
 	}
+	staleEvents(t, h, name, right, path)
 	if err := mknod(path, wrong); err != nil {
 		t.Fatal(err)
 	}
@@ -93,5 +95,56 @@ func TestNodesWithUdev(t *testing.T) {
 	}
 	if _, err := os.Lstat(path); err != nil {
 		t.Errorf("a file was removed for a node: %v", err)
+	}
+}
+
+// staleEvents plays a udev that works off the events of a device that had the
+// number before: it makes the new one's link, removes it, and makes it again.
+// Neither the first link nor its absence is the last word.
+func staleEvents(t *testing.T, h *Linux, name devices.Name, dev blockdev.DevNo, path string) {
+	t.Helper()
+	busy := func(work ...func() error) <-chan error {
+		if err := os.WriteFile(h.queue, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() {
+			var errs []error
+			for _, do := range append(work, func() error { return os.Remove(h.queue) }) {
+				time.Sleep(60 * time.Millisecond)
+				errs = append(errs, do())
+			}
+			done <- errors.Join(errs...)
+		}()
+		return done
+	}
+	link := func() error { return os.Symlink("dm", path) }
+	unlink := func() error { return os.Remove(path) }
+
+	worked := busy(link, unlink, link)
+	if err := h.AddNode(name, dev); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-worked:
+		if err != nil {
+			t.Error(err)
+		}
+	default:
+		t.Error("a node was taken for made while udev had events of it to work off")
+		<-worked
+	}
+	worked = busy(unlink, link, unlink)
+	if err := h.RemoveNode(name); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-worked:
+		if err != nil {
+			t.Error(err)
+		}
+	default:
+		t.Error("a node was taken for removed while udev had events of it to work off")
+		<-worked
 	}
 }

@@ -102,21 +102,27 @@ func (h *Linux) RemoveNode(name devices.Name) error {
 		info, err := os.Lstat(path)
 		return errors.Is(err, fs.ErrNotExist) || err == nil && !isNode(info)
 	}
-	if gone() {
-		return nil // what is no node was never ours
-	}
-	if h.udev && h.await(gone) {
+	// What is no node was never ours.
+	if h.udev && h.await(gone) || gone() {
 		return nil
 	}
 	return removeNode(path)
 }
 
-// await waits for udev, for a bounded time.
+// await waits for udev, for a bounded time, until it has brought something
+// about and has nothing more to work off. Events of a device that is gone find
+// the one that has its number now: they bring its link about too early, and take
+// it away again. As udev may not have heard of the last event yet, it must be at
+// rest twice.
 func (h *Linux) await(done func() bool) bool {
+	rested := false
 	for end := time.Now().Add(h.udevTime); ; time.Sleep(nodePoll) {
-		if done() {
+		_, err := os.Lstat(h.queue)
+		now := errors.Is(err, fs.ErrNotExist) && done()
+		if now && rested {
 			return true
 		}
+		rested = now
 		if time.Now().After(end) {
 			return false
 		}

@@ -1,0 +1,126 @@
+//go:build linux && kernel
+
+package dmctl
+
+// Beside a real udev: what it makes of our devices, and what we do without it
+// when it hangs or is dead. lab exec -udev says which, and so does a machine
+// with systemd by its socket.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+)
+
+const (
+	udevAlive = "alive"
+	udevHung  = "hung"
+	udevDead  = "dead"
+)
+
+// udevState says what udev is like here; empty where there is none.
+func udevState() string {
+	if state := os.Getenv("DMSNAPCTL_TEST_UDEV"); state != "" {
+		return state
+	}
+	if _, err := os.Stat("/run/udev/control"); err == nil {
+		return udevAlive
+	}
+	return ""
+}
+
+// wantUdev passes over a test where udev is not like one of states.
+func wantUdev(t *testing.T, states ...string) {
+	t.Helper()
+	for _, state := range states {
+		if udevState() == state {
+			return
+		}
+	}
+	t.Skipf("not applicable: udev is %q here, not %s", udevState(), strings.Join(states, " or "))
+}
+
+// pauses is for how long what is waited for takes here: a tenth of the time where
+// nobody else keeps devices busy, all of it beside udev.
+func pauses(d time.Duration) {
+	if udevState() != udevAlive {
+		d /= 10
+	}
+	time.Sleep(d)
+}
+
+// udevPatience has a test wait less than users do for a udev that does nothing,
+// and longer for one on a machine that is slow.
+func udevPatience(c *Controller) {
+	switch udevState() {
+	case udevAlive:
+		machineOf(c).WaitForUdev(2 * time.Minute)
+	case udevHung, udevDead:
+		machineOf(c).WaitForUdev(200 * time.Millisecond)
+	}
+}
+
+// settle waits until udev is through with all events, if it is alive.
+func settle(t testing.TB) {
+	t.Helper()
+	if udevState() != udevAlive {
+		return
+	}
+	if out, err := exec.Command("/usr/bin/udevadm", "settle", "--timeout=120").CombinedOutput(); err != nil {
+		t.Fatalf("udevadm settle: %v: %s", err, out)
+	}
+}
+
+// noCookies says that no semaphore is left by which libdm waits for udev.
+func noCookies(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/sysvipc/sem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(text, []byte("\n")); n != 1 { // the heading
+		t.Errorf("semaphores are left:\n%s", text)
+	}
+}
+
+// A udev that hangs or is dead keeps nobody from anything: nodes are made by
+// hand. One that comes back to life finds them and goes on.
+func TestUdevDoesNothing(t *testing.T) {
+	wantUdev(t, udevHung, udevDead)
+	c, disks := scratch(t)
+	origin := mapped(t, c, "vol", "0 65536 linear "+disks[0]+" 0")
+	create(t, c, CreateRequest{Name: "s", Origin: origin, COW: disks[1]})
+	info, err := c.e.Info(mustName(t, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Lstat("/dev/mapper/s"); err != nil || st.Mode().Type() != fs.ModeDevice || !c.e.HasNode(mustName(t, "s"), info.Dev) {
+		t.Errorf("/dev/mapper/s is %v, %v, want a node of %v", st, err, info.Dev)
+	}
+	fill(t, "/dev/mapper/s", 0, mib, 1)
+	same(t, "the snapshot", content(t, "/dev/mapper/s")[:mib], noise(mib, 1))
+	if err := c.e.Rename(mustName(t, "s"), mustName(t, "u"), wire.UdevPrimary); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Recover(context.Background()); err != nil { // the node of the new name
+		t.Error(err)
+	}
+	if !c.e.HasNode(mustName(t, "u"), info.Dev) {
+		t.Error("u has no node")
+	}
+	remove(t, c, "u")
+	for _, name := range []string{"s", "u"} {
+		if _, err := os.Lstat("/dev/mapper/" + name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the node %s stays: %v", name, err)
+		}
+	}
+	noCookies(t)
+}
