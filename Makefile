@@ -100,6 +100,7 @@ bench: setup-tests
 	bin/lab setup -bench
 	CGO_ENABLED=0 $(GO) run ./verify/bench -cold
 	$(GO) test -run '^$$' -bench . ./verify/... ./dmctl/gate/...
+	$(GO) test -run '^$$' -bench Start -benchtime 200x ./cmd/dmsnapctl
 	$(GO) test -tags lab -run '^$$' -bench . ./vagrant/lab/kernels
 	$(GO) test -tags kernel -run '^$$' -bench Pause -benchtime 10x -exec "$(CURDIR)/bin/lab exec" ./dmctl
 
