@@ -28,6 +28,13 @@ KERNELPACKAGES = $(sort $(dir $(shell find . -name '*_kernel_test.go')))
 KERNELTESTS = ^($(shell grep -ho '^func Test[A-Za-z0-9_]*' $$(find . -name '*_kernel_test.go') | sed 's/func //' | grep -v '^TestMain$$' | sort -u | paste -sd'|'))$$
 KERNELTEST = $(GO) test -tags kernel -count=1 -timeout 30m -run '$(KERNELTESTS)' -exec "$(CURDIR)/bin/lab exec $(1)"
 
+# The essential ones, by package, for the distribution's kernel on several CPUs:
+# what may go wrong only where two CPUs work at once. All of them there: make
+# test-kernels KERNELS=qemu-6.12.
+SMPTESTS = \
+	./dmctl:TestCreateOnPlainDevice,TestCreateAtOnce,TestActivate,TestMerge,TestGrowOverflowInvalid,TestForeignOrigins,TestKilledAtAnyMoment,TestStoppedInThePause \
+	./verify:TestLiveStoreIsNeverCalledDamaged
+
 FUZZPACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '^func Fuzz' .)))
 STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
@@ -86,6 +93,9 @@ kernel: setup-tests
 	$(GO) test -tags lab -count=1 -p 1 -timeout 30m ./vagrant/...
 	$(call KERNELTEST,) $(KERNELPACKAGES)
 	$(call KERNELTEST,-leaky) ./vagrant/lab/ ./cmd/dmsnapctl/ ./verify/crash/
+	GO="$(GO)" vagrant/some-tests.sh "$(CURDIR)/bin/lab exec -engine qemu" $(SMPTESTS)
+	GO="$(GO)" vagrant/some-tests.sh "$(CURDIR)/bin/lab exec -udev hung" ./dmctl:TestUdevDoesNothing
+	GO="$(GO)" vagrant/some-tests.sh "$(CURDIR)/bin/lab exec -udev dead" ./dmctl:TestUdevDoesNothing
 
 # The kernel tests by name on every kernel and variant of the lab, and one table.
 test-kernels: setup-tests

@@ -32,6 +32,16 @@ var All = []Name{
 	{lab.UML, "7.2"},
 	{lab.QEMU, "6.1"},
 	{lab.QEMU, "6.12"},
+	{lab.QEMU, "7.2"},
+}
+
+// StockOnly says why no module of its own is built for a kernel; empty where one
+// is.
+func (n Name) StockOnly() string {
+	if n == (Name{lab.QEMU, "7.2"}) {
+		return "its build tools want a newer C library and compiler than Debian 12 has"
+	}
+	return ""
 }
 
 // Defaults are the kernels of [Of] for an engine alone.

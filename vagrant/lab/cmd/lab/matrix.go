@@ -41,6 +41,11 @@ func testMatrix(args []string) (int, error) {
 	status := 0
 	for _, name := range names {
 		for _, v := range strings.Split(*variants, ",") {
+			if why := name.StockOnly(); why != "" && v != variant.Stock {
+				not := matrix.Result{Package: "all", Not: []string{"all tests (" + why + ")"}}
+				rows = append(rows, matrix.Row{Kernel: name.String(), Variant: v, Result: not})
+				continue
+			}
 			fmt.Fprintf(os.Stderr, "lab: tests on %s %s\n", name, v)
 			results, err := testOn(self, name, v, *run, flags.Args())
 			if err != nil {

@@ -64,6 +64,10 @@ func prepare(name kernels.Name, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if why := name.StockOnly(); why != "" {
+		fmt.Fprintf(progress, "ready: kernel %s (%s), stock only: %s\n", name, kernel.Release, why)
+		return nil
+	}
 	for _, v := range variant.All {
 		module, err := v.Ensure(kernel, progress)
 		if err != nil {
