@@ -59,6 +59,6 @@
 //
 // From the top down: activateclone, clone, reset, merge, removeclones,
 // mergeagain, grow, guardian, recoverstores, recover, withsnapshot, create, remove,
-// mergestart, mergeend, record, suspend, origin, rename, status, activate,
+// mergestart, mergeend, record, suspend, origin, rename, storeuser, status, activate,
 // layout, prepare, clonefiles, controller, repairfirst, errors, names.
 package dmctl

@@ -88,6 +88,12 @@ func (f *leakFinder) keep(r Range) {
 	}
 }
 
+// total is the number of chunks that no exception names.
+func (f *leakFinder) total() uint64 {
+	f.settle()
+	return f.leaks.Chunks
+}
+
 // report writes the findings, one to each range, and returns the leaks.
 func (f *leakFinder) report(found *findings) Leaks {
 	f.settle()

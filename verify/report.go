@@ -21,6 +21,7 @@ const (
 	Invalid      Verdict = "invalid"      // the kernel gave the snapshot up
 	Corrupt      Verdict = "corrupt"      // damaged
 	Unrecognized Verdict = "unrecognized" // no store, or none of a known format
+	Unsettled    Verdict = "unsettled"    // the kernel is at work on it: nobody can tell yet
 )
 
 // Report is what Verify found. Sizes are in bytes unless their name says

@@ -41,10 +41,12 @@ type Options struct {
 	// Progress, where it is not nil, is called at each area. It must not
 	// take long.
 	Progress func(Progress)
-	// Status is the status line of the snapshot that has the store active,
-	// nil where none has. The store must then be one that is read past the
+	// Live asks what the kernel says now of the store that it has active; nil
+	// where it has not. The store must then be one that is read past the
 	// page cache: the kernel writes below it.
-	Status func(context.Context) (string, error)
+	Live func(context.Context) (Moment, error)
+
+	undecided bool // chunks that no exception names may be no leaks
 }
 
 // Progress is how far the judge has come.
@@ -75,7 +77,7 @@ func (o Options) memory() uint64 {
 // means that there is no report, because not even the header could be read;
 // or, where it is the context's, that the report is partial.
 func Verify(ctx context.Context, r io.ReaderAt, size int64, opt Options) (*Report, error) {
-	if opt.Status != nil {
+	if opt.Live != nil {
 		return verifyLive(ctx, r, size, opt)
 	}
 	return verifyOnce(ctx, r, size, opt)
@@ -202,6 +204,9 @@ func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
 	}
 
 	leaks := leakFinder{geometry: b.Geometry, bins: a.bins, leaks: Leaks{Ranges: []Range{}}}
+	if j.opt.undecided { // they are shown as allocated, and tell of no crash
+		leaks.bins, a.crashes.cuts = nil, nil
+	}
 	limit := b.Allocated(a.nextFreeChunk())
 	a.seen.AbsentCOW(cow.FirstData, limit, leaks.add)
 	if !a.seen.Complete() {
@@ -215,10 +220,16 @@ func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
 			rest.End(leaks.add)
 		}
 	}
-	j.report.Leaks = leaks.report(&j.found)
+	if j.opt.undecided {
+		j.report.Live = &Live{InFlightChunks: leaks.total()}
+	} else {
+		j.report.Leaks = leaks.report(&j.found)
+	}
 	if j.opt.Bins > 0 {
 		j.report.Bins = a.bins.finish(limit, end.Areas)
-		j.report.LargestLeaks = leaks.largest.kept
+		if !j.opt.undecided {
+			j.report.LargestLeaks = leaks.largest.kept
+		}
 	}
 	j.report.Forensics = a.crashes.forensics(b.Geometry, &j.found, a.deviation != nil, j.report.Leaks.Chunks)
 	return nil

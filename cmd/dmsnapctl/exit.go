@@ -68,7 +68,7 @@ func exitCodeOf(err error) int {
 // verdictCode is the exit code that goes with a report.
 func verdictCode(r *verify.Report) int {
 	switch {
-	case r.Unreadable() || r.Verdict == verify.Unrecognized:
+	case r.Unreadable() || r.Verdict == verify.Unrecognized || r.Verdict == verify.Unsettled:
 		return exitUnknown
 	case r.Verdict == verify.Corrupt || r.Verdict == verify.Invalid:
 		return exitCritical

@@ -32,6 +32,9 @@ func openStoreFile(ctx context.Context, o *console, path string) (*storeFile, er
 	if err != nil {
 		return nil, adviseOpening(err, "a COW device or file")
 	}
+	if err := refuseSnapshot(ctx, o, file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	s := &storeFile{path: path, file: file, from: file}
 	if s.active, err = activityOf(ctx, file); err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -60,7 +63,7 @@ func (s *storeFile) close() error {
 // judge judges the store, with its progress on stderr.
 func (s *storeFile) judge(ctx context.Context, o *console, opt verify.Options) (*judged, error) {
 	if s.active != nil {
-		opt.Status = s.active.status
+		opt.Live = s.active.look
 	}
 	if s.file.IsBlockDevice() {
 		opt.BlockBytes = s.file.LogicalBlockSize()
@@ -76,9 +79,12 @@ func (s *storeFile) judge(ctx context.Context, o *console, opt verify.Options) (
 	return &judged{Schema: schemaOf(o.command), Path: s.path, Report: report}, err
 }
 
-// toolCode is the exit code of a command that reads what a store holds: leaks
-// and stale records are no concern of it.
+// toolCode is the exit code of a command that reads what a store holds: leaks,
+// copies in flight and stale records are no concern of it.
 func toolCode(r *verify.Report) int {
+	if r.Verdict == verify.Unsettled {
+		return exitFine
+	}
 	if code := verdictCode(r); code != exitWarning {
 		return code
 	}

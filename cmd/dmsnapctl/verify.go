@@ -14,14 +14,15 @@ import (
 
 const verifyHelp = `   STORE is a block device or a file that holds a persistent COW store. It is
    opened read-only and never written. A store that the kernel has active is
-   read past the page cache, again and again until it holds still.
+   read past the page cache, its last part again and again until it holds still.
 
    SIGUSR1 prints how far it is; an interrupt ends it with what is known.
 
    Verdicts: clean; empty (a device that the kernel will initialise); stale
    (whole, with dead records behind the end of the list); leaked (whole, with
-   space lost for ever); invalid (given up by the kernel); corrupt;
-   unrecognized (no COW store).
+   space lost for ever); invalid (given up by the kernel); corrupt; unsettled
+   (a leaky kernel or a merge is at work: what looks lost may be copies in
+   flight); unrecognized (no COW store).
 
 EXAMPLES:
    dmsnapctl verify /dev/mapper/vg-snap-cow

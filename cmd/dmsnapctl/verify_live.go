@@ -7,15 +7,15 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 // activity is what the kernel does with a store.
 type activity struct {
-	by     string // who holds it, for people
-	status func(context.Context) (string, error)
-	close  func() error
+	by    string // who holds it, for people
+	look  func(context.Context) (verify.Moment, error)
+	close func() error
 }
 
 // activityOf tells who has a store active; nil where nobody has. Devices over
@@ -25,41 +25,49 @@ func activityOf(ctx context.Context, store *blockdev.File) (*activity, error) {
 	if err != nil || len(above) == 0 {
 		return nil, err
 	}
-	c, err := dmctl.Open()
+	c, err := openController()
 	if err != nil {
 		return nil, fmt.Errorf("%s is in use by %s, and device mapper cannot be asked what for: %w", store.Path(), above[len(above)-1].node, err)
 	}
-	a := &activity{by: above[len(above)-1].node, close: c.Close}
-	snapshots, err := c.Snapshots(ctx)
+	numbers := make([]blockdev.DevNo, len(above))
+	for i, l := range above {
+		numbers[i] = l.dev
+	}
+	user, err := c.StoreUser(numbers...)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	for _, s := range snapshots {
-		for _, d := range above {
-			if s.COW == d.node {
-				a.by = "snapshot " + s.Name
-				a.status = statusLine(c, s.Name)
-				return a, nil
-			}
-		}
+	a := &activity{by: above[len(above)-1].node, close: c.Close, look: alienMoment}
+	if user != nil {
+		a.by, a.look = "snapshot "+user.Name, user.Look
 	}
-	// Held, but by no snapshot: it may be written to all the same.
-	a.status = func(context.Context) (string, error) { return "", nil }
+	if user != nil && user.Merging {
+		a.by = "the merge into " + user.Name
+	}
 	return a, nil
 }
 
-// statusLine asks for a snapshot's status, in the form of its status line.
-func statusLine(c *dmctl.Controller, name string) func(context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) {
-		s, err := c.SnapshotNamed(ctx, name)
-		if err != nil {
-			return "", err
-		}
-		if s.Total == 0 {
-			return s.State, nil
-		}
-		return fmt.Sprintf("%d/%d %d", s.Allocated, s.Total, s.Metadata), nil
+// alienMoment is any moment of a store that is held by no snapshot: it may be
+// written to all the same, but no exceptions are committed.
+func alienMoment(context.Context) (verify.Moment, error) { return verify.Moment{Quiet: true}, nil }
+
+// refuseSnapshot is an error where what was opened as a store is the device of
+// a snapshot itself: whatever stands there is the snapshot's content.
+func refuseSnapshot(ctx context.Context, o *console, store *blockdev.File) (err error) {
+	if !isMapped(store) {
+		return nil
 	}
+	c, err := openController()
+	if err != nil {
+		o.warnf("%s: whether it is a snapshot itself cannot be told: %w", store.Path(), err)
+		return nil
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	s, err := c.SnapshotAt(ctx, store.DevNo())
+	if err != nil || s == nil {
+		return err
+	}
+	return fmt.Errorf("%s is snapshot %s itself; its store is %s", store.Path(), s.Name, s.COW)
 }
 
 // layer is a device over a store, or the store's own.

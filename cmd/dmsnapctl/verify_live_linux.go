@@ -39,6 +39,11 @@ func devicesAbove(store *blockdev.File) ([]layer, error) {
 	return layers, nil
 }
 
+// isMapped says whether the store is a device of device mapper's.
+func isMapped(store *blockdev.File) bool {
+	return store.IsBlockDevice() && store.DevNo().Major == blockdev.System{}.MappedMajor()
+}
+
 // loopOver is the loop device over a file.
 func loopOver(system blockdev.System, path string) (blockdev.DevNo, bool) {
 	path, err := filepath.Abs(path)

@@ -41,6 +41,8 @@ func verdictLine(r *verify.Report) string {
 		return fmt.Sprintf("leaked: %s lost (%s)", output.Plural(r.Leaks.Chunks, "chunk"), output.Bytes(r.Leaks.Bytes))
 	case verify.Empty:
 		return "empty: no store yet; the kernel makes one when a snapshot is created on it"
+	case verify.Unsettled:
+		return "unsettled: " + unsettledWhy(r)
 	case verify.Unrecognized:
 		if len(r.Findings) > 0 {
 			return "unrecognized: " + r.Findings[0].Message
@@ -55,6 +57,18 @@ func verdictLine(r *verify.Report) string {
 	return string(r.Verdict)
 }
 
+// unsettledWhy says what nobody can tell while the kernel is at work.
+func unsettledWhy(r *verify.Report) string {
+	switch n := r.Live.InFlightChunks; {
+	case n == 0:
+		return "records behind the end of the list may be a write under way"
+	case r.Live.Merging:
+		return output.Plural(n, "chunk") + " that no exception names: leaked, or merged already"
+	default:
+		return output.Plural(n, "chunk") + " that no exception names: leaked, or copies in flight"
+	}
+}
+
 func printFigures(w io.Writer, r *verify.Report) {
 	line := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(w, "  "+name+"\t"+format+"\n", args...)
@@ -64,7 +78,7 @@ func printFigures(w io.Writer, r *verify.Report) {
 		if l.Settled {
 			line("live", "status line %q before and after; read %s", l.Status, output.Plural(l.Attempts, "time"))
 		} else {
-			line("live", "written to all the time; the figures are of a moment in reading %d", l.Attempts)
+			line("live", "written to all the time (status line %q at last); the figures are of a moment in reading %d", l.Status, l.Attempts)
 		}
 	}
 	u := r.Usage

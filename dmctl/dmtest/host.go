@@ -69,6 +69,11 @@ func (m *Machine) Below(dev blockdev.DevNo) ([]blockdev.DevNo, error) {
 // NodePath implements host.Host.
 func (m *Machine) NodePath(dev blockdev.DevNo) string { return dev.String() }
 
+// InFlight implements host.Host.
+func (m *Machine) InFlight(dev blockdev.DevNo) (writes int, counted bool, err error) {
+	return m.Writes[dev], !m.Uncounted, nil
+}
+
 // Refresh implements host.Host.
 func (m *Machine) Refresh(blockdev.DevNo) error { return m.touch("a loop device") }
 

@@ -83,6 +83,10 @@ type Machine struct {
 	// stands by.
 	MemoryLocked int
 	Guarded      bool
+	// Writes are in flight on devices; Uncounted says that the kernel was told
+	// not to count them.
+	Writes    map[blockdev.DevNo]int
+	Uncounted bool
 	// NoNodes, if not nil, is why no nodes can be made.
 	NoNodes error
 	// NoBlkid has only the common signatures be looked for.

@@ -38,6 +38,9 @@ type Host interface {
 	// a partition, the devices of the file system below a loop file. Where
 	// nobody can say, the error wraps devices.ErrForce.
 	Below(blockdev.DevNo) ([]blockdev.DevNo, error)
+	// InFlight is how many writes to the device have begun and not completed;
+	// counted is false where the kernel does not count them.
+	InFlight(blockdev.DevNo) (writes int, counted bool, err error)
 	// NodePath is the path of the device's node, for people.
 	NodePath(blockdev.DevNo) string
 	// Refresh has a loop device take its file's size; others have their own.

@@ -51,6 +51,30 @@ func (h *Linux) NodePath(dev blockdev.DevNo) string { return h.sys.NodePath(dev)
 // disks and for udev; the kernel takes most of them one at a time.
 func (h *Linux) Parallel() int { return 2 * runtime.NumCPU() }
 
+// InFlight implements Host.
+func (h *Linux) InFlight(dev blockdev.DevNo) (writes int, counted bool, err error) {
+	counted, err = h.sys.Counts(dev, func() error { return h.withNode(dev, readBlock) })
+	if err != nil || !counted {
+		return 0, false, err
+	}
+	writes, err = h.sys.InFlight(dev)
+	return writes, err == nil, err
+}
+
+// readBlock reads the first block of a device past the page cache.
+func readBlock(path string) error {
+	f, err := blockdev.Open(path)
+	if err != nil {
+		return err
+	}
+	direct, err := f.Direct()
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	_, err = direct.ReadAt(make([]byte, direct.LogicalBlockSize()), 0)
+	return errors.Join(err, direct.Close(), f.Close())
+}
+
 // Sleep implements Host.
 func (h *Linux) Sleep(d time.Duration) { time.Sleep(d) }
 
