@@ -4,6 +4,9 @@ package dmctl
 
 import "github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 
+// OwnerOurs is the owner of snapshots that this package made.
+const OwnerOurs = devices.OwnerOurs
+
 // CheckName says whether a device can have this name, as a user typed it;
 // errors wrap ErrUsage.
 func CheckName(s string) error { return devices.CheckName(s) }

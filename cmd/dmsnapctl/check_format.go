@@ -88,6 +88,19 @@ func (r checkAnswer) record() checkRecord {
 	return record
 }
 
+// advice is what can be done about a kernel that leaks: where one is installed
+// that does not, booting it.
+func (r checkAnswer) advice() []advice {
+	if r.many || r.advisory != nil || r.Verdict != gate.Leaky || len(r.Kernels) != 1 || r.Kernels[0].KernelRelease == "" {
+		return []advice{}
+	}
+	words := []string{"check", "--all-kernels"}
+	if r.Root != "" && r.Root != "/" {
+		words = append(words, "--root", r.Root)
+	}
+	return []advice{advise("whether a kernel with the fix is installed", words...)}
+}
+
 // checkList is the JSON of an answer that is a list.
 type checkList struct {
 	Schema  string       `json:"schema"`
@@ -96,6 +109,7 @@ type checkList struct {
 	checkRecord
 	Error   string         `json:"error,omitempty"`
 	Kernels []check.Kernel `json:"kernels"`
+	Advice  []advice       `json:"advice"`
 }
 
 // checkOne is the JSON of an answer about one kernel.
@@ -103,15 +117,16 @@ type checkOne struct {
 	Schema string `json:"schema"`
 	check.Kernel
 	checkRecord
+	Advice []advice `json:"advice"`
 }
 
 func (r checkAnswer) writeJSON(w io.Writer) {
 	if r.many {
 		_ = output.JSON(w, checkList{ // a strings.Builder takes all
-			r.schema, r.Verdict, r.NextWhy, r.record(), errorText(r.Err), append([]check.Kernel{}, r.Kernels...)})
+			r.schema, r.Verdict, r.NextWhy, r.record(), errorText(r.Err), append([]check.Kernel{}, r.Kernels...), r.advice()})
 		return
 	}
-	_ = output.JSON(w, checkOne{r.schema, r.Kernels[0], r.record()})
+	_ = output.JSON(w, checkOne{r.schema, r.Kernels[0], r.record(), r.advice()})
 }
 
 // The facts of --format facts.
@@ -172,7 +187,7 @@ func (r checkAnswer) writeText(w io.Writer, o *console) {
 		_, _ = fmt.Fprintf(w, "kernel %s%s\n", output.Name(k.KernelRelease), strings.TrimSuffix(", "+whenText(k), ", -"))
 	}
 	if k.Next {
-		_, _ = fmt.Fprintf(w, "next: %s\n", output.Name(r.nextText()))
+		_, _ = fmt.Fprintf(w, "next boot: %s\n", output.Name(r.nextText()))
 	}
 	if k.Err != nil && r.advisory == nil {
 		return
@@ -185,6 +200,7 @@ func (r checkAnswer) writeText(w io.Writer, o *console) {
 		}
 	}
 	_ = table.Flush()
+	_ = printAdvice(w, r.advice())
 }
 
 // writeTable shows all kernels, a line to each. Colours would upset its
@@ -208,7 +224,7 @@ func (r checkAnswer) writeTable(w io.Writer, o *console) {
 	}
 	_ = table.Flush()
 	if r.NextWhy != "" {
-		_, _ = fmt.Fprintf(w, "next: %s\n", output.Name(r.nextText()))
+		_, _ = fmt.Fprintf(w, "next boot: %s\n", output.Name(r.nextText()))
 	}
 }
 

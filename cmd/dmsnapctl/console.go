@@ -36,12 +36,18 @@ func outputOf(c *cli.Context) *console {
 		json:    c.Bool("json"),
 		quiet:   c.Bool("quiet"),
 	}
-	o.color = output.IsTerminal(o.out) && !c.Bool("no-color") && os.Getenv("NO_COLOR") == ""
+	o.color = output.IsTerminal(o.out) && !c.Bool("no-color") && wantsColor(os.Getenv)
 	o.progress = c.Bool("progress") || output.IsTerminal(o.err) && !o.quiet
 	if o.quiet {
 		o.out = io.Discard
 	}
 	return o
+}
+
+// wantsColor tells by the environment whether a terminal is to have colours:
+// see no-color.org; a dumb terminal shows none.
+func wantsColor(getenv func(string) string) bool {
+	return getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 }
 
 // printJSON writes v, which must carry its schema, as one line.

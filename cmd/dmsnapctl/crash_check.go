@@ -100,17 +100,12 @@ func (s *sheet) checks(r *crash.Report) {
 	}
 }
 
-// failedCheck tells how to get the first image that the checker did not find
-// good.
-func failedCheck(r *crash.Report, reproduce string, width int) string {
-	if len(r.Failures) == 0 || reproduce == "" {
+// failedCheck tells of the first image that the checker did not find good.
+func failedCheck(r *crash.Report, width int) string {
+	if len(r.Failures) == 0 {
 		return ""
 	}
 	f := r.Failures[0]
 	told := wrapWords(fmt.Sprintf("first image the checker does not find good, at entry %d: state %s", f.Entry, f.State), width)
-	view := "--view " + string(r.Checks.View)
-	if f.Store > 0 && r.Checks.View == crash.SnapshotView {
-		view += fmt.Sprintf(" --store %d", f.Store)
-	}
-	return fmt.Sprintf("\n%s\nnext: %s --state %s %s --out image.img   # what the checker saw\n", strings.Join(told, "\n"), reproduce, f.State, view)
+	return fmt.Sprintf("\n%s\n", strings.Join(told, "\n"))
 }

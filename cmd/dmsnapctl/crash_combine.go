@@ -41,12 +41,13 @@ func runCrashCombine(c *cli.Context) error {
 		return err
 	}
 	var reports []*crash.Report
+	var read []explored
 	for _, path := range c.Args().Slice() {
 		r, err := readReport(path)
 		if err != nil {
 			return err
 		}
-		reports = append(reports, r)
+		read, reports = append(read, r), append(reports, r.Report)
 	}
 	sum, err := crash.Combine(reports)
 	if err != nil {
@@ -55,10 +56,10 @@ func runCrashCombine(c *cli.Context) error {
 	for _, w := range sum.Warnings {
 		o.warnf("%s", w)
 	}
-	if o.json {
-		err = o.printJSON(sum)
+	if next := adviceOnSum(sum, read); o.json {
+		err = o.printJSON(explored{sum, next})
 	} else {
-		err = printExploration(o, sum, "", regions{})
+		err = printExploration(o, sum, next, regions{})
 	}
 	if err != nil {
 		return err
@@ -66,25 +67,36 @@ func runCrashCombine(c *cli.Context) error {
 	return exploreEnd(o, "crash combine", sum, fail)
 }
 
+// adviceOnSum is the advice of the part whose first failure is the whole's.
+func adviceOnSum(sum *crash.Report, parts []explored) []advice {
+	whole, _ := firstFailure(sum)
+	for _, p := range parts {
+		if f, _ := firstFailure(p.Report); whole != nil && f != nil && f.State == whole.State {
+			return p.Advice
+		}
+	}
+	return []advice{}
+}
+
 // maxReport bounds a report that is read.
 const maxReport = 256 << 20
 
-func readReport(path string) (r *crash.Report, err error) {
+func readReport(path string) (r explored, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	if info.Size() > maxReport {
-		return nil, fmt.Errorf("%s: %d bytes are no report of an exploration", path, info.Size())
+		return r, fmt.Errorf("%s: %d bytes are no report of an exploration", path, info.Size())
 	}
-	r = &crash.Report{}
-	if err := json.NewDecoder(f).Decode(r); err != nil {
-		return nil, fmt.Errorf("%s: no report of an exploration: %w", path, err)
+	r.Report = &crash.Report{}
+	if err := json.NewDecoder(f).Decode(&r); err != nil {
+		return r, fmt.Errorf("%s: no report of an exploration: %w", path, err)
 	}
 	return r, nil
 }

@@ -207,15 +207,21 @@ func sometimes(o *console) func(format string, args ...any) {
 	}
 }
 
+// explored is a report with advice, as JSON has it.
+type explored struct {
+	*crash.Report
+	Advice []advice `json:"advice"`
+}
+
 func showExploration(c *cli.Context, o *console, r *crash.Report, at regions, fail []string, timeline *output.Destination) error {
 	for _, w := range r.Warnings {
 		o.warnf("%s: %s", c.String("log"), w)
 	}
 	var err error
-	if o.json {
-		err = o.printJSON(r)
+	if next := adviceOnLog(r, reproducer(c, at)); o.json {
+		err = o.printJSON(explored{r, next})
 	} else {
-		err = printExploration(o, r, reproducer(c, at), at)
+		err = printExploration(o, r, next, at)
 	}
 	if err != nil {
 		return err

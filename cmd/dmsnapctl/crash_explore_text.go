@@ -16,14 +16,17 @@ import (
 // sheetIndent is where the second column begins.
 const sheetIndent = 16
 
-func printExploration(o *console, r *crash.Report, reproduce string, at regions) error {
+func printExploration(o *console, r *crash.Report, next []advice, at regions) error {
 	s := &sheet{width: columnsOf(o.out)}
 	headline := strings.Join(wrapWords(r.Headline(), s.width-2), "\n  ")
 	_, _ = fmt.Fprintln(s, o.colored(exploreColour(r), headline))
 	s.figures(r)
 	s.order(r)
 	s.checks(r)
-	_, err := fmt.Fprint(o.out, s, "\n", r.TimelineText(s.width-crash.TimelineMargin), firstState(r, reproduce, at, s.width)+failedCheck(r, reproduce, s.width))
+	_, err := fmt.Fprint(o.out, s, "\n", r.TimelineText(s.width-crash.TimelineMargin), firstState(r, at, s.width), failedCheck(r, s.width))
+	if err == nil {
+		err = printAdvice(o.out, next)
+	}
 	if err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
@@ -65,12 +68,18 @@ func (s *sheet) order(r *crash.Report) {
 	}
 }
 
-// firstState tells of the first state that should not be, and how to get it.
-func firstState(r *crash.Report, reproduce string, at regions, width int) string {
-	f, what := r.FirstFailure, "first failure"
-	if f == nil {
-		f, what = r.SecondCrash.FirstFailure, "first failure after a second crash"
+// firstFailure is the first state that should not be, and what it is first of;
+// nil where there is none.
+func firstFailure(r *crash.Report) (f *crash.Failure, what string) {
+	if r.FirstFailure != nil {
+		return r.FirstFailure, "first failure"
 	}
+	return r.SecondCrash.FirstFailure, "first failure after a second crash"
+}
+
+// firstState tells of the first state that should not be.
+func firstState(r *crash.Report, at regions, width int) string {
+	f, what := firstFailure(r)
 	if f == nil {
 		return ""
 	}
@@ -78,12 +87,29 @@ func firstState(r *crash.Report, reproduce string, at regions, width int) string
 	if len(at.stores) > 1 {
 		where += fmt.Sprintf(", in store %d (%s)", f.Store, at.flags[1+f.Store])
 	}
-	next := ""
-	if reproduce != "" {
-		next = fmt.Sprintf("next: %s --state %s --out state.img   # that state as an image\n", reproduce, f.State)
-	}
 	told := wrapWords(fmt.Sprintf("%s, %s: %s", what, where, output.Name(f.Why)), width)
-	return fmt.Sprintf("\n%s\n%s", strings.Join(told, "\n"), next)
+	return fmt.Sprintf("\n%s\n", strings.Join(told, "\n"))
+}
+
+// adviceOnLog is how to get the first state that should not be, and the first
+// image that the checker did not find good.
+func adviceOnLog(r *crash.Report, reproduce string) []advice {
+	out := []advice{}
+	if reproduce == "" {
+		return out
+	}
+	if f, _ := firstFailure(r); f != nil {
+		out = append(out, advice{Why: "that state as an image", Command: fmt.Sprintf("%s --state %s --out state.img", reproduce, f.State)})
+	}
+	if len(r.Failures) > 0 {
+		f := r.Failures[0]
+		view := "--view " + string(r.Checks.View)
+		if f.Store > 0 && r.Checks.View == crash.SnapshotView {
+			view += fmt.Sprintf(" --store %d", f.Store)
+		}
+		out = append(out, advice{Why: "what the checker saw", Command: fmt.Sprintf("%s --state %s %s --out image.img", reproduce, f.State, view)})
+	}
+	return out
 }
 
 // reproducer is the command line, but for the state, that writes a state out.

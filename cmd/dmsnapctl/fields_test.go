@@ -20,7 +20,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
-	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
@@ -76,7 +75,7 @@ var jsonObjects = []struct {
 	{"table concise", conciseJSON{}},
 	{"with-snapshot", withSnapshotJSON{}},
 	{"crash record", recordJSON{}},
-	{"crash explore, combine", crash.Report{}},
+	{"crash explore, combine", explored{}},
 	{"crash state", crashStateJSON{}},
 	{"crash simulate", allocator.Simulation{}},
 	{"crash simulate --rates", ratesJSON{}},

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -64,10 +65,12 @@ func runMap(c *cli.Context) error {
 	if why := whyNoPicture(report.Report); why != "" {
 		return fmt.Errorf("map %s: nothing to draw: %s", path, why)
 	}
+	report.Advice = adviceOnStore(report, "")
 	if file != nil {
 		err = file.write(report)
 	} else if !o.json {
 		err = picture.Terminal{Columns: columns, Color: o.color, ASCII: !localeIsUTF8()}.Text(o.out, output.Name(path), report.Report)
+		err = cmp.Or(err, printAdvice(o.out, report.Advice))
 	}
 	switch {
 	case err != nil:

@@ -18,7 +18,9 @@ var statusFormats = []string{formatText, formatJSON, formatNagios, formatPrometh
 func writeStatus(o *console, snapshots []dmctl.Snapshot, r statusRequest, code int) error {
 	switch r.format {
 	case formatJSON:
-		return o.printJSON(snapshotsForMachines(o, snapshots))
+		out := snapshotsForMachines(o, snapshots)
+		out.Advice = adviceOnSnapshots(snapshots, r.limits)
+		return o.printJSON(out)
 	case formatNagios:
 		_, err := fmt.Fprintln(o.out, nagiosStatus(snapshots, r.limits, code))
 		return err
@@ -62,7 +64,38 @@ func printStatus(o *console, snapshots []dmctl.Snapshot, limits statusLimits) er
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", output.Name(s.Name), used, of, fullText(s),
 			inBytes(s.ChunkSize), output.Name(s.OriginDevice), output.Name(s.COW), o.colored(statusCode(s, limits), state))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return printAdvice(o.out, adviceOnSnapshots(snapshots, limits))
+}
+
+// adviceOnSnapshots is what can be done about snapshots that are not well. What
+// changes a snapshot that another program made is that program's to do.
+func adviceOnSnapshots(snapshots []dmctl.Snapshot, limits statusLimits) []advice {
+	out := []advice{}
+	for _, s := range snapshots {
+		ours := s.Owner == dmctl.OwnerOurs
+		full := s.UsedPercent >= min(limits.warning, limits.critical)
+		switch {
+		case s.Suspended && ours:
+			out = append(out, advise("let its I/O go on", "resume", s.Name))
+		case s.State == table.Invalid.String() && s.Persistent:
+			out = append(out, advise("what its store still holds", "verify", s.COW))
+		case s.State == table.MergeFailed.String() && ours:
+			out = append(out, advise("go on with the merge", "merge", s.Name))
+		case s.State == dmctl.StateMerging && ours:
+			out = append(out, advise("wait for the merge and finish it", "merge", s.Name))
+		case !ours && s.Owner != "":
+		case s.State == table.Overflow.String() || full && s.State == table.Active.String():
+			words := []string{"grow", s.Name}
+			if !ours {
+				words = append(words, "--force")
+			}
+			out = append(out, advise("once its store's device, "+s.COW+", is larger", words...))
+		}
+	}
+	return out
 }
 
 // fullText is how full a store is, "-" where that is not known.

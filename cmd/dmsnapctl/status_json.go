@@ -48,10 +48,11 @@ func fullnessForMachines(s dmctl.Snapshot) (f fullnessJSON) {
 type snapshotsJSON struct {
 	Schema    string         `json:"schema"`
 	Snapshots []snapshotJSON `json:"snapshots"`
+	Advice    []advice       `json:"advice"`
 }
 
 func snapshotsForMachines(o *console, snapshots []dmctl.Snapshot) snapshotsJSON {
-	out := snapshotsJSON{Schema: schemaOf(o.command), Snapshots: []snapshotJSON{}}
+	out := snapshotsJSON{Schema: schemaOf(o.command), Snapshots: []snapshotJSON{}, Advice: []advice{}}
 	for _, s := range snapshots {
 		out.Snapshots = append(out.Snapshots, snapshotForMachines(s))
 	}

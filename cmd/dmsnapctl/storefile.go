@@ -76,7 +76,7 @@ func (s *storeFile) judge(ctx context.Context, o *console, opt verify.Options) (
 	if report == nil {
 		return nil, err
 	}
-	return &judged{Schema: schemaOf(o.command), Path: s.path, Report: report}, err
+	return &judged{Schema: schemaOf(o.command), Path: s.path, Report: report, Advice: []advice{}}, err
 }
 
 // toolCode is the exit code of a command that reads what a store holds: leaks,
@@ -104,6 +104,7 @@ type judged struct {
 	Schema string `json:"schema"`
 	Path   string `json:"path"`
 	*verify.Report
+	Advice []advice `json:"advice"`
 }
 
 // judgeStore opens, judges and closes a store. One that the kernel has active

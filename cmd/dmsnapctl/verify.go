@@ -71,6 +71,7 @@ func runVerify(c *cli.Context) (err error) {
 	if report == nil {
 		return err
 	}
+	report.Advice = adviceOnStore(report, c.String("origin"))
 	bins := report.Bins
 	report.Bins = nil // for the picture
 	if errPrint := printReport(o, report); errPrint != nil {

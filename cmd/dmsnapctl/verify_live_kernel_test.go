@@ -66,7 +66,7 @@ func writeZeros(path string, bytes int, at int64) error {
 // area. A leaky kernel commits that area, and the six are no leaks: their
 // writers wait, and get them in the end. A fixed kernel commits nothing.
 func TestVerifyOfCopiesInFlight(t *testing.T) {
-	const held, area, delay = 6, 256, 9 * time.Second
+	const held, area, delay = 6, 256, 25 * time.Second
 	disks := testDisks(t)
 	store := mappedBy(t, "delayed-cow", fmt.Sprintf(
 		"0 16 linear %[1]s 0\n16 %[2]d delay %[1]s 16 0 %[1]s 16 %[3]d\n%[4]d 8192 linear %[1]s %[4]d",
@@ -116,7 +116,9 @@ func TestVerifyOfCopiesInFlight(t *testing.T) {
 	verdict, code, inFlight := verify.Clean, exitFine, uint64(0)
 	if kernel == gate.Leaky {
 		verdict, code, inFlight = verify.Unsettled, exitUnknown, held
-		time.Sleep(time.Second) // the 256 copies take their time
+		for s := snapshotOf(t, c, "held"); s.Metadata < 3*8; s = snapshotOf(t, c, "held") {
+			time.Sleep(10 * time.Millisecond) // until the area is full, and committed
+		}
 	}
 	var r verify.Report
 	got, _ := runJSON(t, &r, "verify", "--json", store)

@@ -20,15 +20,13 @@ func printReport(o *console, r *judged) error {
 	if r.Geometry != nil {
 		printFigures(w, r.Report)
 	}
-	for _, f := range r.Findings {
-		if r.Verdict != verify.Unrecognized {
-			_, _ = fmt.Fprintf(w, "  %s\t%s: %s\n", f.Severity, f.Code, f.Message)
-		}
-	}
-	if r.Omitted > 0 {
-		_, _ = fmt.Fprintf(w, "  …\tand %s; --max-findings shows them\n", output.Plural(r.Omitted, "more finding"))
+	if r.Verdict != verify.Unrecognized {
+		printFindings(w, r.Report)
 	}
 	if err := w.Flush(); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	if err := printAdvice(o.out, r.Advice); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
@@ -114,7 +112,7 @@ func printForensics(line func(name, format string, args ...any), f *verify.Foren
 	}
 	for i, g := range f.Groups {
 		if i == shownGroups {
-			line("", "… and %d more; --json shows them", len(f.Groups)-i)
+			line("", "... and %d more; --json shows them", len(f.Groups)-i)
 			break
 		}
 		line("", "with %s committed: %s leaked among chunks %d-%d", output.Plural(g.Exceptions, "exception"), output.Plural(g.Chunks, "chunk"), g.FirstChunk, g.LastChunk)

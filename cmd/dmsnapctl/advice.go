@@ -1,0 +1,36 @@
+// Advice: what can be done next, as commands.
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+)
+
+// advice is a command that is worth running next, and why.
+type advice struct {
+	Why     string `json:"why"`
+	Command string `json:"command"`
+}
+
+// advise is the advice to run a command of this program.
+func advise(why string, words ...string) advice {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = shellWord(w)
+	}
+	return advice{Why: why, Command: "dmsnapctl " + strings.Join(quoted, " ")}
+}
+
+// printAdvice ends a text result.
+func printAdvice(w io.Writer, all []advice) error {
+	for _, a := range all {
+		if _, err := fmt.Fprintf(w, "next: %s   # %s\n", output.Name(a.Command), output.Name(a.Why)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

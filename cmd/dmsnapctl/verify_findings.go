@@ -1,0 +1,109 @@
+// The findings of a report in the text of verify: one line to each kind.
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify"
+)
+
+// shownRanges bounds the places that one line names; the JSON has all of them.
+const shownRanges = 8
+
+// printFindings writes a line for each kind of finding, in the order of the
+// first of each; those that were counted only come last.
+func printFindings(w io.Writer, r *verify.Report) {
+	var kinds []verify.Code
+	of := map[verify.Code][]verify.Finding{}
+	for _, f := range r.Findings {
+		if of[f.Code] == nil {
+			kinds = append(kinds, f.Code)
+		}
+		of[f.Code] = append(of[f.Code], f)
+	}
+	for _, code := range slices.Sorted(maps.Keys(r.Counts)) {
+		if of[code] == nil {
+			kinds = append(kinds, code)
+		}
+	}
+	for _, code := range kinds {
+		_, _ = fmt.Fprintf(w, "  %s\t%s: %s\n", verify.SeverityOf(code), code, kindText(r, code, of[code]))
+	}
+}
+
+// kindText says how many findings of a kind there are, and where; written are
+// those that are written out.
+func kindText(r *verify.Report, code verify.Code, written []verify.Finding) string {
+	n := r.Counts[code]
+	switch {
+	case code == verify.LeakedChunks && len(written) != 1:
+		return leakText(r)
+	case len(written) == 0:
+		return fmt.Sprintf("%s; --max-findings shows where", output.Plural(n, "time"))
+	case n == 1 || code == verify.LeakedChunks:
+		return written[0].Message
+	}
+	where := places(written)
+	if more := n - uint64(len(written)); more > 0 {
+		where += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("%d times, %s; the first: %s", n, where, written[0].Message)
+}
+
+// leakText names the ranges that leaked.
+func leakText(r *verify.Report) string {
+	var names []string
+	for _, l := range r.Leaks.Ranges[:min(len(r.Leaks.Ranges), shownRanges)] {
+		names = append(names, strings.TrimPrefix(strings.TrimPrefix(l.String(), "chunks "), "chunk "))
+	}
+	ranges := uint64(len(r.Leaks.Ranges)) + r.Leaks.RangesOmitted
+	if more := ranges - uint64(len(names)); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	unread := ""
+	if r.Unreadable() {
+		unread = ", as far as they could be read"
+	}
+	return fmt.Sprintf("%s (%s) that no exception names%s, in %s: chunks %s", output.Plural(r.Leaks.Chunks, "chunk"), output.Bytes(r.Leaks.Bytes),
+		unread, output.Plural(ranges, "range"), strings.Join(names, ", "))
+}
+
+// places are the areas that findings are about, with the first and the last
+// record of each.
+func places(all []verify.Finding) string {
+	type span struct{ area, first, last uint64 }
+	var spans []span
+	for _, f := range all {
+		if f.Area == nil {
+			return fmt.Sprintf("from byte %d on", all[0].Offset)
+		}
+		slot := uint64(0)
+		if f.Slot != nil {
+			slot = *f.Slot
+		}
+		at := slices.IndexFunc(spans, func(s span) bool { return s.area == *f.Area })
+		if at < 0 {
+			at = len(spans)
+			spans = append(spans, span{*f.Area, slot, slot})
+		}
+		spans[at].first, spans[at].last = min(spans[at].first, slot), max(spans[at].last, slot)
+	}
+	var names []string
+	for _, s := range spans[:min(len(spans), shownRanges)] {
+		if s.first == s.last {
+			names = append(names, fmt.Sprintf("area %d record %d", s.area, s.first))
+		} else {
+			names = append(names, fmt.Sprintf("area %d records %d to %d", s.area, s.first, s.last))
+		}
+	}
+	if more := len(spans) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %s", output.Plural(more, "more area")))
+	}
+	return strings.Join(names, ", ")
+}
