@@ -6,6 +6,7 @@ package verify_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -84,7 +85,14 @@ func (a *activeStore) copyChunk(c int64) error {
 func (a *activeStore) judge(from *blockdev.File) *verify.Report {
 	a.t.Helper()
 	r, err := verify.Verify(context.Background(), from, from.Size(), verify.Options{
-		Status: func(context.Context) (string, error) { return status(snapName) },
+		Live: func(context.Context) (verify.Moment, error) {
+			line, err := status(snapName)
+			m := verify.Moment{Status: line, Quiet: true} // what is written is flushed before the next moment
+			if err == nil {
+				_, err = fmt.Sscanf(line, "%d/%d %d", new(uint64), new(uint64), &m.Metadata)
+			}
+			return m, err
+		},
 	})
 	if err != nil {
 		a.t.Fatal(err)
