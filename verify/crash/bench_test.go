@@ -63,6 +63,16 @@ func BenchmarkExploreJobs(b *testing.B) {
 	b.ReportMetric(took[0].Seconds()/took[1].Seconds(), "speed-up")
 }
 
+// BenchmarkTornOverGarbage judges torn writes of chunks of 1 MiB over garbage, on
+// one processor.
+func BenchmarkTornOverGarbage(b *testing.B) {
+	log, opt := garbageLog(b, 2048, false)
+	opt.Jobs = 1
+	for b.Loop() {
+		explore(b, log, opt)
+	}
+}
+
 // BenchmarkReplay judges the same log the plain way: each prefix is written to
 // a file, and verify reads it. Its time per state, against that of exploring
 // the log in the same run, is reported.
