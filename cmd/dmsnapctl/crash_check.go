@@ -109,3 +109,12 @@ func failedCheck(r *crash.Report, width int) string {
 	told := wrapWords(fmt.Sprintf("first image the checker does not find good, at entry %d: state %s", f.Entry, f.State), width)
 	return fmt.Sprintf("\n%s\n", strings.Join(told, "\n"))
 }
+
+// checkedImage is the command that writes the first such image out.
+func checkedImage(r *crash.Report, reproduce string) string {
+	f, store := r.Failures[0], ""
+	if f.Store > 0 && r.Checks.View == crash.SnapshotView {
+		store = fmt.Sprintf(" --store %d", f.Store)
+	}
+	return fmt.Sprintf("%s --state %s --view %s%s --out image.img", reproduce, f.State, r.Checks.View, store)
+}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/check"
 )
@@ -79,6 +78,7 @@ func crashExploreCommand() *cli.Command {
 			&cli.IntFlag{Name: "jobs", Usage: "judge `N` states at once (default: as many as there are processors)"},
 			&cli.StringFlag{Name: "shard", Usage: "explore the `I/N`-th part only; \"crash combine\" adds the parts up"},
 			&cli.StringFlag{Name: "timeline", Usage: "draw the log and its bad windows into `FILE.svg`"},
+			&cli.StringFlag{Name: "report", Usage: "write all that was found into `FILE.html`, a page that needs nothing else"},
 		}, checkFlags()...),
 		Action: withArgs("", runCrashExplore),
 	}
@@ -102,7 +102,7 @@ func runCrashExplore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	timeline, err := logOutput(c, "timeline", output.Options{})
+	drawn, err := drawingsOf(c)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func runCrashExplore(c *cli.Context) error {
 		switch {
 		case errors.Is(err, context.Canceled) && report != nil:
 			o.warnf("%s: interrupted; what is shown is true of crashes before entry %d of %d, and nothing was changed", c.String("log"), report.ExploredEntries, report.Entries)
-			if err := showExploration(c, o, report, at, fail, timeline); exitCodeOf(err) == exitUnknown {
+			if err := showExploration(c, o, report, at, fail, drawn); exitCodeOf(err) == exitUnknown {
 				return err
 			}
 			return exitStatus(exitInterrupted)
@@ -130,7 +130,7 @@ func runCrashExplore(c *cli.Context) error {
 		case err != nil:
 			return fmt.Errorf("%s: %w", c.String("log"), err)
 		}
-		return showExploration(c, o, report, at, fail, timeline)
+		return showExploration(c, o, report, at, fail, drawn)
 	})
 }
 
@@ -213,7 +213,7 @@ type explored struct {
 	Advice []advice `json:"advice"`
 }
 
-func showExploration(c *cli.Context, o *console, r *crash.Report, at regions, fail []string, timeline *output.Destination) error {
+func showExploration(c *cli.Context, o *console, r *crash.Report, at regions, fail []string, drawn drawings) error {
 	for _, w := range r.Warnings {
 		o.warnf("%s: %s", c.String("log"), w)
 	}
@@ -227,11 +227,8 @@ func showExploration(c *cli.Context, o *console, r *crash.Report, at regions, fa
 		return err
 	}
 	end := exploreEnd(o, c.String("log"), r, fail)
-	if timeline != nil { // after the result, which a full disk must not take away
-		if err := timeline.Write(r.WriteTimeline); err != nil {
-			o.warnf("%s: the timeline: %w", c.String("log"), err)
-			return exitStatus(exitUnknown)
-		}
+	if err := drawn.write(c, o, r, reproducer(c, at)); err != nil {
+		return err
 	}
 	return end
 }

@@ -108,7 +108,10 @@ func (r *Report) add(o *Report) {
 	} {
 		earlier(first.mine, *first.other)
 	}
-	r.addWindows(o.Windows)
+	r.Windows = addWindows(r.Windows, o.Windows)
+	if len(r.Epochs) < mostEpochs {
+		r.Epochs = addWindows(r.Epochs, o.Epochs)
+	}
 }
 
 func (c *SecondCrash) add(o *SecondCrash) {
@@ -140,15 +143,18 @@ func earlier(mine **Failure, other *Failure) {
 	}
 }
 
+// mostEpochs is about how many epochs are kept for pictures.
+const mostEpochs = 1 << 16
+
 // addWindows adds windows; those of one epoch become one.
-func (r *Report) addWindows(more []Window) {
+func addWindows(list, more []Window) []Window {
 	for _, w := range more {
-		at, known := slices.BinarySearchFunc(r.Windows, w.From, func(have Window, from int) int { return have.From - from })
+		at, known := slices.BinarySearchFunc(list, w.From, func(have Window, from int) int { return have.From - from })
 		if !known {
-			r.Windows = slices.Insert(r.Windows, at, w)
+			list = slices.Insert(list, at, w)
 			continue
 		}
-		have := &r.Windows[at]
+		have := &list[at]
 		have.States += w.States
 		have.Leaking += w.Leaking
 		have.Corrupt += w.Corrupt
@@ -156,6 +162,7 @@ func (r *Report) addWindows(more []Window) {
 		have.Lost += w.Lost
 		have.Leaked = max(have.Leaked, w.Leaked)
 	}
+	return list
 }
 
 // ErrCombine is wrapped by errors about reports that cannot be added up.
@@ -176,6 +183,7 @@ func Combine(reports []*Report) (*Report, error) {
 	sum.States, sum.LeakingStates, sum.CorruptStates, sum.BrokenImageStates, sum.StaleStates, sum.AbandonedStates = 0, 0, 0, 0, 0, 0
 	sum.LostWriteStates, sum.FirstLost = 0, nil
 	sum.FirstFailure, sum.FirstLeak, sum.FirstCorrupt, sum.FirstBroken, sum.Timeline = nil, nil, nil, nil, nil
+	sum.Epochs, sum.Drawn = nil, nil
 	sum.Coverage = Coverage{FirstEntry: first.Coverage.FirstEntry, BlindWrites: first.Coverage.BlindWrites}
 	sum.Checks = Checks{Command: first.Checks.Command, View: first.Checks.View, Failures: []CheckFailure{}}
 	sum.Seconds = 0

@@ -96,6 +96,7 @@ func (x *exploration) note(lint *linter, warnings []string) {
 	r.Warnings = append(r.Warnings, warnings...)
 	r.Doubts = x.doubts()
 	r.Timeline = x.timeline()
+	r.Drawn = x.drawn
 	for _, k := range x.kinds {
 		if k == commits {
 			r.Commits++

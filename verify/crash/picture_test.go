@@ -2,6 +2,7 @@ package crash
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/picture"
 )
 
 // elements counts the elements of a picture by name; it must be well-formed.
@@ -67,6 +69,8 @@ func TestWindowsShareAColumn(t *testing.T) {
 		{[]Window{corrupt, broken, leak}, 8, "|X|"},
 		{[]Window{broken, leak}, 8, "|B|"},
 		{[]Window{leak}, 4, "|L|"},
+		{[]Window{{To: 2, Lost: 1}, leak}, 8, "|W|"},
+		{[]Window{broken, {From: 2, To: 4, Lost: 1}}, 8, "|B|"},
 		{nil, 4, "|?|"},
 		{nil, 8, "|.|"},
 	} {
@@ -89,5 +93,57 @@ func TestRatesPicture(t *testing.T) {
 	}
 	if n := elements(t, buf.Bytes()); n["path"] != 2+2*2+len(rates.ByInFlight)+len(rates.ByChunk)+2 || n["desc"] != 1 || n["title"] != 1+len(rates.ByInFlight)+len(rates.ByChunk) {
 		t.Errorf("the picture has %v", n)
+	}
+}
+
+// TestDrawnFailure: of the first failure's epoch it is told which blocks are
+// durable, and torn entries are.
+func TestDrawnFailure(t *testing.T) {
+	log, opt := scenario(t, allocator.Leaky, 512, noFault, 0)
+	r := explore(t, log, opt)
+	name := r.FirstFailure.State
+	s, err := ParseState(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen := map[int]string{}
+	for _, c := range s.Chosen {
+		if chosen[c.Entry] = "new"; c.Blocks != nil {
+			chosen[c.Entry] = "torn"
+		}
+	}
+	list := r.Drawn(name)
+	for _, d := range list {
+		if want := cmp.Or(chosen[d.Entry], "old"); d.how() != want {
+			t.Errorf("%+v is %s, want %s", d, d.how(), want)
+		}
+		delete(chosen, d.Entry)
+	}
+	if len(chosen) > 0 || len(list) == 0 {
+		t.Errorf("%d entries, without %v", len(list), chosen)
+	}
+	last := list[len(list)-1]
+	torn := State{Durable: s.Durable, Chosen: []Choice{{Entry: last.Entry, Blocks: []int{1}}}}
+	if got := r.Drawn(torn.String()); got[len(got)-1].how() != "torn" || !got[len(got)-1].New[1] || got[len(got)-1].New[0] {
+		t.Errorf("%v: %+v", torn, got[len(got)-1])
+	}
+	if r.Drawn("nonsense") != nil || r.StatePicture("999999999") != nil {
+		t.Error("what is no state is drawn")
+	}
+	for _, c := range []*picture.Canvas{r.StatePicture(name), r.StatesPicture(100)} {
+		var b bytes.Buffer
+		if _, err := c.WriteTo(&b); err != nil || elements(t, b.Bytes())["desc"] != 1 {
+			t.Errorf("%v: %s", err, b.String())
+		}
+	}
+	if states := uint64(0); len(r.Epochs) > 0 {
+		for _, e := range r.Epochs {
+			states += e.States
+		}
+		if states != r.States {
+			t.Errorf("the epochs have %d states, the report %d", states, r.States)
+		}
+	} else {
+		t.Error("no epochs")
 	}
 }

@@ -58,6 +58,11 @@ type Report struct {
 
 	// Windows are the epochs in which a crash leaves something wrong.
 	Windows []Window `json:"bad_windows"`
+	// Epochs are all epochs that were explored, as Windows are, for pictures.
+	Epochs []Window `json:"-"`
+	// Drawn is what of its epoch is durable in a state; nil in a report that
+	// was read, which has no log.
+	Drawn func(state string) []DrawnEntry `json:"-"`
 	// Timeline has what each entry is, for pictures.
 	Timeline []Moment `json:"-"`
 

@@ -24,7 +24,7 @@ var lanes = []struct {
 
 // severities are the letters of a crash, each of which is shown in the place of
 // those before it.
-const severities = "?.LBX"
+const severities = "?.LWBX"
 
 // badLetter is what stands where a crash is bad.
 func badLetter(w Window) byte {
@@ -33,6 +33,8 @@ func badLetter(w Window) byte {
 		return 'X'
 	case w.Broken > 0:
 		return 'B'
+	case w.Lost > 0:
+		return 'W'
 	default:
 		return 'L'
 	}
@@ -79,7 +81,7 @@ func (r *Report) TimelineText(columns int) string {
 	row("a crash here", bad)
 	fmt.Fprintf(&b, "%-16s 0%*d\n", "entry", columns, n-1)
 	if len(r.Windows) > 0 {
-		b.WriteString("L: leaks  B: broken image  X: corrupt store\n")
+		b.WriteString("L: leaks  W: lost writes  B: broken image  X: corrupt store\n")
 	}
 	return b.String()
 }

@@ -29,6 +29,7 @@ var badPaints = map[byte]struct {
 }{
 	'X': {picture.Corrupt, "corrupt store"},
 	'B': {picture.Broken, "broken image"},
+	'W': {picture.Paint{Fill: "#cc79a7", Hatch: picture.Barred, Ink: "#4d1f3a"}, "lost write"},
 	'L': {picture.Lost, "leak"},
 }
 
@@ -88,7 +89,7 @@ func (t *timelinePicture) crashes() {
 	for _, win := range t.Windows {
 		bad := badPaints[badLetter(win)]
 		x, width := t.at(win.From), max(1.5, t.at(win.To)-t.at(win.From))
-		tip := fmt.Sprintf("entries %d-%d: %s in %d of %d states", win.From, win.To-1, bad.name, max(win.Leaking, win.Corrupt, win.Broken), win.States)
+		tip := fmt.Sprintf("entries %d-%d: %s in %d of %d states", win.From, win.To-1, bad.name, max(win.Leaking, win.Corrupt, win.Broken, win.Lost), win.States)
 		t.Rect(x, t.bottom+4, width, svgCrash, bad.paint, tip)
 		t.Rect(x, svgTop-6, width, t.bottom-svgTop+6, picture.Paint{Fill: bad.paint.Fill, Opacity: 0.15}, tip)
 	}
@@ -154,7 +155,7 @@ func (t *timelinePicture) legend(x, y float64) {
 		x += 170
 	}
 	entry(picture.Fine, "a crash here is fine")
-	for _, letter := range []byte("LBX") {
+	for _, letter := range []byte("LWBX") {
 		entry(badPaints[letter].paint, badPaints[letter].name)
 	}
 }

@@ -99,6 +99,7 @@ func (v *visitor) closeWindow(before *Report) {
 	w.Corrupt = r.CorruptStates - before.CorruptStates
 	w.Broken = r.BrokenImageStates - before.BrokenImageStates
 	w.Lost = r.LostWriteStates - before.LostWriteStates
+	r.Epochs = append(r.Epochs, *w)
 	if w.Leaking+w.Corrupt+w.Broken+w.Lost > 0 {
 		r.Windows = append(r.Windows, *w)
 	}

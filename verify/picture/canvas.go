@@ -64,6 +64,9 @@ type Font struct {
 
 // Canvas is an SVG picture in the making. All texts are escaped.
 type Canvas struct {
+	// ID stands before the ids of the picture's elements, for documents that
+	// hold several pictures. It must be made of letters, digits and dashes.
+	ID            string
 	width, height float64
 	title, desc   string
 	body          strings.Builder
@@ -113,11 +116,11 @@ func (c *Canvas) WriteTo(w io.Writer) (int64, error) {
 	counted := &countingWriter{w: w}
 	b := bufio.NewWriter(counted)
 	width, height := number(c.width), number(c.height)
-	_, _ = fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" width="%s" height="%s" viewBox="0 0 %[1]s %[2]s" font-family="sans-serif" font-size="12" role="img" aria-labelledby="title desc">`+"\n", width, height)
-	_, _ = fmt.Fprintf(b, "<title id=\"title\">%s</title>\n<desc id=\"desc\">%s</desc>\n", escape(c.title), escape(c.desc))
+	_, _ = fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" width="%s" height="%s" viewBox="0 0 %[1]s %[2]s" font-family="sans-serif" font-size="12" role="img" aria-labelledby="%[3]stitle %[3]sdesc">`+"\n", width, height, c.ID)
+	_, _ = fmt.Fprintf(b, "<title id=\"%[3]stitle\">%[1]s</title>\n<desc id=\"%[3]sdesc\">%[2]s</desc>\n", escape(c.title), escape(c.desc), c.ID)
 	c.defs(b)
 	_, _ = fmt.Fprintf(b, `<rect width="%s" height="%s" fill="#ffffff"/>`+"\n", width, height)
-	_, _ = b.WriteString(c.body.String())
+	_, _ = b.WriteString(strings.ReplaceAll(c.body.String(), idMark, c.ID))
 	_, _ = b.WriteString("</svg>\n")
 	err := b.Flush()
 	return counted.n, err
@@ -130,8 +133,8 @@ func (c *Canvas) defs(b *bufio.Writer) {
 	}
 	_, _ = b.WriteString("<defs>\n")
 	for i, p := range c.hatched {
-		_, _ = fmt.Fprintf(b, `<pattern id="hatch%d" width="8" height="8" patternUnits="userSpaceOnUse"><rect width="8" height="8" fill="%s"/><path d="%s" fill="none" stroke="%s" stroke-width="1.5"/></pattern>`+"\n",
-			i, escape(p.Fill), hatchPaths[p.Hatch], escape(p.Ink))
+		_, _ = fmt.Fprintf(b, `<pattern id="%shatch%d" width="8" height="8" patternUnits="userSpaceOnUse"><rect width="8" height="8" fill="%s"/><path d="%s" fill="none" stroke="%s" stroke-width="1.5"/></pattern>`+"\n",
+			c.ID, i, escape(p.Fill), hatchPaths[p.Hatch], escape(p.Ink))
 	}
 	_, _ = b.WriteString("</defs>\n")
 }
@@ -169,12 +172,18 @@ func (c *Canvas) fill(p Paint) string {
 	}
 	for i, known := range c.hatched {
 		if known == look {
-			return fmt.Sprintf("url(#hatch%d)", i)
+			return hatchURL(i)
 		}
 	}
 	c.hatched = append(c.hatched, look)
-	return fmt.Sprintf("url(#hatch%d)", len(c.hatched)-1)
+	return hatchURL(len(c.hatched) - 1)
 }
+
+// idMark stands in the body where ID will; no text can hold it, as it has no
+// form in XML.
+const idMark = "\x00"
+
+func hatchURL(n int) string { return fmt.Sprintf("url(#%shatch%d)", idMark, n) }
 
 // number writes a length with at most one digit behind the point, an opacity
 // with two.

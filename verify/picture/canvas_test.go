@@ -48,6 +48,23 @@ func TestCanvasEscapesAndDescribes(t *testing.T) {
 	}
 }
 
+// TestIDsStandBefore: pictures of one document do not take each other's
+// patterns.
+func TestIDsStandBefore(t *testing.T) {
+	c := NewCanvas(10, 10, "t", "d")
+	c.Rect(0, 0, 1, 1, Lost, "\x00")
+	c.ID = "one-"
+	var b strings.Builder
+	if _, err := c.WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`id="one-title"`, `id="one-desc"`, `labelledby="one-title one-desc"`, `id="one-hatch0"`, `fill="url(#one-hatch0)"`, "<title>\ufffd</title>"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s in %s", want, b.String())
+		}
+	}
+}
+
 func TestNumbers(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 1: "1", 10: "10", 100: "100", 1.25: "1.2", 0.25: "0.25", 0.999: "1", -2.5: "-2.5", 1e6: "1000000"} {
 		if got := number(v); got != want {

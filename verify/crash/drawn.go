@@ -1,0 +1,58 @@
+// The first failure, for pictures: what of its epoch is durable.
+
+package crash
+
+import (
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+)
+
+// DrawnEntry is an entry of the epoch of a failing state.
+type DrawnEntry struct {
+	Entry  int
+	What   string // the entry's kind, in words
+	Sector uint64 // of the logged device, in its sectors
+	// New tells of each of its blocks, or of the first of many, whether it is
+	// durable; of Blocks in all.
+	New    []bool
+	Blocks uint64
+}
+
+// Bounds of what is drawn.
+const (
+	mostDrawn       = 200
+	mostDrawnBlocks = 128
+)
+
+// drawn is what of its epoch is durable in a state. It is nil for a text that
+// is no state of the log.
+func (h *history) drawn(text string) (list []DrawnEntry) {
+	s, err := ParseState(text)
+	if err != nil || s.Durable > h.log.Len() {
+		return nil
+	}
+	chosen := map[int]Choice{}
+	for _, c := range s.Chosen {
+		chosen[c.Entry] = c
+	}
+	for i := s.Durable; i < h.log.Len() && len(list) < mostDrawn; i++ {
+		e := h.log.Entry(i)
+		if e.Flags&logwrites.Flush != 0 && i > s.Durable {
+			break
+		}
+		if !e.Writes() {
+			continue
+		}
+		d := DrawnEntry{Entry: i, What: h.kinds[i].String(), Sector: e.Sector, Blocks: e.Sectors, New: make([]bool, min(e.Sectors, mostDrawnBlocks))}
+		c, some := chosen[i]
+		for b := range d.New {
+			d.New[b] = some && c.Blocks == nil
+		}
+		for _, b := range c.Blocks {
+			if b < len(d.New) {
+				d.New[b] = true
+			}
+		}
+		list = append(list, d)
+	}
+	return list
+}
