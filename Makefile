@@ -40,7 +40,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: mutants all build certificates setup setup-tests demo test unit kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages third-party pictures
+.PHONY: arrows mutants all build certificates setup setup-tests demo test unit kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages third-party pictures
 
 all: build
 
@@ -87,6 +87,10 @@ mutants:
 	$(GO) test ./testdata/mutate
 	$(GO) run ./testdata/mutate
 
+# Within a package, calls go down: see the tool's comment.
+arrows:
+	$(GO) run ./testdata/arrows
+
 # The lab's own tests boot machines from the host; kernel tests run inside them,
 # on the distribution's snapshot target and on the leaky one.
 kernel: setup-tests
@@ -125,6 +129,7 @@ lint:
 	GOARCH=arm $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(STATICCHECK) -tags kernel,lab ./...
+	$(GO) run ./testdata/arrows
 
 # install puts the program, its manual pages, completion and units below PREFIX.
 PREFIX ?= /usr/local

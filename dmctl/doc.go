@@ -58,7 +58,8 @@
 // undone by itself.
 //
 // From the top down: activateclone, clone, reset, merge, removeclones,
-// mergeagain, grow, guardian, recoverstores, recover, withsnapshot, create, remove,
-// mergestart, mergeend, record, suspend, origin, rename, storeuser, status, activate,
-// layout, prepare, clonefiles, controller, repairfirst, errors, names.
+// mergeagain, grow, recoverstores, guardian, recover, withsnapshot, create,
+// remove, mergestart, mergeend, record, storeuser, suspend, origin, rename,
+// status, activate, layout, prepare, clonefiles, controller, repairfirst,
+// errors, names.
 package dmctl

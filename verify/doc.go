@@ -6,6 +6,6 @@
 // knows nothing of device mapper: what the kernel says of a live store reaches
 // it as a function that its caller hands in.
 //
-// From the top down: verify, live, passes, account, leaks, bins, forensics, words,
+// From the top down: verify, live, once, passes, account, leaks, bins, forensics, words,
 // ledger, rules, report, finding, unread.
 package verify

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -101,3 +103,18 @@ type streams struct {
 
 // runner runs a command line with its own streams, and returns its exit code.
 type runner func(ctx context.Context, args []string, std streams) (code int)
+
+// columnsOf is the width of the terminal that is written to; where none is,
+// what COLUMNS says, or 80.
+func columnsOf(w io.Writer) int {
+	const usual = 80
+	if f, ok := output.FileOf(w); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			return n
+		}
+	}
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return min(n, 1000)
+	}
+	return usual
+}

@@ -212,7 +212,9 @@ func inert(commands []*cli.Command) {
 
 // shellWords splits a call into words as the shell does.
 func shellWords(t *testing.T, call string) []string {
+	// In a directory of its own: the shell opens what a line redirects to.
 	cmd := exec.Command("bash", "-c", `eval "set -- $0"; printf '%s\0' "$@"`, strings.TrimSpace(call))
+	cmd.Dir = t.TempDir()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v: %s", call, err, out)

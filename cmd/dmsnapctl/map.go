@@ -5,12 +5,8 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"io"
-	"os"
-	"strconv"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
@@ -79,19 +75,4 @@ func runMap(c *cli.Context) error {
 		return o.printJSON(report)
 	}
 	return nil
-}
-
-// columnsOf is the width of the terminal that is written to; where none is,
-// what COLUMNS says, or 80.
-func columnsOf(w io.Writer) int {
-	const usual = 80
-	if f, ok := output.FileOf(w); ok {
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
-			return n
-		}
-	}
-	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
-		return min(n, 1000)
-	}
-	return usual
 }

@@ -45,3 +45,13 @@ func wrapWords(text string, width int) []string {
 	}
 	return append(lines, line)
 }
+
+// shellWord quotes a word where a shell would split it.
+func shellWord(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("/._-+:,=@%", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
+}

@@ -59,37 +59,6 @@ func (m *Machine) onFile(f *File, p string, readOnly bool) (host.Disk, error) {
 	return m.openLoop(l), nil
 }
 
-func (m *Machine) openLoop(l *Loop) host.Disk {
-	l.handles++
-	return &handle{m: m, d: l.Disk, path: fmt.Sprintf("%s%d", loopDisk, l.Number.Minor), loop: l}
-}
-
-func (m *Machine) loopOf(dev blockdev.DevNo) *Loop {
-	for _, l := range m.Loops {
-		if l.Number == dev {
-			return l
-		}
-	}
-	return nil
-}
-
-// settle clears the loop devices that nobody has any more.
-func (m *Machine) settle() {
-	m.Loops = slices.DeleteFunc(m.Loops, func(l *Loop) bool {
-		if l.handles > 0 || m.inTables(l.Number) || slices.Contains(m.HeldOpen, l.Number) {
-			return false
-		}
-		l.file.Data = l.Data
-		return true
-	})
-}
-
-func (m *Machine) inTables(dev blockdev.DevNo) bool {
-	return slices.ContainsFunc(m.Devices, func(d *Device) bool {
-		return slices.Contains(refs(d.Live), dev) || slices.Contains(refs(d.Waiting), dev)
-	})
-}
-
 // OpenBase implements host.Files.
 func (m *Machine) OpenBase(p string) (host.Disk, error) {
 	f := m.fileAt(p)
@@ -265,5 +234,30 @@ func (m *Machine) DropNote(name string) error {
 	return m.after(how)
 }
 
-// Parallel implements host.Host: the machine is not for concurrent use.
-func (m *Machine) Parallel() int { return 1 }
+// Bury is what becomes of a process that died: its memory, its lock and its
+// claims are free, and its guardian resumes what is in use. That recovers then,
+// if there was one: the caller's part.
+func (m *Machine) Bury() (guarded bool) {
+	m.MemoryLocked = 0
+	m.claims = map[blockdev.DevNo]bool{}
+	m.Held = map[string]bool{}
+	for _, l := range m.Loops {
+		l.handles = 0
+	}
+	m.settle()
+	if !m.Guarded {
+		return false
+	}
+	m.Guarded = false
+	for _, d := range m.Devices {
+		for _, dev := range m.inUse {
+			if d.Dev == dev {
+				if d.Waiting != nil {
+					d.Live, d.Waiting = d.Waiting, nil
+				}
+				d.Suspended = false
+			}
+		}
+	}
+	return true
+}

@@ -14,37 +14,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-func simple(how Failure) bool {
-	return how == Clean || how == Lost || how == Stuck || how == Half
-}
-
 func (m *Machine) byName(name devices.Name) *Device { return m.Find(name.String()) }
-
-// refs are the devices that a table uses.
-func refs(t table.Table) []blockdev.DevNo {
-	var out []blockdev.DevNo
-	add := func(s ...string) {
-		for _, s := range s {
-			dev, _ := devices.ParseDev(s)
-			out = append(out, dev)
-		}
-	}
-	for _, l := range t {
-		switch s := l.Spec.(type) {
-		case table.Linear:
-			add(s.Device)
-		case table.SnapshotOrigin:
-			add(s.Device)
-		case table.Snapshot:
-			add(s.Origin, s.COW)
-		case table.SnapshotMerge:
-			add(s.Origin, s.COW)
-		case table.LogWrites:
-			add(s.Device, s.Log)
-		}
-	}
-	return out
-}
 
 // users counts who has dev open: tables, live and waiting, and others.
 func (m *Machine) users(d *Device) int {

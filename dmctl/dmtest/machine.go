@@ -6,7 +6,7 @@
 //	m := dmtest.New()
 //	c := dmctl.NewOn(m)
 //
-// From the top down: mount, disk, text, host, files, kernel, machine.
+// From the top down: files, mount, kernel, disk, host, loops, text, machine.
 package dmtest
 
 import (
@@ -15,6 +15,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
@@ -197,34 +198,6 @@ func Dies(f func() error) (died bool, err error) {
 	return false, f()
 }
 
-// Bury is what becomes of a process that died: its memory, its lock and its
-// claims are free, and its guardian resumes what is in use. That recovers then,
-// if there was one: the caller's part.
-func (m *Machine) Bury() (guarded bool) {
-	m.MemoryLocked = 0
-	m.claims = map[blockdev.DevNo]bool{}
-	m.Held = map[string]bool{}
-	for _, l := range m.Loops {
-		l.handles = 0
-	}
-	m.settle()
-	if !m.Guarded {
-		return false
-	}
-	m.Guarded = false
-	for _, d := range m.Devices {
-		for _, dev := range m.inUse {
-			if d.Dev == dev {
-				if d.Waiting != nil {
-					d.Live, d.Waiting = d.Waiting, nil
-				}
-				d.Suspended = false
-			}
-		}
-	}
-	return true
-}
-
 // broke notes that a rule was broken.
 func (m *Machine) broke(format string, args ...any) {
 	m.Broken = append(m.Broken, fmt.Sprintf(format, args...))
@@ -264,4 +237,34 @@ func (m *Machine) touch(what string) error {
 		return syscall.EIO
 	}
 	return m.after(how)
+}
+
+func simple(how Failure) bool {
+	return how == Clean || how == Lost || how == Stuck || how == Half
+}
+
+// refs are the devices that a table uses.
+func refs(t table.Table) []blockdev.DevNo {
+	var out []blockdev.DevNo
+	add := func(s ...string) {
+		for _, s := range s {
+			dev, _ := devices.ParseDev(s)
+			out = append(out, dev)
+		}
+	}
+	for _, l := range t {
+		switch s := l.Spec.(type) {
+		case table.Linear:
+			add(s.Device)
+		case table.SnapshotOrigin:
+			add(s.Device)
+		case table.Snapshot:
+			add(s.Origin, s.COW)
+		case table.SnapshotMerge:
+			add(s.Origin, s.COW)
+		case table.LogWrites:
+			add(s.Device, s.Log)
+		}
+	}
+	return out
 }

@@ -171,3 +171,23 @@ func (h *Linux) Notes() (map[string][]byte, error) {
 func (h *Linux) DropNote(name string) error {
 	return h.DeleteFile(filepath.Join(notesDir, name), FileID{})
 }
+
+// openPlain opens a plain file for reading; isFile is false where it is
+// something else.
+func openPlain(path string) (f *os.File, isFile bool, err error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, false, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, false, err
+	}
+	f, err = os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, false, err
+	}
+	if now, err := f.Stat(); err != nil || !now.Mode().IsRegular() {
+		return nil, false, errors.Join(fmt.Errorf("open %s: it was replaced while it was being opened", path), err, f.Close())
+	}
+	return f, true, nil
+}

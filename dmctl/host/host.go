@@ -6,8 +6,8 @@
 // checked, zeroed, flushed and judged goes through one handle, wherever its
 // path leads by then. The package knows no snapshot, no table and no plan.
 //
-// From the top down: mount, machine, intent, memory, users, loop, files,
-// disk, below, host, nodes, file, lvm.
+// From the top down: loop, files, disk, mount, machine, below, host, intent,
+// memory, nodes, users, file, lvm.
 package host
 
 import (

@@ -212,26 +212,6 @@ func checkSame(file *os.File, d Disk) error {
 	return err
 }
 
-// openPlain opens a plain file for reading; isFile is false where it is
-// something else.
-func openPlain(path string) (f *os.File, isFile bool, err error) {
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return nil, false, err
-	}
-	if path, err = filepath.Abs(path); err != nil {
-		return nil, false, err
-	}
-	f, err = os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, false, err
-	}
-	if now, err := f.Stat(); err != nil || !now.Mode().IsRegular() {
-		return nil, false, errors.Join(fmt.Errorf("open %s: it was replaced while it was being opened", path), err, f.Close())
-	}
-	return f, true, nil
-}
-
 // lockFile keeps others from looking for a loop device on a file until unlock
 // is called. It locks by a description of its own: the loop device keeps the
 // one that it is configured with.

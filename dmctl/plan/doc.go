@@ -21,6 +21,7 @@
 // program lends itself to that; without it, or when no guardian can be started,
 // nothing is suspended.
 //
-// From the top down: guardian, files, plan, guarded, open, runstate, engine,
-// machine, stops, run, steps, pause, lock, operations, parts, guard.
+// From the top down: run, guardian, files, parts, sequence, pause, lock,
+// plan, steps, engine, guarded, machine, open, operations, runstate, stops,
+// guard.
 package plan

@@ -6,7 +6,6 @@
 package lab
 
 import (
-	"fmt"
 	"os"
 )
 
@@ -61,18 +60,6 @@ func (l launch) close() {
 	for _, f := range l.files {
 		f.Close()
 	}
-}
-
-// launch prepares the machine's processes. runDir is the machine's directory on
-// the host, where its job lies.
-func (m Machine) launch(runDir string, disks []string) (launch, error) {
-	switch m.Kernel.Engine {
-	case UML:
-		return m.launchUML(runDir, disks)
-	case QEMU:
-		return m.launchQEMU(runDir, disks)
-	}
-	return launch{}, fmt.Errorf("engine %q: there are %s and %s", m.Kernel.Engine, UML, QEMU)
 }
 
 // memory is the machine's memory in MiB.

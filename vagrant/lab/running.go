@@ -206,3 +206,15 @@ func (r *Running) judge(waitErr error) (int, error) {
 	}
 	return -1, diagnose(r.console.String())
 }
+
+// launch prepares the machine's processes. runDir is the machine's directory on
+// the host, where its job lies.
+func (m Machine) launch(runDir string, disks []string) (launch, error) {
+	switch m.Kernel.Engine {
+	case UML:
+		return m.launchUML(runDir, disks)
+	case QEMU:
+		return m.launchQEMU(runDir, disks)
+	}
+	return launch{}, fmt.Errorf("engine %q: there are %s and %s", m.Kernel.Engine, UML, QEMU)
+}

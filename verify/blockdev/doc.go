@@ -6,6 +6,6 @@
 // read-only unless the caller asks for a writer, which takes O_EXCL on block
 // devices.
 //
-// From the top down: mounts, sysfs, reopen, device, blkid, devno, direct,
-// signature, holes.
+// From the top down: mounts, reopen, inflight, sysfs, device, blkid, devno,
+// direct, signature, holes.
 package blockdev

@@ -83,7 +83,6 @@ func NewStage(dir string) (*Stage, error) {
 // Close removes the programs. The disks stay.
 func (s *Stage) Close() error { return os.RemoveAll(s.programs) }
 
-func (s *Stage) tool() string  { return filepath.Join(s.programs, "dmsnapctl") }
 func (s *Stage) actor() string { return filepath.Join(s.programs, "actor") }
 
 // disk is the file of a kernel's disk.

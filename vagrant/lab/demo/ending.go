@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
@@ -132,3 +133,5 @@ func readStatus(text string) (Status, error) {
 	}
 	return answer.Snapshots[0], nil
 }
+
+func (s *Stage) tool() string { return filepath.Join(s.programs, "dmsnapctl") }

@@ -5,7 +5,7 @@
 // switches the machine off. It is built static and started by package lab, in
 // User-mode Linux on the host's files, in QEMU out of a ramdisk.
 //
-// From the top down: main, host, modules, mounts, run.
+// From the top down: main, host, modules, mounts, run, udev.
 package main
 
 import (

@@ -17,15 +17,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/packages"
 )
 
-// Name names a kernel of the lab.
-type Name struct {
-	Engine lab.Engine
-	// Series is the first two numbers of its release.
-	Series string
-}
-
-func (n Name) String() string { return string(n.Engine) + "-" + n.Series }
-
 // All are the kernels of the lab.
 var All = []Name{
 	{lab.UML, "6.1"},
@@ -163,14 +154,6 @@ func (n Name) Ensure(progress io.Writer) (Kernel, error) {
 var enginePackages = map[lab.Engine][]string{
 	lab.UML:  {"user-mode-linux"},
 	lab.QEMU: {"qemu-system-x86"},
-}
-
-func (n Name) place() (string, error) {
-	cache, err := lab.CacheDir()
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(cache, "kernels", n.String()), nil
 }
 
 // installed is the User-mode Linux that is installed on the machine.

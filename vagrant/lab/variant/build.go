@@ -10,8 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
@@ -29,13 +27,6 @@ const kbuild = `obj-m := dm-snapshot.o
 dm-snapshot-y := dm-snap.o dm-exception-store.o dm-snap-transient.o dm-snap-persistent.o
 ccflags-y := -I$(srctree)/drivers/md
 `
-
-// tree is what a module is built in.
-type tree struct {
-	dir  string   // for make -C
-	md   string   // drivers/md of the sources
-	args []string // more arguments of make
-}
 
 // build makes the module in work, which is empty and removed afterwards, and
 // returns its file.
@@ -90,71 +81,4 @@ func (v Variant) write(md, dir string) error {
 		}
 	}
 	return os.WriteFile(filepath.Join(dir, "Kbuild"), []byte(kbuild), 0o644)
-}
-
-// make runs make in the tree.
-func (t tree) make(args ...string) error {
-	args = append(append([]string{"-C", t.dir, fmt.Sprintf("-j%d", runtime.NumCPU())}, t.args...), args...)
-	cmd := exec.Command("make", args...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	return quiet(cmd)
-}
-
-// quiet runs a command; the error has the end of what it said.
-func quiet(cmd *exec.Cmd) error {
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		const kept = 2000 // bytes
-		return fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, out[max(0, len(out)-kept):])
-	}
-	return nil
-}
-
-// unpackSources unpacks the sources of the kernel's release into dir, all or
-// those that match the patterns of tar.
-func unpackSources(k kernels.Kernel, work, dir string, progress io.Writer, tarOptions ...string) error {
-	archive, err := kernels.Archive(k.Origin.Suite)
-	if err != nil {
-		return err
-	}
-	name, version, err := sourcePackage(k, archive.Versions)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(progress, "fetching %s %s (about 150 MB)\n", name, version)
-	packed := "usr/src/" + name + ".tar.xz"
-	if err := archive.Unpack(work, name, version, "./"+packed); err != nil {
-		return err
-	}
-	packed = filepath.Join(work, packed)
-	defer os.Remove(packed)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	args := append([]string{"-xf", packed, "-C", dir, "--strip-components=1", "--wildcards"}, tarOptions...)
-	return quiet(exec.Command("tar", args...))
-}
-
-// sourcePackage finds the package with the sources of a kernel, such as
-// linux-source-6.1 in version 6.1.176-1 for User-mode Linux 6.1.176.
-func sourcePackage(k kernels.Kernel, versions func(name string) ([]string, error)) (name, version string, err error) {
-	name = "linux-source-" + k.Name.Series
-	have, err := versions(name)
-	if err != nil {
-		return "", "", err
-	}
-	for _, version := range have {
-		switch {
-		case k.Engine == lab.QEMU && version == k.Origin.Version, // built of just these
-			k.Engine == lab.UML && strings.HasPrefix(version, k.Release+"-"):
-			return name, version, nil
-		}
-	}
-	if k.Engine == lab.UML && k.Origin.Suite != "" && len(have) > 0 {
-		// A suite that keeps one version only has the sources of a later
-		// release of the series. User-mode Linux has no module versions, and
-		// what device mapper's parts share does not change within a series.
-		return name, have[0], nil
-	}
-	return "", "", fmt.Errorf("the package archive has no %s for kernel %s %s", name, k.Release, k.Origin.Version)
 }

@@ -36,13 +36,6 @@ type Options struct {
 	Dir string
 }
 
-func (o *Options) timeout() time.Duration {
-	if o.Timeout == 0 {
-		return DefaultTimeout
-	}
-	return o.Timeout
-}
-
 func (o *Options) jobs() int {
 	if o.Jobs > 0 {
 		return o.Jobs

@@ -114,3 +114,10 @@ func (t *tail) after(text string) string {
 	}
 	return text + ": " + said
 }
+
+func (o *Options) timeout() time.Duration {
+	if o.Timeout == 0 {
+		return DefaultTimeout
+	}
+	return o.Timeout
+}

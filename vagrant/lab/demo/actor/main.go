@@ -24,8 +24,3 @@ func main() {
 		os.Exit(1)
 	}
 }
-
-// tell prints one line of the story.
-func tell(step scene.Step, format string, args ...any) {
-	fmt.Printf("%s%s%s\n", step, scene.Separator, fmt.Sprintf(format, args...))
-}

@@ -1,0 +1,14 @@
+// What the actor tells the scene.
+
+package main
+
+import (
+	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
+)
+
+// tell prints one line of the story.
+func tell(step scene.Step, format string, args ...any) {
+	fmt.Printf("%s%s%s\n", step, scene.Separator, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,196 @@
+// Judging a store once, from its header to the end of its list.
+
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
+)
+
+func (o Options) maxFindings() int {
+	if o.MaxFindings == 0 {
+		return DefaultMaxFindings
+	}
+	return max(0, o.MaxFindings)
+}
+
+func (o Options) memory() uint64 {
+	if o.Memory == 0 {
+		return DefaultMemory
+	}
+	return o.Memory
+}
+
+func verifyOnce(ctx context.Context, r io.ReaderAt, size int64, opt Options) (*Report, error) {
+	j := &judge{
+		opt:    opt,
+		found:  findings{counts: map[Code]uint64{}, kept: []Finding{}, most: opt.maxFindings()},
+		report: &Report{HeaderOnly: opt.HeaderOnly, Leaks: Leaks{Ranges: []Range{}}},
+	}
+	s, err := store.Open(r, size)
+	var alien *store.FormatError
+	switch {
+	case errors.As(err, &alien):
+		j.report.Verdict, err = j.refuse(r, size, alien)
+	case err != nil:
+		return nil, err
+	default:
+		s.OriginBytes = opt.OriginBytes
+		err = j.judge(ctx, s)
+		j.report.Verdict = verdictOf(&j.found)
+	}
+	if err != nil && ctx.Err() == nil {
+		return nil, err
+	}
+	j.report.Partial = err != nil
+	j.report.Counts = j.found.counts
+	j.report.Findings = j.found.kept
+	j.report.Omitted = j.found.omitted
+	return j.report, err
+}
+
+// refuse judges what is no store that can be read.
+//
+// The kernel makes a store wherever the magic number is 0, and so writes over
+// what else is there: only a device that holds nothing is called empty.
+func (j *judge) refuse(r io.ReaderAt, size int64, why *store.FormatError) (Verdict, error) {
+	if why.Header != nil {
+		j.showHeader(*why.Header)
+	}
+	switch {
+	case errors.Is(why, store.ErrFresh):
+		carried, err := blockdev.Carried(r, size)
+		if err != nil {
+			return "", fmt.Errorf("reading the start: %w", err)
+		}
+		if carried == "" {
+			return Empty, nil
+		}
+		j.noteHeader(BadMagic, why.Detail+", and there is "+carried)
+	case errors.Is(why, store.ErrChunkSize):
+		j.noteHeader(BadChunkSize, why.Detail)
+		return verdictOf(&j.found), nil
+	case errors.Is(why, store.ErrVersion):
+		j.noteHeader(UnsupportedVersion, why.Detail)
+	default:
+		j.noteHeader(BadMagic, why.Detail)
+	}
+	return Unrecognized, nil
+}
+
+func (j *judge) showHeader(h cow.Header) {
+	j.report.Header = &Header{
+		Magic:        fmt.Sprintf("%#08x", h.Magic),
+		Valid:        h.Valid != 0,
+		Version:      h.Version,
+		ChunkSectors: h.ChunkSectors(),
+	}
+}
+
+func (j *judge) noteHeader(c Code, message string) {
+	j.found.note(c, 1, func() Finding { return Finding{Message: message} })
+}
+
+// judge judges an open store.
+func (j *judge) judge(ctx context.Context, s *store.Store) error {
+	g := s.Geometry()
+	j.showHeader(s.Header())
+	j.report.Geometry = &Geometry{
+		ChunkBytes:        g.ChunkBytes(),
+		ExceptionsPerArea: g.ExceptionsPerArea(),
+		DeviceChunks:      s.Bounds().DeviceChunks,
+	}
+	if s.Header().Valid == 0 {
+		j.noteHeader(SnapshotInvalid, "the kernel has invalidated the snapshot: its image is lost, though the exceptions still stand here")
+	}
+	if block := uint64(max(0, j.opt.BlockBytes)); block > 0 && g.ChunkBytes()%block != 0 {
+		j.noteHeader(ChunkSizeMisfit, fmt.Sprintf("the chunk size of %d bytes is no multiple of the device's logical block size, %d bytes: the kernel refuses the store here, and takes it on a device with smaller blocks", g.ChunkBytes(), block))
+	}
+	if j.opt.HeaderOnly {
+		return nil
+	}
+	return j.exceptions(ctx, s)
+}
+
+// exceptions takes account of all of them, in as many passes as the bound on
+// memory asks for: one, for all but giants.
+func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
+	b := s.Bounds()
+	a := newAccount(b, &j.found, j.opt.memory())
+	a.bins = newBinner(b, j.opt.Bins)
+	end, err := s.Pieces(ctx, 0, j.counted(b.Geometry, Progress{Areas: b.Areas(), Pass: 1}, a.seen.Complete, func(p store.Piece) bool {
+		a.take(p)
+		return true
+	}))
+	if err == nil {
+		a.finish(end)
+	}
+	j.report.Usage = a.usage(end.Areas, s.Size())
+	if err == nil && uint64(a.nextFreeChunk()) == b.DeviceChunks && a.exceptions > 0 {
+		j.noteHeader(StoreFull, "the store is full: the next chunk that has to be kept finds no room")
+	}
+	j.report.Order = &Order{Canonical: a.deviation == nil, Descents: a.descents, FirstDeviation: a.deviation}
+	if err != nil {
+		return err
+	}
+
+	leaks := leakFinder{geometry: b.Geometry, bins: a.bins, leaks: Leaks{Ranges: []Range{}}}
+	if j.opt.undecided { // they are shown as allocated, and tell of no crash
+		leaks.bins, a.crashes.cuts = nil, nil
+	}
+	limit := b.Allocated(a.nextFreeChunk())
+	a.seen.AbsentCOW(cow.FirstData, limit, leaks.add)
+	if !a.seen.Complete() {
+		rest := a.seen.Rest(cow.FirstData, limit)
+		for pass := 2; rest.Next(); pass++ {
+			again := replay{account: a, rest: rest, areas: end.Areas, exceptions: a.exceptions}
+			now := Progress{Areas: end.Areas, Pass: pass, More: !rest.Last()}
+			if _, err := s.Pieces(ctx, 0, j.counted(b.Geometry, now, nil, again.take)); err != nil {
+				return err
+			}
+			rest.End(leaks.add)
+		}
+	}
+	if j.opt.undecided {
+		j.report.Live = &Live{InFlightChunks: leaks.total()}
+	} else {
+		j.report.Leaks = leaks.report(&j.found)
+	}
+	if j.opt.Bins > 0 {
+		j.report.Bins = a.bins.finish(limit, end.Areas)
+		if !j.opt.undecided {
+			j.report.LargestLeaks = leaks.largest.kept
+		}
+	}
+	j.report.Forensics = a.crashes.forensics(b.Geometry, &j.found, a.deviation != nil, j.report.Leaks.Chunks)
+	return nil
+}
+
+// counted wraps take with the report of progress. Complete, where it is not
+// nil, tells whether this pass is the last one as far as is known.
+func (j *judge) counted(g cow.Geometry, now Progress, complete func() bool, take func(store.Piece) bool) func(store.Piece) bool {
+	if j.opt.Progress == nil {
+		return take
+	}
+	now.ChunkBytes = g.ChunkBytes()
+	return func(p store.Piece) bool {
+		if p.Slot == 0 {
+			now.Area, now.More = p.Area, now.More || complete != nil && !complete()
+			j.opt.Progress(now)
+		}
+		return take(p)
+	}
+}
+
+// judge is one run of Verify.
+type judge struct {
+	opt    Options
+	found  findings
+	report *Report
+}
