@@ -1,0 +1,43 @@
+//go:build unix
+
+package crash
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// cpuTime is what this process has had of the processors.
+func cpuTime(t *testing.T) time.Duration {
+	var use syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
+}
+
+// TestTornOverGarbage: what a torn write over garbage costs to judge grows with
+// the chunk, and not with its square: eight times the chunk takes less than 32
+// times the CPU.
+func TestTornOverGarbage(t *testing.T) {
+	for _, older := range []bool{false, true} {
+		var took []time.Duration
+		for _, chunk := range []cow.Sectors{256, 2048} {
+			log, opt := garbageLog(t, chunk, older)
+			opt.Jobs = 1
+			begun := cpuTime(t)
+			r := explore(t, log, opt)
+			took = append(took, cpuTime(t)-begun)
+			t.Logf("older store %v, chunks of %d KiB: %d states, %d corrupt, %v", older, chunk/2, r.States, r.CorruptStates, took[len(took)-1])
+			if want := uint64(chunk); r.CorruptStates < want || r.Coverage.SampledEpochs == 0 {
+				t.Errorf("%d corrupt states, want at least %d; coverage %+v", r.CorruptStates, want, r.Coverage)
+			}
+		}
+		if took[1] > 32*max(took[0], 10*time.Millisecond) {
+			t.Errorf("older store %v: chunks of 128 KiB take %v of CPU, of 1 MiB %v", older, took[0], took[1])
+		}
+	}
+}
