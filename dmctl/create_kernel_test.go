@@ -76,7 +76,7 @@ func TestCreateOnPlainDevice(t *testing.T) {
 	create(t, c, CreateRequest{Name: "s", Origin: origin, COW: cow, ChunkSize: 8 << 9, Overflow: true})
 
 	want := Snapshot{
-		Name: "s", Owner: "dmsnapctl", State: "active",
+		Name: "s", Kind: KindSnapshot, Owner: "dmsnapctl", State: "active",
 		Origin: origin, OriginDevice: "/dev/mapper/s-origin", COW: cow,
 		Persistent: true, Overflow: true, ChunkSize: 8, Size: 256 * mib / 512,
 		Allocated: 16, Metadata: 16, Total: 256 * mib / 512, HasMetadata: true,
