@@ -57,5 +57,5 @@ func (c *cost) run(b *testing.B, program string, args ...string) {
 		b.Fatal(err)
 	}
 	c.cpu += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	c.faults += cmd.ProcessState.SysUsage().(*syscall.Rusage).Minflt
+	c.faults += int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Minflt)
 }
