@@ -46,7 +46,7 @@ func (t *timings) run(count bool, name string, args ...string) error {
 	if count {
 		t.wall = append(t.wall, took)
 		t.cpu = append(t.cpu, c.ProcessState.UserTime()+c.ProcessState.SystemTime())
-		t.peak = max(t.peak, usage.Maxrss<<10) // Linux counts in KiB
+		t.peak = max(t.peak, int64(usage.Maxrss)<<10) // Linux counts in KiB
 	}
 	return nil
 }

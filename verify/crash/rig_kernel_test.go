@@ -325,7 +325,7 @@ func (r *rig) slowCOW(name string, store int) string {
 // slowPiece is a COW device over the log of which n sectors from first on are
 // written late.
 func (r *rig) slowPiece(name string, store, first, n int) string {
-	const delay = 700 // ms
+	const delay = 2000 // ms: what is to overtake these writes does so on a busy machine, too
 	at := int(r.stores[store].Start)
 	lw := "/dev/mapper/lw"
 	return r.create(name,

@@ -191,12 +191,12 @@ func TestScatteredAgainstMap(t *testing.T) {
 		"17 bits":         anywhere(17), // most are repeated
 		"8 bits":          anywhere(8),
 		"one":             func(int) cow.Chunk { return 5 << 40 },
-		"descending":      func(i int) cow.Chunk { return cow.Chunk(1<<40 - i*3) },
+		"descending":      func(i int) cow.Chunk { return 1<<40 - cow.Chunk(i)*3 },
 		"one to a page":   func(i int) cow.Chunk { return cow.Chunk(i) << pageBits },
 		"all twice":       func(i int) cow.Chunk { return cow.Chunk(i%(n/2)) * 0x9e3779b97f >> 4 },
 		"two heaps":       func(i int) cow.Chunk { return cow.Chunk(i%2)<<45 + cow.Chunk(i/3) },
-		"dense, then far": func(i int) cow.Chunk { return cow.Chunk(i + i/(n/2)<<44) },
-		"a bucket":        func(i int) cow.Chunk { return cow.Chunk(1<<37 + i*7%(1<<narrowBits)) },
+		"dense, then far": func(i int) cow.Chunk { return cow.Chunk(i) + cow.Chunk(i/(n/2))<<44 },
+		"a bucket":        func(i int) cow.Chunk { return 1<<37 + cow.Chunk(i*7%(1<<narrowBits)) },
 	}
 	b := bounds(t, 1<<46)
 	for nameCOW, drawCOW := range kinds {
