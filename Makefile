@@ -26,7 +26,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.1
 KERNELPACKAGES = $(sort $(dir $(shell find . -name '*_kernel_test.go')))
 # Kernel tests are chosen by name, out of those files: units run on the host.
 KERNELTESTS = ^($(shell grep -ho '^func Test[A-Za-z0-9_]*' $$(find . -name '*_kernel_test.go') | sed 's/func //' | grep -v '^TestMain$$' | sort -u | paste -sd'|'))$$
-KERNELTEST = $(GO) test -tags kernel -count=1 -timeout 30m -run '$(KERNELTESTS)' -exec "$(CURDIR)/bin/lab exec $(1)"
+KERNELTEST = $(GO) test -tags kernel -count=1 -timeout 60m -run '$(KERNELTESTS)' -exec "$(CURDIR)/bin/lab exec $(1)"
 
 # The essential ones, by package, for the distribution's kernel on several CPUs:
 # what may go wrong only where two CPUs work at once. All of them there: make
@@ -71,7 +71,7 @@ demo: setup
 test: setup-tests unit fuzz-short kernel
 
 unit:
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
 # Each fuzz target for a short while, beyond its corpus; those that read stores
 # for longer.

@@ -81,7 +81,7 @@ func (r *Report) TimelineText(columns int) string {
 	row("a crash here", bad)
 	fmt.Fprintf(&b, "%-16s 0%*d\n", "entry", columns, n-1)
 	if len(r.Windows) > 0 {
-		b.WriteString("L: leaks  W: lost writes  B: broken image  X: corrupt store\n")
+		b.WriteString("L: leaks  W: lost  B: broken image  X: corrupt\n")
 	}
 	return b.String()
 }
