@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -66,6 +68,31 @@ func TestApply(t *testing.T) {
 	for _, old := range [][]string{{"return"}, {"c"}, {"}", "", "more"}} {
 		if _, err := (mutant{File: "f", Old: old}).apply(source); err == nil {
 			t.Errorf("%q is taken", old)
+		}
+	}
+}
+
+// TestListStands: a mutant whose lines are gone tests nothing. Its rule has
+// moved, or was reworded: move the mutant along.
+func TestListStands(t *testing.T) {
+	const root = "../.."
+	f, err := os.Open(filepath.Join(root, "testdata", "mutants.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	list, err := parseList(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range list {
+		source, err := os.ReadFile(filepath.Join(root, m.File))
+		if err != nil {
+			t.Errorf("line %d: %s: %v", m.line, m.Name, err)
+			continue
+		}
+		if _, err := m.apply(string(source)); err != nil {
+			t.Errorf("line %d: %s: %v", m.line, m.Name, err)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func newTower(t testing.TB, view View, chunk cow.Sectors) *tower {
 	return w
 }
 
-// write writes a chunk of the device on top.
+// put writes a chunk of the device on top.
 func (w *tower) put(c cow.Chunk, fill byte, fua bool) {
 	data := filled(512, w.perChunk(), fill)
 	entry := scripted{logwrites.Entry{Sector: w.originBlock(c), Sectors: w.perChunk()}, data}
@@ -67,6 +67,26 @@ func (w *tower) put(c cow.Chunk, fill byte, fua bool) {
 	} else {
 		w.wait = append(w.wait, entry)
 	}
+}
+
+// putNowhere is a write that the device below never gets.
+func (w *tower) putNowhere(c cow.Chunk, fill byte) {
+	data := filled(512, w.perChunk(), fill)
+	w.wait = append(w.wait, scripted{logwrites.Entry{Sector: w.originBlock(c), Sectors: w.perChunk()}, data})
+}
+
+// putBelow is a write that the device on top knows nothing of, to a chunk that
+// has an exception.
+func (w *tower) putBelow(c cow.Chunk, fill byte) {
+	at := w.originBlock(c)
+	to, known := w.at[c]
+	if !known {
+		return
+	}
+	if w.view == SnapshotView {
+		at = w.cowBlock(to)
+	}
+	w.machine.write(at, filled(512, w.perChunk(), fill))
 }
 
 // sync flushes the device on top; swallowed, the one below is told nothing.
@@ -124,6 +144,40 @@ func TestSwallowedFlush(t *testing.T) {
 	}
 }
 
+// TestLossLasts: a block that something below wrote over stays lost in all
+// epochs that follow.
+func TestLossLasts(t *testing.T) {
+	for _, view := range []View{OriginView, SnapshotView} {
+		w := newTower(t, view, 8)
+		w.put(3, 'a', false)
+		w.sync(false)
+		w.note("one")
+		w.putBelow(3, 'z')
+		w.machine.flush()
+		end := len(w.log)
+		w.put(5, 'c', false)
+		w.machine.flush()
+		w.put(6, 'd', false)
+		w.end()
+		log, opt := w.explored()
+		after, lost := 0, 0
+		opt.Visit = func(j Judged) {
+			if s := j.State(); s.Durable >= end && len(s.Chosen) > 0 {
+				after++
+				if j.Lost {
+					lost++
+				}
+			}
+		}
+		if _, err := Explore(context.Background(), log, opt); err != nil {
+			t.Fatal(err)
+		}
+		if after == 0 || lost != after {
+			t.Errorf("on the %s: %d of %d later states are lost", view, lost, after)
+		}
+	}
+}
+
 // TestDurabilityAgainstReading: for each state of random small logs, what the
 // explorer says is what reading the device on top shows, block by block, held
 // against all that the log above says of the block.
@@ -134,7 +188,7 @@ func TestDurabilityAgainstReading(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 7))
 			w := newTower(t, view, cow.Sectors(1+seed%2))
 			for i := range 4 + random.IntN(8) {
-				switch random.IntN(8) {
+				switch random.IntN(9) {
 				case 0, 1, 2, 3:
 					w.put(cow.Chunk(random.IntN(2)), byte('a'+i), false)
 				case 4:
@@ -145,6 +199,13 @@ func TestDurabilityAgainstReading(t *testing.T) {
 					w.sync(false)
 				case 7:
 					w.note(fmt.Sprint("mark", i))
+				case 8:
+					switch seed % 8 {
+					case 0:
+						w.putNowhere(cow.Chunk(random.IntN(2)), byte('A'+i))
+					case 1:
+						w.putBelow(cow.Chunk(random.IntN(2)), byte('A'+i))
+					}
 				}
 				if random.IntN(4) == 0 {
 					w.note(fmt.Sprint("also", i))
