@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -104,7 +105,7 @@ func (s *Stage) Play(ctx context.Context, k Kernel, told func(scene.Step, string
 		}
 		told(step, text)
 	}
-	if err := s.crash(ctx, k, tell); err != nil {
+	if err := s.Crash(ctx, k, scene.Round{Store: scene.Fresh}, tell); err != nil {
 		return ending, fmt.Errorf("%s kernel: %w", k.Name, err)
 	}
 	told(stepCrash, "the machine is gone")
@@ -122,22 +123,22 @@ func blank(path string, bytes int64) error {
 }
 
 // machine is a machine with an origin and a COW disk that plays one part.
-func (s *Stage) machine(k Kernel, part, origin, cow string) lab.Machine {
+func (s *Stage) machine(k Kernel, part string, round scene.Round, origin, cow string) lab.Machine {
 	return lab.Machine{
 		Kernel:  k.Kernel,
 		Replace: k.Replace,
 		Disks:   []lab.Disk{{Path: origin}, {Path: cow}},
 		Modules: []string{"dm-mod", "dm-snapshot", "dm-delay"},
 		Program: s.actor(),
-		Args:    []string{part, s.tool()},
+		Args:    []string{part, s.tool(), strconv.Itoa(round.Origin), strconv.Itoa(round.Store)},
 		Env:     os.Environ(),
 		Timeout: machineLimit,
 	}
 }
 
-// crash runs the machine until its writes are in flight, and crashes it.
-func (s *Stage) crash(ctx context.Context, k Kernel, tell func(scene.Step, string)) error {
-	m := s.machine(k, "crash", s.disk(k, "origin"), s.disk(k, "cow"))
+// Crash runs the machine until its writes are in flight, and crashes it.
+func (s *Stage) Crash(ctx context.Context, k Kernel, round scene.Round, tell func(scene.Step, string)) error {
+	m := s.machine(k, "crash", round, s.disk(k, "origin"), s.disk(k, "cow"))
 	flying := false
 	return s.run(ctx, m, func(step scene.Step, text string, r *lab.Running) {
 		tell(step, text)
@@ -163,7 +164,7 @@ func (s *Stage) Activate(ctx context.Context, k Kernel, e Ending) (Status, error
 	defer os.Remove(again)
 	var status Status
 	found := errors.New("the guest told no status")
-	err := s.run(ctx, s.machine(k, "activate", e.Origin, again), func(step scene.Step, text string, _ *lab.Running) {
+	err := s.run(ctx, s.machine(k, "activate", scene.Round{}, e.Origin, again), func(step scene.Step, text string, _ *lab.Running) {
 		if step == scene.StatusLine {
 			status, found = readStatus(text)
 		}

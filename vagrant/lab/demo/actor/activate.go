@@ -14,7 +14,7 @@ import (
 )
 
 // activate gives the store to the kernel again and tells its status.
-func activate(tool string) error {
+func activate(tool string, _ scene.Round) error {
 	if _, err := device(scene.Snapshot, devmapper.SnapshotTable{
 		Length:       scene.OriginBytes,
 		OriginDevice: scene.OriginDisk,

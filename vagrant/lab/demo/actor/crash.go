@@ -19,28 +19,30 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
 )
 
-func crash(tool string) error {
+func crash(tool string, round scene.Round) error {
 	leaky, err := check(tool)
 	if err != nil {
 		return err
 	}
-	cow, err := slowDevice()
+	cow, err := slowDevice(round)
 	if err != nil {
 		return err
 	}
-	if _, err := output(tool, "create", scene.Snapshot, "--origin", scene.OriginDisk, "--cow", cow,
-		"--chunk-size", strconv.Itoa(scene.ChunkBytes), "--yes"); err != nil {
+	command := []string{"create", scene.Snapshot, "--chunk-size", strconv.Itoa(scene.ChunkBytes)}
+	if round.Store != scene.Fresh {
+		command = []string{"activate", scene.Snapshot}
+	}
+	if _, err := output(tool, append(command, "--origin", scene.OriginDisk, "--cow", cow, "--yes")...); err != nil {
 		return err
 	}
 	tell(scene.Create, "%s of %s", scene.Snapshot, scene.OriginDisk)
-	return writes(tool, leaky)
+	return writes(tool, leaky, round)
 }
 
 // check tells the kernel's verdict, and returns whether it is leaky.
 func check(tool string) (leaky bool, err error) {
 	answer, err := output(tool, "check", "--json")
-	var exit *exec.ExitError
-	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+	if err != nil && !warns(err) {
 		return false, err
 	}
 	var verdict struct{ Version, Verdict string }
@@ -48,31 +50,38 @@ func check(tool string) (leaky bool, err error) {
 		return false, fmt.Errorf("read the answer of check: %w", err)
 	}
 	tell(scene.Check, "%s %s", verdict.Version, verdict.Verdict)
-	return exit != nil, nil
+	return err != nil, nil
+}
+
+// warns tells whether the tool ended with the exit code of a warning: of a leaky
+// kernel, or of a full store.
+func warns(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && exit.ExitCode() == 1
 }
 
 // writes writes to the origin and returns only if something went wrong: the
 // machine is crashed with the slow copies in flight.
-func writes(tool string, leaky bool) error {
+func writes(tool string, leaky bool, round scene.Round) error {
 	origin, err := os.OpenFile(scene.Origin, os.O_WRONLY|unix.O_DIRECT, 0)
 	if err != nil {
 		return err
 	}
 	defer origin.Close()
 	// A write returns when its chunk is copied and its exception committed.
-	for chunk := range scene.Committed {
-		if err := write(origin, chunk); err != nil {
+	for i := range scene.Committed {
+		if err := write(origin, round.Origin+i); err != nil {
 			return err
 		}
 	}
 	tell(scene.Commit, "committed")
 
-	slow := writeAtOnce(origin, scene.Committed, scene.Stuck)
-	if err := awaitAllocated(tool, scene.Committed+scene.Stuck); err != nil {
+	slow := writeAtOnce(origin, round.Origin+scene.Committed, scene.Stuck)
+	if err := awaitAllocated(tool, round.AllocatedSectors(scene.Committed+scene.Stuck)); err != nil {
 		return err
 	}
-	late := writeAtOnce(origin, scene.Committed+scene.Stuck, scene.Late)
-	if err := awaitAllocated(tool, scene.Committed+scene.Stuck+scene.Late); err != nil {
+	late := writeAtOnce(origin, round.Origin+scene.Committed+scene.Stuck, scene.Late)
+	if err := awaitAllocated(tool, round.AllocatedSectors(scene.Committed+scene.Stuck+scene.Late)); err != nil {
 		return err
 	}
 	if err := awaitLate(leaky, slow, late); err != nil {
@@ -92,31 +101,38 @@ func writeAtOnce(origin *os.File, first, n int) <-chan error {
 	return ended
 }
 
-// awaitAllocated waits until the kernel has given out chunks for so many
-// exceptions: only then is it certain that later ones lie above.
-func awaitAllocated(tool string, exceptions int) error {
-	want := scene.AllocatedSectors(exceptions)
+// awaitAllocated waits until the kernel has given out so many sectors of the
+// store: only then is it certain that later copies lie above.
+func awaitAllocated(tool string, want int) error {
 	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		answer, err := output(tool, "status", scene.Snapshot, "--json")
-		if err != nil {
+		got, _, err := allocated(tool)
+		if err != nil || got >= want {
 			return err
-		}
-		var status struct {
-			Snapshots []struct {
-				Allocated int `json:"allocated_sectors"`
-			}
-		}
-		if err := json.Unmarshal(answer, &status); err != nil || len(status.Snapshots) != 1 {
-			return fmt.Errorf("read the status %q: %v", answer, err)
-		}
-		got := status.Snapshots[0].Allocated
-		if got >= want {
-			return nil
 		}
 		if time.Since(begin) > scene.Patience {
 			return fmt.Errorf("%d sectors are allocated %v after the writes began, expected %d", got, scene.Patience, want)
 		}
 	}
+}
+
+// allocated are the sectors of the store that the kernel has given out, and how
+// many there are; of a snapshot that is lost an error.
+func allocated(tool string) (used, total int, err error) {
+	answer, err := output(tool, "status", scene.Snapshot, "--json")
+	if err != nil && !warns(err) {
+		return 0, 0, err
+	}
+	var status struct {
+		Snapshots []struct {
+			Used  int `json:"allocated_sectors"`
+			Total int `json:"total_sectors"`
+		}
+	}
+	if err := json.Unmarshal(answer, &status); err != nil || len(status.Snapshots) != 1 {
+		return 0, 0, fmt.Errorf("read the status %q: %v", answer, err)
+	}
+	s := status.Snapshots[0]
+	return s.Used, s.Total, nil
 }
 
 // awaitLate waits for the late copies. A leaky kernel commits an area that

@@ -16,12 +16,10 @@ import (
 // slowDevice puts a device over the COW disk on which writes to a few chunks
 // take long, and returns its node. Their flushes do not: each commit's flush
 // would wait for them as well.
-func slowDevice() (string, error) {
-	const (
-		first = scene.SlowFirst * scene.ChunkBytes
-		size  = scene.SlowChunks * scene.ChunkBytes
-		rest  = first + size
-	)
+func slowDevice(round scene.Round) (string, error) {
+	const size = scene.SlowChunks * scene.ChunkBytes
+	first := uint64(round.SlowFirst() * scene.ChunkBytes)
+	rest := first + size
 	return device(scene.Slow,
 		devmapper.LinearTable{Length: first, BackendDevice: scene.COWDisk},
 		devmapper.DelayTable{

@@ -1,9 +1,12 @@
 //go:build linux
 
-// Command actor is the demonstration's part inside the machine. As "crash TOOL"
-// it makes a snapshot with the dmsnapctl at TOOL, writes to its origin, and
-// waits with copies in flight for the machine's end. As "activate TOOL" it
-// activates the store that was left and prints the kernel's figures of it.
+// Command actor is the demonstration's part inside the machine. As "crash TOOL
+// ORIGIN STORE" it makes a snapshot with the dmsnapctl at TOOL, writes to its origin, and
+// waits with copies in flight for the machine's end; ORIGIN and STORE are the
+// chunks that a round after other ones begins with. As "activate TOOL" it
+// activates the store that was left and prints the kernel's figures of it. As
+// "fill TOOL ORIGIN STORE" it activates the store and writes to the origin until
+// the store is full.
 package main
 
 import (
@@ -14,12 +17,18 @@ import (
 )
 
 func main() {
-	parts := map[string]func(tool string) error{"crash": crash, "activate": activate}
-	if len(os.Args) != 3 || parts[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: actor crash|activate TOOL")
+	parts := map[string]func(tool string, round scene.Round) error{"crash": crash, "activate": activate, "fill": fill}
+	var round scene.Round
+	part, err := (func(string, scene.Round) error)(nil), error(nil)
+	if len(os.Args) == 5 {
+		part = parts[os.Args[1]]
+		_, err = fmt.Sscan(os.Args[3]+" "+os.Args[4], &round.Origin, &round.Store)
+	}
+	if part == nil || err != nil {
+		fmt.Fprintln(os.Stderr, "usage: actor crash|activate|fill TOOL ORIGIN STORE")
 		os.Exit(64)
 	}
-	if err := parts[os.Args[1]](os.Args[2]); err != nil {
+	if err := part(os.Args[2], round); err != nil {
 		tell(scene.Failed, "%v", err)
 		os.Exit(1)
 	}

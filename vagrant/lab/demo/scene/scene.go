@@ -30,16 +30,33 @@ const (
 	Stuck     = 6
 	Late      = 94
 
-	SlowFirst  = 2 + Committed // chunk of the COW device
 	SlowChunks = Stuck
 )
 
-// AllocatedSectors is what the status line says when so many exceptions have
-// got their chunks, of a store with at most one full area: the header, two areas
-// at most, and the data.
-func AllocatedSectors(exceptions int) int {
+// Round is one crash of several, of the same disks.
+type Round struct {
+	Origin int // first chunk that is written to the origin
+	Store  int // chunk of the COW device that the first copy goes to; [Fresh] in a fresh store
+}
+
+// Fresh is where the first copy of a fresh store goes: behind its header and its
+// first area.
+const Fresh = 2
+
+// SlowFirst is the chunk of the COW device at which the slow piece begins.
+func (r Round) SlowFirst() int { return r.Store + Committed }
+
+// AllocatedSectors is what the status line says when so many of the round's
+// exceptions have got their chunks.
+func (r Round) AllocatedSectors(exceptions int) int {
 	const perArea = ChunkBytes / 16
-	return (2 + exceptions + (exceptions-1)/perArea) * ChunkBytes / 512
+	next := r.Store
+	for range exceptions {
+		if next++; next%(perArea+1) == 1 { // the place of an area
+			next++
+		}
+	}
+	return next * ChunkBytes / 512
 }
 
 // Times.
@@ -72,6 +89,10 @@ const Separator = ": "
 const (
 	// StatusLine begins the line with `dmsnapctl status --json`.
 	StatusLine Step = "status"
+	// Filled begins the line with the number of chunks that went into the store.
+	Filled Step = "filled"
+	// Shown begins the line with the SHA-256 of what the snapshot shows.
+	Shown Step = "shown"
 	// Failed begins the line that says why the guest gives up. It may be
 	// unable to exit: writes to the slow piece cannot be interrupted.
 	Failed Step = "failed"
