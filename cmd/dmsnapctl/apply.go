@@ -23,10 +23,7 @@ const applyHelp = `   Merges offline: copies the snapshot's chunks to the origin
    brings back, and the emptied store's records in FILE.dump, for 'restore'.
 
 EXAMPLES:
-   dmsnapctl apply cow.img --to disk.img --undo before.img --yes
-
-EXIT STATUS:
-   0 done   2 the store is damaged or was invalidated   3 not done`
+   dmsnapctl apply cow.img --to disk.img --undo before.img --yes`
 
 func applyCommand() *cli.Command {
 	return mendCommand("apply", "merge a store into its origin, offline", "STORE", applyHelp, runApply,
@@ -123,10 +120,7 @@ const restoreHelp = `   Writes the metadata of a dump to a device or file. Witho
 
 EXAMPLES:
    dmsnapctl restore cow.undo cow.img --yes
-   dmsnapctl restore cow.dump larger.img --data cow.img --size 4G --yes
-
-EXIT STATUS:
-   0 done   3 not done`
+   dmsnapctl restore cow.dump larger.img --data cow.img --size 4G --yes`
 
 func restoreCommand() *cli.Command {
 	return mendCommand("restore", "write a dump's metadata to a store", "DUMP STORE", restoreHelp, runRestore,

@@ -29,11 +29,7 @@ const deltaHelp = `   Names the parts of the origin that were written since the 
 EXAMPLES:
    dmsnapctl delta /dev/mapper/vg-snap-cow
    dmsnapctl delta cow.img --origin disk.img --format bmap -o changed.bmap
-   bmaptool copy --bmap changed.bmap snapshot.img /dev/sdX
-
-EXIT STATUS:
-   0 done, also for leaks and stale records   2 the store is damaged or was
-   invalidated: what is named may not be all   3 not done`
+   bmaptool copy --bmap changed.bmap snapshot.img /dev/sdX`
 
 func deltaCommand() *cli.Command {
 	return &cli.Command{

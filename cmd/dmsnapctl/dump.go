@@ -18,11 +18,7 @@ const dumpHelp = `   Writes the header and the records of a store as lines of JS
    metadata says, nothing of its data. 'dmsnapctl restore' writes it back.
 
 EXAMPLES:
-   dmsnapctl dump cow.img -o cow.dump
-
-EXIT STATUS:
-   0 done, also for leaks and stale records   2 done, and the store is damaged or
-   was invalidated   3 not done, or not all could be read`
+   dmsnapctl dump cow.img -o cow.dump`
 
 func dumpCommand() *cli.Command {
 	return &cli.Command{

@@ -32,11 +32,7 @@ EXAMPLES:
    dmsnapctl extract cow.img --origin disk.img -o - | zstd > snapshot.zst
    dmsnapctl extract /dev/mapper/vg-old-cow --origin /dev/vg/root \
       --only-changes --side origin --content /dev/vg/new \
-      --backing full.qcow2 -o monday.qcow2
-
-EXIT STATUS:
-   0 done, also for leaks and stale records   1 done by --best-effort, and not all
-   is certain   2 the store is damaged or was invalidated   3 not done`
+      --backing full.qcow2 -o monday.qcow2`
 
 func extractCommand() *cli.Command {
 	return &cli.Command{

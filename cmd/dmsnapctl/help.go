@@ -15,57 +15,6 @@ import (
 // helpWidth is the width of help texts, in columns.
 const helpWidth = 80
 
-// exitStatusHelp is the table of all exit codes.
-const exitStatusHelp = `EXIT STATUS:
-   0    fine, done
-   1    warning: leaked chunks, a leaky kernel, a threshold crossed
-   2    critical: a damaged or invalidated store, a failed merge
-   3    could not be determined or done
-   64   the command line is wrong
-   130  interrupted
-`
-
-// findings says what a command means by the exit codes 1 and 2; "" where it
-// never ends with that code. The other codes are the same for all commands.
-type findings struct{ warning, critical string }
-
-// findingsOf has the commands that have something to find. A test holds it
-// against what the commands do.
-var findingsOf = map[string]findings{
-	"verify":         {"leaked chunks or stale records", "a damaged or invalidated store"},
-	"check":          {"a leaky kernel, or one that the advisory applies to", ""},
-	"status":         {"a threshold is crossed", "invalid, overflowed or a failed merge"},
-	"merge":          {"", "the merge failed"},
-	"table lint":     {"", "the table is wrong"},
-	"table concise":  {"", "the table is wrong"},
-	"crash explore":  {"states that leak", "corrupt stores or broken images"},
-	"crash combine":  {"states that leak", "corrupt stores or broken images"},
-	"crash simulate": {"chunks leaked", ""},
-}
-
-// exitStatusOf is the table of the exit codes that a command can end with.
-func exitStatusOf(command string) string {
-	var b strings.Builder
-	f := findingsOf[command]
-	for line := range strings.Lines(exitStatusHelp) {
-		switch {
-		case strings.HasPrefix(line, "   1 "):
-			line = exitLine(exitWarning, f.warning)
-		case strings.HasPrefix(line, "   2 "):
-			line = exitLine(exitCritical, f.critical)
-		}
-		b.WriteString(line)
-	}
-	return b.String()
-}
-
-func exitLine(code int, meaning string) string {
-	if meaning == "" {
-		return ""
-	}
-	return fmt.Sprintf("   %-4d %s\n", code, meaning)
-}
-
 // printHelp is the library's way to show a help text; its template is not used.
 func printHelp(w io.Writer, _ string, about any) {
 	text := ""
@@ -91,7 +40,7 @@ func appHelp(a *cli.App) string {
 	b.WriteString("\n   'dmsnapctl COMMAND --help' tells the rest, with examples.\n\n")
 	section("GLOBAL FLAGS (before or after the command)", columns(flagRows(a.VisibleFlags())))
 	section("SIZES", wrap("bytes, or with k, M, G, T (1024-based) or s (sectors of 512 bytes)", 3, 3))
-	return b.String() + exitStatusHelp
+	return b.String() + exitHelp(exitTable)
 }
 
 func commandHelp(c *cli.Command) string {
@@ -117,9 +66,9 @@ func commandHelp(c *cli.Command) string {
 	}
 	section("GLOBAL FLAGS", "   --json, --quiet, --no-color, --progress; see 'dmsnapctl --help'\n")
 	if len(c.Subcommands) > 0 {
-		return b.String() + exitStatusHelp
+		return b.String() + exitHelp(exitTable)
 	}
-	return b.String() + exitStatusOf(strings.TrimPrefix(c.HelpName, "dmsnapctl "))
+	return b.String() + exitHelp(exitsOf(strings.TrimPrefix(c.HelpName, "dmsnapctl ")))
 }
 
 // row is a name and what there is to say of it.

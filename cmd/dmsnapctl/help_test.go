@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,12 +83,22 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-// codesInScripts are the exit codes that scripts see of each command.
-func codesInScripts(t *testing.T) map[string]map[int]bool {
+// codesSeen are the exit codes that scripts and the tests of the store tools see
+// of each command.
+func codesSeen(t *testing.T) map[string]map[int]bool {
 	t.Helper()
 	seen := map[string]map[int]bool{}
 	names := map[string]bool{}
 	eachCommand(func(words []string, _ *cli.Command) { names[strings.Join(words, " ")] = true })
+	saw := func(name, next string, code int) {
+		if names[name+" "+next] {
+			name += " " + next
+		}
+		if seen[name] == nil {
+			seen[name] = map[int]bool{}
+		}
+		seen[name][code] = true
+	}
 	err := filepath.WalkDir(filepath.Join("..", "..", "testdata", "script"), func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".txtar" {
 			return err
@@ -99,37 +110,44 @@ func codesInScripts(t *testing.T) map[string]map[int]bool {
 			if f[0] != "code" || err != nil || f[2] != "dmsnapctl" {
 				continue
 			}
-			name := f[3] + " " + f[4]
-			if !names[name] {
-				name = f[3]
-			}
-			if seen[name] == nil {
-				seen[name] = map[int]bool{}
-			}
-			seen[name][code] = true
+			saw(f[3], f[4], code)
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	codes := map[string]int{"Fine": exitFine, "Warning": exitWarning, "Critical": exitCritical, "Unknown": exitUnknown}
+	inTest := regexp.MustCompile(`b\.run\(exit(Fine|Warning|Critical|Unknown), "([a-z-]+)`)
+	for _, file := range []string{"tools_test.go", "rescue_test.go", "mount_kernel_test.go"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range inTest.FindAllSubmatch(text, -1) {
+			saw(string(m[2]), "", codes[string(m[1])])
+		}
+	}
 	return seen
 }
 
 // needKernel have findings that only a kernel's devices give; kernel tests see
 // their exit codes.
-var needKernel = []string{"status", "merge"}
+var needKernel = []string{"status", "merge", "activate"}
 
 // Each help text names the exit codes that its command can end with, and no
 // other.
 func TestExitStatusIsTrue(t *testing.T) {
-	seen := codesInScripts(t)
+	seen := codesSeen(t)
 	eachCommand(func(words []string, c *cli.Command) {
 		name := strings.Join(words, " ")
 		text := helpOf(t, words...)
+		if n := strings.Count(text, "EXIT STATUS"); n != 1 {
+			t.Errorf("%s: %d sections of exit codes", name, n)
+		}
 		for code := range seen[name] {
 			if !strings.Contains(text, "\n   "+strconv.Itoa(code)+" ") {
-				t.Errorf("%s ends with %d in a script, and its help does not say so", name, code)
+				t.Errorf("%s ends with %d in a test, and its help does not say so", name, code)
 			}
 		}
 		if len(c.Subcommands) > 0 || slices.Contains(needKernel, name) {
@@ -137,13 +155,15 @@ func TestExitStatusIsTrue(t *testing.T) {
 		}
 		for _, code := range []int{exitWarning, exitCritical} {
 			if strings.Contains(text, "\n   "+strconv.Itoa(code)+" ") && !seen[name][code] {
-				t.Errorf("%s says that it can end with %d, and no script sees it", name, code)
+				t.Errorf("%s says that it can end with %d, and no test sees it", name, code)
 			}
 		}
 	})
-	for name := range findingsOf {
-		if seen[name] == nil && !slices.Contains(needKernel, name) {
-			t.Errorf("findings of %q, and no script runs it", name)
+	for name := range endingsOf {
+		known := false
+		eachCommand(func(words []string, _ *cli.Command) { known = known || strings.Join(words, " ") == name })
+		if !known {
+			t.Errorf("endings of %q, which is no command", name)
 		}
 	}
 }

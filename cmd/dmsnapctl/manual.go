@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -111,7 +110,7 @@ EXAMPLES:
 func manualPages(app *cli.App, date time.Time) []manual.Page {
 	root := manual.Page{
 		Name: app.Name, Summary: app.Usage, Text: manualText,
-		Flags: manualFlags(app.Flags), Groups: manualGroups(app.Commands), Exits: manualExits(),
+		Flags: manualFlags(app.Flags), Groups: manualGroups(app.Commands), Exits: exitTable,
 		SeeAlso: append([]string{"dmsetup(8)", "lvcreate(8)"}, manualRelated...), Date: date,
 	}
 	pages := []manual.Page{root}
@@ -121,9 +120,13 @@ func manualPages(app *cli.App, date time.Time) []manual.Page {
 			if c.Hidden {
 				continue
 			}
+			exits := exitTable // of a group: those of all its commands
+			if len(c.Subcommands) == 0 {
+				exits = exitsOf(strings.TrimPrefix(parent+" "+c.Name, app.Name+" "))
+			}
 			p := manual.Page{
 				Name: parent + " " + c.Name, Summary: c.Usage, Arguments: c.ArgsUsage, Text: c.Description,
-				Flags: manualFlags(c.Flags), Groups: manualGroups(c.Subcommands), Exits: root.Exits,
+				Flags: manualFlags(c.Flags), Groups: manualGroups(c.Subcommands), Exits: exits,
 				SeeAlso: append([]string{strings.ReplaceAll(parent, " ", "-") + "(8)", app.Name + "(8)"}, manualRelated...),
 				Date:    date,
 			}
@@ -178,16 +181,4 @@ func manualFlags(flags []cli.Flag) []manual.Flag {
 		out = append(out, flag)
 	}
 	return out
-}
-
-// manualExits reads the table of the help texts.
-func manualExits() []manual.Exit {
-	var exits []manual.Exit
-	for line := range strings.Lines(exitStatusHelp) {
-		number, text, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if code, err := strconv.Atoi(number); err == nil {
-			exits = append(exits, manual.Exit{Code: code, Text: strings.TrimSpace(text)})
-		}
-	}
-	return exits
 }

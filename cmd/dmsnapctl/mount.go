@@ -24,11 +24,7 @@ const mountHelp = `   Shows what the snapshot shows as DIR/image, read-only, wit
 EXAMPLES:
    dmsnapctl mount cow.img --origin disk.img /mnt/snapshot
    dmsnapctl mount cow.img --origin disk.img /mnt/snapshot -- \
-      e2fsck -fn /mnt/snapshot/image
-
-EXIT STATUS:
-   0 unmounted, or that of COMMAND   2 the store is damaged or was invalidated
-   3 not done   130 interrupted`
+      e2fsck -fn /mnt/snapshot/image`
 
 func mountCommand() *cli.Command {
 	return &cli.Command{

@@ -27,10 +27,7 @@ const repairHelp = `   Makes a store sound without inventing contents: clears re
 
 EXAMPLES:
    dmsnapctl repair cow.img --dry-run
-   dmsnapctl repair cow.img --undo cow.undo --yes
-
-EXIT STATUS:
-   0 done   2 damaged in a way that cannot be mended   3 not done`
+   dmsnapctl repair cow.img --undo cow.undo --yes`
 
 func repairCommand() *cli.Command {
 	return mendCommand("repair", "make a store sound again", "STORE", repairHelp, func(c *cli.Context) error {
@@ -46,10 +43,7 @@ const reclaimHelp = `   Gives leaked chunks back: the data in the highest chunks
 
 EXAMPLES:
    dmsnapctl reclaim /dev/vg/cow --yes
-   dmsnapctl reclaim cow.img --to smaller.img
-
-EXIT STATUS:
-   0 done   2 the store is damaged or was invalidated   3 not done`
+   dmsnapctl reclaim cow.img --to smaller.img`
 
 func reclaimCommand() *cli.Command {
 	return mendCommand("reclaim", "give leaked chunks back", "STORE", reclaimHelp, func(c *cli.Context) error {
@@ -105,10 +99,7 @@ const revalidateHelp = `   Makes an invalidated store valid again. That is right
    store must have room, or the next write invalidates it again: --grow-by.
 
 EXAMPLES:
-   dmsnapctl revalidate overlay.img --origin-unchanged --grow-by 1G --yes
-
-EXIT STATUS:
-   0 done   2 the store is damaged besides   3 not done`
+   dmsnapctl revalidate overlay.img --origin-unchanged --grow-by 1G --yes`
 
 func revalidateCommand() *cli.Command {
 	return mendCommand("revalidate", "make an invalidated store valid again", "STORE", revalidateHelp, func(c *cli.Context) error {

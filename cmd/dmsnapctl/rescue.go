@@ -23,11 +23,7 @@ const rescueHelp = `   Says what is wrong with a store, and which commands bring
 EXAMPLES:
    dmsnapctl rescue overlay.img --origin base.img --origin-unchanged \
       --grow-by 1G
-   dmsnapctl rescue cow.img --origin disk.img -o image --yes
-
-EXIT STATUS:
-   0 done, or nothing is wrong   1 the image is not certain everywhere   2 the store
-   is damaged or invalidated and stays so   3 not done`
+   dmsnapctl rescue cow.img --origin disk.img -o image --yes`
 
 func rescueCommand(run runner) *cli.Command {
 	return &cli.Command{

@@ -21,10 +21,7 @@ const sizeHelp = `   Says how large a COW device must be: for the writes that ar
 
 EXAMPLES:
    dmsnapctl size --origin-size 20G --chunk-size 4K --writes 2G
-   dmsnapctl size /dev/vg/cow --origin /dev/vg/root
-
-EXIT STATUS:
-   0 done   2 STORE is damaged or invalidated   3 not done`
+   dmsnapctl size /dev/vg/cow --origin /dev/vg/root`
 
 func sizeCommand() *cli.Command {
 	return &cli.Command{

@@ -308,6 +308,10 @@ func TestRepairReclaimRevalidate(t *testing.T) {
 	b.run(exitFine, "repair store --assume-canonical --yes --json")
 	b.run(exitFine, "verify store")
 	b.run(exitUnknown, "repair origin --yes")
+	b.damage(beyond)
+	b.damage(invalidate)
+	b.run(exitCritical, "dump store -o dump")
+	b.run(exitCritical, "revalidate store --origin-unchanged --yes")
 }
 
 func TestApply(t *testing.T) {

@@ -41,12 +41,7 @@ EXAMPLES:
    dmsnapctl with-snapshot --origin vg/home --size 10G --mount /mnt/snap -- \
       borg create /backup::home-{now} /mnt/snap
    dmsnapctl with-snapshot --origin /dev/mapper/data --cow /dev/vdc -- \
-      sh -c 'qemu-img convert -O qcow2 "$DMSNAPCTL_SNAPSHOT" /backup/data.qcow2'
-
-EXIT STATUS:
-   0 COMMAND ended so; else its own, or 128 and the number of the signal that ended
-   it, 126 or 127 where it cannot be run   3 the snapshot was lost meanwhile, or
-   could not be made or removed   130 interrupted before COMMAND ran`
+      sh -c 'qemu-img convert -O qcow2 "$DMSNAPCTL_SNAPSHOT" /backup/data.qcow2'`
 
 func withSnapshotCommand() *cli.Command {
 	return &cli.Command{

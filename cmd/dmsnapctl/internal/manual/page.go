@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -40,11 +39,8 @@ type Group struct {
 // Command is a command with a page of its own.
 type Command struct{ Name, Summary string }
 
-// Exit is an exit code and its meaning.
-type Exit struct {
-	Code int
-	Text string
-}
+// Exit is an exit code, or a letter for one, and its meaning.
+type Exit struct{ Code, Text string }
 
 // Section is the section of the manual for Page: system administration.
 const Section = "8"
@@ -174,7 +170,7 @@ func (p Page) exits(w io.Writer) {
 	}
 	fmt.Fprintln(w, ".Sh EXIT STATUS\n.Bl -tag -width Ds")
 	for _, e := range p.Exits {
-		fmt.Fprintf(w, ".It %s\n", word(strconv.Itoa(e.Code)))
+		fmt.Fprintf(w, ".It %s\n", word(e.Code))
 		writeSentences(w, sentence(e.Text))
 	}
 	fmt.Fprintln(w, ".El")

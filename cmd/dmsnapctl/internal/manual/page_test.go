@@ -36,7 +36,7 @@ EXAMPLES:
 		{Names: []string{"store"}, Value: "PO", Text: "the kind", Default: "P"},
 	},
 	Groups:  []Group{{Title: "First", Commands: []Command{{"one", "do one thing"}}}, {Commands: []Command{{"two", "do two"}}}},
-	Exits:   []Exit{{0, "fine"}, {64, "wrong"}},
+	Exits:   []Exit{{"0", "fine"}, {"64", "wrong"}},
 	SeeAlso: []string{"zz(8)", "aa(8)", "format(5)", "aa(8)", "prog-sub-command(8)"},
 }
 
