@@ -1,5 +1,5 @@
-// The account: what the exceptions of a store add up to, taken one after the
-// other in the order of the disk.
+// The account: adds up the exceptions of a store, one after the other in disk
+// order.
 
 package verify
 
@@ -24,7 +24,7 @@ type account struct {
 	deviation  *uint64   // index of the first record that is not canonical
 	crashes    crashFinder
 	bins       *binner
-	hidden     bool // a part of the present area could not be read
+	hidden     bool // part of the current area could not be read
 	unread     places
 }
 
@@ -57,7 +57,7 @@ func (a *account) take(p store.Piece) {
 	}
 }
 
-// noteUnreadable reports an area of which something cannot be read, once.
+// noteUnreadable reports an area that cannot be read in full, once.
 func (a *account) noteUnreadable(e *store.ReadError) {
 	if a.hidden {
 		return
@@ -74,9 +74,9 @@ func (a *account) noteUnreadable(e *store.ReadError) {
 	})
 }
 
-// canonicalRun takes the records at once where all of them lie in the
-// canonical layout: almost every area of almost every store. It is false, and
-// has done nothing, where one of them needs a look.
+// canonicalRun takes all the records at once if they lie in the canonical
+// layout, as in almost every area of almost every store. Otherwise it does
+// nothing and returns false.
 func (a *account) canonicalRun(p store.Piece) bool {
 	n := uint64(len(p.Records)) / cow.ExceptionSize
 	first := a.bounds.Geometry.DataChunk(a.index(p.Area, p.Slot)) // an area's data chunks are neighbours
@@ -130,7 +130,7 @@ func (a *account) exception(e cow.Exception, area, slot uint64) {
 	a.noteDuplicates(e, area, slot, onCOW, onOrigin)
 }
 
-// noteDuplicates reports which of an exception's chunks were named before.
+// noteDuplicates reports which chunks of an exception were named before.
 func (a *account) noteDuplicates(e cow.Exception, area, slot uint64, onCOW, onOrigin bool) {
 	if onCOW {
 		a.note(DuplicateCOWChunk, e, area, slot)
@@ -140,16 +140,16 @@ func (a *account) noteDuplicates(e cow.Exception, area, slot uint64, onCOW, onOr
 	}
 }
 
-// index is a record's place in the list, which the canonical layout goes by.
+// index is a record's place in the list. The canonical layout follows from it.
 func (a *account) index(area, slot uint64) uint64 {
 	return area*a.bounds.Geometry.ExceptionsPerArea() + slot
 }
 
-// nextFreeChunk is the kernel's next free chunk once all is read.
+// nextFreeChunk is the kernel's next free chunk after it has read the whole
+// list.
 func (a *account) nextFreeChunk() cow.Chunk { return a.bounds.Geometry.SkipMetadata(a.next) }
 
-// usage is how full a device of size bytes is, on which the list reaches into
-// so many areas.
+// usage is how full a device of size bytes is, with a list of this many areas.
 func (a *account) usage(areas uint64, size int64) *Usage {
 	next := a.nextFreeChunk()
 	chunk := a.bounds.Geometry.ChunkSectors()
@@ -178,11 +178,11 @@ func (a *account) finish(end store.End) {
 	case end.How == store.DeviceEnd:
 		a.found.note(TruncatedArea, 1, func() Finding { return aboutMissingArea(a.bounds, end.Areas) })
 	case end.How == store.Implausible:
-		a.found.amend(UnreadableArea, fmt.Sprintf("; reading stopped before area %d, where no record can be one of the list", end.Areas))
+		a.found.amend(UnreadableArea, fmt.Sprintf("; reading stopped before area %d, where no record can belong to the list", end.Areas))
 	case end.How == store.Terminator && uint64(a.bounds.Geometry.AreaChunk(area+1)) == a.bounds.DeviceChunks:
 		a.found.note(NoRoomForTerminator, 1, func() Finding {
 			f := aboutMissingArea(a.bounds, area+1)
-			f.Message = fmt.Sprintf("the device ends right behind the data of area %d: the kernel invalidates the snapshot when the area fills up; grow the device by a chunk or more", area)
+			f.Message = fmt.Sprintf("the device ends right after the data of area %d: the kernel invalidates the snapshot when the area fills up; grow the device by a chunk or more", area)
 			return f
 		})
 	}

@@ -1,11 +1,10 @@
-// Bins: what lies where on a store's device, in a bounded number of pieces,
-// for pictures.
+// Bins: a store's device in a bounded number of pieces, for pictures.
 
 package verify
 
 import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 
-// Bin is a run of chunks [First, End) and how many of them are what.
+// Bin is a run of chunks [First, End), counted by what they hold.
 type Bin struct {
 	First    cow.Chunk `json:"first"`
 	End      cow.Chunk `json:"end"`
@@ -13,7 +12,7 @@ type Bin struct {
 	Metadata uint64    `json:"metadata"` // the header's chunk, areas, and the places of areas below the next free chunk
 	Leaked   uint64    `json:"leaked"`
 	Free     uint64    `json:"free"`    // not allocated yet
-	Damaged  uint64    `json:"damaged"` // of areas that cannot be read, and chunks that errors are about
+	Damaged  uint64    `json:"damaged"` // in unreadable areas, or named by an error
 }
 
 // Chunks is the number of chunks in the bin.
@@ -23,12 +22,12 @@ func (b Bin) Chunks() uint64 { return uint64(b.End - b.First) }
 type binner struct {
 	geometry cow.Geometry
 	device   cow.Chunk // chunks on the device
-	size     cow.Chunk // chunks to a bin
+	size     cow.Chunk // chunks per bin
 	bins     []Bin
 }
 
-// newBinner makes at most n bins; nil, which takes and gives nothing, where n
-// is 0.
+// newBinner makes at most n bins. For n of 0 it returns nil, which is usable
+// and does nothing.
 func newBinner(b cow.Bounds, n int) *binner {
 	if n <= 0 || b.DeviceChunks == 0 {
 		return nil
@@ -56,14 +55,14 @@ func (f *binner) leaked(first, end cow.Chunk) {
 	}
 }
 
-// damaged takes a chunk that an error is about.
+// damaged takes a chunk with an error.
 func (f *binner) damaged(c cow.Chunk) {
 	if f != nil && c < f.device {
 		f.bins[c/f.size].Damaged++
 	}
 }
 
-// finish works out the rest, given the next free chunk and the number of areas
+// finish fills in the rest, given the next free chunk and the number of areas
 // in use.
 func (f *binner) finish(next cow.Chunk, areas uint64) []Bin {
 	if f == nil {
@@ -77,7 +76,7 @@ func (f *binner) finish(next cow.Chunk, areas uint64) []Bin {
 		data := f.geometry.DataChunksIn(b.First, end)
 		b.Metadata = uint64(end-b.First) - data
 		b.Damaged = min(b.Damaged, b.Metadata+data-b.Leaked)
-		// What is damaged is no longer called data, or else metadata.
+		// Damaged chunks do not count as data, or else not as metadata.
 		b.Data = data - b.Leaked
 		of := min(b.Data, b.Damaged)
 		b.Data -= of

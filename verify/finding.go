@@ -1,21 +1,21 @@
-// Findings: what the judge has to say about a store, as data.
+// Findings: what the judge says about a store, as data.
 
 package verify
 
 import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 
-// Code names a kind of finding; it is stable, for scripts.
+// Code names a kind of finding. Codes are stable, for scripts.
 type Code string
 
-// The codes, each with what it means for the store.
+// The codes, and what each means for the store.
 const (
 	BadMagic           Code = "bad-magic"           // no COW store at all
-	UnsupportedVersion Code = "unsupported-version" // a store of a format unknown here and to the kernel
+	UnsupportedVersion Code = "unsupported-version" // a format version unknown here and to the kernel
 	SnapshotInvalid    Code = "snapshot-invalid"    // the kernel has invalidated the snapshot
-	BadChunkSize       Code = "bad-chunk-size"      // the kernel takes no such chunk size
-	TruncatedArea      Code = "truncated-area"      // the list goes on where the device does not
+	BadChunkSize       Code = "bad-chunk-size"      // the kernel refuses this chunk size
+	TruncatedArea      Code = "truncated-area"      // the list continues past the device's end
 	UnreadableArea     Code = "unreadable-area"     // an I/O error
-	ChunkSizeMisfit    Code = "chunk-size-misfit"   // the kernel takes no such chunk size on this device
+	ChunkSizeMisfit    Code = "chunk-size-misfit"   // the kernel refuses this chunk size on this device
 
 	ChunkBeyondDevice       Code = "chunk-beyond-device"
 	ChunkIsMetadata         Code = "chunk-is-metadata"
@@ -24,10 +24,10 @@ const (
 	OriginChunkBeyondOrigin Code = "origin-chunk-beyond-origin"
 	ChunkNumberOverflow     Code = "chunk-number-overflow"
 
-	StaleRecord         Code = "stale-record"           // a record behind the terminator
-	StoreFull           Code = "store-full"             // no room for one more chunk
-	NoRoomForTerminator Code = "no-room-for-terminator" // the last area must never fill up
-	LeakedChunks        Code = "leaked-chunks"          // allocated, and named by no exception
+	StaleRecord         Code = "stale-record"           // a record after the terminator
+	StoreFull           Code = "store-full"             // no room for another chunk
+	NoRoomForTerminator Code = "no-room-for-terminator" // the snapshot becomes invalid when the last area fills up
+	LeakedChunks        Code = "leaked-chunks"          // allocated, but no exception names them
 )
 
 // Severity is how bad a finding is for the store.
@@ -40,7 +40,7 @@ const (
 	Error   Severity = "error"
 )
 
-// SeverityOf is the severity that goes with a code.
+// SeverityOf returns the severity of a code.
 func SeverityOf(c Code) Severity {
 	switch c {
 	case StaleRecord, LeakedChunks, StoreFull:
@@ -52,27 +52,28 @@ func SeverityOf(c Code) Severity {
 	}
 }
 
-// Finding is one thing that is wrong, or worth knowing, and where it stands.
+// Finding is one thing that is wrong with a store, or worth knowing, and its
+// place.
 type Finding struct {
 	Code     Code     `json:"code"`
 	Severity Severity `json:"severity"`
 	Message  string   `json:"message"`
 	Offset   uint64   `json:"offset"` // bytes from the store's start
 
-	// Of findings about an area or one of its records.
+	// Set for findings about an area or one of its records.
 	Area      *uint64    `json:"area,omitempty"`
 	Slot      *uint64    `json:"slot,omitempty"`
 	Exception *Exception `json:"exception,omitempty"`
 }
 
-// Exception is a record as reports show it: chunk numbers on the origin and
-// on the COW device.
+// Exception is a record as shown in reports: chunk numbers on the origin and on
+// the COW device.
 type Exception struct {
 	Old cow.Chunk `json:"old"`
 	New cow.Chunk `json:"new"`
 }
 
-// findings counts all and keeps the first few.
+// findings counts all findings and keeps the first few.
 type findings struct {
 	counts map[Code]uint64
 	kept   []Finding
@@ -81,8 +82,8 @@ type findings struct {
 	omitted uint64
 }
 
-// note counts n findings of a code, and keeps one where there is room; build
-// is called only then.
+// note counts n findings of a code. If there is room it calls build and keeps
+// the result.
 func (f *findings) note(c Code, n uint64, build func() Finding) {
 	if f.counts == nil {
 		f.counts = make(map[Code]uint64)
@@ -97,7 +98,7 @@ func (f *findings) note(c Code, n uint64, build func() Finding) {
 	f.kept = append(f.kept, finding)
 }
 
-// amend says more in the message of the last finding of a code that was kept.
+// amend appends to the message of the last finding of a code that was kept.
 func (f *findings) amend(c Code, more string) {
 	for i := len(f.kept) - 1; i >= 0; i-- {
 		if f.kept[i].Code == c {
@@ -107,7 +108,7 @@ func (f *findings) amend(c Code, more string) {
 	}
 }
 
-// any tells whether there was a finding of a severity.
+// any reports whether there was a finding of a severity.
 func (f *findings) any(s Severity) bool {
 	for c := range f.counts {
 		if SeverityOf(c) == s {
@@ -117,7 +118,7 @@ func (f *findings) any(s Severity) bool {
 	return false
 }
 
-// onlyError tells whether no finding is an error but for those of one code.
+// onlyError reports whether all errors have this code.
 func (f *findings) onlyError(code Code) bool {
 	for c := range f.counts {
 		if SeverityOf(c) == Error && c != code {

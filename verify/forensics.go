@@ -1,41 +1,41 @@
-// Forensics: what the layout of a store tells of its past.
+// Forensics: what the layout of a store reveals about its past.
 
 package verify
 
 import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 
-// MaxGroups bounds the groups of leaks that a report tells apart.
+// MaxGroups bounds the groups of leaks in a report.
 const MaxGroups = 1 << 12
 
-// Forensics is what the layout of a store tells of its past. Groups and what
-// follows from them are told of stores without errors only.
+// Forensics is what the layout of a store reveals about its past. Groups, and
+// the figures derived from them, are set only for stores without errors.
 type Forensics struct {
-	// LeakyKernel says that a kernel without the leak fix wrote the store:
-	// its exceptions were committed in another order than allocated. It is
-	// null where errors hide that.
+	// LeakyKernel says that a kernel without the leak fix wrote the store: its
+	// exceptions were not committed in the order of allocation. It is null if
+	// errors hide the order.
 	LeakyKernel *bool `json:"leaky_kernel"`
-	// CVE20134299 counts the exceptions on metadata chunks, the trace of
-	// CVE-2013-4299.
+	// CVE20134299 counts the exceptions on metadata chunks, which CVE-2013-4299
+	// leaves.
 	CVE20134299 uint64 `json:"cve_2013_4299"`
-	// CrashesAtLeast is the number of groups: how many crashes it takes at
-	// least to leak what is leaked, if the store was never partly merged and
-	// no copy was under way for longer than whole areas took to fill up.
+	// CrashesAtLeast is the number of groups: the fewest crashes that explain
+	// the leaks. It assumes that the store was never partly merged and that no
+	// copy was in flight while whole areas filled up.
 	CrashesAtLeast uint64 `json:"crashes_at_least"`
-	// Groups are the leaks by the crash that can have made them, oldest
+	// Groups are the leaks by the crash that can have caused them, oldest
 	// first: at most MaxGroups.
 	Groups []Group `json:"groups"`
-	// UnexplainedChunks leaked where no crash can have leaked them. A merge
-	// that was interrupted leaves such holes.
+	// UnexplainedChunks are leaked chunks that no crash explains. An
+	// interrupted merge leaves such holes.
 	UnexplainedChunks uint64 `json:"unexplained_chunks"`
 }
 
-// Group is the leaks of one crash. When it came, the list had so many
-// exceptions; all chunks that exceptions behind name lie above all before it.
-// The leaked chunks lie from FirstChunk to LastChunk, which were allocated
-// since the crash before.
+// Group is the leaks of one crash. The list had Exceptions exceptions when it
+// happened; all later exceptions name higher chunks than all earlier ones. The
+// leaked chunks lie between FirstChunk and LastChunk, and were allocated after
+// the previous crash.
 type Group struct {
 	Exceptions uint64    `json:"exceptions"`
-	Area       uint64    `json:"area"` // the last one that was committed
+	Area       uint64    `json:"area"` // the last one committed
 	FirstChunk cow.Chunk `json:"first_chunk"`
 	LastChunk  cow.Chunk `json:"last_chunk"`
 	Chunks     uint64    `json:"chunks"`
@@ -45,19 +45,19 @@ type Group struct {
 // crashFinder finds the places in the list where a crash can have leaked
 // chunks.
 //
-// A leaky kernel writes an area while copies are under way only when the area
-// has filled up (persistent_commit_exception in dm-snap-persistent.c; the
-// other reason to write is that nothing is under way, and then nothing is
-// lost). So at a crash that leaks, the list on disk ends with an area. The
-// kernel that reads the store afterwards allocates above all it finds. Hence
-// the crash stands at the end of an area where all exceptions behind name
-// higher chunks than all before, and leaves fewer of them than were allocated.
+// A leaky kernel with copies in flight writes an area only when the area is
+// full (persistent_commit_exception in dm-snap-persistent.c). It also writes
+// one when nothing is in flight, but then a crash loses nothing. So after a
+// crash that leaks, the list on disk ends with a full area. The kernel that
+// reads the store next allocates above everything it finds. Hence a crash lies
+// at the end of an area if all later exceptions name higher chunks than all
+// earlier ones, and fewer chunks are named than were allocated.
 type crashFinder struct {
 	cuts []cut
 }
 
-// cut is the end of an area behind which all is higher than before, as far as
-// the list was read.
+// cut is the end of an area after which, as far as the list was read, all
+// chunks are higher than those before.
 type cut struct {
 	area       uint64
 	exceptions uint64
@@ -65,7 +65,7 @@ type cut struct {
 	leaked     uint64    // chunks below next that no exception before names
 }
 
-// lower takes back the cuts that an exception behind them lies below of.
+// lower drops the cuts that have c below them.
 func (f *crashFinder) lower(c cow.Chunk) {
 	for n := len(f.cuts); n > 0 && c < f.cuts[n-1].next; n-- {
 		f.cuts = f.cuts[:n-1]
@@ -73,8 +73,7 @@ func (f *crashFinder) lower(c cow.Chunk) {
 }
 
 // areaFull notes the end of an area, with the exceptions and the next free
-// chunk there. Only where chunks have leaked since the cut before is there
-// anything for a crash to explain.
+// chunk there. It adds a cut only if chunks have leaked since the previous one.
 func (f *crashFinder) areaFull(g cow.Geometry, area, exceptions uint64, next cow.Chunk) {
 	allocated := g.DataChunksIn(cow.FirstData, next)
 	c := cut{area: area, exceptions: exceptions, next: next, leaked: allocated - min(exceptions, allocated)}
@@ -106,8 +105,8 @@ func (f *crashFinder) groups(g cow.Geometry) []Group {
 	return out
 }
 
-// forensics tells of the past of a store that leaked so many chunks, once all
-// findings are there.
+// forensics describes the past of a store with this many leaked chunks. It
+// needs all findings.
 func (f *crashFinder) forensics(g cow.Geometry, found *findings, outOfOrder bool, leaked uint64) *Forensics {
 	out := &Forensics{CVE20134299: found.counts[ChunkIsMetadata], Groups: []Group{}}
 	if !found.onlyError(SnapshotInvalid) {

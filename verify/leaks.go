@@ -1,4 +1,4 @@
-// Leaks: the data chunks that were allocated and that no exception names.
+// Leaks: data chunks that are allocated but not named by any exception.
 
 package verify
 
@@ -10,8 +10,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// MaxRanges bounds the ranges of a report; a store that has more shows the
-// first ones, and their true number.
+// MaxRanges bounds the ranges in a report. A store with more shows the first
+// ones and the true number.
 const MaxRanges = 1 << 16
 
 // leakFinder collects the leaked chunks of a store, lowest first.
@@ -22,7 +22,7 @@ type leakFinder struct {
 	leaks    Leaks
 	// [first, end) is the run that may still grow.
 	first, end cow.Chunk
-	group      group // of the range before: most are followed by one of the same
+	group      group // of the previous range; the next is mostly in the same one
 }
 
 // group is an area's chunk and the data chunks behind it, up to the next
@@ -36,8 +36,8 @@ func groupOf(g cow.Geometry, c cow.Chunk) group {
 
 func (g group) holds(c cow.Chunk) bool { return g.area <= c && c < g.end }
 
-// add takes a run of chunks [first, end) that no exception names. Metadata
-// chunks among them are left out. Runs come in ascending order and may touch.
+// add takes a run of chunks [first, end) that no exception names. It leaves out
+// metadata chunks. Runs come in ascending order and may touch.
 func (f *leakFinder) add(first, end cow.Chunk) {
 	if first == f.end {
 		f.end = end
@@ -47,9 +47,9 @@ func (f *leakFinder) add(first, end cow.Chunk) {
 	f.first, f.end = first, end
 }
 
-// settle cuts the run into ranges, none of which spans the chunk of an area.
+// settle cuts the run into ranges; none spans the chunk of an area.
 func (f *leakFinder) settle() {
-	first, end := max(f.first, cow.FirstData), f.end // the header and the first area are no data
+	first, end := max(f.first, cow.FirstData), f.end // the header and the first area are not data
 	f.first, f.end = 0, 0
 	f.bins.leaked(first, end)
 	for first < end {
@@ -64,9 +64,9 @@ func (f *leakFinder) settle() {
 	}
 }
 
-// skip counts the whole groups that [first, end) begins with at once, once
-// neither the ranges nor the largest ones need them one by one, and returns
-// what is left.
+// skip counts the whole groups at the start of [first, end) at once, if neither
+// the ranges nor the largest ones need them one by one. It returns the first
+// chunk that is left.
 func (f *leakFinder) skip(first, end cow.Chunk) cow.Chunk {
 	area := f.geometry.AreaOf(first)
 	whole := f.geometry.AreaOf(end-1) - area
@@ -94,7 +94,7 @@ func (f *leakFinder) total() uint64 {
 	return f.leaks.Chunks
 }
 
-// report writes the findings, one to each range, and returns the leaks.
+// report writes one finding per range, and returns the leaks.
 func (f *leakFinder) report(found *findings) Leaks {
 	f.settle()
 	f.leaks.Bytes = f.leaks.Chunks * f.geometry.ChunkBytes()
@@ -113,7 +113,7 @@ func (f *leakFinder) finding(r Range, unreadable bool) Finding {
 	offset, _ := f.geometry.Offset(r.First) // a chunk on the device
 	area := f.geometry.AreaOf(r.First)
 	bytes := r.Chunks() * f.geometry.ChunkBytes()
-	message := fmt.Sprintf("%v leaked: %d bytes that no exception names, lost to the kernel for ever", r, bytes)
+	message := fmt.Sprintf("%v leaked: %d bytes that no exception names, lost for good", r, bytes)
 	if unreadable {
 		message = fmt.Sprintf("%v: %d bytes that no exception names, as far as they could be read: leaked, or named by one that could not", r, bytes)
 	}
@@ -124,10 +124,10 @@ func (f *leakFinder) finding(r Range, unreadable bool) Finding {
 	}
 }
 
-// MaxLargest bounds the ranges that a report for pictures calls out.
+// MaxLargest bounds LargestLeaks in a report for pictures.
 const MaxLargest = 12
 
-// LargestRanges are the n largest of ranges, in their order.
+// LargestRanges returns the n largest of ranges, in their order.
 func LargestRanges(ranges []Range, n int) []Range {
 	bySize := slices.Clone(ranges)
 	slices.SortStableFunc(bySize, func(a, b Range) int { return cmp.Compare(b.Chunks(), a.Chunks()) })
@@ -136,13 +136,13 @@ func LargestRanges(ranges []Range, n int) []Range {
 	return bySize
 }
 
-// largestRanges keeps the largest of ranges that come lowest first.
+// largestRanges keeps the largest of the ranges, which come in ascending order.
 type largestRanges struct {
 	kept  []Range
 	least uint64 // chunks of the smallest of them
 }
 
-// takes tells whether a range of so many chunks would be kept.
+// takes reports whether a range of this many chunks would be kept.
 func (l *largestRanges) takes(chunks uint64) bool {
 	return len(l.kept) < MaxLargest || chunks > l.least
 }

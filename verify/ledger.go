@@ -1,14 +1,14 @@
-// The ledger: the reversible account. It takes exceptions and gives them back,
-// for whoever asks what a store would be if its list were a little different:
-// the crash explorer's deltas, and the holes that mend fills.
+// The ledger: a reversible account. It takes exceptions and gives them back, to
+// judge a store with a slightly different list: the crash explorer's states,
+// and the holes that package mend fills.
 
 package verify
 
 import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 
-// Ledger holds a list of exceptions in memory and knows at any time what the
-// streaming account would say of it. Push, Pop and At take constant time,
-// Replace that of the records behind it whose figures change.
+// Ledger holds a list of exceptions in memory and knows at all times what
+// Verify would say of it. Push, Pop and At take constant time. Replace takes
+// time linear in the later records whose figures change.
 //
 // The zero value is not usable; NewLedger makes one.
 type Ledger struct {
@@ -22,43 +22,43 @@ type Ledger struct {
 	errors  uint64 // the sum of counts: all of these codes are errors
 }
 
-// ledgerEntry is an exception with the account's running figures behind it, so
-// that giving it back is looking one entry further up.
+// ledgerEntry is an exception with the account's running figures after it.
+// Taking the exception back means returning to the previous entry.
 type ledgerEntry struct {
 	e        cow.Exception
-	next     cow.Chunk // the kernel's next free chunk, metadata not skipped
+	next     cow.Chunk // the kernel's next free chunk, before it skips metadata
 	descents uint64
 	deviates uint64 // 1 + index of the first record that is not canonical, 0 if none is
 	wrong    misplacement
 }
 
-// The codes that a ledger counts, in the order of its counts: first those of
-// misplacements.
+// The codes that a ledger counts, in the order of its counts: misplacements
+// first.
 const (
 	ledgerCowTwice = 4 + iota
 	ledgerOriginTwice
 	ledgerCodes
 )
 
-// NewLedger makes an empty ledger.
+// NewLedger returns an empty ledger.
 func NewLedger(b cow.Bounds) *Ledger { return &Ledger{bounds: b} }
 
-// Bounds is what the exceptions are held against.
+// Bounds returns the bounds that exceptions are checked against.
 func (l *Ledger) Bounds() cow.Bounds { return l.bounds }
 
-// Len is the number of exceptions.
+// Len returns the number of exceptions.
 func (l *Ledger) Len() int { return len(l.entries) }
 
-// At is exception k. It panics where there is none, like a slice.
+// At returns exception k. Like a slice, it panics if k is out of range.
 func (l *Ledger) At(k int) cow.Exception { return l.entries[k].e }
 
-// Push adds an exception to the end of the list. A terminator is not one.
+// Push appends an exception to the list. It must not be a terminator.
 func (l *Ledger) Push(e cow.Exception) {
 	l.entries = append(l.entries, l.entry(len(l.entries), e))
 	l.take(l.entries[len(l.entries)-1], 1)
 }
 
-// Pop takes the last exception back.
+// Pop removes the last exception and returns it. It panics if there is none.
 func (l *Ledger) Pop() cow.Exception {
 	last := l.entries[len(l.entries)-1]
 	l.entries = l.entries[:len(l.entries)-1]
@@ -66,7 +66,7 @@ func (l *Ledger) Pop() cow.Exception {
 	return last.e
 }
 
-// Replace puts another exception in the place of exception k.
+// Replace replaces exception k.
 func (l *Ledger) Replace(k int, e cow.Exception) {
 	l.take(l.entries[k], ^uint64(0))
 	l.entries[k] = l.entry(k, e)
@@ -100,7 +100,7 @@ func (l *Ledger) entry(k int, e cow.Exception) ledgerEntry {
 	return n
 }
 
-// take counts an entry in (by is 1) or out (by is -1, as it wraps).
+// take counts an entry in (by is 1) or out (by is -1, wrapped).
 func (l *Ledger) take(n ledgerEntry, by uint64) {
 	for i, m := range misplacements {
 		if n.wrong&m.is != 0 {
@@ -129,11 +129,11 @@ func (l *Ledger) count(code int, by uint64) {
 }
 
 // Errors is the number of findings that are errors: misplaced exceptions and
-// duplicates. A list without any parses, and names each chunk at most once.
+// duplicates. A list without errors parses, and names each chunk at most once.
 func (l *Ledger) Errors() uint64 { return l.errors }
 
-// Counts is the number of findings of each code, of those that depend on the
-// exceptions alone.
+// Counts returns the number of findings by code, for the codes that depend on
+// the exceptions alone.
 func (l *Ledger) Counts() map[Code]uint64 {
 	counts := map[Code]uint64{}
 	put := func(c Code, n uint64) {
@@ -150,7 +150,7 @@ func (l *Ledger) Counts() map[Code]uint64 {
 	return counts
 }
 
-// NextFree is the kernel's next free chunk after it has read the list.
+// NextFree returns the kernel's next free chunk after it has read the list.
 func (l *Ledger) NextFree() cow.Chunk {
 	next := cow.FirstData
 	if n := len(l.entries); n > 0 {
@@ -159,8 +159,8 @@ func (l *Ledger) NextFree() cow.Chunk {
 	return l.bounds.Geometry.SkipMetadata(next)
 }
 
-// Leaked is the number of data chunks that were allocated and that no
-// exception names.
+// Leaked returns the number of data chunks that are allocated but not named by
+// any exception.
 func (l *Ledger) Leaked() uint64 {
 	limit := l.bounds.Allocated(l.NextFree())
 	named := l.data
@@ -181,7 +181,7 @@ func (l *Ledger) dataBelow(limit cow.Chunk) uint64 {
 	return uint64(len(seen))
 }
 
-// Order is how the exceptions lie, compared with the canonical layout.
+// Order compares the exceptions with the canonical layout.
 func (l *Ledger) Order() Order {
 	o := Order{Canonical: true}
 	if n := len(l.entries); n > 0 {
@@ -195,10 +195,11 @@ func (l *Ledger) Order() Order {
 	return o
 }
 
-// Holds tells whether an exception of the list names a chunk of the COW device.
+// Holds reports whether an exception in the list names chunk c of the COW
+// device.
 func (l *Ledger) Holds(c cow.Chunk) bool { return l.named.of(c) > 0 }
 
-// HoldsOrigin tells whether an exception of the list names a chunk of the
+// HoldsOrigin reports whether an exception in the list names chunk c of the
 // origin.
 func (l *Ledger) HoldsOrigin(c cow.Chunk) bool { return l.old.of(c) > 0 }
 
@@ -207,7 +208,7 @@ const censusNear = 1 << 20
 
 // census counts how often each chunk was named.
 type census struct {
-	near []uint32 // grows as far as it is needed
+	near []uint32 // grows as needed
 	far  map[cow.Chunk]uint32
 }
 
@@ -218,8 +219,8 @@ func (s *census) of(c cow.Chunk) uint32 {
 	return s.far[c]
 }
 
-// change adds by (1, or -1 as it wraps) to the count of c, and tells whether
-// that made c named at all, or unnamed.
+// change adds by (1, or -1 wrapped) to the count of c, and reports whether c is
+// now named for the first time, or no longer.
 func (s *census) change(c cow.Chunk, by uint64) (first bool) {
 	if c >= censusNear {
 		return s.changeFar(c, by)
@@ -244,8 +245,8 @@ func (s *census) changeFar(c cow.Chunk, by uint64) (first bool) {
 	return becameFirst(n, by)
 }
 
-// becameFirst tells whether a count that is now n was changed by its first or
-// last unit.
+// becameFirst reports whether a change by one unit, to n, was the first or took
+// away the last.
 func becameFirst(n uint32, by uint64) bool {
 	if by == 1 {
 		return n == 1

@@ -1,10 +1,10 @@
-// Live stores: those that the kernel writes while they are judged.
+// Live stores: the kernel writes to them while they are judged.
 //
-// Outside a merge the kernel changes an active store at one place only: the
-// area that is not full yet. Areas before it were committed full and stay as
-// they are, and an area is zeroed before the one before it is committed full
-// (persistent_commit_exception in dm-snap-persistent.c). So a copy of that one
-// area makes the rest hold still. A merge goes the other way: it clears
+// Outside a merge, the kernel changes an active store in one place only: the
+// area that is not full yet. Earlier areas were committed full and never
+// change, and the kernel zeroes the next area before it commits one full
+// (persistent_commit_exception in dm-snap-persistent.c). So with a copy of that
+// one area, the rest does not change. A merge goes the other way: it clears
 // records from the end of the list.
 
 package verify
@@ -20,53 +20,52 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// Moment is what the kernel says at one moment of a store that it has active.
+// Moment is what the kernel says of an active store at one moment.
 type Moment struct {
 	// Status is the status line of the snapshot, or of the merge.
 	Status string
-	// Metadata is the third figure of the status line, 0 where there is none.
+	// Metadata is the third figure of the status line; 0 if there is none.
 	Metadata cow.Sectors
-	// Quiet says that after the status line was read there was a moment at
-	// which nothing was in flight on the origin and its snapshots, and no merge
-	// at work: all that was allocated until then is committed. It is false
-	// where nobody can tell.
+	// Quiet says that, at some moment after the status line was read, nothing
+	// was in flight on the origin and its snapshots and no merge was at work.
+	// So everything allocated before is committed. It is false if unknown.
 	Quiet bool
 	// Leaky says that this kernel commits exceptions in the order in which
-	// copies finish, so that what was allocated earlier may come later.
+	// copies finish: a chunk allocated earlier may be committed later.
 	Leaky bool
-	// Merging says that a merge has been clearing records: chunks that no
-	// exception names may be its work.
+	// Merging says that a merge has been clearing records: it may explain
+	// chunks that no exception names.
 	Merging bool
 }
 
-// Live says how a store was read that the kernel has active.
+// Live says how an active store was read.
 type Live struct {
 	// Status is the status line after the store was read.
 	Status string `json:"status"`
-	// Attempts is how often the part that changes was read.
+	// Attempts is how often the changing part was read.
 	Attempts int `json:"attempts"`
-	// Settled says that the store held still: nothing was in flight before and
-	// after it was read, and the status line was the same. Where it is false the
-	// figures are of some moment on the way.
+	// Settled says that the store did not change: nothing was in flight before
+	// and after the read, and the status line was the same. If it is false, the
+	// figures are from some moment in between.
 	Settled bool `json:"settled"`
-	// InFlightChunks are the chunks that no exception names and that may be
-	// copies in flight or, in a merge, merged already: no leaks, as far as
-	// anybody can tell now.
+	// InFlightChunks are the chunks that no exception names but that are not
+	// known to be leaks: they may be copies in flight or, in a merge, already
+	// merged.
 	InFlightChunks uint64 `json:"in_flight_chunks"`
-	// Merging says that a merge was at work on the store, or had been.
+	// Merging says that a merge was or had been at work on the store.
 	Merging bool `json:"merging"`
 }
 
 const (
 	liveAttempts  = 12
-	livePause     = 10 * time.Millisecond // before the second attempt; doubled for each further one
+	livePause     = 10 * time.Millisecond // before the second attempt; then doubled
 	livePauseMost = 500 * time.Millisecond
-	// mostFrozen is the largest area that is copied, in bytes. Larger ones are
-	// read as they pass.
+	// mostFrozen is the largest area to copy, in bytes. Larger ones are read in
+	// place.
 	mostFrozen = 16 << 20
 )
 
-// verifyLive judges a store that the kernel writes to.
+// verifyLive judges a store while the kernel may write to it.
 func verifyLive(ctx context.Context, r io.ReaderAt, size int64, opt Options) (*Report, error) {
 	f := &freezer{r: r, size: size, look: opt.Live}
 	frozen, err := f.freeze(ctx)
@@ -75,7 +74,7 @@ func verifyLive(ctx context.Context, r io.ReaderAt, size int64, opt Options) (*R
 	}
 	opt.undecided = f.undecided()
 	report, err := verifyOnce(ctx, frozen, size, opt)
-	if err == nil && (frozen.area == nil || f.after.Merging) { // what was not copied has to hold still until now
+	if err == nil && (frozen.area == nil || f.after.Merging) { // the parts not copied must not have changed until now
 		if err = f.lookAgain(ctx); err != nil {
 			return nil, err
 		}
@@ -96,9 +95,9 @@ func verifyLive(ctx context.Context, r io.ReaderAt, size int64, opt Options) (*R
 	return report, err
 }
 
-// liveVerdict is the verdict on a live store: what may be the kernel's work of
-// the moment is held against no store. A write of an area that is under way
-// looks like a record behind the terminator.
+// liveVerdict is the verdict on a live store. It ignores what may be the
+// kernel's work in progress: an area being written looks like a record after
+// the terminator.
 func liveVerdict(r *Report) Verdict {
 	switch moving := !r.Live.Settled; {
 	case r.Verdict == Clean && r.Live.InFlightChunks > 0,
@@ -108,23 +107,23 @@ func liveVerdict(r *Report) Verdict {
 	return r.Verdict
 }
 
-// freezer copies the area of a live store that changes.
+// freezer copies the changing area of a live store.
 type freezer struct {
 	r    io.ReaderAt
 	size int64
 	look func(context.Context) (Moment, error)
 
 	attempts int
-	after    Moment // the last that was asked for
-	settled  bool   // the last copy was made while the store held still
+	after    Moment // the last one asked for
+	settled  bool   // the last copy was made while the store did not change
 }
 
-// undecided says that nobody can tell what no exception names: leaked, or to be
-// named soon, or no longer.
+// undecided reports whether a chunk that no exception names may be something
+// other than a leak: its exception may come later, or a merge has removed it.
 func (f *freezer) undecided() bool { return f.after.Merging || f.after.Leaky && !f.settled }
 
-// freeze copies the area that changes at a moment at which the store holds
-// still, or, where there is none within a few seconds, at some moment.
+// freeze copies the changing area at a moment when the store does not change
+// or, if there is none within a few seconds, at any moment.
 func (f *freezer) freeze(ctx context.Context) (*frozen, error) {
 	if err := f.lookAgain(ctx); err != nil {
 		return nil, err
@@ -140,8 +139,8 @@ func (f *freezer) freeze(ctx context.Context) (*frozen, error) {
 		if err := f.lookAgain(ctx); err != nil {
 			return nil, err
 		}
-		// A merge that is at work is never quiet: two copies that are the same
-		// show at least that none was made in the middle of a write.
+		// A merge at work is never quiet. Two equal copies show at least
+		// that neither was made in the middle of a write.
 		same := f.after.Merging && before.Status == f.after.Status && last != nil && bytes.Equal(last, out.area)
 		if f.settled || same || out.area == nil || f.attempts == liveAttempts {
 			return out, nil
@@ -154,8 +153,8 @@ func (f *freezer) freeze(ctx context.Context) (*frozen, error) {
 	}
 }
 
-// lookAgain asks for the present moment. What is not copied held still if it
-// did so before and does so now.
+// lookAgain asks for the current moment. The parts not copied did not change if
+// the store was quiet before and is quiet now.
 func (f *freezer) lookAgain(ctx context.Context) error {
 	before := f.after
 	now, err := f.look(ctx)
@@ -167,15 +166,15 @@ func (f *freezer) lookAgain(ctx context.Context) error {
 	return nil
 }
 
-// copyTail copies the first area that is not full, from the one on that the
-// status line says is being filled. Each is read after the one before it: what
-// stands in an area before it is zeroed must not be seen. Nothing is copied of
-// a store that cannot be read.
+// copyTail copies the first area that is not full, starting at the one that the
+// status line gives. It reads each area after the previous one, so as not to
+// see content from before an area was zeroed. It copies nothing if the store
+// cannot be read.
 func (f *freezer) copyTail(ctx context.Context, m Moment) (*frozen, error) {
 	out := &frozen{r: f.r}
 	s, err := store.Open(f.r, f.size)
 	if err != nil {
-		return out, nil // Verify tells why
+		return out, nil // Verify says why
 	}
 	g, areas := s.Geometry(), s.Bounds().Areas()
 	if g.ChunkBytes() > mostFrozen {
@@ -192,7 +191,7 @@ func (f *freezer) copyTail(ctx context.Context, m Moment) (*frozen, error) {
 		}
 		offset, _ := g.Offset(g.AreaChunk(area)) // an area of the device
 		if n, _ := f.r.ReadAt(buf, int64(offset)); n < len(buf) {
-			return out, nil // Verify tells why, part by part
+			return out, nil // Verify says why, part by part
 		}
 		if hasTerminator(buf) {
 			out.area, out.at = buf, int64(offset)
@@ -211,7 +210,7 @@ func hasTerminator(records []byte) bool {
 	return false
 }
 
-// frozen reads a store, one area of which is a copy.
+// frozen reads a store with a copy in place of one area.
 type frozen struct {
 	r    io.ReaderAt
 	area []byte // nil where nothing was copied

@@ -1,4 +1,4 @@
-// Judging a store once, from its header to the end of its list.
+// A single judgement, from the header to the end of the list.
 
 package verify
 
@@ -55,10 +55,10 @@ func verifyOnce(ctx context.Context, r io.ReaderAt, size int64, opt Options) (*R
 	return j.report, err
 }
 
-// refuse judges what is no store that can be read.
+// refuse judges what is not a readable store.
 //
-// The kernel makes a store wherever the magic number is 0, and so writes over
-// what else is there: only a device that holds nothing is called empty.
+// The kernel makes a store if the magic number is 0, and so overwrites what
+// else is there. So only a device with no signature is called empty.
 func (j *judge) refuse(r io.ReaderAt, size int64, why *store.FormatError) (Verdict, error) {
 	if why.Header != nil {
 		j.showHeader(*why.Header)
@@ -107,10 +107,10 @@ func (j *judge) judge(ctx context.Context, s *store.Store) error {
 		DeviceChunks:      s.Bounds().DeviceChunks,
 	}
 	if s.Header().Valid == 0 {
-		j.noteHeader(SnapshotInvalid, "the kernel has invalidated the snapshot: its image is lost, though the exceptions still stand here")
+		j.noteHeader(SnapshotInvalid, "the kernel has invalidated the snapshot: its image is lost, but the exceptions are still here")
 	}
 	if block := uint64(max(0, j.opt.BlockBytes)); block > 0 && g.ChunkBytes()%block != 0 {
-		j.noteHeader(ChunkSizeMisfit, fmt.Sprintf("the chunk size of %d bytes is no multiple of the device's logical block size, %d bytes: the kernel refuses the store here, and takes it on a device with smaller blocks", g.ChunkBytes(), block))
+		j.noteHeader(ChunkSizeMisfit, fmt.Sprintf("the chunk size of %d bytes is not a multiple of the device's logical block size, %d bytes: the kernel refuses the store here, but accepts it on a device with smaller blocks", g.ChunkBytes(), block))
 	}
 	if j.opt.HeaderOnly {
 		return nil
@@ -118,8 +118,8 @@ func (j *judge) judge(ctx context.Context, s *store.Store) error {
 	return j.exceptions(ctx, s)
 }
 
-// exceptions takes account of all of them, in as many passes as the bound on
-// memory asks for: one, for all but giants.
+// exceptions takes account of all exceptions, in as many passes as the memory
+// limit requires: one, except for huge stores.
 func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
 	b := s.Bounds()
 	a := newAccount(b, &j.found, j.opt.memory())
@@ -133,7 +133,7 @@ func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
 	}
 	j.report.Usage = a.usage(end.Areas, s.Size())
 	if err == nil && uint64(a.nextFreeChunk()) == b.DeviceChunks && a.exceptions > 0 {
-		j.noteHeader(StoreFull, "the store is full: the next chunk that has to be kept finds no room")
+		j.noteHeader(StoreFull, "the store is full: there is no room for the next chunk")
 	}
 	j.report.Order = &Order{Canonical: a.deviation == nil, Descents: a.descents, FirstDeviation: a.deviation}
 	if err != nil {
@@ -141,7 +141,7 @@ func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
 	}
 
 	leaks := leakFinder{geometry: b.Geometry, bins: a.bins, leaks: Leaks{Ranges: []Range{}}}
-	if j.opt.undecided { // they are shown as allocated, and tell of no crash
+	if j.opt.undecided { // show them as allocated; they reveal no crash
 		leaks.bins, a.crashes.cuts = nil, nil
 	}
 	limit := b.Allocated(a.nextFreeChunk())
@@ -172,8 +172,8 @@ func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
 	return nil
 }
 
-// counted wraps take with the report of progress. Complete, where it is not
-// nil, tells whether this pass is the last one as far as is known.
+// counted wraps take and reports progress. complete, if not nil, reports
+// whether this is the last pass as far as is known.
 func (j *judge) counted(g cow.Geometry, now Progress, complete func() bool, take func(store.Piece) bool) func(store.Piece) bool {
 	if j.opt.Progress == nil {
 		return take

@@ -1,5 +1,5 @@
-// The report: everything the judge has found out about a store. Text, JSON
-// and pictures show it; nothing else computes figures.
+// The report: everything the judge found out about a store. Text, JSON and
+// pictures show it; only the judge computes figures.
 
 package verify
 
@@ -16,12 +16,12 @@ type Verdict string
 const (
 	Clean        Verdict = "clean"
 	Empty        Verdict = "empty"        // a device that the kernel will initialise
-	Stale        Verdict = "stale"        // whole, with records behind the terminator
-	Leaked       Verdict = "leaked"       // whole, with space lost for ever
+	Stale        Verdict = "stale"        // intact, with records after the terminator
+	Leaked       Verdict = "leaked"       // intact, with space lost for good
 	Invalid      Verdict = "invalid"      // the kernel gave the snapshot up
 	Corrupt      Verdict = "corrupt"      // damaged
 	Unrecognized Verdict = "unrecognized" // no store, or none of a known format
-	Unsettled    Verdict = "unsettled"    // the kernel is at work on it: nobody can tell yet
+	Unsettled    Verdict = "unsettled"    // the kernel is at work on it: unknown yet
 )
 
 // Report is what Verify found. Sizes are in bytes unless their name says
@@ -33,28 +33,28 @@ type Report struct {
 	Usage    *Usage    `json:"usage"`
 	Leaks    Leaks     `json:"leaks"`
 	Order    *Order    `json:"order"`
-	// Forensics is null where not all exceptions were looked at.
+	// Forensics is null if not all exceptions were read.
 	Forensics *Forensics      `json:"forensics"`
 	Counts    map[Code]uint64 `json:"counts"`
 	Findings  []Finding       `json:"findings"`
-	// Omitted counts the findings that are not written out.
+	// Omitted counts the findings not listed in Findings.
 	Omitted uint64 `json:"findings_omitted,omitempty"`
 
-	// Bins are the device's chunks in pieces, where Options asks for them.
+	// Bins are the device's chunks in pieces, if Options asks for them.
 	Bins []Bin `json:"bins,omitempty"`
-	// LargestLeaks are the largest ranges of Leaks, with the bins, in the order
-	// of their places. Leaks has only the first ranges of a store with many.
+	// LargestLeaks are the largest leaked ranges, in ascending order. It is set
+	// together with Bins, because Leaks lists only the first MaxRanges ranges.
 	LargestLeaks []Range `json:"-"`
-	// Live is about a store that the kernel has active.
+	// Live is set for a store that the kernel has active.
 	Live *Live `json:"live,omitempty"`
-	// HeaderOnly says that nobody looked behind the header.
+	// HeaderOnly says that only the header was read.
 	HeaderOnly bool `json:"header_only,omitempty"`
-	// Partial says that the judge was interrupted: what stands here is true
-	// of the areas read so far.
+	// Partial says that the judge was interrupted: the report covers only the
+	// areas read so far.
 	Partial bool `json:"partial,omitempty"`
 }
 
-// Header is the store's header as reports show it.
+// Header is the store's header as shown in reports.
 type Header struct {
 	Magic        string      `json:"magic"`
 	Valid        bool        `json:"valid"`
@@ -69,8 +69,8 @@ type Geometry struct {
 	DeviceChunks      uint64 `json:"device_chunks"` // whole ones
 }
 
-// Usage is how full the store is. The three numbers in sectors are those of
-// the kernel's status line for the same store: allocated/total metadata.
+// Usage is how full the store is. The three numbers in sectors are those in the
+// kernel's status line for the same store: allocated/total metadata.
 type Usage struct {
 	Exceptions       uint64      `json:"exceptions"`
 	Areas            uint64      `json:"areas"`
@@ -80,8 +80,8 @@ type Usage struct {
 	TotalSectors     cow.Sectors `json:"total_sectors"`
 }
 
-// Leaks is the space that is lost: data chunks below the next free one that
-// no exception names.
+// Leaks is the lost space: data chunks below the next free one that no
+// exception names.
 type Leaks struct {
 	Chunks uint64  `json:"chunks"`
 	Bytes  uint64  `json:"bytes"`
@@ -107,12 +107,13 @@ func (r Range) String() string {
 	return fmt.Sprintf("chunks %d-%d", r.First, r.Last)
 }
 
-// Order is how the exceptions lie, compared with the canonical layout.
+// Order compares the exceptions with the canonical layout.
 type Order struct {
 	Canonical      bool    `json:"canonical"`
 	Descents       uint64  `json:"descents"`
 	FirstDeviation *uint64 `json:"first_deviation"` // index of a record
 }
 
-// Unreadable tells whether an I/O error kept the judge from reading all.
+// Unreadable reports whether an I/O error kept the judge from reading the whole
+// list.
 func (r *Report) Unreadable() bool { return r.Counts[UnreadableArea] > 0 }

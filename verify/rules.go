@@ -1,12 +1,12 @@
 // The rules of judgement, each once. The streaming judge of whole stores and
-// whoever judges a store exception by exception apply the same ones.
+// the ledger, which takes single exceptions, apply the same ones.
 
 package verify
 
 import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 
-// misplacement is a set of the ways in which an exception, looked at alone,
-// can be out of place.
+// misplacement is a set of ways in which a single exception can be out of
+// place.
 type misplacement uint8
 
 const (
@@ -27,8 +27,8 @@ var misplacements = []struct {
 	{beyondOrigin, OriginChunkBeyondOrigin},
 }
 
-// misplaced looks at one exception alone. A chunk beyond the device is not
-// also held to be metadata.
+// misplaced checks one exception alone. A chunk beyond the device is not also
+// reported as metadata.
 func misplaced(b cow.Bounds, e cow.Exception) misplacement {
 	var m misplacement
 	if !b.OnDevice(e.New) {
@@ -46,7 +46,7 @@ func misplaced(b cow.Bounds, e cow.Exception) misplacement {
 }
 
 // nextFree is the kernel's next free chunk after it has read an exception
-// (insert_exceptions in dm-snap-persistent.c). Like the kernel's it wraps.
+// (insert_exceptions in dm-snap-persistent.c). It wraps as the kernel's does.
 func nextFree(next cow.Chunk, e cow.Exception) cow.Chunk {
 	if next <= e.New {
 		return e.New + 1
@@ -54,7 +54,7 @@ func nextFree(next cow.Chunk, e cow.Exception) cow.Chunk {
 	return next
 }
 
-// verdictOf is the worst that the findings of a recognised store add up to.
+// verdictOf is the verdict on a recognised store: the worst of its findings.
 func verdictOf(f *findings) Verdict {
 	switch {
 	case f.counts[SnapshotInvalid] > 0:

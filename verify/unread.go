@@ -1,14 +1,14 @@
-// Which pieces of the list could not be read: further passes leave them out.
+// The pieces of the list that could not be read: further passes leave them out.
 
 package verify
 
 import "slices"
 
 // maxUnread bounds the memory for places that could not be read: half a
-// megabyte. Those beyond it are remembered by none, and told again.
+// megabyte. Places beyond it are not remembered, and are reported again.
 const maxUnread = 64 << 10
 
-// places are indexes of records from which on a piece could not be read, in
+// places are the indexes of the first records of unreadable pieces, in
 // ascending order.
 type places []uint64
 

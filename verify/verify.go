@@ -13,49 +13,48 @@ const (
 	DefaultMemory      = 36 << 20
 )
 
-// Options says how to judge. Its zero value judges all that can be judged
-// without the origin.
+// Options says how to judge. The zero value judges everything that can be
+// judged without the origin.
 type Options struct {
-	// OriginBytes is the origin's size, 0 where it is unknown.
+	// OriginBytes is the origin's size; 0 if unknown.
 	OriginBytes int64
-	// BlockBytes is the logical block size of the store's device, 0 where it is
-	// unknown: the kernel takes a store only where its chunks are multiples.
+	// BlockBytes is the logical block size of the store's device; 0 if unknown.
+	// The kernel accepts only chunk sizes that are multiples of it.
 	BlockBytes int
-	// MaxFindings bounds the findings that are written out: 0 for
-	// DefaultMaxFindings, less for none. All are counted.
+	// MaxFindings bounds the findings in the report: 0 means
+	// DefaultMaxFindings, a negative number none. All are counted.
 	MaxFindings int
-	// HeaderOnly looks no further than the header.
+	// HeaderOnly reads only the header.
 	HeaderOnly bool
-	// Bins asks for what pictures show: bins, this number at most, and the
-	// largest leaks.
+	// Bins asks for at most this number of bins, and for the largest leaks,
+	// both for pictures.
 	Bins int
-	// Memory bounds the sets of chunks in bytes, 0 for DefaultMemory. A store
-	// that needs more is read several times.
+	// Memory bounds the sets of chunks, in bytes; 0 means DefaultMemory. A
+	// store that needs more is read several times.
 	Memory uint64
-	// Progress, where it is not nil, is called at each area. It must not
-	// take long.
+	// Progress, if not nil, is called at each area. It must return quickly.
 	Progress func(Progress)
-	// Live asks what the kernel says now of the store that it has active; nil
-	// where it has not. The store must then be one that is read past the
-	// page cache: the kernel writes below it.
+	// Live returns what the kernel says now of an active store; nil if the
+	// store is not active. The store must then be read past the page cache,
+	// because the kernel writes below it.
 	Live func(context.Context) (Moment, error)
 
-	undecided bool // chunks that no exception names may be no leaks
+	undecided bool // chunks that no exception names may not be leaks
 }
 
 // Progress is how far the judge has come.
 type Progress struct {
-	Area       uint64 // that is being judged
-	Areas      uint64 // that the device holds: the list ends with the last, or before; from pass 2 on that the list has
+	Area       uint64 // being judged
+	Areas      uint64 // in pass 1 those that fit on the device, then those in the list
 	ChunkBytes uint64 // of an area
 	Pass       int    // over the areas, from 1
 	More       bool   // a further pass is needed, as far as is known
 }
 
-// Verify judges the store in r, a device or file of size bytes. What is wrong
-// with the store is in the report, I/O errors in its areas included. An error
-// means that there is no report, because not even the header could be read;
-// or, where it is the context's, that the report is partial.
+// Verify judges the store in r, a device or file of size bytes. Everything
+// wrong with the store is in the report, including I/O errors in its areas. On
+// an error there is no report, because even the header could not be read; but
+// if the error is the context's, there is a partial one.
 func Verify(ctx context.Context, r io.ReaderAt, size int64, opt Options) (*Report, error) {
 	if opt.Live != nil {
 		return verifyLive(ctx, r, size, opt)

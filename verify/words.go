@@ -1,4 +1,4 @@
-// Words: findings about records and areas as sentences.
+// Words: findings about records and areas in sentences.
 
 package verify
 
@@ -8,7 +8,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// aboutRecord is a finding about one record.
+// aboutRecord is a finding about a record.
 func aboutRecord(b cow.Bounds, c Code, e cow.Exception, area, slot uint64) Finding {
 	return Finding{
 		Message:   fmt.Sprintf("area %d, record %d: %s", area, slot, explain(b, c, e)),
@@ -33,7 +33,7 @@ func explain(b cow.Bounds, c Code, e cow.Exception) string {
 	case ChunkBeyondDevice:
 		return fmt.Sprintf("COW chunk %d lies beyond the device, which has %s", e.New, count(b.DeviceChunks, "whole chunk"))
 	case ChunkNumberOverflow:
-		return fmt.Sprintf("COW chunk %d is 2^56 or more: the kernel takes its upper 8 bits for something else", e.New)
+		return fmt.Sprintf("COW chunk %d is 2^56 or more: the kernel uses its upper 8 bits for something else", e.New)
 	case ChunkIsMetadata:
 		return fmt.Sprintf("COW chunk %d is the place of area %d, not of data (a trace of CVE-2013-4299)", e.New, b.Geometry.AreaOf(e.New))
 	case OriginChunkBeyondOrigin:
@@ -43,15 +43,15 @@ func explain(b cow.Bounds, c Code, e cow.Exception) string {
 	case DuplicateOriginChunk:
 		return fmt.Sprintf("origin chunk %d (now at COW chunk %d) was named by an exception before", e.Old, e.New)
 	default:
-		return fmt.Sprintf("a record behind the terminator: origin chunk %d at COW chunk %d", e.Old, e.New)
+		return fmt.Sprintf("a record after the terminator: origin chunk %d at COW chunk %d", e.Old, e.New)
 	}
 }
 
-// aboutMissingArea is a finding about an area that the device does not hold.
+// aboutMissingArea is a finding about an area that does not fit on the device.
 func aboutMissingArea(b cow.Bounds, area uint64) Finding {
-	offset, _ := b.Geometry.Offset(b.Geometry.AreaChunk(area)) // at most a chunk behind the device's end
+	offset, _ := b.Geometry.Offset(b.Geometry.AreaChunk(area)) // at most a chunk past the device's end
 	return Finding{
-		Message: fmt.Sprintf("the list of exceptions goes on in area %d (chunk %d), which the device does not hold whole", area, b.Geometry.AreaChunk(area)),
+		Message: fmt.Sprintf("the list of exceptions continues in area %d (chunk %d), which does not fit on the device", area, b.Geometry.AreaChunk(area)),
 		Offset:  offset,
 		Area:    &area,
 	}

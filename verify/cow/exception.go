@@ -1,4 +1,4 @@
-// Exceptions: the records of which an area consists.
+// Exceptions: the records in an area.
 
 package cow
 
@@ -7,19 +7,19 @@ import (
 	"iter"
 )
 
-// Chunk is a place on a device, counted in chunks: on the origin in an
-// exception's Old, on the COW device in its New.
+// Chunk is a position on a device, counted in chunks: on the origin for an
+// exception's Old, on the COW device for its New.
 type Chunk uint64
 
 // ExceptionSize is the size of a record in bytes (struct disk_exception).
 const ExceptionSize = 16
 
-// ChunkNumberLimit is the first chunk number that the kernel misreads: the
-// upper 8 bits of a chunk number in its memory count consecutive chunks
-// (DM_CHUNK_NUMBER_BITS in dm-exception-store.h).
+// ChunkNumberLimit is the first chunk number that the kernel misreads. In
+// memory, the kernel uses the upper 8 bits of a chunk number to count
+// consecutive chunks (DM_CHUNK_NUMBER_BITS in dm-exception-store.h).
 const ChunkNumberLimit Chunk = 1 << 56
 
-// Exception says that the origin's chunk Old was copied to chunk New of the
+// Exception records that the origin's chunk Old was copied to chunk New of the
 // COW device. A New of 0 ends the list.
 type Exception struct {
 	Old, New Chunk
@@ -31,8 +31,8 @@ const (
 	offNew = 8
 )
 
-// DecodeException reads the record at the start of b, which must hold
-// ExceptionSize bytes.
+// DecodeException reads the record at the start of b. It panics if b is shorter
+// than ExceptionSize bytes.
 func DecodeException(b []byte) Exception {
 	_ = b[ExceptionSize-1]
 	return Exception{
@@ -47,13 +47,12 @@ func (e Exception) AppendTo(b []byte) []byte {
 	return binary.LittleEndian.AppendUint64(b, uint64(e.New))
 }
 
-// Terminates tells whether the record ends the list.
+// Terminates reports whether the record ends the list.
 func (e Exception) Terminates() bool { return e.New == 0 }
 
-// Exceptions iterates over the records of an area, or of a whole number of
-// records of one, with their positions in b. Bytes behind the last whole
-// record are passed over. The terminator and what lies behind it are records
-// like any other here.
+// Exceptions iterates over the records in b, an area or part of one, with their
+// index in b. It ignores bytes after the last whole record. It does not stop at
+// the terminator.
 func Exceptions(b []byte) iter.Seq2[int, Exception] {
 	return func(yield func(int, Exception) bool) {
 		for slot := 0; len(b) >= ExceptionSize; slot++ {

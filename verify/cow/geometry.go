@@ -1,18 +1,18 @@
-// Geometry: where everything lies. Header, area 0, its data chunks, area 1,
-// its data chunks, and so on to the end of the device.
+// Geometry: the layout of a store. Header, area 0, its data chunks, area 1, its
+// data chunks, and so on to the end of the device.
 
 package cow
 
 import "math"
 
-// Geometry is the place arithmetic of a store with a given chunk size. Its
-// zero value is not usable; NewGeometry makes one.
+// Geometry is the layout of a store with a given chunk size. Its zero value is
+// not usable; NewGeometry makes one.
 type Geometry struct {
 	chunk   Sectors
-	perArea uint64 // exceptions to an area: E
+	perArea uint64 // exceptions per area: E
 }
 
-// NewGeometry is the geometry of stores with this chunk size; it fails where
+// NewGeometry returns the geometry of stores with this chunk size. It fails if
 // CheckChunkSize does.
 func NewGeometry(chunk Sectors) (Geometry, error) {
 	if err := CheckChunkSize(chunk); err != nil {
@@ -27,14 +27,14 @@ func (g Geometry) ChunkSectors() Sectors { return g.chunk }
 // ChunkBytes is the size of a chunk, and of an area, in bytes.
 func (g Geometry) ChunkBytes() uint64 { return uint64(g.chunk) * SectorSize }
 
-// ExceptionsPerArea is the number of records in an area (E in the formulas).
+// ExceptionsPerArea is the number of records in an area: E in the formulas.
 func (g Geometry) ExceptionsPerArea() uint64 { return g.perArea }
 
 // ChunksIn is the number of whole chunks in size bytes.
 func (g Geometry) ChunksIn(size uint64) uint64 { return size / g.ChunkBytes() }
 
-// ChunksCovering is the number of chunks that it takes to cover size bytes:
-// an origin's last chunk may be a part of one.
+// ChunksCovering is the number of chunks needed to cover size bytes. The last
+// chunk of an origin may be partial.
 func (g Geometry) ChunksCovering(size uint64) uint64 {
 	n := size / g.ChunkBytes()
 	if size%g.ChunkBytes() != 0 {
@@ -43,18 +43,18 @@ func (g Geometry) ChunksCovering(size uint64) uint64 {
 	return n
 }
 
-// AreaChunk is the chunk in which an area lies: 1 + area·(E+1), the kernel's
+// AreaChunk is the chunk that holds an area: 1 + area·(E+1), the kernel's
 // area_location.
 func (g Geometry) AreaChunk(area uint64) Chunk { return Chunk(1 + area*(g.perArea+1)) }
 
-// IsMetadata tells whether a chunk can hold no data: the header's chunk, and
-// the chunks of areas.
+// IsMetadata reports whether a chunk cannot hold data: the header's chunk, or
+// the chunk of an area.
 func (g Geometry) IsMetadata(c Chunk) bool {
 	return c == 0 || g.slotOf(c) == 0
 }
 
-// slotOf is a chunk's place in its group of an area and E data chunks: 0 is
-// the area itself. c is not 0.
+// slotOf is a chunk's place in its group of an area and E data chunks; 0 is the
+// area itself. c must not be 0.
 func (g Geometry) slotOf(c Chunk) uint64 {
 	n, d := uint64(c)-1, g.perArea+1
 	if n|d <= math.MaxUint32 { // several times as fast as the wide division
@@ -63,13 +63,13 @@ func (g Geometry) slotOf(c Chunk) uint64 {
 	return n % d
 }
 
-// AreaOf is the area in whose group a chunk other than the header's lies: as
-// the area itself or as one of the E data chunks behind it.
+// AreaOf is the area whose group contains chunk c: the area itself or one of
+// the E data chunks after it. c must not be 0, the header's chunk.
 func (g Geometry) AreaOf(c Chunk) uint64 { return (uint64(c) - 1) / (g.perArea + 1) }
 
-// DataChunk is the k-th data chunk, counted from 0: 2 + k + ⌊k/E⌋. A kernel
-// that completes exceptions in the order of allocation gives exception k this
-// chunk: the canonical layout.
+// DataChunk is data chunk k, counted from 0: 2 + k + ⌊k/E⌋. This is the
+// canonical layout: a kernel that completes exceptions in the order of
+// allocation gives exception k this chunk.
 func (g Geometry) DataChunk(k uint64) Chunk { return Chunk(2 + k + k/g.perArea) }
 
 // DataIndex is the inverse of DataChunk; ok is false for metadata chunks.
@@ -80,8 +80,8 @@ func (g Geometry) DataIndex(c Chunk) (k uint64, ok bool) {
 	return uint64(c) - 2 - g.AreaOf(c), true
 }
 
-// DataChunksIn is the number of data chunks among those from first up to, not
-// including, end. It takes time independent of their number.
+// DataChunksIn is the number of data chunks in [first, end). It takes constant
+// time.
 func (g Geometry) DataChunksIn(first, end Chunk) uint64 {
 	if first >= end {
 		return 0
@@ -97,8 +97,8 @@ func (g Geometry) dataChunksBelow(c Chunk) uint64 {
 	return uint64(c) - metadata
 }
 
-// Offset is the byte at which a chunk starts; ok is false where that is more
-// than 2^64-1.
+// Offset is the byte offset at which a chunk starts. ok is false if it exceeds
+// 2^64-1.
 func (g Geometry) Offset(c Chunk) (bytes uint64, ok bool) {
 	if uint64(c) > math.MaxUint64/g.ChunkBytes() {
 		return 0, false
@@ -106,15 +106,15 @@ func (g Geometry) Offset(c Chunk) (bytes uint64, ok bool) {
 	return uint64(c) * g.ChunkBytes(), true
 }
 
-// RecordOffset is the byte at which a record starts, for an area that a
-// device holds.
+// RecordOffset is the byte offset at which a record starts. The area must lie
+// on a device.
 func (g Geometry) RecordOffset(area uint64, slot uint64) uint64 {
 	return uint64(g.AreaChunk(area))*g.ChunkBytes() + slot*ExceptionSize
 }
 
-// SkipMetadata moves a next free chunk off the chunk of an area, the way the
-// kernel does after reading a store and after each allocation (skip_metadata
-// in dm-snap-persistent.c).
+// SkipMetadata moves a next free chunk past the chunk of an area. The kernel
+// does so after reading a store and after each allocation (skip_metadata in
+// dm-snap-persistent.c).
 func (g Geometry) SkipMetadata(next Chunk) Chunk {
 	if uint64(next)%(g.perArea+1) == 1 {
 		next++

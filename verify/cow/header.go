@@ -1,4 +1,4 @@
-// The header: the first sixteen bytes of chunk 0.
+// The header: the first 16 bytes of chunk 0.
 
 package cow
 
@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// SectorSize is the kernel's unit of device sizes, in bytes, whatever a
-// device's own blocks are.
+// SectorSize is the kernel's unit of device sizes, in bytes. It does not depend
+// on a device's block size.
 const SectorSize = 512
 
 // Sectors counts units of SectorSize bytes.
@@ -22,14 +22,14 @@ const (
 	HeaderSize = 16 // bytes
 )
 
-// MaxChunkSize is the largest chunk size that the kernel takes
+// MaxChunkSize is the largest chunk size that the kernel accepts
 // (dm_exception_store_set_chunk_size: INT_MAX >> SECTOR_SHIFT).
 const MaxChunkSize = Sectors((1<<31 - 1) >> 9)
 
-// Header is the header as it stands on disk, nothing checked.
+// Header is the header as found on disk, unchecked.
 type Header struct {
 	Magic     uint32
-	Valid     uint32 // 0 once the snapshot was invalidated
+	Valid     uint32 // 0 if the snapshot was invalidated
 	Version   uint32
 	ChunkSize uint32 // in sectors; see ChunkSectors
 }
@@ -43,10 +43,10 @@ const (
 )
 
 // DecodeHeader reads a header from the first HeaderSize bytes of b. It fails
-// only where b is shorter.
+// only if b is shorter.
 func DecodeHeader(b []byte) (Header, error) {
 	if len(b) < HeaderSize {
-		return Header{}, fmt.Errorf("%d bytes are too few for a header of %d", len(b), HeaderSize)
+		return Header{}, fmt.Errorf("header has %d bytes, needs %d", len(b), HeaderSize)
 	}
 	return Header{
 		Magic:     binary.LittleEndian.Uint32(b[offMagic:]),
@@ -64,7 +64,7 @@ func (h Header) AppendTo(b []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, h.ChunkSize)
 }
 
-// NewHeader is the header of a fresh, valid store.
+// NewHeader returns the header of a fresh, valid store.
 func NewHeader(chunk Sectors) Header {
 	return Header{Magic: Magic, Valid: 1, Version: Version, ChunkSize: uint32(chunk)}
 }
@@ -72,18 +72,18 @@ func NewHeader(chunk Sectors) Header {
 // ChunkSectors is the chunk size with its unit.
 func (h Header) ChunkSectors() Sectors { return Sectors(h.ChunkSize) }
 
-// CheckChunkSize tells why the kernel refuses a chunk size, nil if it does
-// not: a chunk is a power of two, at least one sector and at most
-// MaxChunkSize. (That it must also be a multiple of both devices' logical
-// blocks is for those who know the devices.)
+// CheckChunkSize returns why the kernel refuses a chunk size, or nil if it does
+// not. A chunk is a power of two, at least one sector and at most MaxChunkSize.
+// It must also be a multiple of both devices' logical block sizes; the caller
+// checks that.
 func CheckChunkSize(chunk Sectors) error {
 	switch {
 	case chunk == 0:
-		return fmt.Errorf("a chunk of 0 sectors")
+		return fmt.Errorf("chunk size of 0 sectors")
 	case chunk&(chunk-1) != 0:
-		return fmt.Errorf("a chunk of %d sectors: not a power of two", chunk)
+		return fmt.Errorf("chunk size of %d sectors: not a power of two", chunk)
 	case chunk > MaxChunkSize:
-		return fmt.Errorf("a chunk of %d sectors: more than the kernel's limit of %d", chunk, MaxChunkSize)
+		return fmt.Errorf("chunk size of %d sectors: over the kernel's limit of %d", chunk, MaxChunkSize)
 	}
 	return nil
 }

@@ -7,17 +7,17 @@ import (
 	"math"
 )
 
-// LeastChunks is the size under which LVM makes no COW device, in chunks:
-// header, an area and one chunk of data.
+// LeastChunks is LVM's smallest COW device, in chunks: the header, an area and
+// one chunk of data.
 const LeastChunks = 3
 
-// leakySlack is how many chunks of a COW device LVM counts to one chunk of
-// slack where the kernel leaks space in crashes.
+// leakySlack is the number of chunks for which LVM adds one chunk of slack on a
+// kernel that leaks space in crashes.
 const leakySlack = 64
 
-// ChunksFor is the number of chunks of a COW device that has room for n
-// exceptions, none of them lost: the header, the data, and the areas with a
-// terminator behind the last exception. It saturates instead of overflowing.
+// ChunksFor is the size in chunks of a COW device with room for n exceptions
+// and no leaks: the header, the data, and the areas with a terminator after the
+// last exception. It saturates instead of overflowing.
 func (g Geometry) ChunksFor(n uint64) uint64 {
 	areas := n/g.perArea + 1
 	if n > math.MaxUint64-areas-1 {
@@ -26,8 +26,9 @@ func (g Geometry) ChunksFor(n uint64) uint64 {
 	return max(LeastChunks, 1+n+areas)
 }
 
-// WithLeakySlack adds what LVM adds to the size of a COW device, in chunks,
-// where the kernel leaks chunks in crashes: a 64th, rounded up. It saturates.
+// WithLeakySlack adds LVM's slack for a kernel that leaks chunks in crashes to
+// the size of a COW device in chunks: a 64th, rounded up. It saturates instead
+// of overflowing.
 func WithLeakySlack(chunks uint64) uint64 {
 	slack := chunks / leakySlack
 	if chunks%leakySlack != 0 {
@@ -41,15 +42,16 @@ func WithLeakySlack(chunks uint64) uint64 {
 
 // Sizes are sizes of a COW device, in bytes.
 type Sizes struct {
-	Needed  uint64 // for the writes that were asked about
-	Maximum uint64 // above which nothing is ever used: every chunk of the origin was copied
-	Minimum uint64 // under which there is no snapshot
+	Needed  uint64 // for the given writes
+	Maximum uint64 // enough for a copy of every chunk of the origin; more is never used
+	Minimum uint64 // the smallest for a snapshot
 }
 
-// SizesFor are the sizes for an origin of originBytes of which writtenBytes
-// change, beside the held exceptions that a store has already. On leaky
-// kernels there is slack for what crashes lose. The rule is LVM's
-// (lib/metadata/snapshot_manip.c: cow_max_extents).
+// SizesFor returns the sizes for an origin of originBytes. The snapshot must
+// survive writes to writtenBytes of it, besides the held exceptions that the
+// store already has. leaky adds slack for space lost in crashes. It fails if a
+// size exceeds 2^64 bytes. The rule is LVM's (lib/metadata/snapshot_manip.c:
+// cow_max_extents).
 func (g Geometry) SizesFor(originBytes, writtenBytes, held uint64, leaky bool) (Sizes, error) {
 	origin, written := g.ChunksCovering(originBytes), g.ChunksCovering(writtenBytes)
 	wanted := written + min(held, math.MaxUint64-written)
@@ -60,7 +62,7 @@ func (g Geometry) SizesFor(originBytes, writtenBytes, held uint64, leaky bool) (
 		}
 		bytes, ok := g.Offset(Chunk(chunks))
 		if !ok {
-			return 0, fmt.Errorf("%d chunks of %d bytes are more than 2^64 bytes", chunks, g.ChunkBytes())
+			return 0, fmt.Errorf("%d chunks of %d bytes exceed 2^64 bytes", chunks, g.ChunkBytes())
 		}
 		return bytes, nil
 	}

@@ -179,7 +179,7 @@ func readDump(r io.Reader) (DumpHeader, iter.Seq2[dumpRecord, error], error) {
 	}
 	g, err := cow.NewGeometry(h.ChunkSectors)
 	if err != nil {
-		return h, nil, fmt.Errorf("%w: its header has %w", ErrNotDump, err)
+		return h, nil, fmt.Errorf("%w: its header has a %w", ErrNotDump, err)
 	}
 	return h, func(yield func(dumpRecord, error) bool) {
 		check := dumpCheck{header: h, perArea: g.ExceptionsPerArea()}

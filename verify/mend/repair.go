@@ -85,7 +85,7 @@ func cutOff(ctx context.Context, at, dev blockdev.Device, opt RepairOptions, p *
 	area := s.st.Bounds().Areas()
 	grown := s.offset(s.geometry().AreaChunk(area) + 1)
 	if _, ok := dev.(Grower); !ok {
-		return nil, fmt.Errorf("%w: the list of exceptions goes on in area %d, which the device does not hold: it needs %d bytes", ErrRoom, area, grown)
+		return nil, fmt.Errorf("%w: the list of exceptions continues in area %d, which does not fit on the device: it needs %d bytes", ErrRoom, area, grown)
 	}
 	p.Stages = append(p.Stages, Stage{
 		Say:    fmt.Sprintf("grow the file from %d to %d bytes, so that it holds area %d", dev.Size(), grown, area),

@@ -12,7 +12,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Record is an exception and its place: the area, and the slot in it.
+// Record is an exception and its place: the area and its slot there.
 type Record struct {
 	Area, Slot uint64
 	cow.Exception
@@ -20,9 +20,9 @@ type Record struct {
 
 // ReadError is a part of an area that could not be read.
 type ReadError struct {
-	Area, Slot uint64 // the first record that is missing
-	Records    uint64 // how many are
-	Offset     uint64 // bytes from the start of the store's device
+	Area, Slot uint64 // of the first missing record
+	Records    uint64 // number of missing records
+	Offset     uint64 // bytes from the device's start
 	Err        error
 }
 
@@ -32,17 +32,16 @@ func (e *ReadError) Error() string {
 
 func (e *ReadError) Unwrap() error { return e.Err }
 
-// ErrTruncated is yielded where the list goes on into an area that the device
-// does not hold whole.
+// ErrTruncated is yielded if the list continues into an area that does not fit
+// on the device.
 var ErrTruncated = errors.New("the list of exceptions goes on where the device does not")
 
-// Exceptions iterates over the list in the order of the disk, up to the
-// terminator. Records come as they stand there: what is wrong with them is
-// for the caller to find.
+// Exceptions iterates over the list in disk order, up to the terminator.
+// Records are not checked; that is up to the caller.
 //
-// An error stands in the place of what could not be had. A *ReadError is one
-// part of an area; the iteration goes on behind it, unless the caller leaves
-// the loop. ErrTruncated and the context's error come last.
+// An error stands in for records that could not be read. A *ReadError covers
+// part of an area; the iteration continues after it unless the caller breaks
+// out of the loop. ErrTruncated and the context's error come last.
 func (s *Store) Exceptions(ctx context.Context) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		end, err := s.Pieces(ctx, 0, func(p Piece) bool {
@@ -66,17 +65,17 @@ func (s *Store) Exceptions(ctx context.Context) iter.Seq2[Record, error] {
 }
 
 // Piece is a run of records of one area, or a run that could not be read.
-// Pieces come in the order of the disk.
+// Pieces come in disk order.
 type Piece struct {
 	Area, Slot uint64 // of the first record
-	// Records are the exceptions: whole records, none of which terminates the
-	// list. They are overwritten once the visitor returns.
+	// Records are the exceptions: whole records, without a terminator. They are
+	// valid only until visit returns.
 	Records []byte
-	// InOrder says that all records of the piece are exceptions and lie in the
-	// canonical layout, as almost all pieces of almost all stores do.
+	// InOrder says that all records in the piece are exceptions in the
+	// canonical layout, as in almost all pieces of almost all stores.
 	InOrder bool
-	// Behind are the records of the area behind the terminator, from BehindSlot
-	// on: they are no part of the list, and all zero in most stores.
+	// Behind are the records after the terminator in its area, from BehindSlot
+	// on. They are not part of the list, and are all zero in most stores.
 	Behind     []byte
 	BehindSlot uint64
 	// Filled says that the piece ends an area without a terminator.
@@ -84,32 +83,32 @@ type Piece struct {
 	Err    *ReadError
 }
 
-// End says how far the list reaches, and how it ends.
+// End says how far the list reaches and how it ends.
 type End struct {
 	How How
-	// Areas is the number of areas from area 0 to the last that belongs to the
-	// list: the one with the terminator, where that was seen.
+	// Areas is the number of areas from area 0 to the last one in the list: the
+	// one with the terminator, if it was seen.
 	Areas uint64
 }
 
-// How a list ends.
+// How says how a list ends.
 type How uint8
 
 // The ways in which a list ends.
 const (
-	Stopped     How = iota // the visitor wanted no more
-	Terminator             // as it should
-	DeviceEnd              // the list goes on where the device does not
+	Stopped     How = iota // visit returned false, or the context was done
+	Terminator             // the normal end
+	DeviceEnd              // the list continues past the device's end
 	Unreadable             // the last areas cannot be read
-	Implausible            // an area cannot be read, and no record of the next one can belong to the list
+	Implausible            // an area cannot be read, and no record in the next one can belong to the list
 )
 
-// Pieces calls visit for all pieces of the list from an area on, until visit
-// returns false. It is what Exceptions is made of, for those to whom speed
-// matters. The error is the context's; errors of reading are in the pieces.
+// Pieces calls visit for all pieces of the list, starting at an area, until
+// visit returns false. Exceptions is built on it; Pieces is faster. The only
+// error is the context's; read errors are in the pieces.
 //
-// Behind an area that hides its end, the next one is believed to belong to the
-// list only if one of its records could.
+// After an area whose end is unreadable, the next area counts as part of the
+// list only if one of its records can belong to it.
 func (s *Store) Pieces(ctx context.Context, area uint64, visit func(Piece) (more bool)) (End, error) {
 	l := list{bounds: s.Bounds(), end: End{Areas: area}}
 	err := newAreaReader(s.r, s.geometry, l.bounds.Areas()).each(ctx, area, func(p piece) bool {
@@ -138,17 +137,17 @@ type list struct {
 	end        End
 	over       bool // end.How is known
 	terminated bool // the terminator was seen
-	unreadable bool // a part of the present area could not be read
+	unreadable bool // part of the current area could not be read
 }
 
-// stop notes how the list ended; its result is always false.
+// stop notes how the list ended. It always returns false.
 func (l *list) stop(how How) bool {
 	l.over, l.end.How = true, how
 	return false
 }
 
-// next takes the next piece off the disk; more is false where the list has
-// ended before it.
+// next takes the next piece off the disk. more is false if the list has ended
+// before it.
 func (l *list) next(p piece) (out Piece, more bool) {
 	if p.slot == 0 && !l.enter(p) {
 		return Piece{}, false
@@ -179,7 +178,7 @@ func (l *list) next(p piece) (out Piece, more bool) {
 	return out, true
 }
 
-// enter begins an area; it is false where the list has ended before it.
+// enter begins an area. It returns false if the list has ended before it.
 func (l *list) enter(p piece) bool {
 	if l.terminated {
 		return l.stop(Terminator)
@@ -192,7 +191,7 @@ func (l *list) enter(p piece) bool {
 	return true
 }
 
-// plausible tells whether the list may go on with records: whether an
+// plausible reports whether records can belong to the list: whether an
 // exception before the terminator can be right.
 func (l *list) plausible(records []byte) bool {
 	for _, e := range cow.Exceptions(records) {
@@ -206,8 +205,8 @@ func (l *list) plausible(records []byte) bool {
 	return false
 }
 
-// terminatorIn is the slot of the first record that terminates the list, or
-// the number of records where none does.
+// terminatorIn is the slot of the terminator, or the number of records if there
+// is none.
 func terminatorIn(records []byte) int {
 	n := len(records) / cow.ExceptionSize
 	for i := range n {

@@ -1,6 +1,5 @@
-// Reading ahead: the metadata of a store lies in areas of one chunk with E
-// chunks of data between them. Several workers read areas before their turn,
-// and the list gets them in the order of the disk.
+// Read-ahead: areas are one chunk each, with E chunks of data between them.
+// Several workers read areas ahead, and the list gets them in disk order.
 
 package store
 
@@ -14,47 +13,47 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Depth is the number of reads that are under way at once.
+// Depth is the number of concurrent reads.
 const Depth = 16
 
 const (
-	// ahead is how many jobs may be begun before their turn: more than there
-	// are workers, or those would wait for the slowest read.
+	// ahead is how many jobs may start before their turn. It exceeds the number
+	// of workers, or they would wait for the slowest read.
 	ahead = 2 * Depth
-	// jobBytes is the most metadata that one worker reads at a turn. Small
-	// areas are read several to a turn, large ones in pieces.
+	// jobBytes is the most metadata in one job. A job covers several small
+	// areas, or part of a large one.
 	jobBytes = 64 << 10
 	// rescueBytes is the unit in which an area is read again after an error:
-	// a block of most disks.
+	// the block size of most disks.
 	rescueBytes = 4096
 )
 
-// piece is a run of records of one area, in the order of the disk, or a run
-// that could not be read.
+// piece is a run of records of one area, in disk order, or a run that could not
+// be read.
 type piece struct {
 	area    uint64
 	slot    uint64 // of the first record
-	records []byte // whole records; meaningless where err is not nil
+	records []byte // whole records; invalid if err is not nil
 	err     error
 	inOrder bool // all records lie in the canonical layout
 }
 
-// job is one turn of a worker: some areas whole, or a part of one.
+// job is the work of one worker at a time: some whole areas, or part of one.
 type job struct {
-	area  uint64 // the first
+	area  uint64 // the first one
 	areas uint64
-	slot  uint64 // first record, where it is a part of one area
+	slot  uint64 // first record, for part of an area
 	size  uint64 // bytes of each area
 	buf   []byte
 	out   []piece
-	done  chan struct{} // of capacity 1: a job is used again
+	done  chan struct{} // of capacity 1: jobs are reused
 }
 
-// areaReader reads the areas of a store, as far as the device holds them.
+// areaReader reads the areas of a store that the device holds.
 type areaReader struct {
 	store    io.ReaderAt
 	geometry cow.Geometry
-	areas    uint64 // that the device holds whole
+	areas    uint64 // that fit on the device
 	spare    chan *job
 }
 
@@ -63,11 +62,11 @@ func newAreaReader(store io.ReaderAt, g cow.Geometry, areas uint64) *areaReader 
 }
 
 // each calls visit for the pieces of all areas from one on, in order, until
-// visit wants no more. The records that visit sees are overwritten afterwards.
+// visit returns false. The records are valid only until visit returns.
 func (r *areaReader) each(ctx context.Context, from uint64, visit func(piece) (more bool)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
-	defer workers.Wait() // no read is under way when the caller closes the store
+	defer workers.Wait() // no read is in flight when the caller closes the store
 	defer cancel()
 
 	var (
@@ -120,8 +119,8 @@ func (r *areaReader) each(ctx context.Context, from uint64, visit func(piece) (m
 		case r.spare <- j:
 		default:
 		}
-		// Two turns for each that was of use: whoever reads a store with
-		// one area does not seek over the whole device for it.
+		// Two credits for each one used: reading a store with
+		// one area must not seek over the whole device.
 		for range 2 {
 			select {
 			case credits <- struct{}{}:
@@ -132,8 +131,8 @@ func (r *areaReader) each(ctx context.Context, from uint64, visit func(piece) (m
 	return ctx.Err()
 }
 
-// plan cuts the areas into jobs and submits one for each credit. The first
-// jobs are small, for the same reason as the first credits are few.
+// plan cuts the areas into jobs and submits one for each credit. The first jobs
+// are small for the same reason that the first credits are few.
 func (r *areaReader) plan(ctx context.Context, from uint64, credits <-chan struct{}, submit func(*job) bool) {
 	chunk := r.geometry.ChunkBytes()
 	for area, count := from, uint64(1); area < r.areas; area, count = area+count, 2*count {
@@ -153,7 +152,7 @@ func (r *areaReader) plan(ctx context.Context, from uint64, credits <-chan struc
 	}
 }
 
-// newJob is a job to fill in, used before where there is one.
+// newJob returns an empty job, reusing an old one if it can.
 func (r *areaReader) newJob() *job {
 	select {
 	case j := <-r.spare:
@@ -179,8 +178,8 @@ func (r *areaReader) read(j *job) {
 	}
 }
 
-// isRun tells whether the records name the COW chunks from first on, one after
-// the other.
+// isRun reports whether the records name consecutive COW chunks starting at
+// first.
 func isRun(records []byte, first cow.Chunk) bool {
 	for want := first; len(records) >= cow.ExceptionSize; want++ {
 		if cow.DecodeException(records).New != want {
@@ -191,7 +190,7 @@ func isRun(records []byte, first cow.Chunk) bool {
 	return true
 }
 
-// rescue reads block by block what could not be read at once.
+// rescue reads block by block after a read of all of it failed.
 func (r *areaReader) rescue(area, slot uint64, buf []byte) []piece {
 	var out []piece
 	for len(buf) > 0 {
@@ -205,7 +204,7 @@ func (r *areaReader) rescue(area, slot uint64, buf []byte) []piece {
 	return out
 }
 
-// readFull fills buf from offset; a store that ends before is an error.
+// readFull fills buf from offset. It fails if the store ends before.
 func readFull(store io.ReaderAt, buf []byte, offset uint64) error {
 	n, err := store.ReadAt(buf, int64(offset))
 	if n == len(buf) {

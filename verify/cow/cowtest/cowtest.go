@@ -1,6 +1,5 @@
-// Package cowtest writes COW stores as the kernel would have, for tests and
-// benchmarks. Data chunks stay holes: what a store says of itself stands in
-// its header and areas.
+// Package cowtest writes COW stores as the kernel would, for tests and
+// benchmarks. It writes the header and the areas; data chunks stay holes.
 package cowtest
 
 import (
@@ -11,21 +10,21 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Store describes a store.
+// Store describes a store to write.
 type Store struct {
 	Chunk      cow.Sectors
 	Exceptions []cow.Exception
-	// Stale are records behind the terminator, in the same area.
+	// Stale are records after the terminator, in the same area.
 	Stale []cow.Exception
-	// DeviceChunks is the size of the device; 0 for as many chunks as hold
-	// the areas and their data.
+	// DeviceChunks is the size of the device; 0 means just enough for the areas
+	// and their data.
 	DeviceChunks uint64
 	// Invalid marks the store as invalidated.
 	Invalid bool
 }
 
-// Canonical gives the origin's chunks old the COW chunks that a kernel which
-// completes exceptions in order would.
+// Canonical returns exceptions for the origin chunks old, with the COW chunks
+// that a kernel assigns if it completes exceptions in order.
 func Canonical(chunk cow.Sectors, old ...cow.Chunk) []cow.Exception {
 	g := geometry(chunk)
 	out := make([]cow.Exception, len(old))
@@ -35,7 +34,7 @@ func Canonical(chunk cow.Sectors, old ...cow.Chunk) []cow.Exception {
 	return out
 }
 
-// Run is the chunks first, first+1, … of a number of n.
+// Run returns n chunks: first, first+1, and so on.
 func Run(first cow.Chunk, n int) []cow.Chunk {
 	out := make([]cow.Chunk, n)
 	for i := range out {
@@ -44,7 +43,7 @@ func Run(first cow.Chunk, n int) []cow.Chunk {
 	return out
 }
 
-// Bytes is the store as an image.
+// Bytes returns the store as an image.
 func (s Store) Bytes() []byte {
 	image := make(memory, s.Size())
 	if err := s.Write(image); err != nil {
@@ -69,7 +68,7 @@ func (s Store) Size() uint64 {
 	return uint64(end) * g.ChunkBytes()
 }
 
-// Write writes header and areas.
+// Write writes the header and the areas.
 func (s Store) Write(w io.WriterAt) error {
 	header := cow.NewHeader(s.Chunk)
 	if s.Invalid {
@@ -91,8 +90,8 @@ func (s Store) Write(w io.WriterAt) error {
 	return Write(w, header, records)
 }
 
-// Write writes a header and records into areas, one after the other, and
-// zeroes the rest of the last area, where the device has room for it.
+// Write writes a header and then the records into areas. It zeroes the rest of
+// the last area if the device has room for it.
 func Write(w io.WriterAt, header cow.Header, records iter.Seq[cow.Exception]) error {
 	g := geometry(header.ChunkSectors())
 	chunk := header.AppendTo(make([]byte, 0, g.ChunkBytes()))
@@ -122,12 +121,12 @@ func Write(w io.WriterAt, header cow.Header, records iter.Seq[cow.Exception]) er
 func geometry(chunk cow.Sectors) cow.Geometry {
 	g, err := cow.NewGeometry(chunk)
 	if err != nil {
-		panic(fmt.Sprintf("a test asks for a store with %v", err))
+		panic(fmt.Sprintf("cannot make a test store: %v", err))
 	}
 	return g
 }
 
-// memory is a device in memory; like a device it takes no write past its end.
+// memory is a device in memory. Like a device, it rejects writes past its end.
 type memory []byte
 
 func (m memory) WriteAt(p []byte, off int64) (int, error) {

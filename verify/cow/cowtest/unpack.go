@@ -1,4 +1,5 @@
-// Stores and logs that real kernels wrote, which the repository keeps packed.
+// Stores and logs written by real kernels, which the repository keeps
+// compressed.
 
 package cowtest
 
@@ -9,7 +10,7 @@ import (
 	"testing"
 )
 
-// Unpack is what the .gz file at path holds.
+// Unpack returns the content of the .gz file at path.
 func Unpack(t testing.TB, path string) []byte {
 	t.Helper()
 	f, err := os.Open(path)

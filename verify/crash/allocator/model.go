@@ -104,7 +104,7 @@ func Activate(k Kernel, b cow.Bounds, area func(number uint64, buf []byte) error
 	ledger := verify.NewLedger(b)
 	for {
 		if m.area >= b.Areas() {
-			return nil, fmt.Errorf("the list of exceptions goes on in area %d, which the device does not hold", m.area)
+			return nil, fmt.Errorf("the list of exceptions continues in area %d, which does not fit on the device", m.area)
 		}
 		if err := area(m.area, m.records); err != nil {
 			return nil, fmt.Errorf("reading area %d: %w", m.area, err)

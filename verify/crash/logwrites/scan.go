@@ -47,7 +47,7 @@ func Open(log io.ReaderAt, size uint64) (*Log, error) {
 	case s.magic != logMagic:
 		return nil, fmt.Errorf("the magic number is %#x, that of a log %#x: %w", s.magic, uint64(logMagic), ErrNoLog)
 	case s.version != logVersion:
-		return nil, fmt.Errorf("the log's version is %d, the one known here and to the kernel %d: %w", s.version, logVersion, ErrNoLog)
+		return nil, fmt.Errorf("the log's version is %d, not %d, which is the only one known here and to the kernel: %w", s.version, logVersion, ErrNoLog)
 	case ss < MinSectorSize || ss > MaxSectorSize || ss&(ss-1) != 0:
 		return nil, fmt.Errorf("a sector size of %d bytes: %w", ss, ErrNoLog)
 	}
