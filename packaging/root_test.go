@@ -1,0 +1,116 @@
+//go:build packages && linux
+
+package packaging
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// debianRoot makes a Debian of its own by package in a temporary directory,
+// from the archive that this machine uses.
+func debianRoot(t *testing.T, include ...string) string {
+	t.Helper()
+	need(t, "mmdebstrap")
+	sources, _ := filepath.Glob("/etc/apt/sources.list.d/*.sources")
+	if _, err := os.Stat("/etc/apt/sources.list"); err == nil {
+		sources = append(sources, "/etc/apt/sources.list")
+	}
+	root := filepath.Join(t.TempDir(), "root")
+	args := []string{"--mode=root", "--variant=minbase", "--format=directory", "--quiet",
+		"--aptopt=APT::Sandbox::User \"root\"", "--aptopt=APT::Install-Recommends \"false\"", "--dpkgopt=force-unsafe-io",
+		"--include=" + strings.Join(include, ","), codename(t), root}
+	must(t, "mmdebstrap", append(args, sources...)...)
+	return root
+}
+
+// codename is the release of this machine.
+func codename(t *testing.T) string {
+	t.Helper()
+	text := must(t, "sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME")
+	return strings.TrimSpace(text)
+}
+
+// within runs a line of shell in a root.
+func within(t *testing.T, root, line string) string {
+	t.Helper()
+	return must(t, "chroot", root, "/bin/sh", "-ec", line)
+}
+
+// A Debian that has nothing but the package: it is installed, answers, keeps
+// what the administrator wrote over an upgrade, and leaves nothing when it is
+// purged.
+func TestInstallUseUpgradePurge(t *testing.T) {
+	root := debianRoot(t, "man-db")
+	newer := t.TempDir()
+	must(t, "./build.sh", "0.9.1", newer, "amd64")
+	must(t, "cp", debOf(built(t)), filepath.Join(newer, "dmsnapctl_0.9.1-1_amd64.deb"), root+"/tmp/")
+	must(t, "cp", "../testdata/modules/amd64-leaky.ko.xz", root+"/tmp/dm-snapshot.ko.xz")
+
+	before := within(t, root, "find / -xdev -path /proc -prune -o -path /tmp -prune -o -print | sort")
+	within(t, root, "dpkg -i /tmp/dmsnapctl_0.9.0-1_amd64.deb")
+	if said := within(t, root, "dmsnapctl --version"); !strings.Contains(said, "0.9.0") {
+		t.Errorf("--version: %s", said)
+	}
+	if said := within(t, root, "dpkg --verify dmsnapctl"); said != "" {
+		t.Errorf("dpkg --verify: %s", said)
+	}
+	use(t, root)
+
+	within(t, root, "echo MONITOR_OPTIONS=--threshold=70 >>/etc/default/dmsnapctl; dpkg -i /tmp/dmsnapctl_0.9.1-1_amd64.deb")
+	if said := within(t, root, "dmsnapctl --version; tail -1 /etc/default/dmsnapctl"); !strings.Contains(said, "0.9.1") || !strings.Contains(said, "=70") {
+		t.Errorf("after the upgrade: %s", said)
+	}
+
+	within(t, root, "mkdir -p /var/lib/dmsnapctl; touch /var/lib/dmsnapctl/x.prom; dpkg -r dmsnapctl")
+	within(t, root, "test ! -e /usr/sbin/dmsnapctl; test -e /etc/default/dmsnapctl; test -e /var/lib/dmsnapctl/x.prom")
+	within(t, root, "dpkg -P dmsnapctl")
+	after := within(t, root, "find / -xdev -path /proc -prune -o -path /tmp -prune -o -print | sort")
+	was := strings.Split(before, "\n")
+	for _, left := range without(strings.Split(after, "\n"), was) {
+		if !strings.HasPrefix(left, "/var/cache/man/") && !strings.HasPrefix(left, "/var/lib/dpkg/") && !strings.HasPrefix(left, "/var/log/") {
+			t.Errorf("purged, and %s is left", left)
+		}
+	}
+}
+
+// use does what the README says of a machine with nothing but the package.
+func use(t *testing.T, root string) {
+	t.Helper()
+	for _, c := range []struct {
+		line string
+		exit int
+		says string
+	}{
+		{"dmsnapctl check --module /tmp/dm-snapshot.ko.xz", 1, "leaky"},
+		{"dmsnapctl crash simulate --kernel leaky --exceptions 1000 --in-flight 32 --crashes 3 --out /tmp/out", 1, "25 chunks leaked"},
+		{"dmsnapctl verify /tmp/out/crash-3.cow", 1, "leaked"},
+		{"dmsnapctl map /tmp/out/crash-3.cow -o /tmp/out/map.svg && grep -c '<svg' /tmp/out/map.svg", 0, "1"},
+		{"man -P cat dmsnapctl-verify", 0, "EXIT STATUS"},
+		{"man -P cat dmsnap-store", 0, "COW"},
+		{"sh -n /usr/lib/systemd/system-generators/dmsnaptab-generator", 0, ""},
+	} {
+		cmd := exec.Command("chroot", root, "/bin/sh", "-c", c.line)
+		out, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != c.exit || !strings.Contains(string(out), c.says) {
+			t.Errorf("%s: exit code %d, want %d with %q:\n%s", c.line, code, c.exit, c.says, out)
+		}
+	}
+}
+
+// without are the words that others do not have.
+func without(words, others []string) (left []string) {
+	had := map[string]bool{}
+	for _, w := range others {
+		had[w] = true
+	}
+	for _, w := range words {
+		if !had[w] {
+			left = append(left, w)
+		}
+	}
+	return left
+}
