@@ -150,9 +150,9 @@ release:
 test-packages:
 	$(GO) test -tags packages -count=1 -timeout 60m -v ./packaging
 
-# pictures draws those of docs/pictures anew.
-pictures: build
-	packaging/pictures.sh bin/dmsnapctl docs/pictures
+# pictures draws those of docs/pictures anew; one is a recording of the demo.
+pictures: setup
+	GO="$(GO)" packaging/pictures.sh bin/dmsnapctl bin/lab docs/pictures
 
 # third-party writes the notices of the modules that the program is built from; a
 # unit test sees that they are current.

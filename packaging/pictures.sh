@@ -1,13 +1,15 @@
 #!/bin/sh
 # Draws the pictures of the documents anew:
 #
-#	pictures.sh PROGRAM OUT
+#	pictures.sh PROGRAM LAB OUT
 #
 # The store is a model's, after three crashes; the log is one that a leaky
-# kernel wrote, kept in testdata. What is drawn hangs on nothing else.
+# kernel wrote, kept in testdata. What is drawn hangs on nothing else. The
+# recording is of a demonstration that runs now: LAB boots its kernels.
 set -eu
-[ "$#" = 2 ] || { echo "usage: pictures.sh PROGRAM OUT" >&2; exit 64; }
-program=$1 out=$2
+[ "$#" = 3 ] || { echo "usage: pictures.sh PROGRAM LAB OUT" >&2; exit 64; }
+program=$1 lab=$2 out=$3
+GO=${GO:-go}
 logs=$(dirname "$0")/../testdata/crash
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -28,5 +30,6 @@ done
 leaks "$program" crash explore --log "$work/leaky.log" --base "$work/base.img" --origin 0+16384 --cow 16384+32768 \
 	--from-mark frozen --timeline "$out/timeline.svg"
 "$program" crash simulate --rates "$out/leak-rates.svg" >/dev/null
-# Titles name the store by the path that it had; that of this run is gone.
+"$GO" run ./packaging/recording -o "$out/demo.svg" -title "make demo" -- "$lab" demo -out "$work/demo"
+# Titles and lines name files by the paths that they had; those are gone.
 sed -i "s|$work/||g" "$out"/*.svg

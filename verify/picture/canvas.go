@@ -111,6 +111,11 @@ func (c *Canvas) Text(x, y float64, f Font, text string) {
 	fmt.Fprintf(&c.body, ">%s</text>\n", escape(text))
 }
 
+// dark turns a picture that stands alone around for readers who want dark
+// pages: what was light is dark then, and hues stay. Contrast survives that. In
+// a page of HTML the root is the page, which decides for itself.
+const dark = `<style>@media (prefers-color-scheme: dark) { svg:root { filter: invert(.92) hue-rotate(180deg); } }</style>` + "\n"
+
 // WriteTo writes the document; it is io.WriterTo.
 func (c *Canvas) WriteTo(w io.Writer) (int64, error) {
 	counted := &countingWriter{w: w}
@@ -118,6 +123,7 @@ func (c *Canvas) WriteTo(w io.Writer) (int64, error) {
 	width, height := number(c.width), number(c.height)
 	_, _ = fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" width="%s" height="%s" viewBox="0 0 %[1]s %[2]s" font-family="sans-serif" font-size="12" role="img" aria-labelledby="%[3]stitle %[3]sdesc">`+"\n", width, height, c.ID)
 	_, _ = fmt.Fprintf(b, "<title id=\"%[3]stitle\">%[1]s</title>\n<desc id=\"%[3]sdesc\">%[2]s</desc>\n", escape(c.title), escape(c.desc), c.ID)
+	_, _ = b.WriteString(dark)
 	c.defs(b)
 	_, _ = fmt.Fprintf(b, `<rect width="%s" height="%s" fill="#ffffff"/>`+"\n", width, height)
 	_, _ = b.WriteString(strings.ReplaceAll(c.body.String(), idMark, c.ID))

@@ -65,6 +65,19 @@ func TestIDsStandBefore(t *testing.T) {
 	}
 }
 
+// A picture that stands alone is dark for readers who want that, by the same
+// rule that pages with pictures have; in such a page it leaves that to the page.
+func TestDarkPictures(t *testing.T) {
+	var b strings.Builder
+	if _, err := NewCanvas(10, 10, "t", "d").WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	_, rule, found := strings.Cut(b.String(), "<style>@media (prefers-color-scheme: dark) { ")
+	if !found || !strings.HasPrefix(rule, "svg:root { filter: invert(") {
+		t.Errorf("no rule for dark pages, or one that is not for the root only: %s", b.String())
+	}
+}
+
 func TestNumbers(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 1: "1", 10: "10", 100: "100", 1.25: "1.2", 0.25: "0.25", 0.999: "1", -2.5: "-2.5", 1e6: "1000000"} {
 		if got := number(v); got != want {

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Each line stands at the time at which it came; long pauses are shortened.
+func TestListenAndShorten(t *testing.T) {
+	clock := []time.Duration{0, 200 * time.Millisecond, 10 * time.Second, 10*time.Second + 300*time.Millisecond}
+	now := func() time.Time {
+		at := time.Unix(0, 0).Add(clock[0])
+		clock = clock[1:]
+		return at
+	}
+	lines, err := listen(strings.NewReader("one\ntwo  \nthree\n"), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := shortened(lines)
+	for i, want := range []line{{200 * time.Millisecond, "one"}, {1700 * time.Millisecond, "two"}, {2 * time.Second, "three"}} {
+		if lines[i].text != want.text || times[i] != want.at {
+			t.Errorf("line %d: %q at %v, want %q at %v", i, lines[i].text, times[i], want.text, want.at)
+		}
+	}
+}
+
+// What was printed is in the picture, whatever it was, for those who see it and
+// for those who do not.
+func TestDraw(t *testing.T) {
+	picture := string(draw("a <b>", []line{{0, "x < y & z\x1b"}, {time.Second, ""}, {2 * time.Second, "end"}}))
+	texts, desc := 0, ""
+	for d := xml.NewDecoder(strings.NewReader(picture)); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%v\n%s", err, picture)
+		}
+		if start, ok := token.(xml.StartElement); ok && start.Name.Local == "text" {
+			texts++
+		} else if ok && start.Name.Local == "desc" {
+			_ = d.DecodeElement(&desc, &start)
+		}
+	}
+	if texts != 3 || desc != "x < y & z\uFFFD\n\nend\n" {
+		t.Errorf("%d texts and the description %q\n%s", texts, desc, picture)
+	}
+	for _, want := range []string{"animation-delay:2.0s", "prefers-color-scheme: dark", "prefers-reduced-motion"} {
+		if strings.Count(picture, want) == 0 {
+			t.Errorf("no %s in\n%s", want, picture)
+		}
+	}
+}
+
+// A command that fails leaves no picture.
+func TestRecord(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.svg")
+	for _, command := range [][]string{{"sh", "-c", "echo half; exit 1"}, {"true"}, {"/no/such/command"}} {
+		if err := record(path, "t", command); err == nil {
+			t.Errorf("%v: no error", command)
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Fatalf("%v left a picture", command)
+		}
+	}
+	if err := record(path, "t", []string{"echo", "hello"}); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := os.ReadFile(path); !strings.Contains(string(text), ">hello</text>") {
+		t.Errorf("the picture is\n%s", text)
+	}
+}
