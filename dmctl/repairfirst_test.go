@@ -50,7 +50,7 @@ func TestActivateRepairs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "repair the store on /dev/b (8:1): clear 1 record behind the end of the list"; p.Steps()[0] != want {
+	if want := "repair the store on /dev/b (8:1): clear 1 record after the end of the list"; p.Steps()[0] != want {
 		t.Errorf("first step %q, want %q", p.Steps()[0], want)
 	}
 	if m.Calls > 0 || !bytes.Equal(m.Disks["/dev/b"].Data, before) {

@@ -271,7 +271,7 @@ func TestRepairReclaimRevalidate(t *testing.T) {
 	b.damage(staleRecord)
 	before := b.read("store")
 	out, _ := b.run(exitFine, "repair store --dry-run")
-	if !strings.Contains(out, "clear 1 record behind the end of the list") || !bytes.Equal(b.read("store"), before) {
+	if !strings.Contains(out, "clear 1 record after the end of the list") || !bytes.Equal(b.read("store"), before) {
 		t.Errorf("dry run: %s", out)
 	}
 	b.run(exitFine, "repair store --undo undo --yes")

@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// blkidTime bounds a probe: a device that does not answer must not hold up
-// its caller for ever.
+// blkidTime bounds a probe: a device that does not answer must not block the
+// caller forever.
 const blkidTime = 30 * time.Second
 
-// ErrNoBlkid says that there is no command blkid: Probe knows the common
+// ErrNoBlkid says that there is no blkid command. Probe still knows the common
 // signatures.
-var ErrNoBlkid = errors.New("there is no blkid")
+var ErrNoBlkid = errors.New("blkid not found")
 
-// Blkid asks libblkid by its command what the open device carries. Where there
-// is no such command the error wraps ErrNoBlkid.
+// Blkid runs the blkid command to find signatures on an open device. Without
+// the command, the error wraps ErrNoBlkid.
 func Blkid(ctx context.Context, d *File) ([]Signature, error) {
 	program, err := exec.LookPath("blkid")
 	if err != nil {
@@ -28,15 +28,15 @@ func Blkid(ctx context.Context, d *File) ([]Signature, error) {
 	ctx, cancel := context.WithTimeout(ctx, blkidTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "-p", "-o", "export", "--", "/proc/self/fd/3")
-	cmd.ExtraFiles = []*os.File{d.f} // which is number 3 there
+	cmd.ExtraFiles = []*os.File{d.f} // descriptor 3 in the child
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		switch exit.ExitCode() {
 		case 2: // nothing found
 			return nil, nil
-		case 8: // several that contradict each other
-			return []Signature{{Type: "more than one, by blkid"}}, nil
+		case 8: // several contradictory ones
+			return []Signature{{Type: "more than one, says blkid"}}, nil
 		}
 		return nil, fmt.Errorf("blkid -p %s: %w: %s", d.path, err, strings.TrimSpace(string(exit.Stderr)))
 	}

@@ -8,24 +8,24 @@ import (
 	"os"
 )
 
-// Device is what package mend writes to: a place with a size whose writes are
-// durable only after Flush. *File is one; the crash explorer has another.
+// Device is what package mend writes to. Writes are durable only after Flush.
+// *File implements it, and so does the crash explorer.
 type Device interface {
 	io.ReaderAt
 	io.WriterAt
 	Size() int64  // bytes
-	Flush() error // all writes that returned before are durable after
+	Flush() error // makes all writes that returned durable
 }
 
-// defaultBlockSize is the logical block size of what has none of its own, a
-// plain file: the sector in which device mapper counts.
+// defaultBlockSize is the logical block size of a plain file, which has none of
+// its own: device mapper's sector.
 const defaultBlockSize = 512
 
-// ErrUnsupported is wrapped by errors about paths that are neither a block
-// device nor a plain file.
+// ErrUnsupported is wrapped by errors for paths that are neither a block device
+// nor a plain file.
 var ErrUnsupported = errors.New("neither a block device nor a plain file")
 
-// ErrBusy is wrapped by errors about a block device that the kernel or another
+// ErrBusy is wrapped by errors for a block device that the kernel or another
 // program holds.
 var ErrBusy = errors.New("device is in use")
 
@@ -41,14 +41,14 @@ type File struct {
 	direct bool
 }
 
-// Open opens a block device or a plain file for reading only. Anything else
-// (a directory, a character device, a pipe) is refused with an error that
-// wraps ErrUnsupported and names what it is.
+// Open opens a block device or a plain file read-only. For anything else (a
+// directory, a character device, a pipe) the error wraps ErrUnsupported and
+// names the kind.
 func Open(path string) (*File, error) { return open(path, os.O_RDONLY) }
 
-// OpenWriter opens for reading and writing. A block device is opened with
-// O_EXCL, so that one that is mounted, held by another device or opened
-// exclusively elsewhere is refused with an error that wraps ErrBusy.
+// OpenWriter opens for reading and writing. It opens a block device with
+// O_EXCL: if the device is mounted, held by another device or opened
+// exclusively, the error wraps ErrBusy.
 func OpenWriter(path string) (*File, error) { return open(path, os.O_RDWR) }
 
 func open(path string, flags int) (*File, error) {
@@ -75,8 +75,8 @@ func open(path string, flags int) (*File, error) {
 	return d, nil
 }
 
-// kind says whether path is a block device, or refuses what cannot be read at
-// random. It is asked before opening: opening a pipe would block.
+// kind reports whether path is a block device, and fails if path has no random
+// access. It must be called before opening, because opening a pipe blocks.
 func kind(path string, mode fs.FileMode) (isDev bool, err error) {
 	what := ""
 	switch {
@@ -86,7 +86,7 @@ func kind(path string, mode fs.FileMode) (isDev bool, err error) {
 		if blockDevices {
 			return true, nil
 		}
-		what = "a block device, which is supported on Linux only"
+		what = "a block device, supported only on Linux"
 	case mode.IsDir():
 		what = "a directory"
 	case mode&fs.ModeCharDevice != 0:
@@ -101,21 +101,21 @@ func kind(path string, mode fs.FileMode) (isDev bool, err error) {
 	return false, fmt.Errorf("open %s: it is %s: %w", path, what, ErrUnsupported)
 }
 
-// describe fills in what is known of an open file, and checks that it is
-// still of the kind that was asked for.
+// describe fills in what is known about an open file, and checks that its kind
+// is still the expected one.
 func describe(f *os.File, path string, isDev bool) (*File, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if now, err := kind(path, info.Mode()); err != nil || now != isDev {
-		return nil, fmt.Errorf("open %s: it was replaced while it was being opened", path)
+		return nil, fmt.Errorf("open %s: it was replaced during the open", path)
 	}
 	d := &File{f: f, path: path, size: info.Size(), block: defaultBlockSize, isDev: isDev}
 	if !isDev {
 		return d, nil
 	}
-	// The stat of a block device has no size; its end does.
+	// stat gives no size for a block device; seeking to the end does.
 	if d.size, err = f.Seek(0, io.SeekEnd); err != nil {
 		return nil, fmt.Errorf("size of %s: %w", path, err)
 	}
@@ -126,23 +126,23 @@ func describe(f *os.File, path string, isDev bool) (*File, error) {
 	return d, nil
 }
 
-// Path is the path it was opened by.
+// Path returns the path that the file was opened by.
 func (d *File) Path() string { return d.path }
 
-// Size is the size in bytes when it was opened.
+// Size returns the size in bytes at the time of opening.
 func (d *File) Size() int64 { return d.size }
 
-// LogicalBlockSize is the unit in which the device is read and written, in
-// bytes; 512 for a plain file.
+// LogicalBlockSize returns the unit of reads and writes to the device in bytes;
+// 512 for a plain file.
 func (d *File) LogicalBlockSize() int { return d.block }
 
-// IsBlockDevice says whether it is a block device rather than a plain file.
+// IsBlockDevice reports whether the file is a block device, not a plain file.
 func (d *File) IsBlockDevice() bool { return d.isDev }
 
-// DevNo is the block device's number; zero for a plain file.
+// DevNo returns the block device's number; zero for a plain file.
 func (d *File) DevNo() DevNo { return d.devNo }
 
-// ReadAt is io.ReaderAt.
+// ReadAt implements io.ReaderAt.
 func (d *File) ReadAt(p []byte, off int64) (int, error) {
 	if d.direct {
 		return d.readDirect(p, off)
@@ -150,19 +150,20 @@ func (d *File) ReadAt(p []byte, off int64) (int, error) {
 	return d.f.ReadAt(p, off)
 }
 
-// WriteAt is io.WriterAt. What it wrote is durable after Flush.
+// WriteAt implements io.WriterAt. Its writes are durable only after Flush.
 func (d *File) WriteAt(p []byte, off int64) (int, error) { return d.f.WriteAt(p, off) }
 
-// Flush makes all writes that have returned durable. fsync of a block device
-// writes its page cache back and then has the device empty its own
+// Flush makes all writes that have returned durable. fsync on a block device
+// writes back the page cache and then flushes the device's own cache
 // (block/fops.c: blkdev_fsync).
 func (d *File) Flush() error { return d.f.Sync() }
 
-// Close closes it. It does not flush.
+// Close closes the file. It does not flush.
 func (d *File) Close() error { return d.f.Close() }
 
-// GrowTo makes a plain file larger, in bytes; what joins it reads as zeroes. A
-// block device grows elsewhere.
+// GrowTo grows a plain file to size bytes; the new part reads as zeroes. A
+// block device is grown by other means, so the error wraps
+// errors.ErrUnsupported.
 func (d *File) GrowTo(size int64) error {
 	if d.isDev || size < d.size {
 		return fmt.Errorf("grow %s to %d bytes: it has %d, and %w", d.path, size, d.size, errors.ErrUnsupported)

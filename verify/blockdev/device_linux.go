@@ -18,7 +18,7 @@ const (
 func logicalBlockSize(f *os.File) (int, error) {
 	n, err := unix.IoctlGetUint32(int(f.Fd()), unix.BLKSSZGET)
 	if err == nil && (n < defaultBlockSize || n&(n-1) != 0) {
-		err = fmt.Errorf("the kernel says %d", n)
+		err = fmt.Errorf("the kernel reports %d", n)
 	}
 	return int(n), err
 }
@@ -38,8 +38,9 @@ func explainOpen(path string, isDev bool, err error) error {
 	return err
 }
 
-// DropCache writes the device's page cache back and forgets it (BLKFLSBUF),
-// so that the next buffered read asks the device. A plain file is left alone.
+// DropCache writes the device's page cache back and drops it (BLKFLSBUF), so
+// that the next buffered read goes to the device. It does nothing for a plain
+// file.
 func (d *File) DropCache() error {
 	if !d.isDev {
 		return nil
@@ -50,6 +51,6 @@ func (d *File) DropCache() error {
 	return nil
 }
 
-// again is a path that leads to the open file itself, wherever its own path
-// leads by now.
+// again is a path to the open file itself, even if another file has its old
+// path.
 func (d *File) again() string { return fmt.Sprintf("/proc/self/fd/%d", d.f.Fd()) }

@@ -16,7 +16,7 @@ func logicalBlockSize(*os.File) (int, error)        { return defaultBlockSize, n
 func devNoOf(fs.FileInfo) DevNo                     { return DevNo{} }
 func explainOpen(_ string, _ bool, err error) error { return err }
 
-// DropCache does nothing: there are only plain files here.
+// DropCache does nothing: only plain files are supported here.
 func (d *File) DropCache() error { return nil }
 
 func (d *File) again() string { return d.path }

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// DevNo is a block device's number, as tables and sysfs write it: MAJOR:MINOR.
+// DevNo is a block device's number as in tables and sysfs: MAJOR:MINOR.
 type DevNo struct{ Major, Minor uint32 }
 
-// The bounds of dev_t (include/linux/kdev_t.h: MINORBITS).
+// The limits of dev_t (include/linux/kdev_t.h: MINORBITS).
 const (
 	maxMajor = 1<<12 - 1
 	maxMinor = 1<<20 - 1
@@ -17,10 +17,10 @@ const (
 
 func (n DevNo) String() string { return fmt.Sprintf("%d:%d", n.Major, n.Minor) }
 
-// IsZero says whether it is the number of no device.
+// IsZero reports whether n is 0:0, the number of no device.
 func (n DevNo) IsZero() bool { return n == DevNo{} }
 
-// ParseDevNo reads MAJOR:MINOR.
+// ParseDevNo parses MAJOR:MINOR.
 func ParseDevNo(s string) (DevNo, error) {
 	major, minor, ok := strings.Cut(s, ":")
 	if !ok {
@@ -39,14 +39,14 @@ func ParseDevNo(s string) (DevNo, error) {
 
 func parseBounded(s string, limit uint64) (uint32, error) {
 	if strings.HasPrefix(s, "+") {
-		return 0, fmt.Errorf("%q is no number", s)
+		return 0, fmt.Errorf("%q is not a number", s)
 	}
 	n, err := strconv.ParseUint(s, 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no number", s)
+		return 0, fmt.Errorf("%q is not a number", s)
 	}
 	if n > limit {
-		return 0, fmt.Errorf("%d is over %d", n, limit)
+		return 0, fmt.Errorf("%d exceeds %d", n, limit)
 	}
 	return uint32(n), nil
 }

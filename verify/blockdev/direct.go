@@ -7,15 +7,15 @@ import (
 	"unsafe"
 )
 
-// directAlign satisfies O_DIRECT's wish for aligned memory on every device:
+// directAlign is an alignment of memory that O_DIRECT accepts on every device:
 // no logical block in use is larger.
 const directAlign = 4096
 
-// directPiece is how much is read at once through a bounce buffer, in bytes.
+// directPiece is the most to read at once through a bounce buffer, in bytes.
 const directPiece = 1 << 20
 
-// AlignedBuffer returns a buffer of n bytes that an O_DIRECT read can fill
-// without a copy.
+// AlignedBuffer returns a buffer of n bytes into which an O_DIRECT read needs
+// no copy.
 func AlignedBuffer(n int) []byte {
 	b := make([]byte, n+directAlign)
 	shift := 0
@@ -31,7 +31,7 @@ var bouncePool = sync.Pool{New: func() any {
 }}
 
 // readDirect reads any range from a file opened with O_DIRECT, which itself
-// takes whole logical blocks into aligned memory only.
+// needs whole logical blocks and aligned memory.
 func (d *File) readDirect(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("read at a negative offset")
@@ -52,7 +52,7 @@ func (d *File) readDirect(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// readBounced reads the blocks around off and hands on what p wants of them.
+// readBounced reads the blocks around off and copies the part that p needs.
 func (d *File) readBounced(bounce, p []byte, off int64) (int, error) {
 	block := int64(d.block)
 	skip := off % block

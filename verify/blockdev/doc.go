@@ -1,10 +1,10 @@
-// Package blockdev opens block devices and plain files and tells what matters
-// about them before anyone reads or writes: size, logical block size, who
-// holds them, what signature they carry.
+// Package blockdev opens block devices and plain files, and reports what
+// matters before anyone reads or writes them: size, logical block size, holders
+// and signatures.
 //
-// It knows no store format and no device mapper table. Everything is opened
-// read-only unless the caller asks for a writer, which takes O_EXCL on block
-// devices.
+// It knows no store format and no device mapper table. It opens everything
+// read-only unless the caller asks for a writer. Writers open block devices
+// with O_EXCL.
 //
 // From the top down: mounts, reopen, inflight, sysfs, device, blkid, devno,
 // direct, signature, holes.

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Data finds the first range at or after off that may hold other bytes than
-// zeroes, in bytes; start is the size where there is none. What lies before
-// start is a hole, which reads as zeroes. A block device is all data.
+// Data returns the first range [start, end), in bytes, at or after off that may
+// hold nonzero bytes. If there is none, start is the file's size. Everything
+// from off to start is a hole and reads as zeroes. A block device is all data.
 func (d *File) Data(off int64) (start, end int64, err error) {
 	if off >= d.size {
 		return d.size, d.size, nil
@@ -22,7 +22,7 @@ func (d *File) Data(off int64) (start, end int64, err error) {
 	switch {
 	case errors.Is(err, unix.ENXIO):
 		return d.size, d.size, nil
-	case errors.Is(err, unix.EINVAL): // a file system that knows no holes
+	case errors.Is(err, unix.EINVAL): // a file system without holes
 		return off, d.size, nil
 	case err != nil:
 		return 0, 0, fmt.Errorf("find data in %s: %w", d.path, err)

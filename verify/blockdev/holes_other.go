@@ -2,8 +2,8 @@
 
 package blockdev
 
-// Data finds the first range at or after off that may hold other bytes than
-// zeroes, in bytes: here holes are not looked for.
+// Data returns the first range [start, end), in bytes, at or after off that may
+// hold nonzero bytes. It does not look for holes here.
 func (d *File) Data(off int64) (start, end int64, err error) {
 	return min(off, d.size), d.size, nil
 }

@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// errBusyDevice says that a device had no quiet moment to be counted at.
+// errBusyDevice says that a device had no quiet moment to take a count.
 var errBusyDevice = errors.New("writes complete all the time")
 
-// inFlightTries is how often the counters are read: they are sums over the
-// processors, which a write that begins on one and completes on another while
-// they are added up can falsify.
+// inFlightTries is how often the counters are read. They are sums over the
+// processors, so a write that starts on one and completes on another during the
+// sum can make them wrong.
 const inFlightTries = 4
 
-// InFlight is the number of writes to a device that have begun and not
-// completed, discards and flushes among them. It is right for one moment during
+// InFlight returns the number of writes to a device that have started and not
+// completed, including discards and flushes. It is exact for one moment during
 // the call, if the kernel counts: see Counts.
 func (s System) InFlight(dev DevNo) (writes int, err error) {
 	for range inFlightTries {
@@ -38,13 +38,13 @@ func (s System) InFlight(dev DevNo) (writes int, err error) {
 			return writes, nil
 		}
 	}
-	return 0, fmt.Errorf("counting what is in flight on device %v: %w", dev, errBusyDevice)
+	return 0, fmt.Errorf("count writes in flight on device %v: %w", dev, errBusyDevice)
 }
 
-// Counts says whether the kernel counts what is in flight on a device. The
-// switch for that (queue/iostats) tells where it is on. Some kernels count all
-// the same where it is off: there read, which has to read the device, is seen in
-// the counters.
+// Counts reports whether the kernel counts the requests in flight on a device.
+// It does if the switch for it (queue/iostats) is on. Some kernels count even
+// if it is off; to find out, Counts calls read, which must read from the
+// device, and looks for it in the counters.
 func (s System) Counts(dev DevNo, read func() error) (bool, error) {
 	text, err := os.ReadFile(s.block(dev, "queue/iostats"))
 	if err == nil && strings.TrimSpace(string(text)) == "1" {
@@ -61,22 +61,22 @@ func (s System) Counts(dev DevNo, read func() error) (bool, error) {
 	return err == nil && len(before) > 0 && len(after) > 0 && before[0] != after[0], err
 }
 
-// begun is the second number of the file inflight; the first is of reads, which
-// copy nothing.
+// begun returns the second number in the file inflight. The first counts reads,
+// which are never copies.
 func (s System) begun(dev DevNo) (int, error) {
 	fields, err := s.numbers(dev, "inflight")
 	if err != nil {
 		return 0, err
 	}
 	if len(fields) != 2 {
-		return 0, fmt.Errorf("what is in flight on device %v: %w", dev, fs.ErrInvalid)
+		return 0, fmt.Errorf("writes in flight on device %v: %w", dev, fs.ErrInvalid)
 	}
 	return strconv.Atoi(fields[1])
 }
 
-// completed are the counters in the file stat that grow at each completion of
-// what is no read: of writes, and in newer kernels of discards and flushes
-// (Documentation/block/stat.rst).
+// completed returns the counters in the file stat that grow when a request
+// other than a read completes: writes, and in newer kernels discards and
+// flushes (Documentation/block/stat.rst).
 func (s System) completed(dev DevNo) ([]string, error) {
 	fields, err := s.numbers(dev, "stat")
 	if err != nil {

@@ -1,6 +1,6 @@
 package blockdev
 
-// What is mounted, and where a mounted file system keeps its files.
+// Mounts, and the devices and directories below a mounted file system.
 
 import (
 	"bufio"
@@ -12,17 +12,17 @@ import (
 	"strings"
 )
 
-// Mount is one mount of this mount namespace.
+// Mount is a mount in this mount namespace.
 type Mount struct {
 	ID      int
-	Dev     DevNo // of the file system, or one with major 0 that stands for no device
+	Dev     DevNo // of the file system; major 0 means no device
 	Place   string
 	Type    string   // of the file system
-	Source  string   // what was mounted, as the file system tells it
+	Source  string   // what is mounted, as the file system names it
 	Options []string // of the file system, "key" or "key=value"
 }
 
-// MountTable is all mounts, as /proc/self/mountinfo has them (proc(5)).
+// MountTable returns all mounts in /proc/self/mountinfo (proc(5)).
 func (s System) MountTable() ([]Mount, error) {
 	f, err := os.Open(s.path("proc/self/mountinfo"))
 	if err != nil {
@@ -39,7 +39,7 @@ func (s System) MountTable() ([]Mount, error) {
 	return mounts, lines.Err()
 }
 
-// parseMount reads a line: ID, parent, device, root, place, the mount's
+// parseMount parses a line: ID, parent, device, root, place, the mount's
 // options, any number of optional fields, a dash, type, source, the file
 // system's options.
 func parseMount(line string) (Mount, bool) {
@@ -55,15 +55,15 @@ func parseMount(line string) (Mount, bool) {
 	dev, err := ParseDevNo(left[2])
 	m := Mount{ID: id, Dev: dev, Place: unescape(left[4]), Type: right[0], Source: unescape(right[1])}
 	if len(right) > 2 {
-		for option := range strings.SplitSeq(right[2], ",") { // one within a value is escaped
+		for option := range strings.SplitSeq(right[2], ",") { // a comma in a value is escaped
 			m.Options = append(m.Options, unescape(option))
 		}
 	}
 	return m, err == nil
 }
 
-// Mounts are the places where a file system on dev is mounted in this mount
-// namespace, and "[swap]" where it is swapped to.
+// Mounts returns where the file system on dev is mounted in this mount
+// namespace, and "[swap]" if dev is a swap device.
 func (s System) Mounts(dev DevNo) ([]string, error) {
 	mounts, err := s.MountTable()
 	if err != nil {
@@ -81,8 +81,8 @@ func (s System) Mounts(dev DevNo) ([]string, error) {
 	return places, nil
 }
 
-// Layers are the directories of an overlay: the one that is written to, ""
-// where there is none, and those below it.
+// Layers returns the directories of an overlay: the writable one, or "" if
+// there is none, and those below it.
 func (m Mount) Layers() (upper string, lower []string) {
 	for _, o := range m.Options {
 		key, value, _ := strings.Cut(o, "=")
@@ -91,7 +91,7 @@ func (m Mount) Layers() (upper string, lower []string) {
 			upper = withoutBackslashes(value)
 		case "lowerdir":
 			for _, dir := range splitEscaped(value, ':') {
-				if dir != "" { // "::" comes before layers that have only data
+				if dir != "" { // "::" precedes data-only layers
 					lower = append(lower, withoutBackslashes(dir))
 				}
 			}
@@ -102,8 +102,8 @@ func (m Mount) Layers() (upper string, lower []string) {
 	return upper, lower
 }
 
-// splitEscaped cuts s at each separator that no backslash stands before, and
-// leaves the backslashes in.
+// splitEscaped splits s at each separator that is not escaped by a backslash.
+// It keeps the backslashes.
 func splitEscaped(s string, separator byte) []string {
 	var parts []string
 	start := 0
@@ -130,8 +130,8 @@ func withoutBackslashes(s string) string {
 	return b.String()
 }
 
-// BtrfsDevices are all devices of the btrfs that dev is one of; dev alone where
-// the kernel knows none.
+// BtrfsDevices returns all devices of the btrfs on dev, or only dev if the
+// kernel knows none.
 func (s System) BtrfsDevices(dev DevNo) ([]DevNo, error) {
 	dirs, err := filepath.Glob(s.path("sys/fs/btrfs/*/devices"))
 	if err != nil {
@@ -147,7 +147,7 @@ func (s System) BtrfsDevices(dev DevNo) ([]DevNo, error) {
 		for _, e := range entries {
 			no, err := s.devNo(filepath.Join(dir, e.Name()))
 			if err != nil {
-				continue // one that is missing
+				continue // a missing device
 			}
 			all = append(all, no)
 			found = found || no == dev
@@ -159,7 +159,7 @@ func (s System) BtrfsDevices(dev DevNo) ([]DevNo, error) {
 	return []DevNo{dev}, nil
 }
 
-// isSwap looks dev up among the swap devices, which procfs lists by path.
+// isSwap reports whether dev is a swap device. procfs lists these by path.
 func (s System) isSwap(dev DevNo) bool {
 	text, err := os.ReadFile(s.path("proc/swaps"))
 	if err != nil {
@@ -178,7 +178,7 @@ func (s System) isSwap(dev DevNo) bool {
 	return false
 }
 
-// unescape takes the kernel's \NNN (octal) off a path in procfs.
+// unescape decodes the kernel's \NNN (octal) in a path from procfs.
 func unescape(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

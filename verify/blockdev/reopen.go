@@ -5,11 +5,11 @@ import (
 	"os"
 )
 
-// Direct opens the same device once more, for reading past the page cache
-// (O_DIRECT): the kernel writes an active COW device below the page cache, and
-// a buffered read can show old bytes for ever. A plain file is reopened as it
-// is, since loop devices write through its cache. ReadAt of the result takes
-// any offset and length; AlignedBuffer's buffers are read into without a copy.
+// Direct opens the same device again, to read past the page cache (O_DIRECT).
+// The kernel writes an active COW device below the page cache, so a buffered
+// read can return old bytes forever. A plain file is reopened without O_DIRECT,
+// because loop devices write through its cache. ReadAt on the result takes any
+// offset and length; it needs no copy into an AlignedBuffer.
 func (d *File) Direct() (*File, error) {
 	if !d.isDev {
 		return d.reopen(os.O_RDONLY)
@@ -22,17 +22,17 @@ func (d *File) Direct() (*File, error) {
 	return f, nil
 }
 
-// Claim opens the same device once more, exclusively: until it is closed,
-// nobody else mounts the device, builds on it or opens it exclusively. It is
-// for reading, so that closing it makes no event. A device that is in use is
-// an error that wraps ErrBusy.
+// Claim opens the same device again, exclusively: until it is closed, nobody
+// else can mount the device, build on it or open it exclusively. It is opened
+// for reading, so that closing it causes no event. If the device is in use, the
+// error wraps ErrBusy.
 func (d *File) Claim() (*File, error) { return d.reopen(os.O_RDONLY | os.O_EXCL) }
 
-// Writer opens the same device once more for reading and writing, whoever
-// else has it: the caller has claimed it.
+// Writer opens the same device again for reading and writing, even if others
+// have it open. The caller must have claimed it.
 func (d *File) Writer() (*File, error) { return d.reopen(os.O_RDWR) }
 
-// reopen opens what is open already, not what its path leads to by now.
+// reopen opens the open file itself, not what its path names now.
 func (d *File) reopen(flags int) (*File, error) {
 	f, err := os.OpenFile(d.again(), flags, 0)
 	if err != nil {
@@ -40,7 +40,7 @@ func (d *File) reopen(flags int) (*File, error) {
 	}
 	again, err := describe(f, d.path, d.isDev)
 	if err == nil && again.devNo != d.devNo {
-		err = fmt.Errorf("open %s once more: it is another device (%v, was %v)", d.path, again.devNo, d.devNo)
+		err = fmt.Errorf("reopen %s: it is another device (%v, was %v)", d.path, again.devNo, d.devNo)
 	}
 	if err != nil {
 		_ = f.Close()

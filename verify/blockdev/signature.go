@@ -1,7 +1,6 @@
 package blockdev
 
-// What a device carries: the magics that most file systems and volume
-// managers begin with.
+// Signatures: the magic numbers of common file systems and volume managers.
 
 import (
 	"bytes"
@@ -11,9 +10,9 @@ import (
 	"slices"
 )
 
-// Signature is something recognised on a device.
+// Signature is a format recognised on a device.
 type Signature struct {
-	Type   string // libblkid's word for it where it has one
+	Type   string // libblkid's name, if it has one
 	Offset int64  // bytes
 }
 
@@ -23,7 +22,8 @@ type magic struct {
 	bytes  string
 }
 
-// The magics are facts of the formats, as file(1) and libblkid know them.
+// The magic numbers are facts of the formats; file(1) and libblkid list them
+// too.
 var magics = []magic{
 	{"DM_snapshot_cow", 0, "SnAp"},
 	{"ext", 0x438, "\x53\xef"},
@@ -65,8 +65,8 @@ var magics = []magic{
 	{"dos", 510, "\x55\xaa"},
 }
 
-// Probe looks for the common magics on a device of size bytes. What it does
-// not find may still be there: ask Blkid too.
+// Probe looks for common magic numbers on a device of size bytes. It does not
+// know all formats, so ask Blkid too.
 func Probe(r io.ReaderAt, size int64) ([]Signature, error) {
 	var found []Signature
 	for _, m := range magics {
@@ -91,12 +91,13 @@ func Probe(r io.ReaderAt, size int64) ([]Signature, error) {
 	return found, nil
 }
 
-// blankHead is how much of the start of a device without a signature must be
-// zero for it to count as blank, in bytes.
+// blankHead is how many bytes at the start of a device without a signature must
+// be zero for the device to count as blank.
 const blankHead = 8 << 10
 
-// Carried says in words what the device of size bytes carries, by its first
-// known signature or by bytes that are not zero at its start; "" for nothing.
+// Carried says in words what a device of size bytes contains: its first known
+// signature, or data if its start is not zero. It returns "" for a blank
+// device.
 func Carried(r io.ReaderAt, size int64) (string, error) {
 	found, err := Probe(r, size)
 	if err != nil {
@@ -112,8 +113,8 @@ func Carried(r io.ReaderAt, size int64) (string, error) {
 	return fmt.Sprintf("data (byte %d is not zero)", at), nil
 }
 
-// FirstNonZero finds the first byte of r's first n bytes that is not zero; -1
-// where there is none.
+// FirstNonZero returns the offset of the first nonzero byte in the first n
+// bytes of r, or -1 if there is none.
 func FirstNonZero(r io.ReaderAt, n int64) (int64, error) {
 	bounce := bouncePool.Get().(*[]byte)
 	defer bouncePool.Put(bounce)
@@ -132,7 +133,7 @@ func FirstNonZero(r io.ReaderAt, n int64) (int64, error) {
 
 var zeros [4096]byte
 
-// firstNonZero compares whole pages, which is much faster than bytes.
+// firstNonZero compares whole pages, which is much faster than single bytes.
 func firstNonZero(b []byte) int {
 	for at := 0; at < len(b); at += len(zeros) {
 		page := b[at:min(at+len(zeros), len(b))]

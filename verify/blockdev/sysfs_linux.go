@@ -1,6 +1,6 @@
 package blockdev
 
-// Who uses a block device, as sysfs and procfs tell it.
+// The users of a block device, from sysfs and procfs.
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// System is where the kernel's file systems are. The zero value is this
-// machine; tests have others.
+// System is the root of the kernel's file systems. The zero value is this
+// machine; tests set another root.
 type System struct{ Root string }
 
 func (s System) path(elem ...string) string {
@@ -23,16 +23,15 @@ func (s System) block(dev DevNo, elem ...string) string {
 	return s.path(append([]string{"sys/dev/block", dev.String()}, elem...)...)
 }
 
-// Holders are the devices built on dev (device mapper, md, bcache): their
-// kernel names and numbers.
+// Holders returns the devices built on dev (device mapper, md, bcache).
 func (s System) Holders(dev DevNo) ([]Neighbour, error) { return s.neighbours(dev, "holders") }
 
-// Slaves are the devices that dev is built on.
+// Slaves returns the devices that dev is built on.
 func (s System) Slaves(dev DevNo) ([]Neighbour, error) { return s.neighbours(dev, "slaves") }
 
-// Neighbour is a device above or below another one.
+// Neighbour is a device directly above or below another one.
 type Neighbour struct {
-	Name string // the kernel's, such as dm-0
+	Name string // the kernel's name, such as dm-0
 	Dev  DevNo
 }
 
@@ -63,8 +62,8 @@ func (s System) devNo(dir string) (DevNo, error) {
 	return ParseDevNo(strings.TrimSpace(string(text)))
 }
 
-// NodePath is the device's node: /dev/mapper/NAME for device mapper's, the
-// name that sysfs gives for others, the number where neither is known.
+// NodePath returns the device's node: /dev/mapper/NAME for device mapper, the
+// name in sysfs for others, or the number if neither is known.
 func (s System) NodePath(dev DevNo) string {
 	if name, err := os.ReadFile(s.block(dev, "dm/name")); err == nil {
 		return "/dev/mapper/" + strings.TrimSpace(string(name))
@@ -80,13 +79,13 @@ func (s System) NodePath(dev DevNo) string {
 	return dev.String()
 }
 
-// IsReadOnly says whether the kernel refuses writes to the device.
+// IsReadOnly reports whether the kernel refuses writes to the device.
 func (s System) IsReadOnly(dev DevNo) bool {
 	text, err := os.ReadFile(s.block(dev, "ro"))
 	return err == nil && strings.TrimSpace(string(text)) == "1"
 }
 
-// Parts are the partitions of a whole disk.
+// Parts returns the partitions of a whole disk.
 func (s System) Parts(dev DevNo) ([]Neighbour, error) {
 	entries, err := os.ReadDir(s.block(dev))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -110,8 +109,8 @@ func (s System) Parts(dev DevNo) ([]Neighbour, error) {
 	return out, nil
 }
 
-// WholeDisk is the disk that a partition is part of; ok is false where dev is
-// no partition.
+// WholeDisk returns the disk that a partition is on. ok is false if dev is not
+// a partition.
 func (s System) WholeDisk(dev DevNo) (disk DevNo, ok bool) {
 	if _, err := os.Stat(s.block(dev, "partition")); err != nil {
 		return DevNo{}, false
@@ -124,7 +123,7 @@ func (s System) WholeDisk(dev DevNo) (disk DevNo, ok bool) {
 	return disk, err == nil
 }
 
-// LoopFile is the file behind a loop device, "" where dev is none.
+// LoopFile returns the file behind a loop device, or "" if dev is not one.
 func (s System) LoopFile(dev DevNo) string {
 	text, err := os.ReadFile(s.block(dev, "loop/backing_file"))
 	if err != nil {
@@ -133,8 +132,8 @@ func (s System) LoopFile(dev DevNo) string {
 	return strings.TrimSuffix(string(text), "\n")
 }
 
-// MappedMajor is the major number of device mapper's devices, 0 where there is
-// no device mapper.
+// MappedMajor returns the major number of device mapper's devices, or 0 if the
+// kernel has no device mapper.
 func (s System) MappedMajor() uint32 {
 	text, err := os.ReadFile(s.path("proc/devices"))
 	if err != nil {

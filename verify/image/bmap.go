@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// Bmap is a block map, format 2.0, that bmaptool copies by: only the blocks
-// that it names are copied.
+// Bmap is a block map for bmaptool, format 2.0. bmaptool copies only the blocks
+// in the map.
 type Bmap struct {
 	ImageSize int64 // bytes
-	BlockSize int64 // bytes; the spans are multiples of it, the image's end aside
+	BlockSize int64 // bytes; spans are multiples of it, except at the image's end
 	Spans     iter.Seq2[Span, error]
-	// Content, where it is not nil, has the image's bytes; then each range gets
-	// its checksum, by which bmaptool checks what it copies.
+	// Content, if not nil, has the image's bytes. Each range then gets a
+	// checksum, which bmaptool checks during the copy.
 	Content io.ReaderAt
 }
 
-// WriteTo writes the map. It goes over the spans three times: the map has
-// counts and a checksum of itself before its ranges.
+// WriteTo writes the map. It iterates over the spans three times, because the
+// counts and a checksum of the map come before the ranges.
 func (m Bmap) WriteTo(w io.Writer) (int64, error) {
 	blocks, err := m.mapped()
 	if err != nil {

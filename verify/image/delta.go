@@ -11,21 +11,21 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// DefaultDeltaMemory bounds the sets of chunks of one Delta, in bytes.
+// DefaultDeltaMemory bounds the sets of chunks of a Delta, in bytes.
 const DefaultDeltaMemory = 24 << 20
 
-// Delta tells which parts of an origin a store has copies of: what was written
-// since the snapshot was taken, through either side. It needs no origin.
+// Delta finds the parts of an origin that a store has copies of: what was
+// written since the snapshot was taken, on either side. It needs no origin.
 type Delta struct {
 	st     *store.Store
 	memory uint64
-	list   uint64 // exceptions of the list, once known: a live list grows
+	list   uint64 // exceptions in the list, once known: a live list grows
 	known  bool
 }
 
-// NewDelta reads nothing yet. Where st.OriginBytes is known, nothing behind it
-// is named. memory is 0 for DefaultDeltaMemory; a store that needs more is read
-// several times.
+// NewDelta returns a Delta and reads nothing yet. If st.OriginBytes is known,
+// no span extends past it. A memory of 0 means DefaultDeltaMemory; a store that
+// needs more is read several times.
 func NewDelta(st *store.Store, memory uint64) *Delta {
 	if memory == 0 {
 		memory = DefaultDeltaMemory
@@ -33,10 +33,9 @@ func NewDelta(st *store.Store, memory uint64) *Delta {
 	return &Delta{st: st, memory: memory}
 }
 
-// Spans are the changed parts of the origin, joined and in order. Each time,
-// the store is read; a list that has grown since the first time is followed
-// as far as then. An area that cannot be read is passed over: the judge tells
-// of it.
+// Spans yields the changed parts of the origin, joined and in order. Each call
+// reads the store. If the list has grown since the first call, the rest is
+// ignored. An area that cannot be read is skipped; Verify reports it.
 func (d *Delta) Spans(ctx context.Context) iter.Seq2[Span, error] {
 	return merged(func(yield func(Span, error) bool) {
 		runs := chunkset.NewRuns(d.end(), d.memory)
@@ -52,7 +51,7 @@ func (d *Delta) Spans(ctx context.Context) iter.Seq2[Span, error] {
 	})
 }
 
-// end is the first origin chunk that is not there, or cannot be.
+// end is the first origin chunk that does not exist, or cannot.
 func (d *Delta) end() cow.Chunk {
 	b := d.st.Bounds()
 	if b.OriginChunks > 0 {
@@ -91,11 +90,11 @@ func (d *Delta) pass(ctx context.Context, runs *chunkset.Runs) error {
 		return err
 	}
 	if d.known && taken < d.list {
-		return fmt.Errorf("the store had %d exceptions a moment ago, and has %d now: it is being merged", d.list, taken)
+		return fmt.Errorf("the store had %d exceptions and now has %d: it is being merged", d.list, taken)
 	}
 	d.list, d.known = taken, true
 	return nil
 }
 
-// Union joins what several deltas name.
+// Union joins the spans of two deltas.
 func Union(a, b iter.Seq2[Span, error]) iter.Seq2[Span, error] { return union(a, b) }

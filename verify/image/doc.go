@@ -1,9 +1,10 @@
-// Package image makes of an origin and a COW store what a snapshot of the two
-// shows, and writes it: as a raw image, as a qcow2 image, as a file to mount;
-// and it tells which parts of an origin have changed.
+// Package image computes what a snapshot shows, from an origin and a COW store,
+// and writes it: as a raw image, as a qcow2 image, or as a file to mount. It
+// also finds the parts of an origin that have changed.
 //
-// It reads a store through package store, and never believes it: an exception
-// that cannot be right names no bytes here, and is reported. It must not
+// It reads a store through package store and does not trust it: an exception
+// that cannot be right is ignored and reported. It never writes to a store or
+// an origin, and knows no device mapper.
 // write to a store or an origin, and knows no device mapper.
 //
 // From the top down: mount, bmap, qcow2, raw (formats), walk (what to copy, in

@@ -1,4 +1,4 @@
-// Extents: runs of chunks that lie side by side on both devices, and their order.
+// Extents: runs of chunks that are contiguous on both devices, and their order.
 
 package image
 
@@ -10,12 +10,12 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// extent is a run of origin chunks that lie side by side on the COW device
-// too: old, old+1, … in new, new+1, ….
+// extent is a run of origin chunks that are contiguous on the COW device too:
+// old, old+1, … in new, new+1, ….
 type extent struct {
 	old cow.Chunk
 	// place has the first chunk on the COW device in its lower 56 bits, and the
-	// number of chunks less one in its upper 8: what the kernel does in its
+	// number of chunks minus one in its upper 8. The kernel does the same in
 	// memory, for the same reason.
 	place uint64
 }
@@ -39,7 +39,7 @@ func (e extent) from(old cow.Chunk) extent {
 	return newExtent(old, e.new()+skip, e.n()-uint64(skip))
 }
 
-// extentBytes is what an extent takes in memory and on disk.
+// extentBytes is the size of an extent in memory and on disk.
 const extentBytes = 16
 
 func byOld(a, b extent) int {
@@ -49,8 +49,9 @@ func byOld(a, b extent) int {
 	return cmp.Compare(a.place, b.place)
 }
 
-// settle takes sorted extents, cuts off what an earlier one covers, and tells
-// of it. It yields no more extents than it takes, none before it took it.
+// settle takes sorted extents, cuts off what an earlier one covers, and reports
+// that to twice. It yields no more extents than it takes, and none before
+// taking it.
 func settle(in iter.Seq[extent], twice func(first cow.Chunk, n uint64)) iter.Seq[extent] {
 	return func(yield func(extent) bool) {
 		end, any := cow.Chunk(0), false
@@ -71,10 +72,10 @@ func settle(in iter.Seq[extent], twice func(first cow.Chunk, n uint64)) iter.Seq
 	}
 }
 
-// index says where chunks of the origin lie on the COW device, in the order of
-// the origin. Its extents do not overlap.
+// index maps origin chunks to chunks on the COW device, in the order of the
+// origin. Its extents do not overlap.
 type index interface {
-	// from yields the extents that end behind chunk old, in order.
+	// from yields the extents that end after chunk old, in order.
 	from(old cow.Chunk) iter.Seq2[extent, error]
 	close() error
 }

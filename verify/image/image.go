@@ -12,8 +12,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Image is what a snapshot shows, byte by byte. It is read by any number of
-// goroutines at once.
+// Image is what a snapshot shows, byte by byte. It is safe for concurrent
+// reads.
 type Image struct {
 	store    io.ReaderAt
 	origin   io.ReaderAt
@@ -23,10 +23,12 @@ type Image struct {
 	report   *verify.Report
 }
 
-// Size is the size of the image in bytes: that of the origin in whole sectors.
+// Size returns the size of the image in bytes: the origin's size in whole
+// sectors.
 func (im *Image) Size() int64 { return im.size }
 
-// ChunkBytes is the store's chunk size in bytes, 0 where the store is fresh.
+// ChunkBytes returns the store's chunk size in bytes, or 0 if the store is
+// fresh.
 func (im *Image) ChunkBytes() int64 {
 	if im.report.Geometry == nil {
 		return 0
@@ -34,10 +36,10 @@ func (im *Image) ChunkBytes() int64 {
 	return int64(im.geometry.ChunkBytes())
 }
 
-// Close gives the index up. The store and the origin stay open.
+// Close frees the index. The store and the origin stay open.
 func (im *Image) Close() error { return im.index.close() }
 
-// segment is a part of a read, and where its bytes lie.
+// segment is a part of a read, and the place of its bytes.
 type segment struct {
 	at      int64 // in the image
 	length  int64
@@ -77,8 +79,8 @@ func (im *Image) segments(off, end int64) iter.Seq2[segment, error] {
 	}
 }
 
-// ReadAt is io.ReaderAt. The parts of a read are read in the order in which
-// they lie on the devices.
+// ReadAt implements io.ReaderAt. It reads the parts in the order in which they
+// lie on the devices.
 func (im *Image) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("read at a negative offset")
@@ -109,15 +111,15 @@ func (im *Image) ReadAt(p []byte, off int64) (int, error) {
 	return len(want), nil
 }
 
-// Reads from the store's device are put together where little lies between
-// them: many small reads cost more than what lies between.
+// Reads from the store's device are joined if the gap between them is small:
+// many small reads cost more than reading the gap.
 const (
 	mostGap  = 64 << 10 // bytes
 	mostSpan = 1 << 20  // bytes
 )
 
-// readStored reads segments that lie on the store's device into want, which
-// begins at off in the image.
+// readStored reads segments on the store's device into want, which starts at
+// off in the image.
 func (im *Image) readStored(want []byte, off int64, segments []segment) error {
 	slices.SortFunc(segments, func(a, b segment) int { return cmp.Compare(a.place, b.place) })
 	var scratch []byte
@@ -156,7 +158,7 @@ func (im *Image) readStore(b []byte, place int64) error {
 	return nil
 }
 
-// Changed are the parts of the image that come from the store, joined and in
+// Changed yields the parts of the image that come from the store, joined and in
 // order.
 func (im *Image) Changed() iter.Seq2[Span, error] {
 	return merged(func(yield func(Span, error) bool) {
@@ -172,7 +174,7 @@ func (im *Image) Changed() iter.Seq2[Span, error] {
 	})
 }
 
-// readFull fills b; an end before is an error.
+// readFull fills b. It fails if r ends before.
 func readFull(r io.ReaderAt, b []byte, off int64) error {
 	n, err := r.ReadAt(b, off)
 	if n == len(b) {

@@ -6,13 +6,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// DefaultMemory bounds an index in memory, in bytes; one that is larger goes to
-// a file without a name.
+// DefaultMemory bounds an index in memory, in bytes. A larger one goes to an
+// unnamed file.
 const DefaultMemory = 64 << 20
 
-// builder takes exceptions in the order of the store, and makes an index.
+// builder takes exceptions in store order and makes an index.
 type builder struct {
-	most    int // extents in memory
+	most    int // most extents in memory
 	dir     string
 	held    []extent
 	last    extent
@@ -27,7 +27,7 @@ func newBuilder(memory uint64, dir string) *builder {
 	return &builder{most: int(max(1024, memory/extentBytes)), dir: dir}
 }
 
-// add takes an exception that fits its devices.
+// add takes an exception that fits on its devices.
 func (b *builder) add(e cow.Exception) error {
 	if b.any && b.last.n() < mostRun && e.Old == b.last.end() && e.New == b.last.new()+cow.Chunk(b.last.n()) {
 		b.last.place += 1 << placeBits
@@ -65,8 +65,8 @@ func (b *builder) spillHeld() error {
 	return err
 }
 
-// finish makes the index. Chunks that were named twice are told to twice, and
-// keep the place that comes first in the order of the index.
+// finish makes the index. It reports chunks that were named twice to twice, and
+// keeps the place that comes first in the order of the index.
 func (b *builder) finish(twice func(first cow.Chunk, n uint64)) (index, error) {
 	if err := b.keep(); err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (b *builder) finish(twice func(first cow.Chunk, n uint64)) (index, error) {
 	return b.spilled.merge(twice)
 }
 
-// close gives up what was begun.
+// close discards the unfinished index.
 func (b *builder) close() error {
 	if b.spilled == nil {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"iter"
 )
 
-// The format is QEMU's, version 3, as its docs/interop/qcow2.txt tells it. All
-// numbers are big-endian.
+// The format is QEMU's, version 3, as specified in its docs/interop/qcow2.txt.
+// All numbers are big-endian.
 const (
 	qcow2Magic         = 0x514649fb // "QFI\xfb"
 	qcow2Version       = 3
@@ -29,11 +29,11 @@ const (
 
 // Backing is the image below a qcow2 overlay.
 type Backing struct {
-	Name   string // as the overlay names it: relative to its own directory, or absolute
+	Name   string // absolute, or relative to the overlay's directory
 	Format string // "raw" or "qcow2"
 }
 
-// WriteQcow2 writes the image as a qcow2 image of its own into a new file.
+// WriteQcow2 writes the image as a standalone qcow2 image into a new file.
 func (im *Image) WriteQcow2(ctx context.Context, w Sink, progress func(Progress)) error {
 	cluster := clusterFor(usualClusterBytes, im.size)
 	q, err := newQcow2(w, im.size, cluster, nil)
@@ -43,14 +43,14 @@ func (im *Image) WriteQcow2(ctx context.Context, w Sink, progress func(Progress)
 	return q.copy(ctx, im, im.Data(), newTeller(progress, im.size))
 }
 
-// WriteOverlay writes a qcow2 overlay into a new file: what the image has in
-// the chunks that have changed, over a backing image. Where content is not
-// nil, the chunks' bytes come from there: from the origin as it is now, say.
+// WriteOverlay writes a qcow2 overlay into a new file: the chunks that have
+// changed, over a backing image. The bytes come from content or, if it is nil,
+// from the image; for example, content may be the origin as it is now.
 func (im *Image) WriteOverlay(ctx context.Context, w Sink, backing Backing, content io.ReaderAt, progress func(Progress)) error {
 	if len(backing.Name) > mostBackingName || backing.Name == "" {
-		return fmt.Errorf("a backing file's name has 1 to %d bytes, not %d", mostBackingName, len(backing.Name))
+		return fmt.Errorf("the name of a backing file must have 1 to %d bytes, not %d", mostBackingName, len(backing.Name))
 	}
-	// QEMU wants the backing file's name in the first cluster.
+	// QEMU requires the backing file's name in the first cluster.
 	cluster := clusterFor(max(im.ChunkBytes(), least(qcow2HeaderBytes+mostExtensionBytes+len(backing.Name))), im.size)
 	q, err := newQcow2(w, im.size, cluster, &backing)
 	if err != nil {
@@ -67,7 +67,7 @@ func (im *Image) WriteOverlay(ctx context.Context, w Sink, backing Backing, cont
 	return q.copy(ctx, content, spans, newTeller(progress, total))
 }
 
-// least is the smallest cluster that holds n bytes.
+// least is the smallest cluster size that holds n bytes.
 func least(n int) int64 {
 	cluster := int64(leastClusterBytes)
 	for cluster < int64(n) {
@@ -77,7 +77,7 @@ func least(n int) int64 {
 }
 
 // clusterFor is the cluster size for an image: the wanted one, unless the
-// format does not have it or its first table would be larger than QEMU takes.
+// format does not support it or its first table would exceed QEMU's limit.
 func clusterFor(wanted, size int64) int64 {
 	cluster := min(max(wanted, leastClusterBytes), mostClusterBytes)
 	for cluster < mostClusterBytes && l1Entries(size, cluster)*8 > mostL1Bytes {
@@ -86,11 +86,11 @@ func clusterFor(wanted, size int64) int64 {
 	return cluster
 }
 
-// l1Entries is the number of tables of cluster/8 clusters each that cover
+// l1Entries is the number of tables of cluster/8 clusters each needed to cover
 // size bytes.
 func l1Entries(size, cluster int64) int64 { return covering(covering(size, cluster), cluster/8) }
 
-// covering is the number of units that cover n.
+// covering is the number of units needed to cover n.
 func covering(n, unit int64) int64 { return n/unit + min(1, n%unit) }
 
 // qcow2 writes an image whose clusters come in order.
@@ -99,10 +99,10 @@ type qcow2 struct {
 	size    int64
 	cluster int64
 	backing *Backing
-	next    int64    // the next host cluster that is free
+	next    int64    // the next free host cluster
 	l1      []uint64 // host offsets of second-level tables
-	l2      []uint64 // the table under way
-	at      int64    // which that is; -1 before the first
+	l2      []uint64 // the current table
+	at      int64    // its index; -1 before the first
 }
 
 func newQcow2(w Sink, size, cluster int64, backing *Backing) (*qcow2, error) {
@@ -136,16 +136,16 @@ func (q *qcow2) copy(ctx context.Context, from io.ReaderAt, spans iter.Seq2[Span
 	return q.finish()
 }
 
-// put writes the clusters at a place of the image. Of clusters that are zero
-// only the table tells, and without a backing image nothing does.
+// put writes the clusters at a place of the image. Zero clusters appear only in
+// the table or, without a backing image, not at all.
 func (q *qcow2) put(at int64, b []byte) error {
 	for len(b) > 0 {
 		data, end := !isZero(b[:min(q.cluster, int64(len(b)))]), int64(0)
 		for end < int64(len(b)) && !isZero(b[end:min(end+q.cluster, int64(len(b)))]) == data {
 			end = min(end+q.cluster, int64(len(b)))
 		}
-		// A run does not go over the end of a table, whose place is behind
-		// the data that it names.
+		// A run must not cross the end of a table, whose place is after
+		// the data it names.
 		table := q.cluster / 8 * q.cluster
 		end = min(end, table-at%table)
 		if err := q.run(at/q.cluster, b[:end], data); err != nil {
@@ -156,7 +156,7 @@ func (q *qcow2) put(at int64, b []byte) error {
 	return nil
 }
 
-// run writes clusters from one on, which are all zero or all are not.
+// run writes clusters starting at first, either all zero or all data.
 func (q *qcow2) run(first int64, b []byte, data bool) error {
 	n := covering(int64(len(b)), q.cluster)
 	if !data && q.backing == nil {
@@ -182,7 +182,7 @@ func (q *qcow2) run(first int64, b []byte, data bool) error {
 	return nil
 }
 
-// enter turns to a second-level table, and writes the one before.
+// enter turns to a second-level table, and writes the previous one.
 func (q *qcow2) enter(table int64) error {
 	if table == q.at {
 		return nil
@@ -199,7 +199,7 @@ func (q *qcow2) enter(table int64) error {
 	return nil
 }
 
-// table writes numbers of 64 bits.
+// table writes 64-bit numbers.
 func (q *qcow2) table(entries []uint64, at int64) error {
 	b := make([]byte, 0, len(entries)*8)
 	for _, e := range entries {
@@ -295,7 +295,7 @@ func (q *qcow2) header(l1, refcounts, tables int64) []byte {
 	return append(append(b, extensions...), name...)
 }
 
-// IsQcow2 tells whether an image begins like a qcow2 one.
+// IsQcow2 reports whether an image starts like a qcow2 image.
 func IsQcow2(r io.ReaderAt) (bool, error) {
 	var b [4]byte
 	if err := readFull(r, b[:], 0); err != nil {

@@ -6,25 +6,25 @@ import (
 	"io"
 )
 
-// Sink is a new, empty file that an image is written to.
+// Sink is a new, empty file to write an image to.
 type Sink interface {
 	io.WriterAt
 	Truncate(bytes int64) error
 }
 
-// holeBytes is the unit in which zeroes become holes: a block of most file
-// systems.
+// holeBytes is the unit in which zeroes become holes: the block size of most
+// file systems.
 const holeBytes = 4096
 
-// WriteRaw writes the image as it is into a new file; zeroes become holes.
+// WriteRaw writes a raw image into a new file. Zeroes become holes.
 func (im *Image) WriteRaw(ctx context.Context, w Sink, progress func(Progress)) error {
 	if err := w.Truncate(im.size); err != nil {
 		return err
 	}
 	tell := newTeller(progress, im.size)
 	err := walk(ctx, im, im.Data(), func(at int64, b []byte) error {
-		// Data of files begins and ends at blocks of theirs, and chunks may be
-		// smaller than a block: what is not aligned is written as it is.
+		// Data in files starts and ends at file system blocks, and chunks may be
+		// smaller than a block: the unaligned part is written as it is.
 		if at%holeBytes != 0 {
 			head := min(int64(len(b)), holeBytes-at%holeBytes)
 			if err := writeAt(w, b[:head], at); err != nil {
@@ -46,7 +46,7 @@ func (im *Image) WriteRaw(ctx context.Context, w Sink, progress func(Progress)) 
 	return err
 }
 
-// StreamRaw writes the image as it is to something that takes bytes in order.
+// StreamRaw writes a raw image to a stream.
 func (im *Image) StreamRaw(ctx context.Context, w io.Writer, progress func(Progress)) error {
 	tell := newTeller(progress, im.size)
 	return walk(ctx, im, without(nothing, im.size), func(at int64, b []byte) error {
@@ -65,7 +65,7 @@ func writeAt(w io.WriterAt, b []byte, at int64) error {
 	return nil
 }
 
-// teller tells of progress where anybody wants to know.
+// teller reports progress if the caller asked for it.
 type teller struct {
 	tell  func(Progress)
 	total int64

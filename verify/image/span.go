@@ -10,10 +10,10 @@ type Span struct {
 	Length int64 `json:"length"`
 }
 
-// End is the byte behind the span.
+// End is the offset of the first byte after the span.
 func (s Span) End() int64 { return s.Offset + s.Length }
 
-// merged joins spans that touch or overlap; they come sorted by offset.
+// merged joins spans that touch or overlap. They must come sorted by offset.
 func merged(in iter.Seq2[Span, error]) iter.Seq2[Span, error] {
 	return func(yield func(Span, error) bool) {
 		var held Span
@@ -75,8 +75,8 @@ func union(a, b iter.Seq2[Span, error]) iter.Seq2[Span, error] {
 	})
 }
 
-// without are the parts of an image of size bytes that no span covers; the
-// spans come sorted and do not overlap.
+// without yields the parts of an image of size bytes that no span covers. The
+// spans must be sorted and must not overlap.
 func without(spans iter.Seq2[Span, error], size int64) iter.Seq2[Span, error] {
 	return func(yield func(Span, error) bool) {
 		at := int64(0)

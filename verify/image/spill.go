@@ -14,15 +14,15 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// spill sorts more extents than memory holds: sorted parts go to a file
-// without a name, and are merged into another.
+// spill sorts more extents than fit in memory: it writes sorted parts to an
+// unnamed file and merges them into another.
 type spill struct {
 	dir   string
 	file  *os.File
 	parts []int64 // where each part ends, in extents
 }
 
-// spillBuffer is how much is read or written at once, in bytes.
+// spillBuffer is the size of a read or write, in bytes.
 const spillBuffer = 64 << 10
 
 func newSpill(dir string) (*spill, error) {
@@ -33,7 +33,7 @@ func newSpill(dir string) (*spill, error) {
 	return &spill{dir: dir, file: f}, nil
 }
 
-// nameless is a file that is gone when it is closed.
+// nameless returns a file that vanishes when it is closed.
 func nameless(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, "image-index-*")
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *spill) at() int64 {
 	return s.parts[len(s.parts)-1]
 }
 
-// addSorted adds a part.
+// addSorted writes a sorted part.
 func (s *spill) addSorted(part []extent) error {
 	w := extentWriter{file: s.file, at: s.at()}
 	for _, e := range part {
@@ -98,7 +98,7 @@ func decodeExtent(b []byte) extent {
 	return extent{cow.Chunk(binary.LittleEndian.Uint64(b)), binary.LittleEndian.Uint64(b[8:])}
 }
 
-// stored are the extents first to end of a file.
+// stored yields extents first to end of a file.
 func stored(f *os.File, first, end int64) iter.Seq2[extent, error] {
 	return func(yield func(extent, error) bool) {
 		r := io.NewSectionReader(f, first*extentBytes, (end-first)*extentBytes)
@@ -121,14 +121,14 @@ func stored(f *os.File, first, end int64) iter.Seq2[extent, error] {
 	}
 }
 
-// part is a sorted part that is being merged.
+// part is a sorted part during a merge.
 type part struct {
 	now  extent
 	next func() (extent, error, bool)
 	stop func()
 }
 
-// parts is a heap by what comes next.
+// parts is a heap, ordered by each part's next extent.
 type parts []*part
 
 func (p parts) Len() int           { return len(p) }
@@ -141,7 +141,7 @@ func (p *parts) Pop() any {
 	return last
 }
 
-// merge makes the index of all parts, and gives the parts up.
+// merge merges all parts into an index and discards them.
 func (s *spill) merge(twice func(cow.Chunk, uint64)) (index, error) {
 	out, err := nameless(s.dir)
 	if err != nil {
@@ -166,7 +166,7 @@ func (s *spill) merge(twice func(cow.Chunk, uint64)) (index, error) {
 	return ix, nil
 }
 
-// sorted are all extents of all parts, in order; an error ends them.
+// sorted yields all extents of all parts, in order, up to the first error.
 func (s *spill) sorted(failed *error) iter.Seq[extent] {
 	return func(yield func(extent) bool) {
 		var queue parts
@@ -212,8 +212,8 @@ func advance(p *part, failed *error) (more bool) {
 	return more
 }
 
-// onDisk is an index in a file, of which memory holds the first chunk of each
-// page and some pages.
+// onDisk is an index in a file. Memory holds the first chunk of each page, and
+// some pages.
 type onDisk struct {
 	file   *os.File
 	n      int64 // extents
@@ -232,8 +232,8 @@ func (x *onDisk) close() error { return x.file.Close() }
 
 func (x *onDisk) from(old cow.Chunk) iter.Seq2[extent, error] {
 	return func(yield func(extent, error) bool) {
-		// The last page that begins at or before old; the extent sought may
-		// be its last or lie in the next one.
+		// The last page that starts at or before old. The extent may
+		// be its last one or lie in the next page.
 		page := int64(sort.Search(len(x.fences), func(i int) bool { return x.fences[i] > old })) - 1
 		for page = max(0, page); page*pageExtents < x.n; page++ {
 			extents, err := x.page(page)

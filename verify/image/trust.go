@@ -12,42 +12,43 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// Reasons why an image is not made.
+// The reasons why no image can be made.
 var (
-	// ErrNotStore: there is no COW store of a known format.
-	ErrNotStore = errors.New("no COW store that can be read")
-	// ErrInvalid: the kernel has invalidated the snapshot, and what the origin
-	// was since then is not known. BestEffort takes the origin as it is.
-	ErrInvalid = errors.New("the snapshot was invalidated: what the origin held where it has no copy is not certain")
-	// ErrDamaged: exceptions cannot be right or cannot be read. BestEffort
-	// takes those that can.
+	// ErrNotStore says that there is no COW store of a known format.
+	ErrNotStore = errors.New("no readable COW store")
+	// ErrInvalid says that the kernel has invalidated the snapshot: later
+	// writes to the origin are unknown. BestEffort takes the origin as it is.
+	ErrInvalid = errors.New("the snapshot was invalidated: its content is uncertain where the store has no copy")
+	// ErrDamaged says that exceptions cannot be right or cannot be read.
+	// BestEffort uses the others.
 	ErrDamaged = errors.New("the store is damaged")
 )
 
-// Source is a store and the origin that it is of.
+// Source is a store and its origin.
 type Source struct {
 	Store      io.ReaderAt
 	StoreSize  int64 // bytes
 	Origin     io.ReaderAt
-	OriginSize int64 // bytes; the image has as many whole sectors
+	OriginSize int64 // bytes; the image has its whole sectors
 }
 
-// Options says how an image is made. The zero value will do.
+// Options says how to make an image. The zero value is usable.
 type Options struct {
-	// BestEffort makes an image even if not all of it is certain.
+	// BestEffort makes an image even if part of it is uncertain.
 	BestEffort bool
-	// Memory bounds the index in memory, in bytes, 0 for DefaultMemory.
+	// Memory bounds the index in memory, in bytes; 0 means DefaultMemory.
 	Memory uint64
-	// SpillDir is where a larger index goes; "" for the system's directory for
-	// temporary files.
+	// SpillDir is the directory for a larger index; "" means the system's
+	// directory for temporary files.
 	SpillDir string
 }
 
-// Open judges the store and makes the image. The report is there even where
-// an error is, unless not even the header can be read.
+// Open judges the store and makes the image. The error wraps ErrNotStore,
+// ErrInvalid or ErrDamaged if the store does not allow one. The report is set
+// even on an error, unless not even the header can be read.
 func Open(ctx context.Context, src Source, opt Options) (*Image, *verify.Report, error) {
 	if src.OriginSize < cow.SectorSize {
-		return nil, nil, fmt.Errorf("an origin of %d bytes has no sector", src.OriginSize)
+		return nil, nil, fmt.Errorf("an origin of %d bytes is less than a sector", src.OriginSize)
 	}
 	report, err := verify.Verify(ctx, src.Store, src.StoreSize, verify.Options{OriginBytes: src.OriginSize})
 	if err != nil {
@@ -112,14 +113,15 @@ func (im *Image) read(ctx context.Context, src Source, opt Options) error {
 	return nil
 }
 
-// certainCodes are errors beside which the remaining exceptions can still be
-// relied on: they concern the end of the list, or the header.
+// certainCodes are errors that leave the other exceptions reliable: they
+// concern the end of the list, or the header.
 var certainCodes = map[verify.Code]bool{
 	verify.SnapshotInvalid: true, verify.TruncatedArea: true, verify.UnreadableArea: true,
 }
 
-// Certain are the parts of the image that are what the snapshot showed, joined
-// and in order. The rest, Uncertain, is what the origin holds now.
+// Certain yields the parts of the image that the snapshot is known to have
+// shown, joined and in order. The rest, Uncertain, is what the origin holds
+// now.
 func (im *Image) Certain() iter.Seq2[Span, error] {
 	switch im.report.Verdict {
 	case verify.Empty, verify.Clean, verify.Leaked, verify.Stale:
@@ -133,7 +135,7 @@ func (im *Image) Certain() iter.Seq2[Span, error] {
 	return im.Changed()
 }
 
-// Uncertain are the parts of the image that Certain leaves.
+// Uncertain yields the parts of the image that are not Certain.
 func (im *Image) Uncertain() iter.Seq2[Span, error] { return without(im.Certain(), im.size) }
 
 func nothing(func(Span, error) bool) {}

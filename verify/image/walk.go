@@ -8,22 +8,23 @@ import (
 	"sync"
 )
 
-// Progress is how far a copy has come, in bytes of the image.
+// Progress is how far a copy is, in bytes of the image.
 type Progress struct{ Done, Total int64 }
 
-// Holed is a reader that knows where it has nothing but zeroes: the first
-// range at or after off that may have more.
+// Holed is a reader that knows its holes. Data returns the first range at or
+// after off that may hold nonzero bytes.
 type Holed interface {
 	Data(off int64) (start, end int64, err error)
 }
 
-// Data are the parts of the image that may hold other bytes than zeroes,
-// joined and in order.
+// Data yields the parts of the image that may hold nonzero bytes, joined and in
+// order.
 func (im *Image) Data() iter.Seq2[Span, error] {
 	return union(im.Changed(), dataOf(im.origin, im.size))
 }
 
-// dataOf are the parts of a reader's first size bytes that are no holes.
+// dataOf yields the parts of the first size bytes of a reader that are not
+// holes.
 func dataOf(r io.ReaderAt, size int64) iter.Seq2[Span, error] {
 	holed, ok := r.(Holed)
 	if !ok {
@@ -45,17 +46,17 @@ func dataOf(r io.ReaderAt, size int64) iter.Seq2[Span, error] {
 	}
 }
 
-// Copy reads spans of the image, sorted, and hands them on in order and in
-// pieces. What take gets is overwritten afterwards.
+// Copy reads spans of the image, which must be sorted, and passes them to take
+// in order and in pieces. The slice b is valid only until take returns.
 func (im *Image) Copy(ctx context.Context, spans iter.Seq2[Span, error], take func(at int64, b []byte) error) error {
 	return walk(ctx, im, spans, take)
 }
 
-// Length is how many bytes spans have.
+// Length returns the number of bytes in spans.
 func Length(spans iter.Seq2[Span, error]) (int64, error) { return length(spans) }
 
 const (
-	windowBytes = 4 << 20 // read and handed on at once
+	windowBytes = 4 << 20 // read and passed on at once
 	windows     = 4       // in memory at once
 )
 
@@ -67,12 +68,12 @@ type window struct {
 	read chan struct{} // of capacity 1
 }
 
-// walk reads the spans from r, windows ahead, and hands them on in order, cut
-// at multiples of windowBytes. What take gets is overwritten afterwards.
+// walk reads the spans from r, windows ahead, and passes them on in order, cut
+// at multiples of windowBytes. The slice b is valid only until take returns.
 func walk(ctx context.Context, r io.ReaderAt, spans iter.Seq2[Span, error], take func(at int64, b []byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
-	defer workers.Wait() // nothing is read any more when the caller closes r
+	defer workers.Wait() // no read is in flight when the caller closes r
 	defer cancel()
 	spare, ordered := make(chan *window, windows), make(chan *window, windows)
 	for range windows {
@@ -142,7 +143,7 @@ func cut(spans iter.Seq2[Span, error]) iter.Seq2[Span, error] {
 	}
 }
 
-// length is how many bytes spans have.
+// length is the number of bytes in spans.
 func length(spans iter.Seq2[Span, error]) (n int64, err error) {
 	for s, err := range spans {
 		if err != nil {
@@ -153,7 +154,7 @@ func length(spans iter.Seq2[Span, error]) (n int64, err error) {
 	return n, nil
 }
 
-// isZero tells whether b is nothing but zeroes.
+// isZero reports whether b is all zeroes.
 func isZero(b []byte) bool {
 	for len(b) > len(zeroes) {
 		if !bytes.Equal(b[:len(zeroes)], zeroes[:]) {
@@ -166,8 +167,8 @@ func isZero(b []byte) bool {
 
 var zeroes [64 << 10]byte
 
-// nonZero are the runs of blocks of b that are not zero, as places in b; b
-// begins at a multiple of block, and may end within one.
+// nonZero yields the runs of nonzero blocks in b, as indexes into b. b starts
+// at a multiple of block, and may end within one.
 func nonZero(b []byte, block int) iter.Seq2[int, int] {
 	return func(yield func(start, end int) bool) {
 		start := -1

@@ -12,15 +12,15 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
-// freshBytes is what must be zero for a device to look fresh, in bytes.
+// freshBytes is how many bytes must be zero for a device to look fresh.
 const freshBytes = 8192
 
-// Apply plans an offline merge: the snapshot's chunks are copied to the origin,
-// and then the store is emptied. Copying can be done again, any number of
-// times: nothing in the store changes until the origin has all of it, and from
-// then on the origin alone is the image.
+// Apply plans an offline merge: it copies the snapshot's chunks to the origin
+// and then empties the store. The copy can be repeated any number of times: the
+// store does not change until the origin has everything, and from then on the
+// origin alone is the image.
 //
-// Close the image once the plan has run.
+// Close the image after the plan has run.
 func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Image, error) {
 	p := &Plan{
 		Title:  "apply the store to the origin",
@@ -57,7 +57,7 @@ func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Imag
 			writes: zeroed(areas, areas+chunk),
 		},
 		{
-			// Before the header: a device without one is blank only if this is.
+			// Before the header: a device without a header is blank only if this part is.
 			Say:    "clear what else stands at the start of the store",
 			Bytes:  max(0, min(dev.Size(), freshBytes)-(areas+chunk)),
 			device: dev, barrier: true,
@@ -74,7 +74,7 @@ func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Imag
 	return p, im, nil
 }
 
-// copyImage are the writes that put what has changed where it belongs.
+// copyImage yields the writes that copy the changed parts to the origin.
 func copyImage(ctx context.Context, im *image.Image) iter.Seq2[write, error] {
 	return func(yield func(write, error) bool) {
 		stop := errors.New("enough")
@@ -90,7 +90,7 @@ func copyImage(ctx context.Context, im *image.Image) iter.Seq2[write, error] {
 	}
 }
 
-// zeroed are the writes that clear from start to end.
+// zeroed yields the writes that clear from start to end.
 func zeroed(start, end int64) iter.Seq2[write, error] {
 	return func(yield func(write, error) bool) {
 		for at := start; at < end; {
@@ -103,7 +103,7 @@ func zeroed(start, end int64) iter.Seq2[write, error] {
 	}
 }
 
-// forward yields all of in; it is false where the taker wants no more.
+// forward yields all of in. It returns false if yield does.
 func forward(in iter.Seq2[write, error], yield func(write, error) bool) bool {
 	for w, err := range in {
 		if !yield(w, err) {

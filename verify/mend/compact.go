@@ -12,15 +12,15 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Sink is a new, empty file.
+// Sink is a new, empty file to write a store to.
 type Sink interface {
 	io.WriterAt
 	Truncate(bytes int64) error
 }
 
-// Compact writes the store anew into a file of size bytes, without holes:
-// exception k has the k-th data chunk. size is 0 for that of the store.
-// Records behind the list stay behind.
+// Compact writes the store without holes to a new file of size bytes: exception
+// k gets data chunk k. A size of 0 means the store's size. Records after the
+// list are not copied. If the file is too small, the error wraps ErrRoom.
 func Compact(ctx context.Context, dev blockdev.Device, w Sink, size int64, progress func(Progress)) error {
 	s, err := examine(ctx, dev, 0)
 	if err != nil {
@@ -34,7 +34,7 @@ func Compact(ctx context.Context, dev blockdev.Device, w Sink, size int64, progr
 		size = dev.Size()
 	}
 	if need := g.ChunksFor(n); g.ChunksIn(uint64(size)) < need {
-		return fmt.Errorf("%w: %d exceptions need %d chunks of %d bytes, and %d bytes have %d", ErrRoom, n, need, g.ChunkBytes(), size, g.ChunksIn(uint64(size)))
+		return fmt.Errorf("%w: %d exceptions need %d chunks of %d bytes, but %d bytes hold %d", ErrRoom, n, need, g.ChunkBytes(), size, g.ChunksIn(uint64(size)))
 	}
 	if err := w.Truncate(size); err != nil {
 		return err
@@ -60,12 +60,13 @@ type compactor struct {
 	s     *subject
 	w     Sink
 	batch []cow.Exception
-	k     uint64 // index of the first in the batch
+	k     uint64 // index of the first one in the batch
 	now   Progress
 	tell  func(Progress)
 }
 
-// compactBytes is what is copied at once, in the order of the store.
+// compactBytes is the size of a batch in bytes. Each is copied in the order of
+// the store.
 const compactBytes = 4 << 20
 
 func (c *compactor) take(e cow.Exception) error {

@@ -1,13 +1,12 @@
-// Package mend is everything that changes a COW store offline, or an origin by
-// a store. Every change is a plan first: stages of writes, each with the
-// barrier behind it, as data that can be shown, tested and taken apart. One
-// place runs plans.
+// Package mend changes a COW store offline, or an origin by a store. Every
+// change is a plan first: stages of writes, each followed by a flush if needed,
+// as data that can be shown and tested. Plan.Run alone runs plans.
 //
-// It reads stores through package store and judges them by package verify. It
-// opens no device and asks nobody: who holds a device, and what may be done to
-// it, its callers know. After a crash at any moment of a plan the snapshot's
-// view is whole, or its header says that it is not; the same plan, made anew,
-// finishes.
+// It reads stores through package store and judges them with package verify. It
+// opens no device and does not check who holds one or what may be done to it;
+// its callers do. After a crash at any point of a plan, the snapshot's view is
+// intact or the header says that it is not. Making and running the same plan
+// again finishes the work.
 //
 // From the top down: restore, revalidate, apply, undo, compact, reclaim,
 // repair, lost, overlay, dump, plan, subject.

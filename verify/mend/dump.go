@@ -15,10 +15,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// DumpSchema names the form of a dump's first line.
+// DumpSchema is the schema in a dump's first line.
 const DumpSchema = "dmsnapctl.dump/1"
 
-// DumpHeader is the first line of a dump. A record to a line follows.
+// DumpHeader is the first line of a dump. One line per record follows.
 type DumpHeader struct {
 	Schema       string      `json:"schema"`
 	Magic        string      `json:"magic"`
@@ -27,7 +27,7 @@ type DumpHeader struct {
 	ChunkSectors cow.Sectors `json:"chunk_sectors"`
 	SizeBytes    int64       `json:"size_bytes"` // of the store's device
 	Exceptions   uint64      `json:"exceptions"`
-	Stale        uint64      `json:"stale"` // records behind the list, in its last area
+	Stale        uint64      `json:"stale"` // records after the list, in its last area
 }
 
 // dumpRecord is a line of a dump.
@@ -39,9 +39,9 @@ type dumpRecord struct {
 	Stale bool      `json:"stale"`
 }
 
-// Dump writes a store's header and records as lines of JSON: all that its
-// metadata says, nothing of its data. It writes what it could read; areas that
-// it could not read are its error.
+// Dump writes a store's header and records as JSON lines: all of its metadata
+// and none of its data. It writes everything it can read; areas that it cannot
+// read become its error.
 func Dump(ctx context.Context, dev io.ReaderAt, size int64, w io.Writer) error {
 	st, err := store.Open(dev, size)
 	if err != nil {
@@ -52,7 +52,7 @@ func Dump(ctx context.Context, dev io.ReaderAt, size int64, w io.Writer) error {
 		Schema: DumpSchema, Magic: fmt.Sprintf("%#08x", header.Magic), Valid: header.Valid, Version: header.Version,
 		ChunkSectors: header.ChunkSectors(), SizeBytes: size,
 	}
-	// The counts come first, so that a dump that was cut off is no dump.
+	// The counts come first, so that a truncated dump is recognised.
 	list := uint64(0)
 	err = dumpRecords(ctx, st, dev, 1<<63, func(r dumpRecord) error {
 		if r.Stale {
@@ -83,8 +83,8 @@ func Dump(ctx context.Context, dev io.ReaderAt, size int64, w io.Writer) error {
 	return errors.Join(err, out.Flush())
 }
 
-// Undumped is the error of a dump, unless it is about an area that cannot be read: the rest is
-// dumped.
+// Undumped returns the error of a dump, or nil if it only says that an area
+// cannot be read: the rest is dumped.
 func Undumped(err error) error {
 	var read *store.ReadError
 	if errors.As(err, &read) || errors.Is(err, store.ErrTruncated) {
@@ -104,9 +104,8 @@ func (r dumpRecord) appendTo(b []byte) []byte {
 	return append(b, "}\n"...)
 }
 
-// dumpRecords hands on the records of the list, most of them at most, and
-// those behind it that are not zero. The error of an area that cannot be read
-// comes last.
+// dumpRecords passes on at most most records of the list, and the nonzero ones
+// after it. The error of an unreadable area comes last.
 func dumpRecords(ctx context.Context, st *store.Store, dev io.ReaderAt, most uint64, take func(dumpRecord) error) error {
 	var unread, failed error
 	n := uint64(0)
@@ -133,8 +132,8 @@ func dumpRecords(ctx context.Context, st *store.Store, dev io.ReaderAt, most uin
 	return errors.Join(failed, err, unread)
 }
 
-// dumpBehind hands on what stands behind the list in a piece: the terminator
-// too, should its other half not be zero.
+// dumpBehind passes on the records after the list in a piece, and the
+// terminator if its Old is not zero.
 func dumpBehind(st *store.Store, dev io.ReaderAt, p store.Piece, take func(dumpRecord) error) error {
 	slot := p.Slot + uint64(len(p.Records))/cow.ExceptionSize
 	if p.BehindSlot == slot+1 {
@@ -159,14 +158,14 @@ func dumpBehind(st *store.Store, dev io.ReaderAt, p store.Piece, take func(dumpR
 	return nil
 }
 
-// ErrNotDump: the lines are not a dump, or not all of one.
-var ErrNotDump = errors.New("not a whole dump")
+// ErrNotDump says that the input is not a dump, or not all of one.
+var ErrNotDump = errors.New("not a complete dump")
 
-// mostLine is how long a line of a dump may be, in bytes.
+// mostLine is the longest line in a dump, in bytes.
 const mostLine = 4096
 
-// readDump reads a dump. The records must come in order, and as many as the
-// first line says: a dump is believed no more than a store.
+// readDump reads a dump. The records must come in order and match the counts in
+// the first line: a dump is trusted no more than a store.
 func readDump(r io.Reader) (DumpHeader, iter.Seq2[dumpRecord, error], error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, mostLine), mostLine)
@@ -175,7 +174,7 @@ func readDump(r io.Reader) (DumpHeader, iter.Seq2[dumpRecord, error], error) {
 		return h, nil, fmt.Errorf("%w: it is empty or unreadable: %w", ErrNotDump, errors.Join(lines.Err(), io.ErrUnexpectedEOF))
 	}
 	if err := json.Unmarshal(lines.Bytes(), &h); err != nil || h.Schema != DumpSchema {
-		return h, nil, fmt.Errorf("%w: its first line is no header of a dump", ErrNotDump)
+		return h, nil, fmt.Errorf("%w: its first line is not the header of a dump", ErrNotDump)
 	}
 	g, err := cow.NewGeometry(h.ChunkSectors)
 	if err != nil {
@@ -203,12 +202,12 @@ func readDump(r io.Reader) (DumpHeader, iter.Seq2[dumpRecord, error], error) {
 	}, nil
 }
 
-// dumpCheck sees that records come as a store has them.
+// dumpCheck checks that records come as in a store.
 type dumpCheck struct {
 	header      DumpHeader
 	perArea     uint64
 	list, stale uint64
-	slot        uint64 // of the record before, where it was stale
+	slot        uint64 // of the previous record, if it was stale
 }
 
 func (c *dumpCheck) records() uint64 { return c.list + c.stale }
@@ -220,13 +219,13 @@ func (c *dumpCheck) take(d dumpRecord) error {
 	area, slot := c.list/c.perArea, c.list%c.perArea // of the next exception
 	switch {
 	case d.Slot >= c.perArea:
-		return wrong("the slot is not in an area")
+		return wrong("the slot is out of range")
 	case !d.Stale && (c.stale > 0 || d.Area != area || d.Slot != slot || d.New == 0):
-		return wrong("the exception does not follow the one before")
+		return wrong("the exception does not follow the previous one")
 	case d.Stale && (d.Area != area || d.Slot < slot || c.stale > 0 && d.Slot <= c.slot):
-		return wrong("the record does not lie behind the list")
+		return wrong("the record does not lie after the list")
 	case d.Stale && d.Slot == slot && d.New != 0:
-		return wrong("the record ends no list")
+		return wrong("the record does not end the list")
 	}
 	if d.Stale {
 		c.stale, c.slot = c.stale+1, d.Slot
@@ -238,12 +237,12 @@ func (c *dumpCheck) take(d dumpRecord) error {
 
 func (c *dumpCheck) end() error {
 	if c.list != c.header.Exceptions || c.stale != c.header.Stale {
-		return fmt.Errorf("%w: it has %d exceptions and %d other records of %d and %d", ErrNotDump, c.list, c.stale, c.header.Exceptions, c.header.Stale)
+		return fmt.Errorf("%w: it has %d exceptions and %d other records, not %d and %d", ErrNotDump, c.list, c.stale, c.header.Exceptions, c.header.Stale)
 	}
 	return nil
 }
 
-// header is the store's header that a dump tells of.
+// header is the store's header that a dump describes.
 func (h DumpHeader) header() (cow.Header, error) {
 	magic, err := strconv.ParseUint(h.Magic, 0, 32)
 	if err != nil || uint32(magic) != cow.Magic {
@@ -252,7 +251,7 @@ func (h DumpHeader) header() (cow.Header, error) {
 	return cow.Header{Magic: cow.Magic, Valid: h.Valid, Version: h.Version, ChunkSize: uint32(h.ChunkSectors)}, nil
 }
 
-// encode is a record as it stands on disk.
+// encode is a record in its on-disk form.
 func (r dumpRecord) encode() []byte {
 	b := make([]byte, 0, cow.ExceptionSize)
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.Old))

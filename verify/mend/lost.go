@@ -11,13 +11,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// lostHeader plans to write a header anew where there is none, or one of no
-// use, and the areas tell the chunk size. The result is the device as it will
-// be then; dev itself where its header is there.
+// lostHeader plans to rewrite a header that is missing or unusable, if the
+// areas reveal the chunk size. It returns the device as it will be then, or dev
+// itself if the header is there.
 func lostHeader(ctx context.Context, dev blockdev.Device, originBytes int64, p *Plan) (blockdev.Device, error) {
 	_, err := store.Open(dev, dev.Size())
 	if err == nil || errors.Is(err, store.ErrVersion) || errors.Is(err, store.ErrTooShort) {
-		return dev, nil // there is one; examine knows what to say of it
+		return dev, nil // there is one; examine judges it
 	}
 	var alien *store.FormatError
 	if !errors.As(err, &alien) {
@@ -29,18 +29,18 @@ func lostHeader(ctx context.Context, dev blockdev.Device, originBytes int64, p *
 	}
 	header := write{0, cow.NewHeader(chunk).AppendTo(nil)}
 	p.Stages = append(p.Stages, Stage{
-		Say:    fmt.Sprintf("write the header anew: chunks of %d sectors, which the areas show; now it has: %s", chunk, alien.Detail),
+		Say:    fmt.Sprintf("write a new header with chunks of %d sectors, as the areas show; now: %s", chunk, alien.Detail),
 		Bytes:  cow.HeaderSize,
 		device: dev, writes: those(header), barrier: true,
 	})
-	p.Notes = append(p.Notes, "whether the snapshot had been invalidated cannot be told without the old header")
+	p.Notes = append(p.Notes, "without the old header it is unknown whether the snapshot had been invalidated")
 	with := newOverlay(dev)
 	_, err = with.WriteAt(header.data, 0)
 	return with, err
 }
 
-// findChunkSize tries each chunk size on the areas; 0 where none makes a sound
-// store with exceptions, an error where several do.
+// findChunkSize tries each chunk size on the areas. It returns 0 if none gives
+// a sound store with exceptions, and an error if several do.
 func findChunkSize(ctx context.Context, dev blockdev.Device, originBytes int64) (cow.Sectors, error) {
 	var found cow.Sectors
 	for chunk := cow.Sectors(1); chunk <= cow.MaxChunkSize && int64(chunk)*2*cow.SectorSize <= dev.Size(); chunk *= 2 {

@@ -7,7 +7,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// larger is a device as it will be once it has grown: zeroes behind its end.
+// larger is a device as it will be once it has grown: zeroes after its end.
 type larger struct {
 	blockdev.Device
 	size int64
@@ -35,16 +35,16 @@ func (l larger) ReadAt(p []byte, off int64) (int, error) {
 	return len(want), nil
 }
 
-// overlay is a device with writes that stay in memory, for a rehearsal: those
-// of records and headers, which are few.
+// overlay is a device with writes kept in memory, for a rehearsal. There are
+// few writes: those of records and headers.
 type overlay struct {
 	below  blockdev.Device
 	blocks map[int64][]byte
 }
 
-// Rehearsed is the plan's one device as it will be after a run: what is written
-// stays in memory. It is for plans whose writes are few, those of records and
-// headers, and do not read what they wrote.
+// Rehearsed returns the plan's one device as it will be after a run, with the
+// writes kept in memory. The plan must have few writes, such as those of
+// records and headers, and must not read what it wrote.
 func (p *Plan) Rehearsed(ctx context.Context, dev blockdev.Device) (blockdev.Device, error) {
 	copied := newOverlay(dev)
 	for _, stage := range p.Stages {

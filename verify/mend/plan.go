@@ -10,47 +10,48 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Plan is what is to be done, stage by stage.
+// Plan is a change to one or more devices, in stages.
 type Plan struct {
 	Title string
-	// Notes are what the reader should know beside the stages.
+	// Notes are what the reader should know besides the stages.
 	Notes  []string
 	Stages []Stage
-	// Resume says what stands after a run that did not get to its end.
+	// Resume describes the state after a run that did not finish, and how to
+	// continue.
 	Resume string
 	// check judges the result.
 	check func(context.Context) error
 }
 
-// Stage is a number of writes to one device, in any order: none of them needs
-// another one to be durable first.
+// Stage is a set of writes to one device, in any order: none depends on another
+// being durable.
 type Stage struct {
 	Say     string // what it does, for people
-	Bytes   int64  // that it writes, as far as is known
+	Bytes   int64  // to write, as far as known
 	device  blockdev.Device
 	writes  iter.Seq2[write, error]
-	grow    int64 // what the device grows to before the writes, in bytes; 0 for nothing
-	barrier bool  // the device is flushed behind it
+	grow    int64 // size in bytes to grow the device to before the writes; 0 for none
+	barrier bool  // flush the device after the writes
 }
 
-// write puts data at a place.
+// write is data to put at an offset.
 type write struct {
 	at   int64
 	data []byte
 }
 
-// Grower is a device that can be made larger: a plain file.
+// Grower is a device that can grow: a plain file.
 type Grower interface {
 	Grow(bytes int64) error
 }
 
-// Progress is how far a run has come, in bytes written.
+// Progress is how far a run is, in bytes written.
 type Progress struct {
 	Stage       int // from 0
 	Done, Total int64
 }
 
-// String is the plan for people.
+// String returns the plan for people, one line per stage and note.
 func (p *Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:\n", p.Title)
@@ -66,7 +67,7 @@ func (p *Plan) String() string {
 	return b.String()
 }
 
-// Steps are the stages in words.
+// Steps returns the stages in words.
 func (p *Plan) Steps() []string {
 	out := make([]string, 0, len(p.Stages))
 	for _, s := range p.Stages {
@@ -75,23 +76,24 @@ func (p *Plan) Steps() []string {
 	return out
 }
 
-// Stopped is a run that did not get to its end.
+// Stopped is the error of a run that did not finish.
 type Stopped struct {
 	Plan  string
-	Stage int // from 0; the number of stages where only the check is left
+	Stage int // from 0; the number of stages if only the check is left
 	Say   string
 	Err   error
-	After string // what stands now, and how to go on
+	After string // the state now, and how to continue
 }
 
 func (s *Stopped) Error() string {
 	return fmt.Sprintf("%s: stopped at step %d (%s): %v; %s", s.Plan, s.Stage+1, s.Say, s.Err, s.After)
 }
 
-// Unwrap is the reason.
+// Unwrap returns Err, the reason.
 func (s *Stopped) Unwrap() error { return s.Err }
 
-// Run does what the plan says. The context is looked at between writes.
+// Run carries out the plan. It checks the context between writes. If it does
+// not finish, the error is a *Stopped.
 func (p *Plan) Run(ctx context.Context, progress func(Progress)) error {
 	now := Progress{}
 	for _, s := range p.Stages {
@@ -127,7 +129,7 @@ func (s Stage) run(ctx context.Context, tell func(int)) error {
 	if s.grow > 0 {
 		g, ok := s.device.(Grower)
 		if !ok {
-			return fmt.Errorf("a device cannot be grown here")
+			return fmt.Errorf("a device cannot be grown")
 		}
 		if err := g.Grow(s.grow); err != nil {
 			return err
@@ -153,7 +155,7 @@ func (s Stage) run(ctx context.Context, tell func(int)) error {
 	return nil
 }
 
-// those are writes that are known beforehand.
+// those yields writes that are known in advance.
 func those(w ...write) iter.Seq2[write, error] {
 	return func(yield func(write, error) bool) {
 		for _, w := range w {
@@ -172,7 +174,7 @@ func plural[N int | int64 | uint64](n N, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// readFull fills b; an end before is an error.
+// readFull fills b. It fails if r ends before.
 func readFull(r io.ReaderAt, b []byte, at int64) error {
 	n, err := r.ReadAt(b, at)
 	if n == len(b) {

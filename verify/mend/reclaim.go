@@ -14,11 +14,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// ReclaimOptions bounds a reclaim.
+// ReclaimOptions are the limits of a reclaim.
 type ReclaimOptions struct {
-	OriginBytes int64 // 0 where it is unknown
-	BatchBytes  int64 // copied between two barriers; 0 for DefaultBatchBytes
-	MostMoves   int   // in one plan; 0 for DefaultMostMoves
+	OriginBytes int64 // 0 if unknown
+	BatchBytes  int64 // copied between two flushes; 0 means DefaultBatchBytes
+	MostMoves   int   // in one plan; 0 means DefaultMostMoves
 }
 
 // Defaults of ReclaimOptions.
@@ -27,20 +27,20 @@ const (
 	DefaultMostMoves  = 4 << 20
 )
 
-// move takes the data of one exception to another chunk.
+// move moves the data of one exception to another chunk.
 type move struct {
-	record   int64 // where it stands, in bytes
+	record   int64 // its offset in bytes
 	old      cow.Chunk
 	from, to cow.Chunk
 }
 
-// reclaimMemory bounds the set of chunks that are in use, in bytes.
+// reclaimMemory bounds the set of chunks in use, in bytes.
 const reclaimMemory = 16 << 20
 
-// Reclaim plans to give leaked chunks back: the data in the highest chunks
-// moves into holes, batch by batch. In each, the copies are durable before a
-// record names them; and a chunk that data was copied from is never written
-// to, so that the old records stay true too.
+// Reclaim plans to return leaked chunks: it moves the data in the highest
+// chunks into holes, batch by batch. In each batch, the copies are durable
+// before a record names them. A chunk that was copied from is never written to,
+// so the old records stay true.
 func Reclaim(ctx context.Context, dev blockdev.Device, opt ReclaimOptions) (*Plan, error) {
 	if opt.BatchBytes <= 0 {
 		opt.BatchBytes = DefaultBatchBytes
@@ -48,7 +48,7 @@ func Reclaim(ctx context.Context, dev blockdev.Device, opt ReclaimOptions) (*Pla
 	if opt.MostMoves <= 0 {
 		opt.MostMoves = DefaultMostMoves
 	}
-	p := &Plan{Title: "reclaim leaked chunks", Resume: "the store is whole: run it again to finish"}
+	p := &Plan{Title: "reclaim leaked chunks", Resume: "the store is intact: run it again to finish"}
 	s, err := examine(ctx, dev, opt.OriginBytes)
 	if err != nil {
 		return nil, err
@@ -74,13 +74,13 @@ func Reclaim(ctx context.Context, dev blockdev.Device, opt ReclaimOptions) (*Pla
 	}
 	p.check = expect(dev, opt.OriginBytes, verify.Clean)
 	if len(moves) == opt.MostMoves {
-		p.Notes = append(p.Notes, "more chunks are left for another run")
+		p.Notes = append(p.Notes, "another run can move more chunks")
 		p.check = expect(dev, opt.OriginBytes, verify.Clean, verify.Leaked)
 	}
 	return p, nil
 }
 
-// moves are what must move where: with n exceptions, all that lies behind the
+// moves returns what must move where: with n exceptions, all data past the
 // first n data chunks goes into the holes among those, the highest first.
 func (s *subject) moves(ctx context.Context, most int) ([]move, error) {
 	g, n := s.geometry(), s.report.Usage.Exceptions
@@ -112,17 +112,17 @@ func (s *subject) moves(ctx context.Context, most int) ([]move, error) {
 		filled++
 	}
 	if filled < len(moves) {
-		return nil, fmt.Errorf("%w: %d chunks lie behind the %d holes for them", ErrDamaged, len(moves), filled)
+		return nil, fmt.Errorf("%w: %d chunks lie past the %d holes for them", ErrDamaged, len(moves), filled)
 	}
 	return moves, nil
 }
 
-// records are the list's exceptions; an area that cannot be read is an error.
+// records yields the exceptions in the list; an unreadable area is an error.
 func (s *subject) records(ctx context.Context) iter.Seq2[store.Record, error] {
 	return s.st.Exceptions(ctx)
 }
 
-// holes are the data chunks below end that no exception names, in order.
+// holes yields the data chunks below end that no exception names, in order.
 func (s *subject) holes(ctx context.Context, end cow.Chunk) iter.Seq2[cow.Chunk, error] {
 	return func(yield func(cow.Chunk, error) bool) {
 		runs := chunkset.NewRuns(end, reclaimMemory)
@@ -146,8 +146,8 @@ func (s *subject) holes(ctx context.Context, end cow.Chunk) iter.Seq2[cow.Chunk,
 	}
 }
 
-// copyStage copies a batch. Both ends are taken in the order of the device, and
-// neighbours together.
+// copyStage copies a batch. It takes both ends in the order of the device, and
+// joins neighbours.
 func (s *subject) copyStage(batch []move) Stage {
 	slices.SortFunc(batch, func(a, b move) int { return cmp.Compare(a.from, b.from) })
 	places := make([]cow.Chunk, len(batch))
@@ -160,7 +160,7 @@ func (s *subject) copyStage(batch []move) Stage {
 	}
 	chunk := int64(s.geometry().ChunkBytes())
 	return Stage{
-		Say:    fmt.Sprintf("copy %s from chunk %d and behind into holes from chunk %d on", plural(len(batch), "chunk"), batch[0].from, batch[0].to),
+		Say:    fmt.Sprintf("copy %s, from chunk %d on, into holes from chunk %d on", plural(len(batch), "chunk"), batch[0].from, batch[0].to),
 		Bytes:  int64(len(batch)) * chunk,
 		device: s.dev, barrier: true,
 		writes: func(yield func(write, error) bool) {
@@ -181,10 +181,10 @@ func (s *subject) copyStage(batch []move) Stage {
 	}
 }
 
-// pieceBytes is how much is read and written at once.
+// pieceBytes is the size of one read and write.
 const pieceBytes = 1 << 20
 
-// copied are the writes that copy length bytes.
+// copied yields the writes that copy length bytes.
 func copied(from blockdev.Device, source, target, length int64) iter.Seq2[write, error] {
 	return func(yield func(write, error) bool) {
 		buf := make([]byte, min(length, pieceBytes))
@@ -199,12 +199,12 @@ func copied(from blockdev.Device, source, target, length int64) iter.Seq2[write,
 	}
 }
 
-// recordStage lets the records of a batch name the copies.
+// recordStage changes the records of a batch to name the copies.
 func (s *subject) recordStage(batch []move) Stage {
 	sorted := slices.Clone(batch)
 	slices.SortFunc(sorted, func(a, b move) int { return cmp.Compare(a.record, b.record) })
 	return Stage{
-		Say:    fmt.Sprintf("let %s name the copies", plural(len(batch), "exception")),
+		Say:    fmt.Sprintf("change %s to name the copies", plural(len(batch), "exception")),
 		Bytes:  int64(len(batch)) * cow.ExceptionSize,
 		device: s.dev, barrier: true,
 		writes: func(yield func(write, error) bool) {

@@ -10,23 +10,24 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// RepairOptions says what a repair may rest on.
+// RepairOptions says what a repair may assume.
 type RepairOptions struct {
-	// OriginBytes is the origin's size, 0 where it is unknown.
+	// OriginBytes is the origin's size; 0 if unknown.
 	OriginBytes int64
-	// AssumeCanonical takes the place of a damaged COW chunk from the layout,
-	// where all other exceptions lie in canonical order.
+	// AssumeCanonical takes a damaged COW chunk number from the layout, if all
+	// other exceptions are in canonical order.
 	AssumeCanonical bool
 }
 
-// mostDamaged is how many damaged exceptions are still taken for damage in a
+// mostDamaged is how many damaged exceptions still count as damage in a
 // canonical store.
 const mostDamaged = 1024
 
-// Repair plans what makes a store sound without inventing contents: records
-// behind the terminator are cleared, which a growing list would bring to life;
-// damaged chunk numbers get their canonical place, where that is asked for and
-// certain; a cut-off file gets the area back that its list ends in.
+// Repair plans to make a store sound without inventing content. It clears
+// records after the terminator, which a growing list would bring to life. It
+// gives damaged chunk numbers their canonical place, if the caller asks for it
+// and it is certain. It grows a truncated file to hold the area in which its
+// list ends.
 func Repair(ctx context.Context, dev blockdev.Device, opt RepairOptions) (*Plan, error) {
 	p := &Plan{Title: "repair the store", Resume: "the store is no worse than before: run it again to finish"}
 	at, err := lostHeader(ctx, dev, opt.OriginBytes, p)
@@ -48,7 +49,7 @@ func Repair(ctx context.Context, dev blockdev.Device, opt RepairOptions) (*Plan,
 	if err := s.clearStale(ctx, p, dev); err != nil {
 		return nil, err
 	}
-	// What the stages write is judged before anything is written.
+	// The result is judged before anything is written.
 	if err := s.rehearse(ctx, p, at, opt.OriginBytes); err != nil {
 		return nil, err
 	}
@@ -69,8 +70,8 @@ func (s *subject) rehearse(ctx context.Context, p *Plan, at blockdev.Device, ori
 	return after.sound(verify.SnapshotInvalid)
 }
 
-// cutOff plans to grow a file that ends before the area in which its list
-// ends. The result is the device as it will be then.
+// cutOff plans to grow a file that ends before the area in which its list ends.
+// It returns the device as it will be then.
 func cutOff(ctx context.Context, at, dev blockdev.Device, opt RepairOptions, p *Plan) (blockdev.Device, error) {
 	s, err := examine(ctx, at, opt.OriginBytes)
 	if err != nil {
@@ -80,7 +81,7 @@ func cutOff(ctx context.Context, at, dev blockdev.Device, opt RepairOptions, p *
 		return at, nil
 	}
 	if s.report.Counts[verify.ChunkBeyondDevice] > 0 {
-		return nil, fmt.Errorf("%w: exceptions name chunks that are cut off: %s", ErrDamaged, s.reason())
+		return nil, fmt.Errorf("%w: exceptions name chunks that were cut off: %s", ErrDamaged, s.reason())
 	}
 	area := s.st.Bounds().Areas()
 	grown := s.offset(s.geometry().AreaChunk(area) + 1)
@@ -88,14 +89,14 @@ func cutOff(ctx context.Context, at, dev blockdev.Device, opt RepairOptions, p *
 		return nil, fmt.Errorf("%w: the list of exceptions continues in area %d, which does not fit on the device: it needs %d bytes", ErrRoom, area, grown)
 	}
 	p.Stages = append(p.Stages, Stage{
-		Say:    fmt.Sprintf("grow the file from %d to %d bytes, so that it holds area %d", dev.Size(), grown, area),
+		Say:    fmt.Sprintf("grow the file from %d to %d bytes, to hold area %d", dev.Size(), grown, area),
 		device: dev, grow: grown, writes: those(), barrier: true,
 	})
-	p.Notes = append(p.Notes, fmt.Sprintf("exceptions in area %d, if there were any, are gone with their data", area))
+	p.Notes = append(p.Notes, fmt.Sprintf("any exceptions in area %d are lost with their data", area))
 	return larger{at, grown}, nil
 }
 
-// canonical plans to put damaged COW chunks right.
+// canonical plans to correct damaged COW chunk numbers.
 func (s *subject) canonical(ctx context.Context, p *Plan, dev blockdev.Device) error {
 	g, bounds := s.geometry(), s.st.Bounds()
 	total := s.report.Usage.Exceptions
@@ -109,12 +110,12 @@ func (s *subject) canonical(ctx context.Context, p *Plan, dev blockdev.Device) e
 			if e.New == place {
 				continue
 			}
-			// Another exception's canonical place is no place of this one: the
-			// number is damaged. A data chunk behind all of them could be its
+			// Another exception's canonical place cannot be this one's: the
+			// number is damaged. A data chunk past all of them could be its
 			// own, on a kernel that leaks.
 			index, data := g.DataIndex(e.New)
 			if bounds.OnDevice(e.New) && data && index >= total {
-				refused = fmt.Errorf("%w: exception %d lies in chunk %d, which no other one names: the layout is not canonical", ErrUncertain, k-1, e.New)
+				refused = fmt.Errorf("%w: exception %d lies in chunk %d, which no other exception names: the layout is not canonical", ErrUncertain, k-1, e.New)
 				return false
 			}
 			if len(writes) == mostDamaged || !bounds.OnDevice(place) {
@@ -138,20 +139,20 @@ func (s *subject) canonical(ctx context.Context, p *Plan, dev blockdev.Device) e
 	case uint64(len(writes)) > total/2:
 		return fmt.Errorf("%w: %d of %d exceptions are out of the canonical order", ErrUncertain, len(writes), total)
 	}
-	// Two that have changed places are no damage, but another order.
+	// Two exceptions with swapped places are not damage but another order.
 	if s.report.Counts[verify.ChunkBeyondDevice]+s.report.Counts[verify.ChunkIsMetadata]+s.report.Counts[verify.DuplicateCOWChunk] < uint64(len(writes)) {
-		return fmt.Errorf("%w: %s are out of the canonical order and name chunks of their own", ErrUncertain, plural(len(writes), "exception"))
+		return fmt.Errorf("%w: %s are out of the canonical order and name distinct chunks", ErrUncertain, plural(len(writes), "exception"))
 	}
 	p.Stages = append(p.Stages, Stage{
-		Say:    fmt.Sprintf("give %s the COW chunk of the canonical layout", plural(len(writes), "exception")),
+		Say:    fmt.Sprintf("set the COW chunk of %s as in the canonical layout", plural(len(writes), "exception")),
 		Bytes:  int64(len(writes)) * cow.ExceptionSize,
 		device: dev, writes: those(writes...), barrier: true,
 	})
 	return nil
 }
 
-// clearStale plans to clear what stands behind the terminator. Any part of it
-// that is durable alone leaves the list as it is.
+// clearStale plans to clear the records after the terminator. Any part of it
+// that becomes durable alone leaves the list unchanged.
 func (s *subject) clearStale(ctx context.Context, p *Plan, dev blockdev.Device) error {
 	var writes []write
 	records := uint64(0)
@@ -183,7 +184,7 @@ func (s *subject) clearStale(ctx context.Context, p *Plan, dev blockdev.Device) 
 		bytes += int64(len(w.data))
 	}
 	p.Stages = append(p.Stages, Stage{
-		Say:    fmt.Sprintf("clear %s behind the end of the list", plural(records, "record")),
+		Say:    fmt.Sprintf("clear %s after the end of the list", plural(records, "record")),
 		Bytes:  bytes,
 		device: dev, writes: those(writes...), barrier: true,
 	})

@@ -14,14 +14,14 @@ import (
 
 // RestoreOptions says where the chunks come from.
 type RestoreOptions struct {
-	// Data is the device that the dump was made of; nil where dev is that
-	// device and holds the chunks already.
+	// Data is the device that the dump was made from; nil if dev is that device
+	// and holds the chunks already.
 	Data blockdev.Device
 }
 
-// Restore plans to write the metadata of a dump to a device: byte by byte what
-// it was. Meanwhile the store is marked invalid, so that nobody takes a half of
-// it for a store.
+// Restore plans to write the metadata in a dump to a device, byte for byte as
+// it was. The store is marked invalid during the run, so that a partial one is
+// never used.
 func Restore(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt RestoreOptions) (*Plan, error) {
 	p := &Plan{Title: "restore a store's metadata", Resume: "the store is marked invalid: run it again to finish"}
 	r, err := newRestorer(ctx, dump, dev, opt)
@@ -36,7 +36,7 @@ func Restore(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt R
 	invalid := r.header
 	invalid.Valid = 0
 	p.Stages = append(p.Stages, Stage{
-		Say:    "mark the store invalid while it is written",
+		Say:    "mark the store invalid during the restore",
 		Bytes:  cow.HeaderSize,
 		device: dev, barrier: true,
 		writes: those(write{0, invalid.AppendTo(nil)}),
@@ -70,7 +70,7 @@ func Restore(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt R
 	return p, nil
 }
 
-// restorer is a dump that is to be written.
+// restorer is a dump to be written.
 type restorer struct {
 	ctx      context.Context
 	lines    io.ReadSeeker
@@ -81,8 +81,8 @@ type restorer struct {
 	data     blockdev.Device
 }
 
-// newRestorer reads the dump to its end, and sees that the device has room for
-// what it names.
+// newRestorer reads the dump to its end, and checks that the device has room
+// for everything it names.
 func newRestorer(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt RestoreOptions) (*restorer, error) {
 	r := &restorer{ctx: ctx, lines: dump, dev: dev, data: opt.Data}
 	header, records, err := r.read()
@@ -99,15 +99,15 @@ func newRestorer(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, o
 	before := r.geometry.BoundsOf(uint64(max(0, header.SizeBytes)), 0)
 	now := r.geometry.BoundsOf(uint64(dev.Size()), 0)
 	if area := header.Exceptions / r.geometry.ExceptionsPerArea(); area >= now.Areas() && area < before.Areas() {
-		return nil, fmt.Errorf("%w: the device does not hold area %d of the store", ErrRoom, area)
+		return nil, fmt.Errorf("%w: area %d of the store does not fit on the device", ErrRoom, area)
 	}
 	for d, err := range records {
 		if err != nil {
 			return nil, err
 		}
-		// What was out of place before goes back as it was.
+		// What was out of place before is restored as it was.
 		if before.OnDevice(d.New) && !now.OnDevice(d.New) && !d.Stale {
-			return nil, fmt.Errorf("%w: an exception names chunk %d, and the device has %d", ErrRoom, d.New, now.DeviceChunks)
+			return nil, fmt.Errorf("%w: an exception names chunk %d, but the device has %d", ErrRoom, d.New, now.DeviceChunks)
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -123,16 +123,16 @@ func (r *restorer) read() (DumpHeader, iter.Seq2[dumpRecord, error], error) {
 	return readDump(r.lines)
 }
 
-// holdsChunks fails where dev cannot be the device that the dump was made of.
+// holdsChunks fails if dev cannot be the device that the dump was made from.
 func (r *restorer) holdsChunks() error {
 	st, err := store.Open(r.dev, r.dev.Size())
 	if err == nil && st.Header().ChunkSize == r.header.ChunkSize || r.dev.Size() == r.dump.SizeBytes {
 		return nil
 	}
-	return fmt.Errorf("%w: the dump is of a store of %d bytes, the device has %d and carries no store of this chunk size: without the old store's data there is nothing behind its records", ErrUncertain, r.dump.SizeBytes, r.dev.Size())
+	return fmt.Errorf("%w: the dump is of a store of %d bytes, but the device has %d and no store with this chunk size: its records would name chunks without data", ErrUncertain, r.dump.SizeBytes, r.dev.Size())
 }
 
-// chunks are the writes of the data, each chunk at its place.
+// chunks yields the writes of the data, each chunk at its place.
 func (r *restorer) chunks() iter.Seq2[write, error] {
 	return func(yield func(write, error) bool) {
 		_, records, err := r.read()
@@ -144,7 +144,7 @@ func (r *restorer) chunks() iter.Seq2[write, error] {
 		chunk := int64(r.geometry.ChunkBytes())
 		for d, err := range records {
 			if err == nil && !d.Stale && !old.OnDevice(d.New) {
-				err = fmt.Errorf("%w: an exception names chunk %d, and the old store has %d", ErrRoom, d.New, old.DeviceChunks)
+				err = fmt.Errorf("%w: an exception names chunk %d, but the old store has %d", ErrRoom, d.New, old.DeviceChunks)
 			}
 			if err != nil {
 				yield(write{}, err)
@@ -161,7 +161,7 @@ func (r *restorer) chunks() iter.Seq2[write, error] {
 	}
 }
 
-// areas are the writes of the records, and of zeroes behind them.
+// areas yields the writes of the records, and of zeroes after them.
 func (r *restorer) areas() iter.Seq2[write, error] {
 	return func(yield func(write, error) bool) {
 		_, records, err := r.read()
@@ -187,11 +187,11 @@ func (r *restorer) areas() iter.Seq2[write, error] {
 	}
 }
 
-// areaWriter puts records together to writes of a piece of an area.
+// areaWriter joins records into writes of one piece of an area.
 type areaWriter struct {
 	g          cow.Geometry
 	yield      func(write, error) bool
-	area, slot uint64 // behind what was put
+	area, slot uint64 // after the last record put
 	buf        []byte
 	over       bool
 }

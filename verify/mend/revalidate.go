@@ -9,24 +9,24 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// RevalidateOptions says what a revalidation rests on.
+// RevalidateOptions says how to revalidate a store.
 type RevalidateOptions struct {
-	OriginBytes int64 // 0 where it is unknown
-	// GrowBy makes the store's file larger in the same run, in bytes: without
-	// room the next write would invalidate the snapshot again.
+	OriginBytes int64 // 0 if unknown
+	// GrowBy grows the store's file in the same run, in bytes. Without room,
+	// the next write would invalidate the snapshot again.
 	GrowBy int64
 }
 
-// Revalidate plans to make an invalidated store valid again. Whoever runs it
-// asserts that the origin has not changed since the kernel gave the snapshot
-// up: what was written to it after that was not copied.
+// Revalidate plans to make an invalidated store valid again. This is right only
+// if the origin has not changed since the kernel invalidated the snapshot:
+// later writes to it were not copied. The caller vouches for that.
 func Revalidate(ctx context.Context, dev blockdev.Device, opt RevalidateOptions) (*Plan, error) {
 	p := &Plan{Title: "make the store valid again", Resume: "the store is still marked invalid: run it again to finish"}
 	at := dev
 	if opt.GrowBy > 0 {
 		grown := dev.Size() + opt.GrowBy
 		if _, ok := dev.(Grower); !ok {
-			return nil, fmt.Errorf("%w: only a plain file can be grown here; grow the device itself first", ErrRoom)
+			return nil, fmt.Errorf("%w: only a plain file can be grown; grow the device first", ErrRoom)
 		}
 		p.Stages = append(p.Stages, Stage{
 			Say:    fmt.Sprintf("grow the file from %d to %d bytes", dev.Size(), grown),
@@ -65,9 +65,9 @@ func Revalidate(ctx context.Context, dev blockdev.Device, opt RevalidateOptions)
 	return p, nil
 }
 
-// room fails where the next write would invalidate the snapshot at once: the
-// kernel needs the next chunk, and, where that fills an area, one more for the
-// area behind it.
+// room fails if the next write would invalidate the snapshot at once. The
+// kernel needs the next chunk and, if that fills an area, one more for the next
+// area.
 func (s *subject) room() error {
 	g, device := s.geometry(), s.st.Bounds().DeviceChunks
 	next := g.SkipMetadata(s.report.Usage.NextFreeChunk)
@@ -78,5 +78,5 @@ func (s *subject) room() error {
 	if uint64(need) <= device {
 		return nil
 	}
-	return fmt.Errorf("%w: the next write would invalidate the snapshot again: it needs %d bytes, and the store has %d", ErrRoom, s.offset(need), s.st.Size())
+	return fmt.Errorf("%w: the next write would invalidate the snapshot again: it needs %d bytes, but the store has %d", ErrRoom, s.offset(need), s.st.Size())
 }

@@ -11,21 +11,21 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// Reasons why there is no plan.
+// The reasons why there is no plan.
 var (
-	// ErrNotStore: there is no store of a known format.
-	ErrNotStore = errors.New("no COW store")
-	// ErrDamaged: the store is damaged in a way that the plan does not mend.
+	// ErrNotStore says that there is no store of a known format.
+	ErrNotStore = errors.New("not a COW store")
+	// ErrDamaged says that the plan cannot mend the damage in the store.
 	ErrDamaged = errors.New("the store is damaged")
-	// ErrInvalid: the kernel has invalidated the snapshot.
+	// ErrInvalid says that the kernel has invalidated the snapshot.
 	ErrInvalid = errors.New("the snapshot was invalidated")
-	// ErrRoom: a device is too small.
+	// ErrRoom says that a device is too small.
 	ErrRoom = errors.New("too little room")
-	// ErrUncertain: what would be written is not certain.
+	// ErrUncertain says that the content to write is not certain.
 	ErrUncertain = errors.New("not certain")
 )
 
-// subject is a store that is to be mended, and what the judge says of it.
+// subject is a store to mend, and the judge's report on it.
 type subject struct {
 	dev    blockdev.Device
 	st     *store.Store
@@ -40,7 +40,7 @@ func examine(ctx context.Context, dev blockdev.Device, originBytes int64) (*subj
 	}
 	s := &subject{dev: dev, report: report}
 	if report.Verdict == verify.Empty {
-		return s, fmt.Errorf("%w: the store is fresh and holds nothing", ErrNotStore)
+		return s, fmt.Errorf("%w: the store is fresh and empty", ErrNotStore)
 	}
 	if report.Usage == nil {
 		return s, fmt.Errorf("%w: %s", ErrNotStore, s.reason())
@@ -52,7 +52,7 @@ func examine(ctx context.Context, dev blockdev.Device, originBytes int64) (*subj
 	return s, nil
 }
 
-// reason is the judge's first complaint.
+// reason is the first message in the judge's report.
 func (s *subject) reason() string {
 	for _, f := range s.report.Findings {
 		if f.Severity == verify.Error {
@@ -62,7 +62,7 @@ func (s *subject) reason() string {
 	return string(s.report.Verdict)
 }
 
-// sound fails where the judge has errors beside those that are allowed.
+// sound fails if the judge found errors other than the allowed ones.
 func (s *subject) sound(allowed ...verify.Code) error {
 	ok := map[verify.Code]bool{}
 	for _, c := range allowed {
@@ -76,7 +76,7 @@ func (s *subject) sound(allowed ...verify.Code) error {
 			return fmt.Errorf("%w: %s", ErrDamaged, f.Message)
 		}
 	}
-	for code, n := range s.report.Counts { // of findings that are not written out
+	for code, n := range s.report.Counts { // of findings not listed
 		if n > 0 && verify.SeverityOf(code) == verify.Error && !ok[code] {
 			return fmt.Errorf("%w: %s", ErrDamaged, code)
 		}
@@ -86,13 +86,13 @@ func (s *subject) sound(allowed ...verify.Code) error {
 
 func (s *subject) geometry() cow.Geometry { return s.st.Geometry() }
 
-// offset is where a chunk of the device lies, in bytes.
+// offset is the offset of a chunk on the device, in bytes.
 func (s *subject) offset(c cow.Chunk) int64 {
 	off, _ := s.geometry().Offset(c)
 	return int64(off)
 }
 
-// expect is a check of a plan's result: one of these verdicts.
+// expect returns a check that a plan's result has one of these verdicts.
 func expect(dev blockdev.Device, originBytes int64, verdicts ...verify.Verdict) func(context.Context) error {
 	return func(ctx context.Context) error {
 		report, err := verify.Verify(ctx, dev, dev.Size(), verify.Options{OriginBytes: originBytes})

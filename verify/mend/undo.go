@@ -13,12 +13,12 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// ErrOtherUndo: what is there is not what undoes this.
-var ErrOtherUndo = errors.New("the undo file is of something else")
+// ErrOtherUndo says that an undo file exists but does not undo this change.
+var ErrOtherUndo = errors.New("the undo file is for something else")
 
-// WriteOriginUndo writes what an Apply overwrites on the origin, as a store of
-// that origin: applying it brings the old content back, and a snapshot of the
-// origin with it shows that content.
+// WriteOriginUndo saves what an Apply overwrites on the origin, as a store of
+// that origin. Applying it restores the old content; a snapshot with the origin
+// and this store shows that content.
 func WriteOriginUndo(ctx context.Context, im *image.Image, origin blockdev.Device, w Sink, progress func(Progress)) error {
 	chunk := im.ChunkBytes()
 	if chunk == 0 {
@@ -72,7 +72,7 @@ func WriteOriginUndo(ctx context.Context, im *image.Image, origin blockdev.Devic
 	return err
 }
 
-// chunksOf are the chunks that spans have, in order.
+// chunksOf yields the chunks in spans, in order.
 func chunksOf(spans iter.Seq2[image.Span, error], chunk int64) iter.Seq2[cow.Chunk, error] {
 	return func(yield func(cow.Chunk, error) bool) {
 		for s, err := range spans {
@@ -89,9 +89,9 @@ func chunksOf(spans iter.Seq2[image.Span, error], chunk int64) iter.Seq2[cow.Chu
 	}
 }
 
-// CheckOriginUndo fails with ErrOtherUndo unless undo, a store that was there
-// before, has the old content of all that the image changes: then a run that
-// was interrupted can go on with it, and must not write it again.
+// CheckOriginUndo fails with ErrOtherUndo unless undo, an existing store, has
+// the old content of everything that the image changes. Then an interrupted run
+// can continue with it, and must not write it again.
 func CheckOriginUndo(ctx context.Context, im *image.Image, undo io.ReaderAt, size int64) error {
 	st, err := store.Open(undo, size)
 	if err != nil {
@@ -114,28 +114,27 @@ func CheckOriginUndo(ctx context.Context, im *image.Image, undo io.ReaderAt, siz
 				return err
 			}
 			if !more {
-				return fmt.Errorf("%w: it does not hold the origin at %d", ErrOtherUndo, s.Offset)
+				return fmt.Errorf("%w: it does not match the origin at %d", ErrOtherUndo, s.Offset)
 			}
 			have = h
 		}
 		if have.Offset > s.Offset {
-			return fmt.Errorf("%w: it does not hold the origin at %d", ErrOtherUndo, s.Offset)
+			return fmt.Errorf("%w: it does not match the origin at %d", ErrOtherUndo, s.Offset)
 		}
 	}
 	return nil
 }
 
-// CheckDump fails with ErrOtherUndo unless the dump that was there before is of
-// this store, maybe before an interrupted run: then it must not be written
-// again. Exceptions keep their order and their origin chunks whatever a plan
-// here does.
+// CheckDump fails with ErrOtherUndo unless an existing dump is of this store,
+// perhaps from before an interrupted run. Then it must not be written again. No
+// plan in this package changes the order of exceptions or their origin chunks.
 func CheckDump(ctx context.Context, dump io.Reader, dev blockdev.Device) error {
 	h, records, err := readDump(dump)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOtherUndo, err)
 	}
 	st, err := store.Open(dev, dev.Size())
-	if err != nil { // a header that was lost
+	if err != nil { // a lost header
 		if h.SizeBytes == dev.Size() {
 			return nil
 		}
@@ -158,7 +157,7 @@ func CheckDump(ctx context.Context, dump io.Reader, dev blockdev.Device) error {
 			return err
 		}
 		if !more || r.Old != d.Old {
-			return fmt.Errorf("%w: exception %d of area %d is another one", ErrOtherUndo, d.Slot, d.Area)
+			return fmt.Errorf("%w: exception %d of area %d differs", ErrOtherUndo, d.Slot, d.Area)
 		}
 	}
 	if _, err, more := next(); more && err == nil {
