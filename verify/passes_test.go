@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
@@ -66,7 +67,7 @@ func (f *failing) ReadAt(p []byte, off int64) (int, error) {
 func TestPassesOnAFailingDevice(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	var list []cow.Exception
-	for i, at := range random.Perm(1 << 22)[:20_000] {
+	for i, at := range random.Perm(1 << 22)[:thorough.Of(4000, 20_000)] {
 		list = append(list, cow.Exception{Old: cow.Chunk(random.Uint64N(1<<40))<<16 | cow.Chunk(i), New: cow.Chunk(2 + at*100)})
 	}
 	dev := newSparse(16<<40).store(t, cowtest.Store{Chunk: chunk4K, Exceptions: list})

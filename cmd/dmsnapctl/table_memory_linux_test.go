@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
 )
 
 // repeated is a text over and over again, so many bytes long.
@@ -35,7 +37,7 @@ func TestMemoryOfLint(t *testing.T) {
 			}
 			var stderr bytes.Buffer
 			child := exec.Command("dmsnapctl-and-peak", args...)
-			child.Stdin, child.Stderr = repeated(text, 3<<20), &stderr
+			child.Stdin, child.Stderr = repeated(text, thorough.Of(1, 3)<<20), &stderr
 			if err := child.Run(); err != nil {
 				t.Fatalf("%s: %v: %s", name, err, &stderr)
 			}

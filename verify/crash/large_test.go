@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
@@ -116,10 +117,7 @@ func (l *largeLog) ReadAt(p []byte, off int64) (int, error) {
 // index of the log, and its time grows with the log, not with its square.
 // LARGE_ENTRIES has the number of entries; 1000000 have 11.7 GiB.
 func TestLargeLog(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes seconds")
-	}
-	entries := 100_000
+	entries := thorough.Of(20_000, 100_000)
 	if text := os.Getenv("LARGE_ENTRIES"); text != "" {
 		entries, _ = strconv.Atoi(text)
 	}

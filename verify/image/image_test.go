@@ -7,6 +7,8 @@ import (
 	"io"
 	"testing"
 
+	_ "github.com/dmsnapctl/dmsnapctl/testdata/thorough" // fewer checks by rapid
+
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 

@@ -139,6 +139,9 @@ func (m mending) judge(t *testing.T, mutate func(*Plan)) (states, bad int, first
 		t.Fatalf("after the run: %v", err)
 	}
 	crashes([][]byte{m.scene.store, m.scene.origin}, log, func(state [][]byte) {
+		if mutate != nil && bad > 0 {
+			return // one is enough
+		}
 		states++
 		err := m.whole(m.scene, state[0], state[1])
 		if err == nil && mutate == nil && states%7 == 1 {
