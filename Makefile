@@ -40,7 +40,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: arrows mutants all build certificates setup setup-tests demo test unit kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages third-party pictures
+.PHONY: arrows mutants all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages third-party pictures
 
 all: build
 
@@ -68,10 +68,17 @@ setup-tests: setup
 demo: setup
 	bin/lab demo
 
-test: setup-tests unit fuzz-short kernel
+test: setup-tests unit race fuzz-short kernel
 
+# All that unit tests can do; `go test ./...` does less of it.
 unit:
-	$(GO) test -timeout 20m ./...
+	DMSNAPCTL_THOROUGH=1 $(GO) test -timeout 20m ./...
+
+# Packages whose goroutines share memory, under the race detector.
+RACEPACKAGES = ./cmd/dmsnapctl/internal/... ./dmctl ./dmctl/dmtest ./dmctl/host ./dmctl/monitor ./dmctl/plan \
+	./verify ./verify/blockdev ./verify/crash/... ./verify/image ./verify/internal/... ./verify/mend ./verify/store
+race:
+	$(GO) test -race -timeout 20m $(RACEPACKAGES)
 
 # Each fuzz target for a short while, beyond its corpus; those that read stores
 # for longer.
@@ -127,6 +134,7 @@ lint:
 	GOOS=windows $(GO) build ./cmd/... ./verify/... ./dmctl/...
 	GOARCH=386 $(GO) vet ./...
 	GOARCH=arm $(GO) vet ./...
+	GOARCH=386 $(GO) test -run '^$$' -exec true ./... >/dev/null
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(STATICCHECK) -tags kernel,lab ./...
 	$(GO) run ./testdata/arrows

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
+
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/internal/packtest"
 )
@@ -121,10 +123,7 @@ func TestImageNeedsBothTargets(t *testing.T) {
 func TestDamagedFiles(t *testing.T) {
 	for _, name := range []string{"amd64.ko", "386.ko", "s390x.ko", "vmlinux-amd64", "Image-arm64"} {
 		data := readFixture(t, name)
-		step := 1
-		if testing.Short() {
-			step = 5
-		}
+		step := thorough.Of(5, 1)
 		for cut := 0; cut < len(data); cut += step {
 			_, _ = ReadModule(bytes.NewReader(data[:cut]))
 			_, _ = findInELFBytes(data[:cut])
