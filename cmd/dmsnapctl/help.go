@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 )
@@ -131,23 +130,4 @@ func fill(description string) string {
 		}
 	}
 	return b.String()
-}
-
-// wrap breaks a text into lines of helpWidth at most, indented so far.
-func wrap(text string, first, next int) string {
-	var b strings.Builder
-	line, indent := "", first
-	for _, word := range strings.Fields(text) {
-		switch {
-		case line == "":
-			line = strings.Repeat(" ", indent) + word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > helpWidth:
-			b.WriteString(line + "\n")
-			indent = next
-			line = strings.Repeat(" ", indent) + word
-		default:
-			line += " " + word
-		}
-	}
-	return b.String() + line + "\n"
 }
