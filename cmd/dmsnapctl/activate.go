@@ -1,4 +1,4 @@
-// The command activate: a snapshot of a store that exists.
+// The command activate: a snapshot from an existing store.
 
 package main
 
@@ -8,12 +8,12 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-const activateHelp = `   Makes the snapshot NAME of a store that create made earlier. The store is
-   verified first; one that is damaged, invalid or has stale records is refused.
+const activateHelp = `   Makes the snapshot NAME from a store that create made earlier. The store is
+   verified first, and refused if it is damaged, invalid or has stale records.
    --repair repairs it first, as the command repair does.
 
-   A clone is activated of its base and its store, both of which may be files. It is
-   repaired first in any case: a crash of the machine may have left something.
+   For a clone, give --base and --store; both may be files. Its store is always
+   repaired first, since the machine may have crashed.
 
    While a store is inactive, writes to its origin are not copied to it: the
    snapshot shows them.
@@ -26,18 +26,18 @@ EXAMPLES:
 func activateCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "activate",
-		Usage:       "make a snapshot of a store that exists, verified first",
+		Usage:       "make a snapshot from an existing store, after verifying it",
 		ArgsUsage:   "NAME",
 		Category:    categoryControl,
 		Description: activateHelp,
 		Flags: planFlags(
-			&cli.StringFlag{Name: "origin", Usage: "the `DEVICE` that the store is of"},
+			&cli.StringFlag{Name: "origin", Usage: "the origin `DEVICE` of the store"},
 			&cli.StringFlag{Name: "cow", Usage: "the `DEVICE` that holds the store"},
-			&cli.StringFlag{Name: "base", Usage: "of a clone: its base, `IMAGE|DEVICE`"},
-			&cli.StringFlag{Name: "store", Usage: "of a clone: its store, `FILE|DEVICE`"},
-			&cli.BoolFlag{Name: "overflow", Value: true, Usage: "have the store stay valid when a write through the snapshot finds no room, where the kernel can"},
-			&cli.BoolFlag{Name: "repair", Usage: "repair the store first, where it needs that"},
-			&cli.BoolFlag{Name: "force", Usage: "activate a store that is damaged, invalid or has stale records, and the like"},
+			&cli.StringFlag{Name: "base", Usage: "the base of a clone: `IMAGE|DEVICE`"},
+			&cli.StringFlag{Name: "store", Usage: "the store of a clone: `FILE|DEVICE`"},
+			&cli.BoolFlag{Name: "overflow", Value: true, Usage: "keep the store valid when a write to the snapshot finds no room, if the kernel can"},
+			&cli.BoolFlag{Name: "repair", Usage: "repair the store first if needed"},
+			&cli.BoolFlag{Name: "force", Usage: "override refusals: activate a store even if it is damaged, invalid or has stale records"},
 		),
 		Action: withArgs("NAME", runActivate),
 	}

@@ -1,4 +1,4 @@
-// Advice: what can be done next, as commands.
+// Advice: commands to run next.
 
 package main
 

@@ -16,7 +16,7 @@ import (
 // TestAdviceOfStatus: what is not well has a command, in text and JSON the same;
 // what LVM made is LVM's to change.
 func TestAdviceOfStatus(t *testing.T) {
-	const grow = "dmsnapctl grow s   # once its store's device, 8:1, is larger"
+	const grow = "dmsnapctl grow s   # after enlarging its COW device 8:1"
 	for _, tt := range []struct {
 		change func(*dmtest.Machine)
 		flags  string
@@ -26,8 +26,8 @@ func TestAdviceOfStatus(t *testing.T) {
 		{func(m *dmtest.Machine) { m.Find("s").Status = "1024/2048 8" }, "-w 50", []string{grow}},
 		{func(m *dmtest.Machine) { m.Find("s").Status = "1024/2048 8" }, "-c 50", []string{grow}},
 		{func(m *dmtest.Machine) { m.Find("s").Status = "Overflow" }, "", []string{grow}},
-		{func(m *dmtest.Machine) { m.Find("s").Status = "Invalid" }, "", []string{"dmsnapctl verify 8:1   # what its store still holds"}},
-		{func(m *dmtest.Machine) { m.Find("s").Suspended = true }, "", []string{"dmsnapctl resume s   # let its I/O go on"}},
+		{func(m *dmtest.Machine) { m.Find("s").Status = "Invalid" }, "", []string{"dmsnapctl verify 8:1   # see what its store still holds"}},
+		{func(m *dmtest.Machine) { m.Find("s").Suspended = true }, "", []string{"dmsnapctl resume s   # continue its I/O"}},
 		{func(m *dmtest.Machine) { m.Find("s").UUID, m.Find("s").Status = "LVM-x", "Overflow" }, "", nil},
 		{func(m *dmtest.Machine) { m.Find("s").UUID, m.Find("s").Status = "", "Overflow" }, "", []string{strings.Replace(grow, "grow s", "grow s --force", 1)}},
 	} {

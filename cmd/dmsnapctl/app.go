@@ -14,8 +14,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 )
 
-// run is the whole program: arguments in, exit code out. No panic and no
-// unexplained failure leaves it.
+// run is the whole program: arguments in, exit code out. It turns panics into
+// errors.
 func run(ctx context.Context, args []string, std streams) (code int) {
 	out := &output.Stream{Writer: std.out}
 	std.out = out
@@ -53,13 +53,13 @@ func newApp(std streams) *cli.App { return newAppOf(std, commands(run)) }
 func newAppOf(std streams, commands []*cli.Command) *cli.App {
 	app := &cli.App{
 		Name:      "dmsnapctl",
-		Usage:     "manage device-mapper snapshots, and find the chunks that leaky kernels lost",
+		Usage:     "manage device-mapper snapshots, and find chunks that leaky kernels lost",
 		UsageText: "dmsnapctl [global flags] COMMAND [flags] ARGUMENTS",
 		Version:   "-", // printVersion knows it
 		Flags:     globalFlags(),
 		Commands:  commands,
-		// Answers of the library that would bypass the contract: it prints
-		// usage to stdout, exits on its own and knows no code 64.
+		// The library's own answers would break the contract: it prints usage to
+		// stdout, exits by itself and has no code 64.
 		HideHelpCommand: true,
 		ExitErrHandler:  func(*cli.Context, error) {},
 		OnUsageError:    badFlag,
@@ -75,7 +75,7 @@ func newAppOf(std streams, commands []*cli.Command) *cli.App {
 	return app
 }
 
-// prepare gives each command of the tree what all of them share.
+// prepare sets what all commands of the tree share.
 func prepare(commands []*cli.Command) {
 	for _, c := range commands {
 		c.HideHelpCommand = true
@@ -90,7 +90,7 @@ func prepare(commands []*cli.Command) {
 	}
 }
 
-// badFlag says in our words what the library says of a flag's value.
+// badFlag rewords the library's error about a flag.
 func badFlag(c *cli.Context, err error, _ bool) error {
 	said := strings.TrimSuffix(err.Error(), ": parse error")
 	said = strings.Replace(strings.Replace(said, "for flag -", "for -", 1), "for -", "for --", 1)
@@ -103,9 +103,9 @@ func badFlag(c *cli.Context, err error, _ bool) error {
 func globalFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "json", Usage: "print one JSON object on stdout"},
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print no results: the exit code speaks"},
-		&cli.BoolFlag{Name: "no-color", Usage: "no colours (the variable NO_COLOR says the same)"},
-		&cli.BoolFlag{Name: "progress", Usage: "show progress even where stderr is no terminal"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print no results; use the exit code"},
+		&cli.BoolFlag{Name: "no-color", Usage: "no colours (same as the variable NO_COLOR)"},
+		&cli.BoolFlag{Name: "progress", Usage: "show progress even if stderr is not a terminal"},
 	}
 }
 

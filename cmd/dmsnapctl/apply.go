@@ -17,10 +17,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
-const applyHelp = `   Merges offline: copies the snapshot's chunks to the origin, and then empties the
-   store. A crash or an interrupt loses nothing; a second run finishes. --undo keeps
-   the origin's old content as a store of its own, which 'apply FILE --to DEVICE'
-   brings back, and the emptied store's records in FILE.dump, for 'restore'.
+const applyHelp = `   Merges offline: copies the snapshot's chunks to the origin, then empties the
+   store. A crash or an interrupt loses nothing; a second run finishes. --undo saves
+   the origin's old content as a store in FILE, which 'apply FILE --to DEVICE' puts
+   back, and the emptied store's records in FILE.dump, for 'restore'.
 
 EXAMPLES:
    dmsnapctl apply cow.img --to disk.img --undo before.img --yes`
@@ -61,7 +61,7 @@ func runApply(c *cli.Context) (err error) {
 	return mendRun{c, o, path, p, undo}.run()
 }
 
-// undoApply keeps the origin's content, and the store's records.
+// undoApply saves the origin's content and the store's records.
 func undoApply(c *cli.Context, o *console, im *image.Image, dev, origin blockdev.Device) (func() error, error) {
 	name := c.String("undo")
 	if name == "" {
@@ -81,7 +81,7 @@ func undoApply(c *cli.Context, o *console, im *image.Image, dev, origin blockdev
 		}
 	}
 	records := func() error { return nil }
-	if !exists(name + ".dump") { // that of an interrupted run has more than the store now
+	if !exists(name + ".dump") { // the dump of an interrupted run has more records than the store now
 		if records, err = undoByDump(c, o, dev, path, name+".dump"); err != nil {
 			return nil, err
 		}
@@ -110,13 +110,14 @@ func checkOriginUndo(c *cli.Context, o *console, im *image.Image, name string) (
 	if err := mend.CheckOriginUndo(c.Context, im, f, f.Size()); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	o.warnf("%s is kept as it is: it undoes the run before", name)
+	o.warnf("%s is kept: it undoes the previous run", name)
 	return nil
 }
 
-const restoreHelp = `   Writes the metadata of a dump to a device or file. Without --data, only onto the
-   device that the dump was made of, which holds the chunks already; with it, onto
-   another one, of another size too. --size makes a new file of that size.
+const restoreHelp = `   Writes the metadata of a dump to a device or file. Without --data, that must be
+   the device the dump was made from, since it holds the chunks. With --data, the
+   chunks are copied, and the device may have another size. --size makes a new
+   file.
 
 EXAMPLES:
    dmsnapctl restore cow.undo cow.img --yes
@@ -163,7 +164,7 @@ func runRestore(c *cli.Context) (err error) {
 		}
 		defer func() { err = errors.Join(err, data.Close()) }()
 		if same, err := sameFile(path, c.String("data")); err != nil || same {
-			return errors.Join(err, usagef("restore: %s is to be written and read; leave --data out if it holds the chunks", path))
+			return errors.Join(err, usagef("restore: %s would be both written and read; leave --data out if it holds the chunks", path))
 		}
 		opt.Data = target{data}
 	}
@@ -187,7 +188,7 @@ func makeStore(c *cli.Context, path string) (created bool, err error) {
 	case err != nil || !given:
 		return false, err
 	case size == 0 || size > 1<<62:
-		return false, usagef("restore: --size %d is no size of a file", size)
+		return false, usagef("restore: --size %d is not a possible file size", size)
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -199,8 +200,7 @@ func makeStore(c *cli.Context, path string) (created bool, err error) {
 	return true, errors.Join(f.Truncate(int64(size)), f.Close())
 }
 
-// carriesNothingElse refuses a device that carries something other than a
-// store.
+// carriesNothingElse refuses a device that contains anything but a store.
 func carriesNothingElse(f *blockdev.File) error {
 	found, err := blockdev.Probe(f, f.Size())
 	if err != nil {
@@ -212,7 +212,7 @@ func carriesNothingElse(f *blockdev.File) error {
 		}
 	}
 	for _, s := range found {
-		return fmt.Errorf("restore: %s carries %s: clear it first if it is not needed", f.Path(), s.Type)
+		return fmt.Errorf("restore: %s contains %s: clear it first if it is not needed", f.Path(), s.Type)
 	}
 	return nil
 }

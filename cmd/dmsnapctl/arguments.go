@@ -1,5 +1,4 @@
-// Arguments and sizes: what stands between a command line and the values that
-// packages take.
+// Arguments, sizes and flags as values for the packages below.
 
 package main
 
@@ -14,8 +13,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// withArgs runs action with exactly the arguments that names names; a name in
-// brackets is optional, a last name with dots may repeat.
+// withArgs runs action with exactly these arguments. A name in brackets is
+// optional; a last name with dots may repeat.
 func withArgs(names string, action cli.ActionFunc) cli.ActionFunc {
 	fields := strings.Fields(names)
 	required, most := 0, len(fields)
@@ -32,7 +31,7 @@ func withArgs(names string, action cli.ActionFunc) cli.ActionFunc {
 		case n < required:
 			return usagef("%s: missing %s; see '%s --help'", commandName(c), fields[n], c.Command.HelpName)
 		case n > most:
-			return usagef("%s: surplus argument %q; see '%s --help'", commandName(c), c.Args().Get(most), c.Command.HelpName)
+			return usagef("%s: unexpected argument %q; see '%s --help'", commandName(c), c.Args().Get(most), c.Command.HelpName)
 		}
 		if i := slices.Index(c.Args().Slice(), ""); i >= 0 && i < len(fields) { // an unset variable of a script
 			return usagef("%s: %s is empty; see '%s --help'", commandName(c), strings.Trim(fields[i], "[].…"), c.Command.HelpName)
@@ -57,12 +56,12 @@ func parseSize(s string) (bytes uint64, err error) {
 	}
 	v, err := strconv.ParseUint(digits, 10, 64)
 	if err != nil || v > math.MaxUint64/unit {
-		return 0, usagef("%q is no size; write bytes, or a number with k, M, G, T (1024-based) or s (sectors)", s)
+		return 0, usagef("%q is not a size; write bytes, or a number with k, M, G, T (1024-based) or s (sectors)", s)
 	}
 	return v * unit, nil
 }
 
-// sizeFlag reads the flag name as a size; ok tells whether it was given.
+// sizeFlag reads the flag name as a size; ok reports whether it was given.
 func sizeFlag(c *cli.Context, name string) (bytes uint64, ok bool, err error) {
 	if !c.IsSet(name) {
 		return 0, false, nil
@@ -74,24 +73,24 @@ func sizeFlag(c *cli.Context, name string) (bytes uint64, ok bool, err error) {
 	return bytes, true, nil
 }
 
-// needFlags makes it a usage error to leave one of these flags out.
+// needFlags is a usage error if one of these flags is missing.
 func needFlags(c *cli.Context, names ...string) error {
 	for _, name := range names {
-		if !c.IsSet(name) || c.String(name) == "" { // a list that was left out is no empty text
+		if !c.IsSet(name) || c.String(name) == "" { // the text of a missing list is not empty
 			return usagef("%s: missing --%s; see '%s --help'", commandName(c), name, c.Command.HelpName)
 		}
 	}
 	return nil
 }
 
-// formatFlag reads --format; --json is a word for one of them.
+// formatFlag reads --format; --json stands for one format.
 func formatFlag(c *cli.Context, o *console, formats []string) (string, error) {
 	format := c.String("format")
 	switch {
 	case !slices.Contains(formats, format):
-		return "", usagef("%s: %q is no format; there are: %s", commandName(c), format, strings.Join(formats, ", "))
+		return "", usagef("%s: unknown format %q; want one of: %s", commandName(c), format, strings.Join(formats, ", "))
 	case o.json && c.IsSet("format") && format != formatJSON:
-		return "", usagef("%s: --json and --format %s do not go together", commandName(c), format)
+		return "", usagef("%s: --json and --format %s exclude each other", commandName(c), format)
 	case o.json:
 		return formatJSON, nil
 	}
@@ -101,13 +100,13 @@ func formatFlag(c *cli.Context, o *console, formats []string) (string, error) {
 // percentFlag reads a percentage.
 func percentFlag(c *cli.Context, name string) (float64, error) {
 	percent := c.Float64(name)
-	if !(percent >= 0 && percent <= 100) { // not a number is neither
+	if !(percent >= 0 && percent <= 100) { // also refuses NaN
 		return 0, usagef("%s: --%s %v: want a percentage from 0 to 100", commandName(c), name, percent)
 	}
 	return percent, nil
 }
 
-// parseSectors reads a size that must be whole sectors, given to a flag.
+// parseSectors reads a flag's size, which must be whole sectors.
 func parseSectors(flag, text string) (cow.Sectors, error) {
 	bytes, err := parseSize(text)
 	if err != nil {

@@ -18,16 +18,16 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
 )
 
-const checkHelp = `   Without a flag, the running kernel is asked. The verdict goes by the version
-   of the target "snapshot": fixed from 1.12.0 on, and in the 1.10 series from
-   1.10.2 on. A version is a presumption: vendors backport fixes without
-   raising it. Exit code 0 is fixed, 1 leaky, 3 unknown.
+const checkHelp = `   Without a flag, check asks the running kernel. The verdict depends on the
+   version of the target "snapshot": it is fixed from 1.12.0 on, and in the 1.10
+   series from 1.10.2 on. A version is only a presumption, since vendors backport
+   fixes without raising it. Exit code 0 is fixed, 1 leaky, 3 unknown.
 
-   Kernels that are installed but not running are judged by their dm-snapshot
-   module, or by their image where it is built in. Which one boots next is told
-   by the boot loader's configuration, or by the link /vmlinuz; where neither is
-   there, or it is not understood, the verdict is unknown. With --advisory, the exit code is about one known bug instead: 0
-   does not apply, 1 applies, 3 cannot be told.
+   Other installed kernels are judged by their dm-snapshot module, or by their
+   image if it is built in. --next finds the kernel that boots next from the boot
+   loader's configuration or the link /vmlinuz; if neither exists or can be
+   understood, the verdict is unknown. With --advisory, the exit code is about one
+   known bug instead: 0 does not apply, 1 applies, 3 unknown.
 
 EXAMPLES:
    dmsnapctl check
@@ -42,7 +42,7 @@ EXAMPLES:
 func checkCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "check",
-		Usage:       "tell whether a kernel has the fix for the snapshot space leak",
+		Usage:       "report whether a kernel has the fix for the snapshot space leak",
 		Category:    categoryKernel,
 		Description: checkHelp,
 		Flags: []cli.Flag{
@@ -53,10 +53,10 @@ func checkCommand() *cli.Command {
 			&cli.BoolFlag{Name: "all-kernels", Usage: "judge all installed kernels"},
 			&cli.BoolFlag{Name: "next", Usage: "judge the installed kernel that boots next"},
 			&cli.StringFlag{Name: "root", Value: "/", Usage: "the system in `DIR`, for --kernel, --all-kernels and --next"},
-			&cli.BoolFlag{Name: "load", Usage: "have the running kernel load the target's module if need be"},
-			&cli.StringFlag{Name: "advisory", Usage: "let the exit code speak of the known bug `ID`"},
+			&cli.BoolFlag{Name: "load", Usage: "load the target's module into the running kernel if needed"},
+			&cli.StringFlag{Name: "advisory", Usage: "make the exit code answer for the known bug `ID`"},
 			&cli.StringFlag{Name: "format", Value: formatText, Usage: "`FORMAT` of the result: " + strings.Join(checkFormats, ", ")},
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the result to `FILE`, which is replaced as a whole (- for stdout)"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the result to `FILE`, replacing it in one step (- for stdout)"},
 		},
 		Action: withArgs("", runCheck),
 	}
@@ -94,7 +94,7 @@ func runCheck(c *cli.Context) error {
 	return nil
 }
 
-// checkRequest is what the flags ask for.
+// checkRequest is what the flags request.
 type checkRequest struct {
 	check.Request
 	targets  string // a file, or - for stdin

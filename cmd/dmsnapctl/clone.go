@@ -11,18 +11,18 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-const cloneHelp = `   Makes a writable disk /dev/mapper/NAME over the base for each NAME. What is
-   written to it goes to a store of its own; the base stays as it is. A base is an
-   image, which all of its clones share by one read-only loop device, or a block
-   device that is read-only. One that can be written to is refused.
+const cloneHelp = `   Makes a writable disk /dev/mapper/NAME over the base for each NAME. Writes go
+   to the clone's own store; the base does not change. The base is an image, which
+   all its clones share through one read-only loop device, or a read-only block
+   device. A writable device is refused.
 
-   Stores are sparse files DIR/NAME.cow. They can hold every chunk of the base, so
-   that they never fill, unless --store-size says less. --transient is for machines
-   that are thrown away: the store has no name, and goes with the clone. A clone
-   that fails is undone by itself; the others are made, and the exit code is 3.
+   Stores are sparse files DIR/NAME.cow. A store can hold every chunk of the base,
+   so it never fills, unless --store-size is smaller. With --transient, for
+   throw-away machines, the store has no name and is removed with the clone. A
+   clone that fails is undone; the others are made, and the exit code is 3.
 
-   A store outlives a reboot; 'activate NAME --base IMAGE --store FILE' makes the
-   clone of it again.
+   A store survives a reboot: 'activate NAME --base IMAGE --store FILE' makes its
+   clone again.
 
 EXAMPLES:
    dmsnapctl clone vm1 --base debian.img --store-dir /srv/vms --yes
@@ -31,9 +31,8 @@ EXAMPLES:
    blockdev --setro /dev/sdb &&
       dmsnapctl clone rescue --base /dev/sdb --store /mnt/rescue.cow --yes`
 
-const resetHelp = `   Puts each clone NAME back to its base: it gets a new, empty store, which takes
-   the place of the old file. The name, and all else, stays. A clone that is
-   mounted or open is refused.
+const resetHelp = `   Resets each clone NAME to its base: a new, empty store replaces the old file.
+   Nothing else changes. A clone that is mounted or open is refused.
 
 EXAMPLES:
    umount /mnt/vm1 && dmsnapctl reset vm1 --yes
@@ -47,13 +46,13 @@ func cloneCommand() *cli.Command {
 		Category:    categoryControl,
 		Description: cloneHelp,
 		Flags: planFlags(
-			&cli.StringFlag{Name: "base", Usage: "the image or block device, `IMAGE|DEVICE`, that the clones are of"},
-			&cli.StringFlag{Name: "store-dir", Usage: "make the stores, NAME.cow, in `DIR`"},
-			&cli.StringFlag{Name: "store", Usage: "the store of the one clone: `FILE|DEVICE`, a file that is not there yet or a block device"},
+			&cli.StringFlag{Name: "base", Usage: "the base: `IMAGE|DEVICE`"},
+			&cli.StringFlag{Name: "store-dir", Usage: "create the stores NAME.cow in `DIR`"},
+			&cli.StringFlag{Name: "store", Usage: "the store of a single clone: `FILE|DEVICE`, a new file or a block device"},
 			&cli.StringFlag{Name: "store-size", Usage: "the `SIZE` of each store (default: room for every chunk)"},
 			&cli.StringFlag{Name: "chunk-size", Value: "4K", Usage: "the `SIZE` of a chunk, a power of two"},
-			&cli.BoolFlag{Name: "transient", Usage: "keep nothing: the store goes with the clone"},
-			&cli.BoolFlag{Name: "force", Usage: "take a base that can be written to, and the like"},
+			&cli.BoolFlag{Name: "transient", Usage: "keep nothing: the store is removed with the clone"},
+			&cli.BoolFlag{Name: "force", Usage: "override refusals: use a base even if it is writable"},
 		),
 		Action: withArgs("NAME...", runClone),
 	}
@@ -85,7 +84,7 @@ func cloneRequest(c *cli.Context) (r dmctl.CloneRequest, err error) {
 		return r, err
 	}
 	if given && (size == 0 || int64(size) <= 0) {
-		return r, usagef("clone: --store-size %s: no store has that size", c.String("store-size"))
+		return r, usagef("clone: --store-size %s: not a possible size", c.String("store-size"))
 	}
 	if (c.String("store-dir") == "") == (c.String("store") == "") {
 		return r, usagef("clone: want --store-dir or --store; see 'dmsnapctl clone --help'")
@@ -104,7 +103,7 @@ func cloneRequest(c *cli.Context) (r dmctl.CloneRequest, err error) {
 func resetCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "reset",
-		Usage:       "put clones back to their base",
+		Usage:       "reset clones to their base",
 		ArgsUsage:   "NAME...",
 		Category:    categoryControl,
 		Description: resetHelp,

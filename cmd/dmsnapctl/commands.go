@@ -13,8 +13,8 @@ const (
 	categoryCrash   = "Crash verifier"
 )
 
-// makers make the commands, in the order in which help shows them. A command
-// line that names one makes no other: the program starts for that one alone.
+// makers make the commands, in the order of the help text. A command line makes
+// only the command it names, so that the program starts fast.
 func makers(run runner) []maker {
 	return []maker{
 		{"verify", verifyCommand},
@@ -59,7 +59,7 @@ type maker struct {
 	make func() *cli.Command
 }
 
-// commands are all of them.
+// commands makes all commands.
 func commands(run runner) []*cli.Command {
 	var all []*cli.Command
 	for _, m := range makers(run) {
@@ -68,9 +68,8 @@ func commands(run runner) []*cli.Command {
 	return all
 }
 
-// commandsFor are the commands that a command line may be about: the one that
-// it begins with, or all where it begins otherwise, or with one that is about
-// the others.
+// commandsFor are the commands that a command line needs: the first word's, or
+// all if that is no command, or one that uses the others.
 func commandsFor(run runner, args []string) []*cli.Command {
 	if len(args) < 2 || args[1] == "manual" || args[1] == "complete" {
 		return commands(run)

@@ -1,4 +1,4 @@
-// The console: where results, progress and complaints go, and in which form.
+// The console: where results, progress and warnings go, and in which form.
 
 package main
 
@@ -18,8 +18,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// console is how one command speaks: results to stdout as text or JSON,
-// everything else to stderr.
+// console is the output of one command: results go to stdout as text or JSON,
+// everything else goes to stderr.
 type console struct {
 	command  string
 	out, err io.Writer
@@ -46,18 +46,18 @@ func outputOf(c *cli.Context) *console {
 	return o
 }
 
-// wantsColor tells by the environment whether a terminal is to have colours:
-// see no-color.org; a dumb terminal shows none.
+// wantsColor reports whether the environment allows colours on a terminal: see
+// no-color.org; a dumb terminal has none.
 func wantsColor(getenv func(string) string) bool {
 	return getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 }
 
-// printJSON writes v, which must carry its schema, as one line.
+// printJSON writes v, which must have a schema field, as one line.
 func (o *console) printJSON(v any) error {
 	return output.JSON(o.out, v)
 }
 
-// warnf tells the user something on stderr, in one line.
+// warnf writes one line to stderr.
 func (o *console) warnf(format string, args ...any) {
 	_, _ = fmt.Fprintf(o.err, "dmsnapctl: %s\n", output.OneLine(fmt.Errorf(format, args...)))
 }
@@ -79,9 +79,8 @@ func schemaOf(command string) string {
 	return "dmsnapctl." + strings.ReplaceAll(command, " ", "-") + "/1"
 }
 
-// writeJSONError gives machines that asked for JSON an object where a command
-// failed before it had a result. A status that speaks for itself has printed
-// its object already.
+// writeJSONError prints a JSON object for an error before there was a result. A
+// command that ends with an exitStatus has already printed its object.
 func writeJSONError(w io.Writer, command string, err error) {
 	var spoken exitStatus
 	if errors.As(err, &spoken) {
@@ -104,8 +103,8 @@ type streams struct {
 // runner runs a command line with its own streams, and returns its exit code.
 type runner func(ctx context.Context, args []string, std streams) (code int)
 
-// columnsOf is the width of the terminal that is written to; where none is,
-// what COLUMNS says, or 80.
+// columnsOf is the width of the terminal behind w; without one, that of COLUMNS,
+// or 80.
 func columnsOf(w io.Writer) int {
 	const usual = 80
 	if f, ok := output.FileOf(w); ok {

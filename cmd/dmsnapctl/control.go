@@ -1,5 +1,5 @@
-// What the commands of the controller share: opening it, asking before
-// something is changed, and running a plan.
+// What the commands of the controller share: opening it, asking before a change,
+// and running a plan.
 
 package main
 
@@ -16,10 +16,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-// planFlags are taken by every command that changes something.
+// planFlags are the flags of every command that changes something.
 func planFlags(more ...cli.Flag) []cli.Flag {
 	return append(more,
-		&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done, step by step, and do nothing"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "print the steps, and do nothing"},
 		&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
 	)
 }
@@ -39,15 +39,15 @@ func withController(action func(c *cli.Context, o *console, ctl *dmctl.Controlle
 	}
 }
 
-// planJSON is what a command that changes something says to machines.
+// planJSON is the result of a command that changes something.
 type planJSON struct {
 	Schema string   `json:"schema"`
 	Name   string   `json:"name"`
-	Names  []string `json:"names,omitempty"` // of several
+	Names  []string `json:"names,omitempty"` // if there are several
 	DryRun bool     `json:"dry_run"`
 	Steps  []string `json:"steps"`
 	Notes  []string `json:"notes"`
-	// Failed are those of several that were undone; the others are done.
+	// Failed lists the names that failed and were undone; the others are done.
 	Failed []failedJSON `json:"failed,omitempty"`
 }
 
@@ -56,7 +56,7 @@ type failedJSON struct {
 	Error string `json:"error"`
 }
 
-// planner makes a plan from a look at the machine as it is now.
+// planner makes a plan for the machine's present state.
 type planner func() (*dmctl.Plan, error)
 
 // runPlan prints a plan about names, or asks and runs it, as the flags say.
@@ -86,7 +86,7 @@ func runPlan(c *cli.Context, o *console, ctl *dmctl.Controller, names []string, 
 	return failedPlan(err)
 }
 
-// failedPlan is the exit status after an error that was told.
+// failedPlan is the exit status after an error that was printed.
 func failedPlan(err error) error {
 	if err == nil {
 		return nil
@@ -132,9 +132,9 @@ func planForMachines(o *console, plan *dmctl.Plan, names []string, dry bool, fai
 	return out
 }
 
-// agree asks, and returns the plan that was agreed to. While somebody thinks
-// about it others go on, so that what was shown may be out of date: then the
-// plan is made once more, and asked about once more if it became another one.
+// agree asks, and returns the plan that was agreed to. The machine may change
+// while the user decides: the plan is made again after the answer, and if it
+// differs, the user is asked again.
 func agree(c *cli.Context, o *console, ctl *dmctl.Controller, plan *dmctl.Plan, make planner) (*dmctl.Plan, error) {
 	if c.Bool("yes") {
 		return plan, nil
@@ -151,12 +151,12 @@ func agree(c *cli.Context, o *console, ctl *dmctl.Controller, plan *dmctl.Plan, 
 		if again.String() == plan.String() {
 			return again, nil
 		}
-		o.warnf("%s: meanwhile something has changed, and what would be done now is not what was shown", o.command)
+		o.warnf("%s: the machine has changed meanwhile; this is the new plan", o.command)
 		plan = again
 	}
 }
 
-// confirm asks on a terminal, and wants --yes elsewhere.
+// confirm asks on a terminal, and needs --yes elsewhere.
 func confirm(c *cli.Context, o *console, plan *dmctl.Plan) error {
 	return confirmText(c, o, planText(plan))
 }
@@ -164,7 +164,7 @@ func confirm(c *cli.Context, o *console, plan *dmctl.Plan) error {
 // confirmText is confirm for any plan in words.
 func confirmText(c *cli.Context, o *console, plan string) error {
 	if !output.IsTerminal(c.App.Reader) {
-		return usagef("%s: say --yes to do it, or --dry-run to see what would be done", o.command)
+		return usagef("%s: add --yes to do it, or --dry-run to see the steps", o.command)
 	}
 	if _, err := fmt.Fprintf(o.err, "%sDo it? [y/N] ", plan); err != nil {
 		return err
@@ -186,7 +186,7 @@ func confirmText(c *cli.Context, o *console, plan string) error {
 	return fmt.Errorf("%s: nothing was changed: the answer was no", o.command)
 }
 
-// planCommand is a command that runs one plan and takes no flags of its own.
+// planCommand is a command that runs one plan and has no flags of its own.
 func planCommand(name, usage, args, help string, plan func(*cli.Context, *dmctl.Controller) (*dmctl.Plan, error)) *cli.Command {
 	return &cli.Command{
 		Name:        name,
@@ -201,7 +201,7 @@ func planCommand(name, usage, args, help string, plan func(*cli.Context, *dmctl.
 	}
 }
 
-// planText is a plan for people: what will be done, and what to know of it.
+// planText is a plan as text: its steps and notes.
 func planText(p *dmctl.Plan) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:\n", p.Title)

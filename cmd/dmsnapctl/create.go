@@ -11,17 +11,16 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-const createHelp = `   Makes a fresh snapshot NAME of the origin, which keeps changed chunks on the
-   COW device. Chunks 0 and 1 of the COW device are zeroed. One that carries
-   anything is refused: a known signature, or a byte that is not zero within its
-   first MiB or chunks 0 and 1.
+const createHelp = `   Makes a fresh snapshot NAME of the origin. Changed chunks are kept on the COW
+   device, whose chunks 0 and 1 are zeroed. A COW device that contains data is
+   refused: a known signature, or a nonzero byte in its first MiB or in chunks 0
+   and 1.
 
-   A plain block device as origin gets the device NAME-origin. Write to the
-   origin through that one: writes that go to the block device directly are
-   not copied.
+   If the origin is a plain block device, write to it through NAME-origin: writes
+   to the block device itself are not copied.
 
-   Files may stand for devices: each gets a loop device, which goes with the
-   snapshot.
+   Origin and COW device may be files: each gets a loop device, which is removed
+   with the snapshot.
 
 EXAMPLES:
    dmsnapctl create snap --origin /dev/vdb --cow /dev/vdc --dry-run
@@ -36,14 +35,14 @@ func createCommand() *cli.Command {
 		Category:    categoryControl,
 		Description: createHelp,
 		Flags: planFlags(
-			&cli.StringFlag{Name: "origin", Usage: "the device or file, `DEVICE`, to take a snapshot of"},
-			&cli.StringFlag{Name: "cow", Usage: "the device or file, `DEVICE`, that keeps what changes"},
+			&cli.StringFlag{Name: "origin", Usage: "take a snapshot of `DEVICE`, a device or file"},
+			&cli.StringFlag{Name: "cow", Usage: "keep changes on `DEVICE`, a device or file"},
 			&cli.StringFlag{Name: "chunk-size", Value: "16K", Usage: "the `SIZE` of a chunk, a power of two"},
-			&cli.BoolFlag{Name: "transient", Usage: "keep the exceptions in memory only: the snapshot ends with the machine"},
-			&cli.BoolFlag{Name: "overflow", Value: true, Usage: "have the store stay valid when a write through the snapshot finds no room, where the kernel can"},
-			&cli.BoolFlag{Name: "discard-zeroes-cow", Usage: "take a discard of the snapshot as zeroes, without a copy"},
-			&cli.BoolFlag{Name: "discard-passdown-origin", Usage: "pass such discards on to the origin"},
-			&cli.BoolFlag{Name: "force", Usage: "use a COW device that carries something, and the like"},
+			&cli.BoolFlag{Name: "transient", Usage: "keep exceptions in memory only: the snapshot ends at shutdown"},
+			&cli.BoolFlag{Name: "overflow", Value: true, Usage: "keep the store valid when a write to the snapshot finds no room, if the kernel can"},
+			&cli.BoolFlag{Name: "discard-zeroes-cow", Usage: "treat discards of the snapshot as zeroes, without a copy"},
+			&cli.BoolFlag{Name: "discard-passdown-origin", Usage: "pass these discards on to the origin"},
+			&cli.BoolFlag{Name: "force", Usage: "override refusals: use a COW device even if it contains data"},
 		),
 		Action: withArgs("NAME", runCreate),
 	}

@@ -20,11 +20,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-const deltaHelp = `   Names the parts of the origin that were written since the snapshot was taken,
-   joined and in order; of a live store as well. With --against: what two
-   snapshots of one origin can differ in, which may be more than they do.
-   Formats: ranges (OFFSET LENGTH a line, in bytes), json, and bmap, by which
-   bmaptool copies.
+const deltaHelp = `   Lists the parts of the origin that were written since the snapshot was taken,
+   sorted and merged. The store may be live. With --against, lists where two
+   snapshots of one origin may differ; the list can include equal parts. Formats:
+   ranges (OFFSET LENGTH per line, in bytes), json, and bmap for bmaptool.
 
 EXAMPLES:
    dmsnapctl delta /dev/mapper/vg-snap-cow
@@ -33,7 +32,7 @@ EXAMPLES:
 
 func deltaCommand() *cli.Command {
 	return &cli.Command{
-		Name: "delta", Usage: "say which parts of the origin have changed", ArgsUsage: "STORE", Category: categoryTools, Description: deltaHelp,
+		Name: "delta", Usage: "list the parts of the origin that have changed", ArgsUsage: "STORE", Category: categoryTools, Description: deltaHelp,
 		Flags: append(originFlags(),
 			&cli.StringFlag{Name: "against", Usage: "another `STORE` of the same origin"},
 			&cli.StringFlag{Name: "format", Value: "ranges", Usage: "ranges, json or bmap"},
@@ -43,8 +42,8 @@ func deltaCommand() *cli.Command {
 	}
 }
 
-// deltaMemory bounds the chunks that are put in order at once, in bytes; with the
-// rest of the program they take 64 MiB.
+// deltaMemory bounds the chunks that are sorted at once, in bytes; the whole
+// program then takes 64 MiB.
 const deltaMemory = 36 << 20
 
 // deltaPart is one store of a delta.
@@ -84,9 +83,9 @@ func runDelta(c *cli.Context) (err error) {
 			return fmt.Errorf("delta %s: %w", path, err)
 		}
 	}
-	debug.FreeOSMemory() // what the judge's sets took is for those of the delta
+	debug.FreeOSMemory() // return the judge's memory before the delta needs its own
 	if format == "bmap" && origin == 0 {
-		o.warnf("delta: the origin's size is not given: the map ends with the last change")
+		o.warnf("delta: the origin's size is not given: the bmap ends with the last change")
 	}
 	err = to.Write(func(w io.Writer) error { return d.write(w, format) })
 	if err != nil {
@@ -123,7 +122,7 @@ func (d *deltaResult) add(o *console, path string) error {
 	}
 	if code := toolCode(p.report.Report); code != exitFine {
 		d.code = max(d.code, code)
-		o.warnf("delta %s: it is %s: what is named may not be all that has changed", path, verdictLine(p.report.Report))
+		o.warnf("delta %s: the store is %s: the list may be incomplete", path, verdictLine(p.report.Report))
 	}
 	if p.report.Usage == nil { // a fresh store has changed nothing
 		return nil

@@ -14,8 +14,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
-const dumpHelp = `   Writes the header and the records of a store as lines of JSON: all that its
-   metadata says, nothing of its data. 'dmsnapctl restore' writes it back.
+const dumpHelp = `   Writes a store's header and records as lines of JSON: all of its metadata, none
+   of its data. 'dmsnapctl restore' writes it back.
 
 EXAMPLES:
    dmsnapctl dump cow.img -o cow.dump`

@@ -26,8 +26,8 @@ const (
 	exitInterrupted = 130 // interrupted by the user
 )
 
-// exitStatus is the error of a command that has said all there is to say and
-// only wants an exit code.
+// exitStatus is the error of a command that has printed everything and only sets
+// the exit code.
 type exitStatus int
 
 func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }

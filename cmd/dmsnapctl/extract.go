@@ -18,14 +18,14 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
-const extractHelp = `   Writes what the snapshot shows into a file: raw with holes, or qcow2. With
-   --only-changes, a qcow2 overlay over --backing that holds only the chunks that
-   have changed: what the snapshot shows (--side snapshot), or what the origin has
-   now (--side origin), for incremental backups. An origin in use changes while it
-   is read: then --content names a second snapshot of it, taken before.
+const extractHelp = `   Writes the snapshot's content to a file: sparse raw, or qcow2. --only-changes
+   writes a qcow2 overlay over --backing with only the changed chunks: as the
+   snapshot shows them (--side snapshot), or as the origin has them now (--side
+   origin), for incremental backups. If the origin is in use, it changes while it
+   is read: take a second snapshot of it first, and name that with --content.
 
-   Of an invalidated or damaged store, --best-effort takes what there is, and says
-   which ranges are certain.
+   For an invalidated or damaged store, --best-effort writes what is left and
+   reports which ranges are certain.
 
 EXAMPLES:
    dmsnapctl extract cow.img --origin disk.img -o snapshot.img
@@ -36,22 +36,22 @@ EXAMPLES:
 
 func extractCommand() *cli.Command {
 	return &cli.Command{
-		Name: "extract", Usage: "write what a snapshot shows into a file", ArgsUsage: "STORE", Category: categoryTools, Description: extractHelp,
+		Name: "extract", Usage: "write a snapshot's content to a file", ArgsUsage: "STORE", Category: categoryTools, Description: extractHelp,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "origin", Usage: "the origin's `DEVICE` or file"},
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`; - is stdout, for raw"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`; - is stdout (raw only)"},
 			&cli.StringFlag{Name: "format", Usage: "raw or qcow2"},
-			&cli.BoolFlag{Name: "only-changes", Usage: "an overlay with the changed chunks only"},
-			&cli.StringFlag{Name: "backing", Usage: "the `FILE` that the overlay is over"},
+			&cli.BoolFlag{Name: "only-changes", Usage: "write an overlay with only the changed chunks"},
+			&cli.StringFlag{Name: "backing", Usage: "the backing `FILE` of the overlay"},
 			&cli.StringFlag{Name: "side", Value: "snapshot", Usage: "whose chunks: snapshot or origin"},
-			&cli.StringFlag{Name: "content", Usage: "the snapshot's `DEVICE` that has the origin's chunks"},
-			&cli.BoolFlag{Name: "best-effort", Usage: "take what there is of an invalidated or damaged store"},
+			&cli.StringFlag{Name: "content", Usage: "read the origin's chunks from the snapshot `DEVICE`"},
+			&cli.BoolFlag{Name: "best-effort", Usage: "write what is left of an invalidated or damaged store"},
 		},
 		Action: withArgs("STORE", byName(runExtract)),
 	}
 }
 
-// extractJSON is what extract tells machines.
+// extractJSON is the result as JSON.
 type extractJSON struct {
 	Schema    string         `json:"schema"`
 	Path      string         `json:"path"`
@@ -95,7 +95,7 @@ func runExtract(c *cli.Context) (err error) {
 		}
 		defer func() { err = errors.Join(err, content.Close()) }()
 		if content.Size() < origin.Size() {
-			return fmt.Errorf("extract: %s has %d bytes, the origin %d: it is no snapshot of it", content.Path(), content.Size(), origin.Size())
+			return fmt.Errorf("extract: %s has %d bytes, the origin %d: not a snapshot of it", content.Path(), content.Size(), origin.Size())
 		}
 		e.content = content
 	}
@@ -115,7 +115,7 @@ func runExtract(c *cli.Context) (err error) {
 	}, image.Options{BestEffort: c.Bool("best-effort")})
 	if err != nil {
 		if errors.Is(err, image.ErrDamaged) || errors.Is(err, image.ErrInvalid) {
-			err = fmt.Errorf("%w; --best-effort takes what there is", err)
+			err = fmt.Errorf("%w; --best-effort writes what is left", err)
 		}
 		return fmt.Errorf("extract %s: %w", path, err)
 	}
@@ -147,11 +147,11 @@ func (e *extraction) flags() (err error) {
 	case only != c.IsSet("backing"):
 		return usagef("extract: --only-changes and --backing go together")
 	case e.origins && !only:
-		return usagef("extract: --side origin goes with --only-changes: the whole origin is there already")
+		return usagef("extract: --side origin needs --only-changes: the whole origin is available already")
 	case c.IsSet("content") && !e.origins:
-		return usagef("extract: --content goes with --side origin")
+		return usagef("extract: --content needs --side origin")
 	case c.String("output") == "-" && e.format == "qcow2":
-		return usagef("extract: a qcow2 image is not written in order; name a file with -o")
+		return usagef("extract: a qcow2 image cannot be written to stdout; name a file with -o")
 	case c.String("output") == "-" && e.o.json:
 		return usagef("extract: --json and -o - both want stdout; name a file for the image")
 	}
@@ -165,8 +165,8 @@ func (e *extraction) flags() (err error) {
 	return err
 }
 
-// backingOf is the backing image as an overlay names it: a relative path is
-// relative to the overlay.
+// backingOf is the backing image as the overlay stores it: a relative path
+// becomes relative to the overlay.
 func backingOf(path, overlay string) (_ *image.Backing, err error) {
 	f, err := blockdev.Open(path)
 	if err != nil {
@@ -199,7 +199,7 @@ func backingOf(path, overlay string) (_ *image.Backing, err error) {
 func (e *extraction) mayRead(store *storeFile, origin *blockdev.File) error {
 	if !e.origins {
 		if store.active != nil {
-			return fmt.Errorf("extract %s: it is in use by %s, which shows the image: read that device", store.path, store.active.by)
+			return fmt.Errorf("extract %s: in use by %s; read the image from that device", store.path, store.active.by)
 		}
 		return nil
 	}
@@ -208,7 +208,7 @@ func (e *extraction) mayRead(store *storeFile, origin *blockdev.File) error {
 		return err
 	}
 	if by != "" && e.content == nil {
-		return fmt.Errorf("extract %s: the origin is in use (%s) and changes while it is read; take a second snapshot of it and name it by --content", store.path, by)
+		return fmt.Errorf("extract %s: the origin is in use (%s) and changes while it is read; take a second snapshot of it and name that with --content", store.path, by)
 	}
 	return nil
 }
@@ -229,7 +229,7 @@ func (e *extraction) write() error {
 	return e.to.WriteImage(0, func(f *os.File) error { return e.im.WriteOverlay(ctx, f, *e.backing, e.content, tell) })
 }
 
-// tell says what was written, and what of it is certain.
+// tell says what was written, and which parts are certain.
 func (e *extraction) tell(path string) error {
 	r := extractJSON{
 		Schema: schemaOf(e.o.command), Path: path, Output: e.c.String("output"), Format: e.format,
@@ -258,7 +258,7 @@ func (e *extraction) tell(path string) error {
 	if err != nil || unsure == 0 {
 		return err
 	}
-	e.o.warnf("extract %s: %d of %d bytes are not certain: there the image has what the origin holds now", path, unsure, r.Bytes)
+	e.o.warnf("extract %s: %d of %d bytes are not certain: they are copies of the origin's present content", path, unsure, r.Bytes)
 	return exitStatus(exitWarning)
 }
 

@@ -8,9 +8,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-const growHelp = `   Has the kernel use all of a COW device that has grown. A loop device takes the
-   new size of its file. --force does so for a snapshot that another program made,
-   such as a live system's overlay.
+const growHelp = `   Makes the kernel use all of a COW device that has grown. A loop device takes
+   the new size of its file. With --force, the snapshot may be one that another
+   program made, such as a live system's overlay.
 
 EXAMPLES:
    lvextend -L +1G vg/cow && dmsnapctl grow snap --yes

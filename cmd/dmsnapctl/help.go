@@ -14,7 +14,7 @@ import (
 // helpWidth is the width of help texts, in columns.
 const helpWidth = 80
 
-// printHelp is the library's way to show a help text; its template is not used.
+// printHelp shows a help text. The library calls it; its template is not used.
 func printHelp(w io.Writer, _ string, about any) {
 	text := ""
 	switch a := about.(type) {
@@ -23,7 +23,7 @@ func printHelp(w io.Writer, _ string, about any) {
 	case *cli.Command:
 		text = commandHelp(a)
 	}
-	_, _ = io.WriteString(w, text) // the stream remembers what could not be written
+	_, _ = io.WriteString(w, text) // the stream remembers the error
 }
 
 func appHelp(a *cli.App) string {
@@ -36,7 +36,7 @@ func appHelp(a *cli.App) string {
 		b.WriteString("\n " + category.Name() + ":\n")
 		b.WriteString(columns(commandRows(category.VisibleCommands())))
 	}
-	b.WriteString("\n   'dmsnapctl COMMAND --help' tells the rest, with examples.\n\n")
+	b.WriteString("\n   'dmsnapctl COMMAND --help' shows details and examples.\n\n")
 	section("GLOBAL FLAGS (before or after the command)", columns(flagRows(a.VisibleFlags())))
 	section("SIZES", wrap("bytes, or with k, M, G, T (1024-based) or s (sectors of 512 bytes)", 3, 3))
 	return b.String() + exitHelp(exitTable)
@@ -70,7 +70,7 @@ func commandHelp(c *cli.Command) string {
 	return b.String() + exitHelp(exitsOf(strings.TrimPrefix(c.HelpName, "dmsnapctl ")))
 }
 
-// row is a name and what there is to say of it.
+// row is a name and its description.
 type row struct{ name, text string }
 
 func commandRows(commands []*cli.Command) (rows []row) {
@@ -93,8 +93,8 @@ func flagRows(flags []cli.Flag) (rows []row) {
 	return rows
 }
 
-// columns writes rows in two columns; a name that is too wide for its column
-// stands on a line of its own.
+// columns writes rows in two columns. A name that is too wide for its column has
+// its own line.
 func columns(rows []row) string {
 	const widest = 28
 	width := 0
@@ -116,7 +116,7 @@ func columns(rows []row) string {
 }
 
 // fill wraps the paragraphs of a description. Examples, and paragraphs with
-// lines that are indented further, stay as they are.
+// deeper indented lines, are kept as they are.
 func fill(description string) string {
 	var b strings.Builder
 	for i, paragraph := range strings.Split(description, "\n\n") {

@@ -1,5 +1,5 @@
-// Hints: what a user can do about an error or a note. Packages below say what
-// is the matter; this table says what to do.
+// Hints: what a user can do about an error or a note. Packages below say what is
+// wrong; this table says what to do.
 
 package main
 
@@ -11,46 +11,45 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-// hint is what to do where an error wraps about. In a text, NAME is the
-// device concerned; where there is none, the text is passed over.
+// hint is what to do about an error that wraps about. NAME in the text stands for
+// the device; without a device the hint is skipped.
 type hint struct {
 	about error
 	text  string
 }
 
-// hints is looked through from the top: the first that fits is shown.
+// hints is searched from the top; the first match is shown.
 var hints = []hint{
-	{dmctl.ErrIncomplete, "`dmsnapctl recover` does the rest"},
+	{dmctl.ErrIncomplete, "`dmsnapctl recover` finishes it"},
 	{dmctl.ErrPauseTooLong, "try again"},
-	{dmctl.ErrNoGuardian, "try again when the machine has time and memory for one more process"},
+	{dmctl.ErrNoGuardian, "try again when the machine is less busy or has more free memory"},
 	{dmctl.ErrUnfinished, "`dmsnapctl recover` cleans up"},
-	{dmctl.ErrLost, "do not rely on what was read; give more room, with --size or a larger COW device"},
-	{dmctl.ErrMergeFailed, "`dmsnapctl merge` goes on with it"},
+	{dmctl.ErrLost, "do not trust what was read; give more room with --size or a larger COW device"},
+	{dmctl.ErrMergeFailed, "`dmsnapctl merge` continues it"},
 	{dmctl.ErrStillMerging, "`dmsnapctl merge NAME` waits for it and finishes it"},
-	{dmctl.ErrMerging, "`dmsnapctl status` shows how far it is, `dmsnapctl merge` waits for it"},
-	{dmctl.ErrSuspended, "`dmsnapctl resume NAME` lets its I/O go on, and so does `dmsnapctl recover`"},
-	{dmctl.ErrSuspended, "`dmsnapctl resume` or `dmsnapctl recover`"},
-	{dmctl.ErrMayBeChanged, "if nothing was, say --origin-unchanged"},
-	{dmctl.ErrStoreThere, "`dmsnapctl activate` makes a clone of it"},
+	{dmctl.ErrMerging, "`dmsnapctl status` shows its progress, `dmsnapctl merge` waits for it"},
+	{dmctl.ErrSuspended, "`dmsnapctl resume NAME` or `dmsnapctl recover` continues its I/O"},
+	{dmctl.ErrSuspended, "`dmsnapctl resume` or `dmsnapctl recover` continues its I/O"},
+	{dmctl.ErrMayBeChanged, "if it was not, add --origin-unchanged"},
+	{dmctl.ErrStoreThere, "`dmsnapctl activate` makes its clone again"},
 	{dmctl.ErrNoLoop, "`modprobe loop` loads the driver"},
 	{dmctl.ErrNoStore, "`dmsnapctl create` makes one"},
-	{dmctl.ErrStale, "--repair clears them first; --force takes the store as it is"},
-	{dmctl.ErrDamaged, "`dmsnapctl verify` says how; --force takes it all the same"},
-	{dmctl.ErrForce, "--force does it all the same"},
+	{dmctl.ErrStale, "--repair clears them first; --force uses the store as it is"},
+	{dmctl.ErrDamaged, "see `dmsnapctl verify`; --force uses it anyway"},
+	{dmctl.ErrForce, "--force does it anyway"},
 	{dmctl.ErrPlainFile, "put a loop device on it: losetup -f --show FILE"},
-	{dmctl.ErrNotOurs, "that program changes it; `dmsnapctl status NAME` shows it"},
-	{dmctl.ErrNotOurs, "that program changes it"},
+	{dmctl.ErrNotOurs, "use that program to change it; `dmsnapctl status NAME` shows it"},
+	{dmctl.ErrNotOurs, "use that program to change it"},
 	{dmctl.ErrNotFound, "see `dmsnapctl list`"},
 	{dmctl.ErrExists, "choose another name, or remove that device first"},
 	{dmctl.ErrNoDeviceMapper, "`modprobe dm-mod` loads it"},
-	{dmctl.ErrNoControlNode, "run as root, where /dev can be written to"},
-	{dmctl.ErrWrongControlNode, "remove that file: it is made anew"},
+	{dmctl.ErrNoControlNode, "run as root, with a writable /dev"},
+	{dmctl.ErrWrongControlNode, "remove that file: it is created again"},
 	{dmctl.ErrPermission, "run as root"},
-	{dmctl.ErrNoTarget, "`dmsnapctl check --load` has the kernel load its module"},
+	{dmctl.ErrNoTarget, "`dmsnapctl check --load` loads its module"},
 }
 
-// hintFor is the hint for an error about the device name, "" where there is
-// none.
+// hintFor is the hint for an error about the device name, "" for none.
 func hintFor(err error, name string) string {
 	for _, h := range hints {
 		if err == nil || !errors.Is(err, h.about) {
@@ -63,7 +62,7 @@ func hintFor(err error, name string) string {
 	return ""
 }
 
-// explained is an error in one line, and what to do about it.
+// explained is an error in one line, with its hint.
 func explained(err error) string {
 	name := ""
 	if of, ok := errors.AsType[*dmctl.Error](err); ok {
@@ -72,7 +71,7 @@ func explained(err error) string {
 	return withHint(output.OneLine(err), hintFor(err, name))
 }
 
-// noteText is a note of a plan, and what to do about it.
+// noteText is a note of a plan, with its hint.
 func noteText(n dmctl.Note) string { return withHint(n.Text, hintFor(n.About, n.Name)) }
 
 func withHint(text, hint string) string {

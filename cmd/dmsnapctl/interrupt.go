@@ -1,4 +1,4 @@
-// Interruption: what ends a run from outside.
+// Interruption by signals.
 
 package main
 
@@ -15,9 +15,8 @@ type signalled struct{ os.Signal }
 
 func (s signalled) Error() string { return "signal: " + s.String() }
 
-// untilSignal is a context that SIGINT and SIGTERM end. The first signal ends
-// what is under way in order; a second one ends the process as if nobody had
-// listened.
+// untilSignal is a context that SIGINT and SIGTERM cancel. After the first signal
+// the run ends in order; a second one kills the process.
 func untilSignal() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
@@ -29,15 +28,14 @@ func untilSignal() context.Context {
 	return ctx
 }
 
-// toldToStop tells whether ctx was ended by SIGTERM, with which a service is
-// stopped.
+// toldToStop reports whether SIGTERM, which stops services, ended ctx.
 func toldToStop(ctx context.Context) bool {
 	s, is := errors.AsType[signalled](context.Cause(ctx))
 	return is && s.Signal == syscall.SIGTERM
 }
 
-// interruptible runs wait, which may block for as long as it likes, until ctx
-// ends; what wait does after that is nobody's business any more.
+// interruptible runs wait, which may block forever, until ctx ends. After that
+// the result of wait is ignored.
 func interruptible(ctx context.Context, wait func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- wait() }()

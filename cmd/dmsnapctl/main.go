@@ -1,4 +1,4 @@
-// Command dmsnapctl manages Linux dm-snapshot devices, tells whether a kernel
+// Command dmsnapctl manages Linux dm-snapshot devices, reports whether a kernel
 // leaks snapshot space when it crashes, and verifies COW stores offline.
 //
 // The package is the face of the program: one file per command, which parses,
@@ -24,13 +24,13 @@ func main() {
 	os.Exit(run(untilSignal(), os.Args, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 
-// stoodGuard says what came of standing guard over a run's suspended devices.
+// stoodGuard reports how a guardian of suspended devices ended.
 func stoodGuard(g *dmctl.Guarded, w io.Writer) int {
 	switch {
 	case g.Err != nil:
 		_, _ = fmt.Fprintf(w, "dmsnapctl: standing guard over suspended devices: %s\n", explained(g.Err))
 	case g.Recovered:
-		_, _ = fmt.Fprintln(w, "dmsnapctl: a run died while devices were suspended: their I/O goes on, and what it left was put in order")
+		_, _ = fmt.Fprintln(w, "dmsnapctl: a run died while devices were suspended: they are resumed, and what it left is cleaned up")
 	}
 	return exitCodeOf(g.Err)
 }

@@ -14,8 +14,8 @@ import (
 )
 
 const mapHelp = `   Shows every chunk of a store's device: data, metadata, leaked, damaged and
-   free. The store is judged as by verify and never written. A picture that
-   was drawn is exit code 0, whatever it shows.
+   free. The store is judged as verify does and never written. The exit code is
+   0 if the picture is drawn, whatever it shows.
 
 EXAMPLES:
    dmsnapctl map overlay.img
@@ -30,7 +30,7 @@ func mapCommand() *cli.Command {
 		Category:    categoryJudge,
 		Description: mapHelp,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "draw into `FILE`.svg or FILE.png, or with '-' as SVG to stdout, rather than in the terminal"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "draw to `FILE`.svg or FILE.png instead of the terminal; - writes SVG to stdout"},
 		},
 		Action: withArgs("STORE", byName(runMap)),
 	}

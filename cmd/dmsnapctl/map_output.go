@@ -14,16 +14,16 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/picture"
 )
 
-// pictureFile is where a picture is to go, and how it is drawn; nil where
-// none is asked for.
+// pictureFile is where a picture goes, and how it is drawn; nil if none is
+// requested.
 type pictureFile struct {
 	*output.Destination
 	draw func(w io.Writer, name string, r *verify.Report) error
 }
 
-// pictureFlag reads the flag that names a picture. What is read (the store,
-// the origin) must not be drawn over, by whatever name: that is found out
-// before any of it is read.
+// pictureFlag reads the flag that names a picture. A picture must not overwrite
+// an input (the store, the origin) under any name; this is checked before the
+// inputs are read.
 func pictureFlag(c *cli.Context, flag string, read ...string) (*pictureFile, error) {
 	if !c.IsSet(flag) {
 		return nil, nil
@@ -43,7 +43,7 @@ func pictureFlag(c *cli.Context, flag string, read ...string) (*pictureFile, err
 	case filepath.Ext(name) == ".png":
 		return &pictureFile{to, picture.PNG}, nil
 	}
-	return nil, usagef("%q is no name for a picture; it must end in .svg or .png", name)
+	return nil, usagef("%q: the name of a picture must end in .svg or .png", name)
 }
 
 // write draws a report, into the file or to stdout.
@@ -51,7 +51,7 @@ func (p *pictureFile) write(r *judged) error {
 	return p.Write(func(w io.Writer) error { return p.draw(w, output.Name(r.Path), r.Report) })
 }
 
-// whyNoPicture says why there is nothing to draw; nothing where there is.
+// whyNoPicture says why there is nothing to draw; "" if there is.
 func whyNoPicture(r *verify.Report) string {
 	switch {
 	case r.Partial:

@@ -1,5 +1,5 @@
-// What the commands that change a store share: opening it alone, what undoes
-// them, asking, and running a plan.
+// What the commands that change a store share: exclusive opening, undo files,
+// confirmation, and running a plan.
 
 package main
 
@@ -22,23 +22,23 @@ func mendCommand(name, usage, args, help string, action cli.ActionFunc, more ...
 	return &cli.Command{
 		Name: name, Usage: usage, ArgsUsage: args, Category: categoryTools, Description: help,
 		Flags: planFlags(append(more,
-			&cli.StringFlag{Name: "undo", Usage: "first write what undoes it to `FILE`"})...),
+			&cli.StringFlag{Name: "undo", Usage: "first save what undoes the change to `FILE`"})...),
 		Action: withArgs(args, byName(action)),
 	}
 }
 
-// target is a device or file that is changed.
+// target is a device or file to change.
 type target struct {
 	*blockdev.File
 }
 
-// plainTarget is one that can grow.
+// plainTarget is a plain file, which can grow.
 type plainTarget struct{ target }
 
 func (t plainTarget) Grow(bytes int64) error { return t.GrowTo(bytes) }
 
-// openTarget opens what is to be changed, which nobody else may use. A dry run
-// opens it for reading.
+// openTarget opens a device or file to change, which must not be in use. A dry
+// run opens it for reading.
 func openTarget(c *cli.Context, path, what string) (blockdev.Device, *blockdev.File, error) {
 	open := blockdev.OpenWriter
 	if c.Bool("dry-run") {
@@ -50,7 +50,7 @@ func openTarget(c *cli.Context, path, what string) (blockdev.Device, *blockdev.F
 	}
 	by, err := usersOf(f)
 	if err == nil && by != "" {
-		err = fmt.Errorf("%s %s is in use (%s): nothing is changed below that", what, path, by)
+		err = fmt.Errorf("%s %s is in use (%s) and is not changed", what, path, by)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
@@ -67,10 +67,10 @@ type mendRun struct {
 	o    *console
 	path string
 	plan *mend.Plan
-	undo func() error // writes what undoes it; nil for nothing
+	undo func() error // writes the undo file; nil for none
 }
 
-// run shows the plan, or asks, writes what undoes it, and runs it.
+// run shows the plan, or asks, writes the undo file, and runs the plan.
 func (m mendRun) run() error {
 	dry := m.c.Bool("dry-run")
 	if !dry && len(m.plan.Stages) > 0 {
@@ -116,8 +116,8 @@ func (m mendRun) print(dry bool) error {
 	return err
 }
 
-// undoByDump keeps a dump of the store, which 'restore' writes back; one that
-// is there from an interrupted run is kept as it is.
+// undoByDump writes a dump of the store, for 'restore'. An existing one, of an
+// interrupted run, is kept.
 func undoByDump(c *cli.Context, o *console, dev blockdev.Device, path, name string) (func() error, error) {
 	if name == "" {
 		return nil, nil
@@ -135,7 +135,7 @@ func undoByDump(c *cli.Context, o *console, dev blockdev.Device, path, name stri
 			if err := mend.CheckDump(c.Context, f, dev); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			o.warnf("%s is kept as it is: it undoes the run before", name)
+			o.warnf("%s is kept: it undoes the previous run", name)
 			return nil
 		}, nil
 	}
@@ -148,12 +148,11 @@ func undoByDump(c *cli.Context, o *console, dev blockdev.Device, path, name stri
 	}, nil
 }
 
-// notAnInput refuses an undo file that the run reads or changes, by whatever
-// name.
+// notAnInput refuses an undo file that is an input of the run under any name.
 func notAnInput(o *console, name string, inputs ...string) error {
 	for _, input := range inputs {
 		if same, err := sameFile(name, input); err == nil && same {
-			return usagef("%s: --undo %s is %s itself; name another file", o.command, name, input)
+			return usagef("%s: --undo %s is the same file as %s; name another file", o.command, name, input)
 		}
 	}
 	return nil
@@ -164,7 +163,7 @@ func exists(name string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// mended opens a store, plans, and runs what was planned.
+// mended opens a store, makes a plan, and runs it.
 func mended(c *cli.Context, plan func(dev blockdev.Device, originBytes int64) (*mend.Plan, error)) (err error) {
 	o := outputOf(c)
 	path := storeArg(c, 0)

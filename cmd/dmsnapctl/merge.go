@@ -1,4 +1,4 @@
-// The command merge: the origin becomes what it was.
+// The command merge: the origin goes back to a snapshot's content.
 
 package main
 
@@ -13,13 +13,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-const mergeHelp = `   Takes the origin back to what it was when the snapshot NAME was made, with what
-   was written through the snapshot since. When it is done the snapshot is gone,
-   its store is empty, and the origin is as before create. What is written to the
-   origin while the merge runs stays.
+const mergeHelp = `   Takes the origin back to the content of the snapshot NAME: the origin when the
+   snapshot was made, plus what was written to the snapshot since. Afterwards the
+   snapshot is gone, its store is empty, and the origin is as before create.
+   Writes to the origin during the merge are kept.
 
-   A merge that was interrupted, or that failed at an I/O error, goes on when
-   merge is called again.
+   Run merge again to continue one that was interrupted or stopped at an I/O
+   error.
 
 EXAMPLES:
    dmsnapctl merge snap --dry-run
@@ -29,12 +29,12 @@ EXAMPLES:
 func mergeCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "merge",
-		Usage:       "take an origin back to what a snapshot holds",
+		Usage:       "take an origin back to a snapshot's content",
 		ArgsUsage:   "NAME",
 		Category:    categoryControl,
 		Description: mergeHelp,
 		Flags: planFlags(
-			&cli.BoolFlag{Name: "background", Usage: "begin the merge and have a process of its own finish it"},
+			&cli.BoolFlag{Name: "background", Usage: "start the merge and let another process finish it"},
 			&cli.BoolFlag{Name: "origin-unchanged", Usage: "nothing was written to the origin while the store was inactive"},
 			&cli.BoolFlag{Name: "force", Usage: "merge into an origin that is mounted or held"},
 		),
@@ -66,7 +66,7 @@ func runMerge(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	}
 	ended := "done"
 	if c.Bool("background") {
-		ended = "begun; `dmsnapctl status` shows how far it is"
+		ended = "started; `dmsnapctl status` shows its progress"
 	}
 	_, err = fmt.Fprintf(o.out, "%s: %s\n", plan.Title, ended)
 	return err
@@ -84,7 +84,7 @@ func finishMerge(c *cli.Context, o *console, ctl *dmctl.Controller, name string,
 	return err
 }
 
-// mergeProgress says how much is left to merge, where that is wanted.
+// mergeProgress says how much is left to merge, if progress is wanted.
 func mergeProgress(o *console) func(dmctl.Snapshot) {
 	if !o.progress {
 		return nil
@@ -94,8 +94,7 @@ func mergeProgress(o *console) func(dmctl.Snapshot) {
 	}
 }
 
-// finishInBackground starts this program once more, for itself, to wait for
-// the merge.
+// finishInBackground starts this program again, detached, to wait for the merge.
 func finishInBackground(name string) error {
 	self, err := os.Executable()
 	if err != nil {

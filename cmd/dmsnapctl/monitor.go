@@ -1,4 +1,4 @@
-// The command monitor: notices of what happens to snapshots.
+// The command monitor: events of snapshots.
 
 package main
 
@@ -16,21 +16,21 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/monitor"
 )
 
-const monitorHelp = `   Prints a line for everything that happens to snapshots, until it is
-   interrupted: one appears or goes, its state changes, its store is as full as
-   the threshold. A snapshot that becomes invalid is noticed at once, all else
-   within a second. A threshold is told of again after the store was 5 percent
-   below it.
+const monitorHelp = `   Prints a line for each event until it is interrupted: a snapshot appears or
+   disappears, its state changes, or its store reaches the threshold. An invalid
+   snapshot is noticed at once, everything else within a second. The threshold is
+   reported again only after the store was 5 percent below it.
 
-   --exec runs a shell command for each, with DMSNAPCTL_EVENT, _NAME, _STATE, _WAS,
-   _MESSAGE, _ORIGIN, _COW, _USED_PERCENT, _ALLOCATED_SECTORS, _TOTAL_SECTORS and
-   _FULL_IN_SECONDS in its environment, one at a time. After a minute it is killed,
-   with all that it started. What the kernel does not tell of a snapshot in its
-   state is empty there, and has no value in the metrics of --textfile.
+   --exec runs a shell command for each event, one at a time, with
+   DMSNAPCTL_EVENT, _NAME, _STATE, _WAS, _MESSAGE, _ORIGIN, _COW, _USED_PERCENT,
+   _ALLOCATED_SECTORS, _TOTAL_SECTORS and _FULL_IN_SECONDS in its environment.
+   After a minute it is killed, with all its children. Values that the kernel does
+   not report in a snapshot's state are empty, and missing from the metrics of
+   --textfile.
 
-   A command that fails, or a file system that is full, is a warning and is counted
-   in the metrics; the monitor goes on. SIGTERM ends it with exit code 0, SIGINT
-   with 130.
+   A failing command or a full file system causes a warning and is counted in the
+   metrics; the monitor continues. SIGTERM ends it with exit code 0, SIGINT with
+   130.
 
 EXAMPLES:
    dmsnapctl monitor --threshold 80
@@ -40,15 +40,15 @@ EXAMPLES:
 func monitorCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "monitor",
-		Usage:       "tell what happens to snapshots",
+		Usage:       "report events of snapshots",
 		ArgsUsage:   "[NAME]",
 		Category:    categoryControl,
 		Description: monitorHelp,
 		Flags: []cli.Flag{
-			&cli.Float64Flag{Name: "threshold", Value: 80, Usage: "tell when a store is `PERCENT` full"},
+			&cli.Float64Flag{Name: "threshold", Value: 80, Usage: "report when a store is `PERCENT` full"},
 			&cli.StringFlag{Name: "exec", Usage: "run the shell command `CMD` for each event"},
-			&cli.StringFlag{Name: "textfile", Usage: "keep metrics for Prometheus in `FILE`, which is replaced as a whole"},
-			&cli.DurationFlag{Name: "interval", Value: time.Second, Usage: "look every `DURATION`, at most a second"},
+			&cli.StringFlag{Name: "textfile", Usage: "keep metrics for Prometheus in `FILE`, replacing it in one step"},
+			&cli.DurationFlag{Name: "interval", Value: time.Second, Usage: "poll every `DURATION`, at most a second"},
 		},
 		Action: withArgs("[NAME]", runMonitor),
 	}
@@ -116,8 +116,8 @@ func runMonitorOn(c *cli.Context, o *console, ctl *dmctl.Controller, options mon
 // looked is called after each look at the snapshots.
 type looked func([]dmctl.Snapshot, func(name string) time.Duration) error
 
-// thenNotify tells the service manager of each look: its watchdog ends a
-// monitor that does not look any more. The first look makes the service ready.
+// thenNotify reports each look to the service manager, whose watchdog ends a
+// monitor that stops looking. The first look makes the service ready.
 func thenNotify(before looked, manager sdnotify.Notifier, failed func(error)) looked {
 	ready := false
 	return func(snapshots []dmctl.Snapshot, fullIn func(string) time.Duration) error {

@@ -17,9 +17,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
-const mountHelp = `   Shows what the snapshot shows as DIR/image, read-only, without device mapper
-   (by FUSE). It ends with 'umount DIR', with an interrupt, or with COMMAND, which
-   finds the file's path in DMSNAPCTL_IMAGE.
+const mountHelp = `   Shows the snapshot's content as the read-only file DIR/image, by FUSE, without
+   device mapper. It ends with 'umount DIR', with an interrupt, or with COMMAND,
+   which finds the file's path in DMSNAPCTL_IMAGE.
 
 EXAMPLES:
    dmsnapctl mount cow.img --origin disk.img /mnt/snapshot
@@ -31,7 +31,7 @@ func mountCommand() *cli.Command {
 		Name: "mount", Usage: "show a snapshot's image as a file, by FUSE", ArgsUsage: "STORE DIR [-- COMMAND ...]", Category: categoryTools, Description: mountHelp,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "origin", Usage: "the origin's `DEVICE` or file"},
-			&cli.BoolFlag{Name: "best-effort", Usage: "show what there is of an invalidated or damaged store"},
+			&cli.BoolFlag{Name: "best-effort", Usage: "show what is left of an invalidated or damaged store"},
 		},
 		Action: withArgs("STORE DIR [COMMAND...]", byName(runMount)),
 	}
@@ -54,7 +54,7 @@ func runMount(c *cli.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, file.close()) }()
 	if file.active != nil {
-		return fmt.Errorf("mount %s: it is in use by %s, which shows the image: use that device", path, file.active.by)
+		return fmt.Errorf("mount %s: in use by %s; use that device", path, file.active.by)
 	}
 	im, _, err := image.Open(c.Context, image.Source{
 		Store: file.from, StoreSize: file.file.Size(), Origin: origin, OriginSize: origin.Size(),

@@ -1,4 +1,4 @@
-// Names of devices and stores, in any of the forms in which users know them.
+// Names of devices and stores, in all forms that users know.
 
 package main
 
@@ -16,9 +16,9 @@ import (
 // nodesDir is where mapped devices have their nodes; tests have another one.
 var nodesDir = "/dev/mapper"
 
-// storeNamed is the path of a store that is named NAME, /dev/mapper/NAME, VG/LV
-// or /dev/VG/LV: that of a snapshot's COW device where a snapshot has the name.
-// What is a path to anything else stays as it is.
+// storeNamed is the path of a store given as NAME, /dev/mapper/NAME, VG/LV or
+// /dev/VG/LV. If that is a snapshot's name, it is the path of its COW device. Any
+// other path is returned unchanged.
 func storeNamed(ctx context.Context, s string) string {
 	info, err := os.Stat(s)
 	if err == nil && info.Mode().Type() != os.ModeDevice { // a file, or what cannot be opened anyway
@@ -40,8 +40,8 @@ func storeNamed(ctx context.Context, s string) string {
 	return deviceNamed(s)
 }
 
-// judgedNamed is storeNamed for those who judge what stands on a device: that of
-// a snapshot itself, by its path, is to be told from its store.
+// judgedNamed is storeNamed for commands that judge a device: the path of a
+// snapshot itself is kept, so that it is not taken for its store.
 func judgedNamed(ctx context.Context, s string) string {
 	if strings.HasPrefix(s, nodesDir+"/") {
 		return s
@@ -49,8 +49,8 @@ func judgedNamed(ctx context.Context, s string) string {
 	return storeNamed(ctx, s)
 }
 
-// storeOfSnapshot is the COW device of the snapshot of a name; "" where there is
-// none, or device mapper cannot be asked.
+// storeOfSnapshot is the COW device of the snapshot with this name; "" if there
+// is none, or device mapper is not available.
 func storeOfSnapshot(ctx context.Context, name string) string {
 	ctl, err := openController()
 	if err != nil {
@@ -64,8 +64,8 @@ func storeOfSnapshot(ctx context.Context, name string) string {
 	return s.COW
 }
 
-// deviceNamed is the path of a device that is named NAME, VG/LV or /dev/VG/LV.
-// What is a path, or no name of a mapped device, stays as it is.
+// deviceNamed is the path of a device given as NAME, VG/LV or /dev/VG/LV. A path,
+// or a name of no mapped device, is returned unchanged.
 func deviceNamed(s string) string {
 	if s == "" || isThere(s) {
 		return s
@@ -82,8 +82,8 @@ func isThere(path string) bool {
 	return err == nil
 }
 
-// byName has action find paths where the command line has names: in the flags
-// that name devices, and by storeArg.
+// byName replaces names by paths in the flags that name devices before action
+// runs; storeArg does the same for arguments.
 func byName(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		for _, flag := range []string{"origin", "to", "content"} {

@@ -1,4 +1,4 @@
-// The command recover: what a killed run left is finished or undone.
+// The command recover: clean up after an interrupted run.
 
 package main
 
@@ -8,12 +8,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-const recoverHelp = `   Looks for what a run that was killed left behind, and finishes or undoes it.
-   Where all is in order there is nothing to do.
+const recoverHelp = `   Finds what killed runs left behind, and finishes or undoes it. If all is in
+   order there is nothing to do.
 
-   With --store-dir it looks into a directory of clones' stores as well: a file that
-   no clone has ever had is deleted, and a note names each store that no clone has
-   now.
+   With --store-dir it also looks at a directory of clones' stores: it deletes
+   files that no clone ever used, and notes each store that no clone uses now.
 
 EXAMPLES:
    dmsnapctl recover --dry-run
@@ -21,13 +20,13 @@ EXAMPLES:
    dmsnapctl recover --store-dir /srv/vms --yes`
 
 func recoverCommand() *cli.Command {
-	command := planCommand("recover", "finish or undo what a killed run left", "", recoverHelp,
+	command := planCommand("recover", "clean up after an interrupted run", "", recoverHelp,
 		func(c *cli.Context, ctl *dmctl.Controller) (*dmctl.Plan, error) {
 			if c.IsSet("store-dir") {
 				return ctl.PlanRecoverStores(c.Context, c.String("store-dir"))
 			}
 			return ctl.PlanRecover(c.Context)
 		})
-	command.Flags = append(command.Flags, &cli.StringFlag{Name: "store-dir", Usage: "look into `DIR` for stores, too"})
+	command.Flags = append(command.Flags, &cli.StringFlag{Name: "store-dir", Usage: "also look for stores in `DIR`"})
 	return command
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-const removeHelp = `   Deactivates the snapshot or clone NAME. Its store stays as it is; writes to the
-   origin are no longer copied to it. With the last snapshot of an origin goes what
-   was put over the origin.
+const removeHelp = `   Deactivates the snapshot or clone NAME. Its store is kept, but writes to the
+   origin are no longer copied to it. Removing the last snapshot of an origin also
+   removes the devices that create put over the origin.
 
-   Clones are removed all at once; --delete-store deletes their files, when nothing
-   is on them any more. One that is mounted or open stays, the others go, and the
-   exit code is 3.
+   Clones are removed together; --delete-store then deletes their files. A clone
+   that is mounted or open is kept, the others are removed, and the exit code is
+   3.
 
 EXAMPLES:
    dmsnapctl remove snap --dry-run
@@ -27,12 +27,12 @@ EXAMPLES:
 func removeCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "remove",
-		Usage:       "deactivate snapshots and clones; their stores stay as they are",
+		Usage:       "deactivate snapshots and clones; their stores are kept",
 		ArgsUsage:   "NAME...",
 		Category:    categoryControl,
 		Description: removeHelp,
 		Flags: planFlags(
-			&cli.BoolFlag{Name: "delete-store", Usage: "delete the clones' files, too"},
+			&cli.BoolFlag{Name: "delete-store", Usage: "also delete the clones' files"},
 			&cli.BoolFlag{Name: "force", Usage: "remove a snapshot that dmsnapctl did not make"},
 		),
 		Action: withArgs("NAME...", withController(runRemove)),

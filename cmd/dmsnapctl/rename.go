@@ -8,8 +8,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-const renameHelp = `   Gives the snapshot NAME another name, in use or not. The device through which
-   its origin is written keeps its name.
+const renameHelp = `   Gives the snapshot NAME another name, even while it is in use. The device for
+   writes to its origin keeps its name.
 
 EXAMPLES:
    dmsnapctl rename snap monday --yes`

@@ -19,11 +19,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
-const repairHelp = `   Makes a store sound without inventing contents: clears records behind the end
-   of the list, grows a file that was cut off where nothing is missing, and writes
-   a lost header anew where the areas show the chunk size. With --assume-canonical
-   a damaged COW chunk number gets its place in the canonical layout, where all
-   others lie in it.
+const repairHelp = `   Repairs a store without inventing content: clears records after the end of the
+   list, extends a truncated file if nothing is missing, and rewrites a lost header
+   if the areas show the chunk size. With --assume-canonical, damaged COW chunk
+   numbers are set to their canonical value, if all others are canonical.
 
 EXAMPLES:
    dmsnapctl repair cow.img --dry-run
@@ -34,26 +33,26 @@ func repairCommand() *cli.Command {
 		return mended(c, func(dev blockdev.Device, origin int64) (*mend.Plan, error) {
 			return mend.Repair(c.Context, dev, mend.RepairOptions{OriginBytes: origin, AssumeCanonical: c.Bool("assume-canonical")})
 		})
-	}, append(originFlags(), &cli.BoolFlag{Name: "assume-canonical", Usage: "take damaged COW chunk numbers from the layout"})...)
+	}, append(originFlags(), &cli.BoolFlag{Name: "assume-canonical", Usage: "derive damaged COW chunk numbers from the layout"})...)
 }
 
-const reclaimHelp = `   Gives leaked chunks back: the data in the highest chunks moves into the holes.
-   A crash or an interrupt loses nothing; a second run finishes. With --to the
-   store is written anew, without holes, into a new file, and stays as it is.
+const reclaimHelp = `   Frees leaked chunks: data from the highest chunks moves into the holes. A crash
+   or an interrupt loses nothing; a second run finishes. With --to, STORE stays as
+   it is, and a copy without holes is written to a new file.
 
 EXAMPLES:
    dmsnapctl reclaim /dev/vg/cow --yes
    dmsnapctl reclaim cow.img --to smaller.img`
 
 func reclaimCommand() *cli.Command {
-	return mendCommand("reclaim", "give leaked chunks back", "STORE", reclaimHelp, func(c *cli.Context) error {
+	return mendCommand("reclaim", "free leaked chunks", "STORE", reclaimHelp, func(c *cli.Context) error {
 		if c.IsSet("to") {
 			return runCompact(c)
 		}
 		return mended(c, func(dev blockdev.Device, origin int64) (*mend.Plan, error) {
 			return mend.Reclaim(c.Context, dev, mend.ReclaimOptions{OriginBytes: origin})
 		})
-	}, append(originFlags(), &cli.StringFlag{Name: "to", Usage: "write the store anew into `NEWFILE`"})...)
+	}, append(originFlags(), &cli.StringFlag{Name: "to", Usage: "write a copy without holes to `NEWFILE`"})...)
 }
 
 // runCompact writes a store without holes.
@@ -61,7 +60,7 @@ func runCompact(c *cli.Context) (err error) {
 	o := outputOf(c)
 	path := storeArg(c, 0)
 	if c.IsSet("undo") {
-		return usagef("reclaim: --to changes nothing that could be undone; leave --undo out")
+		return usagef("reclaim: --to leaves the store as it is; leave --undo out")
 	}
 	to, err := output.To(c.String("to"), output.Options{Reads: []string{path}, Private: true, New: true})
 	if err != nil {
@@ -93,10 +92,10 @@ func runCompact(c *cli.Context) (err error) {
 	return err
 }
 
-const revalidateHelp = `   Makes an invalidated store valid again. That is right only where the origin has
-   not been written to since: --origin-unchanged asserts it; without it, --origin
-   must be a read-only device, or have the checksum that was taken before. The
-   store must have room, or the next write invalidates it again: --grow-by.
+const revalidateHelp = `   Makes an invalidated store valid again. This is correct only if the origin has
+   not been written to since. --origin-unchanged asserts that; without it, --origin
+   must be a read-only device, or match a checksum taken before. The store needs
+   room (--grow-by), or the next write invalidates it again.
 
 EXAMPLES:
    dmsnapctl revalidate overlay.img --origin-unchanged --grow-by 1G --yes`
@@ -108,7 +107,7 @@ func revalidateCommand() *cli.Command {
 			return err
 		}
 		if grow > 1<<62 {
-			return usagef("revalidate: --grow-by %d is no size of a file", grow)
+			return usagef("revalidate: --grow-by %d is too large for a file", grow)
 		}
 		if err := originUnchanged(c); err != nil {
 			return err
@@ -117,19 +116,19 @@ func revalidateCommand() *cli.Command {
 			return mend.Revalidate(c.Context, dev, mend.RevalidateOptions{OriginBytes: origin, GrowBy: int64(grow)})
 		})
 	}, append(originFlags(),
-		&cli.BoolFlag{Name: "origin-unchanged", Usage: "the origin has not been written to since"},
-		&cli.StringFlag{Name: "origin-sha256", Usage: "the `CHECKSUM` that the origin had before"},
-		&cli.StringFlag{Name: "grow-by", Usage: "make the store's file larger by `SIZE`"},
+		&cli.BoolFlag{Name: "origin-unchanged", Usage: "assert that the origin has not been written to since"},
+		&cli.StringFlag{Name: "origin-sha256", Usage: "the SHA-256 `CHECKSUM` of the origin before"},
+		&cli.StringFlag{Name: "grow-by", Usage: "enlarge the store's file by `SIZE`"},
 	)...)
 }
 
-// originUnchanged wants a reason to believe that the origin is what it was.
+// originUnchanged refuses unless the origin is known, or said, to be unchanged.
 func originUnchanged(c *cli.Context) (err error) {
 	if c.Bool("origin-unchanged") {
 		return nil
 	}
 	if !c.IsSet("origin") {
-		return usagef("revalidate: say --origin-unchanged if nobody has written to the origin since, or name it by --origin if it is read-only")
+		return usagef("revalidate: add --origin-unchanged if nothing was written to the origin since, or name it with --origin if it is read-only")
 	}
 	f, err := blockdev.Open(c.String("origin"))
 	if err != nil {
@@ -140,14 +139,14 @@ func originUnchanged(c *cli.Context) (err error) {
 		if isReadOnly(f) {
 			return nil
 		}
-		return usagef("revalidate: %s can be written to; say --origin-unchanged if nobody has", f.Path())
+		return usagef("revalidate: %s is writable; add --origin-unchanged if nothing was written to it", f.Path())
 	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, f.Size())); err != nil {
 		return fmt.Errorf("the origin: %w", err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); !strings.EqualFold(got, c.String("origin-sha256")) {
-		return fmt.Errorf("revalidate: the origin has changed: its checksum is %s", got)
+		return fmt.Errorf("revalidate: the origin has changed: its checksum is now %s", got)
 	}
 	return nil
 }

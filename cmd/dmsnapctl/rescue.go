@@ -1,5 +1,5 @@
-// The command rescue: from what is wrong with a store to a sound one, or to an
-// image, in commands that can be run one by one as well.
+// The command rescue: diagnose a store, and repair it or extract its image by
+// commands that can also be run one by one.
 
 package main
 
@@ -15,10 +15,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-const rescueHelp = `   Says what is wrong with a store, and which commands bring its snapshot back; runs
-   them with --yes. An invalidated store is made valid only where the origin cannot
-   have changed: a read-only device, or by --origin-unchanged. Otherwise what is
-   certain can be extracted, with -o. --activate NAME ends with an active snapshot.
+const rescueHelp = `   Says what is wrong with a store, and which commands bring its snapshot back.
+   --yes runs them. An invalidated store is made valid only if the origin cannot
+   have changed: it is a read-only device, or --origin-unchanged asserts it.
+   Otherwise -o extracts what is certain. --activate NAME activates the snapshot
+   at the end.
 
 EXAMPLES:
    dmsnapctl rescue overlay.img --origin base.img --origin-unchanged \
@@ -27,7 +28,7 @@ EXAMPLES:
 
 func rescueCommand(run runner) *cli.Command {
 	return &cli.Command{
-		Name: "rescue", Usage: "bring the snapshot of a broken store back", ArgsUsage: "STORE", Category: categoryTools, Description: rescueHelp,
+		Name: "rescue", Usage: "bring back the snapshot of a broken store", ArgsUsage: "STORE", Category: categoryTools, Description: rescueHelp,
 		Flags: planFlags(
 			&cli.StringFlag{Name: "origin", Usage: "the origin's `DEVICE` or file"},
 			&cli.StringFlag{Name: "grow-by", Usage: "make the store's file larger by `SIZE`"},
@@ -48,7 +49,7 @@ type rescueStep struct {
 
 func (s rescueStep) String() string { return "dmsnapctl " + strings.Join(s.args, " ") }
 
-// rescueJSON is what rescue tells machines.
+// rescueJSON is the result as JSON.
 type rescueJSON struct {
 	Schema  string         `json:"schema"`
 	Name    string         `json:"name"`
@@ -65,7 +66,7 @@ func runRescue(c *cli.Context, run runner) error {
 		return err
 	}
 	if c.IsSet("output") && c.IsSet("activate") {
-		return usagef("rescue: -o and --activate are two ends; give one of them")
+		return usagef("rescue: -o and --activate exclude each other")
 	}
 	path := storeArg(c, 0)
 	origin, readOnly, err := rescueOrigin(c.String("origin"))
@@ -86,7 +87,7 @@ func runRescue(c *cli.Context, run runner) error {
 	for _, s := range steps {
 		r.Steps = append(r.Steps, s.String())
 	}
-	// Without --yes it only says; with it, it runs.
+	// Without --yes it only shows the plan.
 	r.DryRun = c.Bool("dry-run") || !c.Bool("yes")
 	if err := r.print(o, steps); err != nil {
 		return err
@@ -110,34 +111,33 @@ func rescueOrigin(path string) (bytes int64, readOnly bool, err error) {
 	return f.Size(), isReadOnly(f), f.Close()
 }
 
-// rescueSteps are the commands for what is wrong, and what exit code stays
-// where there are none for it.
+// rescueSteps are the commands that help, and the exit code if none does.
 func rescueSteps(c *cli.Context, report *verify.Report, readOnly bool, r *rescueJSON) (steps []rescueStep, stays int) {
 	path, origin := storeArg(c, 0), c.String("origin")
 	certain := true
 	switch report.Verdict {
 	case verify.Unrecognized:
-		steps = append(steps, rescueStep{[]string{"repair", path, "--yes"}, "find the header from the areas", exitFine})
+		steps = append(steps, rescueStep{[]string{"repair", path, "--yes"}, "rebuild the header from the areas", exitFine})
 	case verify.Stale, verify.Leaked: // a store can be both
 		if report.Counts[verify.StaleRecord] > 0 {
-			steps = append(steps, rescueStep{[]string{"repair", path, "--yes"}, "clear what stands behind the list", exitFine})
+			steps = append(steps, rescueStep{[]string{"repair", path, "--yes"}, "clear the records after the end of the list", exitFine})
 		}
 	case verify.Corrupt:
-		steps = append(steps, rescueStep{[]string{"repair", path, "--assume-canonical", "--origin", origin, "--yes"}, "put right what is certain", exitFine})
+		steps = append(steps, rescueStep{[]string{"repair", path, "--assume-canonical", "--origin", origin, "--yes"}, "repair what is certain", exitFine})
 	case verify.Invalid:
 		certain = c.Bool("origin-unchanged") || readOnly
 		if !certain {
-			r.Notes = append(r.Notes, "the origin may have changed since the snapshot was invalidated: only what was copied is certain; say --origin-unchanged if nobody has written to it")
+			r.Notes = append(r.Notes, "the origin may have changed since the snapshot was invalidated: only copied chunks are certain; add --origin-unchanged if nothing was written to it")
 			break
 		}
 		args := []string{"revalidate", path, "--origin-unchanged"}
 		if c.IsSet("grow-by") {
 			args = append(args, "--grow-by", c.String("grow-by"))
 		}
-		steps = append(steps, rescueStep{append(args, "--yes"), "the origin is what it was: make the store valid, with room to go on", exitFine})
+		steps = append(steps, rescueStep{append(args, "--yes"), "the origin is unchanged: make the store valid again", exitFine})
 	}
 	if certain && len(steps) > 0 {
-		steps = append(steps, rescueStep{[]string{"verify", path, "--origin", origin}, "see that it is sound", exitWarning})
+		steps = append(steps, rescueStep{[]string{"verify", path, "--origin", origin}, "check that the store is sound", exitWarning})
 	}
 	switch {
 	case c.IsSet("output"):
@@ -145,12 +145,12 @@ func rescueSteps(c *cli.Context, report *verify.Report, readOnly bool, r *rescue
 		if !certain {
 			args = append(args, "--best-effort")
 		}
-		steps = append(steps, rescueStep{args, "the snapshot's image", exitFine})
+		steps = append(steps, rescueStep{args, "extract the snapshot's image", exitFine})
 	case c.IsSet("activate") && certain:
-		steps = append(steps, rescueStep{[]string{"activate", c.String("activate"), "--origin", origin, "--cow", path, "--yes"}, "the snapshot", exitFine})
+		steps = append(steps, rescueStep{[]string{"activate", c.String("activate"), "--origin", origin, "--cow", path, "--yes"}, "activate the snapshot", exitFine})
 	}
 	if !certain && len(steps) == 0 {
-		r.Notes = append(r.Notes, "-o FILE extracts what there is")
+		r.Notes = append(r.Notes, "-o FILE extracts what is left")
 		return steps, exitCritical
 	}
 	return steps, exitFine
@@ -180,7 +180,7 @@ func (r rescueJSON) print(o *console, steps []rescueStep) error {
 	return err
 }
 
-// runSteps runs the commands one after the other, up to one that fails.
+// runSteps runs the commands in order until one fails.
 func runSteps(ctx context.Context, run runner, o *console, steps []rescueStep) error {
 	for _, s := range steps {
 		o.warnf("rescue: %s", s)

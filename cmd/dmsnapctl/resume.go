@@ -1,4 +1,4 @@
-// The command resume: a suspended snapshot's I/O goes on.
+// The command resume: continue a suspended snapshot's I/O.
 
 package main
 
@@ -8,13 +8,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-const resumeHelp = `   Lets I/O to a suspended snapshot go on.
+const resumeHelp = `   Continues I/O to a suspended snapshot.
 
 EXAMPLES:
    dmsnapctl resume snap --yes`
 
 func resumeCommand() *cli.Command {
-	return planCommand("resume", "let I/O to a snapshot go on", "NAME", resumeHelp,
+	return planCommand("resume", "continue I/O to a snapshot", "NAME", resumeHelp,
 		func(c *cli.Context, ctl *dmctl.Controller) (*dmctl.Plan, error) {
 			return ctl.PlanResume(c.Context, c.Args().First())
 		})

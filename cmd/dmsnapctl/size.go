@@ -14,10 +14,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-const sizeHelp = `   Says how large a COW device must be: for the writes that are expected (all of
-   the origin, without --writes), at most, and at least. With STORE it also says
-   how small the device of that store may be made without a loss; the next write
-   then needs more.
+const sizeHelp = `   Prints how large a COW device must be: needed for the expected writes (the
+   whole origin without --writes), at most, and at least. With STORE it also prints
+   the smallest safe size of that store's device, at which nothing is lost but the
+   next write needs more.
 
 EXAMPLES:
    dmsnapctl size --origin-size 20G --chunk-size 4K --writes 2G
@@ -25,17 +25,18 @@ EXAMPLES:
 
 func sizeCommand() *cli.Command {
 	return &cli.Command{
-		Name: "size", Usage: "say how large a COW device must be", ArgsUsage: "[STORE]", Category: categoryTools, Description: sizeHelp,
+		Name: "size", Usage: "print how large a COW device must be", ArgsUsage: "[STORE]", Category: categoryTools, Description: sizeHelp,
 		Flags: append(originFlags(),
 			&cli.StringFlag{Name: "chunk-size", Usage: "the `SIZE` of a chunk; STORE has its own"},
-			&cli.StringFlag{Name: "writes", Usage: "`SIZE` of what will be written, in whole chunks"},
-			&cli.BoolFlag{Name: "leaky-kernel", Usage: "add room for what a leaky kernel loses in crashes"},
+			&cli.StringFlag{Name: "writes", Usage: "`SIZE` of the expected writes, in whole chunks"},
+			&cli.BoolFlag{Name: "leaky-kernel", Usage: "add room for chunks that a leaky kernel loses in crashes"},
 		),
 		Action: withArgs("[STORE]", byName(runSize)),
 	}
 }
 
-// sizeJSON is null where something was not asked or cannot be told.
+// sizeJSON is the result as JSON. A size is null if it was not requested or is
+// unknown.
 type sizeJSON struct {
 	Schema       string  `json:"schema"`
 	ChunkBytes   uint64  `json:"chunk_bytes"`
@@ -82,8 +83,8 @@ func runSize(c *cli.Context) error {
 	return err
 }
 
-// sizeGeometry is the chunk size that is asked about, and how many data chunks
-// STORE has taken.
+// sizeGeometry is the geometry, and the number of data chunks that STORE has
+// taken.
 func sizeGeometry(c *cli.Context, o *console, origin int64, out *sizeJSON) (g cow.Geometry, held uint64, code int, err error) {
 	chunk, given, err := sizeFlag(c, "chunk-size")
 	if err != nil {
@@ -96,7 +97,7 @@ func sizeGeometry(c *cli.Context, o *console, origin int64, out *sizeJSON) (g co
 		case !given:
 			return g, 0, 0, usagef("size: missing --chunk-size; see 'dmsnapctl size --help'")
 		case chunk%cow.SectorSize != 0:
-			return g, 0, 0, usagef("size: --chunk-size %d is no multiple of %d", chunk, cow.SectorSize)
+			return g, 0, 0, usagef("size: --chunk-size %d is not a multiple of %d", chunk, cow.SectorSize)
 		}
 		if g, err = cow.NewGeometry(cow.Sectors(chunk / cow.SectorSize)); err != nil {
 			return g, 0, 0, usagef("size: --chunk-size: %v", err)
@@ -121,13 +122,13 @@ func sizeGeometry(c *cli.Context, o *console, origin int64, out *sizeJSON) (g co
 		safe := smallestSafe(g, report.Usage)
 		out.SmallestSafe = &safe
 	} else {
-		o.warnf("size %s: it is %s: how small its device may be cannot be told", path, report.Verdict)
+		o.warnf("size %s: the store is %s: the smallest safe size is unknown", path, report.Verdict)
 	}
 	return g, g.DataChunksIn(cow.FirstData, report.Usage.NextFreeChunk), code, nil
 }
 
-// smallestSafe is the size of a device that still has all that the list names,
-// and all areas of the list, in bytes.
+// smallestSafe is the size of a device that still holds all chunks and areas of
+// the list, in bytes.
 func smallestSafe(g cow.Geometry, u *verify.Usage) uint64 {
 	end := max(u.NextFreeChunk, cow.LeastChunks)
 	if u.Areas > 0 {

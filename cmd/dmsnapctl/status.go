@@ -1,4 +1,4 @@
-// The commands status and list: what the kernel says of snapshots now.
+// The commands status and list: the present state of snapshots.
 
 package main
 
@@ -13,11 +13,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-const statusHelp = `   Shows how full snapshots are and whether they are still good: those that this
-   program made, LVM's, and all others, merges too. How full the store of an
-   invalid snapshot is, its header and its exceptions tell.
+const statusHelp = `   Shows how full snapshots and merges are and whether they are still valid, also
+   those of LVM and other programs. For an invalid snapshot, the figures come from
+   the store's header and exceptions.
 
-   --format nagios is the one line of a monitoring plugin.
+   --format nagios prints the line of a monitoring plugin.
 
 EXAMPLES:
    dmsnapctl status
@@ -32,13 +32,13 @@ const listHelp = `EXAMPLES:
 func statusCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "status",
-		Usage:       "show how full snapshots are and whether they are still good",
+		Usage:       "show how full snapshots are and whether they are valid",
 		ArgsUsage:   "[NAME]",
 		Category:    categoryControl,
 		Description: statusHelp,
 		Flags: []cli.Flag{
-			&cli.Float64Flag{Name: "threshold", Aliases: []string{"w"}, Value: 100, Usage: "exit with 1 when a snapshot is at `PERCENT` or over"},
-			&cli.Float64Flag{Name: "critical", Aliases: []string{"c"}, Value: 100, Usage: "exit with 2 when a snapshot is at `PERCENT` or over", DefaultText: "never"},
+			&cli.Float64Flag{Name: "threshold", Aliases: []string{"w"}, Value: 100, Usage: "exit with 1 if a snapshot is at least `PERCENT` full"},
+			&cli.Float64Flag{Name: "critical", Aliases: []string{"c"}, Value: 100, Usage: "exit with 2 if a snapshot is at least `PERCENT` full", DefaultText: "never"},
 			&cli.StringFlag{Name: "format", Value: formatText, Usage: "print the result as `FORMAT`: text, json, nagios or prometheus"},
 		},
 		Action: withArgs("[NAME]", withController(runStatus)),
@@ -48,14 +48,14 @@ func statusCommand() *cli.Command {
 func listCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "list",
-		Usage:       "list the snapshots and their devices",
+		Usage:       "list snapshots and their devices",
 		Category:    categoryControl,
 		Description: listHelp,
 		Action:      withArgs("", withController(runList)),
 	}
 }
 
-// statusRequest is what the flags of status ask for.
+// statusRequest is what the flags of status request.
 type statusRequest struct {
 	limits statusLimits
 	format string
@@ -107,7 +107,7 @@ func runStatus(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	return nil
 }
 
-// chosenSnapshots is the one that is named, or all.
+// chosenSnapshots is the named snapshot, or all.
 func chosenSnapshots(c *cli.Context, ctl *dmctl.Controller) ([]dmctl.Snapshot, error) {
 	if c.NArg() == 0 {
 		return ctl.Snapshots(c.Context)

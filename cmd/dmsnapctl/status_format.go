@@ -1,4 +1,4 @@
-// What status says of snapshots: as text, to monitoring, to machines.
+// The formats of status: text, JSON, and for monitoring.
 
 package main
 
@@ -33,7 +33,7 @@ func writeStatus(o *console, snapshots []dmctl.Snapshot, r statusRequest, code i
 	}
 }
 
-// statusCode is the exit code that one snapshot asks for.
+// statusCode is the exit code for one snapshot.
 func statusCode(s dmctl.Snapshot, limits statusLimits) int {
 	switch s.State {
 	case table.Invalid.String(), table.Overflow.String(), table.MergeFailed.String():
@@ -70,8 +70,8 @@ func printStatus(o *console, snapshots []dmctl.Snapshot, limits statusLimits) er
 	return printAdvice(o.out, adviceOnSnapshots(snapshots, limits))
 }
 
-// adviceOnSnapshots is what can be done about snapshots that are not well. What
-// changes a snapshot that another program made is that program's to do.
+// adviceOnSnapshots is what can be done about snapshots in a bad state. Snapshots
+// of other programs are left to those programs.
 func adviceOnSnapshots(snapshots []dmctl.Snapshot, limits statusLimits) []advice {
 	out := []advice{}
 	for _, s := range snapshots {
@@ -79,11 +79,11 @@ func adviceOnSnapshots(snapshots []dmctl.Snapshot, limits statusLimits) []advice
 		full := s.UsedPercent >= min(limits.warning, limits.critical)
 		switch {
 		case s.Suspended && ours:
-			out = append(out, advise("let its I/O go on", "resume", s.Name))
+			out = append(out, advise("continue its I/O", "resume", s.Name))
 		case s.State == table.Invalid.String() && s.Persistent:
-			out = append(out, advise("what its store still holds", "verify", s.COW))
+			out = append(out, advise("see what its store still holds", "verify", s.COW))
 		case s.State == table.MergeFailed.String() && ours:
-			out = append(out, advise("go on with the merge", "merge", s.Name))
+			out = append(out, advise("continue the merge", "merge", s.Name))
 		case s.State == dmctl.StateMerging && ours:
 			out = append(out, advise("wait for the merge and finish it", "merge", s.Name))
 		case !ours && s.Owner != "":
@@ -92,13 +92,13 @@ func adviceOnSnapshots(snapshots []dmctl.Snapshot, limits statusLimits) []advice
 			if !ours {
 				words = append(words, "--force")
 			}
-			out = append(out, advise("once its store's device, "+s.COW+", is larger", words...))
+			out = append(out, advise("after enlarging its COW device "+s.COW, words...))
 		}
 	}
 	return out
 }
 
-// fullText is how full a store is, "-" where that is not known.
+// fullText is how full a store is, "-" if unknown.
 func fullText(s dmctl.Snapshot) string {
 	if !s.HasFigures() {
 		return "-"
@@ -106,8 +106,8 @@ func fullText(s dmctl.Snapshot) string {
 	return fmt.Sprintf("%.1f%%", s.UsedPercent)
 }
 
-// nagiosStatus is the one line of a monitoring plugin: the state, the first of
-// the snapshots that are worst, and performance data.
+// nagiosStatus is the line of a monitoring plugin: the state, the first of the
+// worst snapshots, and performance data.
 func nagiosStatus(snapshots []dmctl.Snapshot, limits statusLimits, code int) string {
 	text := output.Plural(len(snapshots), "snapshot")
 	for _, s := range snapshots {
@@ -127,7 +127,7 @@ func nagiosStatus(snapshots []dmctl.Snapshot, limits statusLimits, code int) str
 	return line
 }
 
-// perfLabel is a name as the plugins' guidelines take it: without quotes and
+// perfLabel is a name as the plugin guidelines allow it: without quotes and
 // equals signs.
 func perfLabel(name string) string {
 	return strings.NewReplacer("'", "_", "=", "_", "|", "_").Replace(output.Name(name))

@@ -1,5 +1,5 @@
-// Stores that are read: found, opened past the page cache where the kernel
-// writes below it, and judged.
+// Opening and judging stores. An active store is read past the page cache, since
+// the kernel writes below it.
 
 package main
 
@@ -17,12 +17,12 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// storeFile is a store that is read.
+// storeFile is a store opened for reading.
 type storeFile struct {
 	path   string
 	file   *blockdev.File
 	from   *blockdev.File // to read from
-	active *activity      // nil where nobody has it active
+	active *activity      // nil if the store is not active
 }
 
 // openStoreFile opens a store. One that the kernel has active is read past the
@@ -45,7 +45,7 @@ func openStoreFile(ctx context.Context, o *console, path string) (*storeFile, er
 	if s.from, err = file.Direct(); err != nil {
 		return nil, errors.Join(err, s.active.close(), file.Close())
 	}
-	o.warnf("%s is in use by %s: it is read as a moving target", path, s.active.by)
+	o.warnf("%s is in use by %s and may change while it is read", path, s.active.by)
 	return s, nil
 }
 
@@ -79,8 +79,8 @@ func (s *storeFile) judge(ctx context.Context, o *console, opt verify.Options) (
 	return &judged{Schema: schemaOf(o.command), Path: s.path, Report: report, Advice: []advice{}}, err
 }
 
-// toolCode is the exit code of a command that reads what a store holds: leaks,
-// copies in flight and stale records are no concern of it.
+// toolCode is the exit code of a command that reads a store's content, for which
+// leaks, copies in flight and stale records do not matter.
 func toolCode(r *verify.Report) int {
 	if r.Verdict == verify.Unsettled {
 		return exitFine
@@ -118,25 +118,25 @@ func judgeStore(ctx context.Context, o *console, path string, opt verify.Options
 	return s.judge(ctx, o, opt)
 }
 
-// adviseOpening says what to do about a store that cannot be opened.
+// adviseOpening adds what to do about a file that cannot be opened.
 func adviseOpening(err error, what string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, blockdev.ErrUnsupported):
 		return fmt.Errorf("%w; name %s", err, what)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w; run it as root, or as a user who may read that", err)
+		return fmt.Errorf("%w; run as root, or as a user who may read it", err)
 	}
 	return err
 }
 
-// tuneRuntime suits Go's runtime to what a judge does.
+// tuneRuntime sets Go's runtime up for judging.
 func tuneRuntime() {
 	// The judge bounds what it keeps; this bounds what it leaves behind.
 	debug.SetMemoryLimit(judgeMemory)
 }
 
-// originBytesOf is the origin's size by --origin or --origin-size; 0 where
-// neither is given.
+// originBytesOf is the origin's size from --origin or --origin-size; 0 without
+// them.
 func originBytesOf(c *cli.Context) (int64, error) {
 	name := commandName(c)
 	size, given, err := sizeFlag(c, "origin-size")
@@ -144,13 +144,13 @@ func originBytesOf(c *cli.Context) (int64, error) {
 		return 0, err
 	}
 	if given && c.IsSet("origin") {
-		return 0, usagef("%s: --origin and --origin-size say the same thing; give one of them", name)
+		return 0, usagef("%s: --origin and --origin-size exclude each other", name)
 	}
 	if given && size > math.MaxInt64 {
 		return 0, usagef("%s: --origin-size %d: no device has more than 2^63 bytes", name, size)
 	}
 	if given && size == 0 {
-		return 0, usagef("%s: --origin-size 0: an origin has a size; leave the flag out where it is unknown", name)
+		return 0, usagef("%s: --origin-size 0: an origin cannot be empty; leave the flag out if the size is unknown", name)
 	}
 	bytes := int64(size)
 	if c.IsSet("origin") {
@@ -162,7 +162,7 @@ func originBytesOf(c *cli.Context) (int64, error) {
 		if err := origin.Close(); err != nil || bytes > 0 {
 			return bytes, err
 		}
-		return 0, fmt.Errorf("the origin %s has 0 bytes: it is not set up, or no origin; name another, or leave --origin out", origin.Path())
+		return 0, fmt.Errorf("the origin %s has 0 bytes: not set up, or not an origin; name another, or leave --origin out", origin.Path())
 	}
 	return bytes, nil
 }

@@ -1,4 +1,4 @@
-// The command suspend: a snapshot's I/O waits.
+// The command suspend: hold a snapshot's I/O.
 
 package main
 
@@ -8,8 +8,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-const suspendHelp = `   Holds all I/O to the snapshot NAME, after what is in flight is done and a file
-   system on it is frozen. Its origin goes on. The end of it is resume.
+const suspendHelp = `   Freezes a file system on the snapshot NAME, waits for I/O in flight, and then
+   holds all I/O to it until resume. I/O to its origin continues.
 
 EXAMPLES:
    dmsnapctl suspend snap --yes && dmsnapctl resume snap --yes`

@@ -12,17 +12,17 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/picture"
 )
 
-const verifyHelp = `   STORE is a block device or a file that holds a persistent COW store. It is
-   opened read-only and never written. A store that the kernel has active is
-   read past the page cache, its last part again and again until it holds still.
+const verifyHelp = `   STORE is a block device or file with a persistent COW store. It is opened
+   read-only and never written. If the kernel has the store active, verify reads
+   past the page cache, and reads the last part again until it stops changing.
 
-   SIGUSR1 prints how far it is; an interrupt ends it with what is known.
+   SIGUSR1 prints progress. An interrupt prints what is known so far.
 
    Verdicts: clean; empty (a device that the kernel will initialise); stale
-   (whole, with dead records behind the end of the list); leaked (whole, with
-   space lost for ever); invalid (given up by the kernel); corrupt; unsettled
-   (a leaky kernel or a merge is at work: what looks lost may be copies in
-   flight); unrecognized (no COW store).
+   (sound, with dead records after the end of the list); leaked (sound, but space
+   is lost); invalid (invalidated by the kernel); corrupt; unsettled (a leaky
+   kernel or a merge is active, and what looks lost may be copies in flight);
+   unrecognized (no COW store).
 
 EXAMPLES:
    dmsnapctl verify /dev/mapper/vg-snap-cow
@@ -39,12 +39,12 @@ func verifyCommand() *cli.Command {
 		Category:    categoryJudge,
 		Description: verifyHelp,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "origin", Usage: "the origin `DEVICE`, to hold origin chunks against its size"},
-			&cli.StringFlag{Name: "origin-size", Usage: "the origin's `SIZE`, where it is not at hand"},
+			&cli.StringFlag{Name: "origin", Usage: "check origin chunks against the size of `DEVICE`"},
+			&cli.StringFlag{Name: "origin-size", Usage: "the origin's `SIZE`, if its device is not available"},
 			&cli.StringFlag{Name: "lvm", Usage: "judge the COW store of the LVM snapshot `VG/SNAP` instead of a STORE"},
-			&cli.UintFlag{Name: "max-findings", Value: verify.DefaultMaxFindings, Usage: "write out `N` findings at most; all are counted"},
-			&cli.StringFlag{Name: "map", Usage: "draw the store into `FILE`.svg or FILE.png as well"},
-			&cli.BoolFlag{Name: "header-only", Usage: "look no further than the header"},
+			&cli.UintFlag{Name: "max-findings", Value: verify.DefaultMaxFindings, Usage: "list at most `N` findings; all are counted"},
+			&cli.StringFlag{Name: "map", Usage: "also draw the store to `FILE`.svg or FILE.png"},
+			&cli.BoolFlag{Name: "header-only", Usage: "read the header only"},
 		},
 		Action: withArgs("[STORE]", byName(runVerify)),
 	}
@@ -81,7 +81,7 @@ func runVerify(c *cli.Context) (err error) {
 	undrawn := drawMap(o, file, report)
 	if err != nil { // the report is printed, and is the one object of --json
 		if c.Context.Err() != nil {
-			o.warnf("verify %s: interrupted; what is shown is true of the areas read so far, and nothing was changed", path)
+			o.warnf("verify %s: interrupted; the report covers the areas read so far, and nothing was changed", path)
 			return exitStatus(exitInterrupted)
 		}
 		o.warnf("verify %s: %w", path, err)
@@ -114,7 +114,7 @@ func mapFlag(c *cli.Context, path string) (*pictureFile, error) {
 }
 
 // drawMap draws a report that is printed already, where a picture is asked
-// for. It tells whether the picture is missing for an error.
+// for. It reports whether drawing failed.
 func drawMap(o *console, file *pictureFile, r *judged) (failed bool) {
 	if file == nil {
 		return false
@@ -130,8 +130,7 @@ func drawMap(o *console, file *pictureFile, r *judged) (failed bool) {
 	return false
 }
 
-// storePath is the store that is to be judged: the argument, or what --lvm
-// means.
+// storePath is the store to judge: the argument, or what --lvm names.
 func storePath(c *cli.Context) (string, error) {
 	lvm, given := c.String("lvm"), c.IsSet("lvm")
 	switch {
@@ -166,6 +165,5 @@ func verifyOptions(c *cli.Context) (verify.Options, error) {
 	return opt, err
 }
 
-// judgeMemory is the memory that is to do, in bytes; more is taken only where
-// less will not do.
+// judgeMemory is a soft limit on Go's memory, in bytes.
 const judgeMemory = 54 << 20

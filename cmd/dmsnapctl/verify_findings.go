@@ -1,4 +1,4 @@
-// The findings of a report in the text of verify: one line to each kind.
+// The findings of a report in the text of verify: one line for each kind.
 
 package main
 
@@ -13,11 +13,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 )
 
-// shownRanges bounds the places that one line names; the JSON has all of them.
+// shownRanges bounds the places listed in a line; the JSON has all of them.
 const shownRanges = 8
 
 // printFindings writes a line for each kind of finding, in the order of the
-// first of each; those that were counted only come last.
+// first of each; kinds that were only counted come last.
 func printFindings(w io.Writer, r *verify.Report) {
 	var kinds []verify.Code
 	of := map[verify.Code][]verify.Finding{}
@@ -38,7 +38,7 @@ func printFindings(w io.Writer, r *verify.Report) {
 }
 
 // kindText says how many findings of a kind there are, and where; written are
-// those that are written out.
+// the findings in the report.
 func kindText(r *verify.Report, code verify.Code, written []verify.Finding) string {
 	n := r.Counts[code]
 	switch {

@@ -32,7 +32,7 @@ func printReport(o *console, r *judged) error {
 	return nil
 }
 
-// verdictLine is the verdict with the one thing to know about it.
+// verdictLine is the verdict and its most important detail.
 func verdictLine(r *verify.Report) string {
 	switch r.Verdict {
 	case verify.Leaked:
@@ -47,7 +47,7 @@ func verdictLine(r *verify.Report) string {
 		}
 	}
 	if r.Partial {
-		return string(r.Verdict) + " as far as it was read, which is not to the end"
+		return string(r.Verdict) + " so far (not read to the end)"
 	}
 	if r.HeaderOnly {
 		return string(r.Verdict) + " (only the header was read)"
@@ -55,13 +55,13 @@ func verdictLine(r *verify.Report) string {
 	return string(r.Verdict)
 }
 
-// unsettledWhy says what nobody can tell while the kernel is at work.
+// unsettledWhy says what cannot be decided while the kernel uses the store.
 func unsettledWhy(r *verify.Report) string {
 	switch n := r.Live.InFlightChunks; {
 	case n == 0:
 		return "records behind the end of the list may be a write under way"
 	case r.Live.Merging:
-		return output.Plural(n, "chunk") + " that no exception names: leaked, or merged already"
+		return output.Plural(n, "chunk") + " that no exception names: leaked, or already merged"
 	default:
 		return output.Plural(n, "chunk") + " that no exception names: leaked, or copies in flight"
 	}
@@ -76,7 +76,7 @@ func printFigures(w io.Writer, r *verify.Report) {
 		if l.Settled {
 			line("live", "status line %q before and after; read %s", l.Status, output.Plural(l.Attempts, "time"))
 		} else {
-			line("live", "written to all the time (status line %q at last); the figures are of a moment in reading %d", l.Status, l.Attempts)
+			line("live", "in constant use (last status line %q); the figures are from reading %d", l.Status, l.Attempts)
 		}
 	}
 	u := r.Usage
@@ -87,7 +87,7 @@ func printFigures(w io.Writer, r *verify.Report) {
 	line("allocated", "%d of %d sectors, %d of them metadata", u.AllocatedSectors, u.TotalSectors, u.MetadataSectors)
 	line("next free", "chunk %d of %d", u.NextFreeChunk, r.Geometry.DeviceChunks)
 	if r.Order.Canonical {
-		line("order", "canonical: exceptions lie in the order of allocation")
+		line("order", "canonical: exceptions are in allocation order")
 	} else {
 		line("order", "not canonical from exception %d on, %s", *r.Order.FirstDeviation, output.Plural(r.Order.Descents, "descent"))
 	}
@@ -96,19 +96,18 @@ func printFigures(w io.Writer, r *verify.Report) {
 	}
 }
 
-// shownGroups bounds the crashes that the text tells one by one; the JSON has
-// all of them.
+// shownGroups bounds the crashes listed in the text; the JSON has all of them.
 const shownGroups = 10
 
 func printForensics(line func(name, format string, args ...any), f *verify.Forensics) {
 	if f.LeakyKernel != nil && *f.LeakyKernel {
-		line("kernel", "one without the leak fix wrote this store: exceptions were committed in another order than allocated")
+		line("kernel", "a kernel without the leak fix wrote this store: exceptions were not committed in allocation order")
 	}
 	if f.CVE20134299 > 0 {
-		line("kernel", "a trace of CVE-2013-4299: %s on metadata chunks", output.Plural(f.CVE20134299, "exception"))
+		line("kernel", "signs of CVE-2013-4299: %s on metadata chunks", output.Plural(f.CVE20134299, "exception"))
 	}
 	if f.CrashesAtLeast > 0 {
-		line("crashes", "%d at least, if the store was never partly merged", f.CrashesAtLeast)
+		line("crashes", "at least %d, if the store was never partly merged", f.CrashesAtLeast)
 	}
 	for i, g := range f.Groups {
 		if i == shownGroups {
@@ -118,6 +117,6 @@ func printForensics(line func(name, format string, args ...any), f *verify.Foren
 		line("", "with %s committed: %s leaked among chunks %d-%d", output.Plural(g.Exceptions, "exception"), output.Plural(g.Chunks, "chunk"), g.FirstChunk, g.LastChunk)
 	}
 	if f.UnexplainedChunks > 0 {
-		line("merge", "%s leaked where no crash can have leaked them: a merge was interrupted, or a tool was at work", output.Plural(f.UnexplainedChunks, "chunk"))
+		line("merge", "%s leaked where no crash could leak them: a merge was interrupted, or a tool changed the store", output.Plural(f.UnexplainedChunks, "chunk"))
 	}
 }

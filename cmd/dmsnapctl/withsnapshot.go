@@ -20,20 +20,19 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-const withSnapshotHelp = `   Takes a snapshot of the origin, mounts it read-only at DIR, runs COMMAND,
-   unmounts the snapshot and removes it, whatever happens. COMMAND finds the
-   snapshot's device in DMSNAPCTL_SNAPSHOT, and DIR in DMSNAPCTL_MOUNT. Without
-   --mount nothing is mounted.
+const withSnapshotHelp = `   Takes a snapshot of the origin, mounts it read-only at DIR, runs COMMAND, and
+   in any case unmounts and removes the snapshot. COMMAND finds the snapshot's
+   device in DMSNAPCTL_SNAPSHOT, and DIR in DMSNAPCTL_MOUNT. Without --mount
+   nothing is mounted.
 
-   Of a logical volume LVM makes the snapshot, in the volume group. What changes
-   on any other device goes to a file without a name in the directory --store-dir,
-   which must not lie on the origin, or to the device --cow, which has to be blank,
-   and is blank again in the end. A plain block device can have a snapshot only
-   where nobody uses it; a mapped one while it is mounted, at a moment at which its
-   file system is whole.
+   For a logical volume, LVM makes the snapshot in the volume group. For any other
+   device, changes go to an unnamed file in --store-dir, which must not be on the
+   origin, or to the device --cow, which must be blank and is blank again
+   afterwards. A plain block device must not be in use. A mapped device may be
+   mounted: its file system is frozen while the snapshot is made.
 
-   Signals go on to COMMAND. Should this program be killed, COMMAND is sent SIGTERM,
-   and "dmsnapctl recover" clears up.
+   Signals are passed on to COMMAND. If this program is killed, COMMAND gets
+   SIGTERM, and "dmsnapctl recover" cleans up.
 
 EXAMPLES:
    dmsnapctl with-snapshot --origin vg/home --mount /mnt/snapshot -- \
@@ -45,17 +44,17 @@ EXAMPLES:
 
 func withSnapshotCommand() *cli.Command {
 	return &cli.Command{
-		Name: "with-snapshot", Usage: "run a command with a snapshot that ends with it", ArgsUsage: "-- COMMAND [ARGUMENTS]",
+		Name: "with-snapshot", Usage: "run a command with a temporary snapshot", ArgsUsage: "-- COMMAND [ARGUMENTS]",
 		Category: categoryControl, Description: withSnapshotHelp,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "origin", Usage: "the `DEVICE` to take a snapshot of, or VG/LV"},
-			&cli.StringFlag{Name: "cow", Usage: "the blank `DEVICE` that keeps what changes meanwhile; not for a logical volume"},
-			&cli.StringFlag{Name: "store-dir", Value: defaultStoreDir, Usage: "the `DIR` for a file that keeps what changes meanwhile; not for a logical volume"},
-			&cli.StringFlag{Name: "size", Usage: "how much may change meanwhile: a `SIZE`, or a percentage of the origin (default: everything; of a logical volume 20%)"},
-			&cli.StringFlag{Name: "mount", Usage: "mount the snapshot read-only at `DIR`, which exists"},
-			&cli.BoolFlag{Name: "force", Usage: "use a COW device that carries something, and the like"},
+			&cli.StringFlag{Name: "cow", Usage: "keep changes on the blank `DEVICE`; not for a logical volume"},
+			&cli.StringFlag{Name: "store-dir", Value: defaultStoreDir, Usage: "keep changes in a file in `DIR`; not for a logical volume"},
+			&cli.StringFlag{Name: "size", Usage: "room for changes: a `SIZE`, or a percentage of the origin (default: everything; 20% for a logical volume)"},
+			&cli.StringFlag{Name: "mount", Usage: "mount the snapshot read-only at the existing `DIR`"},
+			&cli.BoolFlag{Name: "force", Usage: "override refusals: use a COW device even if it contains data"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done, step by step, and do nothing"},
-			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "nothing: this command does not ask"},
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "no effect: this command never asks"},
 		},
 		Action: withArgs("COMMAND [ARGUMENTS...]", runWithSnapshot),
 	}
@@ -135,7 +134,7 @@ func withRequest(c *cli.Context) (r dmctl.WithRequest, err error) {
 	return r, nil
 }
 
-// withSize is how much may change meanwhile.
+// withSize reads --size: how much may change.
 func withSize(s string) (bytes int64, percent int, err error) {
 	if s == "" {
 		return 0, 0, nil
@@ -149,7 +148,7 @@ func withSize(s string) (bytes int64, percent int, err error) {
 	}
 	n, err := parseSize(s)
 	if err == nil && (n == 0 || n > 1<<62) {
-		err = fmt.Errorf("%s is nothing, or too much", s)
+		err = fmt.Errorf("%s is zero or too large", s)
 	}
 	if err != nil {
 		return 0, 0, usagef("with-snapshot: --size: %v", err)
@@ -157,8 +156,7 @@ func withSize(s string) (bytes int64, percent int, err error) {
 	return int64(n), 0, nil
 }
 
-// duringSnapshot runs COMMAND, and takes the snapshot away whatever becomes of
-// it.
+// duringSnapshot runs COMMAND, and then removes the snapshot in any case.
 func duringSnapshot(c *cli.Context, o *console, with *dmctl.With) error {
 	status, errCommand := runBesides(c, o, with)
 	errLost := with.Lost(context.WithoutCancel(c.Context))
@@ -196,8 +194,8 @@ const (
 	exitSignal        = 128 // and the signal's number
 )
 
-// runBesides runs COMMAND beside a snapshot. It is waited for however long it
-// takes: signals go on to it, and it decides what they mean.
+// runBesides runs COMMAND and waits for it without a limit. Signals are passed
+// on to COMMAND, which decides what they mean.
 func runBesides(c *cli.Context, o *console, with *dmctl.With) (status int, err error) {
 	args := c.Args().Slice()
 	cmd := exec.Command(args[0], args[1:]...)
@@ -238,8 +236,8 @@ func runBesides(c *cli.Context, o *console, with *dmctl.With) (status int, err e
 	return exit.ExitCode(), nil
 }
 
-// ownFile is the file behind a stream, which a command then has as its own: it
-// sees a terminal, and nobody waits for what it leaves running behind it.
+// ownFile is the file behind a stream, for a command to write to directly: it
+// sees a terminal, and its background processes are not waited for.
 func ownFile(w io.Writer) io.Writer {
 	if f, ok := output.FileOf(w); ok {
 		return f
