@@ -1,6 +1,5 @@
-// The command complete: what may stand at the end of a command line. It is
-// hidden: the completions of bash, zsh and fish call it, so that all three know
-// the same, out of the same declarations as the help texts.
+// The command complete: completions of a command line, from the declarations of
+// the help texts. It is hidden: the completions of bash, zsh and fish call it.
 
 package main
 
@@ -21,8 +20,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 )
 
-const completeHelp = `   Prints what may stand in place of the last WORD, one to a line, with a
-   description behind a tab.
+const completeHelp = `   Prints completions of the last WORD, one per line, each with a description
+   after a tab.
 
 EXAMPLES:
    dmsnapctl complete -- check --fo`
@@ -30,7 +29,7 @@ EXAMPLES:
 func completeCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "complete",
-		Usage:       "say what may stand at the end of a command line",
+		Usage:       "complete a command line",
 		ArgsUsage:   "-- [WORD...]",
 		Hidden:      true,
 		Description: completeHelp,
@@ -38,9 +37,8 @@ func completeCommand() *cli.Command {
 	}
 }
 
-// runComplete prints a candidate to a line, with its description behind a tab.
-// A last line with a colon says what the shell has to add: names of files, or
-// of folders.
+// runComplete prints one candidate per line, with its description after a tab. A
+// last line with a colon tells the shell to add names of files or folders.
 func runComplete(c *cli.Context) error {
 	root := os.Getenv("DMSNAPCTL_ROOT") // for tests: where sysfs and modules are
 	if root == "" {
@@ -77,7 +75,7 @@ type completion struct {
 	root     fs.FS
 	command  *cli.Command
 	commands []*cli.Command
-	pending  cli.Flag // that waits for its value
+	pending  cli.Flag // a flag without its value so far
 	given    []string // positional arguments
 	ended    bool     // after "--"
 }
@@ -86,7 +84,7 @@ func newCompletion(app *cli.App, root fs.FS) *completion {
 	return &completion{app: app, root: root, commands: app.Commands}
 }
 
-// of takes the words behind the program's name; the last one is being typed.
+// of takes the words after the program's name; the last one is being typed.
 func (c *completion) of(words []string) suggestion {
 	if len(words) == 0 {
 		words = []string{""}
@@ -208,10 +206,10 @@ func (c *completion) value(f cli.Flag) suggestion {
 	return suggestion{}
 }
 
-// newNames are the commands whose first argument is a name yet to be given.
+// newNames are the commands whose first argument is a new name.
 var newNames = []string{"create", "activate", "clone"}
 
-// argument is what the next positional argument may be.
+// argument completes the next positional argument.
 func (c *completion) argument() suggestion {
 	if c.command == nil {
 		return suggestion{}
@@ -230,7 +228,7 @@ func (c *completion) argument() suggestion {
 	return c.kind(strings.Trim(name, "[].…"))
 }
 
-// kind is what stands for a placeholder of the help texts.
+// kind completes a placeholder of the help texts.
 func (c *completion) kind(placeholder string) suggestion {
 	word, _, _ := strings.Cut(placeholder, "|")
 	switch {

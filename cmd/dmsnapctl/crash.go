@@ -6,10 +6,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-const crashHelp = `   What would a crash have left, at any moment and not just at the one when it
-   happened? "record" puts a device under dm-log-writes and runs a workload,
-   "explore" judges every legal crash state of the log, "state" writes one of
-   them out, and "simulate" lets a model of the kernel's allocator crash.
+const crashHelp = `   Shows what a crash could have left at any moment of a workload. "record" runs
+   a workload on a device under dm-log-writes, "explore" judges every legal crash
+   state of the log, "state" writes one state to a file, and "simulate" crashes a
+   model of the kernel's allocator.
 
 EXAMPLES:
    dmsnapctl crash record --device /dev/vdb --log /dev/vdc --yes -- ./workload

@@ -1,4 +1,4 @@
-// The flags of crash explore that have a checker run on what states show.
+// The flags of crash explore that run a checker on the images of states.
 
 package main
 
@@ -18,10 +18,10 @@ import (
 
 func checkFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "check", Usage: "run `CMD` on the image of each distinct state, a private file that may be written; {} is its path, which else is appended; any exit status but 0 is a failing state"},
+		&cli.StringFlag{Name: "check", Usage: "run `CMD` on the image of each distinct state, a private writable file; {} is its path, which is appended if there is no {}; any exit status but 0 is a failure"},
 		viewFlag(),
-		&cli.StringFlag{Name: "check-ok", Usage: "other exit `STATUSES` of --check that are good, as in 1 or 1,2"},
-		&cli.DurationFlag{Name: "check-timeout", Value: check.DefaultTimeout, Usage: "give --check so much `TIME` for a state"},
+		&cli.StringFlag{Name: "check-ok", Usage: "other good exit `STATUSES` of --check, as in 1 or 1,2"},
+		&cli.DurationFlag{Name: "check-timeout", Value: check.DefaultTimeout, Usage: "limit --check to `TIME` for each state"},
 	}
 }
 
@@ -29,12 +29,12 @@ func viewFlag() cli.Flag {
 	return &cli.StringFlag{Name: "view", Usage: "what the image shows: snapshot, origin or disk (`VIEW`)"}
 }
 
-// checkerOf reads the flags; nil where no checker is asked for.
+// checkerOf reads the flags; nil without --check.
 func checkerOf(c *cli.Context) (*check.Options, error) {
 	if !c.IsSet("check") {
 		for _, name := range []string{"view", "check-ok", "check-timeout"} {
 			if c.IsSet(name) {
-				return nil, usagef("crash explore: --%s goes with --check CMD", name)
+				return nil, usagef("crash explore: --%s needs --check CMD", name)
 			}
 		}
 		return nil, nil
@@ -60,22 +60,22 @@ func checkerOf(c *cli.Context) (*check.Options, error) {
 	return o, nil
 }
 
-// mostStatus is the highest exit status that is a checker's own: above it are
-// those of what could not be run, and of what was killed.
+// mostStatus is a checker's highest own exit status: higher ones mean that it
+// could not be run or was killed.
 const mostStatus = 125
 
 func statuses(text string) (list []int, err error) {
 	for _, word := range strings.Split(text, ",") {
 		n, err := strconv.Atoi(word)
 		if err != nil || n < 0 || n > mostStatus {
-			return nil, usagef("--check-ok: %q is no exit status; write some of 0 to %d, separated by commas", word, mostStatus)
+			return nil, usagef("--check-ok: %q is not an exit status; write numbers from 0 to %d, separated by commas", word, mostStatus)
 		}
 		list = append(list, n)
 	}
 	return list, nil
 }
 
-// exploreWith explores, with a checker where one is asked for.
+// exploreWith explores, with a checker if there is one.
 func exploreWith(ctx context.Context, l *logwrites.Log, opt crash.Options, checker *check.Options) (*crash.Report, error) {
 	if checker == nil {
 		return crash.Explore(ctx, l, opt)

@@ -13,10 +13,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
-const crashCombineHelp = `   Adds up what "crash explore --shard I/N --json" found, for all I from 1 to N.
-   The sum is the report of exploring all at once; its time is that of all parts
-   together. Parts that are missing, double, of another log or made with other
-   options are refused.
+const crashCombineHelp = `   Adds up the reports of "crash explore --shard I/N --json" for all I from 1 to N.
+   The sum equals the report of a single exploration; its time is the sum of all
+   parts. Missing or duplicate parts, and parts of another log or with other
+   options, are refused.
 
 EXAMPLES:
    parallel dmsnapctl crash explore --log log.img --origin 0+16384 \
@@ -26,7 +26,7 @@ EXAMPLES:
 func crashCombineCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "combine",
-		Usage:       "add up the reports of the parts of an exploration",
+		Usage:       "add up the reports of an exploration's parts",
 		ArgsUsage:   "REPORT...",
 		Description: crashCombineHelp,
 		Flags:       []cli.Flag{failOnFlag()},
@@ -78,7 +78,7 @@ func adviceOnSum(sum *crash.Report, parts []explored) []advice {
 	return []advice{}
 }
 
-// maxReport bounds a report that is read.
+// maxReport bounds the size of a report, in bytes.
 const maxReport = 256 << 20
 
 func readReport(path string) (r explored, err error) {
@@ -92,11 +92,11 @@ func readReport(path string) (r explored, err error) {
 		return r, err
 	}
 	if info.Size() > maxReport {
-		return r, fmt.Errorf("%s: %d bytes are no report of an exploration", path, info.Size())
+		return r, fmt.Errorf("%s: %d bytes are too many for a report of an exploration", path, info.Size())
 	}
 	r.Report = &crash.Report{}
 	if err := json.NewDecoder(f).Decode(&r); err != nil {
-		return r, fmt.Errorf("%s: no report of an exploration: %w", path, err)
+		return r, fmt.Errorf("%s: not a report of an exploration: %w", path, err)
 	}
 	return r, nil
 }

@@ -19,31 +19,30 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/check"
 )
 
-const crashExploreHelp = `   Enumerates what a crash can have left behind of the log: all prefixes, all
-   legal subsets of the writes between two flushes (or, of many writes, some),
-   commits that were torn. In each state the store must parse, name no chunk
-   twice and leak none, and origin and COW store together must give back the
-   frozen image. START and LEN are in sectors of the logged device, its logical
-   blocks; where only sectors of 512 bytes find a store, as in dmsetup's tables,
-   they are taken for those. --cow may be repeated for several snapshots of the
-   origin.
+const crashExploreHelp = `   Enumerates the states that a crash can leave: all prefixes of the log, all legal
+   subsets of the writes between two flushes (a sample if there are many), and torn
+   commits. In each state the store must parse, name no chunk twice and leak none,
+   and origin and COW store together must give the frozen image. START and LEN
+   count sectors of the logged device, its logical blocks; if a store is found only
+   by counting 512-byte sectors, as in dmsetup's tables, they are taken as those.
+   Repeat --cow for several snapshots of the origin.
 
-   The origin is taken to be frozen at the mark or, without --from-mark, when
-   the first chunk is copied. Flush before a mark is sent: writes that no flush
-   has covered may stand behind it in the log.
+   The origin is frozen at the mark or, without --from-mark, when the first chunk
+   is copied. Flush before sending a mark: the log may have unflushed writes after
+   it.
 
-   Each copy must be the frozen chunk, unless the log tells that somebody wrote
-   to the snapshot itself: then a warning says so, and what may be such a write
-   is taken for one. --read-only-snapshot and --snapshot-written decide it.
+   Each copy must equal the frozen chunk, unless the log shows writes to the
+   snapshot itself: then a warning says so, and possible writes are accepted.
+   --read-only-snapshot and --snapshot-written decide it.
 
-   --check has a checker look at what the states show, each distinct image
-   once: by default what the snapshot shows, as a file of FUSE's. What a mount
-   would do first, such as replaying a journal, is the checker's to do.
+   --check runs a checker on the image of each state, each distinct image once. By
+   default that is the snapshot's content, as a FUSE file. The checker must do what
+   a mount would do first, such as replaying a journal.
 
-   With --upper, the log of a device on top of the snapshot or its origin, it
-   holds each state against what that device was promised: what it flushed
-   before a mark that both logs have must be readable, through the stack, in
-   all states behind the mark; a later version will do.
+   --upper checks each state against the log of a device above the snapshot or its
+   origin: what that device flushed before a mark that both logs have must be
+   readable through the stack in all states after the mark, in that version or a
+   later one.
 
 EXAMPLES:
    dmsnapctl crash explore --log /dev/vdc --origin 0+131072 --cow 131072+32768
@@ -61,24 +60,24 @@ func crashExploreCommand() *cli.Command {
 		Description: crashExploreHelp,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "log", Usage: "the `FILE` or device with the log"},
-			&cli.StringFlag{Name: "origin", Usage: "where the origin lies on the logged device: `START+LEN`"},
-			&cli.StringSliceFlag{Name: "cow", Usage: "where a COW store lies: `START+LEN`"},
+			&cli.StringFlag{Name: "origin", Usage: "the place of the origin on the logged device: `START+LEN`"},
+			&cli.StringSliceFlag{Name: "cow", Usage: "the place of a COW store: `START+LEN`"},
 			&cli.StringFlag{Name: "base", Usage: "`IMAGE` of the device before the first entry (default: zeros)"},
 			&cli.StringFlag{Name: "from-mark", Usage: "the `TEXT` of the mark at which the origin was frozen"},
-			&cli.IntFlag{Name: "reorder", Value: crash.DefaultReorder, Usage: "at most `N` random states between two flushes, where there are too many for all"},
-			&cli.IntFlag{Name: "crashes", Value: 1, Usage: "`1` or 2: activate each state, go on (a model does) and crash again"},
+			&cli.IntFlag{Name: "reorder", Value: crash.DefaultReorder, Usage: "sample at most `N` random states between two flushes if there are too many"},
+			&cli.IntFlag{Name: "crashes", Value: 1, Usage: "`1` or 2: with 2, activate each state in a model, continue and crash again"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "`SEED` of the random states"},
-			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that wrote the log, fixed, leaky or mended: of a leaky one the order of exceptions is no violation, and it goes on before a second crash; leaks count the same"},
-			&cli.BoolFlag{Name: "read-only-snapshot", Usage: "nobody wrote to the snapshot itself: hold each copy against the frozen origin"},
-			&cli.BoolFlag{Name: "snapshot-written", Usage: "somebody wrote to the snapshot itself, or to the origin while it merged, whatever the log tells"},
-			&cli.BoolFlag{Name: "origin-unwritten", Usage: "nobody wrote to the origin: a log that never does is no reason to doubt"},
-			&cli.StringFlag{Name: "upper", Usage: "the `FILE` or device with the log of a device on top of the stack: what that flushed must be there"},
-			&cli.StringFlag{Name: "upper-view", Usage: "`WHERE` that device lies: on the snapshot (of the first --cow) or on the origin"},
+			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that wrote the log: fixed, leaky or mended; for a leaky one the order of exceptions is not checked; it also models the second crash; leaks always count"},
+			&cli.BoolFlag{Name: "read-only-snapshot", Usage: "assert that nothing wrote to the snapshot itself: check each copy against the frozen origin"},
+			&cli.BoolFlag{Name: "snapshot-written", Usage: "assert writes to the snapshot itself, or to the origin during a merge, even if the log shows none"},
+			&cli.BoolFlag{Name: "origin-unwritten", Usage: "assert that nothing wrote to the origin: a log without such writes is then no doubt"},
+			&cli.StringFlag{Name: "upper", Usage: "the `FILE` or device with the log of a device on top of the stack, whose flushed data must be there"},
+			&cli.StringFlag{Name: "upper-view", Usage: "`WHERE` that device is: on the snapshot (of the first --cow) or on the origin"},
 			failOnFlag(),
-			&cli.IntFlag{Name: "jobs", Usage: "judge `N` states at once (default: as many as there are processors)"},
-			&cli.StringFlag{Name: "shard", Usage: "explore the `I/N`-th part only; \"crash combine\" adds the parts up"},
-			&cli.StringFlag{Name: "timeline", Usage: "draw the log and its bad windows into `FILE.svg`"},
-			&cli.StringFlag{Name: "report", Usage: "write all that was found into `FILE.html`, a page that needs nothing else"},
+			&cli.IntFlag{Name: "jobs", Usage: "judge `N` states at once (default: the number of processors)"},
+			&cli.StringFlag{Name: "shard", Usage: "explore only part `I/N`; \"crash combine\" adds up the parts"},
+			&cli.StringFlag{Name: "timeline", Usage: "draw the log and its bad windows to `FILE.svg`"},
+			&cli.StringFlag{Name: "report", Usage: "write all findings to `FILE.html`, a self-contained page"},
 		}, checkFlags()...),
 		Action: withArgs("", runCrashExplore),
 	}
@@ -120,7 +119,7 @@ func runCrashExplore(c *cli.Context) error {
 		}
 		switch {
 		case errors.Is(err, context.Canceled) && report != nil:
-			o.warnf("%s: interrupted; what is shown is true of crashes before entry %d of %d, and nothing was changed", c.String("log"), report.ExploredEntries, report.Entries)
+			o.warnf("%s: interrupted; the result covers crashes before entry %d of %d, and nothing was changed", c.String("log"), report.ExploredEntries, report.Entries)
 			if err := showExploration(c, o, report, at, fail, drawn); exitCodeOf(err) == exitUnknown {
 				return err
 			}
@@ -134,7 +133,7 @@ func runCrashExplore(c *cli.Context) error {
 	})
 }
 
-// exploreBoth explores a log, and holds it against that of the layer above where
+// exploreBoth explores a log, and checks it against the log of the layer above if
 // there is one.
 func exploreBoth(c *cli.Context, l *logwrites.Log, opt crash.Options, checker *check.Options) (r *crash.Report, err error) {
 	if c.String("upper") == "" {
@@ -162,21 +161,21 @@ func exploreOptions(c *cli.Context, o *console) (opt crash.Options, err error) {
 	switch opt.Reorder = c.Int("reorder"); {
 	case opt.Reorder < 0:
 		return opt, usagef("--reorder: %d; write 0 for no random states, or more", opt.Reorder)
-	case opt.Reorder == 0: // which means the default to the explorer
+	case opt.Reorder == 0: // 0 is the explorer's default
 		opt.Reorder = -1
 	}
 	opt.FromMark, opt.Seed = c.String("from-mark"), c.Uint64("seed")
 	opt.ReadOnlySnapshot, opt.SnapshotWritten = c.Bool("read-only-snapshot"), c.Bool("snapshot-written")
 	opt.OriginUnwritten = c.Bool("origin-unwritten")
 	if opt.ReadOnlySnapshot && opt.SnapshotWritten {
-		return opt, usagef("--read-only-snapshot and --snapshot-written contradict each other: give one of them, or none")
+		return opt, usagef("--read-only-snapshot and --snapshot-written exclude each other")
 	}
 	if opt.Jobs = c.Int("jobs"); opt.Jobs < 0 || opt.Jobs == 0 && c.IsSet("jobs") {
 		return opt, usagef("--jobs: %d; write 1 or more", opt.Jobs)
 	}
 	switch opt.UpperView = crash.View(c.String("upper-view")); {
 	case c.String("upper") == "" && (c.IsSet("upper") || c.IsSet("upper-view")):
-		return opt, usagef("--upper-view is where the device of --upper FILE lies: give both")
+		return opt, usagef("--upper-view and --upper FILE go together")
 	case c.String("upper") != "" && opt.UpperView != crash.SnapshotView && opt.UpperView != crash.OriginView:
 		return opt, usagef("--upper-view: %q; write %s or %s", opt.UpperView, crash.SnapshotView, crash.OriginView)
 	}
@@ -194,8 +193,8 @@ func exploreOptions(c *cli.Context, o *console) (opt crash.Options, err error) {
 	return opt, nil
 }
 
-// sometimes is a way to say how far something is: after the first second, and
-// then now and then.
+// sometimes limits progress lines: the first after a second, then one from time
+// to time.
 func sometimes(o *console) func(format string, args ...any) {
 	begun := time.Now()
 	shown := begun
@@ -233,7 +232,7 @@ func showExploration(c *cli.Context, o *console, r *crash.Report, at regions, fa
 	return end
 }
 
-// exploreEnd tells of doubts, and is the end of a command that showed a report.
+// exploreEnd prints doubts and returns the exit status after a report.
 func exploreEnd(o *console, what string, r *crash.Report, fail []string) error {
 	for _, d := range r.Doubts {
 		o.warnf("%s: %s; %s", what, d.Message, settles(d))

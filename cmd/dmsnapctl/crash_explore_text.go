@@ -37,22 +37,22 @@ func printExploration(o *console, r *crash.Report, next []advice, at regions) er
 func (s *sheet) figures(r *crash.Report) {
 	cov := r.Coverage
 	s.line("log", "%s, %s; crashes from entry %d on", output.Plural(r.Entries, "entry", "entries"), output.Plural(r.Commits, "commit"), cov.FirstEntry)
-	s.line("states", "%d, of which %d look different to the judge, in %.2f s", r.States, cov.DistinctStates, r.Seconds)
+	s.line("states", "%d, %d of them distinct to the judge, in %.2f s", r.States, cov.DistinctStates, r.Seconds)
 	s.line("coverage", "%d of %d epochs (from flush to flush) exhausted, %d sampled (%d random states); %d states with torn commits, %d with other torn writes",
 		cov.ExhaustiveEpochs, cov.Epochs, cov.SampledEpochs, cov.SampledStates, cov.TornCommits, cov.TornWrites)
-	s.line("found", "%d leaking, %d corrupt, %d of a broken image; %d with stale records, %d with a snapshot that the kernel had invalidated",
+	s.line("found", "%d leaking, %d corrupt, %d with a broken image; %d with stale records, %d with an invalidated snapshot",
 		r.LeakingStates, r.CorruptStates, r.BrokenImageStates, r.StaleStates, r.AbandonedStates)
 	if r.CommonMarks > 0 {
 		s.line("layer above", "%s that both logs have; %d states lack what was flushed before one", output.Plural(r.CommonMarks, "mark"), r.LostWriteStates)
 	}
 	if c := r.SecondCrash; c.From > 0 {
-		s.line("second crash", "%d states, from %d: %d leaking, %d corrupt, %d of a broken image", c.States, c.From, c.Leaking, c.Corrupt, c.Broken)
+		s.line("second crash", "%d states, from %d: %d leaking, %d corrupt, %d with a broken image", c.States, c.From, c.Leaking, c.Corrupt, c.Broken)
 		if f := c.FirstFailure; f != nil {
 			s.line("", "first at state %s: %s", f.State, f.Why)
 		}
 	}
 	if cov.BlindWrites > 0 {
-		s.line("blind window", "%s logged behind a commit that may have come later", output.Plural(cov.BlindWrites, "origin write"))
+		s.line("blind window", "%s logged after a commit that may have been later", output.Plural(cov.BlindWrites, "origin write"))
 	}
 }
 
@@ -68,8 +68,8 @@ func (s *sheet) order(r *crash.Report) {
 	}
 }
 
-// firstFailure is the first state that should not be, and what it is first of;
-// nil where there is none.
+// firstFailure is the first failing state, and its description; nil if there is
+// none.
 func firstFailure(r *crash.Report) (f *crash.Failure, what string) {
 	if r.FirstFailure != nil {
 		return r.FirstFailure, "first failure"
@@ -77,7 +77,7 @@ func firstFailure(r *crash.Report) (f *crash.Failure, what string) {
 	return r.SecondCrash.FirstFailure, "first failure after a second crash"
 }
 
-// firstState tells of the first state that should not be.
+// firstState describes the first failing state.
 func firstState(r *crash.Report, at regions, width int) string {
 	f, what := firstFailure(r)
 	if f == nil {
@@ -91,15 +91,15 @@ func firstState(r *crash.Report, at regions, width int) string {
 	return fmt.Sprintf("\n%s\n", strings.Join(told, "\n"))
 }
 
-// adviceOnLog is how to get the first state that should not be, and the first
-// image that the checker did not find good.
+// adviceOnLog are the commands that write the first failing state, and the first
+// image that failed the checker.
 func adviceOnLog(r *crash.Report, reproduce string) []advice {
 	out := []advice{}
 	if reproduce == "" {
 		return out
 	}
 	if f, _ := firstFailure(r); f != nil {
-		out = append(out, advice{Why: "that state as an image", Command: fmt.Sprintf("%s --state %s --out state.img", reproduce, f.State)})
+		out = append(out, advice{Why: "write that state as an image", Command: fmt.Sprintf("%s --state %s --out state.img", reproduce, f.State)})
 	}
 	if len(r.Failures) > 0 {
 		f := r.Failures[0]
@@ -107,12 +107,12 @@ func adviceOnLog(r *crash.Report, reproduce string) []advice {
 		if f.Store > 0 && r.Checks.View == crash.SnapshotView {
 			view += fmt.Sprintf(" --store %d", f.Store)
 		}
-		out = append(out, advice{Why: "what the checker saw", Command: fmt.Sprintf("%s --state %s %s --out image.img", reproduce, f.State, view)})
+		out = append(out, advice{Why: "write the image that the checker saw", Command: fmt.Sprintf("%s --state %s %s --out image.img", reproduce, f.State, view)})
 	}
 	return out
 }
 
-// reproducer is the command line, but for the state, that writes a state out.
+// reproducer is the command line that writes a state, without the state itself.
 func reproducer(c *cli.Context, at regions) string {
 	line := []string{"dmsnapctl crash state --log", shellWord(c.String("log"))}
 	if base := c.String("base"); base != "" {

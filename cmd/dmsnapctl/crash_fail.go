@@ -1,4 +1,4 @@
-// What an exploration's exit code is made of: --fail-on.
+// The exit code of an exploration: --fail-on.
 
 package main
 
@@ -12,16 +12,16 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
-// finding is a kind of finding of an exploration, and the exit code it has
-// where --fail-on names it.
+// finding is a kind of finding of an exploration, and its exit code if --fail-on
+// names it.
 type finding struct {
 	name string
 	code int
 	in   func(*crash.Report) bool
 }
 
-// exploreFindings are the kinds, in the order of their weight: the exit code is
-// that of the first which is found, so that findings outrank what is not known.
+// exploreFindings are the kinds by weight: the first one found sets the exit
+// code, so that findings outrank doubts.
 var exploreFindings = []finding{
 	{"corrupt", exitCritical, func(r *crash.Report) bool { return r.CorruptStates > 0 }},
 	{"image", exitCritical, func(r *crash.Report) bool { return r.BrokenImageStates > 0 }},
@@ -36,7 +36,7 @@ var exploreFindings = []finding{
 const defaultFailOn = "leak,corrupt,image,lost,check"
 
 func failOnFlag() cli.Flag {
-	return &cli.StringFlag{Name: "fail-on", Value: defaultFailOn, Usage: "the `FINDINGS` that make the exit code: leak and stale 1; corrupt, image, lost, check and second-crash 2; blind 3"}
+	return &cli.StringFlag{Name: "fail-on", Value: defaultFailOn, Usage: "the `FINDINGS` that set the exit code: leak and stale 1; corrupt, image, lost, check and second-crash 2; blind 3"}
 }
 
 // failOn reads --fail-on.
@@ -45,7 +45,7 @@ func failOn(text string) ([]string, error) {
 	for _, name := range strings.Split(text, ",") {
 		known := slices.ContainsFunc(exploreFindings, func(f finding) bool { return f.name == name })
 		if !known {
-			return nil, usagef("--fail-on: %q is no finding; write some of %s, separated by commas", name, findingNames())
+			return nil, usagef("--fail-on: %q is not a finding; write some of %s, separated by commas", name, findingNames())
 		}
 		names = append(names, name)
 	}
@@ -73,8 +73,8 @@ func exploreCode(r *crash.Report, on []string) int {
 	return exitFine
 }
 
-// exploreColour is the exit code whose colour the headline has: it is never
-// that of a good end where something is wrong, whatever the exit code is.
+// exploreColour is the exit code for the headline's colour: it is never 0 if
+// something is wrong, even if --fail-on ignores it.
 func exploreColour(r *crash.Report) int {
 	return exploreCode(r, []string{"corrupt", "image", "lost", "check", "second-crash", "leak"})
 }
@@ -83,15 +83,15 @@ func exploreColour(r *crash.Report) int {
 func settles(d crash.Doubt) string {
 	switch d.Code {
 	case crash.GuessedWrites:
-		return "--snapshot-written says that somebody did, --read-only-snapshot that nobody did"
+		return "--snapshot-written asserts such writes, --read-only-snapshot excludes them"
 	case crash.UnwrittenOrigin:
-		return "--origin-unwritten says that nobody wrote to it"
+		return "--origin-unwritten asserts that nothing wrote to it"
 	case crash.UnknownOrigin:
-		return "--base IMAGE has the device before the first entry"
+		return "give the device before the first entry with --base IMAGE"
 	case crash.NoCommonMark:
 		return "record both logs in one run, which marks them every second"
 	case crash.NothingFollows:
-		return "choose another mark, or record a workload behind it"
+		return "choose another mark, or record a workload after it"
 	default:
 		return fmt.Sprintf("(%s)", d.Code)
 	}

@@ -59,8 +59,8 @@ func withBase(c *cli.Context, l *logwrites.Log, action func(l *logwrites.Log, ba
 	return action(l, base, uint64(base.Size()))
 }
 
-// logOutput is the file that a flag names, nil where it names none. What the
-// command reads is no such file.
+// logOutput is the file that a flag names, nil without the flag. Inputs of the
+// command are refused.
 func logOutput(c *cli.Context, flag string, opt output.Options) (*output.Destination, error) {
 	switch name := c.String(flag); {
 	case name == "" && c.IsSet(flag):
@@ -73,8 +73,7 @@ func logOutput(c *cli.Context, flag string, opt output.Options) (*output.Destina
 	}
 }
 
-// kernelFlag reads a flag that names one of some kernels, of which there are at
-// least two.
+// kernelFlag reads a flag that names one of at least two kernels.
 func kernelFlag(c *cli.Context, name string, kernels ...allocator.Kernel) (allocator.Kernel, error) {
 	k := allocator.Kernel(c.String(name))
 	if slices.Contains(kernels, k) {
@@ -85,7 +84,7 @@ func kernelFlag(c *cli.Context, name string, kernels ...allocator.Kernel) (alloc
 		names = append(names, string(known))
 	}
 	last := len(names) - 1
-	return "", usagef("--%s: %q is no kernel; write %s or %s", name, k, strings.Join(names[:last], ", "), names[last])
+	return "", usagef("--%s: %q is not a kernel; write %s or %s", name, k, strings.Join(names[:last], ", "), names[last])
 }
 
 // regionFlag reads a flag START+LEN.

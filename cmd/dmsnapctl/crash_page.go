@@ -1,5 +1,5 @@
 // What crash explore draws beside its result: a timeline, and a page with all
-// that was found.
+// findings.
 
 package main
 
@@ -11,7 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/page"
 )
 
-// drawings are where the pictures go; nil for those that nobody asked for.
+// drawings are where the pictures go; nil for those not requested.
 type drawings struct{ timeline, page *output.Destination }
 
 func drawingsOf(c *cli.Context) (d drawings, err error) {
@@ -22,8 +22,8 @@ func drawingsOf(c *cli.Context) (d drawings, err error) {
 	return d, err
 }
 
-// write draws a report. It comes after the result, which a full disk must not
-// take away.
+// write draws a report. The result is printed before, so that a full disk does
+// not lose it.
 func (d drawings) write(c *cli.Context, o *console, r *crash.Report, reproduce string) error {
 	end := error(nil)
 	if d.timeline != nil {
@@ -51,7 +51,7 @@ func nextCommands(r *crash.Report, reproduce string) (list []page.Command) {
 		list = append(list, page.Command{What: "The first failing state after a second crash:", Line: reproduce + " --state " + f.State + " --out second.img"})
 	}
 	if len(r.Failures) > 0 {
-		list = append(list, page.Command{What: "The first image that the checker does not find good:", Line: checkedImage(r, reproduce)})
+		list = append(list, page.Command{What: "The first image that fails the checker:", Line: checkedImage(r, reproduce)})
 	}
 	return list
 }

@@ -17,18 +17,18 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-const crashRecordHelp = `   Puts DEV under dm-log-writes, with the log on another device that is zeroed
-   first, and runs COMMAND with the path of the logged device in DMSNAPCTL_DEVICE.
-   Lay out an origin and COW stores on it (dmsetup's target linear), take a
-   snapshot, write; take down what you built. When COMMAND ends, so does the log.
+const crashRecordHelp = `   Puts DEVICE under dm-log-writes, zeroes another device for the log, and runs
+   COMMAND with the path of the logged device in DMSNAPCTL_DEVICE. COMMAND puts an
+   origin and COW stores on it (dmsetup's target linear), takes a snapshot, writes,
+   and removes its devices again. The log ends with COMMAND.
 
-   A mark tells later at which moment the origin was frozen. --mark puts one at
-   the start; COMMAND puts others with
+   A mark records the moment when the origin was frozen. --mark puts one at the
+   start; COMMAND can add others with
       sync; dmsetup message "$DMSNAPCTL_DEVICE" 0 mark frozen
-   A mark without a flush before it is worth little.
+   Always flush before a mark.
 
-   Should this program be killed, COMMAND is sent SIGTERM, and "dmsnapctl recover"
-   takes the device down; what COMMAND built on it must be removed first.
+   If this program is killed, COMMAND gets SIGTERM, and "dmsnapctl recover" removes
+   the device; remove what COMMAND built on it first.
 
 EXAMPLES:
    dmsnapctl crash record --device /dev/vdb --log /dev/vdc --yes -- ./workload
@@ -42,15 +42,15 @@ func crashRecordCommand() *cli.Command {
 		ArgsUsage:   "-- COMMAND [ARGUMENTS]",
 		Description: crashRecordHelp,
 		Flags: planFlags(
-			&cli.StringFlag{Name: "device", Usage: "the `DEVICE` to log; it carries origin and COW stores"},
-			&cli.StringFlag{Name: "log", Usage: "the `DEVICE` for the log; what it carries is lost"},
-			&cli.StringFlag{Name: "mark", Usage: "put a mark with this `TEXT` at the start of the log"},
+			&cli.StringFlag{Name: "device", Usage: "the `DEVICE` to log, for the origin and COW stores"},
+			&cli.StringFlag{Name: "log", Usage: "the `DEVICE` for the log; its content is lost"},
+			&cli.StringFlag{Name: "mark", Usage: "start the log with the mark `TEXT`"},
 		),
 		Action: withArgs("COMMAND [ARGUMENTS...]", withController(runCrashRecord)),
 	}
 }
 
-// recordJSON is the result for machines.
+// recordJSON is the result as JSON.
 type recordJSON struct {
 	Schema      string `json:"schema"`
 	Device      string `json:"device"`
@@ -99,8 +99,8 @@ func runCrashRecord(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 // workloadGrace is how long an interrupted COMMAND may take to end.
 const workloadGrace = 10 * time.Second
 
-// runWorkload runs COMMAND, and is its exit status. An interrupt ends it, and
-// it alone.
+// runWorkload runs COMMAND and returns its exit status. An interrupt ends
+// COMMAND only.
 func runWorkload(c *cli.Context, o *console, device string) (int, error) {
 	args := c.Args().Slice()
 	cmd := exec.CommandContext(c.Context, args[0], args[1:]...)
@@ -141,7 +141,7 @@ func showRecording(o *console, r recordJSON, command string) error {
 	case err != nil:
 		return err
 	case r.LogFull:
-		o.warnf("%s: the log is full and breaks off at entry %d: take a larger device", r.Log, r.Entries)
+		o.warnf("%s: the log is full and ends at entry %d: use a larger device", r.Log, r.Entries)
 	case r.CommandExit != 0:
 		o.warnf("%s ended with exit status %d; the log has what it wrote", command, r.CommandExit)
 	default:

@@ -1,5 +1,5 @@
-// The flags --origin and --cow of the crash commands: where on the logged
-// device the origin and its stores lie.
+// The flags --origin and --cow of the crash commands: the places of the origin
+// and its stores on the logged device.
 
 package main
 
@@ -16,18 +16,18 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
-// regions are an origin and its stores, in sectors of 512 bytes. A command may
-// do without either.
+// regions are an origin and its stores, in sectors of 512 bytes. Both are
+// optional for some commands.
 type regions struct {
 	origin *crash.Region
 	stores []crash.Region
 	// flags are the flags that name them, in sectors of the logged device.
 	flags []string
-	// warning is said where that is not what the user counted.
+	// warning is printed if the user counted in other units.
 	warning string
 }
 
-// regionsAsWritten reads the flags, whatever they count.
+// regionsAsWritten reads the flags in their own unit.
 func regionsAsWritten(c *cli.Context) (r regions, err error) {
 	if c.IsSet("origin") {
 		origin, err := regionFlag("origin", c.String("origin"))
@@ -46,7 +46,7 @@ func regionsAsWritten(c *cli.Context) (r regions, err error) {
 	return r, nil
 }
 
-// on finds out what the regions count on the device of a log.
+// on finds the unit of the regions on the device of a log.
 func (r regions) on(l *logwrites.Log, base io.ReaderAt, size uint64) (regions, error) {
 	unit, err := crash.Unit(l, base, size, r.stores)
 	if err != nil {
@@ -60,7 +60,7 @@ func (r regions) on(l *logwrites.Log, base io.ReaderAt, size uint64) (regions, e
 			return at, usagef("%s: %v", flag, err)
 		}
 		if at.Start%sector != 0 || at.Len%sector != 0 {
-			return at, usagef("%s: region %v does not consist of whole blocks of the logged device, which have %d bytes", flag, as, l.SectorSize)
+			return at, usagef("%s: region %v is not in whole blocks of the logged device, which have %d bytes", flag, as, l.SectorSize)
 		}
 		out.flags = append(out.flags, fmt.Sprintf("%s %v", flag, crash.Region{Start: at.Start / sector, Len: at.Len / sector}))
 		return at, nil
@@ -80,7 +80,7 @@ func (r regions) on(l *logwrites.Log, base io.ReaderAt, size uint64) (regions, e
 		out.stores = append(out.stores, store)
 	}
 	if unit != sector {
-		out.warning = fmt.Sprintf("the regions hold a store when they count sectors of 512 bytes, not the log's of %d: taken so; in its sectors they are %s", l.SectorSize, out)
+		out.warning = fmt.Sprintf("the regions hold a store only if they count sectors of 512 bytes, not the log's of %d, and are taken so; in the log's sectors they are %s", l.SectorSize, out)
 	}
 	return out, nil
 }

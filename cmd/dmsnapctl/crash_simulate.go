@@ -20,11 +20,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-const crashSimulateHelp = `   Starts N exceptions in all, K copies of them in flight at once, finished in
-   random order, and crashes C times at random points; after each crash but the
-   last the store is activated again. A fixed kernel completes exceptions in the
-   order of allocation and never leaks, a leaky one as their copies finish. The
-   same seed gives the same result.
+const crashSimulateHelp = `   Starts N exceptions in total, with K copies in flight that finish in random
+   order, and crashes C times at random points; after each crash but the last the
+   store is activated again. A fixed kernel commits exceptions in allocation order
+   and never leaks; a leaky one commits them as their copies finish. The same seed
+   gives the same result.
 
 EXAMPLES:
    dmsnapctl crash simulate --kernel leaky --exceptions 10000 --in-flight 32
@@ -35,17 +35,17 @@ EXAMPLES:
 func crashSimulateCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "simulate",
-		Usage:       "let a model of the kernel's allocator crash, and measure what leaks",
+		Usage:       "crash a model of the kernel's allocator, and measure leaks",
 		Description: crashSimulateHelp,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "kernel", Value: string(allocator.Fixed), Usage: "the `KERNEL`: fixed or leaky"},
-			&cli.Uint64Flag{Name: "exceptions", Value: 1000, Usage: "start `N` exceptions in all"},
-			&cli.IntFlag{Name: "in-flight", Value: 16, Usage: "`K` copies under way at once"},
+			&cli.Uint64Flag{Name: "exceptions", Value: 1000, Usage: "start `N` exceptions in total"},
+			&cli.IntFlag{Name: "in-flight", Value: 16, Usage: "keep `K` copies in flight"},
 			&cli.IntFlag{Name: "crashes", Value: 1, Usage: "crash `C` times"},
 			&cli.StringFlag{Name: "chunk-size", Value: "4K", Usage: "the `SIZE` of a chunk"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "the `SEED`"},
-			&cli.StringFlag{Name: "out", Usage: "keep the store that each crash leaves in this `DIR`ectory, as crash-N.cow"},
-			&cli.StringFlag{Name: "rates", Usage: "instead of one simulation, draw leaked space against copies in flight and chunk size into `FILE.svg`"},
+			&cli.StringFlag{Name: "out", Usage: "keep the store after each crash in `DIR`, as crash-N.cow"},
+			&cli.StringFlag{Name: "rates", Usage: "instead, draw leaked space against copies in flight and chunk size to `FILE.svg`"},
 		},
 		Action: withArgs("", runCrashSimulate),
 	}
@@ -79,7 +79,7 @@ func runCrashSimulate(c *cli.Context) error {
 		return err
 	}
 	if interrupted {
-		o.warnf("crash simulate: interrupted after %d of %d crashes; what is shown, and kept, is true of those", len(sim.Crashes), opt.Crashes)
+		o.warnf("crash simulate: interrupted after %d of %d crashes; the result covers those", len(sim.Crashes), opt.Crashes)
 	}
 	switch {
 	case o.json:
@@ -113,7 +113,7 @@ func simulateOptions(c *cli.Context) (opt allocator.SimulateOptions, err error) 
 	}
 	opt.Chunk = cow.Sectors(size / cow.SectorSize)
 	if err := cow.CheckChunkSize(opt.Chunk); err != nil || size%cow.SectorSize != 0 {
-		return opt, usagef("--chunk-size: %d bytes is no chunk size; it is a power of two, and at least 512", size)
+		return opt, usagef("--chunk-size: %d bytes is not a chunk size; it must be a power of two, at least 512", size)
 	}
 	opt.Exceptions, opt.InFlight, opt.Crashes, opt.Seed = c.Uint64("exceptions"), c.Int("in-flight"), c.Int("crashes"), c.Uint64("seed")
 	if err := opt.Check(); err != nil {
@@ -122,21 +122,21 @@ func simulateOptions(c *cli.Context) (opt allocator.SimulateOptions, err error) 
 	return opt, nil
 }
 
-// storesKept is where the stores of a simulation are kept, and what became of
-// that: the result of a simulation does not hang on it.
+// storesKept is where the stores of a simulation are kept. An error in keeping
+// them does not lose the result.
 type storesKept struct {
 	places []*output.Destination // by crash
 	err    error
 }
 
-// keepStores reads --out. Each place is looked at before the simulation runs.
+// keepStores reads --out. Each place is checked before the simulation runs.
 func keepStores(c *cli.Context, crashes int) (*storesKept, error) {
 	dir := c.String("out")
 	if dir == "" {
 		return nil, nil
 	}
 	if info, err := os.Lstat(dir); err == nil && !info.IsDir() { // a link neither
-		return nil, usagef("crash simulate: --out: %s is no directory", dir)
+		return nil, usagef("crash simulate: --out: %s is not a directory", dir)
 	}
 	kept := &storesKept{places: make([]*output.Destination, crashes)}
 	for n := range kept.places {
@@ -149,7 +149,7 @@ func keepStores(c *cli.Context, crashes int) (*storesKept, error) {
 	return kept, os.MkdirAll(dir, 0o777)
 }
 
-// keep writes a store of the model into a sparse file.
+// keep writes a store of the model to a sparse file.
 func (k *storesKept) keep(n int, store io.ReaderAt, size uint64) error {
 	if k.err == nil {
 		k.err = k.places[n].WriteImage(int64(size), func(f *os.File) error { return allocator.WriteMetadata(store, f) })
@@ -177,7 +177,7 @@ func printSimulation(o *console, s *allocator.Simulation) error {
 // rateSeeds is how many crashes each point of the picture is the average of.
 const rateSeeds = 64
 
-// ratesJSON is the picture's figures for machines.
+// ratesJSON is the picture's figures as JSON.
 type ratesJSON struct {
 	Schema string `json:"schema"`
 	Out    string `json:"out"`

@@ -1,4 +1,4 @@
-// The command crash state: write one crash state of a log out.
+// The command crash state: write one crash state of a log to a file.
 
 package main
 
@@ -20,17 +20,16 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/check"
 )
 
-const crashStateHelp = `   STATE is as "crash explore" names it: 120+121,123-125,127:0-3.7 is the first
-   120 entries, entries 121 and 123 to 125, and the blocks 0 to 3 and 7 of entry
-   127. States of a second crash (120+127:1/30) need --origin and --cow, in the
-   order that "explore" had: with 120+127:1/30@1 it is the second --cow's store
-   that goes on.
+const crashStateHelp = `   STATE is a name from "crash explore": 120+121,123-125,127:0-3.7 means the first
+   120 entries, entries 121 and 123 to 125, and blocks 0 to 3 and 7 of entry 127.
+   States of a second crash (120+127:1/30) need --origin and --cow in the order
+   that "explore" had: in 120+127:1/30@1 the store of the second --cow continues.
 
-   --view snapshot writes out what the snapshot shows in that state, as "crash
-   explore --check" has it, and --view origin what the origin holds.
+   --view snapshot writes the snapshot's content in that state, as "crash explore
+   --check" sees it, and --view origin the origin's.
 
-   FILE must not exist yet. Without --view it becomes the logged device, as a sparse file that
-   reaches as far as the base image, the state's writes, --origin and --cow do.
+   FILE must not exist. Without --view it is an image of the logged device: a
+   sparse file that covers the base image, the state's writes, --origin and --cow.
 
 EXAMPLES:
    dmsnapctl crash state --log log.img --state 859+860 --out state.img
@@ -40,24 +39,24 @@ EXAMPLES:
 func crashStateCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "state",
-		Usage:       "write one crash state of a log out, as an image of the device",
+		Usage:       "write one crash state of a log as an image of the device",
 		Description: crashStateHelp,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "log", Usage: "the `FILE` or device with the log"},
 			&cli.StringFlag{Name: "state", Usage: "the `STATE`"},
 			&cli.StringFlag{Name: "out", Usage: "the `FILE` to write"},
 			&cli.StringFlag{Name: "base", Usage: "`IMAGE` of the device before the first entry (default: zeros)"},
-			&cli.StringFlag{Name: "origin", Usage: "where the origin lies: `START+LEN`"},
-			&cli.StringSliceFlag{Name: "cow", Usage: "where a COW store lies: `START+LEN`"},
+			&cli.StringFlag{Name: "origin", Usage: "the place of the origin: `START+LEN`"},
+			&cli.StringSliceFlag{Name: "cow", Usage: "the place of a COW store: `START+LEN`"},
 			viewFlag(),
-			&cli.IntFlag{Name: "store", Usage: "with --view snapshot: which --cow has the snapshot's store (`N`, from 0)"},
-			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that goes on before a second crash: fixed, leaky or mended"},
+			&cli.IntFlag{Name: "store", Usage: "with --view snapshot: use the store of --cow number `N`, from 0"},
+			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that continues before a second crash: fixed, leaky or mended"},
 		},
 		Action: withArgs("", runCrashState),
 	}
 }
 
-// crashStateJSON is the result for machines.
+// crashStateJSON is the result as JSON.
 type crashStateJSON struct {
 	Schema string `json:"schema"`
 	State  string `json:"state"`

@@ -157,7 +157,7 @@ func TestExploreIsInterrupted(t *testing.T) {
 	if headline := report.Headline(); !strings.HasPrefix(headline, "unfinished: ") {
 		t.Errorf("half an exploration says %q", headline)
 	}
-	if !strings.Contains(complaints.String(), "interrupted; what is shown is true of crashes before entry") {
+	if !strings.Contains(complaints.String(), "interrupted; the result covers crashes before entry") {
 		t.Errorf("stderr: %q", complaints.String())
 	}
 }

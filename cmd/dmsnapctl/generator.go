@@ -17,13 +17,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/snaptab"
 )
 
-// noTab is the word of the kernel's command line that has the table ignored:
-// for a machine that does not come up with it.
+// noTab is the word on the kernel's command line that disables the table, for a
+// machine that does not boot with it.
 const noTab = "dmsnaptab=no"
 
 const generatorHelp = `   Writes a unit for each line of the table, and links that pull it in, into
-   DIR, as systemd.generator(7) says. No device is touched. A line that is wrong
-   is reported, and the others count.
+   DIR; see systemd.generator(7). No device is touched. A wrong line is reported
+   and skipped.
 
 EXAMPLES:
    dmsnapctl systemd-generator units
@@ -38,7 +38,7 @@ func generatorCommand() *cli.Command {
 		Description: generatorHelp,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "tab", Value: "/etc/dmsnaptab", Usage: "the table: `FILE`"},
-			&cli.StringFlag{Name: "program", Usage: "what the units call: `FILE` (default: this program)"},
+			&cli.StringFlag{Name: "program", Usage: "the program that the units run: `FILE` (default: this program)"},
 			&cli.StringFlag{Name: "cmdline", Value: "/proc/cmdline", Usage: "the kernel's command line: `FILE`"},
 		},
 		Action: withArgs("DIR [EARLY] [LATE]", runGenerator),
@@ -65,7 +65,7 @@ func runGenerator(c *cli.Context) error {
 			return fmt.Errorf("systemd-generator: %w", err)
 		}
 	}
-	// What is wrong with a line costs that line only.
+	// A wrong line does not affect the others.
 	o := outputOf(c)
 	entries, wrong := snaptab.Parse(f)
 	for _, err := range wrong {

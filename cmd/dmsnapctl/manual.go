@@ -1,5 +1,5 @@
-// The command manual: pages for man(1), out of the same declarations as the
-// help texts. It is hidden: packages use it when they are built.
+// The command manual: pages for man(1), from the declarations of the help texts.
+// It is hidden: packages use it when they are built.
 
 package main
 
@@ -31,8 +31,8 @@ func manualCommand() *cli.Command {
 		Hidden:      true,
 		Description: manualHelp,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "dir", Usage: "write all pages into `DIR`, which is made"},
-			&cli.StringFlag{Name: "date", Usage: "the `DATE` that the pages bear, as 2006-01-02 (default: today)"},
+			&cli.StringFlag{Name: "dir", Usage: "write all pages to `DIR`, creating it"},
+			&cli.StringFlag{Name: "date", Usage: "the `DATE` of the pages, as 2006-01-02 (default: today)"},
 		},
 		Action: withArgs("[COMMAND...]", runManual),
 	}
@@ -45,7 +45,7 @@ func runManual(c *cli.Context) error {
 	}
 	if dir := c.String("dir"); dir != "" {
 		if c.NArg() > 0 {
-			return usagef("manual: --dir writes the pages of all commands: %q is surplus", c.Args().First())
+			return usagef("manual: --dir writes the pages of all commands; leave out %q", c.Args().First())
 		}
 		return writeManual(c.App, dir, date)
 	}
@@ -84,13 +84,13 @@ func writeManual(app *cli.App, dir string, date time.Time) error {
 	return nil
 }
 
-// manualRelated are the pages that are not about a command.
+// manualRelated are the pages about file formats and methods.
 var manualRelated = []string{"dmsnap-store(5)", "dmsnaptab(5)", "dmsnap-crash(7)"}
 
-// manualText is the program's own page, beside what its help shows.
-const manualText = `   Manages snapshots of the kernel's device mapper, tells whether a kernel
-   leaks snapshot space when it crashes, and verifies COW stores without a
-   kernel. Reading never writes.
+// manualText is the text of the program's own page.
+const manualText = `   Manages snapshots of the kernel's device mapper, reports whether a kernel leaks
+   snapshot space when it crashes, and verifies COW stores without a kernel.
+   Commands that only read never write.
 
    Global flags may stand before or after the command, a command's flags before
    or after its arguments; "--" ends them. Results go to the standard output,

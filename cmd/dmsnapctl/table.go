@@ -12,7 +12,7 @@ import (
 )
 
 const tableHelp = `   Prints tables as dmsetup create reads them, finds what is wrong with one, and
-   converts to and from the concise form. Nothing is done to any device.
+   converts to and from the concise form. No device is changed.
 
 EXAMPLES:
    dmsnapctl table linear --length 1G --device /dev/vdb | dmsetup create vol
@@ -34,10 +34,10 @@ func tableCommand() *cli.Command {
 // spec reads a target's flags.
 type spec func(c *cli.Context) (table.Spec, error)
 
-// targetCommands has one command per target that has a type.
+// targetCommands has one command for each target type.
 func targetCommands() []*cli.Command {
 	device := &cli.StringFlag{Name: "device", Usage: "the `DEVICE` below"}
-	offset := &cli.StringFlag{Name: "offset", Value: "0", Usage: "begin at `SIZE` of the device"}
+	offset := &cli.StringFlag{Name: "offset", Value: "0", Usage: "start at `SIZE` on the device"}
 	return []*cli.Command{
 		targetCommand("linear", "length device", specLinear, device, offset),
 		targetCommand("striped", "length stripe", specStriped,
@@ -50,7 +50,7 @@ func targetCommands() []*cli.Command {
 		targetCommand("flakey", "length device up down", specFlakey, device, offset,
 			&cli.Uint64Flag{Name: "up", Usage: "`SECONDS` of working"},
 			&cli.Uint64Flag{Name: "down", Usage: "`SECONDS` of failing"},
-			&cli.StringSliceFlag{Name: "feature", Usage: "a feature argument, word by `WORD`"}),
+			&cli.StringSliceFlag{Name: "feature", Usage: "a word of a feature argument: `WORD`"}),
 		targetCommand("dust", "length device", specDust, device, offset,
 			&cli.StringFlag{Name: "block-size", Value: "512", Usage: "the `SIZE` of a block"}),
 		targetCommand("log-writes", "length device log", specLogWrites, device,
@@ -63,7 +63,7 @@ func targetCommands() []*cli.Command {
 
 func snapshotFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "origin", Usage: "the `DEVICE` that the snapshot is of"},
+		&cli.StringFlag{Name: "origin", Usage: "the origin `DEVICE` of the snapshot"},
 		&cli.StringFlag{Name: "cow", Usage: "the `DEVICE` of the store"},
 		&cli.StringFlag{Name: "store", Value: "P", Usage: "the `KIND` of store: P, PO or N"},
 		&cli.StringFlag{Name: "chunk-size", Value: "16K", Usage: "the `SIZE` of a chunk"},
@@ -71,12 +71,11 @@ func snapshotFlags() []cli.Flag {
 	}
 }
 
-// targetCommand is the command for one target; needs lists the flags that it
-// cannot do without.
+// targetCommand is the command for one target; needs lists its required flags.
 func targetCommand(name, needs string, read spec, flags ...cli.Flag) *cli.Command {
 	flags = append([]cli.Flag{
 		&cli.StringFlag{Name: "length", Usage: "the `SIZE` that the line maps"},
-		&cli.StringFlag{Name: "start", Value: "0", Usage: "where in the mapped device the line begins: `SIZE`"},
+		&cli.StringFlag{Name: "start", Value: "0", Usage: "the start of the line in the mapped device: `SIZE`"},
 	}, flags...)
 	return &cli.Command{
 		Name:  name,
@@ -91,14 +90,13 @@ func targetCommand(name, needs string, read spec, flags ...cli.Flag) *cli.Comman
 	}
 }
 
-// tableJSON is a table for machines.
+// tableJSON is a table as JSON.
 type tableJSON struct {
 	Schema string   `json:"schema"`
 	Lines  []string `json:"lines"`
 }
 
-// runTarget prints a line, after reading it back: what the flags say must keep
-// the rules that lint applies.
+// runTarget prints a line after parsing it, so that it keeps the rules of lint.
 func runTarget(c *cli.Context, read spec) error {
 	o := outputOf(c)
 	start, err := sectorsFlag(c, "start")

@@ -20,11 +20,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
-const tableLintHelp = `   Names line, word and rule of everything that is wrong with the table in FILE
-   (- for stdin), or with the tables of many devices, as 'dmsetup table' prints
-   them: with "NAME: " before each line. With --target-version, or --running, that includes what the
-   snapshot target of that version, or of this kernel, does not accept. Exit code
-   0 is fine, 2 is not.
+const tableLintHelp = `   Prints line, word and broken rule for each mistake in the table in FILE (- for
+   stdin), or in the tables of many devices as 'dmsetup table' prints them, with
+   "NAME: " before each line. --target-version and --running add what the snapshot
+   target of that version, or of this kernel, does not accept.
 
 EXAMPLES:
    dmsetup table | dmsnapctl table lint -
@@ -32,9 +31,8 @@ EXAMPLES:
 
 const tableConciseHelp = `   Writes the table in FILE (- for stdin) in the concise form, which dmsetup
    create --concise and the kernel's dm-mod.create= read. With --parse, FILE is in
-   the concise form, and its tables are printed; line and word in messages are
-   device and field then. A table that lint does not find fine is refused with exit
-   code 2.
+   the concise form, and its tables are printed; line and word in messages then
+   mean device and field. A table with mistakes is refused.
 
 EXAMPLES:
    dmsnapctl table concise --name vol table.txt
@@ -54,8 +52,8 @@ func tableLintCommand() *cli.Command {
 	}
 }
 
-// problemJSON is one of the problems that lint finds. They are written one by
-// one, so that memory does not grow with them.
+// problemJSON is a problem that lint finds. Problems are written one by one, so
+// that memory does not grow with their number.
 type problemJSON struct {
 	Line   int    `json:"line"`
 	Device string `json:"device"`
@@ -94,15 +92,15 @@ func runTableLint(c *cli.Context) error {
 	return nil
 }
 
-// problemPrinter writes problems as they are found, of which there may be more
-// than memory holds: a line for each, or one JSON object in parts.
+// problemPrinter writes problems as they are found, since they may not fit in
+// memory: a line for each, or one JSON object in parts.
 type problemPrinter struct {
 	path   string
 	schema string // "" for text
 	mu     sync.Mutex
 	out    *bufio.Writer
 	count  int
-	ended  bool // whoever goes on finding problems is not heard any more
+	ended  bool // later problems are ignored
 }
 
 func (p *problemPrinter) print(found *table.SyntaxError) error {
@@ -125,9 +123,9 @@ func (p *problemPrinter) print(found *table.SyntaxError) error {
 
 func (p *problemPrinter) head() string { return fmt.Sprintf(`{"schema":%q,"problems":[`, p.schema) }
 
-// part writes a value of the object behind what leads to it.
+// part writes lead and then a value of the object.
 func (p *problemPrinter) part(lead string, v any) error {
-	_, _ = p.out.WriteString(lead) // the value's writing tells
+	_, _ = p.out.WriteString(lead) // the next write returns the error
 	var b bytes.Buffer
 	if err := output.JSON(&b, v); err != nil {
 		return err
@@ -136,14 +134,14 @@ func (p *problemPrinter) part(lead string, v any) error {
 	return err
 }
 
-// end writes what is left; failed is why not all was read.
+// end writes the rest; failed is why reading stopped early.
 func (p *problemPrinter) end(failed error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
 	if p.schema != "" {
 		if p.count == 0 {
-			_, _ = p.out.WriteString(p.head()) // Flush tells
+			_, _ = p.out.WriteString(p.head()) // Flush returns the error
 		}
 		_, _ = p.out.WriteString("]")
 		if failed != nil {
@@ -230,8 +228,8 @@ func runTableConcise(c *cli.Context) error {
 	return nil
 }
 
-// conciseDevices reads what the command converts. What is wrong with the text
-// is an error that wraps *table.SyntaxError.
+// conciseDevices reads what the command converts. A mistake in the text is an
+// error that wraps *table.SyntaxError.
 func conciseDevices(c *cli.Context) ([]table.Device, error) {
 	device, err := conciseFlags(c)
 	if err != nil {
@@ -253,7 +251,7 @@ func conciseDevices(c *cli.Context) ([]table.Device, error) {
 	return devices, nil
 }
 
-// conciseFlags is the device that the flags tell of.
+// conciseFlags is the device that the flags describe.
 func conciseFlags(c *cli.Context) (table.Device, error) {
 	d := table.Device{
 		Name: c.String("name"), UUID: c.String("uuid"), Minor: c.String("minor"), ReadOnly: c.Bool("read-only"),
@@ -281,7 +279,7 @@ func conciseFlags(c *cli.Context) (table.Device, error) {
 	return d, nil
 }
 
-// conciseTable gives a device the table in text, which lint must find fine.
+// conciseTable gives a device the table in text, which must pass lint.
 func conciseTable(d table.Device, text string) ([]table.Device, error) {
 	var problems []error
 	for _, p := range table.Lint(text, nil) {

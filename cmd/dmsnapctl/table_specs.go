@@ -48,7 +48,7 @@ func specDelay(c *cli.Context) (table.Spec, error) {
 		}
 		ms, err := strconv.ParseUint(parts[2], 10, 32)
 		if err != nil {
-			return nil, usagef("--leg %s: %q is no number of milliseconds", text, parts[2])
+			return nil, usagef("--leg %s: %q is not a number of milliseconds", text, parts[2])
 		}
 		d.Legs = append(d.Legs, table.DelayLeg{Device: parts[0], Offset: offset, Milliseconds: ms})
 	}
