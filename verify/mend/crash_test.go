@@ -8,14 +8,15 @@ import (
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // mending is one kind of plan, and what must hold in each crash state of it.
 type mending struct {
-	name  string
-	scene scene
-	plan  func(store, origin *disk) (*Plan, error)
+	name   string
+	scene  scene
+	planOn func(store, origin blockdev.Device) (*Plan, error)
 	// whole judges a crash state: nil where nothing is lost.
 	whole func(s scene, store, origin []byte) error
 	// done judges what a finished run leaves.
@@ -81,23 +82,25 @@ func mendings() []mending {
 		}
 	}
 	return []mending{
-		{"repair", stale, func(st, _ *disk) (*Plan, error) { return Repair(ctx, st, RepairOptions{}) },
+		{"repair", stale, func(st, _ blockdev.Device) (*Plan, error) { return Repair(ctx, st, RepairOptions{}) },
 			sound(verify.Stale, verify.Clean), sound(verify.Clean)},
-		{"repair a damaged chunk number", damaged, func(st, _ *disk) (*Plan, error) {
+		{"repair a damaged chunk number", damaged, func(st, _ blockdev.Device) (*Plan, error) {
 			return Repair(ctx, st, RepairOptions{AssumeCanonical: true})
 		}, orMarked(verify.Corrupt), sound(verify.Clean)},
-		{"reclaim", leaky, func(st, _ *disk) (*Plan, error) { return Reclaim(ctx, st, ReclaimOptions{BatchBytes: 5 << 10}) },
+		{"reclaim", leaky, func(st, _ blockdev.Device) (*Plan, error) {
+			return Reclaim(ctx, st, ReclaimOptions{BatchBytes: 5 << 10})
+		},
 			sound(verify.Leaked, verify.Clean, verify.Stale), sound(verify.Clean)},
-		{"apply", plain, func(st, o *disk) (*Plan, error) { p, _, err := Apply(ctx, st, o); return p, err },
+		{"apply", plain, func(st, o blockdev.Device) (*Plan, error) { p, _, err := Apply(ctx, st, o); return p, err },
 			same, func(s scene, store, origin []byte) error {
 				if !bytes.Equal(origin, s.shows) || verdict(store) != verify.Empty {
 					return fmt.Errorf("the origin is not the image, or the store is %s", verdict(store))
 				}
 				return nil
 			}},
-		{"revalidate", invalid, func(st, _ *disk) (*Plan, error) { return Revalidate(ctx, st, RevalidateOptions{}) },
+		{"revalidate", invalid, func(st, _ blockdev.Device) (*Plan, error) { return Revalidate(ctx, st, RevalidateOptions{}) },
 			orMarked(verify.Invalid), sound(verify.Clean)},
-		{"restore", moved, func(st, _ *disk) (*Plan, error) {
+		{"restore", moved, func(st, _ blockdev.Device) (*Plan, error) {
 			return Restore(ctx, bytes.NewReader(dumped.Bytes()), st, RestoreOptions{})
 		}, orMarked(verify.Invalid), func(s scene, store, origin []byte) error {
 			for area := range uint64(2) {
@@ -108,7 +111,7 @@ func mendings() []mending {
 			}
 			return same(s, store, origin)
 		}},
-		{"restore over another store", target, func(st, _ *disk) (*Plan, error) {
+		{"restore over another store", target, func(st, _ blockdev.Device) (*Plan, error) {
 			return Restore(ctx, bytes.NewReader(moving.Bytes()), st, RestoreOptions{Data: data})
 		}, func(s scene, store, origin []byte) error {
 			if bytes.Equal(view(store, origin), was) {
@@ -125,7 +128,7 @@ func (m mending) judge(t *testing.T, mutate func(*Plan)) (states, bad int, first
 	var log []op
 	store := &disk{b: bytes.Clone(m.scene.store), id: 0, log: &log}
 	origin := &disk{b: bytes.Clone(m.scene.origin), id: 1, log: &log}
-	p, err := m.plan(store, origin)
+	p, err := m.planOn(store, origin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +162,7 @@ func (m mending) judge(t *testing.T, mutate func(*Plan)) (states, bad int, first
 // again finishes the work on a crash state.
 func (m mending) again(state [][]byte) error {
 	store, origin := &disk{b: bytes.Clone(state[0])}, &disk{b: bytes.Clone(state[1])}
-	p, err := m.plan(store, origin)
+	p, err := m.planOn(store, origin)
 	if err == nil {
 		err = p.Run(ctx, nil)
 	}
@@ -236,7 +239,7 @@ func TestMutantsAreCaught(t *testing.T) {
 // TestEveryStageIsFlushed: what a run says that it did is durable.
 func TestEveryStageIsFlushed(t *testing.T) {
 	for _, m := range mendings() {
-		p, err := m.plan(&disk{b: bytes.Clone(m.scene.store)}, &disk{b: bytes.Clone(m.scene.origin)})
+		p, err := m.planOn(&disk{b: bytes.Clone(m.scene.store)}, &disk{b: bytes.Clone(m.scene.origin)})
 		if err != nil || len(p.Stages) == 0 {
 			t.Fatalf("%s: %v", m.name, err)
 		}

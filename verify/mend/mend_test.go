@@ -2,7 +2,6 @@ package mend
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -387,86 +386,6 @@ func TestDumpIsToldFromAnother(t *testing.T) {
 	k.seed = 4
 	if err := CheckDump(ctx, bytes.NewReader(lines), &disk{b: newScene(k).store}); !errors.Is(err, ErrOtherUndo) {
 		t.Errorf("another store: %v", err)
-	}
-}
-
-// failing is a device that fails at its n-th write or flush.
-type failing struct {
-	*disk
-	left *int
-	err  error
-}
-
-func (f failing) count() error {
-	if *f.left--; *f.left < 0 {
-		return f.err
-	}
-	return nil
-}
-
-func (f failing) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.count(); err != nil {
-		return 0, err
-	}
-	return f.disk.WriteAt(p, off)
-}
-
-func (f failing) Flush() error {
-	if err := f.count(); err != nil {
-		return err
-	}
-	return f.disk.Flush()
-}
-
-// TestErrorsAtEveryStep: a device that fails at any write or flush stops the
-// run with the step and what stands; a second run finishes.
-func TestErrorsAtEveryStep(t *testing.T) {
-	broken := errors.New("broken")
-	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 60, leaked: 13, mixed: true, stale: 2, seed: 2})
-	for n := 0; ; n++ {
-		left := n
-		dev := failing{&disk{b: bytes.Clone(s.store)}, &left, broken}
-		p, err := Reclaim(ctx, dev, ReclaimOptions{BatchBytes: 5 << 10})
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = p.Run(ctx, nil)
-		if err == nil {
-			if n < 10 {
-				t.Errorf("only %d steps", n)
-			}
-			break
-		}
-		var stopped *Stopped
-		if !errors.As(err, &stopped) || !errors.Is(err, broken) || stopped.After == "" {
-			t.Fatalf("step %d: %v", n, err)
-		}
-		if !bytes.Equal(view(dev.b, s.origin), s.shows) {
-			t.Fatalf("step %d: the snapshot shows something else", n)
-		}
-		p, err = Reclaim(ctx, dev.disk, ReclaimOptions{})
-		mustRun(t, p, err)
-		if verdict(dev.b) != verify.Clean {
-			t.Fatalf("step %d: %s after the second run", n, verdict(dev.b))
-		}
-	}
-}
-
-func TestInterruptedRun(t *testing.T) {
-	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 60, leaked: 13, seed: 2})
-	store := &disk{b: bytes.Clone(s.store)}
-	p, err := Reclaim(ctx, store, ReclaimOptions{BatchBytes: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stop, cancel := context.WithCancel(ctx)
-	err = p.Run(stop, func(at Progress) {
-		if at.Stage == 2 {
-			cancel()
-		}
-	})
-	if !errors.Is(err, context.Canceled) || !bytes.Equal(view(store.b, s.origin), s.shows) {
-		t.Errorf("interrupted: %v", err)
 	}
 }
 

@@ -1,0 +1,132 @@
+package mend
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+)
+
+// failing is a device that fails at the n-th write or flush of all that count
+// with it.
+type failing struct {
+	*disk
+	left *int
+	err  error
+}
+
+func (f failing) count() error {
+	if *f.left--; *f.left < 0 {
+		return f.err
+	}
+	return nil
+}
+
+func (f failing) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.count(); err != nil {
+		return 0, err
+	}
+	return f.disk.WriteAt(p, off)
+}
+
+func (f failing) Flush() error {
+	if err := f.count(); err != nil {
+		return err
+	}
+	return f.disk.Flush()
+}
+
+// TestErrorsAtEveryStep: a device that fails at any write or flush stops the
+// run with the step and what stands; nothing is lost, and a second run finishes.
+func TestErrorsAtEveryStep(t *testing.T) {
+	broken := errors.New("broken")
+	for _, m := range mendings() {
+		t.Run(m.name, func(t *testing.T) {
+			for n := 0; ; n++ {
+				left := n
+				store := failing{&disk{b: bytes.Clone(m.scene.store)}, &left, broken}
+				origin := failing{&disk{b: bytes.Clone(m.scene.origin)}, &left, broken}
+				p, err := m.planOn(store, origin)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err = p.Run(ctx, nil); err == nil {
+					if n < 2*len(p.Stages) {
+						t.Errorf("only %d steps of %d stages", n, len(p.Stages))
+					}
+					break
+				}
+				m.stopped(t, n, err, broken, store.b, origin.b)
+			}
+		})
+	}
+}
+
+// TestInterruptedAtEveryStep: the same for an interrupt after each write.
+func TestInterruptedAtEveryStep(t *testing.T) {
+	for _, m := range mendings() {
+		t.Run(m.name, func(t *testing.T) {
+			for n := 1; ; n++ {
+				store, origin := &disk{b: bytes.Clone(m.scene.store)}, &disk{b: bytes.Clone(m.scene.origin)}
+				p, err := m.planOn(store, origin)
+				if err != nil {
+					t.Fatal(err)
+				}
+				stop, cancel := context.WithCancel(ctx)
+				writes := 0
+				err = p.Run(stop, func(Progress) {
+					if writes++; writes == n {
+						cancel()
+					}
+				})
+				cancel()
+				if err == nil || writes < n { // to its end: the last write is behind
+					if n < len(p.Stages) {
+						t.Errorf("only %d writes in %d stages", n, len(p.Stages))
+					}
+					break
+				}
+				m.stopped(t, n, err, context.Canceled, store.b, origin.b)
+			}
+		})
+	}
+}
+
+// stopped judges what a run that stopped at its n-th step leaves and says.
+func (m mending) stopped(t *testing.T, n int, err, why error, store, origin []byte) {
+	t.Helper()
+	var stopped *Stopped
+	if !errors.As(err, &stopped) || !errors.Is(err, why) || stopped.After == "" {
+		t.Fatalf("step %d: %v", n, err)
+	}
+	if err := m.whole(m.scene, store, origin); err != nil {
+		t.Fatalf("step %d: %v", n, err)
+	}
+	if err := m.again([][]byte{store, origin}); err != nil {
+		t.Fatalf("step %d: %v", n, err)
+	}
+}
+
+// TestPlansOfDevicesThatEndEarly: what a device's end cuts off is no longer
+// there, and nothing is written.
+func TestPlansOfDevicesThatEndEarly(t *testing.T) {
+	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 60, leaked: 13, mixed: true, seed: 2})
+	shortStore, shortOrigin := s.store[:len(s.store)-20<<10], s.origin[:60<<10]
+	for name, test := range map[string]struct {
+		store, origin []byte
+		plan          func(d, o *disk) error
+	}{
+		"reclaim":                 {shortStore, s.origin, func(d, _ *disk) error { _, err := Reclaim(ctx, d, ReclaimOptions{}); return err }},
+		"repair":                  {shortStore, s.origin, func(d, _ *disk) error { _, err := Repair(ctx, d, RepairOptions{}); return err }},
+		"revalidate":              {shortStore, s.origin, func(d, _ *disk) error { _, err := Revalidate(ctx, d, RevalidateOptions{}); return err }},
+		"apply":                   {shortStore, s.origin, func(d, o *disk) error { _, _, err := Apply(ctx, d, o); return err }},
+		"apply to a short origin": {s.store, shortOrigin, func(d, o *disk) error { _, _, err := Apply(ctx, d, o); return err }},
+		"compact":                 {shortStore, s.origin, func(d, _ *disk) error { return Compact(ctx, d, &file{}, 0, nil) }},
+	} {
+		var log []op
+		d, o := &disk{b: bytes.Clone(test.store), log: &log}, &disk{b: bytes.Clone(test.origin), log: &log}
+		if err := test.plan(d, o); err == nil || len(log) > 0 {
+			t.Errorf("%s: %v after %d writes", name, err, len(log))
+		}
+	}
+}
