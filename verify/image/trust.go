@@ -19,9 +19,12 @@ var (
 	// ErrInvalid says that the kernel has invalidated the snapshot: later
 	// writes to the origin are unknown. BestEffort takes the origin as it is.
 	ErrInvalid = errors.New("the snapshot was invalidated: its content is uncertain where the store has no copy")
-	// ErrDamaged says that exceptions cannot be right or cannot be read.
+	// ErrDamaged says that exceptions cannot be right.
 	// BestEffort uses the others.
 	ErrDamaged = errors.New("the store is damaged")
+	// ErrUnreadable says that a part of the list could not be read. BestEffort
+	// uses the rest.
+	ErrUnreadable = errors.New("not all of the store can be read")
 )
 
 // Source is a store and its origin.
@@ -63,6 +66,8 @@ func Open(ctx context.Context, src Source, opt Options) (*Image, *verify.Report,
 		return im, report, nil
 	case report.Geometry == nil || report.Usage == nil:
 		return nil, report, fmt.Errorf("%w: %s", ErrNotStore, firstMessage(report))
+	case report.Unreadable() && !opt.BestEffort:
+		return nil, report, fmt.Errorf("%w: %s", ErrUnreadable, messageOf(report, verify.UnreadableArea))
 	case report.Verdict == verify.Corrupt && !opt.BestEffort:
 		return nil, report, fmt.Errorf("%w: %s", ErrDamaged, firstMessage(report))
 	case report.Verdict == verify.Invalid && !opt.BestEffort:
@@ -83,6 +88,16 @@ func firstMessage(r *verify.Report) string {
 	return string(r.Verdict)
 }
 
+// messageOf is what the report says of a code.
+func messageOf(r *verify.Report, code verify.Code) string {
+	for _, f := range r.Findings {
+		if f.Code == code {
+			return f.Message
+		}
+	}
+	return string(code)
+}
+
 // read makes the index.
 func (im *Image) read(ctx context.Context, src Source, opt Options) error {
 	st, err := store.Open(src.Store, src.StoreSize)
@@ -91,6 +106,9 @@ func (im *Image) read(ctx context.Context, src Source, opt Options) error {
 	}
 	st.OriginBytes = src.OriginSize
 	im.geometry = st.Geometry()
+	if !opt.BestEffort {
+		im.list = st
+	}
 	b, bounds := newBuilder(opt.Memory, opt.SpillDir), st.Bounds()
 	_, errList := st.Pieces(ctx, 0, func(p store.Piece) bool {
 		for _, e := range cow.Exceptions(p.Records) {

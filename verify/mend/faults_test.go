@@ -4,7 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"syscall"
 	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
 // failing is a device that fails at the n-th write or flush of all that count
@@ -104,6 +109,66 @@ func (m mending) stopped(t *testing.T, n int, err, why error, store, origin []by
 	}
 	if err := m.again([][]byte{store, origin}); err != nil {
 		t.Fatalf("step %d: %v", n, err)
+	}
+}
+
+// unread is a device of which a part cannot be read.
+type unread struct {
+	*disk
+	first, end int64
+}
+
+func (u unread) ReadAt(p []byte, off int64) (int, error) {
+	if off < u.end && off+int64(len(p)) > u.first {
+		return 0, syscall.EIO
+	}
+	return u.disk.ReadAt(p, off)
+}
+
+// TestNoPlanOfWhatCannotBeRead: it is not the store that is damaged.
+func TestNoPlanOfWhatCannotBeRead(t *testing.T) {
+	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 70, leaked: 13, mixed: true, seed: 2})
+	g, _ := cow.NewGeometry(2)
+	at := int64(g.RecordOffset(1, 0))
+	var log []op
+	d := unread{&disk{b: bytes.Clone(s.store), log: &log}, at, at + 1024}
+	o := &disk{b: bytes.Clone(s.origin), log: &log}
+	for name, plan := range map[string]func() error{
+		"reclaim":    func() error { _, err := Reclaim(ctx, d, ReclaimOptions{}); return err },
+		"repair":     func() error { _, err := Repair(ctx, d, RepairOptions{}); return err },
+		"revalidate": func() error { _, err := Revalidate(ctx, d, RevalidateOptions{}); return err },
+		"apply": func() error {
+			_, _, err := Apply(ctx, d, o)
+			if errors.Is(err, image.ErrUnreadable) {
+				err = ErrUnreadable
+			}
+			return err
+		},
+		"compact": func() error { return Compact(ctx, d, &file{}, 0, nil) },
+	} {
+		if err := plan(); !errors.Is(err, ErrUnreadable) || errors.Is(err, ErrDamaged) || len(log) > 0 {
+			t.Errorf("%s: %v after %d writes", name, err, len(log))
+		}
+	}
+}
+
+// TestReclaimNeedsNotReadWhatLeaked: reads that are put together are taken apart.
+func TestReclaimNeedsNotReadWhatLeaked(t *testing.T) {
+	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 60, leaked: 30, mixed: true, seed: 2})
+	named := map[cow.Chunk]bool{}
+	for _, e := range s.spec.Exceptions {
+		named[e.New] = true
+	}
+	g, _ := cow.NewGeometry(2)
+	leaked := g.DataChunk(89) // behind what stays
+	for leaked--; named[leaked] || g.IsMetadata(leaked); leaked-- {
+	}
+	at := int64(leaked) * 1024
+	d := unread{&disk{b: bytes.Clone(s.store)}, at, at + 1024}
+	p, err := Reclaim(ctx, d, ReclaimOptions{})
+	mustRun(t, p, err)
+	if !bytes.Equal(view(d.b, s.origin), s.shows) || verdict(d.b) != verify.Clean {
+		t.Errorf("the store is %s, or the snapshot shows something else", verdict(d.b))
 	}
 }
 

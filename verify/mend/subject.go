@@ -17,6 +17,8 @@ var (
 	ErrNotStore = errors.New("not a COW store")
 	// ErrDamaged says that the plan cannot mend the damage in the store.
 	ErrDamaged = errors.New("the store is damaged")
+	// ErrUnreadable says that a part of the store's list could not be read.
+	ErrUnreadable = errors.New("not all of the store can be read")
 	// ErrInvalid says that the kernel has invalidated the snapshot.
 	ErrInvalid = errors.New("the snapshot was invalidated")
 	// ErrRoom says that a device is too small.
@@ -62,11 +64,24 @@ func (s *subject) reason() string {
 	return string(s.report.Verdict)
 }
 
+// messageOf is what the judge says of a code.
+func (s *subject) messageOf(code verify.Code) string {
+	for _, f := range s.report.Findings {
+		if f.Code == code {
+			return f.Message
+		}
+	}
+	return string(code)
+}
+
 // sound fails if the judge found errors other than the allowed ones.
 func (s *subject) sound(allowed ...verify.Code) error {
 	ok := map[verify.Code]bool{}
 	for _, c := range allowed {
 		ok[c] = true
+	}
+	if s.report.Unreadable() { // whatever else there is
+		return fmt.Errorf("%w: %s", ErrUnreadable, s.messageOf(verify.UnreadableArea))
 	}
 	for _, f := range s.report.Findings {
 		if f.Severity == verify.Error && !ok[f.Code] {
