@@ -5,12 +5,15 @@
 // own, and CPU stands beside wall time.
 //
 //	go run ./verify/bench [-dir DIR] [-runs N] [-cold]
+//	go run ./verify/bench -moves [-dir DIR] [-runs N] [-mib N]
 //
 // It makes sparse stores with chunks of 4 KiB and prints medians, with the best
 // runs in brackets. With -cold it measures without the page cache as well,
 // against fio reading the same blocks at the same depth.
 //
-// From the top down: main, warm, cold, process, store.
+// With -moves it measures what moves data, against dd.
+//
+// From the top down: main, warm, cold, moves, process, store.
 package main
 
 import (
@@ -25,14 +28,19 @@ func main() {
 	dir := flag.String("dir", "", "where to make the stores (default: a new directory under TMPDIR)")
 	runs := flag.Int("runs", 11, "runs of each measurement, the median of which is printed")
 	cold := flag.Bool("cold", false, "measure without the page cache too, against fio (needs fio and root)")
+	moves := flag.Bool("moves", false, "measure what moves data instead, against dd")
+	mib := flag.Int64("mib", 512, "MiB of data that is moved")
 	read := flag.String("read", "", "only read this file's areas, as many as -areas says: how the bench calls itself")
 	areas := flag.Uint64("areas", 0, "see -read")
 	flag.Parse()
 	var err error
-	if *read != "" {
+	switch {
+	case *read != "":
 		err = readAreas(*read, *areas, runtime.GOMAXPROCS(0))
-	} else {
-		err = run(*dir, max(1, *runs), *cold)
+	case *moves:
+		err = inDir(*dir, func(dir string) error { return runMoves(dir, max(1, *runs), *mib<<20) })
+	default:
+		err = inDir(*dir, func(dir string) error { return run(dir, max(1, *runs), *cold) })
 	}
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "bench:", err)
@@ -40,15 +48,20 @@ func main() {
 	}
 }
 
-func run(dir string, runs int, cold bool) error {
-	if dir == "" {
-		made, err := os.MkdirTemp("", "dmsnapctl-bench-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(made)
-		dir = made
+// inDir runs in a directory: a new one, which is removed, where none is given.
+func inDir(dir string, run func(dir string) error) error {
+	if dir != "" {
+		return run(dir)
 	}
+	made, err := os.MkdirTemp("", "dmsnapctl-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(made)
+	return run(made)
+}
+
+func run(dir string, runs int, cold bool) error {
 	program := filepath.Join(dir, "dmsnapctl")
 	if err := build(program); err != nil {
 		return err

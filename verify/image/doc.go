@@ -7,8 +7,8 @@
 // an origin, and knows no device mapper.
 // write to a store or an origin, and knows no device mapper.
 //
-// From the top down: mount, bmap, qcow2, raw (formats), walk (what to copy, in
-// order), delta (what changed), trust (what is certain), image (reading), index
+// From the top down: mount, bmap, qcow2, raw (formats), stored (copying in the
+// order of the store), walk (in that of the image), delta (what changed), trust (what is certain), image (reading), index
 // (where each chunk is), spill (an index larger than memory), extent, span (ranges
 // of bytes).
 package image

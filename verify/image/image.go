@@ -10,6 +10,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
 // Image is what a snapshot shows, byte by byte. It is safe for concurrent
@@ -20,6 +21,7 @@ type Image struct {
 	size     int64
 	geometry cow.Geometry
 	index    index
+	list     *store.Store // nil where not all that it names is certain
 	report   *verify.Report
 }
 
@@ -130,20 +132,20 @@ func (im *Image) readStored(want []byte, off int64, segments []segment) error {
 			end = max(end, segments[n].place+segments[n].length)
 			n++
 		}
-		if n == 1 {
-			if err := im.readStore(want[first.at-off:][:first.length], first.place); err != nil {
-				return err
-			}
-		} else {
+		together := n > 1
+		if together {
 			if scratch == nil {
 				scratch = make([]byte, mostSpan)
 			}
-			b := scratch[:end-first.place]
-			if err := im.readStore(b, first.place); err != nil {
+			// What lies between may be what cannot be read.
+			together = im.readStore(scratch[:end-first.place], first.place) == nil
+		}
+		for _, s := range segments[:n] {
+			to := want[s.at-off:][:s.length]
+			if together {
+				copy(to, scratch[s.place-first.place:])
+			} else if err := im.readStore(to, s.place); err != nil {
 				return err
-			}
-			for _, s := range segments[:n] {
-				copy(want[s.at-off:][:s.length], b[s.place-first.place:])
 			}
 		}
 		segments = segments[n:]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 )
 
 // Sink is a new, empty file to write an image to.
@@ -21,8 +22,14 @@ func (im *Image) WriteRaw(ctx context.Context, w Sink, progress func(Progress)) 
 	if err := w.Truncate(im.size); err != nil {
 		return err
 	}
-	tell := newTeller(progress, im.size)
-	err := walk(ctx, im, im.Data(), func(at int64, b []byte) error {
+	total, err := length(im.Data())
+	if err != nil {
+		return err
+	}
+	tell, done := newTeller(progress, total), int64(0)
+	take := func(at int64, b []byte) error {
+		done += int64(len(b))
+		tell.at(done)
 		// Data in files starts and ends at file system blocks, and chunks may be
 		// smaller than a block: the unaligned part is written as it is.
 		if at%holeBytes != 0 {
@@ -37,13 +44,19 @@ func (im *Image) WriteRaw(ctx context.Context, w Sink, progress func(Progress)) 
 				return err
 			}
 		}
-		tell.at(at + int64(len(b)))
 		return nil
-	})
-	if err == nil {
-		tell.at(im.size)
 	}
-	return err
+	if err := walk(ctx, im, im.kept(), take); err != nil {
+		return err
+	}
+	return im.CopyStored(ctx, take)
+}
+
+// kept are the parts of the image that the origin has and that may hold other
+// bytes than zeroes.
+func (im *Image) kept() iter.Seq2[Span, error] {
+	holes := without(dataOf(im.origin, im.size), im.size)
+	return without(union(im.Changed(), holes), im.size)
 }
 
 // StreamRaw writes a raw image to a stream.

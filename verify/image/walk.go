@@ -60,40 +60,60 @@ const (
 	windows     = 4       // in memory at once
 )
 
-// window is a part of a copy.
+// load is what is read at once, into one window: parts of the image, one behind
+// the other.
+type load struct {
+	parts []Span
+	read  func(b []byte) error
+}
+
+// window is a load in memory.
 type window struct {
-	at   int64
+	load
 	buf  []byte
 	err  error
-	read chan struct{} // of capacity 1
+	done chan struct{} // of capacity 1
 }
 
 // walk reads the spans from r, windows ahead, and passes them on in order, cut
 // at multiples of windowBytes. The slice b is valid only until take returns.
 func walk(ctx context.Context, r io.ReaderAt, spans iter.Seq2[Span, error], take func(at int64, b []byte) error) error {
+	return readAhead(ctx, func(yield func(load, error) bool) {
+		for s, err := range cut(spans) {
+			read := func(b []byte) error { return readFull(r, b, s.Offset) }
+			if !yield(load{[]Span{s}, read}, err) {
+				return
+			}
+		}
+	}, take)
+}
+
+// readAhead reads loads, some at once, and hands their parts on in order. What
+// take gets is overwritten afterwards.
+func readAhead(ctx context.Context, loads iter.Seq2[load, error], take func(at int64, b []byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	defer workers.Wait() // no read is in flight when the caller closes r
 	defer cancel()
 	spare, ordered := make(chan *window, windows), make(chan *window, windows)
 	for range windows {
-		spare <- &window{buf: make([]byte, windowBytes), read: make(chan struct{}, 1)}
+		spare <- &window{buf: make([]byte, windowBytes), done: make(chan struct{}, 1)}
 	}
 	var failed error
 	workers.Go(func() {
 		defer close(ordered)
-		for s, err := range cut(spans) {
+		for l, err := range loads {
 			if err != nil {
 				failed = err
 				return
 			}
 			select {
 			case w := <-spare:
-				w.at, w.buf = s.Offset, w.buf[:s.Length]
+				w.load = l
 				ordered <- w // there is room for all windows
 				workers.Go(func() {
-					w.err = readFull(r, w.buf, w.at)
-					w.read <- struct{}{}
+					w.err = l.read(w.buf[:l.bytes()])
+					w.done <- struct{}{}
 				})
 			case <-ctx.Done():
 				return
@@ -102,7 +122,7 @@ func walk(ctx context.Context, r io.ReaderAt, spans iter.Seq2[Span, error], take
 	})
 	for w := range ordered {
 		select {
-		case <-w.read:
+		case <-w.done:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -112,16 +132,26 @@ func walk(ctx context.Context, r io.ReaderAt, spans iter.Seq2[Span, error], take
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := take(w.at, w.buf); err != nil {
-			return err
+		b := w.buf
+		for _, p := range w.parts {
+			if err := take(p.Offset, b[:p.Length]); err != nil {
+				return err
+			}
+			b = b[p.Length:]
 		}
-		w.buf = w.buf[:windowBytes]
 		spare <- w
 	}
 	if failed != nil {
 		return failed
 	}
 	return ctx.Err()
+}
+
+func (l load) bytes() (n int64) {
+	for _, p := range l.parts {
+		n += p.Length
+	}
+	return n
 }
 
 // cut cuts spans at multiples of windowBytes.

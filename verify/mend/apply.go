@@ -78,7 +78,7 @@ func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Imag
 func copyImage(ctx context.Context, im *image.Image) iter.Seq2[write, error] {
 	return func(yield func(write, error) bool) {
 		stop := errors.New("enough")
-		err := im.Copy(ctx, im.Changed(), func(at int64, b []byte) error {
+		err := im.CopyStored(ctx, func(at int64, b []byte) error {
 			if !yield(write{at, b}, nil) {
 				return stop
 			}
@@ -101,14 +101,4 @@ func zeroed(start, end int64) iter.Seq2[write, error] {
 			at += int64(len(b))
 		}
 	}
-}
-
-// forward yields all of in. It returns false if yield does.
-func forward(in iter.Seq2[write, error], yield func(write, error) bool) bool {
-	for w, err := range in {
-		if !yield(w, err) {
-			return false
-		}
-	}
-	return true
 }

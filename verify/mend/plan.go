@@ -166,6 +166,16 @@ func those(w ...write) iter.Seq2[write, error] {
 	}
 }
 
+// forward yields all of in. It returns false if yield does.
+func forward(in iter.Seq2[write, error], yield func(write, error) bool) bool {
+	for w, err := range in {
+		if !yield(w, err) {
+			return false
+		}
+	}
+	return true
+}
+
 // plural is "1 chunk", "2 chunks".
 func plural[N int | int64 | uint64](n N, what string) string {
 	if n == 1 {

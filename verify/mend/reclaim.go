@@ -164,21 +164,66 @@ func (s *subject) copyStage(batch []move) Stage {
 		Bytes:  int64(len(batch)) * chunk,
 		device: s.dev, barrier: true,
 		writes: func(yield func(write, error) bool) {
-			for at := 0; at < len(batch); {
-				n := 1
-				for at+n < len(batch) && int64(n+1)*chunk <= pieceBytes &&
-					batch[at+n].from == batch[at].from+cow.Chunk(n) && batch[at+n].to == batch[at].to+cow.Chunk(n) {
-					n++
+			for rest := batch; len(rest) > 0; {
+				now := rest[:s.nearby(rest)]
+				rest = rest[len(now):]
+				if !s.copyNearby(now, yield) {
+					return
 				}
-				for w, err := range copied(s.dev, s.offset(batch[at].from), s.offset(batch[at].to), int64(n)*chunk) {
-					if !yield(w, err) || err != nil {
-						return
-					}
-				}
-				at += n
 			}
 		},
 	}
+}
+
+// mostGap is how much is read between two chunks for nothing, in bytes: less
+// than another read costs.
+const mostGap = 64 << 10
+
+// nearby is how many moves, sorted, are read at once.
+func (s *subject) nearby(moves []move) int {
+	chunk, n := int64(s.geometry().ChunkBytes()), 1
+	for n < len(moves) {
+		at := s.offset(moves[n].from)
+		if at-s.offset(moves[n-1].from)-chunk > mostGap || at+chunk-s.offset(moves[0].from) > pieceBytes {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// copyNearby yields the copies of moves that are read at once, neighbours
+// together; it is false where the taker wants no more.
+func (s *subject) copyNearby(moves []move, yield func(write, error) bool) bool {
+	chunk, first := int64(s.geometry().ChunkBytes()), s.offset(moves[0].from)
+	length := s.offset(moves[len(moves)-1].from) + chunk - first
+	var b []byte
+	if len(moves) > 1 {
+		b = make([]byte, length)
+	}
+	if len(moves) == 1 || readFull(s.dev, b, first) != nil { // what lies between may be unreadable
+		for _, m := range moves {
+			if !forward(copied(s.dev, s.offset(m.from), s.offset(m.to), chunk), yield) {
+				return false
+			}
+		}
+		return true
+	}
+	packed := b[:0] // each chunk lies where it was or moves to the front
+	for _, m := range moves {
+		packed = append(packed, b[s.offset(m.from)-first:][:chunk]...)
+	}
+	for len(moves) > 0 {
+		n := 1
+		for n < len(moves) && moves[n].to == moves[0].to+cow.Chunk(n) {
+			n++
+		}
+		if !yield(write{s.offset(moves[0].to), packed[:int64(n)*chunk]}, nil) {
+			return false
+		}
+		packed, moves = packed[int64(n)*chunk:], moves[n:]
+	}
+	return true
 }
 
 // pieceBytes is the size of one read and write.
@@ -208,8 +253,13 @@ func (s *subject) recordStage(batch []move) Stage {
 		Bytes:  int64(len(batch)) * cow.ExceptionSize,
 		device: s.dev, barrier: true,
 		writes: func(yield func(write, error) bool) {
-			for _, m := range sorted {
-				if !yield(write{m.record, cow.Exception{Old: m.old, New: m.to}.AppendTo(nil)}, nil) {
+			for rest := sorted; len(rest) > 0; {
+				w := write{at: rest[0].record}
+				for len(rest) > 0 && rest[0].record == w.at+int64(len(w.data)) {
+					w.data = cow.Exception{Old: rest[0].old, New: rest[0].to}.AppendTo(w.data)
+					rest = rest[1:]
+				}
+				if !yield(w, nil) {
 					return
 				}
 			}

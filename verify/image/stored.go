@@ -1,0 +1,74 @@
+package image
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// CopyStored hands on what the store has of the image, all that [Image.Changed]
+// names, in the order of the store's list: on its device that is in order or
+// nearly so, however the origin was written to. What take gets is overwritten
+// afterwards.
+//
+// An image that is a best effort, of which a chunk may be named twice, and one of
+// chunks smaller than a page or larger than a window come in the order of the
+// image.
+func (im *Image) CopyStored(ctx context.Context, take func(at int64, b []byte) error) error {
+	if im.list == nil || im.ChunkBytes() < holeBytes || im.ChunkBytes() > windowBytes {
+		return im.Copy(ctx, im.Changed(), take)
+	}
+	return readAhead(ctx, im.storedLoads(ctx), take)
+}
+
+// storedLoads are the list's chunks, as many at once as a window holds.
+func (im *Image) storedLoads(ctx context.Context) iter.Seq2[load, error] {
+	chunk := im.ChunkBytes()
+	return func(yield func(load, error) bool) {
+		var batch []cow.Exception
+		held := int64(0)
+		for r, err := range im.list.Exceptions(ctx) {
+			if err != nil {
+				yield(load{}, err)
+				return
+			}
+			if held+chunk > windowBytes && len(batch) > 0 {
+				if !yield(im.storedLoad(batch), nil) {
+					return
+				}
+				batch, held = nil, 0
+			}
+			batch, held = append(batch, r.Exception), held+chunk
+		}
+		if len(batch) > 0 {
+			yield(im.storedLoad(batch), nil)
+		}
+	}
+}
+
+// storedLoad reads exceptions' chunks; they come in the order of the image, and
+// neighbours together.
+func (im *Image) storedLoad(batch []cow.Exception) load {
+	slices.SortFunc(batch, func(a, b cow.Exception) int { return cmp.Compare(a.Old, b.Old) })
+	chunk := im.ChunkBytes()
+	var parts []Span
+	segments, behind := make([]segment, 0, len(batch)), int64(0)
+	for _, e := range batch {
+		at := int64(e.Old) * chunk // below 2^63, or it would not fit
+		n := min(chunk, im.size-at)
+		if n <= 0 {
+			continue // what the origin has behind its last whole sector
+		}
+		segments = append(segments, segment{at: behind, length: n, inStore: true, place: int64(e.New) * chunk})
+		behind += n
+		if last := len(parts) - 1; last >= 0 && parts[last].End() == at {
+			parts[last].Length += n
+		} else {
+			parts = append(parts, Span{at, n})
+		}
+	}
+	return load{parts, func(b []byte) error { return im.readStored(b, 0, segments) }}
+}
