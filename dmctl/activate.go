@@ -1,6 +1,6 @@
 package dmctl
 
-// Activating a store that exists.
+// Activating an existing store.
 
 import (
 	"context"
@@ -14,27 +14,27 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// ActivateRequest asks for a snapshot of an existing persistent store. Its
-// chunk size stands in the store.
+// ActivateRequest asks for a snapshot from an existing persistent store. The
+// chunk size is read from the store.
 type ActivateRequest struct {
 	Name, Origin, COW string
 	Overflow          bool // as in CreateRequest
-	// Repair repairs the store first, as verify/mend does, where it needs that
+	// Repair first repairs the store, as verify/mend does, if it needs a repair
 	// and can be repaired.
 	Repair bool
 	// Force activates a store that is damaged, invalid or has stale records,
-	// and lets pass what else is refused with ErrForce.
+	// and overrides the checks that return ErrForce.
 	Force bool
 }
 
-// Activate makes a snapshot of an existing store: PlanActivate and Run.
+// Activate makes a snapshot from an existing store: PlanActivate and Run.
 func (c *Controller) Activate(ctx context.Context, r ActivateRequest) error {
 	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanActivate(ctx, r) })
 }
 
-// PlanActivate verifies the store, as it will be after a repair that is asked
-// for, and plans its activation. But for that repair nothing is written to it
-// that the kernel does not write.
+// PlanActivate verifies the store, as it will be after the requested repair,
+// and plans its activation. Apart from that repair, only the kernel writes to
+// the store.
 func (c *Controller) PlanActivate(ctx context.Context, r ActivateRequest) (p *Plan, err error) {
 	defer c.giveUp(&err)
 	j, err := c.open(place{r.Name, r.Origin, r.COW, r.Force, nil})
@@ -65,8 +65,8 @@ func (c *Controller) PlanActivate(ctx context.Context, r ActivateRequest) (p *Pl
 	return p, j.addSnapshot(p, devices.RoleActivated)
 }
 
-// judge verifies the store on a claimed COW device. What the kernel wrote when
-// the store was last active may not be what the page cache has.
+// judge verifies the store on a claimed COW device. The page cache may not have
+// what the kernel wrote when the store was last active.
 func judge(ctx context.Context, d host.Disk, originBytes int64) (*verify.Report, error) {
 	content, err := d.Content()
 	if err != nil {
@@ -76,8 +76,8 @@ func judge(ctx context.Context, d host.Disk, originBytes int64) (*verify.Report,
 	return report, errors.Join(err, content.Close())
 }
 
-// judgeStore says whether a store can be activated, and what is to be known
-// of it.
+// judgeStore reports whether a store can be activated, and what the user should
+// know about it.
 func judgeStore(r *verify.Report, req ActivateRequest) (notes []string, err error) {
 	damaged := ""
 	switch r.Verdict {

@@ -1,6 +1,6 @@
 package dmctl
 
-// Activating a clone of a store that exists: after a reboot, say.
+// Activating a clone from an existing store, for example after a reboot.
 
 import (
 	"context"
@@ -11,27 +11,27 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// ActivateCloneRequest asks for a clone of a persistent store that exists. Its
-// chunk size stands in the store.
+// ActivateCloneRequest asks for a clone from an existing persistent store. The
+// chunk size is read from the store.
 type ActivateCloneRequest struct {
 	Name, Base string
 	Store      string // path of a file or of a block device
-	// Overflow has the store stay valid when a write finds no room (PO), where
-	// the kernel knows that.
+	// Overflow keeps the store valid when a write finds no room (PO), if the
+	// kernel supports that.
 	Overflow bool
-	// Force activates a store that is damaged or invalid, and lets pass what
-	// else is refused with ErrForce.
+	// Force activates a store that is damaged or invalid, and overrides the
+	// checks that return ErrForce.
 	Force bool
 }
 
-// ActivateClone makes a clone of an existing store: PlanActivateClone and Run.
-// It is safe for concurrent use.
+// ActivateClone makes a clone from an existing store: PlanActivateClone and
+// Run. It is safe for concurrent use.
 func (c *Controller) ActivateClone(ctx context.Context, r ActivateCloneRequest) error {
 	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanActivateClone(ctx, r) })
 }
 
-// PlanActivateClone verifies a store, as it will be after the repair of what a
-// crash of the machine left, and plans its activation.
+// PlanActivateClone verifies a store, as it will be after the repair of any
+// crash damage, and plans its activation.
 func (c *Controller) PlanActivateClone(ctx context.Context, r ActivateCloneRequest) (p *Plan, err error) {
 	defer c.giveUp(&err)
 	name, err := devices.SnapshotName(r.Name)
@@ -73,7 +73,7 @@ func (c *Controller) PlanActivateClone(ctx context.Context, r ActivateCloneReque
 	}
 	k.notes = append(k.notes, notes...)
 	if len(first) > 0 {
-		k.notes = append(k.notes, fmt.Sprintf("the store %s is repaired first, as of every clone that is activated", r.Store))
+		k.notes = append(k.notes, fmt.Sprintf("the store %s is repaired first, as for every clone that is activated", r.Store))
 	}
 	p = &Plan{Title: fmt.Sprintf("activate clone %s of %s from %s", name, r.Base, r.Store)}
 	p.Add(first...)

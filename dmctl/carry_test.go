@@ -19,7 +19,7 @@ func TestNoteWithoutBlkid(t *testing.T) {
 		}
 		said := false
 		for _, n := range p.Notes {
-			said = said || strings.Contains(n.Text, "no blkid")
+			said = said || strings.Contains(n.Text, "blkid is not installed")
 		}
 		if said != without {
 			t.Errorf("without blkid %v: notes %v", without, p.Notes)

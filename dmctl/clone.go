@@ -1,8 +1,8 @@
 package dmctl
 
 // Clones: writable disks over a base that nobody writes to. There is no
-// snapshot-origin, so that nothing is ever suspended but a clone that nobody
-// has open.
+// snapshot-origin, so the only device ever suspended is a clone that nobody has
+// open.
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// DefaultCloneChunk, in bytes, is the chunk size of a clone where a request
-// names none: 4 KiB, a page. Small writes then cost the least room.
+// DefaultCloneChunk is the default chunk size of a clone, in bytes: 4 KiB, one
+// page. Small writes then use the least space.
 const DefaultCloneChunk int64 = 4 << 10
 
 // CloneRequest asks for fresh clones of one base.
@@ -28,39 +28,39 @@ type CloneRequest struct {
 	Base  string // path of an image or of a block device
 	// StoreDir is the directory in which each clone gets the file NAME.cow.
 	StoreDir string
-	// Store, in place of StoreDir, is the path of a file that is not there yet,
-	// or of a block device: of the one clone that is asked for.
+	// Store, used instead of StoreDir for a single clone, is the path of a new
+	// file or of a block device.
 	Store string
-	// StoreSize is that of each file, in bytes; 0: it can hold every chunk of
-	// the base, so that it never fills. All files are sparse.
+	// StoreSize is the size of each file, in bytes. With 0 a store can hold
+	// every chunk of the base, so it never fills. All files are sparse.
 	StoreSize int64
 	ChunkSize int64 // in bytes, a power of two; 0: DefaultCloneChunk
-	// Transient clones end with their removal, or with the machine. Their
+	// Transient clones last until they are removed or the machine stops. Their
 	// stores are files without names.
 	Transient bool
-	Force     bool // lets pass what is refused with ErrForce
+	Force     bool // overrides the checks that return ErrForce
 }
 
-// Check tells what is wrong with a request whatever the machine's state;
-// errors wrap ErrUsage.
+// Check reports what is wrong with a request regardless of the machine's state.
+// Errors wrap ErrUsage.
 func (r CloneRequest) Check() error {
 	if len(r.Names) == 0 {
-		return devices.Malformed("no clone is named")
+		return devices.Malformed("no clone named")
 	}
 	if _, err := cloneNames(r.Names); err != nil {
 		return err
 	}
 	switch {
 	case r.Base == "":
-		return devices.Malformed("no base is named")
+		return devices.Malformed("no base named")
 	case (r.Store == "") == (r.StoreDir == ""):
-		return devices.Malformed("name either a directory for the stores or the store of one clone")
+		return devices.Malformed("name a directory for the stores or, for one clone, a store")
 	case r.Store != "" && len(r.Names) > 1:
-		return devices.Malformed("%d clones cannot have one store: name a directory for the stores", len(r.Names))
+		return devices.Malformed("%d clones cannot share a store: name a directory for the stores", len(r.Names))
 	case r.Store != "" && r.Transient:
 		return devices.Malformed("the store of a transient clone has no name: name a directory for it")
 	case r.StoreSize < 0:
-		return devices.Malformed("store size %d: less than nothing", r.StoreSize)
+		return devices.Malformed("store size %d: negative", r.StoreSize)
 	case r.ChunkSize < 0 || r.ChunkSize%cow.SectorSize != 0:
 		return devices.Malformed("chunk size %d: not a whole number of sectors of %d bytes", r.ChunkSize, cow.SectorSize)
 	}
@@ -80,7 +80,7 @@ func (r CloneRequest) chunk() cow.Sectors {
 	return cow.Sectors(r.ChunkSize / cow.SectorSize)
 }
 
-// cloneNames validates the names of clones-to-be: each once.
+// cloneNames validates the names of new clones and rejects duplicates.
 func cloneNames(names []string) ([]devices.Name, error) {
 	seen := map[devices.Name]bool{}
 	out := make([]devices.Name, 0, len(names))
@@ -98,21 +98,20 @@ func cloneNames(names []string) ([]devices.Name, error) {
 	return out, nil
 }
 
-// Clone makes fresh clones: PlanClone and Run. Those that fail are undone, each
-// by itself, and the error is a *PartErrors; the others stay. It is safe for
+// Clone makes fresh clones: PlanClone and Run. Clones that fail are undone
+// individually and reported in a *PartErrors; the others stay. It is safe for
 // concurrent use.
 func (c *Controller) Clone(ctx context.Context, r CloneRequest) error {
 	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanClone(ctx, r) })
 }
 
-// PlanClone plans fresh clones. All that can be refused is refused here, for
-// all of them.
+// PlanClone plans fresh clones. Every check for every clone happens here.
 func (c *Controller) PlanClone(ctx context.Context, r CloneRequest) (p *Plan, err error) {
 	defer c.giveUp(&err)
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
-	names, _ := cloneNames(r.Names) // which Check has seen
+	names, _ := cloneNames(r.Names) // checked by Check
 	k, err := c.openCloning(ctx, r.Base, r.Force)
 	if err != nil {
 		return nil, err
@@ -145,10 +144,10 @@ func (c *Controller) PlanClone(ctx context.Context, r CloneRequest) (p *Plan, er
 	return p, nil
 }
 
-// cloning is a base that has been checked, and what its clones are to be.
+// cloning is a checked base and the parameters of its clones.
 type cloning struct {
 	base  host.Disk
-	path  string // of the base, as it was asked for
+	path  string // of the base, as requested
 	args  table.SnapshotArgs
 	leaky bool
 	force bool
@@ -161,7 +160,7 @@ func (k *cloning) addNotes(p *Plan) {
 	}
 }
 
-// openCloning opens the base of clones and sees that nobody writes to it.
+// openCloning opens the base of clones and checks that nobody writes to it.
 func (c *Controller) openCloning(ctx context.Context, path string, force bool) (*cloning, error) {
 	if err := c.e.LockFor(ctx); err != nil {
 		return nil, err
@@ -178,7 +177,7 @@ func (c *Controller) openCloning(ctx context.Context, path string, force bool) (
 		return nil, err
 	}
 	if c.e.FileOf(base.Dev()) != "" {
-		return k, nil // a loop device that is read-only is no part of another stack
+		return k, nil // a read-only loop device is not part of another stack
 	}
 	v, err := devices.Look(c.e)
 	if err != nil {
@@ -190,8 +189,8 @@ func (c *Controller) openCloning(ctx context.Context, path string, force bool) (
 	return k, nil
 }
 
-// checkUnwritten refuses a base that somebody may write to: its clones would
-// change, since nothing is copied for them.
+// checkUnwritten refuses a base that somebody may write to: nothing is copied
+// for its clones, so they would change.
 func (c *Controller) checkUnwritten(k *cloning) error {
 	why := ""
 	if !k.base.ReadOnly() {
@@ -199,16 +198,16 @@ func (c *Controller) checkUnwritten(k *cloning) error {
 	} else if written, err := c.e.Written(k.path); err != nil {
 		return fmt.Errorf("base: %w", err)
 	} else if written {
-		why = "a program has it open for writing, or a loop device is on it that can be written to"
+		why = "a program has it open for writing, or a writable loop device uses it"
 	}
 	if why == "" {
 		return nil
 	}
-	k.notes = append(k.notes, fmt.Sprintf("base %s can be written to: what is written changes its clones", k.path))
+	k.notes = append(k.notes, fmt.Sprintf("base %s can be written to: a write changes its clones", k.path))
 	return devices.UnlessForced(k.force, "base %s can be written to, which would change its clones: %s", k.path, why)
 }
 
-// cloneArgs finds the arguments of the clones' tables.
+// cloneArgs determines the arguments of the clones' tables.
 func (c *Controller) cloneArgs(k *cloning, f features) error {
 	version, err := c.TargetVersion(gate.SnapshotTarget, true)
 	if err != nil {
@@ -222,7 +221,7 @@ func (c *Controller) cloneArgs(k *cloning, f features) error {
 	return err
 }
 
-// checkNew says whether a clone of this name can be made.
+// checkNew reports whether a clone can be made under this name.
 func (c *Controller) checkNew(n devices.Name) error {
 	err := c.e.NodeFree(n)
 	if _, missing := c.e.Info(n); !devices.IsGone(missing) {
@@ -243,7 +242,7 @@ func (c *Controller) isDevice(path string) bool {
 	return err == nil && there && file != nil
 }
 
-// storeBytes is the size of the store of a clone.
+// storeBytes returns the size of a clone's store.
 func (k *cloning) storeBytes(asked int64) (int64, error) {
 	g, err := cow.NewGeometry(k.args.ChunkSize)
 	if err != nil {
@@ -266,7 +265,7 @@ func (k *cloning) storeBytes(asked int64) (int64, error) {
 	return (asked + chunk - 1) / chunk * chunk, nil
 }
 
-// transientParts plan clones whose stores have no names.
+// transientParts plans clones whose stores have no names.
 func (c *Controller) transientParts(p *Plan, k *cloning, names []devices.Name, r CloneRequest) error {
 	bytes, err := k.storeBytes(r.StoreSize)
 	if err != nil {
@@ -284,7 +283,7 @@ func (c *Controller) transientParts(p *Plan, k *cloning, names []devices.Name, r
 	return nil
 }
 
-// fileParts plan clones with a new file each.
+// fileParts plans clones with a new file each.
 func (c *Controller) fileParts(p *Plan, k *cloning, names []devices.Name, r CloneRequest) error {
 	bytes, err := k.storeBytes(r.StoreSize)
 	if err != nil {
@@ -323,7 +322,7 @@ func refuseStore(path string, err error) error {
 	return devices.RefuseFor(ErrStoreThere, "store %s is there already", path)
 }
 
-// addClone appends the steps that make a clone of a store that is open.
+// addClone appends the steps that make a clone on an open store.
 func (k *cloning) addClone(p *Plan, n devices.Name, h *plan.Handle, store string) error {
 	d, err := devices.NewRef(n, devices.RoleClone, k.base.Dev())
 	if err != nil {
@@ -335,8 +334,9 @@ func (k *cloning) addClone(p *Plan, n devices.Name, h *plan.Handle, store string
 	return nil
 }
 
-// addLive appends the steps from a table that waits to a clone that is there.
-// The kernel flushes neither header nor first area when it loads the table.
+// addLive appends the steps that turn a waiting table into a finished clone.
+// The kernel flushes neither the header nor the first area when it loads the
+// table.
 func (k *cloning) addLive(p *Plan, d *devices.Ref, h *plan.Handle, store string) {
 	if k.args.Store.IsPersistent() {
 		p.Add(plan.FlushHandle{What: "the store", Of: h})
@@ -350,7 +350,7 @@ func (k *cloning) says(store string) string {
 	return fmt.Sprintf("snapshot of %s (%v) with chunks of %d bytes, store %s on %s", k.path, k.base.Dev(), k.args.ChunkSize*cow.SectorSize, k.args.Store, store)
 }
 
-// tableOn is a clone's table on a store that is open by then.
+// tableOn returns a clone's table on a store that will be open by then.
 func (k *cloning) tableOn(h *plan.Handle) func() table.Table {
 	return func() table.Table {
 		args := k.args
@@ -381,7 +381,7 @@ func (c *Controller) devicePart(p *Plan, k *cloning, n devices.Name, r CloneRequ
 	return k.addOn(p, n, j.cow)
 }
 
-// jobOn checks a store that is open, and claims it.
+// jobOn checks and claims an open store.
 func (c *Controller) jobOn(k *cloning, store host.Disk) (*job, error) {
 	v, err := devices.Look(c.e)
 	if err != nil {
@@ -400,7 +400,7 @@ func (c *Controller) jobOn(k *cloning, store host.Disk) (*job, error) {
 	return j, j.checkSizes()
 }
 
-// addOn appends the steps that make a clone of a store that is claimed.
+// addOn appends the steps that make a clone on a claimed store.
 func (k *cloning) addOn(p *Plan, n devices.Name, store host.Disk) error {
 	d, err := devices.NewRef(n, devices.RoleClone, k.base.Dev())
 	if err != nil {

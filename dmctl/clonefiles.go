@@ -1,8 +1,8 @@
 package dmctl
 
-// The files of clones that are being made, replaced or deleted: what a killed
-// run leaves of them is known by a note, which the machine forgets when it
-// stops, as it does the devices.
+// The files of clones that are being made, replaced or deleted. A note records
+// them, so that they can be found after a killed run. Notes and devices both
+// vanish when the machine stops.
 
 import (
 	"crypto/rand"
@@ -23,19 +23,19 @@ import (
 // storeSuffix ends the name of a clone's file.
 const storeSuffix = ".cow"
 
-// noted is a file that is not yet what it is to be. It has Temp for its name,
-// which no other file ever has, until a clone has it; then it becomes Final. Or
-// it is Doomed: to be deleted.
+// noted is a file that is not finished. It is called Temp, a name that no other
+// file ever has, until a clone uses it; then it becomes Final. Or it is Doomed:
+// to be deleted.
 type noted struct {
 	Temp    string      `json:"temp,omitempty"`
 	Final   string      `json:"final,omitempty"`
-	Replace bool        `json:"replace,omitempty"` // there is a file with the name Final, whose clone is reset
+	Replace bool        `json:"replace,omitempty"` // a file called Final exists, and its clone is reset
 	Doomed  string      `json:"doomed,omitempty"`
 	ID      host.FileID `json:"id,omitzero"`     // of the doomed file
-	Clone   string      `json:"clone,omitempty"` // that goes with the doomed file
+	Clone   string      `json:"clone,omitempty"` // removed together with the doomed file
 }
 
-// note is what a run has under way.
+// note lists the files that a run is working on.
 type note struct {
 	Files []noted `json:"files"`
 	name  string
@@ -45,11 +45,11 @@ func newNote() *note { return &note{name: "files-" + randomHex()} }
 
 func randomHex() string {
 	var b [6]byte
-	_, _ = rand.Read(b[:]) // which never fails
+	_, _ = rand.Read(b[:]) // never fails
 	return fmt.Sprintf("%x", b)
 }
 
-// tempName is that of a file which no clone has had yet.
+// tempName matches the name of a file that no clone has used yet.
 var tempName = regexp.MustCompile(`^\..*\.dmsnap-[0-9a-f]{12}$`)
 
 func (n *note) add(final string, replace bool) noted {
@@ -64,15 +64,15 @@ func (n *note) doom(path string, id host.FileID, clone devices.Name) {
 	n.Files = append(n.Files, noted{Doomed: path, ID: id, Clone: clone.String()})
 }
 
-// around has a plan's parts happen between the making and the dropping of a
-// note of the files that they are about.
+// around runs a plan's parts between writing and dropping a note of their
+// files.
 func (c *Controller) around(p *Plan, n *note) {
 	if len(n.Files) == 0 {
 		return
 	}
 	text, err := json.Marshal(n)
 	if err != nil {
-		panic(err) // of strings and numbers
+		panic(err) // cannot fail for strings and numbers
 	}
 	var paths []string
 	for _, f := range n.Files {
@@ -86,7 +86,7 @@ func (c *Controller) around(p *Plan, n *note) {
 	p.Finish(plan.DropNote{What: n.name, Name: n.name, Done: func() bool { return c.isSettled(n) }})
 }
 
-// isSettled says that nothing is left to be done for a note.
+// isSettled reports whether a note needs no more work.
 func (c *Controller) isSettled(n *note) bool {
 	return !slices.ContainsFunc(n.Files, func(f noted) bool {
 		if f.Temp != "" {
@@ -105,12 +105,12 @@ func (c *Controller) isSettled(n *note) bool {
 	})
 }
 
-// files puts the files in order that a killed run had under way: one that a
-// clone has gets its name, all others go.
+// files cleans up the files of a killed run: a file that a clone uses gets its
+// final name, all others are deleted.
 func (r *recovery) files() {
 	notes, err := r.c.e.Notes()
 	if err != nil {
-		r.p.NoteAbout(ErrUnfinished, "", "the notes of what was under way cannot be read: %v", err)
+		r.p.NoteAbout(ErrUnfinished, "", "cannot read the notes of interrupted runs: %v", err)
 		return
 	}
 	for _, n := range readNotes(notes) {
@@ -121,8 +121,8 @@ func (r *recovery) files() {
 	}
 }
 
-// readNotes reads notes in the order of their names. One that was not written
-// whole has nothing under way.
+// readNotes reads notes in the order of their names. An incompletely written
+// note lists nothing.
 func readNotes(notes map[string][]byte) []*note {
 	var out []*note
 	for _, name := range slices.Sorted(maps.Keys(notes)) {
@@ -150,7 +150,7 @@ func (r *recovery) file(f noted) {
 		}
 		r.p.Finish(plan.NameFile{From: f.Temp, To: f.Final, Replace: f.Replace})
 	case user != nil && !r.doomed[user]:
-		// Its clone was not removed: it stays with it.
+		// Its clone was not removed: the file stays with it.
 	default:
 		if user != nil {
 			r.p.Finish(plan.AwaitDetached{Dev: dev, Path: path})
@@ -159,8 +159,8 @@ func (r *recovery) file(f noted) {
 	}
 }
 
-// userOf is the device one of whose tables has the loop device on a file, and
-// that loop device; nil where there is none.
+// userOf returns the device with a table that uses the loop device on a file,
+// and that loop device; nil if there is none.
 func (r *recovery) userOf(path string) (*devices.Device, blockdev.DevNo) {
 	for _, d := range r.v {
 		for _, t := range []table.Table{d.Live, d.Waiting} {

@@ -1,6 +1,6 @@
 package dmctl
 
-// The controller, and what all verbs need of it.
+// The controller, and what all operations need from it.
 
 import (
 	"context"
@@ -14,34 +14,34 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 )
 
-// Plan is what will be done, step by step. It is made from a look at the
-// kernel's state and changes nothing until it is run.
+// Plan lists what will be done, step by step. It is made from the kernel's
+// current state and changes nothing until it is run.
 type Plan = plan.Plan
 
 // Note is a remark on a plan.
 type Note = plan.Note
 
 // Machine is what a controller works on: device mapper and the machine around
-// it. Package dmtest has one in memory.
+// it. Package dmtest has an in-memory one.
 type Machine = plan.Machine
 
-// Controller manages snapshots of one machine. Its methods look at the kernel's
-// state anew each time. From the making of a plan to the end of its run, Release
-// or Close, other controllers wait.
+// Controller manages the snapshots of one machine. Its methods read the
+// kernel's state anew each time. A plan locks out other controllers until its
+// run ends, or until Release or Close.
 //
 // Clone, Reset, RemoveClones, ActivateClone, Create, Activate, Remove, Recover,
-// Snapshots and SnapshotNamed are safe for concurrent use. Plans that are made
-// by hand, and all else, are not.
+// Snapshots and SnapshotNamed are safe for concurrent use. All other methods,
+// including the Plan methods, are not.
 type Controller struct {
 	e    *plan.Engine
-	turn chan struct{} // full while one of the verbs is at work
+	turn chan struct{} // full while an operation is running
 	mute bool          // the kernel reports no events
 }
 
-// Open is a controller of this machine. It opens device mapper's control node,
-// which is made where it is missing. Errors wrap ErrNoDeviceMapper,
-// ErrNoControlNode, ErrWrongControlNode or ErrPermission where one of these is
-// the reason.
+// Open returns a controller of this machine. It opens device mapper's control
+// node, and makes the node if it is missing. Errors wrap ErrNoDeviceMapper,
+// ErrNoControlNode, ErrWrongControlNode or ErrPermission if one of these is the
+// reason.
 func Open() (*Controller, error) {
 	m, err := plan.Open()
 	if err != nil {
@@ -50,12 +50,12 @@ func Open() (*Controller, error) {
 	return NewOn(m), nil
 }
 
-// NewOn is a controller of a machine that is open.
+// NewOn returns a controller of an open machine.
 func NewOn(m Machine) *Controller {
 	return &Controller{e: plan.NewEngine(m), turn: make(chan struct{}, 1)}
 }
 
-// inTurn makes a plan and runs it when no other verb is at work.
+// inTurn makes a plan and runs it when no other operation is running.
 func (c *Controller) inTurn(ctx context.Context, make func() (*Plan, error)) error {
 	select {
 	case c.turn <- struct{}{}:
@@ -70,29 +70,29 @@ func (c *Controller) inTurn(ctx context.Context, make func() (*Plan, error)) err
 	return c.Run(ctx, p)
 }
 
-// Close closes the machine, and gives up plans that were not run.
+// Close closes the machine and drops plans that were not run.
 func (c *Controller) Close() error { return c.e.Close() }
 
-// Run executes a plan. When a step fails, or ctx is cancelled before one, the
-// steps before it are undone in reverse and the error says so. Where one
-// behind the point of no return fails, or an undo, the error wraps
+// Run executes a plan. If a step fails, or ctx is cancelled between steps, Run
+// undoes the completed steps in reverse order and returns an error that says
+// so. If an undo fails, or a step after the point of no return, the error wraps
 // ErrIncomplete, and Recover does the rest.
 func (c *Controller) Run(ctx context.Context, p *Plan) error { return c.e.Run(ctx, p) }
 
-// Release gives up the plans that were made: other controllers go on, and what
-// was planned may be out of date.
+// Release drops plans that were not run. Other controllers may continue, so the
+// plans may become outdated.
 func (c *Controller) Release() { c.e.Unlock() }
 
-// giveUp is Release where no plan came of it.
+// giveUp calls Release if planning failed.
 func (c *Controller) giveUp(err *error) {
 	if *err != nil {
 		c.Release()
 	}
 }
 
-// TargetVersion is the version of one of the kernel's targets. With load, the
-// kernel loads its module if need be; without, a target that is not loaded is
-// an error that wraps ErrNoTarget.
+// TargetVersion returns the version of a kernel target. With load, the kernel
+// loads its module if necessary; without, a target that is not loaded is an
+// error that wraps ErrNoTarget.
 func (c *Controller) TargetVersion(target string, load bool) (gate.Version, error) {
 	targets, err := c.e.Targets()
 	if err != nil {
@@ -126,8 +126,9 @@ func (c *Controller) Arm() error {
 // waitStep bounds how long Wait takes to notice that ctx has ended.
 const waitStep = 100 * time.Millisecond
 
-// Wait waits for an event of any device since Arm, for at most a while; on
-// kernels that report none, for that long. The end of ctx is no error.
+// Wait waits until any device has an event after Arm, or until atMost has
+// passed. Kernels that report no events make it wait that long. The end of ctx
+// is not an error.
 func (c *Controller) Wait(ctx context.Context, atMost time.Duration) error {
 	for end := time.Now().Add(atMost); ctx.Err() == nil; {
 		left := time.Until(end)
@@ -150,8 +151,8 @@ func (c *Controller) Wait(ctx context.Context, atMost time.Duration) error {
 	return nil
 }
 
-// lookLocked is a look for plans: nobody else of us changes anything until they
-// are run.
+// lookLocked reads the devices for a plan and locks: no other controller
+// changes anything until the plan is run.
 func (c *Controller) lookLocked() (devices.View, error) {
 	if err := c.e.Lock(); err != nil {
 		return nil, err
@@ -159,8 +160,8 @@ func (c *Controller) lookLocked() (devices.View, error) {
 	return devices.Look(c.e)
 }
 
-// snapshotDevice finds a snapshot that we made. One that is being merged is
-// refused: nothing can be done to it until that is over.
+// snapshotDevice finds a snapshot that we made. It refuses one that is being
+// merged: nothing can be done to it until the merge ends.
 func (c *Controller) snapshotDevice(op, name string) (*devices.Device, error) {
 	d, err := c.anySnapshotDevice(op, name)
 	if err == nil && !d.IsOurSnapshot() {
@@ -169,7 +170,8 @@ func (c *Controller) snapshotDevice(op, name string) (*devices.Device, error) {
 	return d, err
 }
 
-// anySnapshotDevice is snapshotDevice for snapshots that others made, too.
+// anySnapshotDevice is snapshotDevice that also accepts snapshots made by
+// others.
 func (c *Controller) anySnapshotDevice(op, name string) (*devices.Device, error) {
 	n, err := devices.KnownName(name)
 	if err != nil {
@@ -194,8 +196,8 @@ func (c *Controller) anySnapshotDevice(op, name string) (*devices.Device, error)
 	return d, nil
 }
 
-// lastingUsers are the users of a device, and programs that have it open for
-// longer than the moment that udev takes for a look after each change.
+// lastingUsers returns the users of a device, including programs that keep it
+// open for longer than udev's brief look after each change.
 func (c *Controller) lastingUsers(d *devices.Device) ([]host.User, error) {
 	for try := 1; ; try++ {
 		users, err := c.e.Users(d.Dev)

@@ -13,7 +13,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// DefaultChunkSize, in bytes, is used where a request names none: 16 KiB.
+// DefaultChunkSize is the default chunk size of a snapshot, in bytes: 16 KiB.
 const DefaultChunkSize int64 = 16 << 10
 
 // CreateRequest asks for a fresh snapshot.
@@ -21,24 +21,24 @@ type CreateRequest struct {
 	Name, Origin, COW string // the snapshot's name; paths of block devices or files
 	ChunkSize         int64  // in bytes, a power of two; 0: DefaultChunkSize
 	Transient         bool   // exceptions in memory only
-	// Overflow has a persistent store stay valid when a write through the
-	// snapshot finds no room (PO), where the kernel knows that.
+	// Overflow keeps a persistent store valid when a write through the snapshot
+	// finds no room (PO), if the kernel supports that.
 	Overflow              bool
 	DiscardZeroesCOW      bool
 	DiscardPassdownOrigin bool
-	Force                 bool // lets pass what is refused with ErrForce
+	Force                 bool // overrides the checks that return ErrForce
 
 	scratch func(origin host.Disk) (host.Disk, error) // see place
 }
 
-// Check tells what is wrong with a request whatever the machine's state;
-// errors wrap ErrUsage.
+// Check reports what is wrong with a request regardless of the machine's state.
+// Errors wrap ErrUsage.
 func (r CreateRequest) Check() error {
 	if _, err := devices.SnapshotName(r.Name); err != nil {
 		return err
 	}
 	if r.DiscardPassdownOrigin && !r.DiscardZeroesCOW {
-		return devices.Malformed("%s needs %s beside it", table.DiscardPassdownOrigin, table.DiscardZeroesCOW)
+		return devices.Malformed("%s needs %s", table.DiscardPassdownOrigin, table.DiscardZeroesCOW)
 	}
 	if r.ChunkSize < 0 || r.ChunkSize%cow.SectorSize != 0 {
 		return devices.Malformed("chunk size %d: not a whole number of sectors of %d bytes", r.ChunkSize, cow.SectorSize)
@@ -61,7 +61,7 @@ func (c *Controller) Create(ctx context.Context, r CreateRequest) error {
 	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanCreate(ctx, r) })
 }
 
-// PlanCreate plans a fresh snapshot. All that can be refused is refused here.
+// PlanCreate plans a fresh snapshot. Every check happens here.
 func (c *Controller) PlanCreate(_ context.Context, r CreateRequest) (p *Plan, err error) {
 	defer c.giveUp(&err)
 	j, carried, err := c.prepareCreate(r)
@@ -75,8 +75,8 @@ func (c *Controller) PlanCreate(_ context.Context, r CreateRequest) (p *Plan, er
 	return p, j.addSnapshot(p, devices.RoleSnapshot)
 }
 
-// prepareCreate checks a request against the machine, and says what the COW
-// device carries where force lets that pass.
+// prepareCreate checks a request against the machine. It also reports what the
+// COW device contains if Force allows that.
 func (c *Controller) prepareCreate(r CreateRequest) (j *job, carried string, err error) {
 	if err := r.Check(); err != nil {
 		return nil, "", err

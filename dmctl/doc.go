@@ -1,5 +1,5 @@
-// Package dmctl is the controller: it creates, lists and removes snapshots as
-// transactions over device mapper.
+// Package dmctl is the controller: it creates, lists, merges and removes
+// snapshots as transactions over device mapper.
 //
 //	c, err := dmctl.Open()
 //	…
@@ -7,54 +7,62 @@
 //	…
 //	err = c.Run(ctx, p)
 //
-// A request becomes a [Plan], a list of steps that each say what they do and
-// can be undone. All that can be refused is refused while the plan is made; the
-// plan is then run, and on failure undone in reverse. Package plan runs plans,
-// package devices knows which mapped devices there are, package host opens
-// block devices, package dmtest is a machine in memory for tests. Here stands
-// what is done in which order, and what speaks against it. The bytes of a COW
-// store belong to package verify; words for users, to the program.
+// A request becomes a [Plan], a list of steps that each describe themselves and
+// can be undone. Every check happens while the plan is made. The plan is then
+// run, and undone in reverse order if it fails. Package plan runs plans,
+// package devices knows the mapped devices, package host opens block devices,
+// and package dmtest is an in-memory machine for tests. This package decides
+// the order of the steps and the reasons to refuse a request. Package verify
+// owns the contents of COW stores; the program owns the words for users.
 //
-// The origin and the COW device are opened once, by their paths. What is
-// checked is what is zeroed, judged and loaded, wherever the paths lead by then.
+// The origin and the COW device are each opened once, by path. The devices that
+// are checked are the ones that are zeroed, verified and loaded, even if the
+// paths point elsewhere by then.
 //
 // # The pause
 //
-// An origin that is in use changes its table within one call of the kernel
-// where that can be: a resume that finds another table loaded suspends the
-// device first, with a flush and a freeze of the file system, swaps the tables
-// and lets I/O go on. There is no moment between two calls at which such an
-// origin is suspended. Memory is locked around the call; where the kernel
-// refuses the swap half-way, the old table is put back at once.
+// Where possible, an origin that is in use changes its table within one kernel
+// call. A resume that finds another table loaded first suspends the device,
+// with a flush and a freeze of the file system, then swaps the tables and lets
+// I/O continue. The origin is never suspended between two calls. Memory is
+// locked around the call. If the kernel refuses the swap half-way, the old
+// table is put back at once.
 //
-// Three plans need devices that stay suspended across calls. One more snapshot
-// of a snapshot-origin that is live: the origin copies to it from the
-// snapshot's own resume on, so that its I/O has to be held, and flushed, before
-// that, until its own resume has it split I/O anew. A merge: the store is handed
-// over from the snapshot, which nobody has open. A merge that failed and is
-// started anew: the store is handed back, with the origin suspended, which nobody
-// has open either. Package plan tells how such a pause is made safe; without
-// [BeGuardian] nothing is suspended. The guardian may resume an origin in use at
-// any moment of the pause, with or without the snapshot's being active: the only
-// table that can wait in it is the live one once more. A snapshot made in a
-// pause that was ended so might be of no one moment, and is undone.
+// Three plans need devices that stay suspended across calls.
+//
+// The first adds a snapshot to a live snapshot-origin. The origin copies to the
+// snapshot from the snapshot's resume on. So the origin's I/O must be flushed
+// and held before that, until the origin's own resume makes it split I/O anew.
+//
+// The second is a merge: the snapshot, which nobody has open, hands over its
+// store.
+//
+// The third restarts a failed merge: the store is handed back while the origin
+// is suspended, and nobody has the origin open either.
+//
+// Package plan describes how such a pause is made safe; without [BeGuardian]
+// nothing is suspended. The guardian may resume an origin in use at any moment
+// of the pause, whether or not the snapshot is active: the only table that can
+// be waiting in the origin is a copy of the live one. A snapshot made in a
+// pause that ended this way may mix several moments, so it is undone.
 //
 // # After a death
 //
-// Every device of ours says by its UUID what it is for, and a snapshot has a
-// name of its own until it is finished. Recover reads what a killed run left from
-// that and from the tables; there is no journal that could be lost, or be left
-// over after a reboot. Only a snapshot that lasts as long as a command has an
-// intent in the run directory: its tables do not tell that nobody waits for the
-// command any more, nor LVM's that it is ours.
+// The UUID of each of our devices says what the device is for, and a snapshot
+// has a temporary name until it is finished. From these and from the tables,
+// Recover works out what a killed run left. There is no journal that could be
+// lost or survive a reboot. The one exception is a snapshot that lasts as long
+// as a command: it has an intent in the run directory. Its tables cannot show
+// that nobody waits for the command any more, and LVM's tables cannot show that
+// the snapshot is ours.
 //
 // # Clones
 //
-// A clone is a snapshot of a base that nobody writes to, with no snapshot-origin.
-// Loop devices clear themselves when their last user goes, so that none is left
-// of a run that dies. Its files could be: a new store has a name that no other
-// file ever has until its clone is there, and a note in /run, which is gone after
-// a reboot, says which. Many clones are parts of one plan, each of which is
+// A clone is a snapshot, without a snapshot-origin, of a base that nobody
+// writes to. Loop devices clear themselves when their last user goes, so a
+// killed run leaves none. It can leave files. So a new store has a name that no
+// other file ever has until its clone exists, and a note in /run, which is gone
+// after a reboot, records it. Many clones are parts of one plan; each part is
 // undone by itself.
 //
 // From the top down: activateclone, clone, reset, merge, removeclones,

@@ -1,6 +1,6 @@
 package dmctl
 
-// Using all of a COW device that has grown.
+// Using all of a grown COW device.
 
 import (
 	"context"
@@ -12,17 +12,17 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
-// GrowRequest asks for the use of a COW device that has grown.
+// GrowRequest asks the kernel to use all of a COW device that has grown.
 type GrowRequest struct {
 	Name  string
-	Force bool // also for a snapshot that another program made
+	Force bool // also for a snapshot made by another program
 }
 
-// PlanGrow plans to have the kernel use all of a COW device that has grown. A
-// loop device takes its file's new size first. The kernel asks the COW device
-// for its size whenever it needs a chunk, so that most devices need nothing
-// more; the snapshot's table is loaded once more all the same, which has device
-// mapper look at the device's limits again.
+// PlanGrow plans to make the kernel use all of a COW device that has grown. A
+// loop device first adopts its file's new size. The kernel asks the COW device
+// for its size whenever it needs a chunk, so most devices need nothing more.
+// The snapshot's table is still reloaded, so that device mapper rereads the
+// device's limits.
 func (c *Controller) PlanGrow(_ context.Context, r GrowRequest) (*Plan, error) {
 	find := c.snapshotDevice
 	if r.Force {
@@ -57,7 +57,7 @@ func (c *Controller) PlanGrow(_ context.Context, r GrowRequest) (*Plan, error) {
 	path := c.e.NodePath(cow)
 	p := &Plan{Title: fmt.Sprintf("grow the store of snapshot %s on %s", d.Name, path)}
 	if before.State == table.Overflow.String() {
-		p.Note("the state Overflow stays until the snapshot is removed and activated again; what the snapshot holds is valid")
+		p.Note("the Overflow state stays until the snapshot is removed and activated again; its data is valid")
 	}
 	same := plan.Table{Known: d.Live}
 	p.Add(plan.Refresh{Dev: cow, Path: path},

@@ -1,6 +1,6 @@
 package dmctl
 
-// Lending the program to itself as a guardian: see package plan.
+// Running the program as its own guardian: see package plan.
 
 import (
 	"context"
@@ -8,17 +8,18 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 )
 
-// Guarded is what came of standing guard over suspended devices.
+// Guarded is the result of guarding suspended devices.
 type Guarded = plan.Guarded
 
-// BeGuardian is called by a program first of all, before anything else is
-// made of its arguments. It returns nil unless the program was started by
-// another run of it to stand guard; then it has done so, and the program is to
-// say what came of it and to end. Without that call, no devices are suspended.
+// BeGuardian must be called first in a program, before it reads its arguments.
+// It returns nil unless another run of the program started this one as a
+// guardian. In that case it guards until the end, and the program should report
+// the result and exit. In a program that does not call it, no plan suspends a
+// device.
 func BeGuardian() *Guarded { return plan.BeGuardian(recoverOn) }
 
-// recoverOn recovers what a dead run left on a machine, as soon as nobody else
-// of us is at work.
+// recoverOn recovers what a dead run left on a machine, as soon as no other
+// controller is at work.
 func recoverOn(ctx context.Context, m Machine) error {
 	c := NewOn(m)
 	if err := c.e.LockUntil(ctx); err != nil {

@@ -15,11 +15,12 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// hidden is for a snapshot that is not finished: no node, nobody looks into it.
+// hidden marks an unfinished snapshot: it has no node, and udev does not scan
+// it.
 const hidden = wire.UdevHidden | wire.UdevNoNode
 
-// addSnapshot appends the steps. A snapshot has a name of its own until it is
-// finished, by which one that a killed run left is known.
+// addSnapshot appends the steps. A snapshot has a temporary name until it is
+// finished, so that one left by a killed run can be recognized.
 func (j *job) addSnapshot(p *Plan, r devices.Role) error {
 	for _, note := range j.notes {
 		p.Note("%s", note)
@@ -40,9 +41,9 @@ func (j *job) addSnapshot(p *Plan, r devices.Role) error {
 	return err
 }
 
-// makeSnapshot are the steps that make the snapshot's device and load its
-// table, by which the kernel reads the store, or writes header and first area
-// of a fresh one. It flushes neither (drivers/md/dm-snap-persistent.c:
+// makeSnapshot returns the steps that make the snapshot's device and load its
+// table. On loading, the kernel reads the store, or writes the header and first
+// area of a fresh one. It flushes neither (drivers/md/dm-snap-persistent.c:
 // write_header).
 func (j *job) makeSnapshot(snap *devices.Ref, base func() blockdev.DevNo) []plan.Step {
 	live := func() table.Table {
@@ -61,8 +62,8 @@ func (j *job) makeSnapshot(snap *devices.Ref, base func() blockdev.DevNo) []plan
 	return steps
 }
 
-// onPlain builds NAME-origin and NAME over a plain block device. Nobody can
-// write through NAME-origin before it is resumed, last.
+// onPlain builds NAME-origin and NAME over a plain block device. NAME-origin is
+// resumed last; nobody can write through it before that.
 func (j *job) onPlain(p *Plan, snap *devices.Ref) error {
 	base := j.origin.Dev()
 	origin, err := devices.NewRef(j.originName, devices.RoleOrigin, base)
@@ -80,15 +81,15 @@ func (j *job) onPlain(p *Plan, snap *devices.Ref) error {
 }
 
 // onMapped moves the origin's own table down into a layer, and makes the
-// origin a snapshot-origin over that while it is in use, with the snapshot
-// active from the same moment on.
+// origin, while in use, a snapshot-origin over that layer. The snapshot is
+// active from the same moment.
 //
 // The snapshot is resumed first: writes are copied to it only when the origin
 // has become a snapshot-origin. One call suspends the origin (flushing it and
-// freezing the file system on it), swaps the tables and resumes it: no moment
-// at which this process could die and leave it suspended. What anyone read
-// from the snapshot before that moment may be older than its point in time, so
-// it has not its own name until then, and what the page cache has of it is
+// freezing the file system on it), swaps the tables and resumes it. There is no
+// moment at which this process could die and leave the origin suspended.
+// Anything read from the snapshot before the swap may be older than its point
+// in time. So it gets its own name only afterwards, and its page cache is
 // dropped.
 func (j *job) onMapped(p *Plan, snap *devices.Ref) error {
 	o := j.over.Ref()
@@ -110,18 +111,19 @@ func (j *job) onMapped(p *Plan, snap *devices.Ref) error {
 	return nil
 }
 
-// onExisting adds one more snapshot below a snapshot-origin that is there.
+// onExisting adds a snapshot below an existing snapshot-origin.
 //
-// Such an origin copies to a snapshot from the snapshot's own resume on, in
-// pieces as large as its smallest snapshot at the origin's last resume has
-// chunks (drivers/md/dm-snap.c: __origin_write, origin_resume). So the origin
-// is suspended first, which flushes it and freezes the file system on it, then
-// the snapshot is resumed, and last the origin, with its table loaded anew,
-// for which it recomputes where it has to split I/O.
+// The origin starts copying to a snapshot when the snapshot is resumed. It
+// copies in pieces of the smallest chunk size among the snapshots it had at its
+// own last resume (drivers/md/dm-snap.c: __origin_write, origin_resume). So the
+// origin is suspended first, which flushes it and freezes the file system on
+// it. Then the snapshot is resumed, and last the origin, with its table loaded
+// again. On that resume it recomputes where to split I/O.
 //
-// Snapshots that are there go on meanwhile. What is written through one of
-// them goes to its own store and never to the origin, and a copy to its store
-// that an origin write waits for is done before the origin is suspended: none
+// Existing snapshots stay live meanwhile. A write through one of them goes to
+// its own store and never to the origin. If an origin write waits for a copy to
+// such a store, the copy is done before the origin is suspended. None of this
+// shows in the new snapshot.
 // of that shows in the new snapshot.
 func (j *job) onExisting(p *Plan, snap *devices.Ref) {
 	o := j.over.Ref()

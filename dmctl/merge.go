@@ -1,7 +1,7 @@
 package dmctl
 
-// Merging a snapshot back into its origin: what the origin was when the
-// snapshot was made becomes what it is.
+// Merging a snapshot back into its origin: the origin becomes what it was when
+// the snapshot was made.
 
 import (
 	"context"
@@ -13,18 +13,17 @@ import (
 // MergeRequest asks for a snapshot to be merged into its origin.
 type MergeRequest struct {
 	Name string
-	// OriginUnchanged says that nobody wrote to the origin while the store was
-	// inactive; wanted for a snapshot that was activated, not created, since
-	// boot.
+	// OriginUnchanged asserts that nobody wrote to the origin while the store
+	// was inactive. It is required for a snapshot that was activated, not
+	// created, since boot.
 	OriginUnchanged bool
-	// Force merges into an origin that is mounted, below the feet of the file
-	// system.
+	// Force merges into a mounted origin, underneath its file system.
 	Force bool
 }
 
-// Merge starts a merge, or joins one, waits until it is done and puts the
-// devices in order. progress, if not nil, is called at each look. If ctx ends,
-// the merge goes on in the kernel and the error wraps ErrStillMerging.
+// Merge starts a merge, or joins one, waits until it is done and cleans up its
+// devices. progress, if not nil, is called at each look. If ctx ends, the merge
+// continues in the kernel and the error wraps ErrStillMerging.
 func (c *Controller) Merge(ctx context.Context, r MergeRequest, progress func(Snapshot)) error {
 	p, err := c.PlanMerge(ctx, r)
 	if err != nil {
@@ -36,10 +35,10 @@ func (c *Controller) Merge(ctx context.Context, r MergeRequest, progress func(Sn
 	return c.FinishMerge(ctx, p, progress)
 }
 
-// PlanMerge plans the start of a merge. For one that is under way the plan has
-// no steps; for one that has failed it starts it anew. Another run may finish
-// a merge that is under way while this one waits for its turn to plan: that is
-// a merge that is done, not a snapshot that there never was.
+// PlanMerge plans the start of a merge. If one is under way, the plan has no
+// steps; if one has failed, the plan starts it again. If another run finishes
+// the merge while this one waits for its turn to plan, the merge counts as
+// done: the error is not that the snapshot never existed.
 func (c *Controller) PlanMerge(_ context.Context, r MergeRequest) (*Plan, error) {
 	name, err := devices.KnownName(r.Name)
 	if err != nil {
@@ -60,13 +59,13 @@ func (c *Controller) PlanMerge(_ context.Context, r MergeRequest) (*Plan, error)
 	}
 	d := v.ByName(name)
 	switch {
-	case seen.isOver(v): // whatever has its name now
+	case seen.isOver(v): // regardless of what has its name now
 		p.Note("another run finished it meanwhile")
 		return p, nil
 	case d == nil:
 		return nil, &Error{Op: "merge", Name: r.Name, Err: ErrNotFound}
 	case d.IsClone():
-		return nil, &Error{Op: "merge", Name: r.Name, Err: devices.Refuse("it is a clone: nothing is written to its base")}
+		return nil, &Error{Op: "merge", Name: r.Name, Err: devices.Refuse("it is a clone: its base is never written")}
 	case !d.IsOurSnapshot():
 		return nil, &Error{Op: "merge", Name: r.Name, Err: devices.ErrNotOurs}
 	}

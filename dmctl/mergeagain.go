@@ -1,6 +1,6 @@
 package dmctl
 
-// A merge that is under way, or that has failed, joined by another run.
+// Joining a merge that is under way or has failed.
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
-// planJoin finishes what a killed run had begun of a merge, and starts one
-// anew that failed.
+// planJoin finishes what a killed run began of a merge, and restarts one that
+// failed.
 func (c *Controller) planJoin(p *Plan, d, o *devices.Device) error {
 	var s Snapshot
 	if err := c.fillStatus(&s, o.Name); err != nil {
@@ -29,21 +29,20 @@ func (c *Controller) planJoin(p *Plan, d, o *devices.Device) error {
 	return c.planMergeAgain(p, d, o)
 }
 
-// planMergeAgain starts a merge anew. The kernel loads no second merge of an
-// origin, not even the same (drivers/md/dm-snap.c:
+// planMergeAgain restarts a merge. The kernel loads no second merge of an
+// origin, not even the same one (drivers/md/dm-snap.c:
 // __validate_exception_handover). So the store is handed back to the snapshot,
-// for which the origin's device has to be suspended, and then merged as at
-// first.
+// with the origin's device suspended, and then merged as it was the first time.
 //
-// What is written to the origin in between is copied to the store, as for any
-// snapshot, and merging would take it back: nobody may have the origin open.
+// A write to the origin in between would be copied to the store, as for any
+// snapshot, and the merge would revert it: so nobody may have the origin open.
 func (c *Controller) planMergeAgain(p *Plan, d, o *devices.Device) error {
 	users, err := c.lastingUsers(o)
 	if err != nil {
 		return err
 	}
 	if len(users) > 0 {
-		return devices.Busy("%s is %s: the merge failed, and to start it anew nobody may write to its origin; end that first",
+		return devices.Busy("%s is %s: the merge failed, and nobody may write to the origin while it is restarted; end that first",
 			o.Name, host.InWords(users))
 	}
 	m, _ := o.MergeArgs()
@@ -71,7 +70,7 @@ func (c *Controller) mergeAtFirst(name devices.Name) error {
 	if d == nil {
 		return &Error{Op: "merge", Name: name.String(), Err: ErrNotFound}
 	}
-	// What these two ask about was settled when the merge began.
+	// Both were settled when the merge began.
 	if err := c.planMergeStart(p, v, d, true, true); err != nil {
 		return &Error{Op: "merge", Name: name.String(), Err: err}
 	}

@@ -1,8 +1,8 @@
 package dmctl
 
-// The end of a merge: waiting for it, and putting the devices in order.
-// Several runs may wait for the same merge; one of them ends it, and the
-// others must tell that from a snapshot that vanished.
+// The end of a merge: waiting for it and cleaning up its devices. Several runs
+// may wait for the same merge. One of them ends it; the others must not mistake
+// that for a snapshot that vanished.
 
 import (
 	"context"
@@ -15,11 +15,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// mergePause is how often a merge is looked at; the kernel tells of none of
-// its progress.
+// mergePause is the time between looks at a merge; the kernel reports no
+// progress.
 const mergePause = 200 * time.Millisecond
 
-// mergeRun is a merge that this run has begun or has seen under way.
+// mergeRun is a merge that this run began or saw under way.
 type mergeRun struct {
 	name     devices.Name
 	snapshot devices.UUID
@@ -28,7 +28,7 @@ type mergeRun struct {
 
 func mergeOf(d, o *devices.Device) *mergeRun { return &mergeRun{d.Name, d.UUID, o.Dev} }
 
-// find gives the two devices of a merge that is under way, nil otherwise.
+// find returns the two devices of a merge under way, nil otherwise.
 func (m *mergeRun) find(v devices.View) (d, o *devices.Device) {
 	for _, d := range v {
 		if d.UUID == m.snapshot {
@@ -40,9 +40,9 @@ func (m *mergeRun) find(v devices.View) (d, o *devices.Device) {
 	return nil, nil
 }
 
-// isOver says whether a merge, seen before, was finished: its snapshot is
-// gone, and its origin is no merge any more. The view must be one that was
-// looked at under the lock.
+// isOver reports whether a merge, seen before, was finished: its snapshot is
+// gone, and its origin no longer merges. The view must have been read under the
+// lock.
 func (m *mergeRun) isOver(v devices.View) bool {
 	if m == nil {
 		return false
@@ -55,9 +55,9 @@ func (m *mergeRun) isOver(v devices.View) bool {
 	return true
 }
 
-// FinishMerge waits for the merge that a plan of PlanMerge began or joined, and
-// then removes what was made for the snapshot. Its store is empty by then.
-// Another run that waits, too, may do that.
+// FinishMerge waits for a merge that a plan of PlanMerge began or joined, and
+// then removes the devices made for the snapshot. By then its store is empty.
+// Another run waiting for the same merge may remove them first.
 func (c *Controller) FinishMerge(ctx context.Context, p *Plan, progress func(Snapshot)) error {
 	m, ok := p.Of.(*mergeRun)
 	if !ok {
@@ -94,7 +94,7 @@ func (c *Controller) FinishMerge(ctx context.Context, p *Plan, progress func(Sna
 	}
 }
 
-// failure is what a merge's state says against it.
+// failure returns the error that a merge's state stands for, if any.
 func (m *mergeRun) failure(s Snapshot) error {
 	switch s.State {
 	case table.MergeFailed.String():
@@ -105,11 +105,11 @@ func (m *mergeRun) failure(s Snapshot) error {
 	return nil
 }
 
-// endMerge looks again, with everybody else of us waiting: a merge that is done
-// is put in order, one that another run finished is over, and one that goes on
-// after all is not over. It waits for others of us until ctx ends.
+// endMerge looks again under the lock. It cleans up after a merge that is done.
+// A merge that another run finished is over; one that still runs is not. It
+// waits for other runs until ctx ends.
 func (c *Controller) endMerge(ctx context.Context, m *mergeRun) (over bool, err error) {
-	if !c.e.Locked() { // else it is a part of a plan that runs
+	if !c.e.Locked() { // else it is part of a running plan
 		if err := c.e.LockUntil(ctx); err != nil {
 			return false, &Error{Op: "merge", Name: m.name.String(), Err: devices.Also(ErrIncomplete, "it is done, but the devices are not in order: %w", err)}
 		}
@@ -136,7 +136,7 @@ func (c *Controller) endMerge(ctx context.Context, m *mergeRun) (over bool, err 
 	return true, nil
 }
 
-// planMergeEnd gives the origin back what it was before the snapshot.
+// planMergeEnd plans to give the origin back its former table.
 func (c *Controller) planMergeEnd(v devices.View, d, o *devices.Device) *Plan {
 	p := &Plan{Title: fmt.Sprintf("put things in order after merging %s", d.Name)}
 	base, _ := o.Base()

@@ -1,6 +1,6 @@
 package dmctl
 
-// The start of a merge, and what speaks against it.
+// The start of a merge, and the reasons to refuse one.
 
 import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
@@ -12,10 +12,10 @@ import (
 )
 
 // planMergeStart turns the origin's device into a snapshot-merge. The kernel
-// hands the store over from the snapshot's table to it, and wants the snapshot
-// suspended meanwhile (drivers/md/dm-snap.c: snapshot_preresume); nobody has
-// that open. Merging begins with the origin's resume, from which there is no
-// way back.
+// hands the store over from the snapshot's table to it, and requires the
+// snapshot to be suspended meanwhile (drivers/md/dm-snap.c:
+// snapshot_preresume); nobody has the snapshot open. Merging begins with the
+// origin's resume. From there, there is no way back.
 func (c *Controller) planMergeStart(p *Plan, v devices.View, d *devices.Device, originUnchanged, force bool) error {
 	o, err := c.mergeable(v, d, originUnchanged, force)
 	if err != nil {
@@ -29,9 +29,9 @@ func (c *Controller) planMergeStart(p *Plan, v devices.View, d *devices.Device, 
 	p.Add(plan.Load{Device: origin, Table: plan.Table{Known: merge}, What: "snapshot-merge"},
 		plan.Load{Device: snap, Table: plan.Table{Known: failing}, What: "error"})
 	p.BeginPause()
-	// Before the snapshot can go on again, the merge's table must be gone, to
-	// which the kernel would have the store handed over first (the same
-	// function), and the snapshot's own next table.
+	// Before the snapshot can resume, two tables must be gone: the merge's,
+	// because the kernel would require the store to be handed over to it first
+	// (the same function), and the snapshot's own next table.
 	p.Add(plan.Suspend{Device: snap, Flags: wire.FlagSkipLockFS, Clearing: []*devices.Ref{origin, snap}},
 		plan.Swap{Device: origin, Old: plan.Table{Known: o.Live}, Udev: wire.UdevPrimary, What: ": the merge begins"})
 	p.Finish(resumeAsError(d, ", whose I/O fails from now on"))
@@ -40,15 +40,15 @@ func (c *Controller) planMergeStart(p *Plan, v devices.View, d *devices.Device, 
 	return nil
 }
 
-// resumeAsError resumes a snapshot that is being merged with the error table
-// that waits. If that fails it is tried once more from the start: it must not
-// stay suspended, and its old table must not come back.
+// resumeAsError resumes a snapshot that is being merged with its waiting error
+// table. If that fails it is tried once more from the start: the snapshot must
+// not stay suspended, and its old table must not come back.
 func resumeAsError(d *devices.Device, what string) plan.Step {
 	return plan.Resume{Device: d.Ref(), Udev: wire.UdevHidden, What: what, Else: table.Single(d.Live.Size(), table.Error{})}
 }
 
-// mergeable checks what can be checked before anything is touched, and finds
-// the device to merge into.
+// mergeable makes every check that is possible before anything is changed, and
+// finds the device to merge into.
 func (c *Controller) mergeable(v devices.View, d *devices.Device, originUnchanged, force bool) (*devices.Device, error) {
 	args, ok := d.SnapshotArgs()
 	base, okBase := devices.ParseDev(args.Origin)
@@ -64,7 +64,7 @@ func (c *Controller) mergeable(v devices.View, d *devices.Device, originUnchange
 	case d.Suspended():
 		return nil, devices.RefuseFor(ErrSuspended, "it is suspended: resume it first")
 	case d.Role() == devices.RoleActivated && !originUnchanged:
-		return nil, devices.RefuseFor(ErrMayBeChanged, "it was activated from an existing store: what was written to the origin while the store was inactive would be mixed with it")
+		return nil, devices.RefuseFor(ErrMayBeChanged, "it was activated from an existing store: writes to the origin while the store was inactive would be mixed with it")
 	}
 	if _, merging := o.MergeArgs(); merging {
 		return nil, devices.RefuseFor(ErrMerging, "another snapshot is being merged into %s", o.Name)
@@ -98,15 +98,15 @@ func (c *Controller) checkWritable(origin blockdev.DevNo) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close() // it was looked at only
+	defer d.Close() // only inspected
 	if d.ReadOnly() {
 		return devices.Refuse("the origin %s is read-only: nothing can be merged into it", d.Path())
 	}
 	return nil
 }
 
-// checkNotMounted refuses to turn the clock back below a mounted file system,
-// which would go on with what it remembers.
+// checkNotMounted refuses to turn the clock back underneath a mounted file
+// system, which would continue with its cached state.
 func (c *Controller) checkNotMounted(o *devices.Device, force bool) error {
 	users, err := c.e.Users(o.Dev)
 	if err != nil || len(users) == 0 {

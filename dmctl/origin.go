@@ -1,6 +1,6 @@
 package dmctl
 
-// Taking away what was put over an origin, with its last snapshot.
+// Removing the devices over an origin, with its last snapshot.
 
 import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
@@ -8,8 +8,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 )
 
-// dropOrigin removes NAME-origin when nobody uses it any more. One that is in
-// use passes its I/O on, and the next snapshot of the device uses it again.
+// dropOrigin removes NAME-origin when nobody uses it any more. If it is in use,
+// it passes its I/O on, and the next snapshot of the device uses it again.
 func (c *Controller) dropOrigin(p *Plan, origin *devices.Device) {
 	users, err := c.lastingUsers(origin)
 	if err != nil || len(users) > 0 {
@@ -19,13 +19,14 @@ func (c *Controller) dropOrigin(p *Plan, origin *devices.Device) {
 	p.Finish(plan.Remove{Device: origin.Ref()})
 }
 
-// loadOwn has an origin's own table wait, which the layer below it has kept.
+// loadOwn loads an origin's own table, kept by the layer below it, into the
+// inactive slot.
 func loadOwn(origin, layer *devices.Device) plan.Step {
 	return plan.Load{Device: origin.Ref(), Table: plan.Table{Of: layer.Ref()}, What: "its own"}
 }
 
-// swapBack puts the table that waits in place of the live one. A device that
-// keeps its old table works on as before.
+// swapBack makes the waiting table live. If that fails, the device keeps its
+// old table and works as before.
 func swapBack(origin *devices.Device) plan.Step {
 	return plan.Swap{Device: origin.Ref(), Old: plan.Table{Known: origin.Live}, Udev: wire.UdevPrimary}
 }

@@ -86,15 +86,15 @@ func TestMalformedRequests(t *testing.T) {
 		t.Error(err)
 	}
 	for word, r := range map[string]CreateRequest{
-		"slash":                     {Name: "a/b"},
-		"empty":                     {Name: ""},
-		"directory":                 {Name: ".."},
-		"control node":              {Name: "control"},
-		"longer than 127":           {Name: strings.Repeat("n", 128)},
-		"6 sectors: not a power":    {Name: "s", ChunkSize: 6 << 9},
-		"65 sectors: not a power":   {Name: "s", ChunkSize: 65 << 9},
-		"4194304 sectors: more":     {Name: "s", ChunkSize: 1 << 31},
-		"needs discard_zeroes_cow ": {Name: "s", DiscardPassdownOrigin: true},
+		"slash":                   {Name: "a/b"},
+		"empty":                   {Name: ""},
+		"directory":               {Name: ".."},
+		"control node":            {Name: "control"},
+		"longer than 127":         {Name: strings.Repeat("n", 128)},
+		"6 sectors: not a power":  {Name: "s", ChunkSize: 6 << 9},
+		"65 sectors: not a power": {Name: "s", ChunkSize: 65 << 9},
+		"4194304 sectors: more":   {Name: "s", ChunkSize: 1 << 31},
+		"discard_passdown_origin needs discard_zeroes_cow": {Name: "s", DiscardPassdownOrigin: true},
 	} {
 		if err := r.Check(); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), word) {
 			t.Errorf("%v, want ErrUsage with %q", err, word)

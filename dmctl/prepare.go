@@ -1,7 +1,8 @@
 package dmctl
 
-// What a new snapshot is checked for before anything is planned. The devices
-// are opened here, once: what is checked is what the plan zeroes and loads.
+// The checks for a new snapshot, made before anything is planned. The devices
+// are opened here, once: the devices checked are the ones the plan zeroes and
+// loads.
 
 import (
 	"errors"
@@ -22,15 +23,15 @@ type originKind uint8
 
 const (
 	originPlain    originKind = iota // a block device that device mapper does not know
-	originMapped                     // a dm device with a table of its own
-	originExisting                   // a snapshot-origin is already there
+	originMapped                     // a block device outside device mapper
+	originExisting                   // already a snapshot-origin
 )
 
-// job is a request that has been checked against the machine.
+// job is a request that was checked against the machine.
 type job struct {
 	name        devices.Name
-	newName     devices.Name       // the snapshot's until it is finished
-	originName  devices.Name       // of the layer that is made for the origin, if any
+	newName     devices.Name       // the snapshot's name until it is finished
+	originName  devices.Name       // of the layer made for the origin, if any
 	origin, cow host.Disk          // the COW device is claimed
 	args        table.SnapshotArgs // without the devices
 	kind        originKind
@@ -45,16 +46,17 @@ func (j *job) headBytes() int64 { return 2 * int64(j.args.ChunkSize) * cow.Secto
 
 func (j *job) size() cow.Sectors { return cow.Sectors(j.origin.Bytes() / cow.SectorSize) }
 
-// place is what a snapshot is made of: where, and under which name.
+// place says where a snapshot is made, and under which name.
 type place struct {
 	name, origin, cow string
 	force             bool
-	// scratch, in place of cow, makes the COW device that is for an origin.
+	// scratch, used instead of cow, makes the COW device for an origin.
 	scratch func(origin host.Disk) (host.Disk, error)
 }
 
-// open opens the devices of a new snapshot and checks their places: what the
-// names are, what the origin is, who uses the COW device and where it lies.
+// open opens the devices of a new snapshot and checks where they are: the
+// names, the kind of the origin, the users of the COW device and the devices it
+// lies on.
 func (c *Controller) open(t place) (*job, error) {
 	j := &job{force: t.force}
 	var err error
@@ -93,9 +95,9 @@ func (c *Controller) open(t place) (*job, error) {
 	return j, c.takeCOW(j)
 }
 
-// checkRoles refuses devices that are a part of another stack, whatever they
-// carry: what becomes of them follows from that part. An origin may have any
-// number of snapshots.
+// checkRoles refuses devices that are part of another stack, regardless of
+// their contents: that stack decides what happens to them. An origin may have
+// any number of snapshots.
 func (j *job) checkRoles() error {
 	for _, d := range []host.Disk{j.origin, j.cow} {
 		if part := j.view.PartOf(d.Dev()); part != "" {
@@ -105,10 +107,10 @@ func (j *job) checkRoles() error {
 	return nil
 }
 
-// unfinished is what to say of a device that an interrupted run left.
+// unfinished is the error for a device that an interrupted run left.
 var unfinished = &devices.Reason{Says: "a device of this name exists, left by an interrupted run", Wraps: []error{ErrExists, ErrUnfinished}}
 
-// checkFree says whether a device of this name can be made, and its node.
+// checkFree reports whether a device and its node can be made under this name.
 func (c *Controller) checkFree(v devices.View, op string, name devices.Name) error {
 	err := c.e.NodeFree(name)
 	if v.ByName(name) != nil {
@@ -120,7 +122,7 @@ func (c *Controller) checkFree(v devices.View, op string, name devices.Name) err
 	return nil
 }
 
-// placeOrigin finds out what the origin is, and whether it may become one.
+// placeOrigin determines what the origin is, and whether it may become one.
 func (c *Controller) placeOrigin(j *job) error {
 	if j.cow.Dev() == j.origin.Dev() {
 		return devices.Refuse("%s is both origin and COW device: name another COW device", j.origin.Path())
@@ -140,7 +142,7 @@ func (c *Controller) placeOrigin(j *job) error {
 }
 
 // placePlain prepares NAME-origin over a plain block device. Nobody else may
-// write to that: the snapshot would not notice.
+// write to that device: the snapshot would miss the writes.
 func (c *Controller) placePlain(j *job) error {
 	j.kind = originPlain
 	users, err := c.e.Users(j.origin.Dev())
@@ -148,7 +150,7 @@ func (c *Controller) placePlain(j *job) error {
 		return err
 	}
 	if len(users) > 0 {
-		return devices.Busy("%s is %s: what is written past the snapshot's origin device would not be kept; end that first",
+		return devices.Busy("%s is %s: writes that bypass the snapshot's origin device would not be preserved; end that first",
 			j.origin.Path(), host.InWords(users))
 	}
 	if j.originName, err = devices.NameWith(j.name, devices.OriginSuffix); err != nil {
@@ -157,7 +159,7 @@ func (c *Controller) placePlain(j *job) error {
 	return c.checkFree(j.view, "create", j.originName)
 }
 
-// placeExisting says whether a snapshot-origin can take one more snapshot.
+// placeExisting reports whether a snapshot-origin can take another snapshot.
 func (j *job) placeExisting() error {
 	j.kind = originExisting
 	if _, merging := j.over.MergeArgs(); merging {
@@ -166,15 +168,15 @@ func (j *job) placeExisting() error {
 	return checkIdle(j.over, j.force)
 }
 
-// layerable are the targets whose table may be live in two devices at once,
-// as it is for a moment while the tables are swapped: those that keep no
-// state of their own on the devices below or about them.
+// layerable lists the targets whose table may be live in two devices at once,
+// as happens briefly while the tables are swapped: targets that keep no state
+// of their own about the devices below them.
 var layerable = map[string]bool{
 	"linear": true, "striped": true, "zero": true, "error": true, "crypt": true, "thin": true,
 	"delay": true, "flakey": true, "dust": true, "unstriped": true, "switch": true,
 }
 
-// placeMapped says whether a dm device can become an origin: its own table
+// placeMapped reports whether a dm device can become an origin: its own table
 // moves down into ORIGIN-dmsnap-real, and the device itself becomes a
 // snapshot-origin over that. Nothing above it notices.
 func (j *job) placeMapped() error {
@@ -204,22 +206,22 @@ func (j *job) placeMapped() error {
 	return nil
 }
 
-// checkIdle says whether a device's table can be swapped now, by us.
+// checkIdle reports whether we can swap a device's table now.
 func checkIdle(o *devices.Device, force bool) error {
 	switch {
 	case o.Suspended():
 		return devices.RefuseFor(ErrSuspended, "%s is suspended: resume it first", o.Name)
 	case o.HasInactive():
-		return devices.RefuseFor(ErrSuspended, "%s has a table loaded that waits to be resumed: resume it or clear it first", o.Name)
+		return devices.RefuseFor(ErrSuspended, "%s has a waiting table: resume the device or clear the table first", o.Name)
 	}
 	if owner := devices.OwnerOf(o.UUID); owner != "" && owner != devices.OwnerOurs {
-		return devices.UnlessForced(force, "%s belongs to %s, which reloads its tables and would drop the snapshot without a word", o.Name, owner)
+		return devices.UnlessForced(force, "%s belongs to %s, which reloads its tables and would silently drop the snapshot", o.Name, owner)
 	}
 	return nil
 }
 
-// takeCOW looks who uses the COW device and whether it lies on the origin, and
-// claims it. Force lets pass one of which nobody can say where it lies.
+// takeCOW checks who uses the COW device and whether it lies on the origin, and
+// claims it. Force accepts a device whose place is unknown.
 func (c *Controller) takeCOW(j *job) error {
 	if j.cow.ReadOnly() {
 		return devices.Refuse("%s is read-only", j.cow.Path())
@@ -247,8 +249,8 @@ func (c *Controller) takeCOW(j *job) error {
 	return j.cow.Claim()
 }
 
-// below are the devices that a disk lies on, none where nobody can say and
-// force was given.
+// below returns the devices that a disk lies on; none if that is unknown and
+// force is set.
 func (c *Controller) below(d host.Disk, force bool) ([]blockdev.DevNo, error) {
 	below, err := c.e.Below(d.Dev())
 	if force && errors.Is(err, ErrForce) {
@@ -257,7 +259,7 @@ func (c *Controller) below(d host.Disk, force bool) ([]blockdev.DevNo, error) {
 	return below, err
 }
 
-// isOrigin says whether dev is the origin, by any of its devices.
+// isOrigin reports whether dev is one of the origin's devices.
 func (j *job) isOrigin(dev blockdev.DevNo) bool {
 	if dev == j.origin.Dev() {
 		return true
@@ -269,7 +271,7 @@ func (j *job) isOrigin(dev blockdev.DevNo) bool {
 	return dev == j.over.Dev || ok && dev == base
 }
 
-// features are what a snapshot is to be able to do.
+// features are the requested properties of a snapshot.
 type features struct {
 	chunk                 cow.Sectors
 	transient, overflow   bool
@@ -277,8 +279,8 @@ type features struct {
 	discardPassdownOrigin bool
 }
 
-// fit finds the snapshot's arguments, as far as this kernel's target knows
-// them, and checks that they fit the devices.
+// fit determines the snapshot's arguments, limited to what this kernel's target
+// supports, and checks that they fit the devices.
 func (c *Controller) fit(j *job, f features) error {
 	version, err := c.TargetVersion(gate.SnapshotTarget, true)
 	if err != nil {
@@ -292,8 +294,8 @@ func (c *Controller) fit(j *job, f features) error {
 	return j.checkSizes()
 }
 
-// snapshotArgs are a snapshot's arguments, without its devices, as far as a
-// version of the target knows them.
+// snapshotArgs returns a snapshot's arguments, without its devices, limited to
+// what a version of the target supports.
 func snapshotArgs(version gate.Version, f features) (a table.SnapshotArgs, notes []string, err error) {
 	a = table.SnapshotArgs{Store: table.Persistent, ChunkSize: f.chunk}
 	switch {
@@ -311,7 +313,7 @@ func snapshotArgs(version gate.Version, f features) (a table.SnapshotArgs, notes
 		a.Features = append(a.Features, table.DiscardPassdownOrigin)
 	}
 	if len(a.Features) > 0 && !gate.KnowsFeatures(version) {
-		return a, nil, devices.Refuse("snapshot target %v has no discard features, they came with %v", version, gate.DiscardFeatures)
+		return a, nil, devices.Refuse("snapshot target %v has no discard features; they need %v", version, gate.DiscardFeatures)
 	}
 	return a, notes, nil
 }
@@ -319,7 +321,7 @@ func snapshotArgs(version gate.Version, f features) (a table.SnapshotArgs, notes
 // minChunks is the smallest COW store: header, one area, one chunk of data.
 const minChunks = 3
 
-// checkSizes applies what the kernel wants of chunk size and device sizes.
+// checkSizes applies the kernel's rules for chunk and device sizes.
 func (j *job) checkSizes() error {
 	chunk := int64(j.args.ChunkSize) * cow.SectorSize
 	for _, d := range []host.Disk{j.origin, j.cow} {
@@ -336,19 +338,19 @@ func (j *job) checkSizes() error {
 	return nil
 }
 
-// blankBytes is how much of the start of a fresh COW device has to be zero,
-// at least: chunks 0 and 1 if they are larger.
+// blankBytes is the size of the start of a fresh COW device that must be zero;
+// it is larger if chunks 0 and 1 are larger.
 const blankBytes = 1 << 20
 
-// checkBlank refuses a COW device that carries anything, and says what it
-// carries where force lets it pass.
+// checkBlank refuses a COW device that contains anything, and reports the
+// contents if force allows them.
 func (j *job) checkBlank() (carried string, err error) {
 	found, common, err := carries(j.cow, max(blankBytes, j.headBytes()))
 	if err != nil {
 		return "", fmt.Errorf("look what COW device %s carries: %w", j.cow.Path(), err)
 	}
 	if common {
-		j.notes = append(j.notes, fmt.Sprintf("there is no blkid: %s was searched for the most common signatures only, and for anything in its first %d bytes", j.cow.Path(), max(blankBytes, j.headBytes())))
+		j.notes = append(j.notes, fmt.Sprintf("blkid is not installed: %s was searched only for the most common signatures, and for any data in its first %d bytes", j.cow.Path(), max(blankBytes, j.headBytes())))
 	}
 	if len(found) == 0 {
 		return "", nil
@@ -358,9 +360,9 @@ func (j *job) checkBlank() (carried string, err error) {
 	return carried, devices.UnlessForced(j.force, "COW device %s carries %s, which would be overwritten", j.cow.Path(), carried)
 }
 
-// carries says what a disk carries: known signatures, or else that not all of
-// its first start bytes are zero. Where only the common signatures could be
-// looked for, common is true.
+// carries reports what a disk contains: known signatures, or otherwise a
+// nonzero byte among its first start bytes. common is true if only the common
+// signatures could be searched for.
 func carries(d host.Disk, start int64) (words []string, common bool, err error) {
 	words, common, err = d.Signatures()
 	if err != nil || len(words) > 0 {

@@ -1,7 +1,7 @@
 package dmctl
 
 // Recording: a device under dm-log-writes, which logs every write to it, while
-// a workload runs on top.
+// a workload runs on it.
 
 import (
 	"context"
@@ -19,19 +19,20 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// recordPrefix begins the names of recorded devices; their numbers follow.
+// recordPrefix begins the names of recorded devices; their device numbers
+// follow.
 const recordPrefix = "dmsnap-record-"
 
-// RecordRequest asks for the writes to a device to be logged.
+// RecordRequest asks for a log of the writes to a device.
 type RecordRequest struct {
-	Device, Log string // paths of block devices; what Log carries is lost
-	Mark        string // a mark at the start; empty for none
+	Device, Log string // paths of block devices; the contents of Log are lost
+	Mark        string // a mark at the start; "" for none
 }
 
-// Recording is a recorded device, once its plan was run.
+// Recording is a recorded device, after its plan has run.
 type Recording struct {
-	// Path of the device to write through: what is written to Device directly
-	// is not logged.
+	// Path of the device to write through: direct writes to Device are not
+	// logged.
 	Path string
 
 	c        *Controller
@@ -40,20 +41,20 @@ type Recording struct {
 	finished bool
 }
 
-// Recorded is what a recording came to.
+// Recorded is the result of a recording.
 type Recorded struct {
-	Entries int    // in the log
-	Bytes   uint64 // of the log device that are used
-	// Full says that the log had no room for all: it is of no use behind the
-	// last entry, and writes went on unlogged.
+	Entries int    // entries in the log
+	Bytes   uint64 // used bytes of the log device
+	// Full says that the log was too small: it ends at the last entry, and
+	// later writes were not logged.
 	Full bool
 }
 
-// PlanRecord plans the recording of a device that nobody uses. When the plan
-// was run, other controllers go on, and Finish takes the device down.
+// PlanRecord plans the recording of a device that nobody uses. After the plan
+// has run, other controllers may continue; Finish takes the device down.
 func (c *Controller) PlanRecord(_ context.Context, r RecordRequest) (p *Plan, rec *Recording, err error) {
 	defer c.giveUp(&err)
-	if strings.ContainsAny(r.Mark, " \t\n") { // a message's words are split, and the target takes two
+	if strings.ContainsAny(r.Mark, " \t\n") { // a message is split into words, and the target takes two
 		return nil, nil, devices.Refuse("the mark %q has blanks, which log-writes takes for the end of it", r.Mark)
 	}
 	v, err := c.lookLocked()
@@ -78,8 +79,8 @@ func (c *Controller) PlanRecord(_ context.Context, r RecordRequest) (p *Plan, re
 	rec = &Recording{Path: "/dev/mapper/" + name.String(), c: c, device: ref, log: log}
 	p = &Plan{Title: fmt.Sprintf("record the writes to %s on %s", r.Device, r.Log)}
 	logged := table.Single(cow.Sectors(dev.Bytes()/cow.SectorSize), table.LogWrites{Device: dev.Dev().String(), Log: log.Dev().String()})
-	// Entries are told from what the log device carried by the zeros behind
-	// the last one: after a kill nothing else says how many there are.
+	// The zeros behind the last entry separate it from old contents of the log
+	// device: after a kill nothing else shows the number of entries.
 	p.Add(plan.Zero{Disk: log, Bytes: log.Bytes(), Once: true},
 		plan.Create{Device: ref},
 		plan.Load{Device: ref, Table: plan.Table{Known: logged}, New: true, Releases: []host.Disk{dev, log},
@@ -93,8 +94,8 @@ func (c *Controller) PlanRecord(_ context.Context, r RecordRequest) (p *Plan, re
 	return p, rec, nil
 }
 
-// openRecord opens the two devices and refuses what cannot be recorded. Both
-// are claimed.
+// openRecord opens the two devices and refuses what cannot be recorded. It
+// claims both.
 func (c *Controller) openRecord(r RecordRequest) (dev, log host.Disk, err error) {
 	if dev, err = c.e.Open(r.Device); err != nil {
 		return nil, nil, fmt.Errorf("the device: %w", err)
@@ -125,8 +126,8 @@ func (c *Controller) openRecord(r RecordRequest) (dev, log host.Disk, err error)
 	return dev, log, errors.Join(dev.Claim(), log.Claim())
 }
 
-// Mark flushes the device and puts a mark into its log: without the flush,
-// writes that were done before it could stand behind it.
+// Mark flushes the device and puts a mark into its log. Without the flush,
+// writes completed before the mark could appear after it.
 func (r *Recording) Mark(text string) error {
 	if err := r.flush(); err != nil {
 		return err
@@ -148,9 +149,9 @@ func (r *Recording) flush() error {
 	return nil
 }
 
-// Finish flushes the device, takes it down, by which the rest of the log is
-// written, and tells what came of it. A device that is still in use is an error
-// that wraps ErrBusy and ErrUnfinished.
+// Finish flushes the device, takes it down, which makes the kernel write the
+// rest of the log, and reports the result. If the device is still in use, the
+// error wraps ErrBusy and ErrUnfinished.
 func (r *Recording) Finish() (Recorded, error) {
 	if r.finished {
 		return Recorded{}, nil
@@ -168,9 +169,9 @@ func (r *Recording) Finish() (Recorded, error) {
 	return done, errors.Join(err, r.log.Close())
 }
 
-// readLog looks at what is in the log. The target's own count is behind while
-// the device is up, as a thread of its own writes the log; and a log that ran
-// full lacks the mark that the target ends it with.
+// readLog reads the log. The target's own count lags while the device is up,
+// because a separate thread writes the log. A log that ran full lacks the mark
+// that the target ends it with.
 func (r *Recording) readLog() (done Recorded, err error) {
 	content, err := r.log.Content()
 	if err != nil {

@@ -1,9 +1,9 @@
 package dmctl
 
-// Finding what a killed run left, and finishing or undoing it. All that is
-// needed stands in the kernel: our devices' UUIDs say what they are for, their
-// tables how far the run had come. So nothing of it survives a reboot that
-// would have to be cleaned up after one.
+// Finding what a killed run left, and finishing or undoing it. The kernel holds
+// all that is needed: the UUIDs of our devices say what they are for, and their
+// tables show how far the run had come. So nothing is left to clean up after a
+// reboot.
 
 import (
 	"context"
@@ -18,18 +18,18 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Recover puts in order what a killed run left: PlanRecover and Run.
+// Recover cleans up after a killed run: PlanRecover and Run.
 func (c *Controller) Recover(ctx context.Context) error {
 	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanRecover(ctx) })
 }
 
-// PlanRecover looks for what a killed run left. Its plan has no steps where
-// all is in order. What was not finished is undone, except where that would
-// lose what the origin's users already rely on: a layer that is in use is
-// taken out again as by remove, a merge that has begun goes on.
+// PlanRecover looks for what a killed run left. If it left nothing, the plan
+// has no steps. Unfinished work is undone, unless users of the origin already
+// rely on it: a layer in use is removed as Remove would do it, and a merge that
+// has begun continues.
 //
-// Each step is tried, whatever became of those before it; the order is that of
-// need: I/O that is held goes on first.
+// Every step is tried, even if earlier ones failed. The most urgent come first:
+// held I/O is released first.
 func (c *Controller) PlanRecover(context.Context) (*Plan, error) {
 	v, err := c.lookLocked()
 	if err != nil {
@@ -54,11 +54,11 @@ type recovery struct {
 	v       devices.View
 	p       *Plan
 	doomed  map[*devices.Device]bool // will be removed
-	settled map[*devices.Device]bool // nothing more is to be done about its tables
+	settled map[*devices.Device]bool // needs no more work on its tables
 }
 
-// restarts looks for a failed merge that was about to be started anew: undone
-// before the store was handed back to the snapshot, finished after that.
+// restarts looks for a failed merge that was about to be restarted. It is
+// undone before the store was handed back to the snapshot, finished after that.
 func (r *recovery) restarts() {
 	for _, d := range r.v {
 		o := r.v.MergingInto(d)
@@ -81,7 +81,7 @@ func (r *recovery) restarts() {
 		case is && !d.Suspended() && !d.HasInactive():
 			r.settled[d], r.settled[o] = true, true
 			origin := table.Single(o.Live.Size(), table.SnapshotOrigin{Device: m.Origin})
-			// The store is its snapshot's again.
+			// The snapshot has its store back.
 			r.p.Finish(plan.Load{Device: o.Ref(), Table: plan.Table{Known: origin}, What: "snapshot-origin"},
 				plan.Resume{Device: o.Ref(), Udev: wire.UdevPrimary, Else: origin})
 		}
@@ -94,9 +94,9 @@ func (r *recovery) clear(d *devices.Device) {
 	r.p.Finish(plan.Clear{Device: d.Ref()})
 }
 
-// waitingTables clears tables that were loaded for a swap that never came, so
-// that no resume puts them in place. The error table of a snapshot whose merge
-// has begun is the one that has to come.
+// waitingTables clears tables loaded for a swap that never happened, so that no
+// resume makes them live. It keeps the error table of a snapshot whose merge
+// has begun: that table must become live.
 func (r *recovery) waitingTables() {
 	for _, d := range r.v {
 		if d.HasInactive() && d.HasActive() && r.isOurTable(d) && r.v.MergingInto(d) == nil && !r.settled[d] {
@@ -121,15 +121,16 @@ func (r *recovery) heldIO() {
 	}
 }
 
-// concernsUs says whether d is ours, or an origin that we made of another's.
+// concernsUs reports whether d is ours, or another owner's device that we made
+// an origin.
 func (r *recovery) concernsUs(d *devices.Device) bool {
 	return d.Role() != "" || r.v.Real(d) != nil || r.isOurTable(d)
 }
 
-// isOurTable says whether the table that waits in d is one of our plans': that
-// of any device of ours; for another's, a snapshot-origin or snapshot-merge on
-// a layer of ours, or the layer's own table on its way back, or the live table
-// once more.
+// isOurTable reports whether the table waiting in d belongs to one of our
+// plans. On our own devices, every table does. On another owner's device, these
+// do: a snapshot-origin or snapshot-merge on one of our layers, the layer's own
+// table on its way back, or a copy of the live table.
 func (r *recovery) isOurTable(d *devices.Device) bool {
 	if d.Waiting == nil {
 		return false
@@ -150,9 +151,8 @@ func (r *recovery) isOurTable(d *devices.Device) bool {
 	return err == nil && same
 }
 
-// snapshots removes snapshots that were never finished: with the name that
-// they have until then, without a live table, or with one whose origin nobody
-// can write through.
+// snapshots removes unfinished snapshots: those with a temporary name, without a
+// live table, or whose origin has no device to write through.
 func (r *recovery) snapshots() {
 	for _, d := range r.v {
 		if !d.IsOurSnapshot() || r.v.MergingInto(d) != nil {
@@ -171,7 +171,7 @@ func (r *recovery) snapshots() {
 	}
 }
 
-// merges finishes those that are done.
+// merges finishes merges that are done.
 func (r *recovery) merges() {
 	for _, d := range r.v {
 		if r.v.MergingInto(d) == nil || r.settled[d] {
@@ -190,7 +190,7 @@ func (r *recovery) merges() {
 	}
 }
 
-// layers takes out ORIGIN-dmsnap-real that is not, or no longer, needed.
+// layers removes each ORIGIN-dmsnap-real that is not, or no longer, needed.
 func (r *recovery) layers() {
 	for _, d := range r.v {
 		if d.Role() != devices.RoleReal {
@@ -213,7 +213,7 @@ func (r *recovery) restore(origin, layer *devices.Device) {
 	r.remove(layer)
 }
 
-// origins removes NAME-origin that has no snapshots and that nobody uses.
+// origins removes each NAME-origin that has no snapshots and no users.
 func (r *recovery) origins() {
 	for _, d := range r.v {
 		if d.Role() != devices.RoleOrigin || r.isMerge(d) {
@@ -250,8 +250,8 @@ func (r *recovery) remove(d *devices.Device) {
 	r.p.Finish(plan.Remove{Device: d.Ref()})
 }
 
-// recordings removes recorded devices that nobody uses: who recorded was
-// killed. Taking them down writes what the log still lacks.
+// recordings removes recorded devices that nobody uses: their recorder was
+// killed. Taking them down makes the kernel write the rest of the log.
 func (r *recovery) recordings() {
 	for _, d := range r.v {
 		if d.Role() != devices.RoleRecording {
@@ -270,9 +270,9 @@ func (r *recovery) recordings() {
 	}
 }
 
-// nodes makes the nodes that are missing, of the devices that stay, and
-// removes those under names that no device has: of a device that is gone, or
-// of one of ours that was renamed.
+// nodes makes the missing nodes of devices that stay, and removes nodes under
+// names that no device has: left by a removed device, or by a renamed device of
+// ours.
 func (r *recovery) nodes() {
 	for name, dev := range r.c.e.Nodes() {
 		d := r.v.ByDev(dev)

@@ -1,7 +1,7 @@
 package dmctl
 
-// Which files of a directory no clone has: after a reboot, which forgets the
-// notes, or a run that was killed on another machine.
+// Finding the files in a directory that no clone uses: after a reboot, which
+// loses the notes, or after a run killed on another machine.
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
-// PlanRecoverStores is PlanRecover that looks into a directory of stores, too.
-// Files that no clone has ever had are deleted; a note names each store that no
-// device has now.
+// PlanRecoverStores is PlanRecover that also looks into a directory of stores.
+// It deletes files that no clone has ever used, and notes each store that no
+// device uses now.
 func (c *Controller) PlanRecoverStores(ctx context.Context, dir string) (p *Plan, err error) {
 	defer c.giveUp(&err)
 	if dir, err = filepath.Abs(dir); err != nil {
@@ -44,14 +44,14 @@ func (c *Controller) PlanRecoverStores(ctx context.Context, dir string) (p *Plan
 		case tempName.MatchString(name):
 			p.Finish(plan.DeleteFile{Path: path, ID: id})
 		case strings.HasSuffix(name, storeSuffix):
-			p.Note("%s is the store of no clone that is active", path)
+			p.Note("%s is a store without an active clone", path)
 		}
 	}
 	return p, nil
 }
 
-// filesInHand are the files that loop devices of snapshots are on, and those
-// that a plan to recover takes care of.
+// filesInHand returns the files under loop devices of snapshots, and the files
+// that a recovery plan takes care of.
 func (c *Controller) filesInHand() (active map[host.FileID]bool, noted map[string]bool, err error) {
 	v, err := devices.Look(c.e)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // RemoveRequest asks for a snapshot to be deactivated.
 type RemoveRequest struct {
 	Name  string
-	Force bool // also a snapshot that another program made
+	Force bool // also a snapshot made by another program
 }
 
 // Remove deactivates a snapshot: PlanRemove and Run.
@@ -22,8 +22,8 @@ func (c *Controller) Remove(ctx context.Context, r RemoveRequest) error {
 	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanRemove(ctx, r) })
 }
 
-// PlanRemove plans the removal of a snapshot, and of the devices that were
-// made for its origin if it is the last one.
+// PlanRemove plans the removal of a snapshot and, if it is the last one, of the
+// devices made for its origin.
 func (c *Controller) PlanRemove(_ context.Context, r RemoveRequest) (*Plan, error) {
 	name, err := devices.KnownName(r.Name)
 	if err != nil {
@@ -42,7 +42,7 @@ func (c *Controller) PlanRemove(_ context.Context, r RemoveRequest) (*Plan, erro
 	}
 	p := &Plan{Title: fmt.Sprintf("remove snapshot %s", name)}
 	args, ok := d.SnapshotArgs()
-	if !ok { // one without a live table, left by a run that was killed
+	if !ok { // one without a live table, left by a killed run
 		addRemove(p, d)
 		return p, nil
 	}
@@ -60,13 +60,13 @@ func (c *Controller) PlanRemove(_ context.Context, r RemoveRequest) (*Plan, erro
 	default:
 		addRemove(p, d)
 		if last && origin == nil && layer != nil && layer.Role() == devices.RoleReal {
-			p.Finish(plan.Remove{Device: layer.Ref()}) // somebody gave the origin another table meanwhile
+			p.Finish(plan.Remove{Device: layer.Ref()}) // somebody has given the origin another table
 		}
 	}
 	return p, nil
 }
 
-// removable says whether a device is a snapshot that may be removed.
+// removable reports whether a device is a snapshot that may be removed.
 func removable(v devices.View, d *devices.Device, force bool) error {
 	if d == nil {
 		return ErrNotFound
@@ -96,8 +96,8 @@ func (c *Controller) checkUnused(d *devices.Device) error {
 	return err
 }
 
-// addRemove appends the step from which there is no way back: what is written
-// to the origin from now on is not kept.
+// addRemove appends the step after which there is no way back: later writes to
+// the origin are not preserved.
 func addRemove(p *Plan, d *devices.Device) {
 	p.Add(plan.Drop{Device: d.Ref()})
 	p.Finish(plan.NoNode{Name: d.Name})

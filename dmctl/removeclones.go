@@ -1,6 +1,6 @@
 package dmctl
 
-// Removing clones, with their stores or without.
+// Removing clones, with or without their stores.
 
 import (
 	"context"
@@ -16,13 +16,13 @@ import (
 // RemoveClonesRequest asks for clones to be removed.
 type RemoveClonesRequest struct {
 	Names []string
-	// DeleteStores deletes the files that their stores are, when their loop
-	// devices are gone. Without it they stay as they are.
+	// DeleteStores deletes the clones' store files after their loop devices are
+	// gone. Without it the files stay.
 	DeleteStores bool
 }
 
-// RemoveClones removes clones: PlanRemoveClones and Run. One that is in use
-// stays, and the error is a *PartErrors; the others go. It is safe for
+// RemoveClones removes clones: PlanRemoveClones and Run. Clones in use stay and
+// are reported in a *PartErrors; the others are removed. It is safe for
 // concurrent use.
 func (c *Controller) RemoveClones(ctx context.Context, r RemoveClonesRequest) error {
 	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanRemoveClones(ctx, r) })
@@ -56,23 +56,23 @@ func (c *Controller) PlanRemoveClones(ctx context.Context, r RemoveClonesRequest
 	return p, nil
 }
 
-// refuseStep has a part of a plan fail that cannot be done, so that the others
-// can be.
+// refuseStep makes one part of a plan fail, so that the other parts can still
+// run.
 func refuseStep(why error) plan.Step {
 	return plan.Do{What: "refuse: " + why.Error(), Run: func() error { return why }}
 }
 
-// activeClone is a clone that is there.
+// activeClone is an existing clone.
 type activeClone struct {
 	*devices.Device
 	args  table.SnapshotArgs
-	store string // the path of its file, "" for a device or a file without a name
+	store string // the path of its file; "" for a device or an unnamed file
 }
 
-// clonesNamed finds clones under the lock, each once.
+// clonesNamed finds clones under the lock and rejects duplicates.
 func (c *Controller) clonesNamed(ctx context.Context, op string, names []string) ([]activeClone, error) {
 	if len(names) == 0 {
-		return nil, devices.Malformed("no clone is named")
+		return nil, devices.Malformed("no clone named")
 	}
 	if err := c.e.LockFor(ctx); err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func (c *Controller) clonesNamed(ctx context.Context, op string, names []string)
 	return out, nil
 }
 
-// cloneNamed looks at one device alone: there may be thousands.
+// cloneNamed looks at one device only: there may be thousands.
 func (c *Controller) cloneNamed(n devices.Name) (activeClone, error) {
 	d, err := devices.LookAt(c.e, n)
 	switch {
@@ -118,7 +118,7 @@ func (c *Controller) cloneNamed(n devices.Name) (activeClone, error) {
 	return k, nil
 }
 
-// IsClone says whether a device of this name is there and is a clone.
+// IsClone reports whether a device with this name exists and is a clone.
 func (c *Controller) IsClone(name string) bool {
 	n, err := devices.KnownName(name)
 	if err != nil {

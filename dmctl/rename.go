@@ -1,6 +1,6 @@
 package dmctl
 
-// Another name for a snapshot.
+// Renaming a snapshot.
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 )
 
-// PlanRename plans another name for a snapshot, in use or not. The device
-// that its origin is written through keeps its name.
+// PlanRename plans to rename a snapshot, in use or not. The device for writing
+// to its origin keeps its name.
 func (c *Controller) PlanRename(_ context.Context, from, to string) (*Plan, error) {
 	d, err := c.snapshotDevice("rename", from)
 	if err != nil {

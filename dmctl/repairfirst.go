@@ -1,7 +1,7 @@
 package dmctl
 
-// The repair of a store before it is activated. What is to be written, package
-// mend knows; here it becomes a step of the plan, on the claimed COW device.
+// Repairing a store before it is activated. Package mend knows what to write;
+// here the repair becomes a step of the plan, on the claimed COW device.
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 )
 
 // planRepair plans the repair of the store on a claimed COW device, and judges
-// the store as it will be then. There are no steps where nothing is to be
-// repaired. One that cannot be repaired is an error that wraps ErrRefused.
+// the store as it will be afterwards. It returns no steps if nothing needs
+// repair. If the store cannot be repaired, the error wraps ErrRefused.
 func planRepair(ctx context.Context, d host.Disk, originBytes int64) (steps []plan.Step, report *verify.Report, err error) {
 	err = onStore(d, func(dev blockdev.Device) error {
 		p, err := mend.Repair(ctx, dev, mend.RepairOptions{OriginBytes: originBytes})
@@ -39,8 +39,8 @@ func planRepair(ctx context.Context, d host.Disk, originBytes int64) (steps []pl
 	return steps, report, err
 }
 
-// repairStep repairs by a plan that is made anew when its turn comes: the store
-// is the same, since the device stays claimed, and nothing has to stay open
+// repairStep makes its repair plan again when its turn comes. The store is
+// still the same, since the device stays claimed, and nothing has to stay open
 // until then.
 func repairStep(d host.Disk, originBytes int64, shown *mend.Plan) plan.Step {
 	return plan.Rewrite{
@@ -73,13 +73,13 @@ func onStore(d host.Disk, use func(blockdev.Device) error) error {
 	return errors.Join(use(unwritten{content}), content.Close())
 }
 
-// unwritten is a store that is planned for only.
+// unwritten is a store whose writes are only planned.
 type unwritten struct{ host.Content }
 
 func (unwritten) WriteAt([]byte, int64) (int, error) { return 0, errors.ErrUnsupported }
 func (unwritten) Flush() error                       { return errors.ErrUnsupported }
 
-// written is a store that is read in one way and written in another.
+// written is a store with separate paths for reading and writing.
 type written struct {
 	blockdev.Device
 	to host.Writer

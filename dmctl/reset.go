@@ -1,6 +1,6 @@
 package dmctl
 
-// Putting clones back to their base: each gets a new store.
+// Resetting clones to their base: each gets a new store.
 
 import (
 	"context"
@@ -15,20 +15,20 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// ResetRequest asks for clones to be as their base is.
+// ResetRequest asks to reset clones to the state of their base.
 type ResetRequest struct{ Names []string }
 
-// Reset puts clones back to their base: PlanReset and Run. One that is in use
-// stays as it is, and the error is a *PartErrors; the others are reset. It is
-// safe for concurrent use.
+// Reset resets clones to their base: PlanReset and Run. Clones in use stay as
+// they are and are reported in a *PartErrors; the others are reset. It is safe
+// for concurrent use.
 func (c *Controller) Reset(ctx context.Context, r ResetRequest) error {
 	return c.inTurn(ctx, func() (*Plan, error) { return c.PlanReset(ctx, r) })
 }
 
-// PlanReset plans new stores for clones. The kernel would hand the exceptions of
-// a store over to a second snapshot on the same COW device (drivers/md/dm-snap.c:
-// __validate_exception_handover), so that a store cannot be emptied in place:
-// the new one is another file, of the same size, which then replaces the old.
+// PlanReset plans new stores for clones. A store cannot be emptied in place:
+// the kernel would hand its exceptions over to a second snapshot on the same
+// COW device (drivers/md/dm-snap.c: __validate_exception_handover). So the new
+// store is another file of the same size, which then replaces the old one.
 func (c *Controller) PlanReset(ctx context.Context, r ResetRequest) (p *Plan, err error) {
 	defer c.giveUp(&err)
 	clones, err := c.clonesNamed(ctx, "reset", r.Names)
@@ -103,7 +103,7 @@ func (c *Controller) resetPart(p *Plan, k activeClone, n *note) error {
 	return nil
 }
 
-// tableOn is the clone's table, on a store that is open by then.
+// tableOn returns the clone's table on a store that will be open by then.
 func (k activeClone) tableOn(h *plan.Handle) func() table.Table {
 	return func() table.Table {
 		args := k.args

@@ -1,6 +1,6 @@
 package dmctl
 
-// What the kernel says of snapshots now.
+// The kernel's current state of snapshots.
 
 import (
 	"context"
@@ -16,9 +16,10 @@ type Snapshot struct {
 	Name  string
 	UUID  string
 	Owner string // dmsnapctl, LVM, or "" for others
-	// Kind is KindSnapshot or KindClone. Of a clone, Base and Store are the paths
-	// of the files that its loop devices are on, or of the devices that have
-	// none. The store of a transient clone has none: host.Deleted ends its path.
+	// Kind is KindSnapshot or KindClone. For a clone, Base and Store are the
+	// paths of the files under its loop devices, or of the devices used
+	// instead. The store of a transient clone has no path: its Store ends in
+	// host.Deleted.
 	Kind, Base, Store string
 	// State is active, invalid, overflow, merge-failed, merging or unknown.
 	State     string
@@ -26,18 +27,18 @@ type Snapshot struct {
 	OpenCount int
 	EventNr   uint32
 
-	Origin       string // the node of the device that the snapshot is of
-	OriginDevice string // the node through which the origin is to be written
+	Origin       string // the node of the snapshot's origin
+	OriginDevice string // the node for writing to the origin
 	COW          string // the node of the COW device
 	Persistent   bool
-	Overflow     bool // the store is PO
+	Overflow     bool // the store was made with PO
 	ChunkSize    cow.Sectors
 	Size         cow.Sectors
 
-	// Allocated, Total and Metadata are what the status line says, or what
-	// FillFromStore found; else 0: see HasFigures.
+	// Allocated, Total and Metadata come from the status line or from
+	// FillFromStore; otherwise they are 0: see HasFigures.
 	Allocated, Total, Metadata cow.Sectors
-	HasMetadata                bool // old kernels do not say
+	HasMetadata                bool // old kernels do not report it
 	UsedPercent                float64
 }
 
@@ -47,16 +48,15 @@ const (
 	KindClone    = "clone" // of a base that nobody writes to
 )
 
-// HasFigures says whether it is known how full the store is.
+// HasFigures reports whether the usage of the store is known.
 func (s Snapshot) HasFigures() bool { return s.Total > 0 }
 
-// mergeDone says that a snapshot that is being merged has nothing left to
-// merge.
+// mergeDone reports whether a merging snapshot has nothing left to merge.
 func (s Snapshot) mergeDone() bool {
 	return s.State == StateMerging && s.HasMetadata && s.Allocated == s.Metadata
 }
 
-// Snapshots tells about all snapshots, ours and others', in the kernel's order.
+// Snapshots returns all snapshots, ours and others', in the kernel's order.
 func (c *Controller) Snapshots(ctx context.Context) ([]Snapshot, error) {
 	v, err := devices.Look(c.e)
 	if err != nil {
@@ -81,8 +81,7 @@ func (c *Controller) Snapshots(ctx context.Context) ([]Snapshot, error) {
 	return out, nil
 }
 
-// SnapshotNamed is one of Snapshots; ErrNotFound where there is none of the
-// name.
+// SnapshotNamed returns the snapshot with a name, or ErrNotFound.
 func (c *Controller) SnapshotNamed(ctx context.Context, name string) (Snapshot, error) {
 	n, err := devices.KnownName(name)
 	if err != nil {
@@ -106,8 +105,8 @@ func (c *Controller) SnapshotNamed(ctx context.Context, name string) (Snapshot, 
 // StateMerging is the state of a snapshot that is being merged.
 const StateMerging = "merging"
 
-// snapshotOf describes d if it is a snapshot, or is all that is left of one: the
-// device into which a snapshot that we did not make is being merged.
+// snapshotOf describes d if it is a snapshot, or if it is all that is left of
+// one: the device into which another program's snapshot is being merged.
 func (c *Controller) snapshotOf(v devices.View, d *devices.Device) (Snapshot, bool, error) {
 	if o := v.MergingInto(d); o != nil {
 		s, err := c.merging(v, d, o)
@@ -173,7 +172,7 @@ func (c *Controller) describe(v devices.View, d *devices.Device, args table.Snap
 	return s
 }
 
-// fillStatus fills in what the status line of the device on says.
+// fillStatus fills in what the status line of device on says.
 func (c *Controller) fillStatus(s *Snapshot, on devices.Name) error {
 	_, lines, err := c.e.Status(on, false)
 	if err != nil {
@@ -193,9 +192,9 @@ func (c *Controller) fillStatus(s *Snapshot, on devices.Name) error {
 	return nil
 }
 
-// FillFromStore fills in the figures of an invalid snapshot, whose status line
-// is a word: from the header and the exceptions of its store. It leaves all
-// others as they are.
+// FillFromStore fills in the figures of an invalid snapshot from the header and
+// the exceptions of its store, because its status line has no figures. It
+// leaves all other snapshots unchanged.
 func (c *Controller) FillFromStore(ctx context.Context, s *Snapshot) error {
 	if s.State != table.Invalid.String() || !s.Persistent || s.HasFigures() {
 		return nil
@@ -208,7 +207,7 @@ func (c *Controller) FillFromStore(ctx context.Context, s *Snapshot) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close() // it was read from only
+	defer d.Close() // only read from
 	report, err := judge(ctx, d, 0)
 	if err != nil || report.Usage == nil {
 		return err
@@ -219,7 +218,8 @@ func (c *Controller) FillFromStore(ctx context.Context, s *Snapshot) error {
 	return nil
 }
 
-// storeOf is the number of a snapshot's COW device, as its table has it now.
+// storeOf returns the number of a snapshot's COW device, from its current
+// table.
 func (c *Controller) storeOf(s *Snapshot) (blockdev.DevNo, error) {
 	v, err := devices.Look(c.e)
 	if err != nil {

@@ -1,6 +1,7 @@
 package dmctl
 
-// Stores that the kernel has active: who has them, and what it says of them.
+// Stores that are active in the kernel: their users and what the kernel says of
+// them.
 
 import (
 	"context"
@@ -13,22 +14,23 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// StoreUser is the snapshot, or the merge, that has a store active, whoever
-// made it.
+// StoreUser is the snapshot or the merge that uses an active store. Any program
+// may have made it.
 type StoreUser struct {
-	// Name is the snapshot's, or that of the device it is being merged into.
+	// Name is the snapshot's name, or the name of the device it is being merged
+	// into.
 	Name    string
 	Merging bool
-	// Store is the COW device's number.
+	// Store is the device number of the COW device.
 	Store blockdev.DevNo
 
 	c     *Controller
-	mixed bool // a snapshot is one of several targets of the device: nobody asks for more
+	mixed bool // the device has several targets, one of them a snapshot: no more can be read
 }
 
-// StoreUser finds who has one of some devices as COW device, by their numbers;
-// nil where no snapshot and no merge has. The devices are a store's own and all
-// that are built on it.
+// StoreUser finds the snapshot or merge that uses one of several devices, given
+// by number, as its COW device. It returns nil if there is none. Pass the
+// store's own device and all devices built on it.
 func (c *Controller) StoreUser(stores ...blockdev.DevNo) (*StoreUser, error) {
 	v, err := devices.Look(c.e)
 	if err != nil {
@@ -52,8 +54,9 @@ func isSnapshotTarget(t table.Target) bool {
 	return t.Spec.Type() == gate.SnapshotTarget || t.Spec.Type() == "snapshot-merge"
 }
 
-// SnapshotAt is the snapshot whose own device has a number; nil where it is
-// another device. The device of a snapshot that is being merged is one still.
+// SnapshotAt returns the snapshot whose own device has a number, or nil if that
+// is another device. A snapshot's device still counts while the snapshot is
+// being merged.
 func (c *Controller) SnapshotAt(ctx context.Context, dev blockdev.DevNo) (*Snapshot, error) {
 	v, err := devices.Look(c.e)
 	if err != nil {
@@ -73,7 +76,7 @@ func (c *Controller) SnapshotAt(ctx context.Context, dev blockdev.DevNo) (*Snaps
 	return &s, ctx.Err()
 }
 
-// userOf is the device whose live table has a store as its COW device.
+// userOf returns the device whose live table uses a store as its COW device.
 func userOf(v devices.View, store blockdev.DevNo) *devices.Device {
 	for _, d := range v {
 		if _, cow, ok := storeArgs(d); ok && cow == store {
@@ -83,7 +86,7 @@ func userOf(v devices.View, store blockdev.DevNo) *devices.Device {
 	return nil
 }
 
-// storeArgs are the devices in the table of a snapshot or a merge.
+// storeArgs returns the devices in the table of a snapshot or a merge.
 func storeArgs(d *devices.Device) (origin, cow blockdev.DevNo, ok bool) {
 	args, is := d.SnapshotArgs()
 	if merge, merging := d.MergeArgs(); merging {
@@ -97,8 +100,8 @@ func storeArgs(d *devices.Device) (origin, cow blockdev.DevNo, ok bool) {
 	return origin, cow, knownOrigin && knownCOW
 }
 
-// Look asks what the kernel says now. The error wraps ErrNotFound where nobody
-// has the store active any more.
+// Look asks the kernel for the current state. The error wraps ErrNotFound if
+// the store is no longer active.
 func (u *StoreUser) Look(ctx context.Context) (verify.Moment, error) {
 	if u.mixed {
 		return verify.Moment{Leaky: u.c.mayBeLeaky()}, ctx.Err()
@@ -118,13 +121,13 @@ func (u *StoreUser) Look(ctx context.Context) (verify.Moment, error) {
 		return m, err
 	}
 	m.Metadata = state.Metadata
-	// Last: what was allocated before the status line is committed if nothing
-	// is in flight now.
+	// This comes last: if nothing is in flight now, everything allocated before
+	// the status line is committed.
 	m.Quiet = (!m.Merging || d.Suspended() || state.Empty() || state.State == table.MergeFailed) && u.c.holdsStill(v, d)
 	return m, ctx.Err()
 }
 
-// statusLine is the status line of a device that has one target.
+// statusLine returns the status line of a device with one target.
 func (c *Controller) statusLine(on devices.Name) (string, table.SnapshotStatus, error) {
 	_, lines, err := c.e.Status(on, false)
 	if err != nil || len(lines) != 1 {
@@ -134,7 +137,7 @@ func (c *Controller) statusLine(on devices.Name) (string, table.SnapshotStatus, 
 	return lines[0].Params, s, err
 }
 
-// mayBeLeaky says whether the kernel is not known to complete exceptions in the
+// mayBeLeaky reports whether the kernel might not complete exceptions in the
 // order of their allocation.
 func (c *Controller) mayBeLeaky() bool {
 	version, err := c.TargetVersion(gate.SnapshotTarget, false)
@@ -145,9 +148,9 @@ func (c *Controller) mayBeLeaky() bool {
 	return verdict != gate.Fixed
 }
 
-// holdsStill says whether nothing is in flight on the origin of a snapshot and
-// on all snapshots of it: whatever is being copied holds back a write to one of
-// them. It is false where nobody can tell.
+// holdsStill reports whether nothing is in flight on the origin of a snapshot
+// and on all its snapshots: every copy in progress holds back a write to one of
+// them. It returns false if that is unknown.
 func (c *Controller) holdsStill(v devices.View, snapshot *devices.Device) bool {
 	base, _, ok := storeArgs(snapshot)
 	return ok && !slices.ContainsFunc(v, func(d *devices.Device) bool {
@@ -159,8 +162,8 @@ func (c *Controller) holdsStill(v devices.View, snapshot *devices.Device) bool {
 	})
 }
 
-// idle says whether no write to a device is in flight, as far as the kernel
-// counts.
+// idle reports whether no write to a device is in flight, as far as the kernel
+// counts them.
 func (c *Controller) idle(dev blockdev.DevNo) bool {
 	writes, counted, err := c.e.InFlight(dev)
 	return err == nil && counted && writes == 0

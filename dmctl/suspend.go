@@ -1,6 +1,6 @@
 package dmctl
 
-// Holding a snapshot's I/O, and letting it go on.
+// Suspending and resuming a snapshot.
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 )
 
-// PlanSuspend plans to hold all I/O to a snapshot, after finishing what is in
-// flight and freezing a file system on it. The origin is not held.
+// PlanSuspend plans to hold all I/O to a snapshot, after finishing the I/O in
+// flight and freezing its file system. The origin is not suspended.
 func (c *Controller) PlanSuspend(_ context.Context, name string) (*Plan, error) {
 	d, err := c.snapshotDevice("suspend", name)
 	if err != nil {
@@ -27,7 +27,7 @@ func (c *Controller) PlanSuspend(_ context.Context, name string) (*Plan, error) 
 	return p, nil
 }
 
-// PlanResume plans to let I/O to a snapshot go on.
+// PlanResume plans to resume a snapshot.
 func (c *Controller) PlanResume(_ context.Context, name string) (*Plan, error) {
 	d, err := c.snapshotDevice("resume", name)
 	if err != nil {

@@ -1,7 +1,7 @@
 package dmctl
 
-// A snapshot for as long as a command runs: made, mounted read-only, unmounted
-// and removed. An intent says what a run that was killed leaves.
+// A snapshot that lasts as long as a command: made, mounted read-only,
+// unmounted and removed. An intent records what a killed run leaves.
 
 import (
 	"context"
@@ -28,47 +28,49 @@ const withPrefix = "dmsnap-with-"
 // WithRequest asks for a snapshot that lasts as long as a command.
 type WithRequest struct {
 	// Origin is the path of a block device, or a mapped device's name in any
-	// form. A logical volume's snapshot is LVM's to make.
+	// form. LVM makes the snapshot of a logical volume.
 	Origin string
-	// COW is the path of the device for what changes; "" for a logical volume.
+	// COW is the path of the device for the changes; "" for a logical volume.
 	COW string
-	// StoreDir is the directory that gets a file without a name for it where
-	// there is neither a COW device nor a logical volume.
+	// StoreDir is the directory for an unnamed store file. It is used if there
+	// is neither a COW device nor a logical volume.
 	StoreDir string
-	// Bytes, or Percent of the origin, may change meanwhile. Where both are 0,
-	// a file can hold every chunk, and a logical volume's snapshot is
-	// DefaultWithPercent.
+	// Bytes, or Percent of the origin, may change while the snapshot exists. If
+	// both are 0, a store file can hold every chunk, and a logical volume's
+	// snapshot gets DefaultWithPercent.
 	Bytes   int64
 	Percent int
 	Mount   string // a directory; "" for none
-	Force   bool   // lets pass what is refused with ErrForce
+	Force   bool   // overrides the checks that return ErrForce
 }
 
-// DefaultWithPercent is how large a logical volume's snapshot becomes.
+// DefaultWithPercent is the default size of a logical volume's snapshot, in
+// percent of the volume.
 const DefaultWithPercent = 20
 
 func (r WithRequest) hasSize() bool { return r.Bytes != 0 || r.Percent != 0 }
 
-// With is such a snapshot, once its plan was run.
+// With is a snapshot that lasts as long as a command, after its plan has run.
 type With struct {
-	Path  string // of its device
-	Mount string // where it is mounted, "" for nowhere
+	Path  string // of the snapshot's device
+	Mount string // where it is mounted, "" if it is not
 
 	c    *Controller
 	left leftover
 	end  func() error // takes the intent back
 }
 
-// leftover is what has to be cleared up of a snapshot.
+// leftover lists what must be cleaned up of a snapshot.
 type leftover struct {
 	Snapshot string `json:"snapshot"`         // the device's name
 	Mount    string `json:"mount,omitempty"`  // where it is mounted
-	COW      string `json:"cow,omitempty"`    // the device whose start is zeroed in the end
-	Volume   string `json:"volume,omitempty"` // VG/LV, where it is LVM's
+	COW      string `json:"cow,omitempty"`    // the device whose start is zeroed at the end
+	Volume   string `json:"volume,omitempty"` // VG/LV, if LVM made the snapshot
 }
 
-// PlanWith plans the snapshot. It is a transient one: nobody wants it after a
-// crash. When the plan was run, other controllers go on, and End removes it.
+// PlanWith plans the snapshot. It is transient: nobody needs it after a crash.
+// After the plan has run, other controllers may continue; End removes the
+// snapshot.
 func (c *Controller) PlanWith(_ context.Context, r WithRequest) (p *Plan, w *With, err error) {
 	defer c.giveUp(&err)
 	if r.Mount != "" {
@@ -90,11 +92,11 @@ func (c *Controller) PlanWith(_ context.Context, r WithRequest) (p *Plan, w *Wit
 	d := v.ByDev(origin.Dev())
 	switch ofLVM := d != nil && devices.OwnerOf(d.UUID) == devices.OwnerLVM; {
 	case ofLVM && r.COW != "":
-		return nil, nil, devices.Malformed("%s is LVM's, which finds room for what changes in its volume group: name no COW device", d.Name)
+		return nil, nil, devices.Malformed("%s is a logical volume, whose changes go to its volume group: name no COW device", d.Name)
 	case ofLVM:
 		err = w.addVolume(p, d, r)
 	case r.COW == "" && r.StoreDir == "":
-		return nil, nil, devices.Malformed("%s is no logical volume: name a COW device or a directory for what changes meanwhile", r.Origin)
+		return nil, nil, devices.Malformed("%s is not a logical volume: name a COW device or a directory for the changes", r.Origin)
 	case r.COW != "" && r.hasSize():
 		return nil, nil, devices.Malformed("%s has its own size", r.COW)
 	default:
@@ -108,8 +110,8 @@ func (c *Controller) PlanWith(_ context.Context, r WithRequest) (p *Plan, w *Wit
 	return p, w, w.addMount(p, origin)
 }
 
-// pathOf is the path of a device that a user named: of a mapped device by any
-// form of its name.
+// pathOf returns the path of a device that a user named; a mapped device may
+// have any form of its name.
 func pathOf(v devices.View, s string) string {
 	if name, err := devices.KnownName(s); err == nil && v.ByName(name) != nil {
 		return "/dev/mapper/" + name.String()
@@ -117,11 +119,11 @@ func pathOf(v devices.View, s string) string {
 	return s
 }
 
-// checkPlace refuses a place at which something is mounted already: another
-// run's snapshot, as a rule.
+// checkPlace refuses a place where something is already mounted, usually
+// another run's snapshot.
 func (c *Controller) checkPlace(dir string) error {
 	if !filepath.IsAbs(dir) {
-		return devices.Malformed("%s: a place to mount at begins with /", dir)
+		return devices.Malformed("%s: a mount point begins with /", dir)
 	}
 	mounted, err := c.e.MountedAt(dir)
 	if err == nil && mounted {
@@ -130,8 +132,9 @@ func (c *Controller) checkPlace(dir string) error {
 	return err
 }
 
-// addSnapshot has a snapshot of ours made. The start of its store is zeroed in
-// the end, so that the next one finds the COW device blank.
+// addSnapshot appends the steps that make a snapshot of ours. At the end the
+// start of its store is zeroed, so that the next one finds the COW device
+// blank.
 func (w *With) addSnapshot(p *Plan, path string, r WithRequest) error {
 	name, err := withName()
 	if err != nil {
@@ -143,14 +146,14 @@ func (w *With) addSnapshot(p *Plan, path string, r WithRequest) error {
 	}
 	j, carried, err := w.c.prepareCreate(create)
 	if err != nil && r.COW == "" {
-		return fmt.Errorf("a file in %s for what changes meanwhile: %w", r.StoreDir, err)
+		return fmt.Errorf("a file in %s for the changes: %w", r.StoreDir, err)
 	}
 	if err != nil {
 		return err
 	}
 	w.left.Snapshot = name
 	if r.COW == "" {
-		p.Note("what changes goes to a file without a name in %s, of %d bytes at most", r.StoreDir, j.cow.Bytes())
+		p.Note("changes go to an unnamed file in %s, of at most %d bytes", r.StoreDir, j.cow.Bytes())
 		w.addIntent(p)
 		return j.addSnapshot(p, devices.RoleSnapshot)
 	}
@@ -160,8 +163,8 @@ func (w *With) addSnapshot(p *Plan, path string, r WithRequest) error {
 	return j.addSnapshot(p, devices.RoleSnapshot)
 }
 
-// scratchFor makes a file for what changes of an origin, before it is known that
-// there will be a snapshot: only so can be seen where it lies. It goes by itself.
+// scratchFor makes a file for the changes to an origin. It is made before the
+// checks, because only then its place is known. It goes away by itself.
 func (c *Controller) scratchFor(origin host.Disk, create CreateRequest, r WithRequest) (host.Disk, error) {
 	bytes, err := scratchBytes(origin.Bytes(), create.chunk(), r)
 	if err != nil {
@@ -170,7 +173,7 @@ func (c *Controller) scratchFor(origin host.Disk, create CreateRequest, r WithRe
 	return c.e.OpenScratch(r.StoreDir, bytes)
 }
 
-// scratchBytes is how large such a file becomes: whole chunks, and no more than
+// scratchBytes returns the size of that file: whole chunks, and no more than
 // can be used.
 func scratchBytes(origin int64, chunk cow.Sectors, r WithRequest) (int64, error) {
 	g, err := cow.NewGeometry(chunk)
@@ -192,14 +195,14 @@ func scratchBytes(origin int64, chunk cow.Sectors, r WithRequest) (int64, error)
 	return max((bytes+whole-1)/whole*whole, int64(sizes.Minimum)), nil
 }
 
-// headOf is how much of a COW device is zeroed: as much as has to be blank.
+// headOf returns how much of a COW device is zeroed: as much as must be blank.
 func headOf(d host.Disk) int64 { return min(blankBytes, d.Bytes()) }
 
-// addVolume has LVM make a snapshot of a volume of its own.
+// addVolume appends the steps that make LVM snapshot one of its volumes.
 func (w *With) addVolume(p *Plan, d *devices.Device, r WithRequest) error {
 	vg, lv, ok := devices.VolumeOf(d.Name)
 	if !ok {
-		return devices.Refuse("%s has LVM's UUID, but no name that LVM gives", d.Name)
+		return devices.Refuse("%s has LVM's UUID, but not a name from LVM", d.Name)
 	}
 	name, err := withName()
 	if err != nil {
@@ -219,24 +222,24 @@ func (w *With) addVolume(p *Plan, d *devices.Device, r WithRequest) error {
 	}
 	w.addIntent(p)
 	p.Add(plan.Take{
-		What: fmt.Sprintf("have LVM make the snapshot %s of %s/%s, with %s for what changes", w.left.Volume, vg, lv, size),
+		What: fmt.Sprintf("have LVM make the snapshot %s of %s/%s, with %s for changes", w.left.Volume, vg, lv, size),
 		Run:  func() error { return w.c.e.LVM("lvcreate", "-s", "-n", name, flag, size, vg+"/"+lv) },
 		Back: func() error { return w.c.removeVolume(w.left) },
 	})
 	return nil
 }
 
-// withName is a name that no snapshot has had.
+// withName returns a name that no snapshot has had.
 func withName() (string, error) {
 	var id [6]byte
 	_, err := rand.Read(id[:])
 	return fmt.Sprintf("%s%x", withPrefix, id), err
 }
 
-// addIntent writes down what is to be cleared up, before there is any of it.
+// addIntent writes down what must be cleaned up, before any of it exists.
 func (w *With) addIntent(p *Plan) {
 	p.Add(plan.Take{
-		What: "write down what has to be cleared up should this run be killed",
+		What: "write down what to clean up if this run is killed",
 		Run: func() error {
 			text, err := json.Marshal(w.left)
 			if err == nil {
@@ -248,8 +251,8 @@ func (w *With) addIntent(p *Plan) {
 	})
 }
 
-// addMount mounts the snapshot. The file system is told by what the origin
-// carries: one that cannot be mounted is refused before anything is done.
+// addMount mounts the snapshot. The file system is identified on the origin:
+// one that cannot be mounted is refused before anything is done.
 func (w *With) addMount(p *Plan, origin host.Disk) error {
 	if w.Mount == "" {
 		return nil
@@ -272,21 +275,21 @@ func (w *With) addMount(p *Plan, origin host.Disk) error {
 	return nil
 }
 
-// mountable are the file systems that can be mounted beside their origin, and
-// what the kernel calls them.
+// mountable lists the file systems that can be mounted beside their origin, and
+// their names in the kernel.
 var mountable = map[string]string{
 	"ext2": "ext2", "ext3": "ext3", "ext4": "ext4", "xfs": "xfs", "vfat": "vfat", "exfat": "exfat", "ntfs": "ntfs3",
 	"f2fs": "f2fs", "jfs": "jfs", "reiserfs": "reiserfs", "iso9660": "iso9660", "udf": "udf", "squashfs": "squashfs",
 	"erofs": "erofs", "hfsplus": "hfsplus", "ext": "ext4",
 }
 
-// fileSystem says what file system a device carries.
+// fileSystem returns the file system on a device.
 func fileSystem(d host.Disk) (string, error) {
 	found, _, err := d.Signatures()
 	if err != nil {
 		return "", fmt.Errorf("look what %s carries: %w", d.Path(), err)
 	}
-	// What blkid says comes last, and is more exact.
+	// The result of blkid comes last and is more exact.
 	for _, kind := range slices.Backward(found) {
 		if known, ok := mountable[kind]; ok {
 			return known, nil
@@ -294,14 +297,14 @@ func fileSystem(d host.Disk) (string, error) {
 	}
 	switch {
 	case slices.Contains(found, "btrfs"):
-		return "", devices.Refuse("%s carries btrfs, which takes a snapshot for its origin, by its UUID: use btrfs' own snapshots, or do not mount it", d.Path())
+		return "", devices.Refuse("%s contains btrfs, which mistakes a snapshot for its origin, by its UUID: use btrfs snapshots, or do not mount it", d.Path())
 	case len(found) == 0:
-		return "", devices.Refuse("%s carries no file system that is known here: do not mount it", d.Path())
+		return "", devices.Refuse("%s contains no known file system: do not mount it", d.Path())
 	}
-	return "", devices.Refuse("%s carries %s, which is no file system to mount: do not mount it", d.Path(), found[len(found)-1])
+	return "", devices.Refuse("%s contains %s, which is not a mountable file system: do not mount it", d.Path(), found[len(found)-1])
 }
 
-// devOf is the number of the mapped device of a name.
+// devOf returns the number of the mapped device with a name.
 func (c *Controller) devOf(name string) (blockdev.DevNo, error) {
 	n, err := devices.ParseName(name)
 	if err != nil {
@@ -314,21 +317,21 @@ func (c *Controller) devOf(name string) (blockdev.DevNo, error) {
 	return info.Dev, nil
 }
 
-// Lost is nil as long as the snapshot shows its moment; else the error wraps
-// ErrLost: what was read last may be of a later moment.
+// Lost returns nil as long as the snapshot shows its moment. Otherwise the
+// error wraps ErrLost: recent reads may show a later moment.
 func (w *With) Lost(ctx context.Context) error {
 	s, err := w.c.SnapshotNamed(ctx, w.left.Snapshot)
 	if err != nil {
 		return devices.Also(ErrLost, "%w", err)
 	}
 	if s.State != table.Active.String() {
-		return devices.Because(ErrLost, "snapshot %s became %s while the command ran: its store had no room for all that changed, or could not be written", s.Name, s.State)
+		return devices.Because(ErrLost, "snapshot %s became %s while the command ran: its store was full or could not be written", s.Name, s.State)
 	}
 	return nil
 }
 
-// End unmounts the snapshot and removes it. Where that cannot be done, the
-// error wraps ErrUnfinished, and Recover does it when this process has ended.
+// End unmounts the snapshot and removes it. If that fails, the error wraps
+// ErrUnfinished, and Recover does it after this process has ended.
 func (w *With) End() error {
 	defer w.c.Release()
 	err := w.c.clearUp(w.left)
@@ -341,8 +344,8 @@ func (w *With) End() error {
 	return nil
 }
 
-// clearUp does what stands in an intent, as far as it is not done. It works on
-// the machine as it is now.
+// clearUp does the work of an intent that is not yet done. It works from the
+// current state of the machine.
 func (c *Controller) clearUp(l leftover) error {
 	if err := c.unmountSnapshot(l); err != nil {
 		return err
@@ -358,12 +361,12 @@ func (c *Controller) clearUp(l leftover) error {
 		return err
 	}
 	if dev, ok := devices.ParseDev(l.COW); ok {
-		p.Finish(plan.Do{What: "zero the start of its store, for the next one", Run: func() error { return c.zeroHead(dev) }})
+		p.Finish(plan.Do{What: "zero the start of its store for the next snapshot", Run: func() error { return c.zeroHead(dev) }})
 	}
 	return c.e.RunLocked(context.Background(), p)
 }
 
-// unmountSnapshot unmounts a snapshot that is there, at its place.
+// unmountSnapshot unmounts an existing snapshot from its place.
 func (c *Controller) unmountSnapshot(l leftover) error {
 	if l.Mount == "" {
 		return nil
@@ -386,7 +389,7 @@ func (c *Controller) zeroHead(dev blockdev.DevNo) error {
 	return errors.Join(d.Zero(headOf(d)), d.Close())
 }
 
-// removeVolume has LVM remove a snapshot that it still knows.
+// removeVolume makes LVM remove a snapshot that it still knows.
 func (c *Controller) removeVolume(l leftover) error {
 	if err := c.e.LVM("lvs", l.Volume); err != nil {
 		if _, gone := c.devOf(l.Snapshot); devices.IsGone(gone) {
@@ -397,14 +400,14 @@ func (c *Controller) removeVolume(l leftover) error {
 	return c.e.LVM("lvremove", "-y", l.Volume)
 }
 
-// commands clears up after those who died while their command ran.
+// commands cleans up after runs that died while their command ran.
 func (r *recovery) commands() error {
 	left, err := r.c.e.Forsaken()
 	if err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(left)) {
-		r.p.Finish(plan.Do{What: fmt.Sprintf("unmount and remove %s, which was to last as long as a command", name), Run: func() error {
+		r.p.Finish(plan.Do{What: fmt.Sprintf("unmount and remove %s, left by an interrupted command", name), Run: func() error {
 			var l leftover
 			if err := json.Unmarshal(left[name], &l); err != nil {
 				return fmt.Errorf("the intent %s: %w", name, err)

@@ -49,7 +49,7 @@ func TestWithPlan(t *testing.T) {
 	}
 	steps := withSteps(p)
 	want := []string{
-		"write down what has to be cleared up should this run be killed",
+		"write down what to clean up if this run is killed",
 		"zero the start of /dev/b (8:1, 1048576 bytes) and flush it",
 		"mount WITH (ext4) at /mnt/with, read-only",
 	}
@@ -66,7 +66,7 @@ func TestWithPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{want[0], "have LVM make the snapshot vg/WITH of vg/vol, with 67108864b for what changes"}, withSteps(p)); diff != "" {
+	if diff := cmp.Diff([]string{want[0], "have LVM make the snapshot vg/WITH of vg/vol, with 67108864b for changes"}, withSteps(p)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -78,8 +78,8 @@ func TestWithRefusals(t *testing.T) {
 		want    error
 		says    string
 	}{
-		"no COW device":      {WithRequest{Origin: "/dev/a"}, nil, ErrUsage, "no logical volume"},
-		"COW device for LVM": {WithRequest{Origin: "vg/vol", COW: "/dev/b"}, nil, ErrUsage, "LVM's"},
+		"no COW device":      {WithRequest{Origin: "/dev/a"}, nil, ErrUsage, "not a logical volume"},
+		"COW device for LVM": {WithRequest{Origin: "vg/vol", COW: "/dev/b"}, nil, ErrUsage, "its volume group"},
 		"size of a device":   {WithRequest{Origin: "/dev/a", COW: "/dev/b", Bytes: 1 << 20}, nil, ErrUsage, "its own size"},
 		"relative place":     {WithRequest{Origin: "/dev/a", COW: "/dev/b", Mount: "mnt"}, nil, ErrUsage, "begins with /"},
 		"place taken": {WithRequest{Origin: "/dev/a", COW: "/dev/b", Mount: withDir}, func(m *dmtest.Machine) {
@@ -88,7 +88,7 @@ func TestWithRefusals(t *testing.T) {
 		"btrfs": {WithRequest{Origin: "/dev/a", COW: "/dev/b", Mount: withDir}, func(m *dmtest.Machine) {
 			m.Disks["/dev/a"].Carries = []string{"btrfs"}
 		}, ErrRefused, "btrfs"},
-		"nothing to mount": {WithRequest{Origin: "/dev/a", COW: "/dev/b", Mount: withDir}, nil, ErrRefused, "no file system"},
+		"nothing to mount": {WithRequest{Origin: "/dev/a", COW: "/dev/b", Mount: withDir}, nil, ErrRefused, "no known file system"},
 		"a volume group's disk": {WithRequest{Origin: "/dev/a", COW: "/dev/b", Mount: withDir}, func(m *dmtest.Machine) {
 			m.Disks["/dev/a"].Carries = []string{"LVM2_member"}
 		}, ErrRefused, "LVM2_member"},
