@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -146,5 +147,27 @@ func TestMergeWaitsForTheLock(t *testing.T) {
 	}
 	if err := a.FinishMerge(ctx, first, nil); !errors.Is(err, context.Canceled) || !errors.Is(err, ErrBusy) {
 		t.Errorf("interrupted: %v", err)
+	}
+}
+
+// Who waits among many does so as long as others get on, and no longer.
+func TestLockIsWaitedForWhileOthersGetOn(t *testing.T) {
+	for _, tt := range []struct {
+		every int // tries after which somebody gets on
+		busy  bool
+	}{{plan.LockTries / 2, false}, {plan.LockTries + 1, true}} {
+		f := dmtest.New()
+		tries := 0
+		f.Lock = func() bool {
+			tries++
+			if tries%tt.every == 0 {
+				f.LastAdvance = f.LastAdvance.Add(time.Second)
+			}
+			return tries > 3*plan.LockTries
+		}
+		err := NewOn(f).Create(t.Context(), CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b"})
+		if errors.Is(err, ErrBusy) != tt.busy || err != nil != tt.busy {
+			t.Errorf("others get on after %d of %d tries: %v", tt.every, plan.LockTries, err)
+		}
 	}
 }

@@ -3,6 +3,9 @@ package devices
 // The seam to device mapper.
 
 import (
+	"context"
+	"time"
+
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
@@ -38,7 +41,7 @@ type (
 //	Table, Status   wire           devmapper.go has none
 //	Targets         wire           devmapper.go has none
 //	Arm, Poll       wire           devmapper.go has none
-//	TryLock         wire           the control node is what all of us have open
+//	AwaitLock       wire           the control node is what all of us have open
 //
 // Errors unwrap to the kernel's errno. Package dmtest has a kernel in memory
 // that keeps device mapper's rules and fails on demand.
@@ -71,10 +74,15 @@ type Kernel interface {
 	Remove(Name) error
 	Message(name Name, sector uint64, text string) error
 
-	// TryLock keeps other controllers from locking until Unlock or death; it
-	// does not wait.
-	TryLock() (bool, error)
+	// AwaitLock keeps other controllers from locking until Unlock or death. It
+	// waits in a queue until ctx ends; then it says false, and the place in the
+	// queue is kept for the next AwaitLock. Unlock gives up that, too.
+	AwaitLock(ctx context.Context) (bool, error)
 	Unlock()
+	// Advance says to all who wait for the lock that it is put to use: Advanced,
+	// the time of the last one, changes.
+	Advance()
+	Advanced() time.Time
 
 	// Arm makes the next Poll wait for events after this call; a kernel that
 	// reports none says ErrNoPoll.

@@ -3,9 +3,11 @@ package dmtest
 // Device mapper in memory.
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
@@ -52,8 +54,8 @@ func (m *Machine) Targets() ([]devices.TargetVersion, error) {
 // LoadTarget implements devices.Kernel.
 func (m *Machine) LoadTarget(string) (gate.Version, error) { return gate.Version{}, syscall.EINVAL }
 
-// TryLock implements devices.Kernel.
-func (m *Machine) TryLock() (bool, error) {
+// AwaitLock implements devices.Kernel.
+func (m *Machine) AwaitLock(context.Context) (bool, error) {
 	if m.Lock == nil {
 		return true, nil
 	}
@@ -62,6 +64,12 @@ func (m *Machine) TryLock() (bool, error) {
 
 // Unlock implements devices.Kernel.
 func (m *Machine) Unlock() {}
+
+// Advance implements devices.Kernel.
+func (m *Machine) Advance() {}
+
+// Advanced implements devices.Kernel.
+func (m *Machine) Advanced() time.Time { return m.LastAdvance }
 
 // Arm implements devices.Kernel.
 func (m *Machine) Arm() error { return nil }

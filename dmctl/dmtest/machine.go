@@ -14,6 +14,7 @@ import (
 	"maps"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
@@ -98,6 +99,9 @@ type Machine struct {
 	TooLong error
 	// Lock says whether nobody else has the lock; nil: nobody has.
 	Lock func() bool
+	// LastAdvance is when another controller, which has the lock, last said that
+	// it gets on.
+	LastAdvance time.Time
 	// SkippedFreeze are the devices that were suspended without a freeze of
 	// their file system.
 	SkippedFreeze []string

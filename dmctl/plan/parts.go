@@ -92,6 +92,7 @@ func (e *Engine) runParts(ctx context.Context, parts []namedPlan) error {
 				mu.Unlock()
 				if !dead {
 					errs[i] = e.runPart(ctx, parts[i].Plan)
+					e.Advance()
 				}
 			}
 		})

@@ -5,6 +5,7 @@ package wire
 // The verbs on a real kernel.
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -160,15 +161,22 @@ func TestVersionsAndLock(t *testing.T) {
 		t.Error("a target that does not exist has a version")
 	}
 	other := open(t)
-	if got, err := c.TryLock(); !got || err != nil {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	if got, err := c.AwaitLock(ended); !got || err != nil {
 		t.Errorf("first lock: %v, %v", got, err)
 	}
-	if got, err := other.TryLock(); got || err != nil {
+	if got, err := other.AwaitLock(ended); got || err != nil {
 		t.Errorf("second lock: %v, %v", got, err)
 	}
 	c.Unlock()
-	if got, err := other.TryLock(); !got || err != nil {
+	if got, err := other.AwaitLock(context.Background()); !got || err != nil {
 		t.Errorf("second lock after unlock: %v, %v", got, err)
+	}
+	was := c.Advanced()
+	other.Advance()
+	if c.Advanced().Equal(was) {
+		t.Error("that another one gets on cannot be seen")
 	}
 	if err := c.Arm(); err != nil {
 		t.Errorf("arm: %v", err)

@@ -4,10 +4,12 @@ package wire
 // path up while the root file system may be suspended.
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +19,10 @@ import (
 )
 
 // Control is the open control node. Its verbs may run concurrently.
-type Control struct{ f *os.File }
+type Control struct {
+	f     *os.File
+	queue queue
+}
 
 // OpenControl opens the control node. Errors unwrap to what open said.
 func OpenControl() (*Control, error) {
@@ -25,24 +30,26 @@ func OpenControl() (*Control, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: ControlNode, Err: err}
 	}
-	return &Control{os.NewFile(uintptr(fd), ControlNode)}, nil
+	f := os.NewFile(uintptr(fd), ControlNode)
+	return &Control{f: f, queue: queue{f: f}}, nil
 }
 
 // Close closes the control node.
 func (c *Control) Close() error { return c.f.Close() }
 
-// TryLock locks the control node among those who lock it, which device mapper
-// itself does not. It does not wait; false says that somebody else has it.
-func (c *Control) TryLock() (bool, error) {
-	err := unix.Flock(int(c.f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return false, nil
-	}
-	return err == nil, err
-}
+// AwaitLock locks the control node among those who lock it, which device mapper
+// itself does not. It waits in a queue until ctx ends; then it says false, and
+// the place in the queue is kept for the next AwaitLock.
+func (c *Control) AwaitLock(ctx context.Context) (bool, error) { return c.queue.await(ctx) }
 
-// Unlock ends TryLock.
-func (c *Control) Unlock() { _ = unix.Flock(int(c.f.Fd()), unix.LOCK_UN) }
+// Unlock ends AwaitLock, whatever came of it.
+func (c *Control) Unlock() { c.queue.unlock() }
+
+// Advance has Advanced change for all who have the control node open.
+func (c *Control) Advance() { c.queue.advance() }
+
+// Advanced is the time of the last Advance.
+func (c *Control) Advanced() time.Time { return c.queue.advanced() }
 
 // The room that is offered for an answer at first, in bytes; most fit.
 const (

@@ -5,7 +5,7 @@
 // Lengths are checked before anything is read out of a kernel's answer, and
 // before a name goes in.
 //
-// From the top down: secret, prepared, control, payload, header, names.
+// From the top down: secret, prepared, control, queue, payload, header, names.
 package wire
 
 import "errors"

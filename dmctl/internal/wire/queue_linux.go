@@ -1,0 +1,189 @@
+package wire
+
+// A queue for the one lock that all controllers share. The kernel wakes those
+// who wait for a file lock in their order, but whoever comes while one of them
+// wakes up is faster: a process that unlocks and wants the lock again would get
+// it for ever. So there are two locks on one file. The gate is taken first and
+// given up when the lock has been got: only one waits for the lock itself, and
+// gets it next; the others wait at the gate. The gate is a lock of a range of
+// bytes, which the kernel keeps apart from flock's. Both end with their process.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// overtakeAfter is how long nobody has got any further when those at the gate
+// look for the lock themselves: who stands before them may have been stopped.
+const overtakeAfter = time.Second
+
+// queue is one place among those who want a lock, for one caller.
+type queue struct {
+	f *os.File
+
+	mu     sync.Mutex
+	wanted bool          // by a caller, who may have gone for a while
+	held   bool          // by a caller
+	turn   chan struct{} // closed when a wait is over; nil while nobody waits
+	failed error         // why a wait ended without the lock
+}
+
+// await waits for the lock until ctx ends. Then it says false, and the place is
+// kept for the next await; unlock gives it up.
+func (q *queue) await(ctx context.Context) (bool, error) {
+	q.mu.Lock()
+	q.wanted = true
+	if q.turn == nil {
+		if got, err := q.takeFree(); got || err != nil {
+			q.mu.Unlock()
+			return got, err
+		}
+		q.turn, q.failed = make(chan struct{}), nil
+		go q.stand(q.turn)
+	}
+	turn := q.turn
+	q.mu.Unlock()
+	select {
+	case <-turn:
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.held || q.failed != nil {
+		return q.held, q.failed
+	}
+	if time.Since(q.advanced()) > overtakeAfter {
+		return q.tryLock()
+	}
+	return false, nil
+}
+
+// takeFree takes the lock if nobody has it or stands at the gate.
+func (q *queue) takeFree() (bool, error) {
+	if q.held {
+		return true, nil
+	}
+	err := q.gate(unix.F_OFD_SETLK, unix.F_WRLCK)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("lock the gate: %w", err)
+	}
+	got, err := q.tryLock()
+	return got, errors.Join(err, q.gate(unix.F_OFD_SETLK, unix.F_UNLCK))
+}
+
+// stand waits at the gate, and then for the lock, for as long as that is wanted.
+func (q *queue) stand(turn chan struct{}) {
+	raw, err := q.f.SyscallConn()
+	if err == nil {
+		// The file stays open for all of this, however soon it is closed.
+		err = raw.Control(func(fd uintptr) {
+			for !q.standOnce(fd) {
+			}
+		})
+	}
+	if err != nil { // the file has been closed
+		q.leave(err)
+	}
+	close(turn)
+}
+
+func (q *queue) standOnce(fd uintptr) (over bool) {
+	failed := gateOf(fd, unix.F_OFD_SETLKW, unix.F_WRLCK)
+	if failed == nil && q.isWaited() {
+		failed = flock(fd, unix.LOCK_EX)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	defer func() { _ = gateOf(fd, unix.F_OFD_SETLK, unix.F_UNLCK) }()
+	if q.wanted && !q.held && failed == nil {
+		// Whoever unlocked meanwhile has unlocked this, too.
+		failed = flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(failed, unix.EWOULDBLOCK) {
+			return false
+		}
+		q.held = failed == nil
+	}
+	if !q.held {
+		_ = flock(fd, unix.LOCK_UN)
+	}
+	q.turn, q.failed = nil, failed
+	return true
+}
+
+func (q *queue) isWaited() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.wanted && !q.held
+}
+
+func (q *queue) leave(why error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.turn, q.failed = nil, why
+}
+
+// unlock ends await, whatever came of it.
+func (q *queue) unlock() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.wanted, q.held = false, false
+	_ = flock(q.f.Fd(), unix.LOCK_UN)
+}
+
+func (q *queue) tryLock() (bool, error) {
+	err := flock(q.f.Fd(), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return false, nil
+	}
+	q.held = err == nil
+	return q.held, err
+}
+
+// advance says to those who wait that the lock is put to use. They see it by the
+// time of the file's last change, which nobody else sets; where it cannot be
+// set, they see nothing.
+func (q *queue) advance() {
+	now := unix.NsecToTimespec(time.Now().UnixNano())
+	_ = unix.UtimesNanoAt(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", q.f.Fd()), []unix.Timespec{now, now}, 0)
+}
+
+// advanced is when advance was called last, by anyone.
+func (q *queue) advanced() time.Time {
+	var s unix.Stat_t
+	if unix.Fstat(int(q.f.Fd()), &s) != nil {
+		return time.Time{}
+	}
+	return time.Unix(s.Mtim.Unix())
+}
+
+func (q *queue) gate(cmd int, kind int16) error { return gateOf(q.f.Fd(), cmd, kind) }
+
+// gateOf locks or unlocks the gate.
+func gateOf(fd uintptr, cmd int, kind int16) error {
+	return again(func() error {
+		return unix.FcntlFlock(fd, cmd, &unix.Flock_t{Type: kind, Whence: io.SeekStart, Len: 1})
+	})
+}
+
+func flock(fd uintptr, how int) error {
+	return again(func() error { return unix.Flock(int(fd), how) })
+}
+
+// again makes a call until no signal interrupts it.
+func again(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
