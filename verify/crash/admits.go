@@ -1,4 +1,4 @@
-// What else a block of the image may show: what was written to the snapshot,
+// Other contents that a block of the image may show: writes to the snapshot,
 // and what the disk may have kept of the origin when it was frozen.
 
 package crash
@@ -9,7 +9,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// admits tells whether a block of the image may show something that it did not
+// admits reports whether a block of the image may show content that it did not
 // show when the epoch began.
 func (s *store) admits(o *originChunk, block int, id blockID) bool {
 	if len(o.at) == 0 {
@@ -34,19 +34,19 @@ func (s *store) admits(o *originChunk, block int, id blockID) bool {
 	if first.id != id {
 		return s.lenient(s.opt)
 	}
-	// A first write that is no copy of the frozen chunk is a write to the
+	// A first write that is not a copy of the frozen chunk is a write to the
 	// snapshot that covered the chunk, unless it holds what the origin had
-	// become by then: then it is a copy that came too late.
+	// become by then: that is a copy made too late.
 	if commit.content == lateContent || id != 0 && s.wroteIn(o.cells[block], id, interval{s.freeze, first.entry}) {
 		return false
 	}
 	return s.lenient(s.opt) || !s.knowsFrozen(o)
 }
 
-// admitsInOrigin is admits for a block that is read from the origin. Once a
-// chunk is merged, whoever writes to it writes there. So does who writes, while
-// the snapshot merges, to a chunk that never had an exception; but then nothing
-// tells such a write from one that should have been preceded by a copy.
+// admitsInOrigin is admits for a block that is read from the origin. After a
+// chunk is merged, writes to the snapshot go there. So do, during a merge,
+// writes to a chunk that never had an exception; but nothing tells such a write
+// from one that should have been preceded by a copy.
 func (s *store) admitsInOrigin(o *originChunk, block int, id blockID) bool {
 	at := o.cells[block]
 	if len(s.maybe) > 0 && slices.Contains(s.maybe[s.blocks[at]], id) {
@@ -65,9 +65,9 @@ func (s *store) admitsInOrigin(o *originChunk, block int, id blockID) bool {
 	return s.epochWrote(at, id, max(from, s.at))
 }
 
-// knowsFrozen tells whether the frozen content of a chunk is known: from the
+// knowsFrozen reports whether the frozen content of a chunk is known: from the
 // base image, or because the log holds all of it. A mark says when the origin
-// was frozen, but not that the device held nothing before the log began.
+// was frozen, but not that the device was empty before the log began.
 func (s *store) knowsFrozen(o *originChunk) bool {
 	if s.opt.Base != nil {
 		return true
@@ -96,8 +96,8 @@ func (s *store) gives(c cell) []blockID {
 	return list
 }
 
-// epochWrote tells whether one of the epoch's entries from one on gave a cell
-// this content.
+// epochWrote reports whether an entry of the epoch, from the given one on, gave
+// a cell this content.
 func (s *store) epochWrote(c cell, id blockID, from int) bool {
 	if from <= s.at {
 		return slices.Contains(s.gives(c), id)
@@ -105,8 +105,8 @@ func (s *store) epochWrote(c cell, id blockID, from int) bool {
 	return s.wroteIn(c, id, interval{from, s.end})
 }
 
-// since are the contents that a cell was given from the store's creation on up
-// to the end of the epoch.
+// since are the contents that a cell was given between the store's creation and
+// the end of the epoch.
 func (s *store) since(c cell) []version {
 	if list, ok := s.givenSince[c]; ok {
 		return list

@@ -1,5 +1,5 @@
-// Again: what stands on the device when a state was activated, took more
-// exceptions and crashed once more.
+// Again: the device after a state was activated, took more exceptions and
+// crashed again.
 
 package crash
 
@@ -12,20 +12,20 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
 
-// Overwritten fills the origin's chunks that were written after the first
+// Overwritten is the byte that fills origin chunks written after the first
 // crash.
 const Overwritten = 0xa5
 
-// Continue lets the model of a kernel activate the store in a region and
-// overwrite chunks of the origin that no exception names, one after the other,
-// in the order that the explorer takes. The overlay then is what a second crash
-// leaves.
+// Continue simulates a kernel that activates the store in a region. The kernel
+// overwrites origin chunks that no exception names, one after the other, in the
+// explorer's order. The overlay then is what a second crash leaves. The error
+// wraps ErrNoStore if the region holds no store.
 func (o *Overlay) Continue(k allocator.Kernel, origin, store Region, done FollowUp) error {
 	_, err := o.ContinueTold(k, origin, store, done)
 	return err
 }
 
-// ContinueTold is Continue, and tells which chunks of the origin it wrote to.
+// ContinueTold is Continue, and returns the origin chunks that it wrote to.
 func (o *Overlay) ContinueTold(k allocator.Kernel, origin, store Region, done FollowUp) ([]cow.Chunk, error) {
 	at, err := origin.span(o.log.SectorSize)
 	if err != nil {
@@ -79,7 +79,7 @@ func (c *continued) run(k allocator.Kernel, done FollowUp) error {
 		}
 		old, ok := plan.next()
 		if !ok {
-			return fmt.Errorf("the origin has no chunk left that no exception names")
+			return fmt.Errorf("exceptions name every chunk of the origin")
 		}
 		c.named[old] = true
 		c.touched = append(c.touched, old)

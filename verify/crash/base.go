@@ -1,4 +1,4 @@
-// What was on the logged device before the log.
+// The logged device before the log.
 
 package crash
 
@@ -7,13 +7,13 @@ import (
 	"io"
 )
 
-// base is the disk as it was before the first entry of the log.
+// base is the disk before the first entry of the log.
 type base struct {
 	io.ReaderAt        // nil for zeros
-	size        uint64 // bytes; zeros behind them
+	size        uint64 // bytes; zeros after them
 }
 
-// read fills buf from offset on; behind the base's end there are zeros.
+// read fills buf from offset. After the base's end there are zeros.
 func (b base) read(buf []byte, offset uint64) error {
 	clear(buf)
 	if b.ReaderAt == nil || offset >= b.size {

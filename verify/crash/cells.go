@@ -1,4 +1,4 @@
-// The cells of the blocks that an epoch writes.
+// Cells: the blocks that an epoch writes.
 
 package crash
 
@@ -31,8 +31,8 @@ func (x *explorer) set(c cell, id blockID) {
 // step is what an entry of the epoch does.
 func (x *explorer) step(entry int) *step { return &x.steps[entry-x.at] }
 
-// locate is the cell of a block of the origin (store -1) or of a store, noCell
-// where nobody looks at it.
+// locate returns the cell of a block of the origin (store -1) or of a store, or
+// noCell if the block is not tracked.
 func (x *explorer) locate(block uint64, store int) cell {
 	if store < 0 {
 		x.locateInOrigin(block)
@@ -58,7 +58,7 @@ func (x *explorer) locate(block uint64, store int) cell {
 	return x.cells[block]
 }
 
-// locateInOrigin has every store look at a block of the origin.
+// locateInOrigin makes every store track a block of the origin.
 func (x *explorer) locateInOrigin(block uint64) {
 	for _, s := range x.stores {
 		s.bringOrigin(cow.Chunk((block - x.layout.origin.first) / s.perChunk))

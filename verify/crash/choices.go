@@ -1,4 +1,4 @@
-// Choices: what of an epoch may be durable or not, and in which ways it can be
+// Choices: which entries of an epoch may be durable or not, and how they can be
 // torn.
 
 package crash
@@ -11,9 +11,9 @@ type epochBuilder struct {
 	first map[cell]int32 // the first piece that writes a block
 }
 
-// add lists an entry, unless nothing changes whether it is durable or not. A
-// block that was written before in the epoch makes a difference whatever it
-// held then, as those writes may be missing.
+// add lists an entry, unless it makes no difference whether it is durable. A
+// block that was written before in the epoch always makes a difference, because
+// those earlier writes may be missing.
 func (b *epochBuilder) add(entry int, st *step) {
 	var differ []int
 	for i, w := range st.writes {
@@ -52,18 +52,18 @@ func (b *epochBuilder) addPiece(w write) {
 	b.pieces = append(b.pieces, piece{write: w, shared: shared})
 }
 
-// exhaustBits is the most differing blocks of a commit that are torn in all
-// ways.
+// exhaustBits is the most differing blocks of a commit for which all ways of
+// tearing are tried.
 const exhaustBits = 8
 
-// masks are the ways in which a write can be torn: all proper subsets of the
-// blocks that differ or, of many blocks, first each alone, then the first ones,
-// then each left out. Neighbours differ in few blocks.
+// masks are the ways in which a write can be torn. For few differing blocks,
+// they are all proper subsets of these. For many, they are first each block
+// alone, then prefixes, then all but one. Neighbours differ in few blocks.
 type masks struct {
-	differ []int // pieces, ascending; empty for a write that is not torn
+	differ []int // pieces, ascending; empty for a write that is never torn
 }
 
-// all tells whether the masks are all ways there are.
+// all reports whether the masks are all possible ways.
 func (m masks) all() bool { return len(m.differ) <= exhaustBits }
 
 func (m masks) len() int {
@@ -77,7 +77,7 @@ func (m masks) len() int {
 	}
 }
 
-// has tells whether a piece is durable in a mask.
+// has reports whether a piece is durable in a mask.
 func (m masks) has(mask, piece int) bool {
 	n := len(m.differ)
 	at, ok := piece-m.differ[0], piece >= m.differ[0] && piece <= m.differ[n-1]

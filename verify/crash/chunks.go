@@ -1,28 +1,28 @@
-// Chunks of the origin and of the COW device, and who holds what.
+// Chunks of the origin and of the COW device, and which holds which.
 
 package crash
 
 import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 
-// version is a content that an entry gave a block.
+// version is the content that an entry gave a block.
 type version struct {
 	entry int
 	id    blockID
 }
 
-// originChunk is a chunk of the origin and what the snapshot must show of it.
+// originChunk is a chunk of the origin and what the snapshot must show for it.
 type originChunk struct {
 	number  cow.Chunk
 	cells   []cell
 	want    []blockID
-	at      []copied  // the exceptions that name it, the first of the list first
+	at      []copied  // the exceptions that name it, in list order
 	before  *cowChunk // where it was when the epoch began
-	bad     int       // blocks that show something else
-	touched bool      // is on the list of changed ones
-	swept   uint64    // the last change of data that it was told of
+	bad     int       // blocks with the wrong content
+	touched bool      // in the list of changed ones
+	swept   uint64    // the last change of data that it took in
 }
 
-// copied is where an exception has an origin chunk.
+// copied is where an exception puts an origin chunk.
 type copied struct {
 	to    *cowChunk
 	index uint64 // of the exception
@@ -41,8 +41,8 @@ type blockRef struct {
 	block int32
 }
 
-// now is where the image's chunk lies, nil for in the origin. Of two exceptions
-// for one chunk the kernel finds that which it read first.
+// now is the COW chunk that the image is read from; nil means the origin. If
+// two exceptions name the chunk, the kernel finds the one that it read first.
 func (o *originChunk) now() *cowChunk {
 	if len(o.at) == 0 {
 		return nil
@@ -50,7 +50,7 @@ func (o *originChunk) now() *cowChunk {
 	return o.at[0].to
 }
 
-// holder is the cells in which the image's chunk lies.
+// holder are the cells that the image's chunk is read from.
 func (o *originChunk) holder() []cell {
 	if c := o.now(); c != nil {
 		return c.cells

@@ -1,4 +1,4 @@
-// Adding up: the results of workers, and the reports of shards.
+// Adding up the results of workers and the reports of shards.
 
 package crash
 
@@ -12,15 +12,15 @@ import (
 type result struct {
 	report   *Report
 	whole    bool // the item was judged to its end
-	explored int  // the entry up to which it goes
-	// Of a part of an epoch: which it is, what the judge saw, and whether it
+	explored int  // the entry that it reaches
+	// For a part of an epoch: its epoch, what the judge saw, and whether it
 	// is the last part.
 	epoch    int
 	distinct map[uint64]struct{}
 	last     bool
 }
 
-// collector puts results together in the order of the log.
+// collector joins results in the order of the log.
 type collector struct {
 	sum      *Report
 	next     int
@@ -47,7 +47,7 @@ func (c *collector) add(number int, r result) {
 	}
 }
 
-// finish takes what is left where the work was broken off.
+// finish takes the remaining results after an interruption.
 func (c *collector) finish() {
 	var left []int
 	for number := range c.pending {
@@ -87,7 +87,7 @@ func (c *collector) closeEpoch() {
 	c.distinct = nil
 }
 
-// add adds what was found in other epochs, or in another part of one.
+// add adds the results of other epochs, or of another part of one.
 func (r *Report) add(o *Report) {
 	r.States += o.States
 	r.LeakingStates += o.LeakingStates
@@ -136,7 +136,7 @@ func (c *Coverage) add(o *Coverage) {
 	c.DistinctStates += o.DistinctStates
 }
 
-// earlier keeps of two failures that of the earlier epoch.
+// earlier keeps the failure in the earlier epoch.
 func earlier(mine **Failure, other *Failure) {
 	if other != nil && (*mine == nil || durableOf(other.State) < durableOf((*mine).State)) {
 		*mine = other
@@ -146,7 +146,7 @@ func earlier(mine **Failure, other *Failure) {
 // mostEpochs is about how many epochs are kept for pictures.
 const mostEpochs = 1 << 16
 
-// addWindows adds windows; those of one epoch become one.
+// addWindows adds windows, and joins those of the same epoch.
 func addWindows(list, more []Window) []Window {
 	for _, w := range more {
 		at, known := slices.BinarySearchFunc(list, w.From, func(have Window, from int) int { return have.From - from })
@@ -165,16 +165,16 @@ func addWindows(list, more []Window) []Window {
 	return list
 }
 
-// ErrCombine is wrapped by errors about reports that cannot be added up.
-var ErrCombine = errors.New("the reports do not make one")
+// ErrCombine is wrapped by errors for reports that cannot be combined.
+var ErrCombine = errors.New("cannot combine the reports")
 
-// Combine adds up the reports of all shards of one exploration. It fails where
-// one is missing, is there twice or was broken off, and where they are of
-// different logs or were asked for with different options. The sum is the report
-// of exploring all at once; its time is that of all shards together.
+// Combine adds up the reports of all shards of one exploration. The result
+// equals the report of a single run; its time is the sum over all shards. The
+// error wraps ErrCombine if a shard is missing, duplicated or interrupted, or
+// if the reports are of different logs or options.
 func Combine(reports []*Report) (*Report, error) {
 	if len(reports) == 0 {
-		return nil, fmt.Errorf("%w: there is none", ErrCombine)
+		return nil, fmt.Errorf("%w: there are none", ErrCombine)
 	}
 	first := reports[0]
 	sum := *first
@@ -193,7 +193,7 @@ func Combine(reports []*Report) (*Report, error) {
 			return nil, fmt.Errorf("%w: report %d %w", ErrCombine, i+1, err)
 		}
 		if seen[r.Shard.Index] {
-			return nil, fmt.Errorf("%w: shard %v is there twice", ErrCombine, r.Shard)
+			return nil, fmt.Errorf("%w: shard %v is duplicated", ErrCombine, r.Shard)
 		}
 		seen[r.Shard.Index] = true
 		sum.add(r)
@@ -207,19 +207,19 @@ func Combine(reports []*Report) (*Report, error) {
 	return &sum, nil
 }
 
-// joins tells why a report is not of the same exploration as another one.
+// joins returns why a report is not from the same exploration as first, or nil.
 func (r *Report) joins(first *Report) error {
 	switch {
 	case r.Schema != Schema:
 		return fmt.Errorf("has the schema %q, not %q", r.Schema, Schema)
 	case r.Shard.Of < 1 || r.Shard.Index < 1 || r.Shard.Index > r.Shard.Of:
-		return errors.New("is of no shard")
+		return errors.New("is not of a shard")
 	case r.Shard.Of != first.Shard.Of:
 		return fmt.Errorf("is one of %d shards, the first one of %d", r.Shard.Of, first.Shard.Of)
 	case r.ExploredEntries < r.Entries:
-		return errors.New("was broken off")
+		return errors.New("was interrupted")
 	case r.Worst == nil || r.SecondCrash == nil:
-		return errors.New("is not whole")
+		return errors.New("is incomplete")
 	case r.LogID != first.LogID, r.Entries != first.Entries, r.Commits != first.Commits, r.LintViolations != first.LintViolations, r.CommonMarks != first.CommonMarks,
 		r.Kernel != first.Kernel, r.Checks.Command != first.Checks.Command, r.Checks.View != first.Checks.View,
 		r.Coverage.FirstEntry != first.Coverage.FirstEntry, r.Coverage.BlindWrites != first.Coverage.BlindWrites,

@@ -1,6 +1,6 @@
-// Discards: ranges of zeros, as large as a device. Only those blocks of them
-// get cells at which somebody looks for another reason, or that hold something
-// in the origin.
+// Discards: ranges of zeros, up to the size of a device. Only those of their
+// blocks get cells that are tracked for another reason, or that are not zero in
+// the origin.
 
 package crash
 
@@ -10,7 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// discards tells whether an entry is a discard of something of ours.
+// discards reports whether an entry discards part of the origin or a store.
 func (x *explorer) discards(i int) bool {
 	return x.kinds[i] != elsewhere && x.log.Entry(i).Flags&logwrites.Discard != 0
 }
@@ -31,8 +31,8 @@ func (x *explorer) resolveDiscards(e interval) {
 	}
 }
 
-// bringDiscarded makes cells of the blocks that a discard changes: where the
-// origin holds something, and where exceptions have their chunks.
+// bringDiscarded makes cells for the blocks that a discard changes: nonzero
+// blocks of the origin, and chunks that exceptions name.
 func (x *explorer) bringDiscarded(e logwrites.Entry) {
 	x.layout.parts(span{e.Sector, e.Sector + e.Sectors}, func(part span, store int) {
 		if store >= 0 {
@@ -54,7 +54,7 @@ func (x *explorer) bringDiscarded(e logwrites.Entry) {
 	})
 }
 
-// bringNamed makes cells of the chunks of a part of the region that exceptions
+// bringNamed makes cells for the chunks in a part of the region that exceptions
 // name.
 func (s *store) bringNamed(part span) {
 	for k := range s.ledger.Len() {
@@ -66,9 +66,8 @@ func (s *store) bringNamed(part span) {
 	}
 }
 
-// bringNonzero makes cells of the origin's blocks in a span that are not zero
-// in the base image. Discards of before the first snapshot change nothing that
-// anybody sees.
+// bringNonzero makes cells for the origin's blocks in a span that are not zero
+// in the base image. Discards before the first snapshot change nothing visible.
 func (x *explorer) bringNonzero(part span) error {
 	if x.base.ReaderAt == nil || x.end < x.earliestFreeze() {
 		return nil
@@ -104,7 +103,7 @@ func (x *explorer) earliestFreeze() int {
 	return begin
 }
 
-// resolveDiscard has a discard write zeros to all cells in it.
+// resolveDiscard makes a discard write zeros to all cells in it.
 func (x *explorer) resolveDiscard(i int, e logwrites.Entry) {
 	var inside []uint64
 	if e.Sectors < uint64(len(x.blocks)) {
@@ -146,8 +145,8 @@ func (x *explorer) discardCell(st *step, e logwrites.Entry, c cell) {
 	}
 }
 
-// discardFresh tells a cell that is made within an epoch of the epoch's
-// discards that cover it: of those that are applied by what it holds.
+// discardFresh applies the epoch's discards to a cell that is made within the
+// epoch. Discards that are already applied are in what the cell holds.
 func (x *explorer) discardFresh(c cell) {
 	if !x.entered {
 		return // they are resolved later

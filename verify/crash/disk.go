@@ -1,7 +1,6 @@
-// The disk as the explorer sees it: one state of it, block by block. Only
-// blocks that somebody looks at are there; of the others the history knows what
-// they hold. Blocks are compared by hashes of 64 bits under a key that each
-// process draws anew.
+// The disk as the explorer sees it: one state, block by block. It holds only
+// blocks that are tracked; the history knows the content of the others. Blocks
+// are compared by 64-bit hashes under a random key per process.
 
 package crash
 
@@ -14,11 +13,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// blockID stands for what a block holds; 0 for zeros.
+// blockID stands for the content of a block; 0 for zeros.
 type blockID uint64
 
-// overwritten is what the origin holds where it was written to after the
-// first crash: something that was not there before.
+// overwritten is the content of origin blocks written after the first crash: a
+// content that did not occur before.
 const overwritten = ^blockID(0)
 
 var hashKey = maphash.MakeSeed()
@@ -27,7 +26,7 @@ var zeros [logwrites.MaxSectorSize]byte
 
 func isZero(b []byte) bool { return bytes.Equal(b, zeros[:len(b)]) }
 
-// idOf is the number of what a block holds.
+// idOf returns the ID of a block's content.
 func idOf(block []byte) blockID {
 	if isZero(block) {
 		return 0
@@ -35,13 +34,13 @@ func idOf(block []byte) blockID {
 	return max(1, min(blockID(maphash.Bytes(hashKey, block)), overwritten-1))
 }
 
-// cell is the index of a block of the disk that somebody looks at.
+// cell is the index of a tracked block of the disk.
 type cell int32
 
 const noCell cell = -1
 
-// role of a cell: for an area and data, which of the store's, and which block
-// of it. Origins have a role in every store, kept there.
+// role is what a cell is for: for areas and data, which one of the store's, and
+// which block of it. Origin cells have a role in every store, kept there.
 type role struct {
 	place place
 	store int16
@@ -52,10 +51,10 @@ type role struct {
 // disk keeps what each cell holds now, and held when the epoch began.
 type disk struct {
 	*history
-	// at is the entry before which all entries are durable. What a cell is
-	// made with it held then.
+	// at is the entry before which all entries are durable. A new cell starts
+	// with its content at that entry.
 	at int
-	// end is behind the last entry of the epoch.
+	// end is the entry after the epoch.
 	end     int
 	cells   map[uint64]cell // by block
 	blocks  []uint64        // by cell
@@ -66,23 +65,23 @@ type disk struct {
 	records map[blockID]*records   // of blocks that areas hold
 	headers map[blockID]cow.Header // of blocks that chunk 0 starts with
 	buf     []byte
-	fresh   func(cell) // is told of each cell that is made; may be nil
+	fresh   func(cell) // called with each new cell; may be nil
 
-	err error // the first error of bringing blocks in
+	err error // the first error of reading blocks
 }
 
-// records are what a block of an area holds.
+// records are the records in a block of an area.
 type records struct {
 	list []cow.Exception
-	used int    // of them, no terminators
-	hash uint64 // of these and their places
+	used int    // those that are not terminators
+	hash uint64 // of those and their places
 }
 
-// maxCells bounds the explorer's memory, by what one epoch touches: 16 Mi
-// blocks take some 1.5 GiB.
+// maxCells bounds the explorer's memory by what one epoch touches: 16 Mi blocks
+// take some 1.5 GiB.
 const maxCells = 16 << 20
 
-// errTooLarge is returned for epochs that touch more than maxCells blocks.
+// errTooLarge is returned for an epoch that touches more than maxCells blocks.
 var errTooLarge = fmt.Errorf("more than %d blocks are touched between two flushes, which takes too much memory; record a smaller workload", maxCells)
 
 func newDisk(h *history) *disk {
@@ -94,15 +93,15 @@ func newDisk(h *history) *disk {
 	}
 }
 
-// fail notes an error of a place that cannot return it; Explore returns it.
+// fail records an error where it cannot be returned; Explore returns it.
 func (d *disk) fail(err error) {
 	if d.err == nil {
 		d.err = err
 	}
 }
 
-// interned is the number of a block in a role; what areas and headers hold is
-// kept with it.
+// interned returns the ID of a block in a role, and keeps the content of areas
+// and headers with it.
 func (d *disk) interned(block []byte, in place) blockID {
 	id := idOf(block)
 	switch in {
@@ -112,7 +111,7 @@ func (d *disk) interned(block []byte, in place) blockID {
 		}
 	case inHeader:
 		if _, known := d.headers[id]; !known {
-			d.headers[id], _ = cow.DecodeHeader(block) // a block holds a header
+			d.headers[id], _ = cow.DecodeHeader(block) // a block is large enough for a header
 		}
 	}
 	return id
@@ -130,8 +129,8 @@ func decodeRecords(block []byte) *records {
 	return r
 }
 
-// bring makes the cells of n blocks from first on, in the role r and those
-// that follow on it. It is nil after an error.
+// bring makes the cells of n blocks starting at first, in role r and the
+// following ones. It returns nil after an error.
 func (d *disk) bring(first, n uint64, r role) []cell {
 	if d.err != nil {
 		return nil
@@ -154,7 +153,7 @@ func (d *disk) bring(first, n uint64, r role) []cell {
 	return cells
 }
 
-// newCell makes the cell of a block that has none.
+// newCell makes the cell of a block without one.
 func (d *disk) newCell(block uint64, r role, id blockID) cell {
 	c := cell(len(d.content))
 	d.cells[block] = c
@@ -175,7 +174,7 @@ func (d *disk) buffer(blocks uint64) []byte {
 	return d.buf[:blocks*d.layout.blockBytes]
 }
 
-// given is what an entry gives a cell.
+// given is the content that an entry gives a cell.
 func (d *disk) given(c cell, entry int) blockID {
 	block := make([]byte, d.layout.blockBytes)
 	if err := d.readFrom(d.blocks[c], entry, block); err != nil {
@@ -185,7 +184,7 @@ func (d *disk) given(c cell, entry int) blockID {
 	return idOf(block)
 }
 
-// wroteIn tells whether one of these entries gave a cell this content.
+// wroteIn reports whether one of these entries gave a cell this content.
 func (d *disk) wroteIn(c cell, id blockID, entries interval) bool {
 	for entry := range d.writersOf(d.blocks[c], entries) {
 		if d.given(c, entry) == id {

@@ -1,14 +1,14 @@
-// Package crash enumerates the states that a crash could have left behind of a
-// dm-log-writes log, and asks package verify about each of them.
+// Package crash enumerates the states that a crash can leave behind, from a
+// dm-log-writes log, and has package verify judge each of them.
 //
 // A log (package logwrites) is a list of writes, flushes and marks of one disk
-// that carries an origin and its COW stores. What a crash can leave behind of it
-// is a [State]: a prefix that is durable, and a choice among the writes behind
-// its last flush. [Explore] enumerates states without writing any of them
-// out: each differs from the last by a few blocks, and only the records and
-// chunks that these blocks hold are judged again. The lint in a [Report] covers
-// what can be said of all states at once in linear time.
+// with an origin and its COW stores. A [State] is what a crash can leave: a
+// durable prefix, and a choice among the writes after its last flush. [Explore]
+// enumerates states without writing them out: each differs from the previous
+// one by a few blocks, and only the records and chunks in these blocks are
+// judged again. The lint in a [Report] checks, in linear time, what holds for
+// all states at once.
 //
-// The package knows nothing of device mapper's interface: recording a log is
-// a plan of package dmctl. It prints nothing, and knows no command line.
+// The package knows nothing of device mapper's interface: package dmctl records
+// logs. It prints nothing, and knows no command line.
 package crash

@@ -1,4 +1,4 @@
-// Doubts: what a verdict rests on that neither the log nor the options tell.
+// Doubts: assumptions of a verdict that neither the log nor the options settle.
 
 package crash
 
@@ -7,32 +7,34 @@ import "fmt"
 // DoubtCode names a kind of doubt.
 type DoubtCode string
 
-// The kinds.
+// The kinds of doubt.
 const (
-	// Somebody seems to have written to the snapshot, so that contents other
-	// than the frozen origin's were excused. Options.SnapshotWritten or
-	// ReadOnlySnapshot settle it.
+	// GuessedWrites: somebody seems to have written to the snapshot, so
+	// contents other than the frozen origin's were accepted.
+	// Options.SnapshotWritten or ReadOnlySnapshot settles it.
 	GuessedWrites DoubtCode = "guessed-snapshot-writes"
-	// The log never writes to the origin while a snapshot of it is there: it
-	// may be another region. Options.OriginUnwritten settles it.
+	// UnwrittenOrigin: the log never writes to the origin while it has a
+	// snapshot. It may be another region. Options.OriginUnwritten settles it.
 	UnwrittenOrigin DoubtCode = "unwritten-origin"
-	// Nothing is written to origin or stores behind the freeze.
+	// NothingFollows: nothing is written to the origin or the stores after the
+	// freeze.
 	NothingFollows DoubtCode = "nothing-follows"
-	// Without a base image, contents were not held against the frozen origin.
+	// UnknownOrigin: without a base image, contents were not compared with the
+	// frozen origin.
 	UnknownOrigin DoubtCode = "unknown-origin"
-	// The log of the layer above and the one below have no mark in common
-	// behind the freeze, so that nothing could be demanded.
+	// NoCommonMark: the log of the layer above and the one below have no common
+	// mark after the freeze, so nothing could be demanded.
 	NoCommonMark DoubtCode = "no-common-mark"
 )
 
-// Doubt is an assumption that a verdict of no failures rests on: with a doubt,
-// "nothing was found" is no answer. Failures that were found stand.
+// Doubt is an assumption behind a verdict without failures: with a doubt,
+// "nothing was found" is not an answer. Failures that were found stand.
 type Doubt struct {
 	Code    DoubtCode `json:"code"`
 	Message string    `json:"message"`
 }
 
-// doubts are what the verdict of an exploration rests on.
+// doubts are the assumptions behind the verdict of an exploration.
 func (x *exploration) doubts() []Doubt {
 	found := []Doubt{}
 	note := func(code DoubtCode, format string, args ...any) {
@@ -60,7 +62,7 @@ func (x *exploration) doubts() []Doubt {
 	return found
 }
 
-// writtenFrom tells whether the origin, and whether anything, is written from
+// writtenFrom reports whether the origin, and whether anything, is written from
 // an entry on.
 func (h *history) writtenFrom(entry int) (origin, any bool) {
 	for _, k := range h.kinds[min(entry, len(h.kinds)):] {

@@ -1,4 +1,4 @@
-// The first failure, for pictures: what of its epoch is durable.
+// The first failure, for pictures: which parts of its epoch are durable.
 
 package crash
 
@@ -11,20 +11,20 @@ type DrawnEntry struct {
 	Entry  int
 	What   string // the entry's kind, in words
 	Sector uint64 // of the logged device, in its sectors
-	// New tells of each of its blocks, or of the first of many, whether it is
-	// durable; of Blocks in all.
+	// New says for each of its blocks, or for the first of many, whether it is
+	// durable. Blocks is their true number.
 	New    []bool
 	Blocks uint64
 }
 
-// Bounds of what is drawn.
+// Limits of what is drawn.
 const (
 	mostDrawn       = 200
 	mostDrawnBlocks = 128
 )
 
-// drawn is what of its epoch is durable in a state. It is nil for a text that
-// is no state of the log.
+// drawn returns which parts of its epoch are durable in a state. It returns nil
+// if the text is not a state of the log.
 func (h *history) drawn(text string) (list []DrawnEntry) {
 	s, err := ParseState(text)
 	if err != nil || s.Durable > h.log.Len() {

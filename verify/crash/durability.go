@@ -1,5 +1,5 @@
-// Durability: whether what the layer above was promised can be read in a state,
-// through the stack.
+// Durability: whether a state still holds, through the stack, what the layer
+// above was promised.
 
 package crash
 
@@ -11,20 +11,20 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// durability holds one state of the disk against the log above. A state is
-// behind a mark if a crash behind it can leave that state: all that was written
-// with FUA before the mark is in it, as is what a flush covered.
+// durability compares one state of the disk with the log above. A state is past
+// a mark if a crash after the mark can leave it: it contains everything written
+// with FUA before the mark, and everything covered by a flush.
 type durability struct {
 	*upper
 	x *explorer
 
-	next    int                 // the first mark that no durable epoch has
+	next    int                 // the first mark not in a durable epoch
 	unmet   map[uint64]struct{} // blocks that the durable state does not show as the marks before demand
 	touched map[cell]struct{}   // of the origin, in this epoch
 	known   map[demand][]blockID
 
-	// Of the epoch that is visited: the marks that its states can be behind,
-	// and what the durable state does not show as each demands.
+	// For the current epoch: the marks that its states can be past,
+	// and what the durable state does not show as each one demands.
 	levels []level
 	bound  []int // choices that are FUA, before the last of these marks
 }
@@ -44,17 +44,17 @@ func newDurability(u *upper, x *explorer) *durability {
 	return &durability{upper: u, x: x, unmet: map[uint64]struct{}{}, touched: map[cell]struct{}{}, known: map[demand][]blockID{}}
 }
 
-// touch notes a block of the origin that changed.
+// touch records a changed block of the origin.
 func (d *durability) touch(c cell) {
 	if d.view == OriginView {
 		d.touched[c] = struct{}{}
 	}
 }
 
-// begins tells whether there is a device to lie on.
+// begins reports whether the device below the upper layer exists yet.
 func (d *durability) begins() bool { return d.view == OriginView || d.x.stores[0].frozen }
 
-// shown is what a block of the device below the upper layer holds.
+// shown is the content of a block of the device below the upper layer.
 func (d *durability) shown(block uint64) blockID {
 	if d.view == OriginView {
 		at := d.x.layout.origin.first + block
@@ -75,7 +75,7 @@ func (d *durability) shown(block uint64) blockID {
 	return s.content[o.holder()[block%s.perChunk]]
 }
 
-// meets tells whether a block shows what a mark demands of it.
+// meets reports whether a block shows what a mark demands.
 func (d *durability) meets(mark int, block uint64) bool {
 	key := demand{mark, block}
 	ids, ok := d.known[key]
@@ -93,8 +93,8 @@ func (d *durability) meets(mark int, block uint64) bool {
 	return ids == nil || slices.Contains(ids, d.shown(block))
 }
 
-// eachTouched visits the blocks that may have changed in this epoch, until one
-// is enough.
+// eachTouched visits the blocks that may have changed in this epoch, until
+// visit returns true.
 func (d *durability) eachTouched(visit func(block uint64) (enough bool)) {
 	if d.view == OriginView {
 		for c := range d.touched {
@@ -114,7 +114,7 @@ func (d *durability) eachTouched(visit func(block uint64) (enough bool)) {
 	}
 }
 
-// raise is the unmet blocks of a mark, from those of the mark before it.
+// raise returns the unmet blocks of a mark, given those of the previous mark.
 func (d *durability) raise(unmet map[uint64]struct{}, mark int) map[uint64]struct{} {
 	raised := map[uint64]struct{}{}
 	look := func(block uint64) {
@@ -152,7 +152,7 @@ func (d *durability) open(r *epoch) {
 	}
 }
 
-// levelOf is the last mark that the state of an epoch can be behind.
+// levelOf is the last mark that the state of an epoch can be past.
 func (d *durability) levelOf(r *epoch) *level {
 	reached := never
 	for _, n := range d.bound {
@@ -168,7 +168,7 @@ func (d *durability) levelOf(r *epoch) *level {
 	return &d.levels[n]
 }
 
-// lost is a block that the state of an epoch does not show as it must.
+// lost finds a block that the state of an epoch does not show as it must.
 func (d *durability) lost(r *epoch) (block uint64, mark int, lost bool) {
 	if len(d.levels) == 0 || d.view == SnapshotView && d.x.stores[0].state != valid {
 		return 0, 0, false
@@ -191,7 +191,7 @@ func (d *durability) lost(r *epoch) (block uint64, mark int, lost bool) {
 	return block, l.mark, lost
 }
 
-// pass takes an epoch that is durable now, before it is settled.
+// pass takes in an epoch that is now durable, before it is settled.
 func (d *durability) pass(end int) {
 	if d.begins() {
 		for d.next < len(d.marks) && d.marks[d.next].lower < end {

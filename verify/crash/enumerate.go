@@ -1,5 +1,5 @@
-// Enumerating the states of one epoch: what can be durable of the entries
-// between two flushes.
+// Enumerating the states of one epoch: which parts of the entries between two
+// flushes are durable.
 
 package crash
 
@@ -8,8 +8,7 @@ import (
 	"math/rand/v2"
 )
 
-// maxStores bounds the stores of one origin, so that a word holds a bit for
-// each.
+// maxStores bounds the stores of one origin: a word holds one bit for each.
 const maxStores = 64
 
 // pick is how much of a choice is durable.
@@ -25,20 +24,20 @@ type choice struct {
 	entry int
 	kind  kind
 	store int16
-	// ordered is true of a FUA write of a store's metadata: it is durable
-	// once it is done, and all that the store writes next waits for it.
+	// ordered is true of a FUA write of a store's metadata. It is durable once
+	// it is done, and the store's next writes wait for it.
 	ordered bool
-	pieces  interval // of the epoch's
+	pieces  interval // indexes into the epoch's pieces
 	masks   masks    // the ways it can be torn that make a difference
 }
 
 // piece is a block that a choice writes.
 type piece struct {
 	write
-	shared bool // another choice of the epoch writes the block, too
+	shared bool // another choice of the epoch also writes the block
 }
 
-// epoch is the explorer at work on one epoch.
+// epoch enumerates the states of one epoch.
 type epoch struct {
 	x *explorer
 	interval
@@ -49,11 +48,12 @@ type epoch struct {
 	state   []pick           // by choice: the state that the disk is in
 	torn    int              // commits that are torn in it
 	target  []pick           // scratch
-	leaf    func()           // is called for every state
-	stopped bool             // the epoch is broken off: no more states
+	leaf    func()           // called for every state
+	stopped bool             // the epoch was stopped: no more states
 }
 
-// newEpoch lists the choices of an epoch, whose durable entries are applied.
+// newEpoch lists the choices of an epoch. Its entries must be applied, with
+// everything before it durable.
 func newEpoch(x *explorer, e interval, leaf func()) *epoch {
 	r := &epoch{x: x, interval: e, leaf: leaf}
 	b := epochBuilder{epoch: r, first: map[cell]int32{}}
@@ -112,21 +112,22 @@ func (r *epoch) choose(n int, p pick) {
 		r.torn += isTorn(p) - isTorn(r.state[n])
 	}
 	r.state[n] = p
-	// From the last block to the first: what is behind a block of an area
-	// counts least while that block is changed.
+	// From the last block to the first: records after a block of an area
+	// cost least while that block changes.
 	for i := c.pieces.to - 1; i >= c.pieces.from; i-- {
 		r.setPiece(i, p == whole || p >= 0 && c.masks.has(int(p), i))
 	}
 }
 
-// chain follows the rules of what may be durable together, choice by choice:
-// commits and FUA headers of a store are durable as a prefix of which the next
-// may be torn, and an origin write only with all of them logged before it.
+// chain holds the rules of what may be durable together, choice by choice.
+// Commits and FUA headers of a store are durable as a prefix, and the next one
+// may be torn. An origin write is durable only with all of those logged before
+// it.
 type chain struct {
-	missing uint64 // stores of which one of these is not durable, a bit for each
+	missing uint64 // stores with one of these not durable, a bit each
 }
 
-// allows tells whether a choice may be picked this way.
+// allows reports whether a choice may be picked this way.
 func (c chain) allows(ch *choice, p pick) bool {
 	switch {
 	case p == none:
@@ -140,7 +141,7 @@ func (c chain) allows(ch *choice, p pick) bool {
 	}
 }
 
-// after is the chain behind a choice that was picked this way.
+// after returns the chain after a choice was picked this way.
 func (c chain) after(ch *choice, p pick) chain {
 	if ch.ordered && p != whole {
 		c.missing |= 1 << ch.store
@@ -173,8 +174,7 @@ type countKey struct {
 	missing uint64
 }
 
-// exhaustible tells whether all states of the epoch are few enough to be
-// visited.
+// exhaustible reports whether the epoch has few enough states to visit all.
 func (r *epoch) exhaustible(limit int) bool {
 	if len(r.choices) > bits.Len(uint(limit)) {
 		return false
@@ -203,8 +203,8 @@ func (r *epoch) exhaust(n int, c chain) {
 	r.choose(n, none)
 }
 
-// settle brings the disk to the nearest legal state to target, by giving up
-// what may not be durable there.
+// settle brings the disk to the nearest legal state to target, by dropping what
+// may not be durable there.
 func (r *epoch) settle(target []pick) {
 	c := chain{}
 	for n := range r.choices {
@@ -243,8 +243,9 @@ func (r *epoch) prefixes() {
 	}
 }
 
-// singles visits the states that lack one entry, and those that have one
-// alone; an origin write has the commits beside it, and a commit those before.
+// singles visits the states that lack one entry, and those that have only one.
+// An origin write comes with the commits that it needs, and a commit with the
+// earlier ones.
 func (r *epoch) singles() {
 	r.settle(r.all(whole))
 	r.flip(none, func(c *choice) bool { return !c.ordered })
@@ -267,8 +268,8 @@ func (r *epoch) singles() {
 	r.flip(whole, func(c *choice) bool { return c.kind == origins })
 }
 
-// flip visits, for each choice of which is true, the present state with that
-// one picked the other way.
+// flip visits, for each choice that satisfies of, the current state with that
+// choice picked the other way.
 func (r *epoch) flip(p pick, of func(*choice) bool) {
 	for n := range r.choices {
 		if was := r.state[n]; was != p && of(&r.choices[n]) && !r.stopped {
@@ -279,8 +280,8 @@ func (r *epoch) flip(p pick, of func(*choice) bool) {
 	}
 }
 
-// tears visits the states in which one block of a copy or an origin write is
-// missing, or there alone, at most limit of them.
+// tears visits at most limit states in which one block of a copy or an origin
+// write is missing, or is the only one there.
 func (r *epoch) tears(limit int) {
 	for _, p := range []pick{whole, none} {
 		r.settle(r.all(p))
@@ -303,7 +304,7 @@ func (r *epoch) tears(limit int) {
 	}
 }
 
-// sample visits n random states, the same ones for the same seed and part.
+// sample visits n random states. The same seed and part give the same states.
 func (r *epoch) sample(n int, seed, part uint64) {
 	const walk = 64 // states between two fresh starts
 	random := rand.New(rand.NewPCG(seed, uint64(r.from)|part<<32))
@@ -333,7 +334,7 @@ func (ch *choice) anyPick(random *rand.Rand) pick {
 	return none + pick(random.IntN(2))
 }
 
-// name is the state that the disk is in.
+// name returns the state that the disk is in.
 func (r *epoch) name() State {
 	s := State{Durable: r.from}
 	for n := range r.choices {

@@ -11,9 +11,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// Explore enumerates the crash states of a log and judges each of them. What
-// is wrong with them is in the report. An error means that there is no report,
-// or, where it is the context's, that it covers a part of the log, or nothing.
+// Explore enumerates the crash states of a log and judges each of them.
+// Everything wrong with them is in the report. On an error there is no report;
+// but if the error is the context's, there may be a report that covers part of
+// the log.
 func Explore(ctx context.Context, l *logwrites.Log, opt Options) (*Report, error) {
 	begun := time.Now()
 	x, err := survey(ctx, l, &opt)
@@ -31,12 +32,12 @@ func Explore(ctx context.Context, l *logwrites.Log, opt Options) (*Report, error
 	return x.report, ctx.Err()
 }
 
-// exploration is the work on one log that several workers share.
+// exploration is the work on one log, shared by its workers.
 type exploration struct {
 	*history
 	opt    *Options
 	facts  []*facts // by store
-	upper  *upper   // nil where no layer above was logged
+	upper  *upper   // nil if no layer above was logged
 	report *Report
 
 	mutex   sync.Mutex
@@ -47,7 +48,7 @@ type exploration struct {
 }
 
 // survey prepares an exploration: it indexes the log, and walks through it once
-// for what must be known of it before its states are judged.
+// to collect the facts needed to judge states.
 func survey(ctx context.Context, l *logwrites.Log, opt *Options) (*exploration, error) {
 	if err := opt.prepare(ctx, l); err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func survey(ctx context.Context, l *logwrites.Log, opt *Options) (*exploration, 
 	return x, nil
 }
 
-// note puts what the survey found into the report.
+// note copies the survey's findings into the report.
 func (x *exploration) note(lint *linter, warnings []string) {
 	r := x.report
 	r.LogID = x.id()

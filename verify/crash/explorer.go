@@ -1,5 +1,5 @@
-// The explorer's ground: one state of the disk, of which every change is passed
-// on to the stores concerned, and the entries of one epoch, resolved to blocks.
+// The explorer's ground: one state of the disk, which passes every change on to
+// the stores concerned, and the entries of one epoch, resolved to blocks.
 
 package crash
 
@@ -11,8 +11,7 @@ import (
 )
 
 // explorer holds one state of the disk at a time. It walks through the log
-// epoch by epoch, and keeps no more of it than one epoch and what is durable of
-// the stores.
+// epoch by epoch, and keeps only one epoch and the durable state of the stores.
 type explorer struct {
 	*disk
 	opt        *Options
@@ -20,9 +19,9 @@ type explorer struct {
 	steps      []step      // of the epoch, from the entry disk.at on
 	discarding []int       // entries of the epoch that are discards
 	entered    bool        // the epoch's entries are all resolved
-	applied    int         // entries that apply has gone through
-	kept       int         // cells that were left when others were last forgotten
-	above      *durability // nil where no layer above is looked at
+	applied    int         // entries that apply has processed
+	kept       int         // cells left after the last call of forget
+	above      *durability // nil without a layer above
 }
 
 // step is an entry as the explorer sees it.
@@ -41,7 +40,7 @@ type write struct {
 	block int32 // within the entry
 }
 
-// newExplorer is the ground before the first entry.
+// newExplorer returns the ground before the first entry.
 func newExplorer(h *history, opt *Options, all []*facts) (*explorer, error) {
 	x := &explorer{disk: newDisk(h), opt: opt}
 	x.fresh = x.discardFresh
@@ -51,7 +50,7 @@ func newExplorer(h *history, opt *Options, all []*facts) (*explorer, error) {
 	return x, x.err
 }
 
-// apply makes all of an entry's writes.
+// apply makes all writes of an entry.
 func (x *explorer) apply(entry int) {
 	x.applied = entry + 1
 	for _, w := range x.step(entry).writes {
@@ -59,7 +58,7 @@ func (x *explorer) apply(entry int) {
 	}
 }
 
-// enter resolves the entries of the epoch that follows on what is durable.
+// enter resolves the entries of the epoch that follows the durable ones.
 func (x *explorer) enter(e interval) error {
 	x.end, x.applied, x.entered = e.to, e.from, false
 	x.steps = make([]step, e.to-e.from)
@@ -104,7 +103,7 @@ func (x *explorer) leave() {
 }
 
 // resolve turns an entry into a step. Discards wait until it is known which
-// blocks the others touch.
+// blocks the other entries touch.
 func (x *explorer) resolve(i int, e logwrites.Entry) error {
 	st := x.step(i)
 	st.kind = x.kinds[i]
@@ -126,8 +125,8 @@ func (x *explorer) resolve(i int, e logwrites.Entry) error {
 // pieceBlocks is how many blocks of an entry's data are read at once.
 const pieceBlocks = 128
 
-// resolvePart takes the blocks of an entry that lie in the origin (store -1)
-// or in a store.
+// resolvePart takes the blocks of an entry in the origin (store -1) or in a
+// store.
 func (x *explorer) resolvePart(st *step, e logwrites.Entry, part span, store int) error {
 	ss := x.layout.blockBytes
 	buf := make([]byte, min(part.end-part.first, pieceBlocks)*ss)

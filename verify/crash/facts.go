@@ -1,33 +1,34 @@
-// Facts: what the whole log tells of a store, worked out once before its states
+// Facts: what the whole log says of a store, worked out once before its states
 // are explored.
 
 package crash
 
 import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 
-// facts of a store. While states are explored nothing changes them.
+// facts are what the whole log says of a store. They do not change during the
+// exploration.
 type facts struct {
-	freeze  int  // the entry before which the origin stood still
+	freeze  int  // the entry at which the origin was frozen
 	created bool // the log creates the store
-	born    int  // the entry that does, else 0
-	// known are the exceptions that the log commits, or that were there at
-	// the freeze: nobody writes to the snapshot through any other.
+	born    int  // the entry that creates it, else 0
+	// known are the exceptions that the log commits, or that existed at
+	// the freeze: writes to the snapshot go only through these.
 	known map[cow.Exception]commit
-	// evidence is how the log tells that somebody wrote to the snapshot.
+	// evidence says how the log shows that somebody wrote to the snapshot.
 	evidence string
-	// merging is the entry of the first commit that cleared exceptions;
-	// from then on writes to the origin are writes to the snapshot. cleared
-	// has the entry for each chunk that was merged.
+	// merging is the entry of the first commit that cleared exceptions. From
+	// then on, writes to the origin are writes to the snapshot. cleared has the
+	// entry for each chunk that was merged.
 	merging int
 	cleared map[cow.Chunk]int
-	// maybe are further contents that blocks may show: of origin blocks that
-	// were written before the freeze and not flushed.
+	// maybe are other contents that blocks may show: those of origin blocks
+	// that were written before the freeze and not flushed.
 	maybe map[uint64][]blockID
-	// Chunks that were first filled with something else than the frozen
-	// origin's, where that is known, and where it is not.
+	// otherKnown and otherUnknown count the chunks whose first content is not
+	// the frozen origin's, where that is known and where it is not.
 	otherKnown, otherUnknown int
-	// departs is the first epoch at whose end the snapshot does not show what
-	// was frozen, by the entry it begins with.
+	// departs is the first epoch, by its first entry, after which the snapshot
+	// does not show what was frozen.
 	departs int
 }
 
@@ -46,17 +47,17 @@ type firstContent uint8
 
 const (
 	frozenContent firstContent = iota // the frozen chunk: a copy
-	lateContent                       // some of it what the origin had become by then: a copy that came too late
+	lateContent                       // partly later content of the origin: a copy made too late
 	otherContent                      // neither
 )
 
-// lenient tells whether contents of the snapshot that are not the frozen
+// lenient reports whether contents of the snapshot other than the frozen
 // origin's may have been written to it.
 func (f *facts) lenient(opt *Options) bool {
 	return !opt.ReadOnlySnapshot && (opt.SnapshotWritten || f.evidence != "")
 }
 
-// assumed is how many chunks' first copies are taken to be right.
+// assumed is the number of chunks whose first copies are assumed to be right.
 func (f *facts) assumed(opt *Options) int {
 	if f.lenient(opt) {
 		return f.otherKnown + f.otherUnknown
@@ -64,8 +65,7 @@ func (f *facts) assumed(opt *Options) int {
 	return f.otherUnknown
 }
 
-// frozenBy is the index of the epoch in which the store is frozen, -1 where
-// none is.
+// frozenBy is the index of the epoch in which the store is frozen, or -1.
 func (f *facts) frozenBy(epochs []interval) int {
 	for i, e := range epochs {
 		if f.freeze < e.to || f.freeze == e.to && i == len(epochs)-1 {

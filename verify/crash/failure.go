@@ -1,4 +1,4 @@
-// Failures: the first of each kind, made as small as it gets and described.
+// Failures: the first of each kind, minimised and described.
 
 package crash
 
@@ -10,7 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// failing tells whether an outcome fails in a certain way.
+// failing reports whether an outcome fails in a certain way.
 type failing func(outcome) bool
 
 func leaks(o outcome) bool    { return o.leaked > 0 }
@@ -26,8 +26,7 @@ func (f *Failure) Where() string {
 	return fmt.Sprintf("at entry %d", f.Entry)
 }
 
-// keep notes the first failure of a kind, made as small as it gets, and the
-// first of all.
+// keep records the first failure of a kind, minimised, and the first of all.
 func (v *visitor) keep(first **Failure, fails failing, o outcome) {
 	if *first != nil {
 		return
@@ -38,7 +37,7 @@ func (v *visitor) keep(first **Failure, fails failing, o outcome) {
 	}
 }
 
-// outcome judges the state that the disk is in and counts nothing.
+// outcome judges the state that the disk is in, and counts nothing.
 func (v *visitor) outcome() outcome {
 	var all outcome
 	for i, s := range v.stores {
@@ -52,8 +51,8 @@ func (v *visitor) outcome() outcome {
 	return all
 }
 
-// smallest gives up choices, the last one first, as long as the state fails in
-// the same way, and describes what is left. The disk comes back as it was.
+// smallest drops choices, the last one first, as long as the state fails in the
+// same way, and describes the rest. It leaves the disk as it was.
 func (v *visitor) smallest(fails failing, o outcome) *Failure {
 	r := v.epoch
 	state, on := slices.Clone(r.state), slices.Clone(r.on)
@@ -66,7 +65,7 @@ func (v *visitor) smallest(fails failing, o outcome) *Failure {
 			}
 		}
 	}
-	if r.settle(kept); !fails(v.outcome()) { // a torn copy, which picks do not tell
+	if r.settle(kept); !fails(v.outcome()) { // a torn copy, which picks do not show
 		v.restore(state, on)
 	}
 	f := v.describe()
@@ -74,7 +73,7 @@ func (v *visitor) smallest(fails failing, o outcome) *Failure {
 	return f
 }
 
-// restore brings the disk of the present epoch back to a state.
+// restore brings the disk of the current epoch back to a state.
 func (v *visitor) restore(state []pick, on []bool) {
 	v.epoch.settle(state)
 	for i := range on {
@@ -131,7 +130,7 @@ func (s *store) explain(d verdict) string {
 	return strings.Join(why, "; ")
 }
 
-// explainImage names the first chunk of which the image shows something else.
+// explainImage names the first chunk that the image shows wrongly.
 func (s *store) explainImage(broken int) string {
 	var first *originChunk
 	for _, o := range s.originChunks {

@@ -1,5 +1,5 @@
-// Forgetting and skipping: what keeps the explorer's memory to one epoch and
-// what is durable of the stores.
+// Forgetting and skipping: how the explorer limits its memory to one epoch and
+// the durable state of the stores.
 
 package crash
 
@@ -9,8 +9,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// forget drops the cells at which only past epochs looked: the history knows
-// what they hold. Headers, areas and what is broken stay.
+// forget drops the cells that only past epochs needed; the history knows their
+// content. Headers, areas and broken blocks stay.
 func (x *explorer) forget() {
 	var pins [][]*originChunk // by store
 	for _, s := range x.stores {
@@ -33,7 +33,8 @@ func (x *explorer) forget() {
 	x.kept = len(x.content)
 }
 
-// unlook takes all chunks from a store, and is those that must be remembered.
+// unlook removes all chunks from a store, and returns those that must be
+// remembered.
 func (s *store) unlook() (pins []*originChunk) {
 	for _, o := range s.originChunks {
 		if s.pinned(o) {
@@ -47,8 +48,8 @@ func (s *store) unlook() (pins []*originChunk) {
 	return pins
 }
 
-// pinned tells whether a chunk must be remembered: it shows something else than
-// it must.
+// pinned reports whether a chunk must be remembered: it shows the wrong
+// content.
 func (s *store) pinned(o *originChunk) bool {
 	for i, c := range o.holder()[:len(o.want)] {
 		if s.frozen && o.want[i] != s.content[c] {
@@ -58,8 +59,8 @@ func (s *store) pinned(o *originChunk) bool {
 	return false
 }
 
-// keep makes the cells of the header and of the areas in a disk that has none,
-// as they were in another one.
+// keep makes the cells of the header and of the areas in a new disk, as they
+// were in an old one.
 func (s *store) keep(old *disk) {
 	id := old.content[s.header]
 	s.headers[id] = old.headers[id]
@@ -73,9 +74,9 @@ func (s *store) keep(old *disk) {
 	}
 }
 
-// canSkip tells whether an epoch can be made durable without a look at its
-// data: as long as no snapshot departs from what was frozen, what a chunk must
-// show is what it shows.
+// canSkip reports whether an epoch can be made durable without reading its
+// data. As long as no snapshot departs from what was frozen, every chunk shows
+// what it must.
 func (x *explorer) canSkip(e interval) bool {
 	if x.above != nil {
 		return false
@@ -93,8 +94,8 @@ func (x *explorer) canSkip(e interval) bool {
 	return true
 }
 
-// skip makes an epoch durable for which canSkip holds: only headers and areas
-// are read.
+// skip makes an epoch durable if canSkip holds. It reads only headers and
+// areas.
 func (x *explorer) skip(e interval) error {
 	looked := false
 	for _, s := range x.stores {
@@ -116,8 +117,7 @@ func (x *explorer) skip(e interval) error {
 	return x.err
 }
 
-// applyMetadata makes those writes of an entry durable that go to headers and
-// areas.
+// applyMetadata makes the writes of an entry to headers and areas durable.
 func (x *explorer) applyMetadata(i int) error {
 	e := x.log.Entry(i)
 	var err error

@@ -1,4 +1,4 @@
-// The freeze: when a snapshot began, and with it what it must show.
+// The freeze: when a snapshot began, and so what it must show.
 
 package crash
 
@@ -9,15 +9,16 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// findFreezes works out, for each store, the entry before which its origin
-// stood still, and warns of what is odd about it.
+// findFreezes determines, for each store, the entry at which its origin was
+// frozen, and warns about oddities.
 //
 // A store that was valid from the start is frozen from the start, or from the
 // mark. One that the log creates is frozen at the mark or, without one, when
 // its first chunk is copied: the kernel writes the header when the table is
-// loaded, while the origin is still being written, and no entry tells when the
-// snapshot is resumed. Of several snapshots the mark tells of the first ones:
-// what is created after the origin was written under another is frozen later.
+// loaded, while the origin is still being written, and no entry says when the
+// snapshot is resumed. With several snapshots, the mark is for the first ones:
+// a store created after the origin was written under another snapshot is frozen
+// later.
 func (h *history) findFreezes(opt *Options, all []*facts) (warnings []string, err error) {
 	warnf := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
 	if h.markIsLoose(opt.mark) {
@@ -50,8 +51,8 @@ func (h *history) findFreezes(opt *Options, all []*facts) (warnings []string, er
 	return warnings, nil
 }
 
-// markIsLoose tells whether a mark does not stand behind a flush: what was
-// written before it may be logged behind it.
+// markIsLoose reports whether a mark does not follow a flush: writes made
+// before it may be logged after it.
 func (h *history) markIsLoose(mark int) bool {
 	if mark < 0 {
 		return false
@@ -67,8 +68,8 @@ func (h *history) markIsLoose(mark int) bool {
 	return held
 }
 
-// creation is the last entry that gives a store, invalid until then, a valid
-// header before its first copy; -1 where none does.
+// creation is the last entry that gives an invalid store a valid header before
+// its first copy, or -1.
 func (h *history) creation(store, mark int) (int, error) {
 	s := &h.layout.stores[store]
 	created := -1
@@ -93,11 +94,11 @@ func (h *history) creation(store, mark int) (int, error) {
 }
 
 func (s *storeLayout) headerIn(block []byte) headerState {
-	header, _ := cow.DecodeHeader(block) // a block holds a header
+	header, _ := cow.DecodeHeader(block) // a block is large enough for a header
 	return s.headerSays(header)
 }
 
-// anyOrigin tells whether the origin is written between two entries.
+// anyOrigin reports whether the origin is written between two entries.
 func (h *history) anyOrigin(from, to int) bool {
 	for i := from; i < to; i++ {
 		if h.kinds[i] == origins {
@@ -121,9 +122,9 @@ func (h *history) firstCopy(store, from int) int {
 	return len(h.kinds)
 }
 
-// freeze freezes the stores that are frozen in the present epoch, of which the
-// entries are resolved and not applied; what follows says which it is. From then
-// on they are judged, in all states of that epoch.
+// freeze freezes the stores that are frozen in the given epoch. The entries of
+// that epoch must be resolved and not applied. From then on the stores are
+// judged, in all states of that epoch.
 func (x *explorer) freeze(epoch int) {
 	for _, s := range x.stores {
 		switch by := s.frozenBy(x.epochs); {

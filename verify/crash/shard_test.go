@@ -119,13 +119,13 @@ func TestCombineRefuses(t *testing.T) {
 		want    string // empty where they make one
 	}{
 		{[]*Report{shard(1, 1, 3), shard(1, 3, 3), shard(1, 2, 3)}, ""},
-		{nil, "there is none"},
+		{nil, "there are none"},
 		{[]*Report{shard(1, 1, 3), shard(1, 3, 3)}, "shard 2/3 is missing"},
-		{[]*Report{shard(1, 1, 2), shard(1, 1, 2), shard(1, 2, 2)}, "shard 1/2 is there twice"},
+		{[]*Report{shard(1, 1, 2), shard(1, 1, 2), shard(1, 2, 2)}, "shard 1/2 is duplicated"},
 		{[]*Report{shard(1, 1, 2), shard(2, 2, 2)}, "report 2 is of another log, or was made with other options"},
 		{[]*Report{shard(1, 1, 2), shard(1, 2, 3)}, "report 2 is one of 3 shards, the first one of 2"},
-		{[]*Report{shard(1, 1, 3), broken, shard(1, 3, 3)}, "report 2 was broken off"},
-		{[]*Report{explore(t, log, opt)}, "report 1 is of no shard"},
+		{[]*Report{shard(1, 1, 3), broken, shard(1, 3, 3)}, "report 2 was interrupted"},
+		{[]*Report{explore(t, log, opt)}, "report 1 is not of a shard"},
 		{[]*Report{{}}, `report 1 has the schema ""`},
 	} {
 		_, err := Combine(test.reports)

@@ -1,5 +1,5 @@
-// The model: the kernel's allocator of exceptions, as far as it decides what
-// stands in a store at any time.
+// The model: the kernel's allocator of exceptions, as far as it determines the
+// content of a store.
 
 package allocator
 
@@ -19,16 +19,16 @@ type Kernel string
 const (
 	Fixed Kernel = "fixed" // completes exceptions in the order of allocation
 	Leaky Kernel = "leaky" // completes them as their copies finish
-	// Mended is a Fixed one that writes the header last and with FUA, and
-	// clears records behind the terminator when it activates a store.
+	// Mended is a Fixed kernel that writes the header last and with FUA, and
+	// clears records after the terminator when it activates a store.
 	Mended Kernel = "mended"
 )
 
-// Op is a write that the model makes to a store. Each happens behind those
-// before it.
+// Op is a write that the model makes to a store. Each write follows the
+// previous ones.
 type Op struct {
 	Kind OpKind
-	// Chunk of the store that is written whole, with Data. Zeroing has none.
+	// Chunk is written whole, with Data. ZeroArea has no Data.
 	Chunk cow.Chunk
 	Data  []byte // valid until the next call of the model
 }
@@ -36,21 +36,22 @@ type Op struct {
 // OpKind says how durable a write is.
 type OpKind uint8
 
-// The kinds.
+// The kinds of writes.
 const (
 	WriteHeader OpKind = iota // not flushed by itself
 	ZeroArea                  // not flushed by itself
-	CommitArea                // with PREFLUSH and FUA: behind a flush, and durable
-	// CommitHeader is a header written as areas are.
+	CommitArea                // with PREFLUSH and FUA: after a flush, and durable
+	// CommitHeader is a header written with PREFLUSH and FUA.
 	CommitHeader
 )
 
-// Model allocates and commits exceptions the way dm-snap-persistent.c does:
-// chunks in order, commits when nothing is in flight or an area is full.
+// Model allocates and commits exceptions as dm-snap-persistent.c does: it
+// allocates chunks in order, and commits when nothing is in flight or an area
+// is full.
 //
-// Which order exceptions are completed in is the kernel's: dm-snap.c completes
-// them in the order of allocation since the leak fix (Fixed), in the order in
-// which their copies finish before it (Leaky).
+// The order of completion depends on the kernel. With the leak fix, dm-snap.c
+// completes exceptions in the order of allocation (Fixed); without it, in the
+// order in which their copies finish (Leaky).
 type Model struct {
 	kernel Kernel
 	bounds cow.Bounds
@@ -59,17 +60,17 @@ type Model struct {
 	next      cow.Chunk // next_free
 	area      uint64    // current_area
 	committed uint64    // current_committed
-	records   []byte    // the area held in memory
+	records   []byte    // the current area, in memory
 	inFlight  int       // pending_count
 	valid     bool
 
 	started   uint64 // sequence number of the next copy
 	completed uint64 // of the next exception to complete on a fixed kernel
 	waiting   copyHeap
-	batch     []Copy // put into the area and not yet written
+	batch     []Copy // put into the area but not yet written
 
-	// Committed is called with the exceptions of each commit, once they are
-	// on disk; it may be nil.
+	// Committed, if not nil, is called with the exceptions of each commit once
+	// they are on disk.
 	Committed func([]Copy)
 }
 
@@ -79,8 +80,9 @@ type Copy struct {
 	sequence uint64
 }
 
-// NewModel is the model of a kernel that creates a store: it writes the header
-// and zeroes the first area, or on a mended one the other way round.
+// NewModel returns the model of a kernel that creates a store. It writes the
+// header and zeroes the first area; a Mended kernel does so in the opposite
+// order.
 func NewModel(k Kernel, b cow.Bounds, write func(Op) error) (*Model, error) {
 	m := &Model{kernel: k, bounds: b, write: write, next: cow.FirstData, valid: true, records: make([]byte, b.Geometry.ChunkBytes())}
 	header := make([]byte, b.Geometry.ChunkBytes())
@@ -97,8 +99,8 @@ func NewModel(k Kernel, b cow.Bounds, write func(Op) error) (*Model, error) {
 	return m, m.zero(0)
 }
 
-// Activate is the model of a kernel that activates a store: area reads an area
-// of it into a buffer.
+// Activate returns the model of a kernel that activates a store. It calls area
+// to read an area into a buffer.
 func Activate(k Kernel, b cow.Bounds, area func(number uint64, buf []byte) error, write func(Op) error) (*Model, error) {
 	m := &Model{kernel: k, bounds: b, write: write, next: cow.FirstData, valid: true, records: make([]byte, b.Geometry.ChunkBytes())}
 	ledger := verify.NewLedger(b)
@@ -121,9 +123,9 @@ func Activate(k Kernel, b cow.Bounds, area func(number uint64, buf []byte) error
 	}
 }
 
-// forgetStale has a mended kernel clear the records behind the terminator, in
-// memory and on disk: were they cleared in memory only, a first commit that is
-// torn could leave them behind a list that it made longer.
+// forgetStale clears the records after the terminator, in memory and on disk,
+// as a mended kernel does. If they were cleared only in memory, a torn first
+// commit could leave them after the longer list.
 func (m *Model) forgetStale(terminator uint64) error {
 	behind := m.records[terminator*cow.ExceptionSize:]
 	if m.kernel != Mended || len(bytes.Trim(behind, "\x00")) == 0 {
@@ -133,25 +135,25 @@ func (m *Model) forgetStale(terminator uint64) error {
 	return m.write(Op{CommitArea, m.bounds.Geometry.AreaChunk(m.area), m.records})
 }
 
-// NextFree is the next free chunk.
+// NextFree returns the next free chunk.
 func (m *Model) NextFree() cow.Chunk { return m.next }
 
-// InFlight is the number of exceptions that are not committed yet, without
-// those that wait in an unwritten area.
+// InFlight returns the number of exceptions that are not committed yet, except
+// those waiting in an unwritten area.
 func (m *Model) InFlight() int { return m.inFlight }
 
-// Exceptions is the number of exceptions in the list, those of the area in
-// memory included.
+// Exceptions returns the number of exceptions in the list, including those in
+// the area in memory.
 func (m *Model) Exceptions() uint64 {
 	return m.area*m.bounds.Geometry.ExceptionsPerArea() + m.committed
 }
 
-// Valid tells whether the snapshot is: a store with no room for the next area
-// is given up.
+// Valid reports whether the snapshot is valid. It becomes invalid if the store
+// has no room for the next area.
 func (m *Model) Valid() bool { return m.valid }
 
-// Start allocates a chunk and starts a copy; ok is false where the store has
-// no room (persistent_prepare_exception).
+// Start allocates a chunk and starts a copy. ok is false if the store has no
+// room (persistent_prepare_exception).
 func (m *Model) Start(old cow.Chunk) (c Copy, ok bool) {
 	if uint64(m.next) >= m.bounds.DeviceChunks || !m.valid {
 		return Copy{}, false
@@ -163,7 +165,7 @@ func (m *Model) Start(old cow.Chunk) (c Copy, ok bool) {
 	return c, true
 }
 
-// Finish tells the model that a copy is done (copy_callback).
+// Finish records that a copy is done (copy_callback).
 func (m *Model) Finish(c Copy) error {
 	if m.kernel == Leaky {
 		return m.commit(c)
@@ -178,8 +180,8 @@ func (m *Model) Finish(c Copy) error {
 	return nil
 }
 
-// commit puts an exception into the area, and writes the area where nothing is
-// in flight or it is full (persistent_commit_exception).
+// commit puts an exception into the area, and writes the area if nothing is in
+// flight or it is full (persistent_commit_exception).
 func (m *Model) commit(c Copy) error {
 	at := m.committed * cow.ExceptionSize
 	c.AppendTo(m.records[at:at:len(m.records)])
@@ -212,8 +214,8 @@ func (m *Model) commit(c Copy) error {
 	return nil
 }
 
-// zero zeroes an area; where the device does not hold it the snapshot is given
-// up.
+// zero zeroes an area. If it does not fit on the device, the snapshot becomes
+// invalid.
 func (m *Model) zero(area uint64) error {
 	if area >= m.bounds.Areas() {
 		m.valid = false
@@ -222,7 +224,7 @@ func (m *Model) zero(area uint64) error {
 	return m.write(Op{Kind: ZeroArea, Chunk: m.bounds.Geometry.AreaChunk(area)})
 }
 
-// copyHeap is a heap of copies by sequence.
+// copyHeap is a heap of copies, ordered by sequence number.
 type copyHeap []Copy
 
 func (h copyHeap) Len() int           { return len(h) }

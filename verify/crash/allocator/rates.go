@@ -1,4 +1,4 @@
-// Rates: how much a leaky kernel loses at a crash, on average.
+// Rates: the average loss of a leaky kernel at a crash.
 
 package allocator
 
@@ -8,8 +8,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// RatePoint is the loss of one crash with these copies in flight and chunk
-// size, on average over Seeds crashes.
+// RatePoint is the loss of one crash with this number of copies in flight and
+// this chunk size, averaged over Seeds crashes.
 type RatePoint struct {
 	Kernel       Kernel  `json:"kernel"`
 	InFlight     int     `json:"in_flight"`
@@ -19,21 +19,21 @@ type RatePoint struct {
 	LeakedBytes  float64 `json:"leaked_bytes"`
 }
 
-// Rates is leaked space against copies in flight, and against chunk size.
+// Rates is leaked space by copies in flight, and by chunk size.
 type Rates struct {
 	ByInFlight []RatePoint `json:"by_in_flight"`
 	ByChunk    []RatePoint `json:"by_chunk_size"`
 }
 
-// Where rates are measured.
+// The points at which rates are measured.
 const (
 	rateChunk    = cow.Sectors(8)
 	RateInFlight = 32
-	rateAreas    = 3 // of exceptions, so that several areas fill up
+	rateAreas    = 3 // number of areas to fill, so that several fill up
 )
 
 // MeasureRates simulates seeds crashes at each point, for both kernels.
-// Progress, where it is not nil, is called before each point.
+// progress, if not nil, is called before each point.
 func MeasureRates(ctx context.Context, seed uint64, seeds int, progress func(points int)) (*Rates, error) {
 	r := &Rates{}
 	begin := func() {

@@ -14,29 +14,29 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// SimulateSchema names the JSON form of a Simulation.
+// SimulateSchema is the schema of a Simulation's JSON form.
 const SimulateSchema = "dmsnapctl.crash-simulate/1"
 
 // SimulateOptions describes a simulation.
 type SimulateOptions struct {
 	Kernel     Kernel
-	Exceptions uint64 // started in all, over all crashes
-	InFlight   int    // copies under way at once
+	Exceptions uint64 // number to start in total, over all crashes
+	InFlight   int    // copies in flight at once
 	Crashes    int    // at random points, the last one ends the simulation
 	Chunk      cow.Sectors
 	Seed       uint64
-	// Keep is called with the store that each crash leaves, of size bytes;
-	// it may be nil.
+	// Keep, if not nil, is called with the store that each crash leaves, of
+	// size bytes.
 	Keep func(crash int, store io.ReaderAt, size uint64) error
-	// Progress, where it is not nil, is called now and then with the number
-	// of exceptions started so far, and of crashes.
+	// Progress, if not nil, is called now and then with the numbers of
+	// exceptions started and of crashes so far.
 	Progress func(started uint64, crashes int)
 }
 
-// MaxExceptions bounds a simulation.
+// MaxExceptions is the most exceptions in a simulation.
 const MaxExceptions = 1 << 26
 
-// Simulation is what the crashes of a simulation left.
+// Simulation is the result of Simulate: what the crashes left.
 type Simulation struct {
 	Schema     string       `json:"schema"`
 	Kernel     Kernel       `json:"kernel"`
@@ -45,7 +45,7 @@ type Simulation struct {
 	InFlight   int          `json:"in_flight"`
 	ChunkBytes uint64       `json:"chunk_bytes"`
 	Crashes    []CrashPoint `json:"crashes"`
-	// Of the store that the last crash left.
+	// The store that the last crash left.
 	Verdict      verify.Verdict `json:"verdict"`
 	LeakedChunks uint64         `json:"leaked_chunks"`
 	LeakedBytes  uint64         `json:"leaked_bytes"`
@@ -55,29 +55,29 @@ type Simulation struct {
 type CrashPoint struct {
 	Started   uint64         `json:"started"`   // exceptions, over all lives
 	Committed uint64         `json:"committed"` // exceptions in the store
-	Lost      uint64         `json:"lost"`      // started since the crash before, and not committed
+	Lost      uint64         `json:"lost"`      // started since the previous crash and not committed
 	NextFree  cow.Chunk      `json:"next_free_chunk"`
-	Leaked    uint64         `json:"leaked_chunks"` // in the store, of all crashes so far
+	Leaked    uint64         `json:"leaked_chunks"` // in the store, from all crashes so far
 	Verdict   verify.Verdict `json:"verdict"`
 }
 
-// Check tells what is wrong with the options, nil where nothing is.
+// Check returns what is wrong with the options, or nil.
 func (o SimulateOptions) Check() error {
 	switch {
 	case o.Kernel != Fixed && o.Kernel != Leaky:
-		return fmt.Errorf("%q is no kernel; there are %s and %s", o.Kernel, Fixed, Leaky)
+		return fmt.Errorf("unknown kernel %q: want %s or %s", o.Kernel, Fixed, Leaky)
 	case o.Exceptions == 0 || o.Exceptions > MaxExceptions:
-		return fmt.Errorf("%d exceptions: between 1 and %d can be simulated", o.Exceptions, MaxExceptions)
+		return fmt.Errorf("%d exceptions: want 1 to %d", o.Exceptions, MaxExceptions)
 	case o.InFlight < 1 || o.InFlight > 1<<20:
-		return fmt.Errorf("%d copies in flight: between 1 and %d can be simulated", o.InFlight, 1<<20)
+		return fmt.Errorf("%d copies in flight: want 1 to %d", o.InFlight, 1<<20)
 	case o.Crashes < 1 || uint64(o.Crashes) > o.Exceptions:
-		return fmt.Errorf("%d crashes: at least one, and no more than exceptions", o.Crashes)
+		return fmt.Errorf("%d crashes: want at least 1, and no more than exceptions", o.Crashes)
 	}
 	return cow.CheckChunkSize(o.Chunk)
 }
 
-// Simulate runs a simulation. The same options give the same result. Where the
-// error is the context's, the result has the crashes up to then.
+// Simulate runs a simulation. Equal options give equal results. If the error is
+// the context's, the result has the crashes up to then.
 func Simulate(ctx context.Context, opt SimulateOptions) (*Simulation, error) {
 	if err := opt.Check(); err != nil {
 		return nil, err
@@ -90,8 +90,8 @@ func Simulate(ctx context.Context, opt SimulateOptions) (*Simulation, error) {
 		Schema: SimulateSchema, Kernel: opt.Kernel, Seed: opt.Seed, Exceptions: opt.Exceptions,
 		InFlight: opt.InFlight, ChunkBytes: g.ChunkBytes(), Crashes: []CrashPoint{},
 	}
-	// Each life leaks no more than it starts, and never more areas are used
-	// than chunks were allocated for.
+	// Each life leaks no more than it starts, and never uses more areas
+	// than the allocated chunks need.
 	b := cow.Bounds{Geometry: g, DeviceChunks: uint64(g.DataChunk(opt.Exceptions)) + g.ExceptionsPerArea() + 2}
 	r := &simulator{opt: opt, bounds: b, disk: newSparse(b), random: rand.New(rand.NewPCG(opt.Seed, 0x646d736e61706374))}
 	points := r.crashPoints()
@@ -120,7 +120,7 @@ func Simulate(ctx context.Context, opt SimulateOptions) (*Simulation, error) {
 	return sim, nil
 }
 
-// simulator runs one life of the kernel after the other over one disk.
+// simulator runs one life of the kernel after another on one disk.
 type simulator struct {
 	opt     SimulateOptions
 	bounds  cow.Bounds
@@ -128,14 +128,14 @@ type simulator struct {
 	random  *rand.Rand
 	started uint64
 	crashed CrashPoint // the last one
-	writes  int        // that the present life may still make before it is cut off
+	writes  int        // left in this life before it is cut off
 }
 
-// errCrash stops a model in the middle of its writes.
+// errCrash stops a model between two of its writes.
 var errCrash = errors.New("the machine crashed")
 
 // crashPoints are the numbers of started exceptions at which the machine
-// crashes, ascending; none twice.
+// crashes, in ascending order, without duplicates.
 func (r *simulator) crashPoints() []uint64 {
 	chosen := map[uint64]bool{}
 	for len(chosen) < r.opt.Crashes {
@@ -149,11 +149,12 @@ func (r *simulator) crashPoints() []uint64 {
 	return points
 }
 
-// lookUp is after how many exceptions a simulation looks whether it is to stop.
+// lookUp is the number of exceptions between two checks of the context.
 const lookUp = 1 << 14
 
-// live runs a kernel until so many exceptions were started, and lets some of
-// the copies finish before it crashes: at times between two writes of a commit.
+// live runs a kernel until this many exceptions have started, and lets some of
+// the copies finish before it crashes, sometimes between two writes of a
+// commit.
 func (r *simulator) live(ctx context.Context, until uint64, crashes int) (CrashPoint, error) {
 	r.writes = -1
 	m, err := r.boot()
@@ -200,7 +201,7 @@ func (r *simulator) live(ctx context.Context, until uint64, crashes int) (CrashP
 	return CrashPoint{Started: r.started}, nil
 }
 
-// boot creates the store, or activates what the crash before left of it.
+// boot creates the store, or activates what the previous crash left.
 func (r *simulator) boot() (*Model, error) {
 	if r.started == 0 {
 		return NewModel(r.opt.Kernel, r.bounds, r.write)
@@ -234,7 +235,7 @@ func (r *simulator) judge(ctx context.Context, p *CrashPoint) error {
 	return nil
 }
 
-// sparse is a store of which the metadata is kept; data chunks read as zeros.
+// sparse is a store that keeps only metadata; data chunks read as zeros.
 type sparse struct {
 	bounds cow.Bounds
 	chunks map[cow.Chunk][]byte
@@ -244,7 +245,7 @@ func newSparse(b cow.Bounds) *sparse {
 	return &sparse{bounds: b, chunks: map[cow.Chunk][]byte{}}
 }
 
-// Size is the store's size in bytes.
+// Size returns the store's size in bytes.
 func (s *sparse) Size() uint64 { return s.bounds.DeviceChunks * s.bounds.Geometry.ChunkBytes() }
 
 func (s *sparse) write(op Op) {
@@ -255,7 +256,7 @@ func (s *sparse) write(op Op) {
 	s.chunks[op.Chunk] = append(s.chunks[op.Chunk][:0], op.Data...)
 }
 
-// ReadAt is io.ReaderAt.
+// ReadAt implements io.ReaderAt.
 func (s *sparse) ReadAt(p []byte, off int64) (int, error) {
 	size := s.bounds.Geometry.ChunkBytes()
 	done := 0
@@ -274,12 +275,12 @@ func (s *sparse) ReadAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// WriteMetadata writes the chunks of a store that are not zero, for a sparse
-// copy of it.
+// WriteMetadata writes the nonzero chunks of a simulated store, for a sparse
+// copy. The store must be one passed to SimulateOptions.Keep.
 func WriteMetadata(store io.ReaderAt, w io.WriterAt) error {
 	s, ok := store.(*sparse)
 	if !ok {
-		return errors.New("not a store of the model")
+		return errors.New("not a store of a simulation")
 	}
 	for c, data := range s.chunks {
 		offset, _ := s.bounds.Geometry.Offset(c) // it is on the device

@@ -13,26 +13,25 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// DefaultTimeout is how long a checker may take.
+// DefaultTimeout is the default time limit of a checker.
 const DefaultTimeout = 5 * time.Minute
 
-// Options says what is checked, and how.
+// Options says what to check and how.
 type Options struct {
-	// Command is a line for the shell; {} in it is the image's path, which else
-	// is appended. The checker finds the state and the view in its
-	// environment, in DMSNAPCTL_STATE and DMSNAPCTL_VIEW.
+	// Command is a shell command line. {} in it stands for the image's path;
+	// without {}, the path is appended. The checker gets the state and the view
+	// in the environment variables DMSNAPCTL_STATE and DMSNAPCTL_VIEW.
 	Command string
-	// View is what of a state the image shows.
+	// View is the part of a state that the image shows.
 	View crash.View
-	// Good are the exit statuses, beside 0, of an image that is as it must be.
+	// Good are the exit statuses, besides 0, that say that an image is good.
 	Good []int
-	// Jobs is how many checkers run at once; 0 for as many as there are
-	// processors.
+	// Jobs is how many checkers run at once; 0 means one per processor.
 	Jobs int
-	// Timeout is how long a checker may take; 0 for DefaultTimeout.
+	// Timeout is the time limit of a checker; 0 means DefaultTimeout.
 	Timeout time.Duration
-	// Dir is where the images are mounted and what checkers write is kept; ""
-	// for the system's directory for temporary files.
+	// Dir is the directory for the mount and for what checkers write; "" means
+	// the system's directory for temporary files.
 	Dir string
 }
 
@@ -43,22 +42,22 @@ func (o *Options) jobs() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// Check tells what is wrong with the options.
+// Check returns what is wrong with the options, or nil.
 func (o *Options) Check() error {
 	if strings.TrimSpace(o.Command) == "" {
 		return errors.New("the checker's command is empty")
 	}
 	if strings.ContainsRune(o.Command, 0) {
-		return errors.New("the checker's command holds a zero byte")
+		return errors.New("the checker's command contains a zero byte")
 	}
 	if o.Timeout < 0 {
-		return fmt.Errorf("a checker cannot end within %v", o.Timeout)
+		return fmt.Errorf("negative timeout: %v", o.Timeout)
 	}
 	_, err := crash.ParseView(string(o.View))
 	return err
 }
 
-// ErrUnusable is wrapped by the error about a checker that cannot be run.
+// ErrUnusable is wrapped by the error for a checker that cannot be run.
 var ErrUnusable = errors.New("the checker cannot be used")
 
 // checking is an exploration with its checkers.
@@ -71,16 +70,16 @@ type checking struct {
 	stop   context.CancelCauseFunc
 }
 
-// job is an image to be checked.
+// job is an image to check.
 type job struct {
 	number int
 	shown  *crash.Shown
 	seen   *seen
 }
 
-// Explore is crash.Explore, with the checker run on each distinct image. What
-// the checkers found is in the report's Checks. The Show, View and Jobs of opt
-// are not looked at.
+// Explore is crash.Explore, and runs the checker on each distinct image. The
+// results are in the report's Checks. It ignores the Show, View and Jobs of
+// opt. If the checker cannot be run, the error wraps ErrUnusable.
 func Explore(ctx context.Context, l *logwrites.Log, opt crash.Options, o Options) (*crash.Report, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -91,12 +90,12 @@ func Explore(ctx context.Context, l *logwrites.Log, opt crash.Options, o Options
 	}
 	report, err := explore(ctx, l, opt, &o, r)
 	if errClose := r.close(); errClose != nil && report != nil {
-		report.Warnings = append(report.Warnings, fmt.Sprintf("the mount of the images was not taken down: %v", errClose))
+		report.Warnings = append(report.Warnings, fmt.Sprintf("cannot unmount the images: %v", errClose))
 	}
 	return report, err
 }
 
-// explore explores in a room.
+// explore explores with the images in a room.
 func explore(ctx context.Context, l *logwrites.Log, opt crash.Options, o *Options, r room) (*crash.Report, error) {
 	inner, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -136,14 +135,14 @@ func explore(ctx context.Context, l *logwrites.Log, opt crash.Options, o *Option
 	return report, err
 }
 
-// check checks an image, and stops all where the checker cannot be run.
+// check checks an image. It stops the exploration if the checker cannot be run.
 func (c *checking) check(ctx context.Context, j job) {
 	if ctx.Err() != nil {
 		return
 	}
 	o, err := c.outcome(ctx, j)
 	switch {
-	case ctx.Err() != nil: // the checker was ended, and has said nothing
+	case ctx.Err() != nil: // the checker was stopped and gave no answer
 	case err != nil:
 		c.stop(fmt.Errorf("state %v: %w", j.shown.State, err))
 	case o.end == unusable:
@@ -170,7 +169,7 @@ func (c *checking) outcome(ctx context.Context, j job) (o outcome, err error) {
 	if err := v.Close(); err != nil {
 		return o, err
 	}
-	if err := failed.get(); err != nil && o.end != unusable { // what the checker said is not about the state
+	if err := failed.get(); err != nil && o.end != unusable { // the checker's answer is not about the state
 		o = outcome{undecided, o.status, fmt.Sprintf("the image could not be read or written: %v", err)}
 	}
 	return o, nil

@@ -1,14 +1,15 @@
-// Package check runs a checker, a program of the user's, on what crash states
-// show: the snapshot's image, the origin's, or the whole disk.
+// Package check runs a checker, a program of the user's, on the images of crash
+// states: the snapshot's, the origin's, or the whole disk's.
 //
-// Each image is a file of a FUSE mount, made of the base image and the log as
-// it is read. The checker may write to it: what it writes is seen by it alone,
-// goes to a file without a name, and is gone when the checker ends. States of
-// the same image share one run.
+// Each image is a file in a FUSE mount, generated from the base image and the
+// log on each read. The checker may write to it: its writes are visible only to
+// it, go to an unnamed file, and vanish when the checker ends. States with the
+// same image share one run.
 //
-// The package knows processes and mounts. It knows no file system: what a mount
-// would do first (a journal to replay) is the checker's to do. It must not
-// open its own mount: a process that waits for itself can wait for ever.
+// The package knows processes and mounts. It knows no file system: the checker
+// must do what a mount would do first, such as replaying a journal. The package
+// must not open its own mount, because a process that waits for itself can wait
+// forever.
 //
 // Files: check.go (exploring and checking at once) calls tally.go (what was
 // found), room.go (the mount, and what killed runs left of theirs), view.go

@@ -9,10 +9,10 @@ import (
 	"syscall"
 )
 
-// inGroup has a process lead a group of its own.
+// inGroup makes a process the leader of its own process group.
 func inGroup(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-// signalGroup sends a signal to the process and all of its group.
+// signalGroup sends a signal to the process and its group.
 func signalGroup(c *exec.Cmd, s syscall.Signal) error {
 	if c.Process == nil {
 		return nil

@@ -9,31 +9,30 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/internal/fuse"
 )
 
-// room is a place where images are files, for as long as somebody needs them.
+// room is a place where images are files for as long as they are needed.
 type room interface {
-	// show makes a view a file that can be written; failed hears of reads
-	// and writes that failed. Nobody reads the view any more when hide has
-	// returned.
+	// show makes a view a writable file. failed is called with each failed read
+	// or write. After hide returns, nobody reads the view any more.
 	show(name string, v *View, failed func(error)) (path string, hide func(), err error)
 	close() error
 }
 
-// ErrUnsupported is returned where the system has no FUSE.
+// ErrUnsupported is returned if the system has no FUSE.
 var ErrUnsupported = fuse.ErrUnsupported
 
-// mounted is a room that is a FUSE mount: DIR/images, beside a lock that is
-// held as long as its process lives.
+// mounted is a room in a FUSE mount: DIR/images, next to a lock that is held as
+// long as its process lives.
 type mounted struct {
 	dir   string
 	lock  *os.File
 	mount *fuse.Mount
 }
 
-// roomName is the pattern of the directories of rooms.
+// roomName is the pattern for the directories of rooms.
 const roomName = "dmsnapctl-check-*"
 
-// openRoom mounts a room within dir, "" for the system's directory for temporary
-// files. What killed runs left there is cleared first.
+// openRoom mounts a room in dir; "" means the system's directory for temporary
+// files. It first removes rooms that killed runs left there.
 func openRoom(dir string) (room, error) {
 	if dir == "" {
 		dir = os.TempDir()
@@ -41,7 +40,7 @@ func openRoom(dir string) (room, error) {
 	clearStale(dir)
 	for try := 1; ; try++ {
 		r, err := tryRoom(dir)
-		// Another process can take a room for stale before it is locked.
+		// Another process may find the room stale before it is locked.
 		if err == nil || try == 3 || !errors.Is(err, errLocked) && !errors.Is(err, os.ErrNotExist) {
 			return r, err
 		}
@@ -82,8 +81,8 @@ func (r *mounted) close() error {
 	return errors.Join(err, r.removeDir())
 }
 
-// removeDir removes a room that is not mounted, by the names that it has: a
-// look into the directory could be one into a mount.
+// removeDir removes a room that is not mounted, by its known names: reading the
+// directory could read a mount.
 func (r *mounted) removeDir() error {
 	var all error
 	for _, name := range []string{r.images(), lockName(r.dir), r.dir} {
@@ -99,8 +98,8 @@ func (r *mounted) removeDir() error {
 
 func lockName(dir string) string { return filepath.Join(dir, "lock") }
 
-// clearStale takes away the rooms of processes that have ended: those whose
-// lock can be had. What cannot be cleared stays; it is in nobody's way.
+// clearStale removes the rooms of processes that have ended: those whose lock
+// is free. It leaves what it cannot remove; that does no harm.
 func clearStale(dir string) {
 	rooms, err := filepath.Glob(filepath.Join(dir, roomName))
 	if err != nil {
@@ -123,10 +122,10 @@ func clearStale(dir string) {
 	}
 }
 
-// errLocked is returned for a room whose process lives.
+// errLocked is returned for a room whose process is alive.
 var errLocked = errors.New("the room is in use")
 
-// lockRoom takes a room's lock; flags are further ones for opening it.
+// lockRoom takes a room's lock. flags are more flags for opening it.
 func lockRoom(dir string, flags int) (*os.File, error) {
 	f, err := os.OpenFile(lockName(dir), os.O_RDWR|flags, 0o600)
 	if err != nil {

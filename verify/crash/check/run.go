@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// Shell is what runs a checker's command line.
+// shell runs a checker's command line.
 const shell = "/bin/sh"
 
-// How a checker's run can end.
+// end says how a checker's run ended.
 type end int
 
 const (
 	good      end = iota
 	bad           // it says that the image is damaged
-	undecided     // it says nothing: it took too long, or was killed
+	undecided     // no answer: it took too long, or was killed
 	unusable      // it cannot be run at all
 )
 
@@ -33,14 +33,15 @@ const (
 	statusSignal = 128
 )
 
-// outcome is what came of a run.
+// outcome is the result of a run.
 type outcome struct {
 	end    end
-	status int    // of exit, -1 where there is none
-	why    string // for people; with the end of what the checker said
+	status int    // exit status, -1 if there is none
+	why    string // for people; includes the end of the checker's output
 }
 
-// line is the command line for an image: {} is its path, which else is appended.
+// line returns the command line for an image: {} stands for its path; without
+// {}, the path is appended.
 func line(command, path string) string {
 	quoted := "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 	if !strings.Contains(command, "{}") {
@@ -49,11 +50,11 @@ func line(command, path string) string {
 	return strings.ReplaceAll(command, "{}", quoted)
 }
 
-// grace is how long a checker has to end after SIGTERM.
+// grace is how long a checker may take to end after SIGTERM.
 const grace = 2 * time.Second
 
-// run runs the checker on the image at path, and ends it, with all the
-// processes of its group, when ctx ends or its time is over.
+// run runs the checker on the image at path. It ends the checker and all
+// processes in its group when ctx ends or the time is up.
 func (o *Options) run(ctx context.Context, path string, env []string) outcome {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout())
 	defer cancel()
@@ -65,7 +66,7 @@ func (o *Options) run(ctx context.Context, path string, env []string) outcome {
 	c.Cancel = func() error { return signalGroup(c, syscall.SIGTERM) }
 	c.WaitDelay = grace
 	err := c.Run()
-	_ = signalGroup(c, syscall.SIGKILL) // what it left behind
+	_ = signalGroup(c, syscall.SIGKILL) // processes that it left behind
 	switch {
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return outcome{undecided, -1, said.after(fmt.Sprintf("it took more than %v", o.timeout()))}
@@ -75,7 +76,7 @@ func (o *Options) run(ctx context.Context, path string, env []string) outcome {
 	return o.judge(c, err, said)
 }
 
-// judge tells what the end of a checker means.
+// judge interprets the end of a checker.
 func (o *Options) judge(c *exec.Cmd, err error, said *tail) outcome {
 	if c.ProcessState == nil {
 		return outcome{unusable, -1, fmt.Sprintf("the checker cannot be run: %v", err)}
@@ -92,10 +93,10 @@ func (o *Options) judge(c *exec.Cmd, err error, said *tail) outcome {
 	}
 }
 
-// tail keeps the end of what is written to it.
+// tail keeps the end of its input.
 type tail struct{ b []byte }
 
-// tailBytes is how much of a checker's words is kept.
+// tailBytes is how much of a checker's output to keep.
 const tailBytes = 2 << 10
 
 func (t *tail) Write(p []byte) (int, error) {
@@ -106,7 +107,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// after is a text with what was said behind it.
+// after returns a text followed by the output.
 func (t *tail) after(text string) string {
 	said := strings.ToValidUTF8(string(bytes.TrimSpace(t.b)), "")
 	if said == "" {

@@ -8,15 +8,15 @@ import (
 
 // seen is an image and what the checker said of it.
 type seen struct {
-	state  string // the first that shows it
+	state  string // the first one that shows it
 	entry  int
 	store  int
-	states uint64 // that show it, each epoch by itself
+	states uint64 // that show it, counted per epoch
 	done   bool
 	outcome
 }
 
-// tally keeps the images that were seen, in the order of the log.
+// tally keeps the images seen, in the order of the log.
 type tally struct {
 	mu     sync.Mutex
 	byKey  map[imageKey]*seen
@@ -28,13 +28,13 @@ type imageKey struct {
 	key   uint64
 }
 
-// mostSeen bounds the memory: of more images than this, one that comes again
+// mostSeen bounds the memory. With more images than this, one that comes again
 // is checked again.
 const mostSeen = 1 << 21
 
 func newTally() *tally { return &tally{byKey: map[imageKey]*seen{}} }
 
-// meet counts a state. It is nil where its image was met before.
+// meet counts a state. It returns nil if its image was met before.
 func (t *tally) meet(s *crash.Shown) *seen {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -51,20 +51,20 @@ func (t *tally) meet(s *crash.Shown) *seen {
 	return fresh
 }
 
-// settle notes what came of an image.
+// settle records the outcome for an image.
 func (t *tally) settle(s *seen, o outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.done, s.outcome = true, o
 }
 
-// into puts what was found into a report.
+// into copies the results into a report.
 func (t *tally) into(c *crash.Checks) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range t.sorted {
 		if !s.done {
-			continue // the run was broken off
+			continue // the run was interrupted
 		}
 		c.Runs++
 		c.CheckedStates += s.states

@@ -9,7 +9,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
-// Layout says where on the logged device origin and stores lie.
+// Layout is where the origin and the stores lie on the logged device.
 type Layout struct {
 	Origin crash.Region
 	COW    []crash.Region
@@ -22,7 +22,7 @@ type View struct {
 	close func() error
 }
 
-// Close gives up what the view keeps; the disk stays open.
+// Close frees what the view keeps. The disk stays open.
 func (v *View) Close() error {
 	if v.close == nil {
 		return nil
@@ -30,11 +30,11 @@ func (v *View) Close() error {
 	return v.close()
 }
 
-// Memory for the exceptions of a snapshot's image; more of them go to a file.
+// viewMemory is the memory for the exceptions of a snapshot's image; more go to a file.
 const viewMemory = 8 << 20 // bytes
 
-// Open is a view of a disk of so many bytes. Of a snapshot it has an error where
-// the store is damaged or was invalidated.
+// Open returns a view of a disk of size bytes. For a snapshot, it fails if the
+// store is damaged or was invalidated.
 func (l Layout) Open(ctx context.Context, disk io.ReaderAt, size int64, view crash.View, store int) (*View, error) {
 	switch view {
 	case crash.DiskView:
@@ -44,7 +44,7 @@ func (l Layout) Open(ctx context.Context, disk io.ReaderAt, size int64, view cra
 		return &View{ReaderAt: part, Size: part.Size()}, nil
 	}
 	if store < 0 || store >= len(l.COW) {
-		return nil, fmt.Errorf("there is no store %d", store)
+		return nil, fmt.Errorf("no store %d", store)
 	}
 	origin, cow := l.Origin.In(disk), l.COW[store].In(disk)
 	im, _, err := image.Open(ctx, image.Source{

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Flags of an entry (LOG_*_FLAG in the kernel's dm-log-writes.c).
+// Flags are the flags of an entry (LOG_*_FLAG in the kernel's dm-log-writes.c).
 type Flags uint64
 
 // The flags.
@@ -24,7 +24,8 @@ const (
 
 var flagNames = []string{"FLUSH", "FUA", "DISCARD", "MARK", "METADATA"}
 
-// String names the flags, joined by "|"; "WRITE" where there are none.
+// String returns the names of the flags, joined by "|", or "WRITE" if there are
+// none.
 func (f Flags) String() string {
 	var names []string
 	for i, name := range flagNames {
@@ -38,23 +39,23 @@ func (f Flags) String() string {
 	return strings.Join(names, "|")
 }
 
-// Entry is one logged request. Places count in sectors of the log, which are
-// the logical blocks of the device that was logged.
+// Entry is one logged request. Places are in sectors of the log, which are the
+// logical blocks of the logged device.
 type Entry struct {
 	Sector  uint64
 	Sectors uint64
 	Flags   Flags
-	// Data is the byte in the log at which the Sectors of data start. A
-	// discard and a mark have none.
+	// Data is the byte offset in the log of the entry's Sectors of data.
+	// Discards and marks have none.
 	Data uint64
-	// Text is a mark's.
+	// Text is the text of a mark.
 	Text string
 }
 
-// HasData tells whether the log holds data for the entry.
+// HasData reports whether the log holds data for the entry.
 func (e Entry) HasData() bool { return e.Sectors > 0 && e.Flags&Discard == 0 }
 
-// Writes tells whether the entry changes blocks of the device.
+// Writes reports whether the entry changes blocks of the device.
 func (e Entry) Writes() bool { return e.Sectors > 0 && e.Flags&Mark == 0 }
 
 func (e Entry) String() string {
@@ -99,7 +100,7 @@ func (s super) appendTo(b []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, s.sectorSize)
 }
 
-// rawEntry is an entry's header as it stands in the log.
+// rawEntry is an entry's header as found in the log.
 type rawEntry struct {
 	sector, sectors, flags, dataLen uint64
 }

@@ -5,18 +5,19 @@ package logwrites
 // packed is an entry without a mark's text.
 type packed struct {
 	sector, sectors uint64
-	// place is the sector of the log at which the data starts, with the
-	// flags above it.
+	// place is the sector of the log at which the data starts, with the flags
+	// in the upper bits.
 	place uint64
 }
 
-// flagShift is above every sector of a log: it has at most 2^63 bytes.
+// flagShift is above the bits of every sector of a log, which has at most 2^63
+// bytes.
 const flagShift = 56
 
-// indexPage is how many entries are kept together: growing copies none.
+// indexPage is how many entries are stored together. Growing copies none.
 const indexPage = 1 << 12
 
-// index is the entries of a log.
+// index holds the entries of a log.
 type index struct {
 	len   int
 	pages [][]packed

@@ -13,15 +13,14 @@ import (
 // (log_writes_kthread, log_writes_dtr).
 const EndMark = "dm-log-writes-end"
 
-// Log is a log whose entries were indexed. It may be used by several
-// goroutines at once where its reader may.
+// Log is an indexed log. It is safe for concurrent use if its reader is.
 type Log struct {
 	SectorSize uint64 // bytes
-	// Declared is the number of entries that the log's super block names.
-	// After a kill it is too small.
+	// Declared is the number of entries in the log's super block. It is too
+	// small after a kill.
 	Declared uint64
-	// Cut says why reading stopped before the declared end; empty where
-	// it did not.
+	// Cut says why reading stopped before the declared end; empty if it did
+	// not.
 	Cut string
 
 	index index
@@ -29,10 +28,10 @@ type Log struct {
 	log   io.ReaderAt
 }
 
-// Len is the number of entries.
+// Len returns the number of entries.
 func (l *Log) Len() int { return l.index.len }
 
-// Entry is entry i. It panics where there is none, like a slice.
+// Entry returns entry i. Like a slice, it panics if i is out of range.
 func (l *Log) Entry(i int) Entry {
 	e := l.index.at(i, l.SectorSize)
 	if e.Flags&Mark != 0 {
@@ -41,7 +40,7 @@ func (l *Log) Entry(i int) Entry {
 	return e
 }
 
-// Entries are all entries, in the order of the log.
+// Entries yields all entries, in the order of the log.
 func (l *Log) Entries() iter.Seq2[int, Entry] {
 	return func(yield func(int, Entry) bool) {
 		for i := range l.Len() {
@@ -52,8 +51,8 @@ func (l *Log) Entries() iter.Seq2[int, Entry] {
 	}
 }
 
-// ReadData fills buf, a whole number of sectors, with an entry's data from its
-// sector first on.
+// ReadData fills buf, a whole number of sectors, with an entry's data from
+// sector first on. It fails if the entry has less data.
 func (l *Log) ReadData(e Entry, first uint64, buf []byte) error {
 	n := uint64(len(buf)) / l.SectorSize
 	if !e.HasData() || first > e.Sectors || n > e.Sectors-first {
@@ -62,7 +61,7 @@ func (l *Log) ReadData(e Entry, first uint64, buf []byte) error {
 	return readFull(l.log, buf, e.Data+first*l.SectorSize)
 }
 
-// FindMark is the index of the first mark with this text.
+// FindMark returns the index of the first mark with this text.
 func (l *Log) FindMark(text string) (index int, ok bool) {
 	for i, e := range l.Entries() {
 		if e.Flags&Mark != 0 && e.Text == text {
@@ -72,7 +71,7 @@ func (l *Log) FindMark(text string) (index int, ok bool) {
 	return 0, false
 }
 
-// Marks are the texts of all marks, in the order of the log.
+// Marks returns the texts of all marks, in the order of the log.
 func (l *Log) Marks() []string {
 	var texts []string
 	for _, e := range l.Entries() {
@@ -83,14 +82,14 @@ func (l *Log) Marks() []string {
 	return texts
 }
 
-// Complete tells whether the log was taken down in good order: its last entry
-// is then the end mark.
+// Complete reports whether the log was taken down properly: its last entry is
+// then the end mark.
 func (l *Log) Complete() bool {
 	n := l.Len()
 	return n > 0 && l.Cut == "" && l.Entry(n-1).Flags&Mark != 0 && l.Entry(n-1).Text == EndMark
 }
 
-// Bytes is how much of the log device the log uses.
+// Bytes returns how many bytes of the log device the log uses.
 func (l *Log) Bytes() uint64 {
 	n := l.Len()
 	if n == 0 {
@@ -103,7 +102,7 @@ func (l *Log) Bytes() uint64 {
 	return last.Data
 }
 
-// Warnings says in sentences what should be known before the log is believed.
+// Warnings says in sentences what to know before trusting the log.
 func (l *Log) Warnings() []string {
 	var w []string
 	switch n := uint64(l.Len()); {
@@ -117,7 +116,7 @@ func (l *Log) Warnings() []string {
 	return w
 }
 
-// readFull fills buf from offset; a log that ends before is an error.
+// readFull fills buf from offset. It fails if the log ends before.
 func readFull(r io.ReaderAt, buf []byte, offset uint64) error {
 	n, err := r.ReadAt(buf, int64(offset))
 	if n == len(buf) {

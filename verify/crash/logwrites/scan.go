@@ -9,29 +9,30 @@ import (
 	"math"
 )
 
-// Limits of a log's sector size, in bytes: what Linux takes as a logical block.
+// Limits of a log's sector size, in bytes: the logical block sizes that Linux
+// accepts.
 const (
 	MinSectorSize = 512
 	MaxSectorSize = 64 << 10
 )
 
-// Limits of what an index holds, as a log is not believed: 24 bytes an entry,
-// and the texts of marks.
+// Limits of an index, because a log is not trusted: 24 bytes per entry, and the
+// texts of marks.
 const (
 	maxEntries   = 1 << 26
 	maxMarkBytes = 16 << 20
-	markOverhead = 64 // bytes of memory, beside its text
+	markOverhead = 64 // bytes of memory, besides its text
 )
 
-// ErrNoLog is wrapped by errors about something that is no log at all.
+// ErrNoLog is wrapped by errors for input that is not a log.
 var ErrNoLog = errors.New("not a dm-log-writes log")
 
-// Open indexes the entries of a log of size bytes. Entries beyond the declared
-// number are taken as long as they are what the kernel could have written; the
-// log device was zeroed before, so a block of zeros ends the log.
+// Open indexes the entries of a log of size bytes. It takes entries past the
+// declared number if the kernel could have written them; the log device was
+// zeroed before, so a block of zeros ends the log.
 //
-// It fails where log is no log or cannot be read. A log that breaks off is
-// no failure: see Cut.
+// It fails if log is not a log (the error then wraps ErrNoLog), cannot be read,
+// or needs too large an index. A truncated log is not an error: see Cut.
 func Open(log io.ReaderAt, size uint64) (*Log, error) {
 	size = min(size, math.MaxInt64)
 	if size < MinSectorSize {
@@ -45,7 +46,7 @@ func Open(log io.ReaderAt, size uint64) (*Log, error) {
 	ss := uint64(s.sectorSize)
 	switch {
 	case s.magic != logMagic:
-		return nil, fmt.Errorf("the magic number is %#x, that of a log %#x: %w", s.magic, uint64(logMagic), ErrNoLog)
+		return nil, fmt.Errorf("the magic number is %#x, not %#x: %w", s.magic, uint64(logMagic), ErrNoLog)
 	case s.version != logVersion:
 		return nil, fmt.Errorf("the log's version is %d, not %d, which is the only one known here and to the kernel: %w", s.version, logVersion, ErrNoLog)
 	case ss < MinSectorSize || ss > MaxSectorSize || ss&(ss-1) != 0:
@@ -86,7 +87,7 @@ func (l *Log) scan(size uint64) error {
 	}
 }
 
-// stop notes why the log ends where it does, if it should not.
+// stop records why the log ends, if it should not end there.
 func (l *Log) stop(why string) {
 	if n := uint64(l.Len()); n < l.Declared {
 		l.Cut = fmt.Sprintf("entry %d of %d: %s", n, l.Declared, why)
@@ -94,7 +95,8 @@ func (l *Log) stop(why string) {
 }
 
 // decode checks the header of an entry against what the kernel writes, and
-// gives the bytes of data behind it; why is not empty where it is none.
+// returns the length of its data in bytes. A nonempty why means that it is not
+// an entry.
 func (l *Log) decode(block []byte, room uint64) (e Entry, length uint64, why string) {
 	raw := decodeRawEntry(block)
 	e = Entry{Sector: raw.sector, Sectors: raw.sectors, Flags: Flags(raw.flags)}
@@ -106,7 +108,7 @@ func (l *Log) decode(block []byte, room uint64) (e Entry, length uint64, why str
 		return e, 0, fmt.Sprintf("unknown flags %#x", raw.flags)
 	case e.Flags&Mark != 0:
 		if raw.sectors != 0 || raw.dataLen > l.SectorSize-entrySize {
-			return e, 0, "a mark with sectors, or with more text than a block takes"
+			return e, 0, "a mark with sectors, or with more text than fits in a block"
 		}
 		text = raw.dataLen
 		e.Text = markText(block[entrySize:][:text])
@@ -115,7 +117,7 @@ func (l *Log) decode(block []byte, room uint64) (e Entry, length uint64, why str
 	case raw.sectors == 0 && e.Flags&Flush == 0:
 		return e, 0, "a write of nothing"
 	case raw.sector+raw.sectors < raw.sector:
-		return e, 0, "a write beyond the last sector there can be"
+		return e, 0, "a write beyond the last possible sector"
 	}
 	for _, b := range block[entrySize+text:] {
 		if b != 0 {
@@ -124,14 +126,14 @@ func (l *Log) decode(block []byte, room uint64) (e Entry, length uint64, why str
 	}
 	if e.HasData() {
 		if raw.sectors > room/l.SectorSize {
-			return e, 0, fmt.Sprintf("its %d sectors of data are not there", raw.sectors)
+			return e, 0, fmt.Sprintf("its %d sectors of data are missing", raw.sectors)
 		}
 		length = raw.sectors * l.SectorSize
 	}
 	return e, length, ""
 }
 
-// markText is a mark's text without the zero byte that some tools send along.
+// markText is a mark's text without the zero byte that some tools add.
 func markText(b []byte) string {
 	for len(b) > 0 && b[len(b)-1] == 0 {
 		b = b[:len(b)-1]

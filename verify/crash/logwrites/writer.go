@@ -1,4 +1,4 @@
-// Writing logs: for tests, mutants and whoever wants to keep a part of one.
+// Writing logs: for tests, mutants and keeping part of a log.
 
 package logwrites
 
@@ -7,22 +7,23 @@ import (
 	"io"
 )
 
-// Writer writes a log the way dm-log-writes does.
+// Writer writes a log as dm-log-writes does.
 type Writer struct {
 	w          io.Writer
 	sectorSize uint64
 	err        error
 }
 
-// NewWriter starts a log of so many entries on w, with sectors of sectorSize bytes.
+// NewWriter starts a log of this many entries on w, with sectors of sectorSize
+// bytes.
 func NewWriter(w io.Writer, sectorSize, entries uint64) *Writer {
 	l := &Writer{w: w, sectorSize: sectorSize}
 	l.block(super{magic: logMagic, version: logVersion, entries: entries, sectorSize: uint32(sectorSize)}.appendTo(nil))
 	return l
 }
 
-// Write appends an entry; data must fit its Sectors. The entry's own Data is
-// not looked at.
+// Write appends an entry. data must have the entry's Sectors; the entry's Data
+// is ignored.
 func (l *Writer) Write(e Entry, data []byte) error {
 	if e.HasData() && uint64(len(data)) != e.Sectors*l.sectorSize {
 		return fmt.Errorf("%d bytes of data for an entry of %d sectors", len(data), e.Sectors)
@@ -35,10 +36,10 @@ func (l *Writer) Write(e Entry, data []byte) error {
 	return l.err
 }
 
-// Err is the first error of all writes.
+// Err returns the first error of all writes.
 func (l *Writer) Err() error { return l.err }
 
-// block writes one sector, filled up with zeros.
+// block writes one sector, padded with zeros.
 func (l *Writer) block(b []byte) {
 	if l.err != nil {
 		return

@@ -1,8 +1,8 @@
-// Package page writes what an exploration found as one HTML page that needs
-// nothing else: no script, no style and no picture from elsewhere.
+// Package page writes the report of an exploration as one self-contained HTML
+// page: no script, style or picture from elsewhere.
 //
-// It knows reports and pictures. It knows no command: what to run next is given
-// to it as text. All texts are escaped, wherever they come from.
+// It knows reports and pictures. It knows no command: the caller passes what to
+// run next as text. All texts are escaped.
 package page
 
 import (
@@ -16,32 +16,32 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/picture"
 )
 
-// Page is what is written.
+// Page is the content of a page.
 type Page struct {
-	Log     string // its name
+	Log     string // name of the log
 	Report  *crash.Report
 	Version string // of the program
-	// Next are commands that make the first failures again.
+	// Next are commands that reproduce the first failures.
 	Next []Command
 }
 
-// Command is a command line and what it is for.
+// Command is a command line and its purpose.
 type Command struct{ What, Line string }
 
-// drawing is a picture within the page.
+// drawing is a picture in the page.
 type drawing struct {
 	ID    string
 	Label string
 	SVG   template.HTML
 }
 
-// widths are those of the timeline, for zooming without a script.
+// widths are the timeline's zoom levels, without a script.
 var widths = []struct {
 	label string
 	by    float64
 }{{"all of it", 1}, {"4 times", 4}, {"16 times", 16}}
 
-// perEntry is the most pixels to an entry that a picture is zoomed to.
+// perEntry is the most pixels per entry in a zoomed picture.
 const perEntry = 40
 
 // fit is a picture's width without zoom.
@@ -90,7 +90,7 @@ func (p *Page) verdict() string {
 	return map[string]string{"bad": "✗ failing", "doubt": "? undecided", "good": "✓ fine"}[p.class()]
 }
 
-// firstState is the first state that should not be, "" where there is none.
+// firstState is the first failing state, or "".
 func (p *Page) firstState() string {
 	r := p.Report
 	switch {
@@ -118,7 +118,7 @@ func (p *Page) timelines() (list []drawing, err error) {
 	return list, nil
 }
 
-// inline is a picture as a part of the page; nil where there is none.
+// inline returns a picture as part of the page, or nil if there is none.
 func inline(id, label string, c *picture.Canvas) (*drawing, error) {
 	if c == nil {
 		return nil, nil
