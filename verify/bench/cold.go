@@ -8,9 +8,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"time"
@@ -21,6 +23,29 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
+
+// runCold measures the stores in the canonical layout past the page cache,
+// after all else: it needs what a machine may lack.
+func runCold(dir, program string, runs int) error {
+	fmt.Printf("\npast the page cache\n")
+	if _, err := exec.LookPath("fio"); err != nil {
+		return errors.New("-cold compares with fio, which is not here: install the package fio")
+	}
+	for _, k := range kinds {
+		if k.scatter > 0 {
+			continue
+		}
+		s, err := generate(filepath.Join(dir, "store"), k)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("\n%s\n", s)
+		if err := s.cold(program, runs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // cold measures with O_DIRECT, and the whole process with an empty page cache.
 func (s *sample) cold(program string, runs int) error {
@@ -59,7 +84,6 @@ func (s *sample) cold(program string, runs int) error {
 		}
 	}
 	base := fio.median()
-	fmt.Printf("  past the page cache:\n")
 	fmt.Printf("    fio, the same blocks, O_DIRECT, depth %d %8.1f ms\n", store.Depth, ms(base))
 	fmt.Printf("    verification, O_DIRECT                  %8.1f ms   ratio %.2f\n", ms(judging.median()), ratio(judging.median(), base))
 	fmt.Printf("    dmsnapctl verify, an empty page cache   %8.1f ms   ratio %.2f\n", ms(process.wall.median()), ratio(process.wall.median(), base))

@@ -32,9 +32,12 @@ func main() {
 	mib := flag.Int64("mib", 512, "MiB of data that is moved")
 	read := flag.String("read", "", "only read this file's areas, as many as -areas says: how the bench calls itself")
 	areas := flag.Uint64("areas", 0, "see -read")
+	measured := flag.Bool("measure", false, "only run the command that follows and say what it took: how the bench calls itself")
 	flag.Parse()
 	var err error
 	switch {
+	case *measured && flag.NArg() > 0:
+		err = measure(flag.Arg(0), flag.Args()[1:]...)
 	case *read != "":
 		err = readAreas(*read, *areas, runtime.GOMAXPROCS(0))
 	case *moves:
@@ -80,16 +83,13 @@ func run(dir string, runs int, cold bool) error {
 		}
 		if k.scatter > 0 {
 			scattered = append(scattered, scatteredRun{k.exceptions, c})
-			continue
-		}
-		if cold {
-			if err := s.cold(program, runs); err != nil {
-				return err
-			}
 		}
 	}
 	printScattered(scattered)
-	return nil
+	if !cold {
+		return nil
+	}
+	return runCold(dir, program, runs)
 }
 
 // scatteredRun is what a store with scattered chunks costs.

@@ -55,6 +55,32 @@ type areaReader struct {
 	geometry cow.Geometry
 	areas    uint64 // that fit on the device
 	spare    chan *job
+	buffers  buffers
+}
+
+// buffers are those that no job has. The one given back last is used first: it
+// is still in a processor's cache.
+type buffers struct {
+	sync.Mutex
+	spare [][]byte
+}
+
+func (b *buffers) take() []byte {
+	b.Lock()
+	defer b.Unlock()
+	n := len(b.spare)
+	if n == 0 {
+		return blockdev.AlignedBuffer(jobBytes)
+	}
+	buf := b.spare[n-1]
+	b.spare = b.spare[:n-1]
+	return buf
+}
+
+func (b *buffers) giveBack(buf []byte) {
+	b.Lock()
+	defer b.Unlock()
+	b.spare = append(b.spare, buf)
 }
 
 func newAreaReader(store io.ReaderAt, g cow.Geometry, areas uint64) *areaReader {
@@ -115,6 +141,7 @@ func (r *areaReader) each(ctx context.Context, from uint64, visit func(piece) (m
 				return nil
 			}
 		}
+		r.buffers.giveBack(j.buf)
 		select {
 		case r.spare <- j:
 		default:
@@ -152,19 +179,21 @@ func (r *areaReader) plan(ctx context.Context, from uint64, credits <-chan struc
 	}
 }
 
-// newJob returns an empty job, reusing an old one if it can.
+// newJob returns an empty job, reusing an old one if it can. A worker gives it a
+// buffer when it begins to read.
 func (r *areaReader) newJob() *job {
 	select {
 	case j := <-r.spare:
 		j.out = j.out[:0]
 		return j
 	default:
-		return &job{buf: blockdev.AlignedBuffer(jobBytes), done: make(chan struct{}, 1)}
+		return &job{done: make(chan struct{}, 1)}
 	}
 }
 
 // read does one job.
 func (r *areaReader) read(j *job) {
+	j.buf = r.buffers.take()
 	for i := range j.areas {
 		buf := j.buf[i*j.size:][:j.size]
 		area := j.area + i
