@@ -1,6 +1,6 @@
 // The history of a log: which entries write which blocks, and so what a block
 // holds at any entry. It is an index; contents are read from the log and the
-// base image when they are asked for.
+// base image on demand.
 
 package crash
 
@@ -12,13 +12,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// never is the index of no entry.
+// never is an index past every entry.
 const never = int(^uint(0) >> 1)
 
-// interval is the entries from from up to, not including, to.
+// interval is the entries in [from, to).
 type interval struct{ from, to int }
 
-// history is shared by all that explore a log: nothing changes it.
+// history is shared by all workers on a log; it does not change.
 type history struct {
 	log    *logwrites.Log
 	base   base
@@ -29,9 +29,9 @@ type history struct {
 	// Blocks are indexed by granules of 1<<shift blocks.
 	shift    uint
 	granules []uint64 // that entries write, ascending
-	starts   []uint32 // of their entries in writers, and the end of the last
+	starts   []uint32 // of their entries in writers, and the end of the last one
 	writers  []uint32 // entries, ascending within a granule
-	// large are discards of very many granules, which the index leaves out.
+	// large are discards of very many granules, which are not in the index.
 	large []discard
 }
 
@@ -41,8 +41,8 @@ type discard struct {
 	span
 }
 
-// Bounds of the index: how many granules a discard may have in it, and about
-// how many granules all entries.
+// Limits of the index: the granules of one discard, and about how many granules
+// of all entries.
 const (
 	maxDiscardGranules = 1 << 12
 	maxIndex           = 2 << 20
@@ -72,11 +72,11 @@ func newHistory(l *logwrites.Log, b base, lay *layout, interrupted func() error)
 	return h, nil
 }
 
-// maxDiscard is the most blocks of a discard that states can name; a request
-// of the block layer holds far less (4 GiB).
+// maxDiscard is the most blocks of a discard that states can name. A request of
+// the block layer holds far fewer (4 GiB).
 const maxDiscard = 1<<31 - 1
 
-// index builds the index: of granules as small as it has room for.
+// index builds the index, with granules as small as its limits allow.
 func (h *history) index() {
 	h.shift = 3
 	for h.indexSize() > maxIndex && h.shift < 63 {
@@ -142,13 +142,12 @@ func (h *history) writersIn(granule uint64) []uint32 {
 	return h.writers[h.starts[at]:h.starts[at+1]]
 }
 
-// covers tells whether an entry writes a block.
+// covers reports whether an entry writes a block.
 func covers(e logwrites.Entry, block uint64) bool {
 	return block >= e.Sector && block-e.Sector < e.Sectors
 }
 
-// lastWriter is the last entry before another one that writes a block, -1 where
-// there is none.
+// lastWriter is the last entry before another one that writes a block, or -1.
 func (h *history) lastWriter(block uint64, before int) int {
 	last := -1
 	list := h.writersIn(block >> h.shift)
@@ -167,8 +166,7 @@ func (h *history) lastWriter(block uint64, before int) int {
 	return last
 }
 
-// firstWriter is the first entry, from one on, that writes a block; never where
-// there is none.
+// firstWriter is the first entry, from one on, that writes a block, or never.
 func (h *history) firstWriter(block uint64, from int) int {
 	first := never
 	for i := range h.writersOf(block, interval{from, h.log.Len()}) {
@@ -178,7 +176,7 @@ func (h *history) firstWriter(block uint64, from int) int {
 	return first
 }
 
-// writersOf are those of some entries that write a block, ascending.
+// writersOf yields the entries in an interval that write a block, ascending.
 func (h *history) writersOf(block uint64, within interval) func(func(int) bool) {
 	return func(yield func(int) bool) {
 		list := h.writersIn(block >> h.shift)
@@ -210,7 +208,7 @@ func (h *history) writersOf(block uint64, within interval) func(func(int) bool) 
 	}
 }
 
-// anyWriter tells whether one of some entries writes a block of a run.
+// anyWriter reports whether an entry in an interval writes a block of a run.
 func (h *history) anyWriter(run span, within interval) bool {
 	for g := run.first >> h.shift; g <= (run.end-1)>>h.shift; g++ {
 		list := h.writersIn(g)
@@ -228,8 +226,8 @@ func (h *history) anyWriter(run span, within interval) bool {
 	})
 }
 
-// lastWriters visits, piece by piece, which entry before another one wrote a
-// run of blocks last; -1 is the base image.
+// lastWriters visits a run of blocks in pieces, each with the last entry before
+// a given one that wrote it; -1 is the base image.
 func (h *history) lastWriters(run span, before int, visit func(part span, entry int) error) error {
 	for at := run.first; at < run.end; {
 		end := min(run.end, (at>>h.shift+1)<<h.shift)
@@ -246,7 +244,7 @@ func (h *history) lastWritersIn(run span, before int, visit func(part span, entr
 	for at := run.first; at < run.end; {
 		entry := h.lastWriter(at, before)
 		var end uint64
-		// How far that holds: up to the end of what the entry wrote, where
+		// The end of the piece: up to the end of what the entry wrote, if
 		// nothing else was written since.
 		if entry >= 0 {
 			e := h.log.Entry(entry)
@@ -265,8 +263,8 @@ func (h *history) lastWritersIn(run span, before int, visit func(part span, entr
 	return nil
 }
 
-// read fills buf with what a run of blocks holds when all entries before one
-// are durable.
+// read fills buf with the content of a run of blocks if all entries before a
+// given one are durable.
 func (h *history) read(first uint64, before int, buf []byte) error {
 	ss := h.layout.blockBytes
 	return h.lastWriters(span{first, first + uint64(len(buf))/ss}, before, func(part span, entry int) error {
@@ -274,7 +272,8 @@ func (h *history) read(first uint64, before int, buf []byte) error {
 	})
 }
 
-// readFrom fills buf with what an entry, or the base image, gives blocks.
+// readFrom fills buf with the content that an entry, or the base image, gives
+// blocks.
 func (h *history) readFrom(first uint64, entry int, buf []byte) error {
 	if entry < 0 {
 		if err := h.base.read(buf, first*h.layout.blockBytes); err != nil {
@@ -293,8 +292,8 @@ func (h *history) readFrom(first uint64, entry int, buf []byte) error {
 	return nil
 }
 
-// blocksWritten visits the runs of blocks in a run that entries before one
-// write, granule by granule.
+// blocksWritten visits the blocks of a run that entries before a given one
+// write, in runs, granule by granule.
 func (h *history) blocksWritten(run span, visit func(span) error) error {
 	at, _ := slices.BinarySearch(h.granules, run.first>>h.shift)
 	for ; at < len(h.granules) && h.granules[at]<<h.shift < run.end; at++ {

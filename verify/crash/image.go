@@ -1,5 +1,5 @@
-// The snapshot's image: what origin and COW store give back together, held
-// against what the origin was when it was frozen.
+// The snapshot's image: what the origin and the COW store show together,
+// compared with the origin when it was frozen.
 
 package crash
 
@@ -9,8 +9,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// image compares a snapshot, chunk by chunk, with what it must show. Chunks at
-// which nobody looked are as they must be.
+// image compares a snapshot, chunk by chunk, with what it must show. Chunks
+// that are not tracked are as they must be.
 type image struct {
 	byOld, byNew names // the list's exceptions
 
@@ -20,15 +20,15 @@ type image struct {
 	cowOf        map[cow.Chunk]int32
 	originAt     []blockRef // by cell, of the origin's cells
 
-	frozen       bool // the explorer has come that far
+	frozen       bool // the explorer has reached the freeze
 	brokenChunks int
-	// wasThere tells that the header was durable before: from then on a
-	// store without one is lost.
+	// wasThere says that the header was durable before: from then on, a store
+	// without a header is lost.
 	wasThere bool
 	changed  []*originChunk // since the last epoch began
 	sweep    uint64         // changes of data
 
-	// Of the present epoch: the contents that it gives cells, and those that
+	// For the current epoch: the contents that it gives cells, and those that
 	// cells were given since the store was created.
 	epochGives map[cell][]blockID
 	givenSince map[cell][]version
@@ -38,8 +38,8 @@ func newImage() image {
 	return image{byOld: newNames(), byNew: newNames(), originOf: map[cow.Chunk]int32{}, cowOf: map[cow.Chunk]int32{}}
 }
 
-// bringOrigin makes the cells of a chunk of the origin, and of where its copies
-// are; nil after an error.
+// bringOrigin makes the cells of a chunk of the origin and of its copies. It
+// returns nil after an error.
 func (s *store) bringOrigin(chunk cow.Chunk) *originChunk {
 	if i, ok := s.originOf[chunk]; ok {
 		return s.originChunks[i]
@@ -71,8 +71,8 @@ func (s *store) bringOrigin(chunk cow.Chunk) *originChunk {
 	return o
 }
 
-// originCells are the cells of blocks of the origin; other stores may have
-// brought them already, in chunks of another size.
+// originCells are the cells of blocks of the origin. Other stores may have made
+// them already, in chunks of another size.
 func (s *store) originCells(first, n uint64) []cell {
 	cells := make([]cell, 0, n)
 	for at := first; at < first+n; {
@@ -97,9 +97,9 @@ func (s *store) originCells(first, n uint64) []cell {
 	return cells
 }
 
-// bringData makes the cells of a chunk of the store's data, and of the origin's
-// chunks that exceptions have there; nil after an error, and for a chunk that
-// holds no data.
+// bringData makes the cells of a chunk of the store's data, and of the origin
+// chunks that exceptions put there. It returns nil after an error, and for a
+// chunk that holds no data.
 func (s *store) bringData(chunk cow.Chunk) *cowChunk {
 	if i, ok := s.cowOf[chunk]; ok {
 		return s.cowChunks[i]
@@ -123,17 +123,17 @@ func (s *store) bringData(chunk cow.Chunk) *cowChunk {
 	return c
 }
 
-// brought tells whether somebody looks at one of an exception's chunks.
+// brought reports whether one of an exception's chunks is tracked.
 func (s *store) brought(e cow.Exception) bool {
 	_, origin := s.originOf[e.Old]
 	_, data := s.cowOf[e.New]
 	return origin || data
 }
 
-// mapTo notes that an exception came into the list, at index k.
+// mapTo takes in an exception that joined the list at index k.
 func (s *store) mapTo(e cow.Exception, k uint64) {
 	if !s.bounds.Fits(e) {
-		return // the store is corrupt, and there is no image to speak of
+		return // the store is corrupt and has no image
 	}
 	if s.frozen || s.brought(e) {
 		o, c := s.bringOrigin(e.Old), s.bringData(e.New)
@@ -146,7 +146,7 @@ func (s *store) mapTo(e cow.Exception, k uint64) {
 		}
 		o.at = slices.Insert(o.at, at, copied{c, k})
 		c.owners = append(c.owners, o)
-		if at == 0 { // or the chunk is still read from where it was
+		if at == 0 { // otherwise the chunk is still read from where it was
 			s.recount(o)
 		}
 	}
@@ -154,7 +154,7 @@ func (s *store) mapTo(e cow.Exception, k uint64) {
 	s.byNew.add(e.New, k)
 }
 
-// unmap notes that the exception at index k leaves the list.
+// unmap takes in that the exception at index k left the list.
 func (s *store) unmap(e cow.Exception, k uint64) {
 	if !s.bounds.Fits(e) {
 		return
@@ -184,7 +184,7 @@ func removeLast[T comparable](list []T, x T) []T {
 	return list
 }
 
-// chunksOf are the two chunks of an exception, nil where it is out of place.
+// chunksOf are the two chunks of an exception, or nil if it is out of place.
 func (s *store) chunksOf(e cow.Exception) (*originChunk, *cowChunk) {
 	if !s.bounds.Fits(e) {
 		return nil, nil
@@ -211,7 +211,7 @@ func (s *store) recount(o *originChunk) {
 	s.setBad(o, bad)
 }
 
-// setBad notes how many blocks of a chunk are wrong now.
+// setBad records how many blocks of a chunk are wrong now.
 func (s *store) setBad(o *originChunk, bad int) {
 	if !o.touched {
 		o.touched = true
@@ -231,7 +231,7 @@ func (s *store) setBad(o *originChunk, bad int) {
 	o.bad = bad
 }
 
-// blockChanged compares one block of a chunk that changed.
+// blockChanged compares one changed block of a chunk.
 func (s *store) blockChanged(o *originChunk, block int, was, is blockID) {
 	if !s.frozen {
 		return
@@ -246,7 +246,7 @@ func (s *store) blockChanged(o *originChunk, block int, was, is blockID) {
 	s.setBad(o, bad)
 }
 
-// originChanged is told of every block of the origin that changes.
+// originChanged is called for every block of the origin that changes.
 func (s *store) originChanged(c cell, was, is blockID) {
 	if int(c) >= len(s.originAt) {
 		return
@@ -256,7 +256,7 @@ func (s *store) originChanged(c cell, was, is blockID) {
 	}
 }
 
-// dataChanged is told of every block of the store's data that changes.
+// dataChanged is called for every block of the store's data that changes.
 func (s *store) dataChanged(r role, was, is blockID) {
 	c := s.cowChunks[r.chunk]
 	s.sweep++
@@ -275,7 +275,7 @@ func (s *store) settle() {
 		o.touched = false
 		o.before = o.now()
 		if o.bad > 0 || s.state != valid {
-			continue // what is broken stays so, and without a snapshot there is no image
+			continue // broken chunks stay broken, and without a snapshot there is no image
 		}
 		for i, c := range o.holder()[:len(o.want)] {
 			o.want[i] = s.content[c]

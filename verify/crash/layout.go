@@ -1,5 +1,5 @@
 // The layout of the logged device: where the origin and its stores lie, and
-// what each block of it and each entry of the log is to them.
+// what each block and each log entry means to them.
 
 package crash
 
@@ -15,7 +15,7 @@ import (
 type kind uint8
 
 const (
-	elsewhere kind = iota // nothing of ours: outside all regions, or a mark
+	elsewhere kind = iota // outside all regions, or a mark
 	flushes
 	commits  // a write of an area, with FUA
 	metadata // a header, or the zeroing of an area
@@ -35,10 +35,10 @@ const (
 	inOrigin
 	inHeader // the first block of chunk 0
 	inArea
-	inData // the rest of the COW region, apart from that of chunk 0
+	inData // the rest of the COW region, except that of chunk 0
 )
 
-// layout says where things are, in blocks of the log.
+// layout is where everything lies, in blocks of the log.
 type layout struct {
 	blockBytes uint64
 	origin     span
@@ -52,7 +52,7 @@ type storeLayout struct {
 	bounds   cow.Bounds
 }
 
-// newLayout works out the layout: a store's header tells its chunk size.
+// newLayout determines the layout. A store's header gives its chunk size.
 func newLayout(l *logwrites.Log, b base, opt *Options) (*layout, error) {
 	origin, err := opt.Origin.span(l.SectorSize)
 	if err != nil {
@@ -88,11 +88,11 @@ func newStoreLayout(l *logwrites.Log, b base, opt *Options, region Region) (s st
 	return s, nil
 }
 
-// ErrNoStore is returned where neither the log nor the base image holds a
-// store's header at the start of the COW region.
+// ErrNoStore is returned if neither the log nor the base image has a store's
+// header at the start of the COW region.
 var ErrNoStore = errors.New("no store there: neither the base image nor an entry of the log has a header at the region's first sector (START and LEN count sectors of the logged device)")
 
-// chunkAt is the chunk of a store that a block of its region belongs to.
+// chunkAt is the store's chunk that contains a block of its region.
 func (s *storeLayout) chunkAt(block uint64) cow.Chunk {
 	return cow.Chunk((block - s.first) / s.perChunk)
 }
@@ -100,7 +100,7 @@ func (s *storeLayout) chunkAt(block uint64) cow.Chunk {
 // blockOf is the first block of a chunk.
 func (s *storeLayout) blockOf(c cow.Chunk) uint64 { return s.first + uint64(c)*s.perChunk }
 
-// placeOf is what a block of a store's region is.
+// placeOf says what a block of a store's region is.
 func (s *storeLayout) placeOf(block uint64) place {
 	switch c := s.chunkAt(block); {
 	case block == s.first:
@@ -114,8 +114,8 @@ func (s *storeLayout) placeOf(block uint64) place {
 	}
 }
 
-// parts are the pieces of a run of blocks that lie in the origin (store -1) and
-// in the stores.
+// parts visits the pieces of a run of blocks that lie in the origin (store -1)
+// and in the stores.
 func (l *layout) parts(run span, visit func(part span, store int)) {
 	if part := l.origin.clip(run.first, run.end-run.first); part.first < part.end {
 		visit(part, -1)
@@ -127,7 +127,7 @@ func (l *layout) parts(run span, visit func(part span, store int)) {
 	}
 }
 
-// kindOf is what an entry does, and to which store.
+// kindOf says what an entry does, and to which store.
 func (l *layout) kindOf(e logwrites.Entry) (k kind, store int) {
 	if !e.Writes() {
 		if e.Flags&logwrites.Flush != 0 {
@@ -159,7 +159,7 @@ func (l *layout) kindOf(e logwrites.Entry) (k kind, store int) {
 	return k, store
 }
 
-// placesIn notes what the blocks of a part of the region are.
+// placesIn records what the blocks of a part of the region are.
 func (s *storeLayout) placesIn(part span, seen *[inData + 1]bool) {
 	if part.first == s.first {
 		seen[inHeader] = true

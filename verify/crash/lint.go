@@ -1,6 +1,6 @@
-// The lint: what must hold of the order of entries, for all subsets of a log
-// at once, in linear time. It walks the log in its order, and works out the
-// facts of each store on the way.
+// The lint: rules for the order of entries that cover all subsets of a log at
+// once, in linear time. It walks the log in order, and collects the facts of
+// each store on the way.
 
 package crash
 
@@ -15,18 +15,18 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Rule names what an order of entries violates.
+// Rule names a rule for the order of entries.
 type Rule string
 
-// The rules. For the first write to each chunk of the origin it is: copy,
-// flush, commit, write.
+// The rules. The right order for the first write to each chunk of the origin
+// is: copy, flush, commit, write.
 const (
-	CommitBeforeCopy   Rule = "commit-before-copy"   // no copy was written when the exception was committed
+	CommitBeforeCopy   Rule = "commit-before-copy"   // the exception was committed before the copy was written
 	CopyNotFlushed     Rule = "copy-not-flushed"     // no flush between copy and commit
 	WriteBeforeCommit  Rule = "write-before-commit"  // the origin changed before the exception was committed
 	NextAreaNotZeroed  Rule = "next-area-not-zeroed" // a full area was committed while the next one held records
 	ClearedBeforeMerge Rule = "cleared-before-merge" // a merged exception was cleared before its data was flushed
-	OutOfOrder         Rule = "out-of-order"         // completed out of the order of allocation (fixed kernels)
+	OutOfOrder         Rule = "out-of-order"         // exceptions completed out of the order of allocation (fixed kernels)
 )
 
 // Violation is an entry that breaks a rule.
@@ -36,22 +36,22 @@ type Violation struct {
 	Message string `json:"message"`
 }
 
-// maxViolations bounds those that are written out; all are counted.
+// maxViolations is the most violations in a report; all are counted.
 const maxViolations = 100
 
 // linter walks the log once, in its order.
 type linter struct {
 	x         *explorer
 	lastFlush int
-	written   map[chunkOf]bool // violations were noted of
+	written   map[chunkOf]bool // chunks with a recorded violation
 	touched   map[chunkOf]bool // in this epoch: chunks whose image may have changed
 	wasValid  []bool           // by store
 
 	count uint64
 	found []Violation
 	blind int
-	// doubtful are writes to the origin of a snapshot that merges: none of
-	// them is a violation where somebody writes to the snapshot.
+	// doubtful are writes to the origin while its snapshot merges. They are not
+	// violations if somebody writes to the snapshot.
 	doubtful []doubt
 }
 
@@ -85,7 +85,7 @@ func (x *explorer) lint() (*linter, error) {
 	return l, nil
 }
 
-// epoch walks through one epoch, and applies it.
+// epoch walks through one epoch and applies it.
 func (l *linter) epoch(e interval) {
 	committed := false
 	for i := e.from; i < e.to; i++ {
@@ -111,8 +111,8 @@ func (l *linter) epoch(e interval) {
 	}
 }
 
-// frozenNow notes what is there when a store is frozen, and what the disk may
-// have kept of before.
+// frozenNow records the state when a store is frozen, and what the disk may
+// have kept from before.
 func (l *linter) frozenNow(i int, e interval) {
 	for _, s := range l.x.stores {
 		if i == s.freeze && !s.created {
@@ -131,7 +131,7 @@ func (l *linter) frozenNow(i int, e interval) {
 	}
 }
 
-// touch notes the chunks whose image an entry may change.
+// touch records the chunks whose image an entry may change.
 func (l *linter) touch(i int, st *step) {
 	for _, w := range st.writes {
 		switch r := l.x.roles[w.cell]; r.place {
@@ -163,7 +163,7 @@ func (l *linter) touch(i int, st *step) {
 	}
 }
 
-// departures looks, at the end of an epoch, whether the snapshots still show
+// departures checks, at the end of an epoch, whether the snapshots still show
 // what was frozen.
 func (l *linter) departures(e interval) {
 	for i, s := range l.x.stores {
@@ -191,8 +191,8 @@ func (l *linter) departures(e interval) {
 	clear(l.touched)
 }
 
-// judgeDoubtful notes the writes to origins that merged, now that it is known
-// to whose snapshots somebody wrote.
+// judgeDoubtful records the doubtful writes as violations, now that it is known
+// which snapshots somebody wrote to.
 func (l *linter) judgeDoubtful() {
 	for _, d := range l.doubtful {
 		if !d.s.lenient(d.s.opt) {
@@ -209,7 +209,7 @@ func (l *linter) note(r Rule, entry int, format string, args ...any) {
 	}
 }
 
-// origin holds a write to the origin against the exceptions committed so far.
+// origin checks a write to the origin against the exceptions committed so far.
 func (l *linter) origin(i int, st *step) {
 	for _, s := range l.x.stores {
 		if s.state != valid || i < s.freeze {
@@ -231,7 +231,7 @@ func (l *linter) origin(i int, st *step) {
 	}
 }
 
-// commit looks at the records that a commit changes.
+// commit checks the records that a commit changes.
 func (l *linter) commit(i int, st *step) {
 	s := l.x.stores[st.store]
 	perArea := s.geometry().ExceptionsPerArea()
@@ -247,7 +247,7 @@ func (l *linter) commit(i int, st *step) {
 			case was == e:
 			case e.Terminates() && k < uint64(s.ledger.Len()):
 				l.cleared(i, s, was)
-			case e.Terminates(): // it was behind the terminator
+			case e.Terminates(): // it was after the terminator
 			default:
 				l.added(i, s, k, e, next)
 				next = s.geometry().SkipMetadata(max(next, e.New+1))
@@ -259,7 +259,7 @@ func (l *linter) commit(i int, st *step) {
 	}
 }
 
-// added looks at a new exception; next is the chunk behind those before it.
+// added checks a new exception; next is the chunk after the previous ones.
 func (l *linter) added(i int, s *store, k uint64, e cow.Exception, next cow.Chunk) {
 	if l.x.opt.Expect != allocator.Leaky && e.New != next {
 		l.note(OutOfOrder, i, "entry %d commits exception %d with chunk %d, in the order of allocation it would be chunk %d", i, k, e.New, next)
@@ -288,8 +288,8 @@ func (l *linter) added(i int, s *store, k uint64, e cow.Exception, next cow.Chun
 	s.filledBySnapshot(i, o, c)
 }
 
-// lastWrites are the oldest and the newest of the entries before one that wrote
-// a run of blocks last; -1 where some block was never written.
+// lastWrites returns the oldest and the newest entry, before a given one, that
+// last wrote a block of the run. It returns -1 if a block was never written.
 func (l *linter) lastWrites(run span, before int) (oldest, newest int) {
 	oldest, newest = never, -1
 	err := l.x.lastWriters(run, before, func(_ span, entry int) error {
@@ -302,7 +302,7 @@ func (l *linter) lastWrites(run span, before int) (oldest, newest int) {
 	return oldest, newest
 }
 
-// cleared looks at an exception that a merge took away.
+// cleared checks an exception that a merge removed.
 func (l *linter) cleared(i int, s *store, e cow.Exception) {
 	s.merging = min(s.merging, i)
 	o, c := s.chunksOf(e)
@@ -322,7 +322,7 @@ func (l *linter) cleared(i int, s *store, e cow.Exception) {
 	s.mergedOnly(i, e, o, c)
 }
 
-// filled looks at the area behind one that fills up.
+// filled checks the area after one that fills up.
 func (l *linter) filled(i int, s *store, number uint64) {
 	next := s.areaAt(number + 1)
 	if next == nil {

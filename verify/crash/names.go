@@ -8,17 +8,17 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// names has the indexes of exceptions by chunk: almost every chunk has one.
+// names maps chunks to indexes of exceptions. Almost every chunk has one.
 type names struct {
 	one  map[cow.Chunk]uint32
-	more map[cow.Chunk][]uint32 // all of a chunk's, ascending, where there are several
+	more map[cow.Chunk][]uint32 // all of a chunk's, ascending, if there are several
 }
 
 func newNames() names {
 	return names{one: map[cow.Chunk]uint32{}, more: map[cow.Chunk][]uint32{}}
 }
 
-// add notes that exception k names a chunk.
+// add records that exception k names a chunk.
 func (n *names) add(c cow.Chunk, k uint64) {
 	first, named := n.one[c]
 	switch list, several := n.more[c]; {
@@ -33,7 +33,7 @@ func (n *names) add(c cow.Chunk, k uint64) {
 	}
 }
 
-// remove takes back that exception k names a chunk.
+// remove forgets that exception k names a chunk.
 func (n *names) remove(c cow.Chunk, k uint64) {
 	list, several := n.more[c]
 	if !several {

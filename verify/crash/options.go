@@ -23,67 +23,67 @@ const (
 
 // Options says what to explore, and how far.
 type Options struct {
-	// Origin and COW are the regions of the logged device: one origin and
-	// the stores of its snapshots.
+	// Origin and COW are regions of the logged device: one origin and the
+	// stores of its snapshots.
 	Origin Region
 	COW    []Region
-	// Base is the device before the first entry of the log, BaseSize bytes
-	// of it; nil, and all behind its end, is zeros.
+	// Base is the device before the first entry of the log, of BaseSize bytes.
+	// If it is nil, and after its end, the device is zeros.
 	Base     io.ReaderAt
 	BaseSize uint64
-	// FromMark is the text of the mark at which the origin was frozen. Where
-	// it is empty, that is when the first chunk was copied.
+	// FromMark is the text of the mark at which the origin was frozen. If it is
+	// empty, the origin was frozen when the first chunk was copied.
 	FromMark string
-	// Expect is the kernel's kind: that of the model which goes on before a
-	// second crash. Of a leaky one, exceptions out of the order of allocation
-	// are no violation; its leaks are failures all the same. Empty is Fixed.
+	// Expect is the kernel's kind, and the kind of the model that runs until a
+	// second crash. On a leaky kernel, exceptions out of the order of
+	// allocation are not violations; its leaks are still failures. Empty means
+	// Fixed.
 	Expect allocator.Kernel
-	// Reorder is the most random states of an epoch too large to be
-	// exhausted: 0 for DefaultReorder, less for none.
+	// Reorder is the most random states of an epoch that is too large to
+	// exhaust; 0 means DefaultReorder, a negative number none.
 	Reorder int
-	// Exhaustive is the most states of an epoch that is exhausted; 0 for
+	// Exhaustive is the most states of an epoch to exhaust; 0 means
 	// DefaultExhaustive.
 	Exhaustive int
-	// Crashes is 1 or 2: whether to crash again after the first crash.
+	// Crashes is 1, or 2 to crash again after the first crash.
 	Crashes int
-	// Seed of the random states.
+	// Seed is the seed of the random states.
 	Seed uint64
-	// ReadOnlySnapshot says that nobody wrote to the snapshots: each copy is
-	// then held against the frozen origin, without exception.
-	// SnapshotWritten says that somebody did: what the origin was not
-	// overwritten with is then taken for such a write. With neither, the log
-	// tells which it is, store by store.
+	// ReadOnlySnapshot says that nobody wrote to the snapshots: each copy must
+	// equal the frozen origin. SnapshotWritten says that somebody did: contents
+	// that the origin's writes do not explain are then accepted as such writes.
+	// If both are false, the log decides for each store.
 	ReadOnlySnapshot, SnapshotWritten bool
 	// OriginUnwritten says that nobody wrote to the origin, so that a log
-	// without such writes is no doubt.
+	// without such writes raises no doubt.
 	OriginUnwritten bool
-	// Upper is the log of a device on top of the stack, nil for none: what it
-	// flushed before a mark that both logs have must be there in all states
-	// behind the mark. UpperView is where it lies.
+	// Upper is the log of a device on top of the stack, or nil. What it flushed
+	// before a mark that is in both logs must be in all states after the mark.
+	// UpperView is where it lies.
 	Upper     *logwrites.Log
 	UpperView View
-	// Visit, where it is not nil, is called for every state.
+	// Visit, if not nil, is called for every state.
 	Visit func(Judged)
-	// Show, where it is not nil, is called for each image of View that no state
-	// before showed in the epoch. It may hold the exploration up.
+	// Show, if not nil, is called for each image of View that no earlier state
+	// of the epoch showed. It may block.
 	Show func(*Shown)
 	View View
-	// Progress, where it is not nil, is called after each epoch, and now and
-	// then within it.
+	// Progress, if not nil, is called after each epoch, and now and then within
+	// one.
 	Progress func(entry, entries int, states uint64)
 
-	// Jobs is how many states are judged at once; 0 for as many as there are
-	// processors. It is 1 with Visit or Show.
+	// Jobs is how many states are judged at once; 0 means one per processor. It
+	// is 1 with Visit or Show.
 	Jobs int
 	// Shard is the part of the epochs to explore.
 	Shard Shard
 
 	cells int          // see keepCells
-	mark  int          // index of FromMark's entry, -1 where there is none
-	stop  func() error // why to stop, nil while there is no reason; may be nil
+	mark  int          // index of FromMark's entry, -1 if there is none
+	stop  func() error // returns why to stop, or nil; may be nil
 }
 
-// interrupted is why the exploration is to stop, nil where it is not.
+// interrupted returns why to stop the exploration, or nil.
 func (o *Options) interrupted() error {
 	if o.stop == nil {
 		return nil
@@ -91,7 +91,7 @@ func (o *Options) interrupted() error {
 	return o.stop()
 }
 
-// prepare checks the options, and fills in what they leave out.
+// prepare checks the options and sets defaults.
 func (o *Options) prepare(ctx context.Context, l *logwrites.Log) error {
 	if o.Expect == "" {
 		o.Expect = allocator.Fixed
@@ -107,7 +107,7 @@ func (o *Options) prepare(ctx context.Context, l *logwrites.Log) error {
 	return o.check(l.SectorSize)
 }
 
-// jobs is how many workers there are.
+// jobs is the number of workers.
 func (o *Options) jobs() int {
 	switch {
 	case o.Visit != nil || o.Show != nil:
@@ -119,11 +119,11 @@ func (o *Options) jobs() int {
 	}
 }
 
-// maxJobs bounds the workers, of which each has a ground of its own.
+// maxJobs bounds the workers, because each has its own ground.
 const maxJobs = 256
 
-// keepCells is how many blocks a ground may look at before those of past epochs
-// are forgotten.
+// keepCells is how many blocks a ground may track before it forgets those of
+// past epochs.
 func (o *Options) keepCells() int {
 	if o.cells == 0 {
 		return 1 << 16
@@ -131,7 +131,7 @@ func (o *Options) keepCells() int {
 	return max(0, o.cells)
 }
 
-// ErrOverlap is wrapped by the error about regions that overlap.
+// ErrOverlap is wrapped by the error for regions that overlap.
 var ErrOverlap = errors.New("the regions overlap")
 
 func (o *Options) check(blockBytes uint64) error {
@@ -166,16 +166,16 @@ func (o *Options) exhaustive() int {
 	return o.Exhaustive
 }
 
-// Judged is a state and what was found of its first store.
+// Judged is a state and the findings on its first store.
 type Judged struct {
-	// State names the state; it may be called during the visit only.
+	// State returns the state. It may be called only during the visit.
 	State            func() State
-	Valid            bool // there is a snapshot, and the kernel has not given it up
+	Valid            bool // there is a snapshot that is not invalidated
 	Corrupt          bool
 	LeakedChunks     uint64
 	StaleRecords     uint64
-	BrokenChunks     int  // origin chunks of which the image shows something else
-	Lost             bool // something that the layer above flushed
+	BrokenChunks     int  // origin chunks that the image shows wrongly
+	Lost             bool // data that the layer above flushed is lost
 	AllocatedSectors cow.Sectors
 }
 

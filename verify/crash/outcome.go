@@ -2,14 +2,14 @@
 
 package crash
 
-// outcome is what the verdicts on all stores add up to.
+// outcome sums up the verdicts on all stores.
 type outcome struct {
 	corrupt   bool
 	abandoned bool
 	leaked    uint64
 	stale     uint64
 	broken    int
-	lost      bool // something that the layer above flushed
+	lost      bool // data that the layer above flushed is lost
 	seen      uint64
 }
 

@@ -1,4 +1,4 @@
-// Overlays: a state as a device that can be read, without writing it out.
+// Overlays: a state as a readable device, without writing it out.
 
 package crash
 
@@ -12,8 +12,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// Overlay is what a crash left of the logged device: the base image under the
-// entries of a state. It reads data from the log when it is asked for.
+// Overlay is what a crash left of the logged device: the base image with the
+// entries of a state on top. It reads data from the log on demand.
 type Overlay struct {
 	log      *logwrites.Log
 	base     base
@@ -23,14 +23,15 @@ type Overlay struct {
 	size     uint64
 }
 
-// covered is which data of the log a block has.
+// covered is the log data that a block has.
 type covered struct {
 	entry int
 	block uint64 // of the entry
 }
 
-// NewOverlay is the state of a log over a base image of baseSize bytes; nil
-// and all behind its end is zeros. Its Again is not looked at.
+// NewOverlay returns the state of a log over a base image of baseSize bytes. If
+// the image is nil, and after its end, the device is zeros. The state's Again
+// is ignored.
 func NewOverlay(l *logwrites.Log, s State, baseImage io.ReaderAt, baseSize uint64) (*Overlay, error) {
 	o := &Overlay{log: l, base: base{baseImage, baseSize}, blocks: map[uint64]covered{}, extra: map[uint64][]byte{}, size: baseSize}
 	if n := l.Len(); s.Durable > n || s.Last() >= n {
@@ -49,7 +50,7 @@ func NewOverlay(l *logwrites.Log, s State, baseImage io.ReaderAt, baseSize uint6
 	return o, nil
 }
 
-// cover puts an entry, or some of its blocks, over what is there.
+// cover puts an entry, or some of its blocks, on top.
 func (o *Overlay) cover(c Choice) error {
 	e := o.log.Entry(c.Entry)
 	if !e.Writes() {
@@ -85,13 +86,14 @@ func (o *Overlay) cover(c Choice) error {
 	return nil
 }
 
-// Size is the end of what is known of the device, in bytes.
+// Size returns the end of the known part of the device, in bytes.
 func (o *Overlay) Size() uint64 { return o.size }
 
-// Grow tells of a region of the device, which then ends no earlier than it.
+// Grow extends the device to the end of a region.
 func (o *Overlay) Grow(r Region) { o.size = max(o.size, uint64(r.Start+r.Len)*cow.SectorSize) }
 
-// ReadAt is io.ReaderAt; behind the end of what is known there are zeros.
+// ReadAt implements io.ReaderAt. After the end of the known part there are
+// zeros.
 func (o *Overlay) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("read at a negative offset")
@@ -129,8 +131,8 @@ func (o *Overlay) readBlock(buf []byte, block uint64) error {
 	}
 }
 
-// WriteTo writes the device to w, leaving out blocks of zeros: w must read as
-// zeros. Blocks of the base image are read one after the other.
+// WriteTo writes the device to w, except blocks of zeros: w must read as zeros.
+// It reads the base image sequentially.
 func (o *Overlay) WriteTo(w io.WriterAt) error {
 	buf := make([]byte, 1<<20)
 	for at := uint64(0); at < o.size; at += uint64(len(buf)) {

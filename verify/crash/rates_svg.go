@@ -1,4 +1,4 @@
-// Rates as a picture: how much a leaky kernel loses at a crash, on average.
+// Rates as a picture: the average loss of a leaky kernel at a crash.
 
 package crash
 
@@ -110,8 +110,8 @@ func (p *plot) draw(c *picture.Canvas) {
 	}
 }
 
-// roundStep is the least of 1, 2, 2.5 and 5, times a power of ten, that is not
-// below v.
+// roundStep is the smallest of 1, 2, 2.5 and 5, times a power of ten, that is
+// at least v.
 func roundStep(v float64) float64 {
 	if v <= 0 {
 		return 1

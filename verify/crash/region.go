@@ -11,15 +11,15 @@ import (
 )
 
 // Region is a part of the logged device. Options and Overlay take it in sectors
-// of 512 bytes whatever the device's blocks are: the numbers of a linear
-// target's table line. What a user writes counts the log's sectors, see Unit.
+// of 512 bytes, regardless of the device's block size: the numbers in a linear
+// target's table line. A user's numbers are in the log's sectors; see Unit.
 type Region struct {
 	Start, Len cow.Sectors
 }
 
 func (r Region) String() string { return fmt.Sprintf("%d+%d", r.Start, r.Len) }
 
-// ParseRegion reads START+LEN, of any unit.
+// ParseRegion parses START+LEN, in any unit.
 func ParseRegion(s string) (Region, error) {
 	start, length, ok := strings.Cut(s, "+")
 	first, err1 := strconv.ParseUint(start, 10, 54) // in bytes it still fits 63 bits
@@ -30,10 +30,11 @@ func ParseRegion(s string) (Region, error) {
 	return Region{Start: cow.Sectors(first), Len: cow.Sectors(n)}, nil
 }
 
-// maxSector bounds regions: in bytes they still fit 63 bits.
+// maxSector bounds regions, so that they fit in 63 bits in bytes.
 const maxSector = 1 << 54
 
-// Times is a region that counts units of so many sectors, in sectors.
+// Times converts a region from units of this many sectors to sectors. It fails
+// if the region ends past the last possible sector.
 func (r Region) Times(unit cow.Sectors) (Region, error) {
 	if r.Start+r.Len >= maxSector/unit {
 		return Region{}, fmt.Errorf("region %v, in units of %d sectors, ends behind the last sector there can be", r, unit)
@@ -47,7 +48,7 @@ func (r Region) inBlocks(blockBytes uint64) Region {
 	return Region{r.Start / perBlock, r.Len / perBlock}
 }
 
-// overlaps tells whether two regions have a sector in common.
+// overlaps reports whether two regions share a sector.
 func (r Region) overlaps(o Region) bool {
 	return r.Start < o.Start+o.Len && o.Start < r.Start+r.Len
 }
@@ -66,8 +67,8 @@ func (r Region) span(blockBytes uint64) (span, error) {
 
 func (s span) holds(block uint64) bool { return block >= s.first && block < s.end }
 
-// clip is the part of [first, first+n) that lies in s, empty where end is not
-// above first.
+// clip is the part of [first, first+n) in s. It is empty if end is not above
+// first.
 func (s span) clip(first, n uint64) span {
 	return span{max(s.first, first), min(s.end, first+n)}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
 
-// Schema names the JSON form of a Report.
+// Schema is the schema of a Report's JSON form.
 const Schema = "dmsnapctl.crash-explore/1"
 
 // Report is what Explore found.
@@ -17,24 +17,24 @@ type Report struct {
 	Schema  string `json:"schema"`
 	Entries int    `json:"entries"`
 	Commits int    `json:"commits"`
-	// ExploredEntries is up to where crashes were explored: all entries,
-	// unless the exploration was interrupted.
+	// ExploredEntries is the entry up to which crashes were explored: all
+	// entries, unless the exploration was interrupted.
 	ExploredEntries int `json:"explored_entries"`
 
-	// States counts the states that were enumerated, before equal ones are
-	// collapsed. The others count those of them in which a store leaks; does
-	// not parse or names a chunk twice; or gives back something else than
-	// the frozen image. Stale ones hold records behind the terminator, that
-	// torn commits leave on every kernel; abandoned ones were invalidated by
-	// the kernel, and are not judged further.
+	// States counts the enumerated states, before equal ones are merged. The
+	// others count those in which a store leaks; does not parse or names a
+	// chunk twice; or shows something other than the frozen image. Stale states
+	// have records after the terminator, which torn commits leave on every
+	// kernel. Abandoned ones were invalidated by the kernel, and are not judged
+	// further.
 	States            uint64 `json:"states"`
 	LeakingStates     uint64 `json:"leaking_states"`
 	CorruptStates     uint64 `json:"corrupt_states"`
 	BrokenImageStates uint64 `json:"broken_image_states"`
 	StaleStates       uint64 `json:"stale_states"`
 	AbandonedStates   uint64 `json:"invalid_states"`
-	// LostWriteStates are those in which something that the layer above
-	// flushed before one of the CommonMarks of the two logs cannot be read.
+	// LostWriteStates are those in which something that the layer above flushed
+	// before one of the CommonMarks of the two logs cannot be read.
 	LostWriteStates uint64 `json:"lost_writes"`
 	CommonMarks     int    `json:"common_marks"`
 
@@ -43,8 +43,8 @@ type Report struct {
 	Violations     []Violation  `json:"violations"`
 	Worst          *Worst       `json:"worst"`
 	Coverage       Coverage     `json:"coverage"`
-	// FirstFailure is the first state that should not be: corrupt, of a
-	// broken image or leaking, whichever kernel is expected.
+	// FirstFailure is the first failing state: corrupt, with a broken image, or
+	// leaking, whichever kernel is expected.
 	FirstFailure *Failure `json:"first_failure"`
 	// FirstLeak, FirstCorrupt, FirstBroken and FirstLost are the first states
 	// of each kind.
@@ -53,85 +53,85 @@ type Report struct {
 	FirstBroken  *Failure `json:"first_broken_image"`
 	FirstLost    *Failure `json:"first_lost_write"`
 
-	// Checks is what a checker of file systems found.
+	// Checks are the results of a file system checker.
 	Checks
 
 	// Windows are the epochs in which a crash leaves something wrong.
 	Windows []Window `json:"bad_windows"`
-	// Epochs are all epochs that were explored, as Windows are, for pictures.
+	// Epochs are all explored epochs, in the form of Windows, for pictures.
 	Epochs []Window `json:"-"`
-	// Drawn is what of its epoch is durable in a state; nil in a report that
-	// was read, which has no log.
+	// Drawn returns which parts of its epoch are durable in a state. It is nil
+	// in a report that was read from JSON, which has no log.
 	Drawn func(state string) []DrawnEntry `json:"-"`
-	// Timeline has what each entry is, for pictures.
+	// Timeline says what each entry is, for pictures.
 	Timeline []Moment `json:"-"`
 
-	// Doubts are what "nothing was found" rests on; Warnings is what else
-	// should be known.
+	// Doubts are the assumptions behind "nothing was found". Warnings are other
+	// things to know.
 	Doubts   []Doubt          `json:"doubts"`
 	Warnings []string         `json:"warnings"`
 	Kernel   allocator.Kernel `json:"expected_kernel"`
-	// LogID tells reports of the same log and options from others. Shard is
-	// which part of the exploration this is, empty for all of it.
+	// LogID is equal for reports of the same log and options. Shard is the part
+	// of the exploration in this report; empty means all of it.
 	LogID   string  `json:"log_id"`
 	Shard   Shard   `json:"shard"`
 	Seconds float64 `json:"seconds"`
 }
 
-// Worst is the state that lost most.
+// Worst is the state that lost most chunks.
 type Worst struct {
 	State  string `json:"state"`
 	Entry  int    `json:"entry"`
 	Leaked uint64 `json:"leaked_chunks"`
 }
 
-// Failure is a state that should not be: the smallest one that fails in the
-// same way at the same place in the log.
+// Failure is a failing state: the smallest one that fails in the same way at
+// the same place in the log.
 type Failure struct {
 	State string `json:"state"`
-	Entry int    `json:"entry"` // the last one of which the state holds something
+	Entry int    `json:"entry"` // the last one that is at least partly in the state
 	Why   string `json:"why"`
-	// What the kernel will say of the store when the state is activated.
+	// What the kernel will report for the store when the state is activated.
 	Store            int         `json:"store"`
 	LeakedChunks     uint64      `json:"leaked_chunks"`
 	AllocatedSectors cow.Sectors `json:"allocated_sectors"`
 }
 
-// Coverage is what was exhaustive, and what was sampled.
+// Coverage says what was exhaustive and what was sampled.
 type Coverage struct {
 	Epochs           int    `json:"epochs"`
 	ExhaustiveEpochs int    `json:"exhaustive_epochs"`
 	SampledEpochs    int    `json:"sampled_epochs"`
 	LargestEpoch     int    `json:"largest_epoch_entries"`
-	SampledStates    uint64 `json:"sampled_states"` // random ones, of sampled epochs
+	SampledStates    uint64 `json:"sampled_states"` // random states of sampled epochs
 	TornCommits      uint64 `json:"torn_commit_states"`
 	TornWrites       uint64 `json:"torn_write_states"`
 	DistinctStates   uint64 `json:"distinct_states"` // as the judge sees them, epoch by epoch
-	// FirstEntry is where exploring began: behind the last flush before the
-	// freeze.
+	// FirstEntry is where the exploration began: after the last flush before
+	// the freeze.
 	FirstEntry int `json:"first_entry"`
-	// BlindWrites are origin writes that are logged behind a commit of the
-	// same epoch and may have been done before it: states in which they are
-	// durable and it is not cannot be told from the log.
+	// BlindWrites are origin writes that are logged after a commit of the same
+	// epoch but may have been made before it. The log does not reveal states in
+	// which the write is durable and the commit is not.
 	BlindWrites int `json:"blind_origin_writes"`
 }
 
-// SecondCrash is what a further crash leaves, after the kernel has activated
-// a state and gone on; all zero where nobody asked.
+// SecondCrash is what another crash leaves, after the kernel has activated a
+// state and continued. It is all zero if it was not asked for.
 type SecondCrash struct {
 	From    uint64 `json:"from_states"` // states that were activated
 	States  uint64 `json:"states"`
 	Leaking uint64 `json:"leaking_states"`
 	Corrupt uint64 `json:"corrupt_states"`
 	Broken  uint64 `json:"broken_image_states"`
-	// FirstFailure is the first of them that should not be: FirstCorrupt or
+	// FirstFailure is the first failing one of them: FirstCorrupt or
 	// FirstBroken.
 	FirstFailure *Failure `json:"first_failure"`
 	FirstCorrupt *Failure `json:"first_corrupt"`
 	FirstBroken  *Failure `json:"first_broken_image"`
 }
 
-// Window is an epoch, entries From up to, not including, To, in which a crash
+// Window is an epoch, entries From up to but not including To, in which a crash
 // leaves something wrong, with the numbers of such states.
 type Window struct {
 	From    int    `json:"from"`
@@ -141,10 +141,10 @@ type Window struct {
 	Corrupt uint64 `json:"corrupt_states"`
 	Broken  uint64 `json:"broken_image_states"`
 	Lost    uint64 `json:"lost_write_states"`
-	Leaked  uint64 `json:"leaked_chunks"` // the most that a state of it lost
+	Leaked  uint64 `json:"leaked_chunks"` // the most that one of its states lost
 }
 
-// Moment is what an entry of the log is.
+// Moment says what an entry of the log is.
 type Moment uint8
 
 // The moments.
@@ -158,7 +158,7 @@ const (
 	MarkMoment
 )
 
-// Headline is the verdict in one sentence.
+// Headline returns the verdict in one sentence.
 func (r *Report) Headline() string {
 	switch {
 	case r.CorruptStates > 0:
@@ -185,5 +185,5 @@ func (r *Report) Headline() string {
 	}
 }
 
-// Bad tells whether a second crash leaves what no first one did.
+// Bad reports whether a second crash leaves something that no first one did.
 func (c *SecondCrash) Bad() bool { return c.Corrupt+c.Broken > 0 }

@@ -1,6 +1,6 @@
-// The second crash: a state is activated, the kernel goes on (the model), and
-// crashes again. Records that a torn commit left behind the terminator come
-// alive there, when the list grows up to them.
+// The second crash: a state is activated, the kernel continues (the model), and
+// crashes again. Records that a torn commit left after the terminator come
+// alive when the list grows up to them.
 
 package crash
 
@@ -12,7 +12,7 @@ import (
 )
 
 // calmFollowUps is how many states of an epoch without stale records are
-// continued, and calmSteps how far: nothing is expected there.
+// continued, and calmSteps how far. No failure is expected there.
 const (
 	calmFollowUps = 8
 	calmSteps     = 2
@@ -21,7 +21,7 @@ const (
 // second continues states.
 type second struct {
 	v     *visitor
-	epoch int // of which calm states are counted
+	epoch int // for which calm states are counted
 	calm  int
 	undo  []undo
 }
@@ -33,7 +33,7 @@ type undo struct {
 
 func newSecond(v *visitor) *second { return &second{v: v, epoch: -1} }
 
-// from continues the state that the disk is in, and brings it back.
+// from continues the state that the disk is in, and then restores it.
 func (c *second) from(o outcome) {
 	if c.epoch != c.v.at {
 		c.epoch, c.calm = c.v.at, 0
@@ -75,8 +75,8 @@ func (c *second) follow(index int, s *store, staleFirst bool) {
 	c.undo = c.undo[:0]
 }
 
-// lastRecords are the records of the area in which the list ends, from its
-// terminator on.
+// lastRecords are the records of the last area in the list, from the terminator
+// on.
 func (s *store) lastRecords() []cow.Exception {
 	perArea := s.geometry().ExceptionsPerArea()
 	length := uint64(s.ledger.Len())
@@ -96,11 +96,11 @@ func (s *store) recordsOf(a *area) []cow.Exception {
 	return all
 }
 
-// followUps are the origin chunks that are written after the first crash. In
-// one order those that stale records name come first, the last one first, so
-// that they are named twice when the records come alive. In the other they are
-// left alone, so that the records name them, and chunks that were allocated
-// anew. Then come the lowest ones that are free.
+// followUps are the origin chunks to write after the first crash. In one order,
+// the chunks that stale records name come first, last one first, so that they
+// are named twice when the records come alive. In the other order these are
+// left alone, so that only the stale records name them, and the COW chunks that
+// they name are allocated again. Then come the lowest free chunks.
 type followUps struct {
 	first  []cow.Chunk // taken from the end
 	avoid  map[cow.Chunk]bool
@@ -110,7 +110,7 @@ type followUps struct {
 	end    cow.Chunk
 }
 
-// newFollowUps plans for a list that ends before records; named tells which
+// newFollowUps plans for a list that ends before records. named reports which
 // origin chunks have an exception.
 func newFollowUps(records []cow.Exception, named func(cow.Chunk) bool, originChunks cow.Chunk, staleFirst bool) *followUps {
 	f := &followUps{named: named, end: originChunks, avoid: map[cow.Chunk]bool{}}
@@ -136,7 +136,7 @@ func (f *followUps) steps() int {
 	return f.beyond + 1
 }
 
-// next is the next chunk to be written; ok is false where none is free.
+// next is the next chunk to write; ok is false if none is free.
 func (f *followUps) next() (c cow.Chunk, ok bool) {
 	for n := len(f.first); n > 0; n = len(f.first) {
 		c, f.first = f.first[n-1], f.first[:n-1]
@@ -185,9 +185,9 @@ func (c *second) set(at cell, id blockID) {
 	c.v.set(at, id)
 }
 
-// commit overwrites a chunk of the origin: copy, commit, write; and judges
-// what a crash behind the copy and behind the commit leaves. It is false where
-// the store is full.
+// commit overwrites a chunk of the origin (copy, commit, write) and judges what
+// a crash after the copy and after the commit leaves. It returns false if the
+// store is full.
 func (c *second) commit(index int, s *store, m *allocator.Model, done FollowUp, old cow.Chunk) bool {
 	copied, ok := m.Start(old)
 	if !ok {
@@ -214,7 +214,7 @@ func (c *second) commit(index int, s *store, m *allocator.Model, done FollowUp, 
 	return m.Valid()
 }
 
-// judge looks at what a crash behind a follow-up leaves.
+// judge judges what a crash after a follow-up leaves.
 func (c *second) judge(index int, s *store, done FollowUp) {
 	r := c.v.report.SecondCrash
 	r.States++

@@ -1,5 +1,5 @@
-// Shards: parts of an exploration that are explored apart, and by what their
-// reports are known to belong together.
+// Shards: parts of an exploration that are explored separately, and the ID by
+// which their reports are known to belong together.
 
 package crash
 
@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// Shard is the Index-th, from 1, of Of parts of an exploration: every Of-th
-// epoch. The zero value is all of it.
+// Shard is part Index, counted from 1, of Of parts of an exploration: every
+// Of-th epoch. The zero value is the whole exploration.
 type Shard struct{ Index, Of int }
 
-// maxShards bounds the parts.
+// maxShards is the most parts.
 const maxShards = 1 << 20
 
-// ParseShard reads I/N.
+// ParseShard parses I/N.
 func ParseShard(text string) (Shard, error) {
 	index, of, ok := strings.Cut(text, "/")
 	i, err1 := strconv.Atoi(index)
@@ -36,10 +36,10 @@ func (s Shard) String() string {
 	return fmt.Sprintf("%d/%d", s.Index, s.Of)
 }
 
-// MarshalText is the text of a shard.
+// MarshalText implements encoding.TextMarshaler.
 func (s Shard) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads what MarshalText writes.
+// UnmarshalText implements encoding.TextUnmarshaler.
 func (s *Shard) UnmarshalText(text []byte) (err error) {
 	*s = Shard{}
 	if len(text) > 0 {
@@ -48,11 +48,11 @@ func (s *Shard) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// has tells whether an epoch belongs to the shard.
+// has reports whether an epoch belongs to the shard.
 func (s Shard) has(epoch int) bool { return s.Of == 0 || epoch%s.Of == s.Index-1 }
 
-// id names the log and the options that decide what is explored, so that
-// reports of the same exploration can be told from others.
+// id identifies the log and the options that decide what is explored. Reports
+// of the same exploration have the same id.
 func (x *exploration) id() string {
 	sum := sha256.New()
 	for _, e := range x.log.Entries() {

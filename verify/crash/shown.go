@@ -1,6 +1,6 @@
-// What states show: the images that a checker is run on, each once in an epoch.
-// An image is told from others by hashes of what it holds, block by block, and
-// read from the log and the base image when it is asked for.
+// What states show: the images for a checker, each once per epoch. Images are
+// told apart by hashes of their blocks, and read from the log and the base
+// image on demand.
 
 package crash
 
@@ -13,11 +13,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// View is what of a state an image shows.
+// View is the part of a state that an image shows.
 type View string
 
 // The views: what the snapshot of each store shows, what the origin holds, and
-// all of the disk.
+// the whole disk.
 const (
 	SnapshotView View = "snapshot"
 	OriginView   View = "origin"
@@ -25,29 +25,29 @@ const (
 )
 
 // Shown is a state whose image was not seen before in its epoch. It stays
-// readable, by several goroutines at once, while the log and the base image
-// are open.
+// readable, also concurrently, while the log and the base image are open.
 type Shown struct {
 	State State
 	View  View
-	Store int // whose snapshot it is, else 0
-	// Key is the same for the same image, and differs for others; where epochs
-	// between two states were not explored it differs all the same.
+	Store int // index of the snapshot's store, else 0
+	// Key is the same for the same image, and differs for different ones. It
+	// may differ for equal images if epochs between two states were not
+	// explored.
 	Key uint64
-	// Disk is the logged device in this state, DiskSize bytes of it.
+	// Disk is the logged device in this state, of DiskSize bytes.
 	Disk     io.ReaderAt
 	DiskSize int64
 }
 
-// gallery finds out which images states show, for Options.Show.
+// gallery finds the images that states show, for Options.Show.
 type gallery struct {
 	v     *visitor
 	epoch interval
-	cells []cell            // that the epoch writes, each once
+	cells []cell            // written by the epoch, each once
 	seen  map[uint64]bool   // in this epoch
-	at    []uint64          // by store: what the image hashes to as the epoch begins
-	next  int               // the epoch that at is true of begins with this entry
-	fresh uint64            // counts hashes that are like no other
+	at    []uint64          // by store: hash of the image when the epoch begins
+	next  int               // first entry of the epoch that at is for
+	fresh uint64            // counts unique hashes
 	size  uint64            // of the device, in bytes
 	touch map[cell]struct{} // scratch
 }
@@ -56,7 +56,7 @@ func newGallery(v *visitor) *gallery {
 	return &gallery{v: v, at: make([]uint64, len(v.stores)), next: never, size: v.deviceBytes(), touch: map[cell]struct{}{}}
 }
 
-// begin looks at the states of an epoch, or of a further part of one.
+// begin prepares for the states of an epoch, or of another part of one.
 func (g *gallery) begin(e interval) {
 	if g.seen != nil && g.epoch == e {
 		return
@@ -78,19 +78,19 @@ func (g *gallery) begin(e interval) {
 	}
 }
 
-// unlike is a hash that is like no other.
+// unlike returns a unique hash.
 func (g *gallery) unlike() uint64 {
 	g.fresh++
 	return mix(^uint64(0), g.fresh)
 }
 
-// end notes what the image is once the epoch is durable. The disk is in the
+// end records the image after the epoch is durable. The disk must be in the
 // state with all its entries.
 func (g *gallery) end() {
 	for i, s := range g.v.stores {
 		g.at[i] ^= g.change(s)
 	}
-	for i := g.epoch.from; i < g.epoch.to; i++ { // nobody looks at the rest of the disk
+	for i := g.epoch.from; i < g.epoch.to; i++ { // the rest of the disk is not tracked
 		if g.v.opt.View == DiskView && g.v.kinds[i] == elsewhere && g.v.log.Entry(i).Writes() {
 			for k := range g.at {
 				g.at[k] ^= g.unlike()
@@ -100,7 +100,8 @@ func (g *gallery) end() {
 	g.next = g.epoch.to
 }
 
-// look shows the images of the state that the disk is in, unless they are known.
+// look shows the images of the state that the disk is in, unless they are
+// known.
 func (g *gallery) look() {
 	for i, s := range g.v.stores {
 		if g.v.opt.View != SnapshotView && i > 0 {
@@ -108,7 +109,7 @@ func (g *gallery) look() {
 		}
 		d := s.verdict()
 		if g.v.opt.View == SnapshotView && (!s.frozen || d.state != valid || d.corrupt) {
-			continue // there is no such snapshot
+			continue // no such snapshot
 		}
 		key := mix(g.at[i]^g.change(s), uint64(i))
 		if g.seen[key] {
@@ -121,7 +122,7 @@ func (g *gallery) look() {
 	}
 }
 
-// change hashes what is different from the image as the epoch begins.
+// change hashes what differs from the image when the epoch began.
 func (g *gallery) change(s *store) (sum uint64) {
 	d := g.v.disk
 	if g.v.opt.View == SnapshotView {
@@ -135,7 +136,8 @@ func (g *gallery) change(s *store) (sum uint64) {
 	return sum
 }
 
-// imageChange hashes what the snapshot shows other than when the epoch began.
+// imageChange hashes what the snapshot shows differently from when the epoch
+// began.
 func (s *store) imageChange() (sum uint64) {
 	for _, o := range s.changed {
 		was := o.cells
@@ -153,7 +155,7 @@ func (s *store) imageChange() (sum uint64) {
 	return sum
 }
 
-// shown is the state that the disk is in.
+// shown returns the state that the disk is in.
 func (g *gallery) shown(store int, key uint64) *Shown {
 	r := g.v.epoch
 	d := &stateDisk{history: g.v.history, durable: r.from, over: map[uint64]int{}}
@@ -170,7 +172,7 @@ func (g *gallery) shown(store int, key uint64) *Shown {
 	return &Shown{State: r.name(), View: g.v.opt.View, Store: store, Key: key, Disk: d, DiskSize: int64(g.size)}
 }
 
-// deviceBytes is the end of what is known of the logged device.
+// deviceBytes is the end of the known part of the logged device.
 func (h *history) deviceBytes() uint64 {
 	ss := h.layout.blockBytes
 	size := max(h.base.size, h.layout.origin.end*ss)
@@ -185,15 +187,16 @@ func (h *history) deviceBytes() uint64 {
 	return size
 }
 
-// stateDisk is the logged device in a state of an epoch: what is durable, and a
-// few blocks over it.
+// stateDisk is the logged device in a state of an epoch: the durable content,
+// with a few blocks on top.
 type stateDisk struct {
 	*history
 	durable int            // entries
 	over    map[uint64]int // by block: the entry that wrote it last
 }
 
-// ReadAt is io.ReaderAt; behind the end of what is known there are zeros.
+// ReadAt implements io.ReaderAt. After the end of the known part there are
+// zeros.
 func (d *stateDisk) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("read at a negative offset")
@@ -217,7 +220,7 @@ func (d *stateDisk) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// readBlocks fills buf with the blocks from first on.
+// readBlocks fills buf with the blocks starting at first.
 func (d *stateDisk) readBlocks(first uint64, buf []byte) error {
 	if err := d.read(first, d.durable, buf); err != nil {
 		return err
@@ -233,7 +236,7 @@ func (d *stateDisk) readBlocks(first uint64, buf []byte) error {
 	return nil
 }
 
-// ParseView reads the name of a view.
+// ParseView parses the name of a view.
 func ParseView(text string) (View, error) {
 	switch v := View(text); v {
 	case SnapshotView, OriginView, DiskView:
@@ -242,7 +245,7 @@ func ParseView(text string) (View, error) {
 	return "", fmt.Errorf("%q is no view of a state; write %s, %s or %s", text, SnapshotView, OriginView, DiskView)
 }
 
-// In is the region's part of a disk.
+// In returns the region's part of a disk.
 func (r Region) In(disk io.ReaderAt) *io.SectionReader {
 	return io.NewSectionReader(disk, int64(r.Start)*cow.SectorSize, int64(r.Len)*cow.SectorSize)
 }

@@ -1,5 +1,4 @@
-// States: what a crash can leave behind, named so that any of them can be
-// asked for again.
+// States: what a crash can leave behind, with a text form that names each.
 
 package crash
 
@@ -12,37 +11,38 @@ import (
 	"strings"
 )
 
-// State is what a crash left of a log: the first Durable entries, and of those
-// behind them the Chosen. Where two of them write one block, the later wins.
+// State is what a crash left of a log: the first Durable entries, and the
+// Chosen ones after them. If two of these write the same block, the later one
+// wins.
 //
-// Its text is "120+121,123-125,127:0-3.7": entries 0 to 119, entries 121 and
-// 123 to 125, and of entry 127 the blocks 0 to 3 and 7. A number after a
-// slash is what happens next: "120+127:1/30" is activated, takes 30 more
-// exceptions and crashes again; with "/30c" one more chunk was copied by then;
-// with "/s30" chunks that stale records name were written first, and with
-// "/30@1" it is the second store that goes on.
+// An example of its text is "120+121,123-125,127:0-3.7": entries 0 to 119,
+// entries 121 and 123 to 125, and blocks 0 to 3 and 7 of entry 127. A number
+// after a slash says what happens next: "120+127:1/30" is activated, takes 30
+// more exceptions and crashes again. With "/30c" one more chunk was copied by
+// then; with "/s30" chunks that stale records name were written first; with
+// "/30@1" the second store continues.
 type State struct {
 	Durable int
 	Chosen  []Choice // ascending, all at or behind Durable
 	Again   *FollowUp
 }
 
-// FollowUp is what was done between a first and a second crash.
+// FollowUp is what happened between a first and a second crash.
 type FollowUp struct {
-	Stale   bool // first the chunks that stale records name, else none of them
+	Stale   bool // the chunks that stale records name were written first, else none of them
 	Commits int  // exceptions, one after the other
-	Copied  bool // and one more was copied, and not committed
-	Store   int  // that went on, from 0
+	Copied  bool // one more was copied, but not committed
+	Store   int  // index of the store that continued, from 0
 }
 
-// Choice is an entry of which all or some blocks became durable.
+// Choice is an entry with all or some of its blocks durable.
 type Choice struct {
 	Entry  int
 	Blocks []int // ascending; nil for all
 }
 
-// Last is the index of the last entry of which a state holds something, -1
-// where there is none.
+// Last returns the index of the last entry that is at least partly in the
+// state, or -1.
 func (s State) Last() int {
 	if n := len(s.Chosen); n > 0 {
 		return s.Chosen[n-1].Entry
@@ -99,15 +99,15 @@ func writeBlocks(b *strings.Builder, blocks []int) {
 		writeRange(b, blocks[i], blocks[run-1])
 		separator, i = '.', run
 	}
-	if len(blocks) == 0 { // not a block of it: as if it were not chosen
+	if len(blocks) == 0 { // none of its blocks: as if it were not chosen
 		b.WriteString(":")
 	}
 }
 
-// maxRun bounds what a range of a state's text may unfold to.
+// maxRun bounds the length of a range in a state's text.
 const maxRun = 1 << 20
 
-// ParseState reads what String writes.
+// ParseState parses the text that String returns.
 func ParseState(text string) (State, error) {
 	fail := func(why string) (State, error) {
 		return State{}, fmt.Errorf("%q is no state of a log: %s; states look like 120 or 120+121,123-125,127:0-3.7", text, why)
@@ -195,7 +195,7 @@ func parseBlocks(s string) ([]int, bool) {
 	})
 }
 
-// durableOf is the epoch of a state, by the entry it begins with.
+// durableOf is the first entry of a state's epoch.
 func durableOf(text string) int {
 	s, err := ParseState(text)
 	if err != nil {

@@ -1,5 +1,5 @@
-// States as pictures: how many each epoch has, and what of the first failure is
-// durable.
+// States as pictures: how many each epoch has, and which parts of the first
+// failure are durable.
 
 package crash
 

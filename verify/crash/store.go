@@ -1,5 +1,5 @@
-// One store under exploration: its header, list and image, kept up to date
-// block by block and record by record.
+// One store under exploration: its header, list and image, updated block by
+// block and record by record.
 
 package crash
 
@@ -22,30 +22,30 @@ type store struct {
 	ledger *verify.Ledger
 	areas  []*area
 	areaOf map[uint64]int32
-	onDisk uint64 // areas that the region holds whole
+	onDisk uint64 // areas that fit in the region
 
 	image
-	seen uint64 // a hash of all that the judge can see
+	seen uint64 // a hash of everything the judge can see
 }
 
 // headerState is what a store's header says.
 type headerState uint8
 
 const (
-	absent    headerState = iota // no snapshot there yet
+	absent    headerState = iota // no snapshot yet
 	valid                        //
 	abandoned                    // the kernel has invalidated the snapshot
-	alien                        // of another chunk size or version
+	alien                        // another chunk size or version
 )
 
-// area is one area as it stands on disk now.
+// area is an area as it is on disk now.
 type area struct {
 	number uint64
 	blocks []blockID
-	used   int // records that are no terminators
+	used   int // records that are not terminators
 }
 
-// newStore is a store as it is before the first entry.
+// newStore returns a store before the first entry.
 func newStore(d *disk, opt *Options, index int, f *facts) *store {
 	s := &store{
 		disk: d, storeLayout: &d.layout.stores[index], facts: f, opt: opt, index: int16(index),
@@ -63,7 +63,7 @@ func newStore(d *disk, opt *Options, index int, f *facts) *store {
 	return s
 }
 
-// readHeader is what a header in chunk 0 says.
+// readHeader says what a header in chunk 0 means.
 func (s *store) readHeader(id blockID) headerState {
 	return s.headerSays(s.headers[id])
 }
@@ -87,7 +87,7 @@ func (s *store) headerChanged(id blockID) {
 	s.seen ^= mix(1, uint64(s.state))
 }
 
-// areaChanged takes over the records of a block of an area.
+// areaChanged takes in the records of a block of an area.
 func (s *store) areaChanged(r role, was, is blockID) {
 	old, now := s.records[was], s.records[is]
 	a := s.areas[r.chunk]
@@ -113,8 +113,7 @@ func (s *store) areaChanged(r role, was, is blockID) {
 	}
 }
 
-// firstRecord is the index in the list of the first record in a block of an
-// area.
+// firstRecord is the list index of the first record in a block of an area.
 func (s *store) firstRecord(a *area, block int32) uint64 {
 	return a.number*s.geometry().ExceptionsPerArea() + uint64(block)*s.perBlock()
 }
@@ -143,7 +142,7 @@ func (s *store) cut(k uint64) {
 	}
 }
 
-// grow takes in the records behind the list, up to the next terminator.
+// grow takes in the records after the list, up to the next terminator.
 func (s *store) grow() {
 	perArea := s.geometry().ExceptionsPerArea()
 	for {
@@ -161,8 +160,8 @@ func (s *store) grow() {
 	}
 }
 
-// areaAt is an area, brought in where nobody looked at it yet; nil where the
-// device does not hold it.
+// areaAt is an area, which it reads if needed. It is nil if the area does not
+// fit on the device.
 func (s *store) areaAt(number uint64) *area {
 	if i, ok := s.areaOf[number]; ok {
 		return s.areas[i]
@@ -187,13 +186,13 @@ func (s *store) areaAt(number uint64) *area {
 	return a
 }
 
-// verdict is what the judge says of a store in one state.
+// verdict is the judgement on a store in one state.
 type verdict struct {
 	state     headerState
-	corrupt   bool // does not parse, or names a chunk twice
+	corrupt   bool // does not parse or names a chunk twice
 	leaked    uint64
-	stale     uint64 // records behind the terminator
-	broken    int    // origin chunks of which the snapshot shows something else
+	stale     uint64 // records after the terminator
+	broken    int    // origin chunks that the snapshot shows wrongly
 	truncated bool
 }
 
@@ -223,7 +222,7 @@ func (s *store) verdict() verdict {
 	return v
 }
 
-// allocated is what the kernel's status line will say.
+// allocated is the allocated sectors in the kernel's status line.
 func (s *store) allocated() cow.Sectors {
 	return cow.Sectors(s.ledger.NextFree()) * s.geometry().ChunkSectors()
 }

@@ -1,4 +1,4 @@
-// The timeline of a log as a strip of text: what was written when, and where a
+// The timeline of a log as lines of text: what was written when, and where a
 // crash is bad.
 
 package crash
@@ -22,11 +22,10 @@ var lanes = []struct {
 	{MarkMoment, "marks", 'M'},
 }
 
-// severities are the letters of a crash, each of which is shown in the place of
-// those before it.
+// severities are the letters of a crash; a later one replaces the earlier ones.
 const severities = "?.LWBX"
 
-// badLetter is what stands where a crash is bad.
+// badLetter is the letter for a bad crash.
 func badLetter(w Window) byte {
 	switch {
 	case w.Corrupt > 0:
@@ -40,11 +39,12 @@ func badLetter(w Window) byte {
 	}
 }
 
-// TimelineMargin is how much wider than its columns a timeline is.
+// TimelineMargin is the number of characters by which a timeline is wider than
+// its columns.
 const TimelineMargin = 18
 
 // TimelineText draws the log in columns of equal numbers of entries: a letter
-// where a column has an entry of the kind.
+// if a column has an entry of the kind.
 func (r *Report) TimelineText(columns int) string {
 	n := len(r.Timeline)
 	if n == 0 || columns < 1 {

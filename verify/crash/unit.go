@@ -1,4 +1,4 @@
-// What a user's regions count, told by where the log and the base have stores.
+// The unit of a user's regions, found from the stores in the log and the base.
 
 package crash
 
@@ -11,10 +11,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// Unit is what the regions of a user count, in sectors of 512 bytes: the log's
-// sectors. Only where those have no store at the start of each of the COW
-// regions, and sectors of 512 bytes have, it is the latter. The base image has
-// baseSize bytes, and may be nil.
+// Unit returns the unit of a user's regions, in sectors of 512 bytes. It is the
+// log's sector, unless the COW regions have stores at their starts only if they
+// are in sectors of 512 bytes. baseImage has baseSize bytes and may be nil.
 func Unit(l *logwrites.Log, baseImage io.ReaderAt, baseSize uint64, stores []Region) (cow.Sectors, error) {
 	sector := cow.Sectors(l.SectorSize / cow.SectorSize)
 	for _, unit := range []cow.Sectors{sector, 1} {
@@ -38,12 +37,11 @@ func Unit(l *logwrites.Log, baseImage io.ReaderAt, baseSize uint64, stores []Reg
 			return unit, nil
 		}
 	}
-	return sector, nil // and Explore says what is missing
+	return sector, nil // Explore says what is missing
 }
 
-// findChunkSize looks for the header of a store at a block: the last one
-// written before the mark, else the first one behind it, else that of the base
-// image.
+// findChunkSize looks for a store's header at a block: the last one written
+// before the mark, else the first one after it, else the one in the base image.
 func findChunkSize(l *logwrites.Log, b base, mark int, first uint64) (cow.Sectors, error) {
 	block := make([]byte, l.SectorSize)
 	if err := b.read(block, first*l.SectorSize); err != nil {

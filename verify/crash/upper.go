@@ -1,5 +1,5 @@
 // The layer above: the log of a device on top of the snapshot or its origin,
-// recorded together with the one below, and what it demands of that one.
+// recorded together with the one below, and what it demands of the lower one.
 
 package crash
 
@@ -11,10 +11,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// ErrUpper is wrapped by errors about the log of the layer above.
+// ErrUpper is wrapped by errors for the log of the layer above.
 var ErrUpper = errors.New("the log of the layer above is of no use")
 
-// upper is the log of the layer above. Nothing changes it.
+// upper is the log of the layer above. It does not change.
 type upper struct {
 	*history
 	view    View
@@ -22,17 +22,17 @@ type upper struct {
 	marks   []commonMark
 }
 
-// commonMark is a mark in both logs. It was put into the upper one first: what
-// was flushed above before it was flushed below before it, too.
+// commonMark is a mark in both logs. It was put into the upper log first, so
+// what was flushed above before the mark was also flushed below before it.
 type commonMark struct {
 	text  string
 	lower int // the entry below
 	upper int // the entry above
-	flush int // the last entry before it that is a flush, 0 where none is
+	flush int // the last flush before it, 0 if there is none
 }
 
-// newUpper indexes the log above; it must have been taken down, or it lacks
-// writes that are not lost.
+// newUpper indexes the log above. The log must have been taken down, or it may
+// lack writes that are not lost.
 func newUpper(l *logwrites.Log, view View, below *history, interrupted func() error) (*upper, error) {
 	switch {
 	case view != SnapshotView && view != OriginView:
@@ -57,8 +57,8 @@ func newUpper(l *logwrites.Log, view View, below *history, interrupted func() er
 	return u, nil
 }
 
-// findMarks pairs the marks of the two logs by their texts, the n-th with the
-// n-th of the same text.
+// findMarks pairs the marks of the two logs by text, the n-th with the n-th of
+// the same text.
 func (u *upper) findMarks(below *logwrites.Log) {
 	above := map[string][]int{}
 	for i, e := range u.log.Entries() {
@@ -73,14 +73,14 @@ func (u *upper) findMarks(below *logwrites.Log) {
 		}
 		at := above[e.Text][0]
 		above[e.Text] = above[e.Text][1:]
-		if at > last { // or the marks were not set by one program, one after the other
+		if at > last { // else the marks were not set by one program in sequence
 			last = at
 			u.marks = append(u.marks, commonMark{e.Text, i, at, u.flushBefore(at)})
 		}
 	}
 }
 
-// flushBefore is the last flush before an entry, 0 where there is none.
+// flushBefore is the last flush before an entry, 0 if there is none.
 func (u *upper) flushBefore(entry int) int {
 	n := sort.SearchInts(u.flushes, entry)
 	if n == 0 {
@@ -89,8 +89,8 @@ func (u *upper) flushBefore(entry int) int {
 	return u.flushes[n-1]
 }
 
-// durable is the last entry that wrote a block and was durable at a mark, -1
-// where none was.
+// durable is the last entry that wrote a block and was durable at a mark, or
+// -1.
 func (u *upper) durable(block uint64, m *commonMark) int {
 	last := u.lastWriter(block, m.flush)
 	for i := range u.writersOf(block, interval{m.flush, m.upper}) {
@@ -102,15 +102,15 @@ func (u *upper) durable(block uint64, m *commonMark) int {
 }
 
 // admissible is what a block may hold from a mark on: its last durable version
-// or a later one. all is true where that is anything: nothing durable was
-// written, or a discard. An error is of reading the log.
+// or a later one. all is true if it may hold anything: nothing durable was
+// written, or a discard was. An error is a read error of the log.
 func (u *upper) admissible(block uint64, m *commonMark) (ids []blockID, all bool, err error) {
 	durable := u.durable(block, m)
 	if durable < 0 || u.log.Entry(durable).Flags&logwrites.Discard != 0 {
 		return nil, true, nil
 	}
-	// FUA writes are logged when they are done, others at the next flush: one
-	// of the epochs before may have come later than it stands in the log.
+	// FUA writes are logged when they are done, others at the next flush, so a write
+	// of an earlier epoch may have been made later than the log says.
 	from := u.flushBefore(u.flushBefore(durable))
 	buf := make([]byte, u.layout.blockBytes)
 	for i := range u.writersOf(block, interval{from, u.log.Len()}) {
@@ -125,8 +125,8 @@ func (u *upper) admissible(block uint64, m *commonMark) (ids []blockID, all bool
 	return ids, false, nil
 }
 
-// demanded visits the blocks of which a mark demands more than the one before
-// it, nil for none, did. Some may come more than once.
+// demanded visits the blocks of which a mark demands more than the previous
+// mark (nil for none). It may visit a block more than once.
 func (u *upper) demanded(before, m *commonMark, visit func(block uint64)) {
 	from := 0
 	if before != nil {

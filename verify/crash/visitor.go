@@ -2,18 +2,18 @@
 
 package crash
 
-// visitor judges the states that an explorer comes by.
+// visitor judges the states that an explorer visits.
 type visitor struct {
 	*explorer
 	report   *Report
 	epoch    *epoch
 	distinct map[uint64]struct{} // what the judge saw, in this epoch
 	second   *second
-	gallery  *gallery // nil where nobody asked for images
-	window   Window   // of the present epoch
-	// States at which it was last looked whether to stop.
+	gallery  *gallery // nil if no images are wanted
+	window   Window   // of the current epoch
+	// The number of states at the last check whether to stop.
 	looked, lookedStates uint64
-	told                 func(states uint64) // is told of more states now and then
+	told                 func(states uint64) // called with more states now and then
 }
 
 // maxDistinct bounds the memory for what the judge saw in one epoch.
@@ -30,14 +30,14 @@ func newVisitor(x *explorer, told func(uint64)) *visitor {
 	return v
 }
 
-// begin starts a report of what follows.
+// begin starts an empty report.
 func (v *visitor) begin() {
 	v.report = &Report{Worst: &Worst{Entry: -1}, SecondCrash: &SecondCrash{}, Windows: []Window{}}
 	v.looked, v.lookedStates = 0, 0
 }
 
-// visit enumerates a part of the present epoch, or all of it: the states that
-// are told apart, and so many random ones.
+// visit enumerates the current epoch or a part of it: the structured states,
+// and a number of random ones.
 func (v *visitor) visit(e interval, p part) {
 	for _, s := range v.stores {
 		s.wasThere = s.state == valid && !v.removesHeader(s)
@@ -75,7 +75,7 @@ func (v *visitor) visit(e interval, p part) {
 	v.lookedStates = v.report.States
 }
 
-// structured visits all states of an epoch but random ones.
+// structured visits all states of an epoch except random ones.
 func (v *visitor) structured(r *epoch, exhaustible bool) {
 	c := &v.report.Coverage
 	if exhaustible {
@@ -91,7 +91,7 @@ func (v *visitor) structured(r *epoch, exhaustible bool) {
 	c.TornWrites += v.report.States - visited
 }
 
-// closeWindow keeps the epoch's window where something was found in it.
+// closeWindow keeps the epoch's window if something was found in it.
 func (v *visitor) closeWindow(before *Report) {
 	w, r := &v.window, v.report
 	w.States = r.States - before.States
@@ -105,7 +105,7 @@ func (v *visitor) closeWindow(before *Report) {
 	}
 }
 
-// removesHeader tells whether an entry of the epoch takes a store away.
+// removesHeader reports whether an entry of the epoch removes a store.
 func (v *visitor) removesHeader(s *store) bool {
 	for i := range v.steps {
 		for _, w := range v.steps[i].writes {
@@ -117,7 +117,7 @@ func (v *visitor) removesHeader(s *store) bool {
 	return false
 }
 
-// judge looks at the state that the disk is in.
+// judge judges the state that the disk is in.
 func (v *visitor) judge() {
 	all := v.outcome()
 	r := v.report
@@ -168,8 +168,8 @@ func (v *visitor) judge() {
 	v.lookUp()
 }
 
-// lookUp looks, every few thousand states, whether the epoch is to be broken
-// off, and tells how far it is: an epoch can have any number of them.
+// lookUp checks, every few thousand states, whether to stop, and reports
+// progress: an epoch can have any number of states.
 func (v *visitor) lookUp() {
 	judged := v.report.States + v.report.SecondCrash.States
 	if judged-v.looked < 4096 {

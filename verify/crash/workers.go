@@ -1,7 +1,6 @@
-// Workers: each walks through the log on a ground of its own, and judges the
-// states of those epochs that the schedule gives it. What they find is put
-// together in the order of the log, so that the report does not depend on how
-// many there are.
+// Workers: each walks through the log with its own ground, and judges the
+// states of the epochs that the schedule assigns to it. Their results are
+// joined in log order, so the report does not depend on the number of workers.
 
 package crash
 
@@ -10,11 +9,10 @@ import (
 	"math/bits"
 )
 
-// partStates is the most random states of a part.
+// partStates is the most random states in a part.
 const partStates = 4096
 
-// item is a piece of work: epochs from one up to, not including, another, or a
-// part of one epoch.
+// item is a piece of work: the epochs in [first, end), or a part of one epoch.
 type item struct {
 	number     int
 	first, end int // epochs
@@ -37,7 +35,7 @@ func newSchedule(h *history, opt *Options, first int) *schedule {
 // groupEntries is about how many entries the epochs of one item have.
 const groupEntries = 64
 
-// next is the next item; ok is false where there is none.
+// next is the next item; ok is false if there is none.
 func (s *schedule) next() (it item, ok bool) {
 	for s.epoch < len(s.h.epochs) && !s.opt.Shard.has(s.epoch) {
 		s.epoch++
@@ -65,9 +63,9 @@ func (s *schedule) next() (it item, ok bool) {
 	}
 }
 
-// partsOf is into how many parts an epoch is cut: those that cannot be
-// exhausted, where there are many random states. Second crashes are told apart
-// over a whole epoch.
+// partsOf is the number of parts that an epoch is cut into. Only epochs that
+// cannot be exhausted and have many random states are cut. Second crashes are
+// judged over a whole epoch.
 func (s *schedule) partsOf(epoch int) int {
 	if s.opt.Crashes > 1 || s.opt.reorder() <= partStates {
 		return 1
@@ -87,10 +85,10 @@ func (s *schedule) partsOf(epoch int) int {
 // worker walks through the log.
 type worker struct {
 	*visitor
-	epoch int // at which the ground is
+	epoch int // where the ground is
 }
 
-// workOn judges what the schedule has, until it has no more.
+// workOn judges scheduled items until there are no more.
 func (x *exploration) workOn(ctx context.Context) error {
 	ground, err := newExplorer(x.history, x.opt, x.facts)
 	if err != nil {
@@ -126,7 +124,7 @@ func (x *exploration) take() (item, bool) {
 	return x.work.next()
 }
 
-// give hands in what was found in an item.
+// give submits what was found in an item.
 func (x *exploration) give(it item, w *worker, whole bool) {
 	x.mutex.Lock()
 	defer x.mutex.Unlock()
@@ -140,7 +138,7 @@ func (x *exploration) give(it item, w *worker, whole bool) {
 	}
 }
 
-// tell adds states to those that are known to have been judged.
+// tell adds to the number of states known to be judged.
 func (x *exploration) tell(states uint64) {
 	x.mutex.Lock()
 	defer x.mutex.Unlock()
@@ -171,7 +169,7 @@ func (w *worker) work(it item) error {
 	return nil
 }
 
-// goTo brings the ground to an epoch.
+// goTo moves the ground to an epoch.
 func (w *worker) goTo(epoch int) error {
 	for ; w.epoch < epoch; w.epoch++ {
 		if err := w.opt.interrupted(); err != nil {
@@ -195,7 +193,7 @@ func (w *worker) goTo(epoch int) error {
 	return nil
 }
 
-// enterHere resolves the entries of the epoch at which the ground is.
+// enterHere resolves the entries of the current epoch.
 func (w *worker) enterHere() error {
 	if w.entered {
 		return nil

@@ -1,14 +1,14 @@
-// Written: whether somebody wrote to the snapshot itself, told from the log.
+// Written: whether somebody wrote to the snapshot itself, found from the log.
 //
 // A copy and a write to the snapshot look the same: data in a chunk of the
-// store. Where nobody wrote to the snapshot, each copy must be the frozen
-// chunk, every byte; where somebody did, it need not. Two things tell of a
-// write to the snapshot. A chunk that an exception names already is written
-// again: copies are written once. And a chunk was first filled with something
-// else than the frozen one, while the origin's chunk stays as it is: only a
-// write that covers a whole chunk of the snapshot is not preceded by a copy
-// (snapshot_map in the kernel's dm-snap.c), and a copy that is made for a write
-// to the origin is followed by that write.
+// store. If nobody wrote to the snapshot, each copy must equal the frozen chunk
+// in every byte; otherwise it need not. Two things reveal a write to the
+// snapshot. First, a chunk that an exception already names is written again:
+// copies are written once. Second, a chunk is first filled with something other
+// than the frozen one, while the origin's chunk does not change: only a write
+// that covers a whole chunk of the snapshot is not preceded by a copy
+// (snapshot_map in the kernel's dm-snap.c), and a copy made for a write to the
+// origin is followed by that write.
 
 package crash
 
@@ -28,21 +28,22 @@ func (f *facts) noteEvidence(format string, args ...any) {
 	}
 }
 
-// flushesToWrite is how many flushes behind its commit a write to the origin may
-// be logged for which a copy was made. The kernel submits it when the commit is
-// done (pending_complete in dm-snap.c), and it is logged at the first flush
-// behind its end: at the next one or, while many copies are committed, a few
-// later. What the origin is given later still has nothing to do with the copy.
+// flushesToWrite is the most flushes between a commit and the log entry of the
+// origin write that the copy was made for. The kernel submits that write when
+// the commit is done (pending_complete in dm-snap.c), and it is logged at the
+// first flush after it completes: the next one or, while many copies are
+// committed, a few later. Still later writes to the origin have nothing to do
+// with the copy.
 const flushesToWrite = 16
 
-// soonAfter is the entries from one on up to where a write that it waited for
+// soonAfter is the entries, from one on, among which a write that waited for it
 // is logged.
 func (h *history) soonAfter(entry int) interval {
 	at, _ := slices.BinarySearchFunc(h.epochs, entry, func(e interval, entry int) int { return cmp.Compare(e.to, entry+1) })
 	return interval{entry, h.epochs[min(at+flushesToWrite-1, len(h.epochs)-1)].to}
 }
 
-// frozenOf is what a chunk of the origin held when it was frozen.
+// frozenOf is the content of a chunk of the origin when it was frozen.
 func (s *store) frozenOf(o *originChunk) []blockID {
 	run := s.runOf(o)
 	ids := make([]blockID, len(o.cells))
@@ -69,8 +70,9 @@ func (s *store) runOf(o *originChunk) span {
 	return span{first, first + uint64(len(o.cells))}
 }
 
-// firstContentOf is what the COW chunk holds now of the origin's chunk. What
-// the origin got only after the COW chunk was written cannot be a late copy.
+// firstContentOf classifies the current content of the COW chunk of an origin
+// chunk. Content that the origin got only after the COW chunk was written
+// cannot be a late copy.
 func (s *store) firstContentOf(o *originChunk, c *cowChunk) firstContent {
 	what := frozenContent
 	frozen := s.frozenOf(o)
@@ -89,9 +91,9 @@ func (s *store) firstContentOf(o *originChunk, c *cowChunk) firstContent {
 	return what
 }
 
-// filledBySnapshot looks for evidence in the exception that an entry commits,
-// of which the log holds all of the COW chunk. At the tail of a log that was not
-// taken down the write to the origin may be missing: that is none.
+// filledBySnapshot looks for evidence in an exception that an entry commits, if
+// the log holds all of its COW chunk. At the tail of a log that was not taken
+// down, the write to the origin may be missing: that is not evidence.
 func (s *store) filledBySnapshot(entry int, o *originChunk, c *cowChunk) {
 	if !s.filledOtherwise(o, c) {
 		return
@@ -105,15 +107,15 @@ func (s *store) filledBySnapshot(entry int, o *originChunk, c *cowChunk) {
 	s.noteEvidence("chunk %d of the COW store, committed by entry %d, was filled with something else than the origin's chunk %d, to which nothing is written in the %d flushes behind it", c.number, entry, o.number, flushesToWrite)
 }
 
-// filledOtherwise tells whether a COW chunk was surely filled with something
-// else than the frozen chunk, and with no late copy.
+// filledOtherwise reports whether a COW chunk was certainly filled with
+// something other than the frozen chunk or a late copy.
 func (s *store) filledOtherwise(o *originChunk, c *cowChunk) bool {
 	commit := s.known[cow.Exception{Old: o.number, New: c.number}]
 	return commit.content == otherContent && int(commit.entry) >= s.freeze && s.knowsFrozen(o)
 }
 
 // mergedOnly looks for evidence in an exception that an entry clears because it
-// was merged: the merge's own write to the origin is not one that a copy was
+// was merged. The merge's own write to the origin is not one that a copy was
 // made for.
 func (s *store) mergedOnly(entry int, e cow.Exception, o *originChunk, c *cowChunk) {
 	if !s.filledOtherwise(o, c) {
@@ -127,9 +129,9 @@ func (s *store) mergedOnly(entry int, e cow.Exception, o *originChunk, c *cowChu
 	s.noteEvidence("chunk %d of the COW store was filled with something else than the origin's chunk %d, to which nothing was written before it was merged (entry %d)", c.number, o.number, entry)
 }
 
-// copied looks for evidence in a write to the stores' data. A discard is none:
-// that of a snapshot becomes zeros that are written (zero_exception). Nor is a
-// second copy of the chunk, which came too late.
+// copied looks for evidence in a write to the stores' data. A discard is not
+// evidence: a discard of a snapshot writes zeros (zero_exception). Nor is a
+// second copy of the chunk that was made too late.
 func (l *linter) copied(i int, st *step) {
 	if l.x.log.Entry(i).Flags&logwrites.Discard != 0 {
 		return
@@ -156,8 +158,8 @@ func (l *linter) copied(i int, st *step) {
 	}
 }
 
-// copiesAgain tells whether writes fill all of a COW chunk with what the
-// origin's chunk holds now, and that is not the frozen chunk.
+// copiesAgain reports whether writes fill all of a COW chunk with the origin
+// chunk's current content, and that is not the frozen chunk.
 func (l *linter) copiesAgain(writes []write, s *store, c *cowChunk) bool {
 	o, late := c.owners[0], false
 	if len(writes) < len(o.cells) {
