@@ -291,3 +291,20 @@ func mustParse(t *testing.T, s string) devices.Name {
 	}
 	return n
 }
+
+// A file that recover may delete is known by its name alone after a reboot.
+func TestTempNames(t *testing.T) {
+	n := newNote()
+	if f := n.add("/stores/a.cow", false); !isTempName(strings.TrimPrefix(f.Temp, "/stores/")) {
+		t.Errorf("our own %s is not known", f.Temp)
+	}
+	for name, want := range map[string]bool{
+		".a.cow.dmsnap-0123456789ab": true, "..dmsnap-0123456789ab": true, ".x.dmsnap-1.dmsnap-0123456789ab": true,
+		"a.cow.dmsnap-0123456789ab": false, ".a.cow.dmsnap-0123456789a": false, ".a.cow.dmsnap-0123456789abc": false,
+		".a.cow.dmsnap-0123456789aG": false, ".dmsnap-0123456789ab": false, "a.cow": false, "": false,
+	} {
+		if isTempName(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}

@@ -10,8 +10,8 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
@@ -43,19 +43,30 @@ type note struct {
 
 func newNote() *note { return &note{name: "files-" + randomHex()} }
 
+// tempMark and so many digits end the name of a file that no clone has used yet.
+const (
+	tempMark     = ".dmsnap-"
+	randomDigits = 12
+)
+
 func randomHex() string {
-	var b [6]byte
+	var b [randomDigits / 2]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return fmt.Sprintf("%x", b)
 }
 
-// tempName matches the name of a file that no clone has used yet.
-var tempName = regexp.MustCompile(`^\..*\.dmsnap-[0-9a-f]{12}$`)
+// isTempName matches the name of a file that no clone has used yet.
+// A regular expression would be compiled by every run of the program.
+func isTempName(name string) bool {
+	i := strings.LastIndex(name, tempMark)
+	return i > 0 && name[0] == '.' && len(name) == i+len(tempMark)+randomDigits &&
+		strings.Trim(name[i+len(tempMark):], "0123456789abcdef") == ""
+}
 
 func (n *note) add(final string, replace bool) noted {
 	dir, base := filepath.Split(final)
-	const longest = 255 - len("..dmsnap-") - 12
-	f := noted{Temp: dir + "." + base[:min(len(base), longest)] + ".dmsnap-" + randomHex(), Final: final, Replace: replace}
+	const longest = 255 - len("."+tempMark) - randomDigits
+	f := noted{Temp: dir + "." + base[:min(len(base), longest)] + tempMark + randomHex(), Final: final, Replace: replace}
 	n.Files = append(n.Files, f)
 	return f
 }

@@ -41,7 +41,7 @@ func (c *Controller) PlanRecoverStores(ctx context.Context, dir string) (p *Plan
 			continue
 		}
 		switch {
-		case tempName.MatchString(name):
+		case isTempName(name):
 			p.Finish(plan.DeleteFile{Path: path, ID: id})
 		case strings.HasSuffix(name, storeSuffix):
 			p.Note("%s is a store without an active clone", path)
