@@ -1,6 +1,7 @@
 package devices
 
-// Device mapper's control node, where no udev and no devtmpfs has made it.
+// Device mapper's control node on systems where neither udev nor devtmpfs made
+// it.
 
 import (
 	"errors"
@@ -16,8 +17,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
-// openControl opens the control node; where device mapper is there and its
-// node is not, it makes the node first.
+// openControl opens the control node. If device mapper exists but its node does
+// not, it makes the node first.
 func openControl() (*wire.Control, error) {
 	minor, ok := controlMinor()
 	if err := checkControlNode(minor, ok); err != nil {
@@ -36,17 +37,17 @@ func openControl() (*wire.Control, error) {
 	return wire.OpenControl()
 }
 
-// miscMajor is that of the driver "misc" (MISC_MAJOR of include/uapi/linux/
-// major.h).
+// miscMajor is the major number of the "misc" driver (MISC_MAJOR of
+// include/uapi/linux/major.h).
 const miscMajor = 10
 
-// checkControlNode refuses what stands in the place of the control node and is
-// another device or none, before it is opened. Where device mapper is not
-// registered, its minor number is not known: opening the node loads it.
+// checkControlNode refuses a file in the place of the control node that is
+// another device or no device, before it is opened. If device mapper is not
+// registered, its minor number is unknown: opening the node loads it.
 func checkControlNode(minor uint32, registered bool) error {
 	var stat unix.Stat_t
 	if err := unix.Stat(wire.ControlNode, &stat); err != nil {
-		return nil // opening it tells as much
+		return nil // opening it reports the same
 	}
 	return wrongNode(stat.Mode, uint64(stat.Rdev), minor, registered)
 }
@@ -68,8 +69,8 @@ func wrongNode(mode uint32, device uint64, minor uint32, registered bool) error 
 	return fmt.Errorf("%w: it is %s, want %s", ErrWrongControlNode, is, want)
 }
 
-// makeControlNode is one attempt. The node comes into being with its mode and
-// its numbers; if somebody else was faster, that one is as good.
+// makeControlNode tries once to make the node. It is created with its mode and
+// its numbers; if somebody else was faster, that node is as good.
 func makeControlNode(minor uint32) error {
 	if err := os.MkdirAll(filepath.Dir(wire.ControlNode), 0o755); err != nil {
 		return err
@@ -81,8 +82,8 @@ func makeControlNode(minor uint32) error {
 	return nil
 }
 
-// controlMinor returns the minor number of the control node, and whether there
-// is a device mapper: /proc/misc lists it with or without a node.
+// controlMinor returns the minor number of the control node, and whether device
+// mapper exists: /proc/misc lists it with or without a node.
 func controlMinor() (minor uint32, ok bool) {
 	misc, err := os.ReadFile("/proc/misc")
 	if err != nil {
@@ -91,7 +92,7 @@ func controlMinor() (minor uint32, ok bool) {
 	return minorIn(string(misc), "device-mapper")
 }
 
-// minorIn looks a driver up in the lines "minor name" of /proc/misc.
+// minorIn looks up a driver in the lines "minor name" of /proc/misc.
 func minorIn(misc, driver string) (minor uint32, ok bool) {
 	for line := range strings.Lines(misc) {
 		number, name, _ := strings.Cut(strings.TrimSpace(line), " ")

@@ -1,10 +1,11 @@
-// Package devices knows which mapped devices there are: their names, UUIDs and
-// roles, the tables of those that are snapshots or origins, and the seam to
-// device mapper through which all of it is asked and changed.
+// Package devices knows the mapped devices: their names, UUIDs and roles, the
+// tables of snapshots and origins, and the interface to device mapper through
+// which it reads and changes all of these.
 //
-// It knows no plan, no file system and no block device but by its number. Of
-// devices that have nothing to do with snapshots it learns names, sizes and
-// target types, never their tables: a crypt device's table holds its key.
+// It knows nothing of plans and file systems, and knows other block devices
+// only by number. For devices that have nothing to do with snapshots it reads
+// names, sizes and target types, never tables: a crypt device's table holds its
+// key.
 //
 // From the top down: view, open, names, kernel, controlnode, errors, unread,
 // uuid.

@@ -1,6 +1,6 @@
 package devices
 
-// The seam to device mapper.
+// The interface to device mapper.
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// What the seam is made of.
+// The types of the interface.
 type (
 	Name          = wire.Name // as the kernel knows it, mangled
 	UUID          = wire.UUID
@@ -24,7 +24,7 @@ type (
 	TargetVersion = wire.TargetVersion
 )
 
-// Kernel is device mapper as plans see it. Each verb has one owner:
+// Kernel is device mapper as plans see it. Each operation has one owner:
 //
 //	verb            owner          why
 //	Version         devmapper.go
@@ -43,33 +43,33 @@ type (
 //	Arm, Poll       wire           devmapper.go has none
 //	AwaitLock       wire           the control node is what all of us have open
 //
-// Errors unwrap to the kernel's errno. Package dmtest has a kernel in memory
-// that keeps device mapper's rules and fails on demand.
+// Errors unwrap to the kernel's errno. Package dmtest has an in-memory kernel
+// that follows device mapper's rules and fails on demand.
 type Kernel interface {
 	Version() (gate.Version, error) // of the ioctl interface
 	Targets() ([]TargetVersion, error)
-	LoadTarget(target string) (gate.Version, error) // loads its module if need be
+	LoadTarget(target string) (gate.Version, error) // loads its module if necessary
 
 	List() ([]Listed, error)
 	Info(Name) (Info, error)
-	// Status gives a line for each target of the live table, or of the inactive
-	// one. A status line holds no secret; a table may.
+	// Status returns a line for each target of the live or the inactive table.
+	// A status line holds no secrets; a table may.
 	Status(name Name, inactive bool) (Info, []StatusLine, error)
-	// Table gives a table whose targets are all dm-snapshot's. Lines of other
+	// Table returns a table whose targets are all dm-snapshot's. Lines of other
 	// targets are Unread: their parameters are wiped before anyone sees them.
 	Table(name Name, inactive bool) (Info, table.Table, error)
 
 	Create(Name, UUID) error
 	Load(Name, table.Table) error
 	// CopyTable loads the live table of one device into the inactive slot of
-	// another. Nobody sees it: it may be of any target.
+	// another. The table stays hidden, so it may have any target.
 	CopyTable(from, to Name) error
-	// SameTable says whether the table that waits in one device is the live
+	// SameTable reports whether the waiting table of one device equals the live
 	// table of another.
 	SameTable(waiting, live Name) (bool, error)
 	Clear(Name) error
 	Suspend(Name, Flags) error
-	Resume(Name, Udev) error // puts the inactive table in place, if any
+	Resume(Name, Udev) error // makes the inactive table live, if there is one
 	Rename(from, to Name, udev Udev) error
 	Remove(Name) error
 	Message(name Name, sector uint64, text string) error
@@ -84,8 +84,8 @@ type Kernel interface {
 	Advance()
 	Advanced() time.Time
 
-	// Arm makes the next Poll wait for events after this call; a kernel that
-	// reports none says ErrNoPoll.
+	// Arm makes the next Poll wait for events after this call. It returns
+	// ErrNoPoll if the kernel reports none.
 	Arm() error
 	Poll(milliseconds int) (bool, error)
 	Close() error
@@ -94,22 +94,23 @@ type Kernel interface {
 // ErrNoPoll says that the kernel reports no events (before ioctl version 4.37).
 var ErrNoPoll = wire.ErrNoPoll
 
-// StatusLine is one target's status; what Params says depends on the target.
+// StatusLine is the status of one target; the meaning of Params depends on the
+// target.
 type StatusLine struct {
 	Start, Length cow.Sectors
 	Type          string
 	Params        string
 }
 
-// Ref names a device: one that exists, or one that a plan is going to make,
-// whose number is known once it exists. It is told from others by its UUID.
+// Ref refers to a device: an existing one, or one that a plan will make, whose
+// number is unknown until then. Its UUID identifies it.
 type Ref struct {
 	Name Name
 	UUID UUID
 	Dev  blockdev.DevNo
 }
 
-// NewRef names a device-to-be with a UUID of its own; over is the device it
+// NewRef refers to a new device and gives it a new UUID; over is the device it
 // keeps its data on.
 func NewRef(name Name, r Role, over blockdev.DevNo) (*Ref, error) {
 	uuid, err := NewUUID(r, over)

@@ -1,7 +1,7 @@
 package devices
 
-// The names of our devices: those that a user gives, and those that are made
-// of them.
+// The names of our devices: those that a user gives, and those derived from
+// them.
 
 import (
 	"crypto/sha256"
@@ -13,11 +13,11 @@ import (
 
 const (
 	NewSuffix    = "-dmsnap-new"  // ends the name of a snapshot until it is finished
-	RealSuffix   = "-dmsnap-real" // ends that of the layer below a dm origin
-	OriginSuffix = "-origin"      // ends that of the snapshot-origin over a plain device
+	RealSuffix   = "-dmsnap-real" // ends the name of the layer below a dm origin
+	OriginSuffix = "-origin"      // ends the name of the snapshot-origin over a plain device
 )
 
-// ParseName is a name that a user gave; errors wrap ErrUsage.
+// ParseName parses a name from a user. Errors wrap ErrUsage.
 func ParseName(s string) (Name, error) {
 	n, err := wire.NewName(s)
 	if err != nil {
@@ -26,9 +26,9 @@ func ParseName(s string) (Name, error) {
 	return n, err
 }
 
-// KnownName is the name of a device that is there, in any form in which a user
-// may give it: NAME, /dev/mapper/NAME, VG/LV or /dev/VG/LV, where LVM's device
-// VG-LV is meant, with each hyphen of its two names doubled (LVM2:
+// KnownName parses the name of an existing device in any form that a user may
+// give: NAME, /dev/mapper/NAME, VG/LV or /dev/VG/LV. The last two mean LVM's
+// device VG-LV, with each hyphen of its two names doubled (LVM2:
 // dm_build_dm_name). Errors wrap ErrUsage.
 func KnownName(s string) (Name, error) {
 	if name, mapped := strings.CutPrefix(s, "/dev/mapper/"); mapped {
@@ -42,8 +42,9 @@ func KnownName(s string) (Name, error) {
 	return ParseName(doubled.Replace(vg) + "-" + doubled.Replace(lv))
 }
 
-// VolumeOf are the volume group and the logical volume whose device has this
-// name: LVM's hyphen between them stands alone, those of the names are doubled.
+// VolumeOf returns the volume group and the logical volume whose device has
+// this name. LVM joins the two names by one hyphen and doubles the hyphens
+// within them.
 func VolumeOf(n Name) (vg, lv string, ok bool) {
 	s := n.String()
 	for i := 0; i < len(s); i++ {
@@ -61,14 +62,14 @@ func VolumeOf(n Name) (vg, lv string, ok bool) {
 	return "", "", false
 }
 
-// CheckName says whether a device can have this name, as a user typed it;
-// errors wrap ErrUsage.
+// CheckName reports whether a device can have this name, as a user typed it.
+// Errors wrap ErrUsage.
 func CheckName(s string) error {
 	_, err := ParseName(s)
 	return err
 }
 
-// CheckUUID is CheckName for a UUID, "" for none.
+// CheckUUID is CheckName for a UUID; "" means none.
 func CheckUUID(s string) error {
 	if s == "" {
 		return nil
@@ -80,8 +81,8 @@ func CheckUUID(s string) error {
 	return err
 }
 
-// MappedName is a name that a user gave as device mapper has it, and status
-// shows it. One that it cannot have stays as it is.
+// MappedName returns a user's name in the form that device mapper and status
+// show. A name that device mapper cannot have is returned unchanged.
 func MappedName(s string) string {
 	n, err := KnownName(s)
 	if err != nil {
@@ -90,8 +91,8 @@ func MappedName(s string) string {
 	return n.String()
 }
 
-// SnapshotName validates the name of a snapshot-to-be. Names that end as those of
-// unfinished snapshots and layers do would be taken for such.
+// SnapshotName validates the name of a new snapshot. It rejects the endings
+// that mark unfinished snapshots and layers.
 func SnapshotName(s string) (Name, error) {
 	n, err := ParseName(s)
 	for _, reserved := range []string{NewSuffix, RealSuffix} {
@@ -102,8 +103,8 @@ func SnapshotName(s string) (Name, error) {
 	return n, err
 }
 
-// UnfinishedName is the name of a snapshot until it is finished: its own with
-// NewSuffix. A long one is cut, and told from others by a hash.
+// UnfinishedName returns the name of a snapshot until it is finished: its own
+// name with NewSuffix. A long name is cut and made unique by a hash.
 func UnfinishedName(n Name) (Name, error) {
 	s := n.String()
 	if len(s)+len(NewSuffix) <= wire.MaxName {
@@ -117,7 +118,7 @@ func UnfinishedName(n Name) (Name, error) {
 	return wire.NewName(s + hash + NewSuffix)
 }
 
-// NameWith is the name of a device that is made beside or below n.
+// NameWith returns the name of a device made beside or below n.
 func NameWith(n Name, suffix string) (Name, error) {
 	if most := wire.MaxName - len(suffix); len(n.String()) > most {
 		return Name{}, Malformed("%.40s... has %d bytes: with the device %s beside it, a name has at most %d", n, len(n.String()), "NAME"+suffix, most)

@@ -1,6 +1,6 @@
 package devices
 
-// The kernel seam on a real kernel: devmapper.go's verbs and wire's.
+// The interface on a real kernel: operations by devmapper.go and by wire.
 
 import (
 	"errors"
@@ -18,9 +18,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Open opens the control node, which is made where it is missing. Errors wrap
-// ErrNoDeviceMapper, ErrNoControlNode, ErrWrongControlNode or ErrPermission
-// where one of these is the reason.
+// Open opens the control node, and makes it if it is missing. Errors wrap
+// ErrNoDeviceMapper, ErrNoControlNode, ErrWrongControlNode or ErrPermission if
+// one of these is the reason.
 func Open() (*Linux, error) {
 	control, err := openControl()
 	if err != nil {
@@ -29,7 +29,7 @@ func Open() (*Linux, error) {
 	return &Linux{control}, nil
 }
 
-// whyNot finds out why the control node cannot be opened.
+// whyNot determines why the control node cannot be opened.
 func whyNot(err error) error {
 	_, there := controlMinor()
 	switch {
@@ -37,14 +37,14 @@ func whyNot(err error) error {
 		return err
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w (%w)", ErrPermission, bare(err))
-	case there: // and its node does not work
+	case there: // but its node does not work
 		return fmt.Errorf("%w (%w)", ErrNoControlNode, err)
 	default:
 		return fmt.Errorf("%w (%w)", ErrNoDeviceMapper, bare(err))
 	}
 }
 
-// Linux is device mapper. The embedded Control brings the verbs that
+// Linux is device mapper. The embedded Control implements the operations that
 // need nothing more.
 type Linux struct{ *wire.Control }
 
@@ -64,8 +64,8 @@ func (*Linux) Create(name Name, uuid UUID) error {
 // Remove implements Kernel.
 func (*Linux) Remove(name Name) error { return bare(devmapper.Remove(name.String())) }
 
-// bare is the errno of an error that has more words around it than help:
-// devmapper.go's tell numbers of ioctls, os's a path that was said before.
+// bare returns the errno of an error whose other words do not help:
+// devmapper.go's errors name ioctl numbers, os errors repeat a path.
 func bare(err error) error {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
@@ -74,8 +74,8 @@ func bare(err error) error {
 	return err
 }
 
-// LoadTarget has the kernel load the target's module by asking for its
-// version; kernels that cannot be asked get it by modprobe.
+// LoadTarget makes the kernel load the target's module by asking for its
+// version. On kernels that cannot be asked it uses modprobe.
 func (k *Linux) LoadTarget(target string) (gate.Version, error) {
 	v, err := k.Control.TargetVersion(target)
 	if !errors.Is(err, syscall.ENOTTY) {

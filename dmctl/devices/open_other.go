@@ -7,7 +7,7 @@ import (
 	"runtime"
 )
 
-// Open says that there is no device mapper here.
+// Open returns ErrNoDeviceMapper: this system has no device mapper.
 func Open() (Kernel, error) {
 	return nil, fmt.Errorf("%w: it is part of Linux, this is %s", ErrNoDeviceMapper, runtime.GOOS)
 }

@@ -1,22 +1,22 @@
 package devices
 
-// Tables of which only the outline is known.
+// Tables that are known only in outline.
 
 import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
-// Unread stands for a target whose parameters were not read, because they are
-// none of our business. A table that has one cannot be loaded.
+// Unread stands for a target whose parameters were deliberately not read. A
+// table that contains one cannot be loaded.
 type Unread struct{ Target string }
 
-// Type is the target's name in the kernel.
+// Type returns the target's name in the kernel.
 func (u Unread) Type() string { return u.Target }
 
-// Params are not known.
+// Params returns "": the parameters are not known.
 func (u Unread) Params() string { return "" }
 
-// IsUnread says whether a table has a target that was not read.
+// IsUnread reports whether a table has a target that was not read.
 func IsUnread(t table.Table) bool {
 	for _, l := range t {
 		if _, is := l.Spec.(Unread); is {
@@ -26,7 +26,7 @@ func IsUnread(t table.Table) bool {
 	return false
 }
 
-// isSnapshotTarget says whether a target is one of dm-snapshot's, whose
+// isSnapshotTarget reports whether a target is one of dm-snapshot's, whose
 // parameters are device numbers and sizes.
 func isSnapshotTarget(target string) bool {
 	switch target {
@@ -36,7 +36,7 @@ func isSnapshotTarget(target string) bool {
 	return false
 }
 
-// outline is what status lines say of a table.
+// outline returns what status lines say of a table.
 func outline(lines []StatusLine) table.Table {
 	t := make(table.Table, len(lines))
 	for i, l := range lines {

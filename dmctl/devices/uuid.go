@@ -1,8 +1,8 @@
 package devices
 
-// The UUIDs of our devices. They are all that is remembered of a snapshot
-// beside its tables: what a device is for stands in its UUID, so that a run
-// that was killed can be finished or undone from the kernel's state alone.
+// The UUIDs of our devices. A snapshot has no record besides its UUID and its
+// tables. The UUID says what the device is for, so that a killed run can be
+// finished or undone from the kernel's state alone.
 
 import (
 	"crypto/rand"
@@ -14,7 +14,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// role is what one of our devices is for.
+// Role is the purpose of one of our devices.
 type Role string
 
 const (
@@ -32,10 +32,10 @@ const (
 	OwnerLVM   = "LVM"
 )
 
-// NewUUID makes a UUID for a device of a role over another device, for a
-// snapshot its COW device, for a clone its base: DMSNAP-<24 hex digits>-<major>.<minor>-<role>. While
-// a snapshot is being merged its own table says nothing of it any more; its
-// UUID still names the COW device.
+// NewUUID makes a UUID for a device of a role over another device: for a
+// snapshot its COW device, for a clone its base. The form is DMSNAP-<24 hex
+// digits>-<major>.<minor>-<role>. While a snapshot is being merged, its own
+// table no longer describes it, but its UUID still names the COW device.
 func NewUUID(r Role, over blockdev.DevNo) (UUID, error) {
 	var id [12]byte
 	if _, err := rand.Read(id[:]); err != nil {
@@ -44,7 +44,7 @@ func NewUUID(r Role, over blockdev.DevNo) (UUID, error) {
 	return wire.NewUUID(fmt.Sprintf("%s%x-%d.%d-%s", uuidPrefix, id, over.Major, over.Minor, r))
 }
 
-// ParseUUID reads what NewUUID made; ok is false for all others.
+// ParseUUID reads a UUID made by NewUUID; ok is false for all others.
 func ParseUUID(u UUID) (r Role, over blockdev.DevNo, ok bool) {
 	rest, ours := strings.CutPrefix(u.String(), uuidPrefix)
 	parts := strings.Split(rest, "-")
@@ -55,13 +55,13 @@ func ParseUUID(u UUID) (r Role, over blockdev.DevNo, ok bool) {
 	return Role(parts[2]), over, err == nil
 }
 
-// foreignOwners are the UUID prefixes of tools that reload their devices'
-// tables themselves, and would drop a snapshot-origin without a word.
+// foreignOwners lists the UUID prefixes of tools that reload their devices'
+// tables themselves, and would silently drop a snapshot-origin.
 var foreignOwners = map[string]string{"LVM-": OwnerLVM, "mpath-": "multipath", "CRYPT-": "cryptsetup"}
 
-// wholeUUID takes off what kpartx puts before a mapped device's UUID for its
-// partitions, part<N>- (multipath-tools, kpartx/kpartx.c). They go with the
-// device: its owner reloads their tables, too.
+// wholeUUID removes the prefix part<N>- that kpartx puts before a mapped
+// device's UUID for its partitions (multipath-tools, kpartx/kpartx.c).
+// Partitions go with the device: its owner reloads their tables, too.
 func wholeUUID(uuid string) string {
 	if rest, is := strings.CutPrefix(uuid, "part"); is {
 		number, whole, cut := strings.Cut(rest, "-")
@@ -72,7 +72,8 @@ func wholeUUID(uuid string) string {
 	return uuid
 }
 
-// OwnerOf names who manages a device: us, one of the foreign owners, or "".
+// OwnerOf returns the manager of a device: us, one of the foreign owners, or
+// "".
 func OwnerOf(u UUID) string {
 	if strings.HasPrefix(u.String(), uuidPrefix) {
 		return OwnerOurs

@@ -1,39 +1,40 @@
 package devices
 
-// A look at all of device mapper's devices, from which plans are made.
+// Views of all mapped devices, from which plans are made.
 
 import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Device is one device: its state, its live table and the one that waits.
+// Device is one device: its state, its live table and its waiting table.
 type Device struct {
 	Info
 	Live, Waiting table.Table
 }
 
-// Ref names the device.
+// Ref returns a reference to the device.
 func (d *Device) Ref() *Ref { return &Ref{Name: d.Name, UUID: d.UUID, Dev: d.Dev} }
 
-// Role is what one of our devices is for, "" for all others.
+// Role returns the purpose of one of our devices, "" for all others.
 func (d *Device) Role() Role {
 	r, _, _ := ParseUUID(d.UUID)
 	return r
 }
 
-// IsOurSnapshot says whether we made the device to be a snapshot; its table
-// may be another one, or none.
+// IsOurSnapshot reports whether we made the device as a snapshot. Its table may
+// be another one, or missing.
 func (d *Device) IsOurSnapshot() bool {
 	return d.Role() == RoleSnapshot || d.Role() == RoleActivated || d.IsClone()
 }
 
-// IsClone says whether we made the device to be a clone.
+// IsClone reports whether we made the device as a clone.
 func (d *Device) IsClone() bool { return d.Role() == RoleClone }
 
-// Sole is the live table's only target, nil where there is none or more.
+// Sole returns the live table's only target, nil if it has none or several.
 func (d *Device) Sole() table.Spec { return SoleSpec(d.Live) }
 
+// SoleSpec returns the only target of a table, nil if it has none or several.
 func SoleSpec(t table.Table) table.Spec {
 	if len(t) != 1 {
 		return nil
@@ -41,10 +42,10 @@ func SoleSpec(t table.Table) table.Spec {
 	return t[0].Spec
 }
 
-// View is all devices, in the kernel's order.
+// View lists all devices, in the kernel's order.
 type View []*Device
 
-// Look reads the state of all devices. One that vanishes meanwhile is left out.
+// Look reads the state of all devices. It omits devices that vanish meanwhile.
 func Look(k Kernel) (View, error) {
 	listed, err := k.List()
 	if err != nil {
@@ -79,8 +80,8 @@ func LookAt(k Kernel, name Name) (*Device, error) {
 	return d, nil
 }
 
-// readSlot learns from the status what kind of table it is, and reads only
-// dm-snapshot's.
+// readSlot learns the kind of table from the status, and reads only
+// dm-snapshot's tables.
 func readSlot(k Kernel, name Name, inactive bool) (Info, table.Table, error) {
 	info, lines, err := k.Status(name, inactive)
 	if err != nil || len(lines) != 1 || !isSnapshotTarget(lines[0].Type) {
@@ -89,6 +90,7 @@ func readSlot(k Kernel, name Name, inactive bool) (Info, table.Table, error) {
 	return k.Table(name, inactive)
 }
 
+// ByName returns the device with this name, nil if there is none.
 func (v View) ByName(name Name) *Device {
 	for _, d := range v {
 		if d.Name == name {
@@ -98,6 +100,7 @@ func (v View) ByName(name Name) *Device {
 	return nil
 }
 
+// ByDev returns the device with this number, nil if there is none.
 func (v View) ByDev(dev blockdev.DevNo) *Device {
 	for _, d := range v {
 		if d.Dev == dev {
@@ -107,8 +110,8 @@ func (v View) ByDev(dev blockdev.DevNo) *Device {
 	return nil
 }
 
-// OriginOver is the device whose live table is a snapshot-origin of base, or
-// a merge into it; nil where nothing is.
+// OriginOver returns the device whose live table is a snapshot-origin of base,
+// or a merge into it; nil if there is none.
 func (v View) OriginOver(base blockdev.DevNo) *Device {
 	for _, d := range v {
 		if b, ok := d.Base(); ok && b == base {
@@ -118,9 +121,10 @@ func (v View) OriginOver(base blockdev.DevNo) *Device {
 	return nil
 }
 
-// Base is the device below a snapshot-origin or snapshot-merge.
+// Base returns the device below a snapshot-origin or snapshot-merge.
 func (d *Device) Base() (blockdev.DevNo, bool) { return BaseOf(d.Sole()) }
 
+// BaseOf returns the device below a snapshot-origin or snapshot-merge target.
 func BaseOf(spec table.Spec) (blockdev.DevNo, bool) {
 	switch spec := spec.(type) {
 	case table.SnapshotOrigin:
@@ -131,14 +135,14 @@ func BaseOf(spec table.Spec) (blockdev.DevNo, bool) {
 	return blockdev.DevNo{}, false
 }
 
-// SnapshotArgs are the arguments of a device that is a snapshot.
+// SnapshotArgs returns the arguments of a device that is a snapshot.
 func (d *Device) SnapshotArgs() (table.Snapshot, bool) {
 	s, ok := d.Sole().(table.Snapshot)
 	return s, ok
 }
 
-// SnapshotsOf are the devices whose live table is a snapshot of base, but for
-// one that is being merged.
+// SnapshotsOf returns the devices whose live table is a snapshot of base,
+// except one that is being merged.
 func (v View) SnapshotsOf(base blockdev.DevNo) []*Device {
 	var out []*Device
 	for _, d := range v {
@@ -151,14 +155,14 @@ func (v View) SnapshotsOf(base blockdev.DevNo) []*Device {
 	return out
 }
 
-// MergeArgs are the arguments of a device into which a snapshot is merged.
+// MergeArgs returns the arguments of a device into which a snapshot is merged.
 func (d *Device) MergeArgs() (table.SnapshotMerge, bool) {
 	m, ok := d.Sole().(table.SnapshotMerge)
 	return m, ok
 }
 
-// MergingInto is the device into which snapshot d, which is ours, is being
-// merged; nil where that is not so. Only its UUID still tells.
+// MergingInto returns the device into which our snapshot d is being merged, nil
+// if it is not. Only the UUID of d still shows this.
 func (v View) MergingInto(d *Device) *Device {
 	_, cow, ok := ParseUUID(d.UUID)
 	if !ok || !d.IsOurSnapshot() || d.IsClone() {
@@ -172,10 +176,11 @@ func (v View) MergingInto(d *Device) *Device {
 	return nil
 }
 
-// PartOf says in words what part of a stack a device is that can be neither
-// origin nor COW device of one more snapshot: a store in use, a snapshot, or a
-// layer below an origin. It is "" for all others, origins among them. Whoever
-// made the stack does not matter: LVM's count as ours.
+// PartOf describes the part that a device plays in a stack, if that keeps it
+// from being the origin or COW device of another snapshot: a store in use, a
+// snapshot, or a layer below an origin. It returns "" for all others, including
+// origins. It does not matter who made the stack: LVM's devices count like
+// ours.
 func (v View) PartOf(dev blockdev.DevNo) string {
 	is := func(s string) bool {
 		part, ok := ParseDev(s)
@@ -199,8 +204,8 @@ func (v View) PartOf(dev blockdev.DevNo) string {
 	return ""
 }
 
-// MergesOurs says whether what is being merged into o is a snapshot of ours,
-// whose device is still there.
+// MergesOurs reports whether the snapshot being merged into o is ours and its
+// device still exists.
 func (v View) MergesOurs(o *Device) bool {
 	for _, d := range v {
 		if v.MergingInto(d) == o {
@@ -210,7 +215,7 @@ func (v View) MergesOurs(o *Device) bool {
 	return false
 }
 
-// Real is the layer with the origin's own table, for an origin device that
+// Real returns the layer with the origin's own table, for an origin device that
 // has one below it.
 func (v View) Real(origin *Device) *Device {
 	base, ok := origin.Base()
@@ -223,8 +228,8 @@ func (v View) Real(origin *Device) *Device {
 	return nil
 }
 
-// ParseDev reads a device out of a table that came from the kernel, which
-// writes numbers.
+// ParseDev reads a device from a table that came from the kernel, which writes
+// device numbers.
 func ParseDev(s string) (blockdev.DevNo, bool) {
 	dev, err := blockdev.ParseDevNo(s)
 	return dev, err == nil

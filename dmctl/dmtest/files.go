@@ -47,7 +47,7 @@ func (m *Machine) fileAt(p string) *File {
 // onFile puts a loop device on a file, and opens it.
 func (m *Machine) onFile(f *File, p string, readOnly bool) (host.Disk, error) {
 	if m.NoLoop {
-		return nil, devices.RefuseFor(host.ErrNoLoop, "no loop device to be had")
+		return nil, devices.RefuseFor(host.ErrNoLoop, "no loop device available")
 	}
 	minor := uint32(0)
 	for m.loopOf(blockdev.DevNo{Major: 7, Minor: minor}) != nil {

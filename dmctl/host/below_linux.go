@@ -1,7 +1,7 @@
 package host
 
-// What a device lies on: down through device mapper, partitions, and loop
-// devices with the file systems that their files are on.
+// The devices below a device: down through device mapper, partitions, and loop
+// devices with the file systems of their files.
 
 import (
 	"errors"
@@ -15,8 +15,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// belowDepth bounds the walk down a stack of devices; it also ends one that
-// changes under the walk.
+// belowDepth limits the walk down a stack of devices. It also ends the walk if
+// the stack changes meanwhile.
 const belowDepth = 64
 
 func (h *Linux) Below(dev blockdev.DevNo) ([]blockdev.DevNo, error) {
@@ -66,15 +66,15 @@ func (h *Linux) directlyBelow(dev blockdev.DevNo) ([]blockdev.DevNo, error) {
 
 // file is a file that a loop device has open, or a directory of an overlay.
 type file struct {
-	path     string // where it was once; it may have been removed, or be another one by now
+	path     string // where it once was; it may be removed or replaced by now
 	dev      blockdev.DevNo
 	inode    uint64
 	readOnly bool // nothing is written to it
 }
 
-// belowLoop says on which devices the file of a loop device lies. The kernel
-// knows it, the path is only for file systems whose device number is no
-// device's.
+// belowLoop returns the devices below the file of a loop device. The kernel
+// knows the file; the path is only used for file systems whose device number is
+// not that of a device.
 func (h *Linux) belowLoop(dev blockdev.DevNo, path string) ([]blockdev.DevNo, error) {
 	f, err := h.loopFile(dev, path)
 	var under []blockdev.DevNo
@@ -87,7 +87,7 @@ func (h *Linux) belowLoop(dev blockdev.DevNo, path string) ([]blockdev.DevNo, er
 	return under, nil
 }
 
-// loopFile asks a loop device what its file is (LOOP_GET_STATUS64).
+// loopFile asks a loop device for its file (LOOP_GET_STATUS64).
 func (h *Linux) loopFile(dev blockdev.DevNo, path string) (file, error) {
 	f, err := openNode(h.sys.NodePath(dev), dev)
 	if err != nil {
@@ -101,7 +101,7 @@ func (h *Linux) loopFile(dev blockdev.DevNo, path string) (file, error) {
 	return file{path: path, dev: devNo(info.Device), inode: info.Inode, readOnly: h.sys.IsReadOnly(dev)}, nil
 }
 
-// openNode opens a node if it is that of dev.
+// openNode opens a node if it is the node of dev.
 func openNode(path string, dev blockdev.DevNo) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -126,11 +126,11 @@ func devNo(n uint64) blockdev.DevNo {
 	return blockdev.DevNo{Major: unix.Major(n), Minor: unix.Minor(n)}
 }
 
-// overlayDepth bounds how many overlays lie on one another; the kernel takes 2
+// overlayDepth limits how many overlays lie on one another; the kernel allows 2
 // (fs/overlayfs/super.c: FILESYSTEM_MAX_STACK_DEPTH).
 const overlayDepth = 4
 
-// deviceless are the file systems that keep their files in memory, on another
+// deviceless lists the file systems that keep their files in memory, on another
 // machine or on no block device.
 var deviceless = map[string]bool{
 	"tmpfs": true, "ramfs": true, "rootfs": true, "devtmpfs": true, "hugetlbfs": true,
@@ -139,9 +139,10 @@ var deviceless = map[string]bool{
 	"jffs2": true, "ubifs": true,
 }
 
-// belowFile says on which devices a file lies. A file system's device number
-// is its block device's, but with major 0 it stands for none: btrfs, overlay
-// and whatever has no single device number their files so.
+// belowFile returns the devices that a file lies on. A file system's device
+// number is that of its block device, unless its major number is 0, which
+// stands for no device: btrfs, overlay and other file systems without a single
+// device use such numbers.
 func (h *Linux) belowFile(f file, depth int) ([]blockdev.DevNo, error) {
 	if f.dev.Major != 0 {
 		return []blockdev.DevNo{f.dev}, nil
@@ -158,7 +159,7 @@ func (h *Linux) belowFile(f file, depth int) ([]blockdev.DevNo, error) {
 	}
 	source, err := nodeDev(m.Source)
 	if err != nil {
-		return nil, lostBelow("the file system %s at %s does not name its device", m.Type, m.Place)
+		return nil, lostBelow("the %s file system at %s does not name its device", m.Type, m.Place)
 	}
 	if m.Type == "btrfs" {
 		return h.sys.BtrfsDevices(source)
@@ -166,8 +167,8 @@ func (h *Linux) belowFile(f file, depth int) ([]blockdev.DevNo, error) {
 	return []blockdev.DevNo{source}, nil
 }
 
-// belowOverlay looks where an overlay's layers lie. A file that is open for
-// writing was copied to the upper one.
+// belowOverlay returns the devices of an overlay's layers. A file open for
+// writing is in the upper layer.
 func (h *Linux) belowOverlay(m blockdev.Mount, readOnly bool, depth int) ([]blockdev.DevNo, error) {
 	upper, dirs := m.Layers()
 	if upper != "" {
@@ -180,7 +181,7 @@ func (h *Linux) belowOverlay(m blockdev.Mount, readOnly bool, depth int) ([]bloc
 	for _, dir := range dirs {
 		f, err := statFile(dir, readOnly)
 		if err != nil || !strings.HasPrefix(dir, "/") {
-			return nil, lostBelow("the overlay at %s names a layer %s, which is not to be found", m.Place, dir)
+			return nil, lostBelow("the overlay at %s names a missing layer %s", m.Place, dir)
 		}
 		under, err := h.belowFile(f, depth)
 		if err != nil {
@@ -191,8 +192,8 @@ func (h *Linux) belowOverlay(m blockdev.Mount, readOnly bool, depth int) ([]bloc
 	return out, nil
 }
 
-// mountOf finds the mount that a file was opened in: by its path if that still
-// leads to it, else by its device number.
+// mountOf finds the mount in which a file was opened: by its path if that still
+// leads to the file, otherwise by its device number.
 func (h *Linux) mountOf(f file) (blockdev.Mount, error) {
 	mounts, err := h.sys.MountTable()
 	if err != nil {
@@ -204,12 +205,12 @@ func (h *Linux) mountOf(f file) (blockdev.Mount, error) {
 			return m, nil
 		}
 	}
-	return blockdev.Mount{}, lostBelow("the file is not to be found, nor a file system that is mounted here with the number %v", f.dev)
+	return blockdev.Mount{}, lostBelow("neither the file nor a mounted file system with the number %v was found", f.dev)
 }
 
-// mountID is the number of the mount that a file's path leads to, if it leads
-// to the file. Subvolumes and layers have numbers that no mount has, so a
-// device number would not do.
+// mountID returns the number of the mount that a file's path leads to, if it
+// leads to the file. A device number would not do: subvolumes and layers have
+// numbers that no mount has.
 func mountID(f file) (id int, ok bool) {
 	fd, err := unix.Open(f.path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -232,8 +233,8 @@ func mountID(f file) (id int, ok bool) {
 	return 0, false
 }
 
-// lostBelow is about a device of which nobody can say whether it lies on
-// another one; errors wrap ErrForce.
+// lostBelow returns the error for a device whose place is unknown. It wraps
+// ErrForce.
 func lostBelow(format string, args ...any) error {
 	return devices.UnlessForced(false, "cannot tell on which device it lies: "+format+": use a block device, or a file on a file system that names its device; on the origin itself, copying would wait for itself", args...)
 }

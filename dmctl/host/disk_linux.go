@@ -11,9 +11,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// disk is open for reading and claims nothing of itself; claim is the same
-// device once more, exclusively. Both lead to the device that was opened at
-// first: none of them looks a path up.
+// disk is open for reading and claims nothing by itself; claim is the same
+// device opened again, exclusively. Both lead to the device that was first
+// opened: neither looks up a path.
 type disk struct {
 	*blockdev.File
 	name     string
@@ -72,7 +72,7 @@ func (d *disk) Claim() error {
 
 func (d *disk) Release() {
 	if d.claim != nil {
-		_ = d.claim.Close() // it was opened for reading: there is nothing to lose
+		_ = d.claim.Close() // it was opened for reading: nothing can be lost
 		d.claim = nil
 	}
 }
@@ -84,7 +84,7 @@ func (d *disk) Close() error {
 
 func (d *disk) Content() (Content, error) { return d.Direct() }
 
-// Signatures implements Disk: what the common magics and blkid tell of.
+// Signatures implements Disk: the common magics and the result of blkid.
 func (d *disk) Signatures() (kinds []string, common bool, err error) {
 	direct, err := d.Direct() // the page cache may not have what the kernel wrote below it
 	if err != nil {
@@ -121,8 +121,7 @@ func (d *disk) Writer() (Writer, error) {
 	return writer{w}, nil
 }
 
-// writer is one whose page cache the kernel, which writes below it, must not
-// find stale.
+// writer leaves no stale page cache for the kernel, which writes below it.
 type writer struct{ *blockdev.File }
 
 func (w writer) Flush() error {
@@ -160,7 +159,7 @@ const zeroPiece = 1 << 20
 
 func zero(d blockdev.Device, bytes int64) error {
 	if bytes > d.Size() {
-		return fmt.Errorf("it has %d bytes, %d are to be zeroed", d.Size(), bytes)
+		return fmt.Errorf("it has %d bytes, fewer than the %d to zero", d.Size(), bytes)
 	}
 	piece := make([]byte, min(zeroPiece, bytes))
 	for off := int64(0); off < bytes; off += int64(len(piece)) {

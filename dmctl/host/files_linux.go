@@ -1,6 +1,6 @@
 package host
 
-// Files beside the loop devices on them, and notes.
+// Files outside loop devices, and notes.
 
 import (
 	"errors"
@@ -39,9 +39,9 @@ func (h *Linux) Written(path string) (bool, error) {
 	return isWritten(file)
 }
 
-// isWritten asks for a read lease, which the kernel gives only for a file that
-// nobody has open for writing (fs/locks.c: check_conflicting_open). Where it
-// gives none for another reason, nobody is known to write.
+// isWritten asks for a read lease, which the kernel grants only for a file that
+// nobody has open for writing (fs/locks.c: check_conflicting_open). If the
+// kernel refuses for another reason, no writer is known.
 func isWritten(file *os.File) (bool, error) {
 	_, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
 	if err == nil {
@@ -76,7 +76,7 @@ func (h *Linux) DeleteFile(path string, id FileID) error {
 		return &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
 	if now := (FileID{devNo(st.Dev), st.Ino}); st.Mode&unix.S_IFMT != unix.S_IFREG || id != (FileID{}) && now != id {
-		return fmt.Errorf("%s is another file by now: it stays", path)
+		return fmt.Errorf("%s is now another file: it stays", path)
 	}
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -90,7 +90,7 @@ func (h *Linux) RenameFile(from, to string, replace bool) error {
 		return os.Rename(from, to)
 	}
 	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) { // a file system that cannot promise it
+	if errors.Is(err, unix.EINVAL) { // the file system cannot guarantee it
 		if there, err := h.Exists(to); err != nil || there {
 			return errors.Join(err, &os.LinkError{Op: "rename", Old: from, New: to, Err: unix.EEXIST})
 		}
@@ -126,13 +126,13 @@ func (h *Linux) ListDir(dir string) ([]string, error) {
 	return out, nil
 }
 
-// notesDir is empty after a reboot, as the kernel's devices are.
+// notesDir is empty after a reboot, like the kernel's list of devices.
 const notesDir = "/run/dmsnap"
 
 // unfinishedNote begins the name of a note that is being written.
 const unfinishedNote = ".new-"
 
-// WriteNote implements Files. A note is there as a whole or not at all.
+// WriteNote implements Files. A note exists as a whole or not at all.
 func (h *Linux) WriteNote(name string, text []byte) error {
 	if err := os.MkdirAll(notesDir, 0o700); err != nil {
 		return err
@@ -172,8 +172,8 @@ func (h *Linux) DropNote(name string) error {
 	return h.DeleteFile(filepath.Join(notesDir, name), FileID{})
 }
 
-// openPlain opens a plain file for reading; isFile is false where it is
-// something else.
+// openPlain opens a plain file for reading; isFile is false if it is something
+// else.
 func openPlain(path string) (f *os.File, isFile bool, err error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {

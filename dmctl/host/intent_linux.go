@@ -1,6 +1,6 @@
 package host
 
-// What a process means to clear up, written down for the case that it dies.
+// What a process must clean up, written down in case it dies.
 
 import (
 	"errors"
@@ -13,11 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxIntent bounds how much of an intent is read, in bytes.
+// maxIntent limits how much of an intent is read, in bytes.
 const maxIntent = 64 << 10
 
-// Intend implements Host. The file is locked for as long as the process lives;
-// the kernel unlocks it when that dies. No program that it starts inherits it.
+// Intend implements Host. The file is locked while the process lives; the
+// kernel unlocks it when the process dies. Programs that it starts do not
+// inherit the lock.
 func (h *Linux) Intend(name string, text []byte) (end func() error, err error) {
 	if err := os.MkdirAll(h.intents, 0o700); err != nil {
 		return nil, err

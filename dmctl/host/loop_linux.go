@@ -1,8 +1,8 @@
 package host
 
-// Loop devices. One is looked for, configured, and asked what it is on through
-// one handle, which stays open until somebody else has the device: it clears
-// itself at its last close.
+// Loop devices. A device is found, configured and queried through one handle.
+// The handle stays open until somebody else has the device open: the device
+// clears itself at its last close.
 
 import (
 	"errors"
@@ -24,26 +24,26 @@ import (
 
 const (
 	loopMajor = 7 // LOOP_MAJOR of include/uapi/linux/major.h
-	// loopTries bounds how often another process may take the free loop device
-	// that we were told of.
+	// loopTries limits how often another process may take the free loop device
+	// that the kernel offered us.
 	loopTries = 100
 	loopPause = 5 * time.Millisecond
-	// lockTime bounds the wait for another process that puts a loop device on
+	// lockTime limits the wait for another process that puts a loop device on
 	// the same base.
 	lockTime = 30 * time.Second
 )
 
-// loops is the seam to the loop driver, so that lost races can be tested.
+// loops is the interface to the loop driver, so that lost races can be tested.
 type loops interface {
-	// free is the number of a loop device that is on nothing.
+	// free returns the number of an unused loop device.
 	free() (number int, err error)
-	// open opens a loop device; configure puts it on a file, EBUSY where it is
-	// on one already.
+	// open opens a loop device; configure puts it on a file. It returns EBUSY
+	// if the device is already on one.
 	open(number int, readOnly bool) (*os.File, error)
 	configure(loop *os.File, config *unix.LoopConfig) error
 }
 
-// freeMutex has the goroutines of a process not race for the same device.
+// freeMutex keeps the goroutines of a process from racing for the same device.
 var freeMutex sync.Mutex
 
 // attach puts a free loop device on an open file.
@@ -77,9 +77,9 @@ func attachOnce(l loops, file *os.File, name string, readOnly bool) (*os.File, e
 	if readOnly {
 		config.Info.Flags |= unix.LO_FLAGS_READ_ONLY
 	} else {
-		// The base wants the page cache that all share, a store does not. The
-		// kernel leaves it where the file system cannot (drivers/block/loop.c:
-		// __loop_update_dio).
+		// A base should use the page cache that all clones share, a store
+		// should not. The kernel ignores the flag if the file system does not
+		// support it (drivers/block/loop.c: __loop_update_dio).
 		config.Info.Flags |= unix.LO_FLAGS_DIRECT_IO
 	}
 	err = l.configure(loop, config)
@@ -94,15 +94,15 @@ func attachOnce(l loops, file *os.File, name string, readOnly bool) (*os.File, e
 	return loop, nil
 }
 
-// noLoop says why there is no free loop device.
+// noLoop explains why there is no free loop device.
 func noLoop(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		return devices.RefuseFor(ErrNoLoop, "no loop device to be had: the kernel has not loaded the driver")
+		return devices.RefuseFor(ErrNoLoop, "no loop device available: the kernel has not loaded the driver")
 	case errors.Is(err, fs.ErrPermission):
-		return devices.RefuseFor(devices.ErrPermission, "no loop device to be had: %v", err)
+		return devices.RefuseFor(devices.ErrPermission, "no loop device available: %v", err)
 	}
-	return devices.RefuseFor(ErrNoLoop, "no loop device to be had: all that the kernel gives are taken (%v)", err)
+	return devices.RefuseFor(ErrNoLoop, "no loop device available: all are in use (%v)", err)
 }
 
 // driver is the kernel's.
@@ -138,7 +138,7 @@ func (d driver) configure(loop *os.File, config *unix.LoopConfig) error {
 	return unix.IoctlLoopConfigure(int(loop.Fd()), config)
 }
 
-// ofLoop is a Disk of a loop device that is open.
+// ofLoop returns a Disk of an open loop device.
 func (h *Linux) ofLoop(loop *os.File, number uint32) (Disk, error) {
 	d, err := h.open(fmt.Sprintf("/proc/self/fd/%d", loop.Fd()), h.sys.NodePath(blockdev.DevNo{Major: loopMajor, Minor: number}))
 	if err := errors.Join(err, loop.Close()); err != nil {
@@ -147,7 +147,7 @@ func (h *Linux) ofLoop(loop *os.File, number uint32) (Disk, error) {
 	return d, nil
 }
 
-// onFile puts a loop device of its own on an open file.
+// onFile puts a new loop device on an open file.
 func (h *Linux) onFile(file *os.File, readOnly bool) (Disk, error) {
 	loop, err := attach(driver{h}, file, file.Name(), readOnly)
 	if err != nil {
@@ -191,8 +191,8 @@ func (h *Linux) OpenBase(path string) (Disk, error) {
 	return d, nil
 }
 
-// checkSectors refuses a file that ends within a sector: a loop device would not
-// show its end.
+// checkSectors refuses a file that ends within a sector: a loop device would
+// hide its end.
 func checkSectors(file *os.File) error {
 	info, err := file.Stat()
 	const sector = 512
@@ -202,19 +202,19 @@ func checkSectors(file *os.File) error {
 	return err
 }
 
-// checkSame refuses a file whose size has changed since its loop device was put
-// on it.
+// checkSame refuses a file whose size has changed since its loop device was
+// attached.
 func checkSame(file *os.File, d Disk) error {
 	info, err := file.Stat()
 	if err == nil && info.Size() != d.Bytes() {
-		err = devices.Refuse("%s has %d bytes, and had %d when %s was put on it, which is in use", file.Name(), info.Size(), d.Bytes(), d.Path())
+		err = devices.Refuse("%s has %d bytes, but had %d when %s, which is in use, was put on it", file.Name(), info.Size(), d.Bytes(), d.Path())
 	}
 	return err
 }
 
 // lockFile keeps others from looking for a loop device on a file until unlock
-// is called. It locks by a description of its own: the loop device keeps the
-// one that it is configured with.
+// is called. It locks through a separate open file description, because the
+// loop device keeps the one that it is configured with.
 func lockFile(file *os.File) (unlock func(), err error) {
 	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", file.Fd()))
 	if err != nil {
@@ -233,9 +233,9 @@ func lockFile(file *os.File) (unlock func(), err error) {
 	}
 }
 
-// sharedLoop looks for a read-only loop device that is on a file as a whole,
-// nil where there is none. Loop devices that can be written to are not opened:
-// one that is about to clear itself would have to wait.
+// sharedLoop looks for a read-only loop device on the whole of a file; it
+// returns nil if there is none. It does not open writable loop devices: one
+// that is about to clear itself would have to wait.
 func (h *Linux) sharedLoop(file *os.File) (Disk, error) {
 	id, err := idOf(file)
 	if err != nil {
@@ -260,7 +260,8 @@ func (h *Linux) sharedLoop(file *os.File) (Disk, error) {
 	return nil, nil
 }
 
-// loopNumbers are those of the loop devices there are, the oldest first.
+// loopNumbers returns the numbers of the existing loop devices, the oldest
+// first.
 func (h *Linux) loopNumbers() []uint32 {
 	entries, _ := os.ReadDir("/sys/block")
 	var out []uint32
@@ -289,12 +290,13 @@ func (h *Linux) OpenStore(path string) (Disk, error) {
 		return nil, err
 	}
 	if written, err := isWritten(file); err != nil || written {
-		return nil, errors.Join(err, devices.Busy("%s is open for writing by a program, or has a loop device on it that can be written to", path))
+		return nil, errors.Join(err, devices.Busy("%s is open for writing by a program, or a writable loop device uses it", path))
 	}
 	return h.onFileAgain(file)
 }
 
-// onFileAgain puts a loop device on the file itself, wherever its path leads.
+// onFileAgain puts a loop device on the file itself, even if its path now leads
+// elsewhere.
 func (h *Linux) onFileAgain(file *os.File) (Disk, error) {
 	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", file.Fd()), unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -339,7 +341,7 @@ func (h *Linux) NewScratch(dir string, bytes int64) (Disk, error) {
 	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EINVAL) {
 		return nil, &fs.PathError{Op: "make a file in", Path: dir, Err: err}
 	}
-	file, err := os.CreateTemp(dir, ".scratch-*") // a file system without nameless files
+	file, err := os.CreateTemp(dir, ".scratch-*") // the file system does not support unnamed files
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func TestLoopFlags(t *testing.T) {
 }
 
 func TestNoLoopDevice(t *testing.T) {
-	for says, why := range map[string]error{"has not loaded": fs.ErrNotExist, "are taken": unix.ENOSPC} {
+	for says, why := range map[string]error{"has not loaded": fs.ErrNotExist, "all are in use": unix.ENOSPC} {
 		_, err := attach(&fakeLoops{t: t, noFree: why}, os.Stdin, "file", true)
 		if !errors.Is(err, ErrNoLoop) || !errors.Is(err, devices.ErrRefused) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v: %v", why, err)

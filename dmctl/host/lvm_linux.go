@@ -1,6 +1,6 @@
 package host
 
-// LVM's commands: its devices are its own to make and to remove.
+// LVM's commands: LVM makes and removes its own devices.
 
 import (
 	"errors"
@@ -11,13 +11,14 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
-// LVM implements Host. Where there is only the program lvm, that is used.
+// LVM implements Host. If the command does not exist, it runs through the
+// program lvm.
 func (h *Linux) LVM(args ...string) error {
 	program, err := exec.LookPath(args[0])
 	if err == nil {
 		args = args[1:]
 	} else if program, err = exec.LookPath("lvm"); err != nil {
-		return devices.Refuse("there is no command %s, nor lvm", args[0])
+		return devices.Refuse("neither %s nor lvm is installed", args[0])
 	}
 	out, err := exec.Command(program, args...).CombinedOutput()
 	if exit, is := errors.AsType[*exec.ExitError](err); is {

@@ -1,6 +1,6 @@
 package host
 
-// The seam on a real machine.
+// The host on a real machine.
 
 import (
 	"errors"
@@ -20,14 +20,14 @@ type Linux struct {
 	sys      blockdev.System
 	nodes    string        // the directory of the nodes
 	udev     bool          // udev makes and removes the nodes
-	queue    string        // there while udev has events to work off
-	udevTime time.Duration // how long it is waited for
-	intents  string        // the directory of intents; it does not outlast the machine's run
+	queue    string        // exists while udev has pending events
+	udevTime time.Duration // how long to wait for udev
+	intents  string        // the directory of intents; it does not survive a reboot
 }
 
 var _ Host = (*Linux)(nil)
 
-// New is this machine.
+// New returns this machine.
 func New() *Linux {
 	_, err := os.Stat("/run/udev/control")
 	return &Linux{
@@ -39,16 +39,17 @@ func New() *Linux {
 	}
 }
 
-// WaitForUdev sets for how long a node that udev makes or removes is waited for
-// until it is made or removed by hand; at first that is 10 s. It must not be
-// called while the machine is in use.
+// WaitForUdev sets how long to wait for udev to make or remove a node before it
+// is done by hand; the default is 10 s. It must not be called while the machine
+// is in use.
 func (h *Linux) WaitForUdev(longest time.Duration) { h.udevTime = longest }
 
 // NodePath implements Host.
 func (h *Linux) NodePath(dev blockdev.DevNo) string { return h.sys.NodePath(dev) }
 
-// Parallel implements Host. More than the processors, since calls wait for
-// disks and for udev; the kernel takes most of them one at a time.
+// Parallel implements Host. The value exceeds the number of processors, since
+// calls wait for disks and for udev; the kernel takes most of them one at a
+// time.
 func (h *Linux) Parallel() int { return 2 * runtime.NumCPU() }
 
 // InFlight implements Host.
@@ -78,7 +79,7 @@ func readBlock(path string) error {
 // Sleep implements Host.
 func (h *Linux) Sleep(d time.Duration) { time.Sleep(d) }
 
-// Refresh has a loop device ask its file for its size.
+// Refresh makes a loop device ask its file for its size.
 func (h *Linux) Refresh(dev blockdev.DevNo) error {
 	if h.sys.LoopFile(dev) == "" {
 		return nil

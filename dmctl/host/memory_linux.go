@@ -1,7 +1,7 @@
 package host
 
-// Memory that stays resident while a device is suspended that may hold the
-// root file system and the swap space.
+// Memory that stays resident while a device is suspended that may hold the root
+// file system and the swap space.
 
 import (
 	"bufio"
@@ -16,11 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LockMemory has every page that this process has, and every one that it will
-// get, stay resident, reads in all of the program itself and all that was
-// swapped out, and puts memory by for what is allocated until unlock. It does
-// not touch memory that was reserved and never used, which for a Go program is
-// most of it. All files that it needs are closed again when it returns.
+// LockMemory makes every present and future page of this process resident until
+// unlock. It reads in the whole program and everything that was swapped out,
+// and reserves memory for later allocations. It does not touch memory that was
+// reserved and never used, which is most of a Go program's memory. All files
+// that it needs are closed when it returns.
 func (h *Linux) LockMemory() (func(), error) {
 	percent := debug.SetGCPercent(-1)
 	unlock := func() {
@@ -54,8 +54,8 @@ func lockAll() error {
 	return swapIn(mappings)
 }
 
-// What is put by: much more than a plan allocates between its first suspend
-// and its last resume, in pieces of which the heap can make others.
+// The reserve: much more than a plan allocates between its first suspend and
+// its last resume, in pieces that the heap can split.
 const (
 	reserveBytes = 1 << 20
 	reservePiece = 16 << 10
@@ -63,8 +63,8 @@ const (
 
 var reserve [reserveBytes / reservePiece][]byte
 
-// putBy has the heap own memory that was touched and is free. The garbage
-// collector is off, and with it what gives free memory back to the kernel.
+// putBy fills the heap with memory that was touched and is free. The garbage
+// collector is off, so no free memory goes back to the kernel.
 func putBy() {
 	for i := range reserve {
 		reserve[i] = make([]byte, reservePiece)
@@ -76,7 +76,7 @@ func putBy() {
 	runtime.GC()
 }
 
-// mapping is a part of the address space that can be read.
+// mapping is a readable part of the address space.
 type mapping struct {
 	start, end uintptr
 	file       bool
@@ -98,9 +98,9 @@ func mappingsIn(maps string) ([]mapping, error) {
 	return out, lines.Err()
 }
 
-// parseMapping reads a line of /proc/PID/maps, of memory that can be read and
-// is the program's own and not the kernel's:
-// "55d0-55e0 r-xp 00000000 fe:01 1234 /usr/bin/dmsnapctl".
+// parseMapping reads a line of /proc/PID/maps. It accepts readable memory of
+// the program, not of the kernel: "55d0-55e0 r-xp 00000000 fe:01 1234
+// /usr/bin/dmsnapctl".
 func parseMapping(line string) (m mapping, ok bool) {
 	fields := strings.Fields(line)
 	if len(fields) < 5 || fields[1][0] != 'r' {
@@ -116,8 +116,8 @@ func parseMapping(line string) (m mapping, ok bool) {
 	return m, err == nil && n == 2 && m.end > m.start
 }
 
-// populateFiles reads in all pages of mapped files: program text is what would
-// be read from the root file system at the wrong moment.
+// populateFiles reads in all pages of mapped files. Otherwise program text
+// would be read from the root file system at the wrong moment.
 func populateFiles(mappings []mapping) error {
 	for _, m := range mappings {
 		if !m.file {
@@ -132,10 +132,10 @@ func populateFiles(mappings []mapping) error {
 }
 
 // swapIn reads in what was swapped out before memory was locked: locking on
-// fault leaves that where it is.
+// fault leaves it in swap.
 func swapIn(mappings []mapping) error {
 	pagemap, err := os.Open("/proc/self/pagemap")
-	if errors.Is(err, os.ErrNotExist) { // a kernel that cannot tell: all there is, then
+	if errors.Is(err, os.ErrNotExist) { // the kernel cannot say: read everything
 		return unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE)
 	}
 	if err != nil {
@@ -155,8 +155,8 @@ func swapIn(mappings []mapping) error {
 	return nil
 }
 
-// swapIn reads a byte of each page that is swapped out. It reads by way of a
-// file, in which a page that is gone meanwhile is an error and no fault.
+// swapIn reads a byte of each swapped-out page. It reads through a file, where
+// a page that has gone is an error instead of a fault.
 func (m mapping) swapIn(pagemap, memory *os.File) error {
 	const (
 		entry   = 8               // bytes, Documentation/admin-guide/mm/pagemap.rst

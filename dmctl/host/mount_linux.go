@@ -15,7 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// A file system is waited for, for so long, when somebody is still in it.
+// How long to wait for the users of a file system.
 const (
 	unmountTries = 25
 	unmountPause = 200 * time.Millisecond
@@ -33,10 +33,10 @@ func (h *Linux) Mount(dev blockdev.DevNo, kind, dir string) error {
 	return nil
 }
 
-// mountOptions are what a file system needs to be mounted beside its origin:
-// xfs refuses a second file system of the same UUID. A journal that was not
-// written back is read into the snapshot; where that cannot be written, the
-// journal is passed over.
+// mountOptions returns the options for mounting a file system beside its
+// origin. xfs refuses a second file system with the same UUID. A journal that
+// was not written back is replayed into the snapshot, or skipped if the
+// snapshot is read-only.
 func mountOptions(kind string, readOnly bool) string {
 	var options []string
 	if kind == "xfs" {
@@ -67,7 +67,7 @@ func (h *Linux) Unmount(dev blockdev.DevNo, dir string) error {
 		case !errors.Is(err, unix.EBUSY):
 			return fmt.Errorf("unmount %s: %w", dir, err)
 		case try == unmountTries:
-			return devices.Busy("%s is still in use by a program, and stays mounted", dir)
+			return devices.Busy("%s is still in use by a program and stays mounted", dir)
 		}
 		h.Sleep(unmountPause)
 	}

@@ -1,6 +1,6 @@
 package host
 
-// The nodes in /dev/mapper, with udev and without.
+// The nodes in /dev/mapper, with and without udev.
 
 import (
 	"errors"
@@ -16,7 +16,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// withNode gives a device a node for a moment, whether or not it has one.
+// withNode gives a device a node for a moment, even if it already has one.
 func (h *Linux) withNode(dev blockdev.DevNo, use func(path string) error) error {
 	path := filepath.Join(h.nodes, fmt.Sprintf(".dmsnapctl-%d-%d-%d", os.Getpid(), dev.Major, dev.Minor))
 	if err := mknod(path, dev); err != nil {
@@ -25,7 +25,7 @@ func (h *Linux) withNode(dev blockdev.DevNo, use func(path string) error) error 
 	return errors.Join(use(path), os.Remove(path))
 }
 
-// nodePoll is how often a node that udev makes is looked for.
+// nodePoll is the time between looks for a node that udev makes.
 const nodePoll = 20 * time.Millisecond
 
 func (h *Linux) AddNode(name devices.Name, dev blockdev.DevNo) error {
@@ -85,13 +85,13 @@ func (h *Linux) NodeFree(name devices.Name) error {
 	return devices.Refuse("%s is in the way and is no mapped device's node: remove it or choose another name", path)
 }
 
-// nodesCanBeMade tries it, with the number that no device has: /dev may be
-// read-only, full, or closed to this process. Where udev makes the nodes, some
-// are made by hand all the same, to open a device by its number.
+// nodesCanBeMade tries it with the device number that no device has: /dev may
+// be read-only, full, or closed to this process. Even with udev some nodes are
+// made by hand, to open a device by its number.
 func (h *Linux) nodesCanBeMade() error {
 	err := h.withNode(blockdev.DevNo{}, func(string) error { return nil })
 	if err != nil {
-		return devices.Also(devices.ErrRefused, "no device nodes can be made: %w", err)
+		return devices.Also(devices.ErrRefused, "cannot make device nodes: %w", err)
 	}
 	return nil
 }
@@ -102,18 +102,17 @@ func (h *Linux) RemoveNode(name devices.Name) error {
 		info, err := os.Lstat(path)
 		return errors.Is(err, fs.ErrNotExist) || err == nil && !isNode(info)
 	}
-	// What is no node was never ours.
+	// Anything but a node was never ours.
 	if h.udev && h.await(gone) || gone() {
 		return nil
 	}
 	return removeNode(path)
 }
 
-// await waits for udev, for a bounded time, until it has brought something
-// about and has nothing more to work off. Events of a device that is gone find
-// the one that has its number now: they bring its link about too early, and take
-// it away again. As udev may not have heard of the last event yet, it must be at
-// rest twice.
+// await waits for udev, for a limited time, until done is true and udev's queue
+// is empty. Events of a removed device can hit the device that now has its
+// number: they make its link too early, then remove it. Since udev may not have
+// heard of the last event yet, its queue must be empty twice.
 func (h *Linux) await(done func() bool) bool {
 	rested := false
 	for end := time.Now().Add(h.udevTime); ; time.Sleep(nodePoll) {
@@ -129,14 +128,14 @@ func (h *Linux) await(done func() bool) bool {
 	}
 }
 
-// nodeDev is the block device that a node, or a link to one, stands for.
+// nodeDev returns the block device of a node, or of a link to one.
 func nodeDev(path string) (blockdev.DevNo, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
 		return blockdev.DevNo{}, err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFBLK {
-		return blockdev.DevNo{}, fmt.Errorf("%s is no block device", path)
+		return blockdev.DevNo{}, fmt.Errorf("%s is not a block device", path)
 	}
 	return blockdev.DevNo{Major: unix.Major(st.Rdev), Minor: unix.Minor(st.Rdev)}, nil
 }
@@ -159,12 +158,12 @@ func removeNode(path string) error {
 		return err
 	}
 	if !isNode(info) {
-		return fmt.Errorf("%s is in the way: it is no device's node", path)
+		return fmt.Errorf("%s is in the way: it is not a device node", path)
 	}
 	return os.Remove(path)
 }
 
-// isNode says whether it is a block device's node or may be a link to one.
+// isNode reports whether it is a block device's node or may be a link to one.
 func isNode(info fs.FileInfo) bool {
 	t := info.Mode().Type()
 	return t == fs.ModeSymlink || t == fs.ModeDevice

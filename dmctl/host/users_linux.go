@@ -1,10 +1,10 @@
 package host
 
-// Who uses a device.
+// The users of a device.
 
 import "github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 
-// Users looks at the device and at its partitions.
+// Users reports the users of the device and of its partitions.
 func (h *Linux) Users(dev blockdev.DevNo) ([]User, error) {
 	users, err := h.usersOf(dev, "")
 	if err != nil {

@@ -1,6 +1,6 @@
 package plan
 
-// The engine: one machine, and what a run holds of it.
+// The engine: one machine, and what a run holds on it.
 
 import (
 	"errors"
@@ -8,38 +8,38 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 )
 
-// Engine runs plans on a machine. From its lock to its end others wait. It is
-// not for concurrent use.
+// Engine runs plans on a machine. While it holds the lock, others wait. It is
+// not safe for concurrent use.
 type Engine struct {
 	Machine
-	// BeforeStep, if not nil, is called before each step of each plan: there,
-	// tests stop, look and die.
+	// BeforeStep, if not nil, is called before each step of each plan. Tests
+	// use it to stop, look and die there.
 	BeforeStep func(p *Plan, number int)
 
 	locked  bool
 	pins    pins         // memory is locked
-	paused  func()       // ends the pause that a plan is in
-	release func() error // ends the guardian of the plan that is run
+	paused  func()       // ends the current pause
+	release func() error // ends the guardian of the running plan
 	open    []host.Disk
 }
 
-// NewEngine is an engine on a machine that is open.
+// NewEngine returns an engine on an open machine.
 func NewEngine(m Machine) *Engine { return &Engine{Machine: m} }
 
 // Open opens a disk for the plans that are made under the present lock. It
-// stays open until Unlock, or until it is kept.
+// stays open until Unlock, or longer after Keep.
 func (e *Engine) Open(path string) (host.Disk, error) { return e.opened(e.Machine.Open(path)) }
 
-// OpenBase is Open of what clones share.
+// OpenBase is Open for a base that clones share.
 func (e *Engine) OpenBase(path string) (host.Disk, error) { return e.opened(e.Machine.OpenBase(path)) }
 
-// OpenScratch makes a file without a name, with a loop device on it, for the plans
-// that are made under the present lock. It goes with its last user.
+// OpenScratch makes an unnamed file, with a loop device on it, for the plans
+// that are made under the present lock. It goes away with its last user.
 func (e *Engine) OpenScratch(dir string, bytes int64) (host.Disk, error) {
 	return e.opened(e.Machine.NewScratch(dir, bytes))
 }
 
-// OpenStore is Open of a store, which may be a file.
+// OpenStore is Open for a store, which may be a file.
 func (e *Engine) OpenStore(path string) (host.Disk, error) {
 	return e.opened(e.Machine.OpenStore(path))
 }
@@ -51,7 +51,7 @@ func (e *Engine) opened(d host.Disk, err error) (host.Disk, error) {
 	return d, err
 }
 
-// Keep has a disk stay open: closing it is the caller's from now on.
+// Keep leaves a disk open; the caller must close it.
 func (e *Engine) Keep(d host.Disk) {
 	for i := range e.open {
 		if e.open[i] == d {
@@ -61,8 +61,8 @@ func (e *Engine) Keep(d host.Disk) {
 	}
 }
 
-// closeDisks closes what plans opened. It was opened for reading: there is
-// nothing to lose.
+// closeDisks closes what plans opened. The disks were opened for reading, so
+// nothing can be lost.
 func (e *Engine) closeDisks() {
 	var errs []error
 	for _, d := range e.open {

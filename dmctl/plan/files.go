@@ -1,6 +1,6 @@
 package plan
 
-// Steps on files that stand for block devices.
+// Steps on files used as block devices.
 
 import (
 	"errors"
@@ -13,10 +13,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Handle is a disk that a step opens for those after it; LetGo closes it.
+// Handle is a disk that a step opens for later steps; LetGo closes it.
 type Handle struct {
 	Disk host.Disk
-	dev  blockdev.DevNo // known when the disk is closed, too
+	dev  blockdev.DevNo // also known after the disk is closed
 }
 
 func (h *Handle) opened(d host.Disk, err error) error {
@@ -36,7 +36,7 @@ func (h *Handle) close() error {
 }
 
 // NewStore makes an empty file with a loop device on it. Its undo deletes the
-// file when the loop device is gone.
+// file after the loop device is gone.
 type NewStore struct {
 	Path  string
 	Bytes int64
@@ -59,7 +59,7 @@ func (s NewStore) undo(e *Engine) error {
 	return e.Machine.DeleteFile(s.Path, host.FileID{})
 }
 
-// NewScratch makes a file without a name, which goes with its last user.
+// NewScratch makes an unnamed file, which goes away with its last user.
 type NewScratch struct {
 	Dir   string
 	Bytes int64
@@ -73,7 +73,7 @@ func (s NewScratch) Says() string {
 func (s NewScratch) do(e *Engine) error { return s.To.opened(e.NewScratch(s.Dir, s.Bytes)) }
 func (s NewScratch) undo(*Engine) error { return s.To.close() }
 
-// Claim takes a mapped device that nobody has open, so that nobody mounts it.
+// Claim claims a mapped device that nobody has open, so that nobody mounts it.
 type Claim struct {
 	Device *devices.Ref
 	To     *Handle
@@ -99,7 +99,7 @@ func (s Claim) do(e *Engine) error {
 
 func (s Claim) undo(*Engine) error { return s.To.close() }
 
-// FlushHandle makes what was written to a disk durable.
+// FlushHandle makes the data written to a disk durable.
 type FlushHandle struct {
 	simple
 	What string
@@ -119,8 +119,7 @@ type LetGo struct {
 func (s LetGo) Says() string     { return "close " + s.What + ", which the table has taken" }
 func (s LetGo) do(*Engine) error { return s.Of.close() }
 
-// NameFile gives a file its name, in place of a file that is to be replaced
-// where one is.
+// NameFile gives a file its final name. It may replace an existing file.
 type NameFile struct {
 	simple
 	From, To string
@@ -135,7 +134,7 @@ func (s NameFile) Says() string {
 }
 func (s NameFile) do(e *Engine) error { return e.RenameFile(s.From, s.To, s.Replace) }
 
-// SyncDir makes the names of a directory's files durable.
+// SyncDir makes the names in a directory durable.
 type SyncDir struct {
 	simple
 	Dir string
@@ -144,7 +143,7 @@ type SyncDir struct {
 func (s SyncDir) Says() string       { return "make the names of the files in " + s.Dir + " durable" }
 func (s SyncDir) do(e *Engine) error { return e.Machine.SyncDir(s.Dir) }
 
-// KeepNote keeps a text beyond this process's death. Its undo drops it.
+// KeepNote keeps a text that survives this process. Its undo drops the text.
 type KeepNote struct {
 	What string // the text, in words
 	Name string
@@ -155,12 +154,12 @@ func (s KeepNote) Says() string         { return "note " + s.What }
 func (s KeepNote) do(e *Engine) error   { return e.WriteNote(s.Name, s.Text) }
 func (s KeepNote) undo(e *Engine) error { return e.DropNote(s.Name) }
 
-// DropNote drops a note whose business is done.
+// DropNote drops a note that is no longer needed.
 type DropNote struct {
 	simple
 	What string
 	Name string
-	// Done says whether it is; otherwise the note stays for recovery.
+	// Done reports whether that is so; otherwise the note stays for recovery.
 	Done func() bool
 }
 
@@ -173,8 +172,7 @@ func (s DropNote) do(e *Engine) error {
 	return e.Machine.DropNote(s.Name)
 }
 
-// AwaitDetached waits until a loop device is on a file no more, whose last user
-// has gone.
+// AwaitDetached waits until an unused loop device has left its file.
 type AwaitDetached struct {
 	simple
 	Dev  blockdev.DevNo
@@ -186,7 +184,7 @@ func (s AwaitDetached) Says() string {
 }
 func (s AwaitDetached) do(e *Engine) error { return e.awaitDetached(s.Dev, s.Path) }
 
-// DeleteFile deletes a file, if it is that of ID.
+// DeleteFile deletes a file if it is the one with ID.
 type DeleteFile struct {
 	simple
 	Path string
@@ -196,15 +194,15 @@ type DeleteFile struct {
 func (s DeleteFile) Says() string       { return "delete " + s.Path }
 func (s DeleteFile) do(e *Engine) error { return e.Machine.DeleteFile(s.Path, s.ID) }
 
-// firstWait is how long the first of a number of waits is; each is twice as
-// long as the one before, up to RemovePause.
+// firstWait is the first in a series of waits; each is twice as long as the one
+// before, up to RemovePause.
 const firstWait = time.Millisecond
 
-// claimedOpens is how often a device is open that nobody has open but Claim: the
-// handle, and the same once more, exclusively.
+// claimedOpens is the open count of a device that only Claim has open: the
+// handle, and the same device opened again, exclusively.
 const claimedOpens = 2
 
-// awaitAlone waits for those who look into a device that is claimed.
+// awaitAlone waits for programs that are scanning a claimed device.
 func (e *Engine) awaitAlone(d *devices.Ref) error {
 	for try := 1; ; try++ {
 		info, err := e.Info(d.Name)
@@ -218,7 +216,7 @@ func (e *Engine) awaitAlone(d *devices.Ref) error {
 	}
 }
 
-// awaitDetached waits for whoever has a loop device open for a moment.
+// awaitDetached waits for a program that has a loop device open for a moment.
 func (e *Engine) awaitDetached(dev blockdev.DevNo, path string) error {
 	wait, waited := firstWait, time.Duration(0)
 	for e.FileOf(dev) == path {
@@ -232,7 +230,7 @@ func (e *Engine) awaitDetached(dev blockdev.DevNo, path string) error {
 	return nil
 }
 
-// Dirs are the directories of files, each once.
+// Dirs returns the directories of files, without duplicates.
 func Dirs(paths []string) []string {
 	seen := map[string]bool{}
 	var out []string

@@ -1,9 +1,9 @@
 package plan
 
-// Guarded is what came of standing guard.
+// Guarded is the result of guarding suspended devices.
 type Guarded struct {
-	// Recovered says that a run died while devices were suspended: their I/O
-	// goes on, and what it left was put in order.
+	// Recovered says that a run died while devices were suspended, that their
+	// I/O was resumed, and that recovery succeeded.
 	Recovered bool
 	Err       error
 }

@@ -1,6 +1,6 @@
 package plan
 
-// The guardian as the run sees it that it guards.
+// The guardian, from the side of the guarded run.
 
 import (
 	"errors"
@@ -13,27 +13,27 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// guardianWord, as first argument, has the program be a guardian; then follow
-// PauseLimit and the numbers of the devices in use.
+// guardianWord, as the first argument, starts the program as a guardian.
+// PauseLimit and the numbers of the devices in use follow.
 const guardianWord = "guard-suspended-devices"
 
-// What the two processes say to each other, a byte each.
+// The messages between the two processes, one byte each.
 const (
 	sayReady   = 'r' // the guardian: all is prepared
 	sayRelease = 'x' // the run: nothing is suspended any more
 	sayEnded   = 'e' // the guardian: the pause took too long, I/O goes on
 )
 
-// answerTime bounds the wait for the guardian, where nothing is suspended: a
-// machine may be so busy that a process takes its time to begin. It is as long
-// as the wait for another run.
+// answerTime limits the wait for the guardian while nothing is suspended. On a
+// busy machine a process may start slowly, so the limit equals the wait for
+// another run.
 const answerTime = LockTries * LockPause
 
-// canGuard says that this program can be started to be a guardian.
+// canGuard says that this program can be started as a guardian.
 var canGuard bool
 
-// Guard starts this program once more. In a session of its own it does not get
-// what the terminal sends to the run that it guards.
+// Guard starts this program again, in a session of its own. So terminal signals
+// to the guarded run do not reach it.
 func (l *Linux) Guard(inUse []blockdev.DevNo) (release func() error, err error) {
 	if !canGuard {
 		return nil, errors.New("this program does not call BeGuardian")
@@ -65,7 +65,7 @@ func (l *Linux) Guard(inUse []blockdev.DevNo) (release func() error, err error) 
 	return g.release, nil
 }
 
-// guarded is a guardian as the run sees it that it guards.
+// guarded is a guardian, from the side of the guarded run.
 type guarded struct {
 	cmd       *exec.Cmd
 	say, hear *os.File
@@ -77,7 +77,7 @@ func (g *guarded) awaitReady() error {
 	}
 	said := make([]byte, 1)
 	if _, err := g.hear.Read(said); err != nil || said[0] != sayReady {
-		return fmt.Errorf("it does not say that it is ready: %v", err)
+		return fmt.Errorf("it did not report that it is ready: %v", err)
 	}
 	return nil
 }
@@ -96,10 +96,10 @@ func (g *guarded) release() error {
 	if n == 1 && said[0] == sayEnded {
 		return ErrPauseTooLong
 	}
-	return nil // if it died of itself, it was not needed
+	return nil // if it died by itself, it was not needed
 }
 
-// end sees that the guardian is gone.
+// end makes sure that the guardian is gone.
 func (g *guarded) end() error {
 	if g.cmd.Process != nil {
 		_ = g.cmd.Process.Kill() // it has exited, or has nothing to do

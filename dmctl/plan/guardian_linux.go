@@ -1,11 +1,11 @@
 package plan
 
-// The guardian: a process of its own that stands by while devices stay
-// suspended. If the run that suspended them dies, it lets I/O go on at once and
-// then recovers; if that run hangs, it lets I/O go on, too. It has its memory
-// locked and its calls laid out before anything is suspended. A run hangs when it
-// was stopped, or when a device stays suspended for too long; a flush that is
-// slow is neither.
+// The guardian: a separate process that stands by while devices stay suspended.
+// If the run that suspended them dies, it resumes I/O at once and then
+// recovers. If that run hangs, it resumes I/O, too. Its memory is locked and
+// its calls are prepared before anything is suspended. A run hangs when it is
+// stopped, or when a device stays suspended for too long. A slow flush does not
+// count.
 
 import (
 	"context"
@@ -21,19 +21,18 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// stopLimit is for how long a run may be stopped while its devices are
-// suspended: a moment, since a stop is no accident.
+// stopLimit is how long a run may be stopped while its devices are suspended:
+// briefly, since a stop is no accident.
 const stopLimit = 2 * time.Second
 
-// recoverTime bounds the wait for others of us before what a dead run left is
-// recovered.
+// recoverTime limits the wait for other runs before recovery from a dead run.
 const recoverTime = 2 * time.Minute
 
-// BeGuardian is called by a program first of all, before anything else is
-// made of its arguments. It returns nil unless the program was started by
-// another run of it to stand guard; then it has done so, and the program is to
-// say what came of it and to end. recover puts in order what a dead run left.
-// Without that call, no devices are suspended.
+// BeGuardian must be called first in a program, before it reads its arguments.
+// It returns nil unless another run of the program started this one as a
+// guardian. In that case it guards until the end, and the program should report
+// the result and exit. recover cleans up after a dead run. In a program that
+// does not call BeGuardian, no plan suspends a device.
 func BeGuardian(recover func(context.Context, Machine) error) *Guarded {
 	canGuard = true
 	if len(os.Args) < 3 || os.Args[1] != guardianWord {
@@ -58,7 +57,7 @@ func standGuard(limit string, inUse []string, recover func(context.Context, Mach
 	if err != nil {
 		return false, err
 	}
-	// Whoever runs out of memory now is not to be this one.
+	// If memory runs out now, the kernel must not kill this process.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0)
 	if _, err := m.LockMemory(); err != nil {
 		return false, err
@@ -75,7 +74,7 @@ func standGuard(limit string, inUse []string, recover func(context.Context, Mach
 	return true, nil
 }
 
-// guardian is what must not need anything any more.
+// guardian holds everything it needs for the rest of its life.
 type guardian struct {
 	limit time.Duration
 	run   runState
@@ -83,7 +82,7 @@ type guardian struct {
 	free  []*wire.Prepared
 	in    [1]unix.PollFd
 	byte  [1]byte
-	ended bool // the pause was too long, and the run was told so
+	ended bool // the pause was too long, and the run was told
 }
 
 func newGuardian(m *Linux, limit string, inUse []string) (*guardian, error) {
@@ -106,8 +105,8 @@ func newGuardian(m *Linux, limit string, inUse []string) (*guardian, error) {
 	return g, nil
 }
 
-// awaitRelease says that it is ready and waits for the end of the pause, or of
-// the run that it guards: false.
+// awaitRelease reports that the guardian is ready, and waits for the end of the
+// pause. It returns false if the guarded run ended first.
 func (g *guardian) awaitRelease() bool {
 	g.say(sayReady)
 	for held, stopped := time.Duration(0), time.Duration(0); ; {
@@ -119,7 +118,7 @@ func (g *guardian) awaitRelease() bool {
 			if !errors.Is(err, unix.EINTR) {
 				return n == 1 && g.byte[0] == sayRelease
 			}
-		case err != nil: // a signal of the Go runtime's own
+		case err != nil: // a signal of the Go runtime
 		case !g.held():
 			held, stopped = 0, 0
 		case held < g.limit && stopped < stopLimit:
@@ -144,7 +143,7 @@ func (g *guardian) say(b byte) {
 	_, _ = unix.Write(unix.Stdout, g.byte[:])
 }
 
-// held says whether a device in use is suspended.
+// held reports whether a device in use is suspended.
 func (g *guardian) held() bool {
 	for _, l := range g.look {
 		if flags, err := l.Run(); err == nil && flags&wire.FlagSuspend != 0 {
@@ -154,8 +153,8 @@ func (g *guardian) held() bool {
 	return false
 }
 
-// letGo resumes the devices in use. A swap of tables that fails leaves the old
-// one, with which the second call resumes.
+// letGo resumes the devices in use. A failed swap of tables leaves the old one,
+// and the second call resumes with that.
 func (g *guardian) letGo() {
 	for _, f := range g.free {
 		for range 3 {

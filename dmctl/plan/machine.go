@@ -1,6 +1,6 @@
 package plan
 
-// The seam to the machine that plans run on.
+// The interface to the machine that plans run on.
 
 import (
 	"errors"
@@ -11,29 +11,30 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Machine is all that plans work on. Package dmtest has one in memory.
+// Machine is everything that plans work on. Package dmtest has an in-memory
+// one.
 type Machine interface {
 	devices.Kernel
 	host.Host
 	// Guard starts a process that stands by while devices are suspended, until
-	// release is called. When this process dies before that, it resumes inUse at
-	// once, and then recovers; when one of inUse stays suspended for too long,
-	// it resumes them too, and release returns ErrPauseTooLong.
+	// release is called. If this process dies first, the guardian resumes inUse
+	// at once, and then recovers. If one of inUse stays suspended for too long,
+	// it resumes them, and release returns ErrPauseTooLong.
 	Guard(inUse []blockdev.DevNo) (release func() error, err error)
 }
 
-// ErrNoGuardian says that the process that stands guard could not be started, or
-// was not ready in time. Nothing was changed.
+// ErrNoGuardian says that the guardian process could not be started, or was not
+// ready in time. Nothing was changed.
 var ErrNoGuardian = errors.New("no process stands guard")
 
-// ErrPauseTooLong says that a device was not resumed in time and was resumed by
-// the guardian.
+// ErrPauseTooLong says that a device was not resumed in time, so the guardian
+// resumed it.
 var ErrPauseTooLong = errors.New("the pause took too long and was ended by the process that stands guard")
 
-// ErrIncomplete says that what was to be done is done, or was undone, but not
-// all of it: recovering does the rest.
+// ErrIncomplete says that an operation, or its undo, is done except for some
+// work left to recovery.
 var ErrIncomplete = errors.New("what is left is for recovery")
 
-// SnapshotUdev has /dev/disk/by-uuid stay with the origin, whose file system's
-// UUID its snapshots share.
+// SnapshotUdev keeps /dev/disk/by-uuid pointing at the origin, whose file
+// system shares its UUID with the snapshots.
 const SnapshotUdev = wire.UdevPrimary | wire.UdevLowPriority

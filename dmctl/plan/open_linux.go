@@ -18,14 +18,14 @@ type (
 type Linux struct {
 	*kernel
 	*system
-	// PauseLimit is for how long a plan may hold the I/O of a device that is in
-	// use. The flush before that is not part of it.
+	// PauseLimit is how long a plan may hold the I/O of a device in use. The
+	// flush before that does not count.
 	PauseLimit time.Duration
 }
 
 var _ Machine = (*Linux)(nil)
 
-// Open opens this machine. Errors are those of devices.Open.
+// Open opens this machine. It returns the errors of devices.Open.
 func Open() (*Linux, error) {
 	k, err := devices.Open()
 	if err != nil {

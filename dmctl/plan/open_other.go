@@ -8,11 +8,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
-// Open says that there is no device mapper here.
+// Open fails: this system has no device mapper.
 func Open() (Machine, error) {
 	_, err := devices.Open()
 	return nil, err
 }
 
-// BeGuardian has nothing to do: nothing is suspended here.
+// BeGuardian returns nil: nothing is suspended here.
 func BeGuardian(func(context.Context, Machine) error) *Guarded { return nil }

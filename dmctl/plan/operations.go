@@ -1,8 +1,7 @@
 package plan
 
-// The operations that steps consist of, each with an error that says what
-// failed on what. A device is removed only if it is the one that is meant, by
-// its UUID.
+// The operations of the steps. Each error says what failed on what. A device is
+// removed only if its UUID is the expected one.
 
 import (
 	"errors"
@@ -17,23 +16,23 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// RemoveTries and RemovePause bound the wait for whoever has a device open
-// for a moment, such as a udev rule that looks into it (LVM2 waits as long).
+// RemoveTries and RemovePause limit the wait for a program that has a device
+// open for a moment, such as a udev rule that scans it (LVM2 waits as long).
 const (
 	RemoveTries = 25
 	RemovePause = 200 * time.Millisecond
 )
 
-// Table is a table to load: one that is Known; one that is known Later, when
-// the devices that it names exist; or the live one Of another device, which is
-// copied unseen.
+// Table is a table to load. It is one of: a Known table; a table known Later,
+// when the devices that it names exist; the live table Of another device, which
+// is copied unseen.
 type Table struct {
 	Known table.Table
 	Later func() table.Table
 	Of    *devices.Ref
 }
 
-// failed is an operation's error on a device, nil if err is.
+// failed returns an operation's error on a device, nil if err is nil.
 func failed(op string, name devices.Name, err error) error {
 	if err == nil {
 		return nil
@@ -68,7 +67,8 @@ func (e *Engine) remove(d *devices.Ref) error {
 	return e.removeNode(d.Name)
 }
 
-// isGone says that there is no such device any more, whatever has its name.
+// isGone reports whether a device no longer exists, even if another device has
+// its name.
 func (e *Engine) isGone(d *devices.Ref) (bool, error) {
 	info, err := e.Info(d.Name)
 	if devices.IsGone(err) {
@@ -78,7 +78,7 @@ func (e *Engine) isGone(d *devices.Ref) (bool, error) {
 }
 
 // drop removes a device from the kernel. Somebody may have it open for a
-// moment; one that stays open is an error that wraps ErrBusy.
+// moment. If it stays open, the error wraps ErrBusy.
 func (e *Engine) drop(d *devices.Ref) error {
 	for try := 1; ; try++ {
 		if gone, err := e.isGone(d); gone || err != nil {
@@ -97,8 +97,8 @@ func (e *Engine) drop(d *devices.Ref) error {
 	}
 }
 
-// heldBy says who holds a device, as far as that can be known; cause is what
-// the kernel said.
+// heldBy says who holds a device, as far as is known; cause is the kernel's
+// error.
 func (e *Engine) heldBy(d *devices.Ref, cause error) error {
 	who := "open by a program (`fuser -v /dev/mapper/" + d.Name.String() + "` shows which)"
 	if info, err := e.Info(d.Name); err == nil {
@@ -124,7 +124,7 @@ func (e *Engine) load(name devices.Name, t Table) error {
 	return nil
 }
 
-// loadTable loads a table that is known, or copies one that nobody sees.
+// loadTable loads a known table, or copies a hidden one.
 func (e *Engine) loadTable(name devices.Name, t Table) error {
 	switch {
 	case t.Of != nil:
@@ -153,8 +153,8 @@ func (e *Engine) resume(name devices.Name, udev devices.Udev) error {
 	return failed("resume", name, e.Resume(name, udev))
 }
 
-// resumeHeld is resume of a device that somebody else may be resuming: of two
-// at once the kernel refuses one (drivers/md/dm.c: dm_resume).
+// resumeHeld is resume for a device that somebody else may be resuming. The
+// kernel refuses one of two concurrent resumes (drivers/md/dm.c: dm_resume).
 func (e *Engine) resumeHeld(name devices.Name) error {
 	cause := e.resume(name, wire.UdevPrimary)
 	if info, err := e.Info(name); cause != nil && err == nil && !info.Suspended() {
@@ -163,10 +163,9 @@ func (e *Engine) resumeHeld(name devices.Name) error {
 	return cause
 }
 
-// swap puts the table that waits in place of the live one, old, within one
-// call of the kernel. Where that fails, the device is seen to run on old,
-// whatever the kernel had done of it: it can come back suspended with either
-// table.
+// swap replaces the live table, old, by the waiting one in one kernel call. If
+// that fails, swap makes the device run on old, whatever the kernel did: the
+// device can come back suspended with either table.
 func (e *Engine) swap(name devices.Name, old Table, udev devices.Udev) error {
 	unlock, err := e.pinMemory()
 	if err != nil {
@@ -180,7 +179,7 @@ func (e *Engine) swap(name devices.Name, old Table, udev devices.Udev) error {
 	return errors.Join(cause, e.backTo(name, old))
 }
 
-// backTo has a device run on old after a swap that failed.
+// backTo makes a device run on old after a failed swap.
 func (e *Engine) backTo(name devices.Name, old Table) error {
 	info, err := e.Info(name)
 	if err != nil {
@@ -189,15 +188,16 @@ func (e *Engine) backTo(name devices.Name, old Table) error {
 	if !info.Suspended() {
 		return nil // the kernel swapped nothing; an inactive table is cleared by the step that loaded it
 	}
-	// Suspended: with the old table, if tables were not swapped, or with the
-	// new one, if it would not be resumed. Loading the old one serves both.
+	// The device is suspended, either with the old table, because the tables
+	// were not swapped, or with the new one, because it could not be resumed.
+	// Loading the old table handles both.
 	if err := e.load(name, old); err != nil {
 		return errors.Join(err, e.resume(name, wire.UdevPrimary))
 	}
 	return e.resume(name, wire.UdevPrimary)
 }
 
-// putBack has a device run on old again after a swap that succeeded.
+// putBack makes a device run on old again after a successful swap.
 func (e *Engine) putBack(name devices.Name, old Table) error {
 	if err := e.load(name, old); err != nil {
 		return err
@@ -205,7 +205,7 @@ func (e *Engine) putBack(name devices.Name, old Table) error {
 	return e.swap(name, old, wire.UdevPrimary)
 }
 
-// rename gives a device another name, by which its undo knows it too.
+// rename renames a device; its undo uses the new name.
 func (e *Engine) rename(d *devices.Ref, to devices.Name) error {
 	if err := e.Rename(d.Name, to, SnapshotUdev); err != nil {
 		return failed("rename", d.Name, err)
@@ -222,14 +222,14 @@ func (e *Engine) dropCache(d *devices.Ref) error {
 	return failed("drop the cache of", d.Name, err)
 }
 
-// pins counts those for whom memory is locked: parts of a plan run at once.
+// pins counts the users of locked memory: parts of a plan run at once.
 type pins struct {
 	sync.Mutex
 	count int
 	free  func()
 }
 
-// pinMemory locks memory until unlock is called, unless it is locked already.
+// pinMemory locks memory until unlock is called. Calls may overlap.
 func (e *Engine) pinMemory() (unlock func(), err error) {
 	e.pins.Lock()
 	defer e.pins.Unlock()

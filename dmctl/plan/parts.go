@@ -1,7 +1,6 @@
 package plan
 
-// Plans that are run beside one another. What fails in one of them undoes that
-// one alone.
+// Plans that run concurrently. A failure undoes only the plan that failed.
 
 import (
 	"context"
@@ -11,9 +10,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
-// Part adds a plan that is run after this one's steps and before those that
-// finish it, beside its other parts. It has no pause. Its failure undoes it
-// alone, and is one of PartErrors.
+// Part adds a plan that runs after this plan's steps and before those that
+// finish it, concurrently with other parts. It has no pause. If it fails, only
+// this part is undone, and its error is in PartErrors.
 func (p *Plan) Part(name string, part *Plan) {
 	p.parts = append(p.parts, namedPlan{name, part})
 	p.independent = true
@@ -24,7 +23,7 @@ type namedPlan struct {
 	*Plan
 }
 
-// PartError is why one part of a plan failed.
+// PartError is the error of one failed part of a plan.
 type PartError struct {
 	Name string
 	Err  error
@@ -33,13 +32,13 @@ type PartError struct {
 func (e *PartError) Error() string { return e.Err.Error() }
 func (e *PartError) Unwrap() error { return e.Err }
 
-// PartErrors are the parts of a plan that failed, in the plan's order.
+// PartErrors lists the failed parts of a plan, in the plan's order.
 type PartErrors struct {
-	Of     int // how many parts there were
+	Of     int // number of parts
 	Failed []*PartError
 }
 
-// shownParts bounds how many are named in one line.
+// shownParts limits how many parts are named in one line.
 const shownParts = 3
 
 func (e *PartErrors) Error() string {
@@ -64,8 +63,8 @@ func (e *PartErrors) Unwrap() []error {
 	return out
 }
 
-// runParts runs the parts of a plan, as many at once as the machine is good
-// for. A part that dies takes the plan with it.
+// runParts runs the parts of a plan, as many at once as the machine can use. A
+// panic in one part panics the plan.
 func (e *Engine) runParts(ctx context.Context, parts []namedPlan) error {
 	if len(parts) == 0 {
 		return nil
@@ -117,7 +116,7 @@ func (e *Engine) runParts(ctx context.Context, parts []namedPlan) error {
 	return failed
 }
 
-// runPart is RunLocked of a plan without a pause.
+// runPart is RunLocked for a plan without a pause.
 func (e *Engine) runPart(ctx context.Context, p *Plan) error {
 	if err := e.runSteps(ctx, p); err != nil {
 		return err

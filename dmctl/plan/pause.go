@@ -1,12 +1,12 @@
 package plan
 
-// Entering the pause and leaving it.
+// Entering and leaving the pause.
 
 import "github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 
-// guard starts the guardian of a plan with a pause. That comes before the
-// plan's first step: on a busy machine it takes its time or fails, and by then
-// nothing must have been changed.
+// guard starts the guardian of a plan with a pause. This comes before the
+// plan's first step: on a busy machine it may be slow or fail, and nothing must
+// have been changed by then.
 func (e *Engine) guard(p *Plan) error {
 	if p.pause == nil {
 		return nil
@@ -19,7 +19,7 @@ func (e *Engine) guard(p *Plan) error {
 	return nil
 }
 
-// enterPause does all that may fail before the first suspend.
+// enterPause does everything that may fail before the first suspend.
 func (e *Engine) enterPause() error {
 	unlock, err := e.pinMemory()
 	if err != nil {
@@ -34,7 +34,7 @@ func (e *Engine) enterPause() error {
 }
 
 // leavePause comes after the last resume, whether or not the plan succeeded. It
-// ends the guardian of a plan that never came to its pause, too.
+// also ends the guardian of a plan that never reached its pause.
 func (e *Engine) leavePause() error {
 	if leave := e.paused; leave != nil {
 		e.paused = nil

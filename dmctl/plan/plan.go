@@ -9,56 +9,56 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Plan is what will be done, step by step. It is made from a look at the
-// kernel's state and changes nothing until it is run.
+// Plan lists what will be done, step by step. It is made from the kernel's
+// current state and changes nothing until it is run.
 type Plan struct {
 	Title string
-	// Notes are what the user should know before it is run.
+	// Notes are what the user should know before the plan is run.
 	Notes []Note
-	// Of is for those who make plans: what else they have to know of one.
+	// Of holds data for the maker of the plan.
 	Of any
 
 	steps []planned
-	// commit is the number of steps that are undone when one of them fails.
-	// The steps behind it only finish what cannot be taken back.
+	// commit is the number of steps that are undone if one of them fails. The
+	// steps after it only finish what cannot be undone.
 	commit int
-	// independent has the steps behind the point of no return tried whatever
-	// became of those before them.
+	// independent says that every step after the point of no return is tried,
+	// even if earlier ones failed.
 	independent bool
 	parts       []namedPlan
-	// pause are the steps between which devices stay suspended, nil for none.
+	// pause holds the steps between which devices stay suspended, nil for none.
 	pause *pause
 }
 
 // Note is a remark on a plan.
 type Note struct {
 	Text string
-	// About is the error that says the same of an operation, where something
-	// can be done about it; else nil. Name is the snapshot concerned.
+	// About is the error for the same condition in an operation, if something
+	// can be done about it; otherwise nil. Name is the snapshot concerned.
 	About error
 	Name  string
 }
 
 func (n Note) String() string { return n.Text }
 
-// planned is a step and its words as of the making of the plan: names change
-// while it is run.
+// planned is a step and its words when the plan was made: names change while it
+// runs.
 type planned struct {
 	Step
 	says string
 }
 
-// pause is a plan's, by the numbers of its first and its last step.
+// pause is given by the numbers of its first and its last step.
 type pause struct {
 	first, last int
-	// inUse are those of the devices whose I/O somebody may be waiting for.
-	// They may be resumed at any moment of the pause: what waits in them then is
-	// the live table once more. Other suspended devices are left to recovery.
+	// inUse are the devices whose I/O somebody may be waiting for. They may be
+	// resumed at any moment of the pause: only a copy of the live table can be
+	// waiting in them. Other suspended devices are left to recovery.
 	inUse []blockdev.DevNo
 }
 
-// Independent is a plan whose steps are each tried, whatever became of those
-// before them.
+// Independent returns a plan in which every step is tried, even if earlier ones
+// fail.
 func Independent(title string) *Plan { return &Plan{Title: title, independent: true} }
 
 // Add appends steps that are undone, in reverse, if a later one fails.
@@ -67,7 +67,7 @@ func (p *Plan) Add(steps ...Step) {
 	p.commit = len(p.steps)
 }
 
-// Finish appends steps behind the point of no return.
+// Finish appends steps after the point of no return.
 func (p *Plan) Finish(steps ...Step) { p.append(steps) }
 
 func (p *Plan) append(steps []Step) {
@@ -76,13 +76,13 @@ func (p *Plan) append(steps []Step) {
 	}
 }
 
-// BeginPause says that the next step is the first one of the pause, and which
-// of the devices somebody may be using.
+// BeginPause says that the pause begins with the next step, and which devices
+// may be in use.
 func (p *Plan) BeginPause(inUse ...blockdev.DevNo) {
 	p.pause = &pause{first: len(p.steps), inUse: inUse}
 }
 
-// EndPause says that the step before was the last one of the pause.
+// EndPause says that the pause ended with the last appended step.
 func (p *Plan) EndPause() { p.pause.last = len(p.steps) - 1 }
 
 // Note appends a remark.
@@ -90,13 +90,13 @@ func (p *Plan) Note(format string, args ...any) {
 	p.Notes = append(p.Notes, Note{Text: fmt.Sprintf(format, args...)})
 }
 
-// NoteAbout is Note on a snapshot, or "", about which something can be done:
-// what, about says.
+// NoteAbout is Note on a snapshot, or "", about a condition that the user can
+// act on; about says which.
 func (p *Plan) NoteAbout(about error, name, format string, args ...any) {
 	p.Notes = append(p.Notes, Note{Text: fmt.Sprintf(format, args...), About: about, Name: name})
 }
 
-// Steps says in words what the plan does, in order.
+// Steps describes the plan's steps, in order.
 func (p *Plan) Steps() []string {
 	says := make([]string, 0, len(p.steps))
 	add := func(steps []planned) {
@@ -112,8 +112,8 @@ func (p *Plan) Steps() []string {
 	return says
 }
 
-// Pause gives the numbers of the steps, counted from 0, between which devices
-// stay suspended; ok is false where there are none.
+// Pause returns the numbers of the steps, counted from 0, between which devices
+// stay suspended; ok is false if there are none.
 func (p *Plan) Pause() (first, last int, ok bool) {
 	if p.pause == nil {
 		return 0, 0, false
@@ -121,7 +121,7 @@ func (p *Plan) Pause() (first, last int, ok bool) {
 	return p.pause.first, p.pause.last, true
 }
 
-// String is the plan for people.
+// String returns the plan for people.
 func (p *Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:\n", p.Title)

@@ -7,9 +7,9 @@ import (
 	"errors"
 )
 
-// Run executes a plan. When a step fails, or ctx is cancelled before one, the
-// steps before it are undone in reverse and the error says so. Where one
-// behind the point of no return fails, or an undo, the error wraps
+// Run executes a plan. If a step fails, or ctx is cancelled between steps, Run
+// undoes the completed steps in reverse order and returns an error that says
+// so. If an undo fails, or a step after the point of no return, the error wraps
 // ErrIncomplete.
 func (e *Engine) Run(ctx context.Context, p *Plan) error {
 	if err := e.Lock(); err != nil { // held since the plan was made, except for a second run of it
@@ -19,13 +19,13 @@ func (e *Engine) Run(ctx context.Context, p *Plan) error {
 	return e.RunLocked(ctx, p)
 }
 
-// RunLocked is Run under a lock that is held already, and stays.
+// RunLocked is Run under a lock that is already held, and stays held.
 func (e *Engine) RunLocked(ctx context.Context, p *Plan) error {
 	if err := e.guard(p); err != nil {
 		return err
 	}
 	if err := e.runSteps(ctx, p); err != nil {
-		_ = e.leavePause() // which cannot have failed worse than this
+		_ = e.leavePause() // a failure here is no worse than err
 		return err
 	}
 	failed := e.runParts(ctx, p.parts)

@@ -1,6 +1,6 @@
 package plan
 
-// Whether a process is stopped, as a guardian can ask without opening anything.
+// Whether a process is stopped. A guardian can ask this without opening a file.
 
 import (
 	"bytes"
@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runState is an open /proc/PID/stat, which tells anew at each read. It stays
-// with its process: one that takes the number later is not told of.
+// runState is an open /proc/PID/stat, which returns fresh data at each read. It
+// stays with its process, even if another process gets the same number later.
 type runState struct {
 	fd   int
-	text *[512]byte // the state stands behind the name, which has 64 bytes at most
+	text *[512]byte // the state follows the name, which has at most 64 bytes
 }
 
 func openRunState(pid int) (runState, error) {
@@ -21,14 +21,14 @@ func openRunState(pid int) (runState, error) {
 	return runState{fd, new([512]byte)}, err
 }
 
-// stopped says whether the process was stopped by a signal or a debugger.
+// stopped reports whether the process was stopped by a signal or a debugger.
 func (s runState) stopped() bool {
 	n, err := unix.Pread(s.fd, s.text[:], 0)
 	return err == nil && isStopped(s.text[:n])
 }
 
-// isStopped reads the state out of a line of /proc/PID/stat: the letter behind
-// the last bracket, since the name in brackets can hold any byte.
+// isStopped reads the state from a line of /proc/PID/stat: the letter after the
+// last bracket, since the name in brackets can hold any byte.
 func isStopped(stat []byte) bool {
 	end := bytes.LastIndexByte(stat, ')')
 	if end < 0 || len(stat) < end+3 {

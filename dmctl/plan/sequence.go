@@ -10,7 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
-// runSteps executes the steps that are undone when one of them fails.
+// runSteps executes the steps that are undone if one of them fails.
 func (e *Engine) runSteps(ctx context.Context, p *Plan) error {
 	for i := range p.steps[:p.commit] {
 		err := ctx.Err()
@@ -25,7 +25,7 @@ func (e *Engine) runSteps(ctx context.Context, p *Plan) error {
 	return nil
 }
 
-// finish executes the steps behind the point of no return.
+// finish executes the steps after the point of no return.
 func (e *Engine) finish(p *Plan) error {
 	var errs []error
 	for i := p.commit; i < len(p.steps); i++ {
@@ -38,7 +38,7 @@ func (e *Engine) finish(p *Plan) error {
 	return errors.Join(errs...)
 }
 
-// step executes step number i, and says whether it was tried itself.
+// step executes step number i, and reports whether the step itself was tried.
 func (e *Engine) step(p *Plan, i int) (began bool, err error) {
 	if p.pause != nil && i == p.pause.first {
 		if err := e.enterPause(); err != nil {
@@ -55,8 +55,8 @@ func (e *Engine) step(p *Plan, i int) (began bool, err error) {
 	return true, err
 }
 
-// unwind undoes the steps before number failed, in reverse, all of them. began
-// tells that number failed was tried itself.
+// unwind undoes all steps before number failed, in reverse. began says that
+// step failed was itself tried.
 func (e *Engine) unwind(p *Plan, failed int, began bool, cause error) error {
 	var undone []error
 	changed := "nothing was changed"

@@ -1,7 +1,7 @@
 package plan
 
-// The steps that plans are made of: data that says what to do to which device.
-// Each does all or nothing; its undo takes back what it did.
+// The steps of plans: data that says what to do to which device. Each step does
+// all or nothing; its undo reverts what it did.
 
 import (
 	"errors"
@@ -16,17 +16,17 @@ import (
 
 // Step is one operation of a plan.
 type Step interface {
-	Says() string // in words, for the plan as it is printed
+	Says() string // the step in words, for printing the plan
 	do(*Engine) error
 	undo(*Engine) error
 }
 
-// lasting is a step that leaves something that its undo cannot take back. Such
-// a step may also fail half-way.
+// lasting is a step whose effects cannot all be undone. Such a step may also
+// fail half-way.
 type lasting interface{ leaves() string }
 
-// simple is embedded in steps that have nothing to take back: what they did
-// goes with the device, or is as good undone as done.
+// simple is embedded in steps that need no undo: their effects go with the
+// device, or do no harm.
 type simple struct{}
 
 func (simple) undo(*Engine) error { return nil }
@@ -38,9 +38,9 @@ func (s Create) Says() string         { return fmt.Sprintf("create device %s", s
 func (s Create) do(e *Engine) error   { return e.create(s.Device) }
 func (s Create) undo(e *Engine) error { return e.remove(s.Device) }
 
-// Load has a table wait for the device's next resume. Its undo clears the
-// table, unless the device is New and goes as a whole. Releases are disks that
-// the table takes: what is claimed of them is released for it.
+// Load loads a table, which waits for the device's next resume. Its undo clears
+// the table, unless the device is New and goes as a whole. Releases are disks
+// that the table takes: their claims are released for it.
 type Load struct {
 	Device   *devices.Ref
 	Table    Table
@@ -65,7 +65,7 @@ func (s Load) undo(e *Engine) error {
 	return e.clear(s.Device.Name)
 }
 
-// Clear drops the table that waits in a device.
+// Clear drops a device's waiting table.
 type Clear struct {
 	simple
 	Device *devices.Ref
@@ -74,8 +74,8 @@ type Clear struct {
 func (s Clear) Says() string       { return fmt.Sprintf("clear the inactive table of %s", s.Device.Name) }
 func (s Clear) do(e *Engine) error { return e.clear(s.Device.Name) }
 
-// Suspend holds a device's I/O. Its undo resumes the device with its live
-// table, after clearing what waits in Clearing.
+// Suspend holds a device's I/O. Its undo clears the waiting tables in Clearing,
+// and resumes the device with its live table.
 type Suspend struct {
 	Device   *devices.Ref
 	Flags    devices.Flags
@@ -94,16 +94,16 @@ func (s Suspend) undo(e *Engine) error {
 	return errors.Join(append(errs, e.resume(s.Device.Name, wire.UdevPrimary))...)
 }
 
-// Resume lets a device's I/O go on, with the table that waits where one does.
-// Where it fails, Else is loaded and it is tried once more.
+// Resume resumes a device, with its waiting table if it has one. If that fails,
+// it loads Else and tries once more.
 type Resume struct {
 	simple
 	Device *devices.Ref
 	Udev   devices.Udev
 	What   string // more words, or ""
 	Else   table.Table
-	// Fails says that Else makes something else of the device than it was to
-	// become: the step has failed then all the same.
+	// Fails says that the step counts as failed even if the device resumes with
+	// Else.
 	Fails bool
 }
 
@@ -124,7 +124,7 @@ func (s Resume) do(e *Engine) error {
 	return err
 }
 
-// ResumeHeld resumes a device that a guardian may be resuming just now.
+// ResumeHeld resumes a device that a guardian may be resuming right now.
 type ResumeHeld struct {
 	simple
 	Device *devices.Ref
@@ -133,9 +133,9 @@ type ResumeHeld struct {
 func (s ResumeHeld) Says() string       { return "resume " + s.Device.Name.String() }
 func (s ResumeHeld) do(e *Engine) error { return e.resumeHeld(s.Device.Name) }
 
-// Swap puts the table that waits in place of the live one, Old, in one call of
-// the kernel that suspends the device, swaps and resumes it. Where that fails
-// the device is seen to run on Old. With Back, its undo does that, too.
+// Swap replaces the live table, Old, by the waiting one, in one kernel call
+// that suspends the device, swaps and resumes it. If that fails, the device is
+// made to run on Old. With Back, the undo does the same.
 type Swap struct {
 	Device *devices.Ref
 	Old    Table
@@ -156,8 +156,8 @@ func (s Swap) undo(e *Engine) error {
 	return e.putBack(s.Device.Name, s.Old)
 }
 
-// Rename gives a device another name, by which the steps after it know it.
-// With Back, its undo gives it the old one again.
+// Rename renames a device; later steps use the new name. With Back, its undo
+// restores the old name.
 type Rename struct {
 	Device   *devices.Ref
 	From, To devices.Name
@@ -196,7 +196,7 @@ func (s Drop) do(e *Engine) error { return e.drop(s.Device) }
 type Node struct {
 	simple
 	Device *devices.Ref
-	Name   devices.Name // of the node, by the time that the step is run
+	Name   devices.Name // of the node when the step runs
 }
 
 func (s Node) Says() string       { return fmt.Sprintf("see that /dev/mapper/%s is there", s.Name) }
@@ -211,7 +211,7 @@ type NoNode struct {
 func (s NoNode) Says() string       { return fmt.Sprintf("see that /dev/mapper/%s is gone", s.Name) }
 func (s NoNode) do(e *Engine) error { return e.removeNode(s.Name) }
 
-// DropCache drops what the page cache has of a device.
+// DropCache drops a device's page cache.
 type DropCache struct {
 	simple
 	Device *devices.Ref
@@ -223,13 +223,13 @@ func (s DropCache) Says() string {
 }
 func (s DropCache) do(e *Engine) error { return e.dropCache(s.Device) }
 
-// Zero overwrites the start of a disk. Its undo does so once more: what the
-// kernel wrote there meanwhile goes as well.
+// Zero overwrites the start of a disk. Its undo does so again, which also
+// removes what the kernel wrote there meanwhile.
 type Zero struct {
 	Disk    host.Disk
 	Bytes   int64
-	What    string // what is zeroed, in words that end where the disk's name follows
-	Carried string // what the disk carried, "" for nothing
+	What    string // what is zeroed, in words; the disk's name follows
+	Carried string // the former contents of the disk, "" for none
 	Once    bool   // the undo leaves it alone
 }
 
@@ -254,11 +254,12 @@ func (s Zero) leaves() string {
 	return left
 }
 
-// Rewrite changes what a claimed disk holds. It may be done in part, and stays.
+// Rewrite changes the contents of a claimed disk. It may fail half-way, and
+// cannot be undone.
 type Rewrite struct {
 	simple
-	What string // is done, in words
-	Left string // stays when the plan is undone, in words: "the store is repaired"
+	What string // the action, in words
+	Left string // what remains when the plan is undone, in words: "the store is repaired"
 	Run  func() error
 }
 
@@ -266,7 +267,7 @@ func (s Rewrite) Says() string     { return s.What }
 func (s Rewrite) do(*Engine) error { return s.Run() }
 func (s Rewrite) leaves() string   { return s.Left }
 
-// Flush makes what was written to a disk durable.
+// Flush makes the data written to a disk durable.
 type Flush struct {
 	simple
 	Disk host.Disk
@@ -275,7 +276,7 @@ type Flush struct {
 func (s Flush) Says() string     { return "flush " + s.Disk.Path() }
 func (s Flush) do(*Engine) error { return s.Disk.Flush() }
 
-// Refresh has a loop device take the size of its file.
+// Refresh makes a loop device adopt its file's size.
 type Refresh struct {
 	simple
 	Dev  blockdev.DevNo
@@ -285,7 +286,7 @@ type Refresh struct {
 func (s Refresh) Says() string       { return fmt.Sprintf("have %s take the size of what it is on", s.Path) }
 func (s Refresh) do(e *Engine) error { return e.Machine.Refresh(s.Dev) }
 
-// Do is a step of its own kind, with nothing to take back.
+// Do is a custom step that needs no undo.
 type Do struct {
 	simple
 	What string
@@ -295,7 +296,7 @@ type Do struct {
 func (s Do) Says() string     { return s.What }
 func (s Do) do(*Engine) error { return s.Run() }
 
-// Take is a step of its own kind that Back takes back.
+// Take is a custom step that Back undoes.
 type Take struct {
 	What      string
 	Run, Back func() error

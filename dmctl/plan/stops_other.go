@@ -2,5 +2,5 @@
 
 package plan
 
-// ignoreStops: elsewhere nobody stops a process.
+// ignoreStops does nothing: on this system nobody stops a process.
 func ignoreStops() (resume func()) { return func() {} }

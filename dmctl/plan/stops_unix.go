@@ -8,7 +8,7 @@ import (
 )
 
 // ignoreStops keeps a terminal from stopping this process until resume is
-// called: what it has suspended would stay so.
+// called: its suspended devices would stay suspended.
 func ignoreStops() (resume func()) {
 	var stops []syscall.Signal
 	for _, s := range []syscall.Signal{syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU} {
