@@ -22,10 +22,6 @@ import (
 // ID. Processes that it starts in turn have another parent.
 const superviseVariable = "DMSNAPCTL_SUPERVISED_BY"
 
-// spareDescriptors are what the runtime and a command need in order to fail in
-// words where more are not to be had.
-const spareDescriptors = 8
-
 // lastResort makes the runtime's fatal errors end in SIGABRT, which is no exit
 // code. Where the process has a limit on its memory, another process does the
 // work, and this one makes that signal exit code 3. Errors of the runtime
@@ -33,10 +29,6 @@ const spareDescriptors = 8
 // is to be run in this process.
 func lastResort(stderr io.Writer) (code int, ended bool) {
 	debug.SetTraceback("crash")
-	if err := checkDescriptors(); err != nil {
-		_, _ = fmt.Fprintf(stderr, "dmsnapctl: %v\n", err)
-		return exitUnknown, true
-	}
 	if os.Getenv(superviseVariable) == strconv.Itoa(os.Getppid()) {
 		_ = os.Unsetenv(superviseVariable) // neither fails for a valid name
 		_ = os.Unsetenv("GOTRACEBACK")
@@ -51,20 +43,6 @@ func lastResort(stderr io.Writer) (code int, ended bool) {
 		return exitUnknown, true
 	}
 	return code, true
-}
-
-// checkDescriptors takes the descriptors that are needed, and gives them back.
-func checkDescriptors() error {
-	for range spareDescriptors {
-		fd, err := unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3)
-		if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.EINVAL) { // or the limit is 3 at most
-			return fmt.Errorf("too many open files: fewer than %d descriptors are left (see ulimit -n)", spareDescriptors)
-		}
-		if err == nil {
-			defer unix.Close(fd) // nothing was written to it
-		}
-	}
-	return nil
 }
 
 func memoryIsLimited() bool {

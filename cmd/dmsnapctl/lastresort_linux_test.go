@@ -55,7 +55,11 @@ func TestWhatGoesWrongInTheRuntimeIsNoVerdict(t *testing.T) {
 		{"-d 1000000", []string{"exhaust"}, exitUnknown, "there is no result"},
 		{"-v 2000000", []string{"dmsnapctl", "check", "--target-version", "1.11.1"}, exitWarning, ""},
 		{"-v 2000000", []string{"dmsnapctl", "check", "--targets"}, exitUsage, "dmsnapctl: check"},
-		// A library opens a file before main: with fewer, nobody can help.
+		// A library opens a file before main, and panics where it cannot.
+		{"-n 4", []string{"dmsnapctl", "check", "--target-version", "1.11.1"}, exitUnknown, "dmsnapctl: too many open files"},
+		{"-n 6", []string{"dmsnapctl", "check", "--target-version", "1.11.1"}, exitUnknown, "dmsnapctl: too many open files"},
+		{"-n 7", []string{"dmsnapctl", "check", "--target-version", "1.11.1"}, exitUnknown, "dmsnapctl: too many open files"},
+		{"-n 8", []string{"dmsnapctl", "check", "--target-version", "1.11.1"}, exitUnknown, "dmsnapctl: too many open files"},
 		{"-n 10", []string{"dmsnapctl", "check", "--target-version", "1.11.1"}, exitUnknown, "dmsnapctl: too many open files"},
 		{"-n 32", []string{"dmsnapctl", "check", "--target-version", "1.11.1"}, exitWarning, ""},
 	} {

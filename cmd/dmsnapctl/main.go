@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 
+	_ "github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/first" // ends the process where it has too few descriptors to begin
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
