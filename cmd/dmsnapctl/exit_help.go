@@ -4,8 +4,11 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/manual"
 )
@@ -94,6 +97,29 @@ func exitsOf(command string) []manual.Exit {
 	}
 	if e.own != "" {
 		all = append(all, manual.Exit{Code: "N", Text: e.own})
+	}
+	return all
+}
+
+// exitsOfGroup are the exit codes that some command of a group can end with, in
+// the words of the first one that has words of its own.
+func exitsOfGroup(group string, commands []*cli.Command) []manual.Exit {
+	var all []manual.Exit
+	for _, x := range exitTable {
+		some, text := false, x.Text
+		for _, c := range commands {
+			i := slices.IndexFunc(exitsOf(group+" "+c.Name), func(of manual.Exit) bool { return of.Code == x.Code })
+			if i < 0 {
+				continue
+			}
+			some = true
+			if of := exitsOf(group + " " + c.Name)[i]; text == x.Text {
+				text = of.Text
+			}
+		}
+		if some {
+			all = append(all, manual.Exit{Code: x.Code, Text: text})
+		}
 	}
 	return all
 }

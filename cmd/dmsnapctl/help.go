@@ -64,10 +64,11 @@ func commandHelp(c *cli.Command) string {
 		section("FLAGS", columns(flagRows(flags)))
 	}
 	section("GLOBAL FLAGS", "   --json, --quiet, --no-color, --progress; see 'dmsnapctl --help'\n")
+	name := strings.TrimPrefix(c.HelpName, "dmsnapctl ")
 	if len(c.Subcommands) > 0 {
-		return b.String() + exitHelp(exitTable)
+		return b.String() + exitHelp(exitsOfGroup(name, c.Subcommands))
 	}
-	return b.String() + exitHelp(exitsOf(strings.TrimPrefix(c.HelpName, "dmsnapctl ")))
+	return b.String() + exitHelp(exitsOf(name))
 }
 
 // row is a name and its description.

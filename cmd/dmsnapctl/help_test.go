@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/manual"
 )
 
 // eachCommand calls do with the words of each command, groups included.
@@ -135,6 +137,11 @@ func codesSeen(t *testing.T) map[string]map[int]bool {
 // their exit codes.
 var needKernel = []string{"status", "merge", "activate"}
 
+// canEndWith tells whether the help of a command has an exit code.
+func canEndWith(name string, code int) bool {
+	return slices.ContainsFunc(exitsOf(name), func(x manual.Exit) bool { return x.Code == strconv.Itoa(code) })
+}
+
 // Each help text names the exit codes that its command can end with, and no
 // other.
 func TestExitStatusIsTrue(t *testing.T) {
@@ -144,6 +151,12 @@ func TestExitStatusIsTrue(t *testing.T) {
 		text := helpOf(t, words...)
 		if n := strings.Count(text, "EXIT STATUS"); n != 1 {
 			t.Errorf("%s: %d sections of exit codes", name, n)
+		}
+		for _, code := range []int{exitWarning, exitCritical} {
+			inGroup := slices.ContainsFunc(c.Subcommands, func(sub *cli.Command) bool { return canEndWith(name+" "+sub.Name, code) })
+			if shown := strings.Contains(text, "\n   "+strconv.Itoa(code)+" "); len(c.Subcommands) > 0 && shown != inGroup {
+				t.Errorf("the group %s says that it can end with %d: %v, and one of its commands can: %v", name, code, shown, inGroup)
+			}
 		}
 		for code := range seen[name] {
 			if !strings.Contains(text, "\n   "+strconv.Itoa(code)+" ") {

@@ -120,9 +120,10 @@ func manualPages(app *cli.App, date time.Time) []manual.Page {
 			if c.Hidden {
 				continue
 			}
-			exits := exitTable // of a group: those of all its commands
-			if len(c.Subcommands) == 0 {
-				exits = exitsOf(strings.TrimPrefix(parent+" "+c.Name, app.Name+" "))
+			name := strings.TrimPrefix(parent+" "+c.Name, app.Name+" ")
+			exits := exitsOf(name)
+			if len(c.Subcommands) > 0 {
+				exits = exitsOfGroup(name, c.Subcommands)
 			}
 			p := manual.Page{
 				Name: parent + " " + c.Name, Summary: c.Usage, Arguments: c.ArgsUsage, Text: c.Description,
