@@ -1,21 +1,27 @@
 #!/bin/sh
 # Makes all files of a release: the packages, a bill of materials and checksums.
 #
-#	release.sh VERSION OUT
+#	release.sh VERSION OUT [ARCH...]
+#
+# for all machines, or those that are named; amd64 has to be among them.
 set -eu
-[ "$#" = 2 ] || { echo "usage: release.sh VERSION OUT" >&2; exit 64; }
+[ "$#" -ge 2 ] || { echo "usage: release.sh VERSION OUT [ARCH...]" >&2; exit 64; }
 version=$1 out=$2
+shift 2
 GO=${GO:-go}
 CYCLONEDX=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 cd "$(dirname "$0")/.."
 rm -rf "$out"
-packaging/build.sh "$version" "$out"
+packaging/build.sh "$version" "$out" "$@"
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct 2>/dev/null || stat -c %Y go.mod)}"
-# Without a serial number and a time it is the same whenever it is made.
-"$GO" run "$CYCLONEDX" app -json -licenses -noserial -main cmd/dmsnapctl -output "$out/dmsnapctl_$version.cdx.json" . 2>"$out/sbom.log" ||
-	{ cat "$out/sbom.log" >&2; exit 1; }
-rm "$out/sbom.log"
-sed -i '/"timestamp":/d' "$out/dmsnapctl_$version.cdx.json"
+# What is in the program says the program itself. Without a serial number and a
+# time the bill is the same whenever it is made.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+dpkg-deb --fsys-tarfile "$out/dmsnapctl_$version-1_amd64.deb" | tar -xO ./usr/sbin/dmsnapctl >"$work/dmsnapctl"
+"$GO" run -trimpath "$CYCLONEDX" bin -json -licenses -noserial -version "v$version" -output "$work/bill" "$work/dmsnapctl" 2>"$work/log" ||
+	{ cat "$work/log" >&2; exit 1; }
+sed '/"timestamp":/d' "$work/bill" >"$out/dmsnapctl_$version.cdx.json"
 packaging/cut-changelog.sh "$version" "$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)" <CHANGELOG.md >"$out/CHANGELOG.md"
 (cd "$out" && sha256sum -- *.deb *.rpm *.cdx.json CHANGELOG.md >SHA256SUMS)
 cmp -s CHANGELOG.md "$out/CHANGELOG.md" ||

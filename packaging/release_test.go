@@ -1,0 +1,149 @@
+//go:build packages && linux
+
+package packaging
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// machines are what a release is made for: how .deb and .rpm call them, and
+// what their programs say they are.
+var machines = []struct {
+	deb, rpm string
+	elf      elf.Machine
+	class    elf.Class
+}{
+	{"amd64", "x86_64", elf.EM_X86_64, elf.ELFCLASS64},
+	{"arm64", "aarch64", elf.EM_AARCH64, elf.ELFCLASS64},
+	{"armhf", "armv7hl", elf.EM_ARM, elf.ELFCLASS32},
+	{"i386", "i386", elf.EM_386, elf.ELFCLASS32},
+	{"riscv64", "riscv64", elf.EM_RISCV, elf.ELFCLASS64},
+	{"ppc64el", "ppc64le", elf.EM_PPC64, elf.ELFCLASS64},
+	{"s390x", "s390x", elf.EM_S390, elf.ELFCLASS64},
+}
+
+// A release has packages for all machines, with programs for just these,
+// static and stripped, that lintian accepts; what is in it, and the checksums
+// of all that; and it is the same when it is made again.
+func TestRelease(t *testing.T) {
+	need(t, "lintian", "rpm")
+	one, two := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")
+	must(t, "./release.sh", testVersion, one)
+	checkSums(t, one)
+	checkBill(t, filepath.Join(one, "dmsnapctl_"+testVersion+".cdx.json"))
+	for _, m := range machines {
+		t.Run(m.deb, func(t *testing.T) {
+			deb := filepath.Join(one, "dmsnapctl_"+testVersion+"-1_"+m.deb+".deb")
+			checkProgram(t, deb, m.elf, m.class)
+			if said := must(t, "lintian", "--allow-root", deb); said != "" {
+				t.Errorf("lintian: %s", said)
+			}
+			rpm := filepath.Join(one, "dmsnapctl-"+testVersion+"-1."+m.rpm+".rpm")
+			if arch := must(t, "rpm", "-qp", "--nosignature", "--qf", "%{ARCH}", rpm); arch != m.rpm {
+				t.Errorf("the .rpm is for %s, want %s", arch, m.rpm)
+			}
+		})
+	}
+	// Of two machines it is made again; what does not depend on a machine, too.
+	must(t, "./release.sh", testVersion, two, "amd64", "i386")
+	sums := must(t, "cat", one+"/SHA256SUMS")
+	again := strings.Split(strings.TrimSpace(must(t, "cat", two+"/SHA256SUMS")), "\n")
+	for _, sum := range again {
+		if !strings.Contains(sums, sum+"\n") {
+			t.Errorf("the second release has %s, the first\n%s", sum, sums)
+		}
+	}
+	if len(again) != 2*2+2 {
+		t.Errorf("the second release has %d files: %v", len(again), again)
+	}
+}
+
+func checkSums(t *testing.T, dir string) {
+	t.Helper()
+	cmd := exec.Command("sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("checksums: %v\n%s", err, out)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums := must(t, "cat", filepath.Join(dir, "SHA256SUMS"))
+	for _, f := range files {
+		if f.Name() != "SHA256SUMS" && !strings.Contains(sums, "  "+f.Name()+"\n") {
+			t.Errorf("%s has no checksum", f.Name())
+		}
+	}
+	if want := 2*len(machines) + 2; strings.Count(sums, "\n") != want {
+		t.Errorf("%d checksums, want %d:\n%s", strings.Count(sums, "\n"), want, sums)
+	}
+}
+
+// checkBill holds the bill of materials against what is built into a program.
+func checkBill(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bill struct {
+		Format     string `json:"bomFormat"`
+		Components []struct {
+			Name, Version string
+			Licenses      []any
+			Evidence      struct{ Licenses []any }
+		}
+	}
+	if err := json.Unmarshal(text, &bill); err != nil || bill.Format != "CycloneDX" {
+		t.Fatalf("no bill of materials in CycloneDX: %v, %q", err, bill.Format)
+	}
+	listed := map[string]bool{}
+	for _, c := range bill.Components {
+		listed[c.Name+" "+c.Version] = true
+		if len(c.Licenses)+len(c.Evidence.Licenses) == 0 {
+			t.Errorf("%s is listed without a licence", c.Name)
+		}
+	}
+	program := filepath.Join(unpacked(t), "usr/sbin/dmsnapctl")
+	modules := 0
+	for line := range strings.Lines(must(t, "go", "version", "-m", program)) {
+		if f := strings.Fields(line); len(f) > 2 && f[0] == "dep" {
+			modules++
+			if !listed[f[1]+" "+f[2]] {
+				t.Errorf("%s %s is in the program, and not in the bill", f[1], f[2])
+			}
+		}
+	}
+	if modules == 0 {
+		t.Error("the program tells of no module")
+	}
+}
+
+// checkProgram looks at the program in a package.
+func checkProgram(t *testing.T, deb string, machine elf.Machine, class elf.Class) {
+	t.Helper()
+	out, err := exec.Command("sh", "-c", `dpkg-deb --fsys-tarfile "$1" | tar -xO ./usr/sbin/dmsnapctl`, "sh", deb).Output()
+	if err != nil {
+		t.Fatalf("unpack %s: %v", deb, err)
+	}
+	f, err := elf.NewFile(bytes.NewReader(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Machine != machine || f.Class != class {
+		t.Errorf("the program is for %v, %v", f.Machine, f.Class)
+	}
+	for _, section := range []string{".symtab", ".debug_info", ".zdebug_info", ".interp"} {
+		if f.Section(section) != nil {
+			t.Errorf("the program has a section %s: it is not stripped, or not static", section)
+		}
+	}
+}
