@@ -115,11 +115,12 @@ test-kernels: setup-tests
 
 KERNELS ?= all
 
-# The judge, the crash explorer, the gate, and the pause of an origin while a
-# snapshot of it is made.
+# The judge, what moves data, the crash explorer, the gate, and the pause of an
+# origin while a snapshot of it is made.
 bench: setup-tests
 	bin/lab setup -bench
 	CGO_ENABLED=0 $(GO) run ./verify/bench -cold
+	CGO_ENABLED=0 $(GO) run ./verify/bench -moves -runs 5
 	$(GO) test -run '^$$' -bench . ./verify/... ./dmctl/gate/...
 	$(GO) test -run '^$$' -bench Start -benchtime 200x ./cmd/dmsnapctl
 	$(GO) test -tags lab -run '^$$' -bench . ./vagrant/lab/kernels

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
@@ -73,7 +74,7 @@ func TestTheKernelTakesReclaimedStores(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	for n := range uint64(100) {
+	for n := range uint64(thorough.Of(14, 100)) { // each chunk size twice at least
 		reclaimedStore(t, c, disks[0], disks[1], n)
 		if t.Failed() {
 			t.Fatalf("store %d", n)
@@ -84,7 +85,7 @@ func TestTheKernelTakesReclaimedStores(t *testing.T) {
 func reclaimedStore(t *testing.T, c *dmctl.Controller, originDisk, cowDisk string, seed uint64) {
 	b := toolbox{t: t}
 	r := rand.New(rand.NewPCG(seed, 7))
-	chunkSectors := cow.Sectors(8) << r.IntN(7) // 4 to 256 KiB
+	chunkSectors := cow.Sectors(8) << (seed % 7) // 4 to 256 KiB
 	g, err := cow.NewGeometry(chunkSectors)
 	if err != nil {
 		t.Fatal(err)

@@ -366,6 +366,30 @@ func TestOutputsThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// TestInterruptedTools: an interrupt is 130 in each command, and changes nothing.
+func TestInterruptedTools(t *testing.T) {
+	b := newToolbox(t)
+	b.damage(staleRecord)
+	b.run(exitFine, "dump store -o lines")
+	origin, store := b.read("origin"), b.read("store")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, line := range []string{
+		"extract store --origin origin -o out", "extract store --origin origin -o out --format qcow2", "delta store -o out",
+		"reclaim store --yes --undo out", "reclaim store --to out", "repair store --yes", "apply store --to origin --yes --undo out",
+		"restore lines store --yes", "restore lines out --data store --size 1M --yes",
+	} {
+		var o, e bytes.Buffer
+		code := run(ctx, append([]string{"dmsnapctl"}, strings.Fields(line)...), streams{in: strings.NewReader(""), out: &o, err: &e})
+		if code != exitInterrupted || e.Len() == 0 || exists("out") {
+			t.Errorf("%s: exit code %d, a file is left: %v: %s", line, code, exists("out"), &e)
+		}
+	}
+	if !bytes.Equal(b.read("origin"), origin) || !bytes.Equal(b.read("store"), store) {
+		t.Error("something was changed")
+	}
+}
+
 // TestMountNeedsADirectory, and ends where there is none.
 func TestMountNeedsADirectory(t *testing.T) {
 	b := newToolbox(t)
