@@ -3,6 +3,7 @@ package dmctl
 // Every plan with a failure, or death, at every call.
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // scenario is a machine and what is to be done on it.
@@ -57,6 +59,13 @@ func doMerge(name string) func(*Controller) error {
 	return func(c *Controller) error { return c.Merge(context.Background(), MergeRequest{Name: name}, nil) }
 }
 
+// storeOfOne is a store with chunks of 4 KiB that keeps chunk 0, which is full of b.
+func storeOfOne(b byte) []byte {
+	data := dmtest.EmptyStore(8)
+	copy(data[4096:], cow.Exception{Old: 0, New: 2}.AppendTo(nil))
+	return append(data, bytes.Repeat([]byte{b}, 4096)...)
+}
+
 // failedMerge begins a merge of s and has it fail.
 func failedMerge(c *Controller) error {
 	p, err := c.PlanMerge(context.Background(), MergeRequest{Name: "s"})
@@ -67,6 +76,7 @@ func failedMerge(c *Controller) error {
 		return err
 	}
 	f := c.e.Machine.(*dmtest.Machine)
+	f.Disks["/dev/b"].Data = storeOfOne('x')
 	for _, d := range f.Devices {
 		d.Open = 0 // nobody may use the origin when it begins anew
 		if _, ok := devices.SoleSpec(d.Live).(table.SnapshotMerge); ok {

@@ -3,14 +3,18 @@ package dmctl
 // Joining a merge that is under way or has failed.
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
 // planJoin finishes what a killed run began of a merge, and restarts one that
@@ -46,6 +50,9 @@ func (c *Controller) planMergeAgain(p *Plan, d, o *devices.Device) error {
 			o.Name, host.InWords(users))
 	}
 	m, _ := o.MergeArgs()
+	if err := c.checkHandBack(table.SnapshotArgs(m)); err != nil {
+		return err
+	}
 	snap, origin := d.Ref(), o.Ref()
 	over := table.Single(o.Live.Size(), table.SnapshotOrigin{Device: m.Origin})
 	failing := table.Single(d.Live.Size(), table.Error{})
@@ -58,6 +65,82 @@ func (c *Controller) planMergeAgain(p *Plan, d, o *devices.Device) error {
 	p.EndPause()
 	p.Finish(plan.Do{What: "begin the merge as at first", Run: func() error { return c.mergeAtFirst(d.Name) }})
 	return nil
+}
+
+// checkHandBack refuses to hand a store back whose last chunk was merged, and not
+// recorded so. The kernel clears a record in memory before it writes that, and
+// hands its memory over from table to table (drivers/md/dm-snap-persistent.c:
+// persistent_commit_merge). After a write that failed it would take the cleared
+// record for one of chunk 0, and write the store's header over the origin's start.
+//
+// On disk the last record is there still, and its chunk is in the origin already.
+// Where the chunk is not, it was the copy that failed, which comes before.
+func (c *Controller) checkHandBack(m table.SnapshotArgs) error {
+	merged, err := c.lastIsMerged(m)
+	if err != nil {
+		return fmt.Errorf("compare what is to be merged next with the origin: %w", err)
+	}
+	if merged {
+		return devices.Refuse("the kernel has merged a chunk and could not record that in the store, which it knows in memory only: " +
+			"take the devices down, as a reboot does, activate the store and merge it")
+	}
+	return nil
+}
+
+// lastIsMerged says whether the chunk of the last record on disk, the first to be
+// merged, is in the origin.
+func (c *Controller) lastIsMerged(m table.SnapshotArgs) (merged bool, err error) {
+	content, closeStore, err := c.contentOf(m.COW)
+	if err != nil {
+		return false, err
+	}
+	defer closeStore()
+	base, closeBase, err := c.contentOf(m.Origin)
+	if err != nil {
+		return false, err
+	}
+	defer closeBase()
+	s, err := store.Open(content, content.Size())
+	if err != nil {
+		return false, err
+	}
+	var last *store.Record
+	for r, err := range s.Exceptions(context.Background()) {
+		if err != nil {
+			return false, err
+		}
+		last = &r
+	}
+	if last == nil {
+		return false, nil
+	}
+	kept, there := make([]byte, s.Geometry().ChunkBytes()), make([]byte, s.Geometry().ChunkBytes())
+	if err := s.ReadChunk(kept, last.New); err != nil {
+		return false, err
+	}
+	offset, _ := s.Geometry().Offset(last.Old)
+	n, err := base.ReadAt(there, int64(offset))
+	if err != nil && (n == 0 || !errors.Is(err, io.EOF)) { // the origin may end within its last chunk
+		return false, err
+	}
+	return bytes.Equal(kept[:n], there[:n]), nil
+}
+
+// contentOf opens a device of a table to read what it holds.
+func (c *Controller) contentOf(device string) (host.Content, func(), error) {
+	dev, ok := devices.ParseDev(device)
+	if !ok {
+		return nil, nil, fmt.Errorf("device %q has no number", device)
+	}
+	d, err := c.e.OpenDev(dev)
+	if err != nil {
+		return nil, nil, err
+	}
+	content, err := d.Content()
+	if err != nil {
+		return nil, nil, errors.Join(err, d.Close())
+	}
+	return content, func() { _ = errors.Join(content.Close(), d.Close()) }, nil // they were read only
 }
 
 func (c *Controller) mergeAtFirst(name devices.Name) error {

@@ -15,12 +15,17 @@ type signalled struct{ os.Signal }
 
 func (s signalled) Error() string { return "signal: " + s.String() }
 
-// untilSignal is a context that SIGINT and SIGTERM cancel. After the first signal
-// the run ends in order; a second one kills the process.
+// untilSignal is a context that SIGINT, SIGTERM and SIGHUP cancel. After the first
+// signal the run ends in order; a second one kills the process. Under nohup, SIGHUP
+// stays ignored.
 func untilSignal() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	listened := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		listened = append(listened, syscall.SIGHUP)
+	}
+	signal.Notify(signals, listened...)
 	go func() {
 		cancel(signalled{<-signals})
 		signal.Stop(signals)

@@ -194,6 +194,11 @@ func (e *Engine) backTo(name devices.Name, old Table) error {
 	if err := e.load(name, old); err != nil {
 		return errors.Join(err, e.resume(name, wire.UdevPrimary))
 	}
+	if e.resume(name, wire.UdevPrimary) == nil {
+		return nil
+	}
+	// A device below that has become too small for either table keeps the kernel
+	// from swapping, and that drops the one that waits; the live one needs no swap.
 	return e.resume(name, wire.UdevPrimary)
 }
 

@@ -181,3 +181,21 @@ func TestDeviceThatTookTheName(t *testing.T) {
 		t.Errorf("the other device is %+v", d)
 	}
 }
+
+// What is below has become too small for the new table, and for the old one as
+// well: the kernel swaps in neither, and stays suspended with the old one live.
+func TestSwapThatCannotBeTakenBack(t *testing.T) {
+	m := dmtest.New()
+	old := table.Single(8, table.Zero{})
+	d := made(t, m, "d", old)
+	m.Failures = map[int]dmtest.Failure{3: dmtest.Stuck, 5: dmtest.Stuck} // the swap, and that of the old table
+	p := &plan.Plan{Title: "swap"}
+	p.Add(plan.Load{Device: d, Table: plan.Table{Known: table.Single(8, table.Error{})}}, plan.Swap{Device: d, Old: plan.Table{Known: old}})
+	if err := plan.NewEngine(m).Run(context.Background(), p); err == nil {
+		t.Error("no error")
+	}
+
+	if got := m.Find("d"); got.Suspended || got.Live.String() != old.String() {
+		t.Errorf("%d calls, and then:\n%s", m.Calls, m)
+	}
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"bytes"
+	"os/exec"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A terminal that goes away interrupts a command in order, unless it was started
+// with nohup.
+func TestHangUp(t *testing.T) {
+	for shell, hears := range map[string]bool{`exec "$@"`: true, `trap '' HUP; exec "$@"`: false} {
+		var stderr bytes.Buffer
+		cmd := exec.Command("sh", "-c", shell, "sh", "dmsnapctl", "check", "--targets", "-")
+		cmd.Stderr = &stderr
+		stdin, err := cmd.StdinPipe() // which says nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := cmd.Process.Signal(unix.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		if !hears { // it ends when its input does
+			time.Sleep(200 * time.Millisecond)
+			if err := stdin.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if code := exitCode(t, cmd.Wait()); (code == exitInterrupted) != hears || code < 0 {
+			t.Errorf("%s: exit code %d: %s", shell, code, &stderr)
+		}
+	}
+}
