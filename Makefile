@@ -32,7 +32,7 @@ KERNELTEST = $(GO) test -tags kernel -count=1 -timeout 60m -run '$(KERNELTESTS)'
 # what may go wrong only where two CPUs work at once. All of them there: make
 # test-kernels KERNELS=qemu-6.12.
 SMPTESTS = \
-	./dmctl:TestCreateOnPlainDevice,TestCreateAtOnce,TestActivate,TestMerge,TestGrowOverflowInvalid,TestForeignOrigins,TestKilledAtAnyMoment,TestStoppedInThePause \
+	./dmctl:TestCreateOnPlainDevice,TestCreateAtOnce,TestActivate,TestMerge,TestGrowOverflowInvalid,TestForeignOrigins,TestAttackKills,TestStoppedInThePause \
 	./verify:TestLiveStoreIsNeverCalledDamaged
 
 FUZZPACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '^func Fuzz' .)))
@@ -40,7 +40,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: arrows mutants all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages third-party pictures
+.PHONY: arrows mutants soak all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages third-party pictures
 
 all: build
 
@@ -117,6 +117,15 @@ KERNELS ?= all
 
 # The judge, what moves data, the crash explorer, the gate, and the pause of an
 # origin while a snapshot of it is made.
+# The attacks on the controller in their long form, and one table of what came of
+# them. `make kernel` makes a tenth of their rounds; SOAK says how many percent.
+soak: setup-tests
+	GO="$(GO)" vagrant/soak.sh "$(CURDIR)/bin/lab exec" $(SOAK) ./dmctl/
+
+SOAK ?= 100
+
+# The judge, the crash explorer, the gate, and the pause of an origin while a
+# snapshot of it is made.
 bench: setup-tests
 	bin/lab setup -bench
 	CGO_ENABLED=0 $(GO) run ./verify/bench -cold
