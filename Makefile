@@ -115,8 +115,6 @@ test-kernels: setup-tests
 
 KERNELS ?= all
 
-# The judge, what moves data, the crash explorer, the gate, and the pause of an
-# origin while a snapshot of it is made.
 # The attacks on the controller in their long form, and one table of what came of
 # them. `make kernel` makes a tenth of their rounds; SOAK says how many percent.
 soak: setup-tests
@@ -124,8 +122,8 @@ soak: setup-tests
 
 SOAK ?= 100
 
-# The judge, the crash explorer, the gate, and the pause of an origin while a
-# snapshot of it is made.
+# The judge, what moves data, the crash explorer, the gate, and the pause of an
+# origin while a snapshot of it is made.
 bench: setup-tests
 	bin/lab setup -bench
 	CGO_ENABLED=0 $(GO) run ./verify/bench -cold
