@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
@@ -98,5 +100,13 @@ func TestMakersKnowTheirNames(t *testing.T) {
 	}
 	if got := len(commandsFor(run, nil)); got != len(makers(run)) {
 		t.Errorf("no arguments: %d commands", got)
+	}
+}
+
+// A command that returns why its context ended was interrupted.
+func TestSignalsInterrupt(t *testing.T) {
+	err := fmt.Errorf("workload: %w", signalled{syscall.SIGINT})
+	if code := exitCodeOf(err); code != exitInterrupted {
+		t.Errorf("exit code %d, want %d", code, exitInterrupted)
 	}
 }

@@ -52,10 +52,10 @@ func runDump(c *cli.Context) (err error) {
 		unread = mend.Dump(c.Context, newPatientReader(file.from), file.file.Size(), w)
 		return mend.Undumped(unread)
 	})
-	if err == nil {
+	if err == nil && toolCode(report.Report) != exitCritical {
 		err = unread
 	}
-	if err != nil && toolCode(report.Report) != exitCritical {
+	if err != nil {
 		return fmt.Errorf("dump %s: %w", path, err)
 	}
 	if code := toolCode(report.Report); code != exitFine {

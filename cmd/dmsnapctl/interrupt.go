@@ -15,6 +15,9 @@ type signalled struct{ os.Signal }
 
 func (s signalled) Error() string { return "signal: " + s.String() }
 
+// Is makes a command that returns why its context ended an interrupted one.
+func (s signalled) Is(target error) bool { return target == context.Canceled }
+
 // untilSignal is a context that SIGINT, SIGTERM and SIGHUP cancel. After the first
 // signal the run ends in order; a second one kills the process. Under nohup, SIGHUP
 // stays ignored.

@@ -311,6 +311,7 @@ func TestRepairReclaimRevalidate(t *testing.T) {
 	b.damage(beyond)
 	b.damage(invalidate)
 	b.run(exitCritical, "dump store -o dump")
+	b.run(exitUnknown, "dump store -o no/dump") // a lost dump outranks the store's verdict
 	b.run(exitCritical, "revalidate store --origin-unchanged --yes")
 }
 
