@@ -82,7 +82,7 @@ func measure(name string, args ...string) error {
 	return json.NewEncoder(os.Stdout).Encode(measured{
 		Wall: took,
 		CPU:  c.ProcessState.UserTime() + c.ProcessState.SystemTime(),
-		Peak: usage.Maxrss << 10, // Linux counts in KiB
+		Peak: int64(usage.Maxrss) << 10, // Linux counts in KiB
 	})
 }
 

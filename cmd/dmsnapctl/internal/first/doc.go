@@ -8,5 +8,5 @@
 // are initialised. This path stands before github.com/hanwen, and the package
 // must import nothing but syscall.
 //
-// From the top down: first_linux.
+// From the top down: first.
 package first
