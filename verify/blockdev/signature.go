@@ -62,7 +62,27 @@ var magics = []magic{
 	{"zfs_member", 128 << 10, "\x0c\xb1\xba\x00\x00\x00\x00\x00"},
 	{"gpt", 512, "EFI PART"},
 	{"gpt", 4096, "EFI PART"},
+	{"gpt", -512, "EFI PART"}, // the backup, which outlives a start that was zeroed
+	{"gpt", -4096, "EFI PART"},
+	{"vhd", -512, "conectix"}, // of a fixed size: the disk comes first, its header last
+	{"isw_raid_member", -1024, "Intel Raid ISM Cfg Sig. "},
+	{"ddf_raid_member", -512, "\xde\x11\xde\x11"},
 	{"dos", 510, "\x55\xaa"},
+}
+
+// place is where the number lies on a device of size bytes. From the end it is
+// counted in whole units, which are as large as the format's.
+func (m magic) place(size int64) int64 {
+	unit := int64(512)
+	switch {
+	case m.offset >= 0:
+		return m.offset
+	case m.offset <= -65536:
+		unit = 65536
+	case m.offset <= -4096:
+		unit = 4096
+	}
+	return size/unit*unit + m.offset
 }
 
 // Probe looks for common magic numbers on a device of size bytes. It does not
@@ -70,13 +90,7 @@ var magics = []magic{
 func Probe(r io.ReaderAt, size int64) ([]Signature, error) {
 	var found []Signature
 	for _, m := range magics {
-		off := m.offset
-		if off < 0 {
-			off = size/4096*4096 + m.offset
-			if m.offset <= -65536 {
-				off = size/65536*65536 + m.offset
-			}
-		}
+		off := m.place(size)
 		if off < 0 || off+int64(len(m.bytes)) > size {
 			continue
 		}

@@ -13,7 +13,10 @@ func TestProbe(t *testing.T) {
 	for _, m := range magics {
 		dev := make([]byte, size)
 		off := m.offset
-		if off < 0 {
+		switch {
+		case off < 0 && off > -4096:
+			off += 1<<20 + 512 // whole sectors
+		case off < 0:
 			off += 1 << 20
 		}
 		copy(dev[off:], m.bytes)
