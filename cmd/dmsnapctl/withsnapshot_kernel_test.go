@@ -105,10 +105,11 @@ func liveOn(t *testing.T, kind, device string, with ...string) liveFS {
 }
 
 var liveCases = map[string]func(t *testing.T) liveFS{
-	"ext4":      func(t *testing.T) liveFS { return onMapped(t, "ext4") },
-	"xfs":       func(t *testing.T) liveFS { return onMapped(t, "xfs") },
-	"LVM, ext4": func(t *testing.T) liveFS { return onLVM(t, "ext4") },
-	"LVM, xfs":  func(t *testing.T) liveFS { return onLVM(t, "xfs") },
+	"ext4":                    func(t *testing.T) liveFS { return onMapped(t, "ext4") },
+	"ext4, changes in a file": func(t *testing.T) liveFS { return onMapped(t, "ext4").inFile(t) },
+	"xfs":                     func(t *testing.T) liveFS { return onMapped(t, "xfs") },
+	"LVM, ext4":               func(t *testing.T) liveFS { return onLVM(t, "ext4") },
+	"LVM, xfs":                func(t *testing.T) liveFS { return onLVM(t, "xfs") },
 }
 
 // nothingLeft holds that no snapshot, no mount and no intent is there.
