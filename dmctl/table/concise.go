@@ -5,9 +5,9 @@ package table
 //
 //	name,uuid,minor,flags,table[,table...][;name,...]
 //
-// A backslash takes the meaning off a comma, a semicolon or a backslash
-// (dmsetup(8)). The kernel knows no backslash there: for it, no field may hold
-// any of the three (Documentation/admin-guide/device-mapper/dm-init.rst).
+// A backslash escapes a comma, a semicolon or a backslash (dmsetup(8)). The
+// kernel does not: for it, no field may contain any of the three
+// (Documentation/admin-guide/device-mapper/dm-init.rst).
 
 import (
 	"errors"
@@ -55,9 +55,9 @@ func escapeConcise(field string) string {
 	return strings.NewReplacer(`\`, `\\`, ",", `\,`, ";", `\;`).Replace(field)
 }
 
-// escapeLine keeps the white space at the end of a table line where it is part
-// of the last word: where a backslash of the line's own stands before it. Other
-// white space there says nothing.
+// escapeLine keeps the white space at the end of a table line if it is part of
+// the last word, that is, if the line has a backslash before it. Other white
+// space there has no meaning.
 func escapeLine(line string) string {
 	if trimmed := strings.TrimRight(line, " \t\n\v\f\r"); !strings.HasSuffix(trimmed, `\`) {
 		return escapeConcise(line)
@@ -65,8 +65,8 @@ func escapeLine(line string) string {
 	return escapeEnds(escapeConcise(line))
 }
 
-// escapeEnds keeps the white space at the ends of a field, which would be no
-// part of it otherwise.
+// escapeEnds keeps the white space at the ends of a field, which a reader would
+// otherwise strip.
 func escapeEnds(field string) string {
 	inner := strings.TrimFunc(field, func(r rune) bool { return r < utf8.RuneSelf && isSpace(byte(r)) })
 	lead := strings.Index(field, inner)
@@ -80,9 +80,8 @@ func escapeEnds(field string) string {
 	return b.String()
 }
 
-// ParseConcise reads the concise form. White space around a field is no part
-// of it. In errors, which are *SyntaxError, Line counts the devices and Word
-// the fields.
+// ParseConcise reads the concise form. It strips white space around fields. In
+// errors, which are *SyntaxError, Line counts the devices and Word the fields.
 func ParseConcise(text string) ([]Device, error) {
 	var devices []Device
 	for i, fields := range splitConcise(text) {
@@ -98,7 +97,7 @@ func ParseConcise(text string) ([]Device, error) {
 
 func parseConciseDevice(fields []string) (Device, *SyntaxError) {
 	if len(fields) < 4 {
-		return Device{}, &SyntaxError{Rule: "a device has the fields name, uuid, minor, flags and its tables"}
+		return Device{}, &SyntaxError{Rule: "a device needs the fields name, uuid, minor and flags, followed by its table lines"}
 	}
 	d := Device{Name: fields[0], UUID: fields[1], Minor: fields[2]}
 	if d.Name == "" {
@@ -112,7 +111,7 @@ func parseConciseDevice(fields []string) (Device, *SyntaxError) {
 		d.ReadOnly = true
 	case "rw", "":
 	default:
-		return d, &SyntaxError{Word: 4, Text: fields[3], Rule: "the flags are neither rw nor ro"}
+		return d, &SyntaxError{Word: 4, Text: fields[3], Rule: "the flags must be rw or ro"}
 	}
 	for i, line := range fields[4:] {
 		target, err := parseLine(line)
@@ -124,9 +123,10 @@ func parseConciseDevice(fields []string) (Device, *SyntaxError) {
 	return d, nil
 }
 
-// Check tells whether the device can be made: its minor number, and whether its
-// lines fit together, if it has any. dmsetup prints a device without a table so,
-// too. Errors are *SyntaxError whose Word counts the fields.
+// Check reports what is wrong with the device: its minor number must be valid,
+// and its lines, if any, must form a table. A device without lines is valid,
+// because dmsetup prints one for a device without a table. Errors are
+// *SyntaxError; Word counts the fields.
 func (d Device) Check() error {
 	if err := CheckMinor(d.Minor); err != nil {
 		return &SyntaxError{Line: 1, Word: conciseMinor, Text: d.Minor, Rule: err.Error()}
@@ -139,19 +139,21 @@ func (d Device) Check() error {
 	return nil
 }
 
-// minorBits is how wide the kernel's minor numbers are (include/linux/kdev_t.h).
+// minorBits is the width of the kernel's minor numbers
+// (include/linux/kdev_t.h).
 const minorBits = 20
 
-// CheckMinor says whether a text is a minor number, or "" for none.
+// CheckMinor returns an error if a text is neither a minor number nor "", which
+// stands for none.
 func CheckMinor(text string) error {
 	if _, err := strconv.ParseUint(text, 10, minorBits); text != "" && err != nil {
-		return fmt.Errorf("a minor number is from 0 to %d", 1<<minorBits-1)
+		return fmt.Errorf("a minor number is between 0 and %d", 1<<minorBits-1)
 	}
 	return nil
 }
 
-// splitConcise cuts the text into devices and those into fields, with their
-// backslashes taken off. A device without any text is none.
+// splitConcise splits the text into devices and those into fields, without
+// their backslashes. It skips empty devices.
 func splitConcise(text string) [][]string {
 	var devices [][]string
 	var fields []string
@@ -180,11 +182,11 @@ func splitConcise(text string) [][]string {
 	return devices
 }
 
-// conciseField collects a field and forgets the space at its ends, but for
-// what a backslash stood before.
+// conciseField collects a field and drops the white space at its ends, except
+// white space that follows a backslash.
 type conciseField struct {
 	text []byte
-	keep int // bytes up to the last one that is no space
+	keep int // length up to the last byte that is not white space
 }
 
 func (f *conciseField) add(c byte, escaped bool) {

@@ -1,7 +1,8 @@
-// Package table is device-mapper tables as typed values: targets to and from
-// the text that dmsetup and the kernel read, and status lines to values.
+// Package table converts device-mapper tables between typed values and the text
+// that dmsetup and the kernel read, and parses status lines.
 //
-// It does no I/O and knows no kernel that it was not told of.
+// It does no I/O. What depends on the kernel's version, it takes as an
+// argument.
 //
 // From the top down: faulty, snapshot, simple, lint, concise, parse, check,
 // rules, target, words, status.

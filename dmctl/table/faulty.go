@@ -1,6 +1,6 @@
 package table
 
-// The targets that tests put under others: slow, failing or recording ones.
+// Targets that tests put under others: slow, failing or recording ones.
 
 import (
 	"fmt"
@@ -10,11 +10,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Delay holds I/O back. Legs are for reads, writes and flushes; with one leg
-// all use it, with two flushes use the second.
+// Delay delays I/O. Legs are for reads, writes and flushes, in this order. One
+// leg serves all three; of two legs, flushes use the second.
 type Delay struct{ Legs []DelayLeg }
 
-// DelayLeg is where one kind of I/O goes, and how late.
+// DelayLeg is the destination and the delay of one kind of I/O.
 type DelayLeg struct {
 	Device       string
 	Offset       cow.Sectors
@@ -46,7 +46,7 @@ func parseDelay(c *cursor) Spec {
 	return d
 }
 
-// Flakey works for Up seconds and then misbehaves for Down seconds.
+// Flakey works for Up seconds and then misbehaves for Down seconds, in turn.
 type Flakey struct {
 	Device   string
 	Offset   cow.Sectors
@@ -70,7 +70,7 @@ func parseFlakey(c *cursor) Spec {
 	}
 }
 
-// Dust has bad blocks, added by messages.
+// Dust simulates bad blocks, which messages add.
 type Dust struct {
 	Device     string
 	Offset     cow.Sectors
@@ -90,7 +90,7 @@ func parseDust(c *cursor) Spec {
 	}
 }
 
-// LogWrites passes all I/O on to Device and records the writes on Log.
+// LogWrites passes all I/O to Device and records the writes on Log.
 type LogWrites struct{ Device, Log string }
 
 func (LogWrites) Type() string     { return "log-writes" }

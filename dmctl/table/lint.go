@@ -1,6 +1,6 @@
 package table
 
-// What is wrong with a table, all of it.
+// Finding everything that is wrong with a table.
 
 import (
 	"bufio"
@@ -11,17 +11,18 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 )
 
-// maxLine is the longest line that Lint and LintDevices read, in bytes. The
-// kernel takes less: what it is given at once is a table, and no table that
-// works has such a line.
+// maxLine is the longest line that Lint and LintDevices read, in bytes. No
+// table that a kernel accepts has a longer one: the kernel receives the whole
+// table at once and allows it less.
 const maxLine = 256 << 10
 
-// noDevices is what dmsetup prints where it has no table to print.
+// noDevices is what dmsetup prints if there are no tables.
 const noDevices = "No devices found"
 
-// Lint finds what is wrong with a table's text: lines that cannot be read,
-// lines that do not fit together, and what a snapshot target of the given
-// version does not accept. No version, no such complaint.
+// Lint finds everything that is wrong with a table's text: lines that cannot be
+// read, lines that do not fit together, and arguments that a snapshot target of
+// the given version does not accept. If the version is nil, arguments are not
+// checked against one.
 func Lint(text string, snapshot *gate.Version) []*SyntaxError {
 	var problems []*SyntaxError
 	l := newLinter(snapshot, func(e *SyntaxError) error { problems = append(problems, e); return nil })
@@ -29,10 +30,10 @@ func Lint(text string, snapshot *gate.Version) []*SyntaxError {
 	return problems
 }
 
-// LintDevices is Lint for tables of one device or of many, as dmsetup prints
-// them: with the device's name, a colon and a space before each line. found is
-// told of each problem in order; its error ends the reading. However long r
-// is, memory is bounded.
+// LintDevices is Lint for the tables of one or more devices as dmsetup prints
+// them, with the device's name, a colon and a space before each line. It calls
+// found for each problem in order; an error from found ends the reading. Memory
+// is bounded however long r is.
 func LintDevices(r io.Reader, snapshot *gate.Version, found func(*SyntaxError) error) error {
 	l := newLinter(snapshot, found)
 	l.many = true
@@ -41,21 +42,21 @@ func LintDevices(r io.Reader, snapshot *gate.Version, found func(*SyntaxError) e
 
 type linter struct {
 	version  *gate.Version
-	many     bool   // lines may have a device's name before them
-	device   string // of the present line; "" where lines have no name
+	many     bool   // lines may start with a device's name
+	device   string // of the current line; "" if lines have no name
 	number   int    // of the line
-	began    int    // the number of the present device's first line
-	lines    int    // of the present device's table
+	began    int    // the number of the current device's first line
+	lines    int    // of the current device's table
 	follower follower
 	found    func(*SyntaxError) error
-	err      error // the first of found's
+	err      error // the first one from found
 }
 
 func newLinter(version *gate.Version, found func(*SyntaxError) error) *linter {
 	return &linter{version: version, found: found, began: 1, follower: follower{known: true}}
 }
 
-// read goes through the text line by line.
+// read checks the text line by line.
 func (l *linter) read(r io.Reader) error {
 	in := bufio.NewReaderSize(r, maxLine)
 	for l.err == nil {
@@ -81,7 +82,7 @@ func (l *linter) read(r io.Reader) error {
 	return l.err
 }
 
-// tooLong passes over a line that is no table's.
+// tooLong reports a line that is longer than any table line.
 func (l *linter) tooLong() {
 	l.lines++
 	l.add(&SyntaxError{Rule: fmt.Sprintf("the line is longer than %d bytes", maxLine)})
@@ -97,7 +98,7 @@ func skipLine(in *bufio.Reader) error {
 	}
 }
 
-// one takes a line that is neither empty nor a comment.
+// one checks a line that is neither empty nor a comment.
 func (l *linter) one(text string) {
 	if l.many {
 		if text == noDevices {
@@ -114,7 +115,7 @@ func (l *linter) one(text string) {
 	l.line(text)
 }
 
-// enter begins the table of another device.
+// enter starts another device's table.
 func (l *linter) enter(device string) {
 	if device == l.device {
 		return
@@ -125,15 +126,16 @@ func (l *linter) enter(device string) {
 	l.device, l.began, l.lines, l.follower = device, l.number, 0, follower{known: true}
 }
 
-// leave ends the table of a device.
+// leave ends a device's table.
 func (l *linter) leave() {
 	if l.lines == 0 {
 		l.report(&SyntaxError{Line: l.began, Rule: "the table is empty"})
 	}
 }
 
-// cutDevice takes the name that dmsetup prints before a line off it: what a
-// line that does not begin with a number has before its first colon and space.
+// cutDevice removes the device's name that dmsetup prints before a line: if the
+// line does not begin with a number, everything before the first colon and
+// space.
 func cutDevice(line string) (device, rest string) {
 	if line[0] >= '0' && line[0] <= '9' {
 		if word, _ := cutWord(line); !strings.HasSuffix(word, ":") {
@@ -147,7 +149,7 @@ func cutDevice(line string) (device, rest string) {
 	return device, strings.Trim(rest, spaces)
 }
 
-// add takes a problem of the present line, or none.
+// add reports a problem of the current line; nil is none.
 func (l *linter) add(err *SyntaxError) {
 	if err != nil {
 		err.Line = l.number
@@ -171,7 +173,7 @@ func (l *linter) line(text string) {
 	}
 	length, bad := h.length, checkExtent(h.start, h.length)
 	if bad != nil {
-		length = 0 // or it ends beyond all sectors
+		length = 0 // otherwise it ends past the last possible sector
 	}
 	l.add(l.follower.next(h.start, length))
 	if length != h.length {
@@ -179,14 +181,14 @@ func (l *linter) line(text string) {
 	}
 	l.add(bad)
 	target, err := h.target()
-	if bad == nil || target.Spec == nil { // rules about the length say nothing of a wrong one
+	if bad == nil || target.Spec == nil { // the rules for lengths do not apply to an invalid one
 		l.add(err)
 	}
 	l.add(l.accepted(target.Spec))
 }
 
-// accepted says what the target version does not know. snapshot-merge takes
-// the same arguments, in the same code, as snapshot.
+// accepted reports arguments that the target version does not accept.
+// snapshot-merge parses its arguments with the same code as snapshot.
 func (l *linter) accepted(spec Spec) *SyntaxError {
 	var args SnapshotArgs
 	switch s := spec.(type) {
@@ -202,10 +204,10 @@ func (l *linter) accepted(spec Spec) *SyntaxError {
 		return nil
 	case args.Store == PersistentOverflow && !gate.KnowsOverflow(*l.version):
 		return &SyntaxError{Word: wordSnapStore, Text: string(args.Store),
-			Rule: fmt.Sprintf("the store PO came with snapshot target %v, this is %v", gate.StoreOverflow, *l.version)}
+			Rule: fmt.Sprintf("the store PO needs snapshot target %v, this is %v", gate.StoreOverflow, *l.version)}
 	case len(args.Features) > 0 && !gate.KnowsFeatures(*l.version):
 		return &SyntaxError{Word: wordSnapFeatures, Text: fmt.Sprint(len(args.Features)),
-			Rule: fmt.Sprintf("feature arguments came with snapshot target %v, this is %v", gate.DiscardFeatures, *l.version)}
+			Rule: fmt.Sprintf("feature arguments need snapshot target %v, this is %v", gate.DiscardFeatures, *l.version)}
 	}
 	return nil
 }

@@ -22,8 +22,8 @@ func TestLintDevices(t *testing.T) {
 		{"no devices", "No devices found\n", ""},
 		{"nothing", "", `line 1: the table is empty`},
 		{"a gap is within a device", "a: 0 8 zero\na: 9 8 zero\nb: 8 8 zero\n",
-			`line 2, device "a", word 1: there is a gap: the line starts at sector 9, the one before ends at 8` + "\n" +
-				`line 3, device "b", word 1: there is a gap: the line starts at sector 8, the one before ends at 0`},
+			`line 2, device "a", word 1: there is a gap: the line starts at sector 9, the previous one ends at 8` + "\n" +
+				`line 3, device "b", word 1: there is a gap: the line starts at sector 8, the previous one ends at 0`},
 		{"a word", "a: 0 8 zero 1\n", `line 1, device "a", word 4 "1": nothing may follow here`},
 		{"an empty table", "a: \nb: 0 8 zero\nc:\n", `line 1, device "a": the table is empty` + "\n" + `line 3, device "c": the table is empty`},
 		{"no table at all", "hello\n", `line 1, word 1 "hello": the start in sectors is not a number`},

@@ -1,6 +1,6 @@
 package table
 
-// From the text that dmsetup and the kernel print to typed tables.
+// Parsing the text that dmsetup and the kernel print.
 
 import (
 	"math"
@@ -10,13 +10,14 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// MaxTypeName is the longest name of a target that the ioctl can carry
-// (include/uapi/linux/dm-ioctl.h: DM_MAX_TYPE_NAME counts the zero byte).
+// MaxTypeName is the length of the longest target name that the ioctl can
+// carry, in bytes (include/uapi/linux/dm-ioctl.h: DM_MAX_TYPE_NAME counts the
+// zero byte).
 const MaxTypeName = 15
 
 const maxSectors = math.MaxUint64
 
-// parsers has the targets with a type of their own.
+// parsers are the targets with a type of their own.
 var parsers = map[string]func(*cursor) Spec{
 	"linear":          parseLinear,
 	"striped":         parseStriped,
@@ -31,9 +32,9 @@ var parsers = map[string]func(*cursor) Spec{
 	"snapshot-origin": parseSnapshotOrigin,
 }
 
-// Parse reads a table: one target per line, empty lines and lines that start
-// with # skipped, as dmsetup does (tools/dmsetup.c: _parse_line). Errors are
-// *SyntaxError. Whether the lines fit together is not looked at: see Check.
+// Parse reads a table, one target per line. Like dmsetup, it skips empty lines
+// and lines that start with # (tools/dmsetup.c: _parse_line). Errors are
+// *SyntaxError. Check reports whether the lines fit together.
 func Parse(text string) (Table, error) {
 	var t Table
 	for i, line := range strings.Split(text, "\n") {
@@ -51,8 +52,8 @@ func Parse(text string) (Table, error) {
 	return t, nil
 }
 
-// ParseSpec reads a target's type and parameters, as the kernel gives them
-// back. Errors are *SyntaxError whose words count from the type on.
+// ParseSpec reads a target's type and parameters as the kernel returns them.
+// Errors are *SyntaxError whose words count from the type.
 func ParseSpec(name, params string) (Spec, error) {
 	spec, err := parseSpec(name, params, 1)
 	if err != nil {
@@ -73,7 +74,7 @@ func parseLine(line string) (Target, *SyntaxError) {
 	return h.target()
 }
 
-// head is a line's start and length, and what stands behind them.
+// head is a line's start and length, and the rest of the line.
 type head struct {
 	start, length cow.Sectors
 	name, params  string
@@ -92,7 +93,7 @@ func parseHead(line string) (head, *SyntaxError) {
 	return h, c.err
 }
 
-// target is the whole line.
+// target returns the whole line.
 func (h head) target() (Target, *SyntaxError) {
 	spec, err := parseSpec(h.name, h.params, 3)
 	if err != nil {
@@ -102,7 +103,7 @@ func (h head) target() (Target, *SyntaxError) {
 	return t, t.check()
 }
 
-// cutWord takes the first word off a line that starts with one.
+// cutWord splits the first word off a line that starts with one.
 func cutWord(line string) (word, rest string) {
 	i := strings.IndexAny(line, spaces)
 	if i < 0 {
@@ -111,15 +112,15 @@ func cutWord(line string) (word, rest string) {
 	return line[:i], strings.TrimLeft(line[i:], spaces)
 }
 
-// parseSpec reads what stands behind start and length; base is the number of
-// words on the line up to the type, itself included.
+// parseSpec reads what follows start and length; base is the number of words on
+// the line up to the type, including the type.
 func parseSpec(name, params string, base int) (Spec, *SyntaxError) {
 	if name == "" {
 		return nil, &SyntaxError{Word: base, Rule: "the target's type is missing"}
 	}
 	if len(name) > MaxTypeName || strings.ContainsAny(name, "\x00\\") {
 		return nil, &SyntaxError{Word: base, Text: name,
-			Rule: "a target's type has at most " + strconv.Itoa(MaxTypeName) + " plain characters"}
+			Rule: "a target's type may have at most " + strconv.Itoa(MaxTypeName) + " plain characters"}
 	}
 	if i := strings.IndexAny(params, "\n\x00"); i >= 0 {
 		return nil, &SyntaxError{Word: base, Text: name, Rule: "the parameters contain a newline or a zero byte"}
@@ -137,8 +138,8 @@ func parseSpec(name, params string, base int) (Spec, *SyntaxError) {
 	return spec, nil
 }
 
-// SpecOf is ParseSpec for a table that the kernel itself printed: one that
-// this package cannot read is Opaque, and goes back as it came.
+// SpecOf is ParseSpec for a table that the kernel printed. A target that this
+// package cannot read becomes Opaque and is written back unchanged.
 func SpecOf(name, params string) Spec {
 	if spec, err := ParseSpec(name, params); err == nil {
 		return spec

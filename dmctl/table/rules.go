@@ -1,9 +1,9 @@
 package table
 
-// What the kernel's targets want of their arguments beyond the form: the rules
-// of the constructors in drivers/md that need no look at a device. They are
-// for tables that are to be loaded. One that the kernel prints may break them:
-// a snapshot that waits to take another one's exceptions over has chunk size 0.
+// Rules for targets' arguments beyond their syntax: those of the constructors
+// in drivers/md that do not need to look at a device. They apply to tables to
+// be loaded. A table that the kernel prints may break them: a snapshot that
+// waits to take over another one's exceptions has chunk size 0.
 
 import (
 	"fmt"
@@ -26,7 +26,7 @@ const (
 	wordSnapFeatures = 8
 )
 
-// check applies the rules of the line's target.
+// check applies the rules for the line's target.
 func (t Target) check() *SyntaxError {
 	switch s := t.Spec.(type) {
 	case Striped:
@@ -46,17 +46,17 @@ func (t Target) check() *SyntaxError {
 	return nil
 }
 
-// check wants the same whole number of chunks on each stripe (dm-stripe.c:
-// stripe_ctr).
+// check requires that each stripe has the same whole number of chunks
+// (dm-stripe.c: stripe_ctr).
 func (s Striped) check(length cow.Sectors) *SyntaxError {
 	stripes := cow.Sectors(len(s.Stripes))
 	rule := ""
 	switch {
 	case stripes == 0 || s.ChunkSize == 0:
 	case length%stripes != 0:
-		rule = fmt.Sprintf("the length is no multiple of the number of stripes, %d", stripes)
+		rule = fmt.Sprintf("the length is not a multiple of the number of stripes, %d", stripes)
 	case length/stripes%s.ChunkSize != 0:
-		rule = fmt.Sprintf("a stripe of %d sectors is no whole number of chunks of %d sectors", length/stripes, s.ChunkSize)
+		rule = fmt.Sprintf("a stripe of %d sectors is not a multiple of the chunk size, %d sectors", length/stripes, s.ChunkSize)
 	}
 	if rule == "" {
 		return nil
@@ -64,10 +64,10 @@ func (s Striped) check(length cow.Sectors) *SyntaxError {
 	return &SyntaxError{Word: wordLength, Text: fmt.Sprint(length), Rule: rule}
 }
 
-// check is about the cycle, which the kernel counts in 32 bits of seconds, and
-// about the features that contradict each other (dm-flakey.c: flakey_ctr,
-// parse_features). Features that stand nowhere here are left to the kernel:
-// newer ones have more.
+// check checks the cycle, which the kernel counts in 32 bits of seconds, and
+// features that contradict each other (dm-flakey.c: flakey_ctr,
+// parse_features). Other features are left to the kernel: newer kernels have
+// more.
 func (f Flakey) check() *SyntaxError {
 	fail := func(rule string) *SyntaxError {
 		return &SyntaxError{Word: wordFlakeyDown, Text: fmt.Sprint(f.Down), Rule: rule}
@@ -76,7 +76,7 @@ func (f Flakey) check() *SyntaxError {
 	case f.Up == 0 && f.Down == 0:
 		return fail("the up and down intervals are both 0")
 	case f.Up > math.MaxUint32-min(f.Down, math.MaxUint32):
-		return fail(fmt.Sprintf("the up and down intervals together are over %d seconds", uint32(math.MaxUint32)))
+		return fail(fmt.Sprintf("the up and down intervals together exceed %d seconds", uint32(math.MaxUint32)))
 	}
 	first := ""
 	for i, feature := range f.Features {
@@ -85,7 +85,7 @@ func (f Flakey) check() *SyntaxError {
 			continue
 		}
 		if first != "" {
-			return &SyntaxError{Word: wordFlakeyFirst + i, Text: feature, Rule: "only one of drop_writes and error_writes may stand here, once"}
+			return &SyntaxError{Word: wordFlakeyFirst + i, Text: feature, Rule: "only one of drop_writes and error_writes is allowed, once"}
 		}
 		first = word
 	}
@@ -102,9 +102,9 @@ func (d Dust) check(length cow.Sectors) *SyntaxError {
 	rule := ""
 	switch {
 	case d.BlockBytes < minDustBlock || d.BlockBytes > maxDustBlock || d.BlockBytes&(d.BlockBytes-1) != 0:
-		rule = fmt.Sprintf("the block size in bytes is no power of two from %d to %d", minDustBlock, maxDustBlock)
+		rule = fmt.Sprintf("the block size in bytes is not a power of two between %d and %d", minDustBlock, maxDustBlock)
 	case d.BlockBytes/cow.SectorSize > uint64(length):
-		rule = fmt.Sprintf("the block is larger than what the line maps, %d sectors", length)
+		rule = fmt.Sprintf("the block is larger than the %d sectors that the line maps", length)
 	}
 	if rule == "" {
 		return nil
@@ -112,14 +112,14 @@ func (d Dust) check(length cow.Sectors) *SyntaxError {
 	return &SyntaxError{Word: wordDustBlock, Text: fmt.Sprint(d.BlockBytes), Rule: rule}
 }
 
-// check compares names where the kernel compares devices (dm-snap.c:
-// snapshot_ctr): two names may still be one device.
+// check compares names; the kernel compares devices (dm-snap.c: snapshot_ctr).
+// Two names may still be one device.
 func (a SnapshotArgs) check() *SyntaxError {
 	switch {
 	case a.Origin == a.COW:
 		return &SyntaxError{Word: wordSnapCOW, Text: a.COW, Rule: "the COW device is the origin"}
 	case a.Store == Transient && a.ChunkSize == 0:
-		return &SyntaxError{Word: wordSnapChunk, Text: "0", Rule: "a transient store has no header to take the chunk size from: it cannot be 0"}
+		return &SyntaxError{Word: wordSnapChunk, Text: "0", Rule: "the chunk size of a transient store cannot be 0: there is no header to take it from"}
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 package table
 
-// The targets that map sectors to sectors, or to nothing.
+// Targets that map sectors to sectors, or to nothing.
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Linear maps the sectors to Device from Offset on.
+// Linear maps the target's sectors to Device, starting at Offset.
 type Linear struct {
 	Device string
 	Offset cow.Sectors
@@ -23,7 +23,7 @@ func parseLinear(c *cursor) Spec {
 	return Linear{Device: c.device("the device"), Offset: c.sectors("the offset")}
 }
 
-// Zero reads as zeros and swallows writes.
+// Zero reads as zeros and discards writes.
 type Zero struct{}
 
 func (Zero) Type() string   { return "zero" }
@@ -46,7 +46,7 @@ func parseError(c *cursor) Spec {
 	return Opaque{Name: "error", Text: text}
 }
 
-// Striped deals chunks of ChunkSize sectors out to Stripes in turn.
+// Striped distributes chunks of ChunkSize sectors over Stripes in turn.
 type Striped struct {
 	ChunkSize cow.Sectors
 	Stripes   []Stripe
@@ -78,7 +78,7 @@ func parseStriped(c *cursor) Spec {
 	if c.err == nil && s.ChunkSize == 0 {
 		c.fail(1, "the chunk size is 0")
 	}
-	// A number that is believed only as far as there are words for it.
+	// The number is trusted only as long as there are words left.
 	for i := uint64(0); i < n && c.err == nil; i++ {
 		s.Stripes = append(s.Stripes, Stripe{Device: c.device("a stripe's device"), Offset: c.sectors("a stripe's offset")})
 	}

@@ -1,6 +1,6 @@
 package table
 
-// The targets of dm-snapshot.
+// Targets of dm-snapshot.
 
 import (
 	"fmt"
@@ -8,25 +8,25 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Store is the kind of exception store that a snapshot keeps.
+// Store is the kind of a snapshot's exception store.
 type Store string
 
 const (
-	// Persistent keeps the exceptions on the COW device; a store that is full
-	// is invalidated.
+	// Persistent keeps the exceptions on the COW device. A store that fills up
+	// becomes invalid.
 	Persistent Store = "P"
-	// PersistentOverflow is Persistent that tells a write through the
-	// snapshot which finds no room by the status Overflow, and stays valid.
-	// Target versions from 1.15.0 on.
+	// PersistentOverflow is like Persistent, but if a write through the
+	// snapshot finds no room, the snapshot stays valid and reports the status
+	// Overflow. It needs target version 1.15.0.
 	PersistentOverflow Store = "PO"
 	// Transient keeps the exceptions in memory only.
 	Transient Store = "N"
 )
 
-// IsPersistent says whether the store is on the COW device.
+// IsPersistent reports whether the store is on the COW device.
 func (s Store) IsPersistent() bool { return s != Transient }
 
-// The feature arguments of a snapshot, target versions from 1.16.0 on
+// The feature arguments of a snapshot. They need target version 1.16.0
 // (drivers/md/dm-snap.c: parse_snapshot_features).
 const (
 	DiscardZeroesCOW      = "discard_zeroes_cow"
@@ -41,25 +41,27 @@ type SnapshotArgs struct {
 	Features    []string
 }
 
-// Params is the text of the parameters.
+// Params returns the text of the parameters.
 func (a SnapshotArgs) Params() string {
 	return fmt.Sprintf("%s %s %s %d", quote(a.Origin), quote(a.COW), a.Store, a.ChunkSize) + countedParams(a.Features)
 }
 
-// Snapshot shows Origin as it was, with what was changed since kept on COW.
+// Snapshot shows Origin as it was when the snapshot was made. COW holds what
+// has changed since.
 type Snapshot SnapshotArgs
 
 func (Snapshot) Type() string     { return "snapshot" }
 func (s Snapshot) Params() string { return SnapshotArgs(s).Params() }
 
-// SnapshotMerge is the origin while what the COW device kept goes back to it.
+// SnapshotMerge is the origin while the contents of the COW device are merged
+// back into it.
 type SnapshotMerge SnapshotArgs
 
 func (SnapshotMerge) Type() string     { return "snapshot-merge" }
 func (s SnapshotMerge) Params() string { return SnapshotArgs(s).Params() }
 
-// SnapshotOrigin passes all I/O on to Device and has old contents copied to
-// the snapshots of Device first.
+// SnapshotOrigin passes all I/O to Device, and first copies old contents to the
+// snapshots of Device.
 type SnapshotOrigin struct{ Device string }
 
 func (SnapshotOrigin) Type() string     { return "snapshot-origin" }
@@ -83,8 +85,8 @@ func parseSnapshotArgs(c *cursor) SnapshotArgs {
 	return a
 }
 
-// parseStore reads the store as the kernel does, whose first letter may be
-// small (drivers/md/dm-exception-store.c: dm_exception_store_create).
+// parseStore reads the store as the kernel does, in upper or lower case
+// (drivers/md/dm-exception-store.c: dm_exception_store_create).
 func parseStore(c *cursor) Store {
 	switch s := c.word("the store"); s {
 	case "P", "p":
@@ -94,7 +96,7 @@ func parseStore(c *cursor) Store {
 	case "N", "n":
 		return Transient
 	default:
-		c.fail(c.next-1, "the store is none of P, PO and N")
+		c.fail(c.next-1, "the store must be P, PO or N")
 		return ""
 	}
 }
@@ -104,7 +106,7 @@ func checkFeatures(c *cursor, at int, features []string) {
 	seen := map[string]bool{}
 	for i, f := range features {
 		if f != DiscardZeroesCOW && f != DiscardPassdownOrigin {
-			c.fail(at+i, "a snapshot's features are %s and %s", DiscardZeroesCOW, DiscardPassdownOrigin)
+			c.fail(at+i, "a snapshot's features may be %s and %s", DiscardZeroesCOW, DiscardPassdownOrigin)
 		}
 		if seen[f] {
 			c.fail(at+i, "the feature is given twice")
@@ -113,6 +115,6 @@ func checkFeatures(c *cursor, at int, features []string) {
 		zeroes = zeroes || f == DiscardZeroesCOW
 	}
 	if len(features) > 0 && !zeroes {
-		c.fail(at, "%s needs %s beside it", DiscardPassdownOrigin, DiscardZeroesCOW)
+		c.fail(at, "%s also needs %s", DiscardPassdownOrigin, DiscardZeroesCOW)
 	}
 }

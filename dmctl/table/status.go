@@ -1,6 +1,6 @@
 package table
 
-// The status lines of snapshot and snapshot-merge.
+// Status lines of snapshot and snapshot-merge.
 
 import (
 	"fmt"
@@ -10,21 +10,21 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// State is what a snapshot says of itself.
+// State is the state in a snapshot's status line.
 type State uint8
 
 const (
-	Active      State = iota // the figures are valid
+	Active      State = iota // the numbers are valid
 	Invalid                  // the store is full or broken; the snapshot is lost
 	Overflow                 // no room for a write through the snapshot (store PO)
 	MergeFailed              // a merge hit an error and stopped
 	Unknown                  // the kernel does not say
 )
 
-// The words of the kernel (drivers/md/dm-snap.c: snapshot_status).
+// The kernel's words (drivers/md/dm-snap.c: snapshot_status).
 var stateWords = [...]string{Invalid: "Invalid", Overflow: "Overflow", MergeFailed: "Merge failed", Unknown: "Unknown"}
 
-// String is the state as the command line shows it.
+// String returns the state in lower case, with a hyphen for a space.
 func (s State) String() string {
 	switch s {
 	case Active:
@@ -40,20 +40,22 @@ func (s State) String() string {
 	}
 }
 
-// SnapshotStatus is a status line. The figures are 0 unless State is Active.
+// SnapshotStatus is a status line. The numbers are 0 unless State is Active.
 type SnapshotStatus struct {
 	State            State
 	Allocated, Total cow.Sectors
 	Metadata         cow.Sectors
-	HasMetadata      bool // old kernels print none; which was the first to do so is not known
+	HasMetadata      bool // old kernels do not print it; the first version that does is not known
 }
 
-// Empty says that the store holds no exception; of a merge, that it is done.
+// Empty reports whether the store holds no exceptions. For a merge, that means
+// it is done.
 func (s SnapshotStatus) Empty() bool {
 	return s.State == Active && s.HasMetadata && s.Allocated == s.Metadata
 }
 
-// UsedPercent is how much of the store is allocated, 0 where it is not known.
+// UsedPercent returns how much of the store is allocated, or 0 if that is not
+// known.
 func (s SnapshotStatus) UsedPercent() float64 {
 	if s.Total == 0 {
 		return 0
@@ -61,7 +63,7 @@ func (s SnapshotStatus) UsedPercent() float64 {
 	return 100 * float64(s.Allocated) / float64(s.Total)
 }
 
-// String is the line as the kernel prints it.
+// String returns the line as the kernel prints it.
 func (s SnapshotStatus) String() string {
 	if s.State != Active {
 		return stateWords[min(s.State, Unknown)]
@@ -74,8 +76,8 @@ func (s SnapshotStatus) String() string {
 }
 
 // ParseSnapshotStatus reads the status of a snapshot or snapshot-merge:
-// "allocated/total metadata" in sectors, "allocated/total" of old kernels, or
-// one of the words for its states.
+// "allocated/total metadata" in sectors, "allocated/total" on old kernels, or a
+// word for its state.
 func ParseSnapshotStatus(params string) (SnapshotStatus, error) {
 	params = strings.TrimSpace(params)
 	for state, word := range stateWords {

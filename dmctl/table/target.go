@@ -1,6 +1,6 @@
 package table
 
-// A table: lines of one target each, covering the device from sector 0 on.
+// A table: one target per line, covering the device from sector 0.
 
 import (
 	"fmt"
@@ -9,22 +9,22 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Spec is what a target is and what it is told: the words behind start and
-// length. The types of this package implement it; Opaque stands for all
-// targets without one.
+// Spec is a target's type and parameters: the words after start and length.
+// This package has a type for each target that it knows; Opaque stands for all
+// others.
 type Spec interface {
 	Type() string   // the target's name in the kernel
-	Params() string // the words behind it, "" where it has none
+	Params() string // the words after it, or ""
 }
 
-// Target is one line of a table: Length sectors of the device from Start on
-// are mapped as Spec says.
+// Target is one line of a table: it maps Length sectors of the device, starting
+// at Start, as Spec says.
 type Target struct {
 	Start, Length cow.Sectors
 	Spec          Spec
 }
 
-// String is the line that dmsetup reads.
+// String returns the line that dmsetup reads.
 func (t Target) String() string {
 	s := fmt.Sprintf("%d %d %s", t.Start, t.Length, t.Spec.Type())
 	if p := t.Spec.Params(); p != "" {
@@ -36,13 +36,13 @@ func (t Target) String() string {
 // Table is a device's table, in the order of its lines.
 type Table []Target
 
-// Single is the table that has one target for the whole device.
+// Single returns a table with one target for the whole device.
 func Single(length cow.Sectors, spec Spec) Table {
 	return Table{{Start: 0, Length: length, Spec: spec}}
 }
 
-// String is the text that dmsetup reads: one line per target, each ended by
-// a newline.
+// String returns the text that dmsetup reads: one line per target, each with a
+// newline.
 func (t Table) String() string {
 	var b strings.Builder
 	for _, target := range t {
@@ -52,7 +52,7 @@ func (t Table) String() string {
 	return b.String()
 }
 
-// Size is the size of the device that the table describes.
+// Size returns the size of the device that the table describes.
 func (t Table) Size() cow.Sectors {
 	if len(t) == 0 {
 		return 0
@@ -61,8 +61,8 @@ func (t Table) Size() cow.Sectors {
 	return last.Start + last.Length
 }
 
-// Opaque is a target that this package knows nothing of. Its parameters are
-// kept as they were written.
+// Opaque is a target that this package does not know. Its parameters are kept
+// as written.
 type Opaque struct {
 	Name string
 	Text string

@@ -1,7 +1,7 @@
 package table
 
-// Words of a line, quoted as the kernel reads them: a backslash takes the
-// meaning off the byte behind it (drivers/md/dm-table.c: dm_split_args).
+// The words of a line, quoted as the kernel reads them: a backslash escapes the
+// next byte (drivers/md/dm-table.c: dm_split_args).
 
 import (
 	"fmt"
@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// SyntaxError is a table line that cannot be read. Line and Word count from
-// 1; Word is 0 where the error concerns the whole line.
+// SyntaxError describes what is wrong with a table line. Line and Word count
+// from 1; Word is 0 if the error concerns the whole line.
 type SyntaxError struct {
 	Line, Word int
-	Device     string // whose table it is; "" where the text does not say
+	Device     string // whose table it is; "" if the text does not say
 	Text       string // the word that is wrong, or ""
-	Rule       string // what should stand there
+	Rule       string // what the rule is, or how it is broken
 }
 
 func (e *SyntaxError) Error() string {
@@ -37,8 +37,8 @@ const spaces = " \t\n\v\f\r"
 
 func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
-// trimSpaces takes the space off both ends, but for one at the end that a
-// backslash makes part of a word.
+// trimSpaces removes white space from both ends, except a byte at the end that
+// a backslash makes part of a word.
 func trimSpaces(s string) string {
 	s = strings.TrimLeft(s, spaces)
 	trimmed := strings.TrimRight(s, spaces)
@@ -49,7 +49,7 @@ func trimSpaces(s string) string {
 	return trimmed
 }
 
-// splitWords cuts a line into its words and takes their backslashes off.
+// splitWords splits a line into its words, without their backslashes.
 func splitWords(line string) []string {
 	var words []string
 	var word []byte
@@ -75,7 +75,7 @@ func splitWords(line string) []string {
 	return words
 }
 
-// quote is splitWords' inverse for one word.
+// quote is the inverse of splitWords for one word.
 func quote(word string) string {
 	if !strings.ContainsAny(word, spaces+`\`) {
 		return word
@@ -90,8 +90,7 @@ func quote(word string) string {
 	return b.String()
 }
 
-// cursor reads a target's parameters word by word and remembers the first
-// thing that is wrong.
+// cursor reads a target's parameters word by word and keeps the first error.
 type cursor struct {
 	words []string
 	next  int
@@ -113,7 +112,7 @@ func (c *cursor) fail(index int, rule string, args ...any) {
 // left is the number of words not yet read.
 func (c *cursor) left() int { return len(c.words) - c.next }
 
-// word reads the next word; what names it in the error if there is none.
+// word reads the next word; the error names it as what if there is none.
 func (c *cursor) word(what string) string {
 	if c.left() == 0 {
 		c.fail(c.next, "%s is missing", what)
@@ -123,7 +122,7 @@ func (c *cursor) word(what string) string {
 	return c.words[c.next-1]
 }
 
-// number reads a decimal number of at most limit.
+// number reads a decimal number not above limit.
 func (c *cursor) number(what string, limit uint64) uint64 {
 	s := c.word(what)
 	if c.err != nil {
@@ -133,7 +132,7 @@ func (c *cursor) number(what string, limit uint64) uint64 {
 	if err != nil || s[0] == '+' {
 		c.fail(c.next-1, "%s is not a number", what)
 	} else if n > limit {
-		c.fail(c.next-1, "%s is over %d", what, limit)
+		c.fail(c.next-1, "%s exceeds %d", what, limit)
 	}
 	return n
 }
@@ -147,8 +146,8 @@ func (c *cursor) device(what string) string {
 	return s
 }
 
-// counted reads optional words behind their number: nothing at all, or N and
-// then N words.
+// counted reads optional words that follow their number: nothing, or N and N
+// words.
 func (c *cursor) counted(what string) []string {
 	if c.left() == 0 {
 		return nil
@@ -156,7 +155,7 @@ func (c *cursor) counted(what string) []string {
 	at := c.next
 	n := c.number("the number of "+what, uint64(len(c.words)))
 	if c.err == nil && int(n) != c.left() {
-		c.fail(at, "the number of %s is %d, but %d follow", what, n, c.left())
+		c.fail(at, "the number of %s is %d, but %d words follow", what, n, c.left())
 	}
 	if c.err != nil || n == 0 {
 		return nil
@@ -166,14 +165,14 @@ func (c *cursor) counted(what string) []string {
 	return append([]string(nil), rest...)
 }
 
-// end says that nothing may follow.
+// end fails if words are left.
 func (c *cursor) end() {
 	if c.left() > 0 {
 		c.fail(c.next, "nothing may follow here")
 	}
 }
 
-// countedParams is counted's inverse: "" or " N word...".
+// countedParams is the inverse of counted: "" or " N word...".
 func countedParams(words []string) string {
 	if len(words) == 0 {
 		return ""

@@ -145,7 +145,7 @@ func (s *store) explainImage(broken int) string {
 			where += " (nothing in the log tells that somebody wrote to the snapshot)"
 		}
 	}
-	return fmt.Sprintf("the snapshot shows something else than the frozen image in %s, the first of them chunk %d: %s", chunkCount(uint64(broken)), first.number, where)
+	return fmt.Sprintf("the snapshot shows something other than the frozen image in %s, the first of them chunk %d: %s", chunkCount(uint64(broken)), first.number, where)
 }
 
 // chunkCount is a number of chunks in words.

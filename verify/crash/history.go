@@ -59,7 +59,7 @@ func newHistory(l *logwrites.Log, b base, lay *layout, interrupted func() error)
 			}
 		}
 		if e.Flags&logwrites.Discard != 0 && e.Sectors > maxDiscard {
-			return nil, fmt.Errorf("entry %d of the log (%v): a discard of %d sectors is more than a request can hold", i, e, e.Sectors)
+			return nil, fmt.Errorf("entry %d of the log (%v): a discard of %d sectors exceeds a request's limit", i, e, e.Sectors)
 		}
 		h.kinds[i], _ = lay.kindOf(e)
 		if e.Flags&logwrites.Flush != 0 {

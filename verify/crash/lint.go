@@ -226,7 +226,7 @@ func (l *linter) origin(i int, st *step) {
 				l.doubtful = append(l.doubtful, doubt{s, r.chunk.number, i})
 				continue
 			}
-			l.note(WriteBeforeCommit, i, "entry %d writes to the origin's chunk %d, of which no exception is committed yet", i, r.chunk.number)
+			l.note(WriteBeforeCommit, i, "entry %d writes to the origin's chunk %d, before its exception is committed", i, r.chunk.number)
 		}
 	}
 }
@@ -262,7 +262,7 @@ func (l *linter) commit(i int, st *step) {
 // added checks a new exception; next is the chunk after the previous ones.
 func (l *linter) added(i int, s *store, k uint64, e cow.Exception, next cow.Chunk) {
 	if l.x.opt.Expect != allocator.Leaky && e.New != next {
-		l.note(OutOfOrder, i, "entry %d commits exception %d with chunk %d, in the order of allocation it would be chunk %d", i, k, e.New, next)
+		l.note(OutOfOrder, i, "entry %d commits exception %d with chunk %d; in the order of allocation it would be chunk %d", i, k, e.New, next)
 	}
 	s.known[e] = commit{int32(i), frozenContent}
 	o, c := s.chunksOf(e)
@@ -279,10 +279,10 @@ func (l *linter) added(i int, s *store, k uint64, e cow.Exception, next cow.Chun
 	first := s.blockOf(c.number)
 	switch oldest, newest := l.lastWrites(span{first, first + uint64(len(o.cells))}, i); {
 	case oldest < s.born || oldest < 0:
-		l.note(CommitBeforeCopy, i, "entry %d commits an exception for chunk %d, to which nothing was copied yet", i, e.New)
+		l.note(CommitBeforeCopy, i, "entry %d commits an exception for chunk %d, before anything was copied to it", i, e.New)
 		return
 	case newest >= l.lastFlush:
-		l.note(CopyNotFlushed, i, "entry %d commits an exception for chunk %d, whose copy (entry %d) no flush made durable", i, e.New, newest)
+		l.note(CopyNotFlushed, i, "entry %d commits an exception for chunk %d, whose copy (entry %d) was not flushed", i, e.New, newest)
 		return
 	}
 	s.filledBySnapshot(i, o, c)
@@ -312,7 +312,7 @@ func (l *linter) cleared(i int, s *store, e cow.Exception) {
 	_, newest := l.lastWrites(s.runOf(o), i)
 	for n, at := range o.cells {
 		if l.x.content[at] != l.x.content[c.cells[n]] || newest >= 0 && newest >= l.lastFlush {
-			l.note(ClearedBeforeMerge, i, "entry %d clears the exception of the origin's chunk %d, to which its data was not merged and flushed", i, e.Old)
+			l.note(ClearedBeforeMerge, i, "entry %d clears the exception of the origin's chunk %d before its data was merged and flushed", i, e.Old)
 			return
 		}
 	}
@@ -332,7 +332,7 @@ func (l *linter) filled(i int, s *store, number uint64) {
 	_, newest := l.lastWrites(span{first, first + s.perChunk}, i)
 	for _, id := range next.blocks {
 		if id != 0 || newest >= 0 && newest >= l.lastFlush {
-			l.note(NextAreaNotZeroed, i, "entry %d fills area %d while area %d is not zeroed and flushed", i, number, number+1)
+			l.note(NextAreaNotZeroed, i, "entry %d fills area %d before area %d is zeroed and flushed", i, number, number+1)
 			return
 		}
 	}

@@ -136,7 +136,7 @@ var ErrOverlap = errors.New("the regions overlap")
 
 func (o *Options) check(blockBytes uint64) error {
 	if len(o.COW) > maxStores {
-		return fmt.Errorf("%d COW stores are more than %d", len(o.COW), maxStores)
+		return fmt.Errorf("%d COW stores: at most %d are supported", len(o.COW), maxStores)
 	}
 	if len(o.COW) == 0 || o.Origin.Len == 0 {
 		return errors.New("an origin and at least one COW store are needed")

@@ -25,7 +25,7 @@ func ParseRegion(s string) (Region, error) {
 	first, err1 := strconv.ParseUint(start, 10, 54) // in bytes it still fits 63 bits
 	n, err2 := strconv.ParseUint(length, 10, 54)
 	if !ok || err1 != nil || err2 != nil || n == 0 || first+n >= maxSector {
-		return Region{}, fmt.Errorf("%q is no region; write START+LEN, both in sectors of the logged device, as in 0+131072", s)
+		return Region{}, fmt.Errorf("%q is not a region; write START+LEN, both in sectors of the logged device, as in 0+131072", s)
 	}
 	return Region{Start: cow.Sectors(first), Len: cow.Sectors(n)}, nil
 }
@@ -60,7 +60,7 @@ type span struct{ first, end uint64 }
 func (r Region) span(blockBytes uint64) (span, error) {
 	perBlock := cow.Sectors(blockBytes / cow.SectorSize)
 	if r.Start%perBlock != 0 || r.Len%perBlock != 0 {
-		return span{}, fmt.Errorf("region %v does not consist of whole blocks of the logged device, which have %d bytes", r, blockBytes)
+		return span{}, fmt.Errorf("region %v is not a multiple of the logged device's blocks of %d bytes", r, blockBytes)
 	}
 	return span{uint64(r.Start / perBlock), uint64((r.Start + r.Len) / perBlock)}, nil
 }

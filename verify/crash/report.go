@@ -164,7 +164,7 @@ func (r *Report) Headline() string {
 	case r.CorruptStates > 0:
 		return fmt.Sprintf("corrupt: %d of %d crash states have a store that does not parse or names a chunk twice", r.CorruptStates, r.States)
 	case r.BrokenImageStates > 0:
-		return fmt.Sprintf("broken: in %d of %d crash states the snapshot shows something else than the frozen image", r.BrokenImageStates, r.States)
+		return fmt.Sprintf("broken: in %d of %d crash states the snapshot shows something other than the frozen image", r.BrokenImageStates, r.States)
 	case r.LostWriteStates > 0:
 		return fmt.Sprintf("lost writes: in %d of %d crash states something that the layer above had flushed cannot be read", r.LostWriteStates, r.States)
 	case r.FailedChecks > 0:
@@ -179,7 +179,7 @@ func (r *Report) Headline() string {
 	case r.UndecidedChecks > 0:
 		return fmt.Sprintf("undetermined: none of %d crash states leaks, is corrupt or shows a broken image, but the checker gave no answer on %d of %d distinct images", r.States, r.UndecidedChecks, r.CheckedStates)
 	case len(r.Doubts) > 0:
-		return fmt.Sprintf("undetermined: none of %d crash states leaks, is corrupt or shows a broken image, but that rests on what the log does not tell", r.States)
+		return fmt.Sprintf("undetermined: none of %d crash states leaks, is corrupt or shows a broken image, but this rests on assumptions that the log does not settle", r.States)
 	default:
 		return fmt.Sprintf("fine: none of %d crash states leaks, is corrupt or shows a broken image", r.States)
 	}

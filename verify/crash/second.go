@@ -156,7 +156,7 @@ func (c *second) activate(s *store) (*allocator.Model, error) {
 	area := func(number uint64, buf []byte) error {
 		a := s.areaAt(number)
 		if a == nil {
-			return fmt.Errorf("the device does not hold it")
+			return fmt.Errorf("it does not fit on the device")
 		}
 		out := buf[:0]
 		for _, e := range s.recordsOf(a) {

@@ -110,7 +110,7 @@ const maxRun = 1 << 20
 // ParseState parses the text that String returns.
 func ParseState(text string) (State, error) {
 	fail := func(why string) (State, error) {
-		return State{}, fmt.Errorf("%q is no state of a log: %s; states look like 120 or 120+121,123-125,127:0-3.7", text, why)
+		return State{}, fmt.Errorf("%q is not a state of a log: %s; states look like 120 or 120+121,123-125,127:0-3.7", text, why)
 	}
 	rest, again, more := strings.Cut(text, "/")
 	durable, chosen, some := strings.Cut(rest, "+")
@@ -125,10 +125,10 @@ func ParseState(text string) (State, error) {
 		commits, copied := strings.CutSuffix(commits, "c")
 		s.Again = &FollowUp{Stale: stale, Copied: copied}
 		if s.Again.Commits, ok = parseIndex(commits); !ok {
-			return fail("behind the slash stands no number of exceptions")
+			return fail("the slash must be followed by a number of exceptions")
 		}
 		if s.Again.Store, ok = parseIndex(store); other && (!ok || s.Again.Store == 0) {
-			return fail("behind the @ stands no number of a further store")
+			return fail("the @ must be followed by the number of a store other than the first")
 		}
 	}
 	if !some {

@@ -12,7 +12,7 @@ import (
 )
 
 // ErrUpper is wrapped by errors for the log of the layer above.
-var ErrUpper = errors.New("the log of the layer above is of no use")
+var ErrUpper = errors.New("the log of the layer above is not usable")
 
 // upper is the log of the layer above. It does not change.
 type upper struct {
@@ -36,7 +36,7 @@ type commonMark struct {
 func newUpper(l *logwrites.Log, view View, below *history, interrupted func() error) (*upper, error) {
 	switch {
 	case view != SnapshotView && view != OriginView:
-		return nil, fmt.Errorf("%w: %q is no view", ErrUpper, view)
+		return nil, fmt.Errorf("%w: %q is not a view", ErrUpper, view)
 	case l.SectorSize != below.layout.blockBytes:
 		return nil, fmt.Errorf("%w: it counts sectors of %d bytes, the log below of %d", ErrUpper, l.SectorSize, below.layout.blockBytes)
 	case !l.Complete():

@@ -104,7 +104,7 @@ func (s *store) filledBySnapshot(entry int, o *originChunk, c *cowChunk) {
 	if s.anyWriter(s.runOf(o), s.soonAfter(entry)) {
 		return
 	}
-	s.noteEvidence("chunk %d of the COW store, committed by entry %d, was filled with something else than the origin's chunk %d, to which nothing is written in the %d flushes behind it", c.number, entry, o.number, flushesToWrite)
+	s.noteEvidence("chunk %d of the COW store, committed by entry %d, was filled with something other than the origin's chunk %d, to which nothing is written in the next %d flushes", c.number, entry, o.number, flushesToWrite)
 }
 
 // filledOtherwise reports whether a COW chunk was certainly filled with
@@ -126,7 +126,7 @@ func (s *store) mergedOnly(entry int, e cow.Exception, o *originChunk, c *cowChu
 			return
 		}
 	}
-	s.noteEvidence("chunk %d of the COW store was filled with something else than the origin's chunk %d, to which nothing was written before it was merged (entry %d)", c.number, o.number, entry)
+	s.noteEvidence("chunk %d of the COW store was filled with something other than the origin's chunk %d, to which nothing was written before it was merged (entry %d)", c.number, o.number, entry)
 }
 
 // copied looks for evidence in a write to the stores' data. A discard is not
@@ -153,7 +153,7 @@ func (l *linter) copied(i int, st *step) {
 				again = c
 				continue
 			}
-			s.noteEvidence("entry %d writes again to chunk %d of the COW store, which an exception names", i, c.number)
+			s.noteEvidence("entry %d writes to chunk %d of the COW store again, which an exception names", i, c.number)
 		}
 	}
 }
