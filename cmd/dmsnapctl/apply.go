@@ -58,7 +58,7 @@ func runApply(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return mendRun{c, o, path, p, undo}.run()
+	return runOf(c, o, path, p, undo).run()
 }
 
 // undoApply saves the origin's content and the store's records.
@@ -82,7 +82,7 @@ func undoApply(c *cli.Context, o *console, im *image.Image, dev, origin blockdev
 	}
 	records := func() error { return nil }
 	if !exists(name + ".dump") { // the dump of an interrupted run has more records than the store now
-		if records, err = undoByDump(c, o, dev, path, name+".dump"); err != nil {
+		if records, err = undoByDump(c, o, dev, name+".dump", path, c.String("to")); err != nil {
 			return nil, err
 		}
 	}
@@ -172,11 +172,11 @@ func runRestore(c *cli.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", path, err)
 	}
-	undo, err := undoByDump(c, o, dev, path, c.String("undo"))
+	undo, err := undoByDump(c, o, dev, c.String("undo"), path, dump, c.String("data"))
 	if err != nil {
 		return err
 	}
-	err = mendRun{c, o, path, p, undo}.run()
+	err = runOf(c, o, path, p, undo).run()
 	done = err == nil && !c.Bool("dry-run")
 	return err
 }
@@ -187,6 +187,10 @@ func makeStore(c *cli.Context, path string) (created bool, err error) {
 	switch {
 	case err != nil || !given:
 		return false, err
+	case !c.IsSet("data"):
+		return false, usagef("restore: --size makes a new file, which holds no chunks; name the old store with --data")
+	case c.IsSet("undo"):
+		return false, usagef("restore: --size makes a new file; remove %s to undo it, and leave --undo out", path)
 	case size == 0 || size > 1<<62:
 		return false, usagef("restore: --size %d is not a possible file size", size)
 	}

@@ -67,13 +67,23 @@ type mendRun struct {
 	o    *console
 	path string
 	plan *mend.Plan
-	undo func() error // writes the undo file; nil for none
+	undo func() error                             // writes the undo file; nil for none
+	work func(progress func(mend.Progress)) error // carries out the plan; nil where there is nothing to do
+}
+
+// runOf is a run of a plan that changes devices.
+func runOf(c *cli.Context, o *console, path string, plan *mend.Plan, undo func() error) mendRun {
+	m := mendRun{c: c, o: o, path: path, plan: plan, undo: undo}
+	if len(plan.Stages) > 0 {
+		m.work = func(progress func(mend.Progress)) error { return plan.Run(c.Context, progress) }
+	}
+	return m
 }
 
 // run shows the plan, or asks, writes the undo file, and runs the plan.
 func (m mendRun) run() error {
 	dry := m.c.Bool("dry-run")
-	if !dry && len(m.plan.Stages) > 0 {
+	if !dry && m.work != nil {
 		if !m.c.Bool("yes") {
 			if err := confirmText(m.c, m.o, m.plan.String()); err != nil {
 				return err
@@ -85,7 +95,7 @@ func (m mendRun) run() error {
 			}
 		}
 		shown := startCopyProgress(m.o)
-		err := m.plan.Run(m.c.Context, func(p mend.Progress) { shown.update(p.Done, p.Total) })
+		err := m.work(func(p mend.Progress) { shown.update(p.Done, p.Total) })
 		shown.stop()
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", m.o.command, m.path, err)
@@ -109,20 +119,21 @@ func (m mendRun) print(dry bool) error {
 		m.o.warnf("note: %s", note)
 	}
 	ended := "done"
-	if len(m.plan.Stages) == 0 {
+	if m.work == nil {
 		ended = "there was nothing to do"
 	}
 	_, err := fmt.Fprintf(m.o.out, "%s: %s\n", m.plan.Title, ended)
 	return err
 }
 
-// undoByDump writes a dump of the store, for 'restore'. An existing one, of an
-// interrupted run, is kept.
-func undoByDump(c *cli.Context, o *console, dev blockdev.Device, path, name string) (func() error, error) {
+// undoByDump writes a dump of the store at path to name, for 'restore'. An
+// existing one, of an interrupted run, is kept. The inputs are read as well.
+func undoByDump(c *cli.Context, o *console, dev blockdev.Device, name, path string, inputs ...string) (func() error, error) {
 	if name == "" {
 		return nil, nil
 	}
-	if err := notAnInput(o, name, path); err != nil {
+	inputs = append(inputs, path)
+	if err := notAnInput(o, name, inputs...); err != nil {
 		return nil, err
 	}
 	if exists(name) {
@@ -139,7 +150,7 @@ func undoByDump(c *cli.Context, o *console, dev blockdev.Device, path, name stri
 			return nil
 		}, nil
 	}
-	to, err := output.To(name, output.Options{Reads: []string{path}, Private: true, New: true})
+	to, err := output.To(name, output.Options{Reads: inputs, Private: true, New: true})
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +189,7 @@ func mended(c *cli.Context, plan func(dev blockdev.Device, originBytes int64) (*
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	undo, err := undoByDump(c, o, dev, path, c.String("undo"))
+	undo, err := undoByDump(c, o, dev, c.String("undo"), path)
 	if err != nil {
 		return err
 	}
@@ -186,7 +197,7 @@ func mended(c *cli.Context, plan func(dev blockdev.Device, originBytes int64) (*
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", o.command, path, err)
 	}
-	return mendRun{c, o, path, p, undo}.run()
+	return runOf(c, o, path, p, undo).run()
 }
 
 func sameFile(a, b string) (bool, error) {

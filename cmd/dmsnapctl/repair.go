@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -42,7 +43,7 @@ const reclaimHelp = `   Frees leaked chunks: data from the highest chunks moves 
 
 EXAMPLES:
    dmsnapctl reclaim /dev/vg/cow --yes
-   dmsnapctl reclaim cow.img --to smaller.img`
+   dmsnapctl reclaim cow.img --to new.img --yes`
 
 func reclaimCommand() *cli.Command {
 	return mendCommand("reclaim", "free leaked chunks", "STORE", reclaimHelp, func(c *cli.Context) error {
@@ -55,14 +56,16 @@ func reclaimCommand() *cli.Command {
 	}, append(originFlags(), &cli.StringFlag{Name: "to", Usage: "write a copy without holes to `NEWFILE`"})...)
 }
 
-// runCompact writes a store without holes.
+// runCompact writes a store without holes to a new file. The undo file is a dump
+// of the store, which stays as it is: with it, restore --data gives the new file
+// the old places.
 func runCompact(c *cli.Context) (err error) {
 	o := outputOf(c)
-	path := storeArg(c, 0)
-	if c.IsSet("undo") {
-		return usagef("reclaim: --to leaves the store as it is; leave --undo out")
+	path, name := storeArg(c, 0), c.String("to")
+	if c.IsSet("undo") && filepath.Clean(name) == filepath.Clean(c.String("undo")) {
+		return usagef("reclaim: --to and --undo name the same file %s", name)
 	}
-	to, err := output.To(c.String("to"), output.Options{Reads: []string{path}, Private: true, New: true})
+	to, err := output.To(name, output.Options{Reads: []string{path, c.String("undo")}, Private: true, New: true})
 	if err != nil {
 		return err
 	}
@@ -74,22 +77,21 @@ func runCompact(c *cli.Context) (err error) {
 	if file.active != nil {
 		return fmt.Errorf("reclaim %s: it is in use by %s", path, file.active.by)
 	}
-	if !c.Bool("dry-run") {
-		shown := startCopyProgress(o)
-		err = to.WriteImage(file.file.Size(), func(f *os.File) error {
-			return mend.Compact(c.Context, file.file, f, 0, func(p mend.Progress) { shown.update(p.Done, p.Total) })
-		})
-		shown.stop()
-		if err != nil {
-			return fmt.Errorf("reclaim %s: %w", path, err)
-		}
+	undo, err := undoByDump(c, o, target{file.file}, c.String("undo"), path)
+	if err != nil {
+		return err
 	}
-	p := &mend.Plan{Title: "write the store anew into " + output.Name(to.Path())}
-	if o.json {
-		return o.printJSON(planJSON{Schema: schemaOf(o.command), Name: path, DryRun: c.Bool("dry-run"), Steps: []string{p.Title}, Notes: []string{}})
+	anew, err := mend.PlanCompaction(c.Context, file.file, 0)
+	if err != nil {
+		return fmt.Errorf("reclaim %s: %w", path, err)
 	}
-	_, err = fmt.Fprintln(o.out, p.Title)
-	return err
+	plan := &mend.Plan{Title: "write the store without holes to " + output.Name(name)}
+	for _, step := range anew.Steps() {
+		plan.Stages = append(plan.Stages, mend.Stage{Say: step})
+	}
+	return mendRun{c, o, path, plan, undo, func(progress func(mend.Progress)) error {
+		return to.WriteImage(anew.Size(), func(f *os.File) error { return anew.Write(c.Context, f, progress) })
+	}}.run()
 }
 
 const revalidateHelp = `   Makes an invalidated store valid again. This is correct only if the origin has

@@ -255,7 +255,13 @@ func TestDumpAndRestore(t *testing.T) {
 	if exists("tiny") {
 		t.Error("a store that was not restored stays")
 	}
-	b.run(exitUsage, "restore lines store --size 1M --yes")
+	b.run(exitUsage, "restore lines store --data larger --size 1M --yes")
+	for _, line := range []string{"restore lines new --size 160K --yes", "restore lines new --data store --size 1M --undo u --yes", "restore lines store --undo lines --yes"} {
+		b.run(exitUsage, line)
+	}
+	if exists("new") || exists("u") {
+		t.Error("a refused command left a file")
+	}
 	b.run(exitUsage, "restore lines store --data store --yes")
 	disk := make([]byte, 1<<20)
 	copy(disk[0x438:], "\x53\xef")
@@ -280,8 +286,7 @@ func TestRepairReclaimRevalidate(t *testing.T) {
 	if !bytes.Equal(b.read("store"), before) {
 		t.Error("the undo file does not undo")
 	}
-	b.run(exitFine, "reclaim store --to anew")
-	b.run(exitFine, "verify anew")
+	b.reclaimToNewFile()
 	kept := b.read("undo")
 	if _, complaint := b.run(exitFine, "reclaim store --undo undo --yes"); !strings.Contains(complaint, "kept") || !bytes.Equal(b.read("undo"), kept) {
 		t.Errorf("the undo file of the run before is not kept: %q", complaint)
@@ -313,6 +318,39 @@ func TestRepairReclaimRevalidate(t *testing.T) {
 	b.run(exitCritical, "dump store -o dump")
 	b.run(exitUnknown, "dump store -o no/dump") // a lost dump outranks the store's verdict
 	b.run(exitCritical, "revalidate store --origin-unchanged --yes")
+}
+
+// reclaimToNewFile holds that reclaim --to asks, saves what undoes it, and leaves
+// the store as it is.
+func (b toolbox) reclaimToNewFile() {
+	b.t.Helper()
+	before := b.read("store")
+	for _, line := range []string{"reclaim store --to anew", "reclaim store --to anew --undo anew --yes", "reclaim store --to anew --undo store --yes", "reclaim store --to store --yes"} {
+		b.run(exitUsage, line)
+	}
+	if out, _ := b.run(exitFine, "reclaim store --to anew --undo old --dry-run"); !strings.Contains(out, "copy 20 exceptions and 81920 bytes") || exists("anew") || exists("old") {
+		b.t.Errorf("a dry run wrote, or says %s", out)
+	}
+	b.run(exitFine, "reclaim store --to anew --undo old --yes")
+	b.run(exitFine, "verify anew")
+	b.run(exitUnknown, "restore old anew --yes") // its chunks are elsewhere
+	b.run(exitFine, "restore old anew --data store --yes")
+	b.run(exitFine, "extract anew --origin origin -o of-anew")
+	if !bytes.Equal(b.read("of-anew"), b.shows) {
+		b.t.Error("undone, it shows something else")
+	}
+	if err := os.Remove("anew"); err != nil {
+		b.t.Fatal(err)
+	}
+	b.run(exitFine, "reclaim store --to anew --undo old --yes") // which is kept
+	if !bytes.Equal(b.read("store"), before) {
+		b.t.Error("the store has changed")
+	}
+	b.run(exitUsage, "reclaim store --to anew --yes") // it is there
+	b.damage(beyond)
+	b.run(exitCritical, "reclaim store --to other --dry-run")
+	b.run(exitCritical, "reclaim store --to other --yes")
+	b.write("store", before)
 }
 
 func TestApply(t *testing.T) {

@@ -18,40 +18,66 @@ type Sink interface {
 	Truncate(bytes int64) error
 }
 
-// Compact writes the store without holes to a new file of size bytes: exception
-// k gets data chunk k. A size of 0 means the store's size. Records after the
-// list are not copied. If the file is too small, the error wraps ErrRoom.
-func Compact(ctx context.Context, dev blockdev.Device, w Sink, size int64, progress func(Progress)) error {
+// Compaction is a store that is to be written without holes to a new file:
+// exception k gets data chunk k. Records after the list are not copied.
+type Compaction struct {
+	s    *subject
+	size int64
+}
+
+// PlanCompaction examines a store, and the size in bytes of the new file; 0 means
+// the store's size. If that is too small, the error wraps ErrRoom.
+func PlanCompaction(ctx context.Context, dev blockdev.Device, size int64) (*Compaction, error) {
 	s, err := examine(ctx, dev, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.sound(verify.SnapshotInvalid); err != nil {
-		return err
+		return nil, err
 	}
 	g, n := s.geometry(), s.report.Usage.Exceptions
 	if size == 0 {
 		size = dev.Size()
 	}
 	if need := g.ChunksFor(n); g.ChunksIn(uint64(size)) < need {
-		return fmt.Errorf("%w: %d exceptions need %d chunks of %d bytes, but %d bytes hold %d", ErrRoom, n, need, g.ChunkBytes(), size, g.ChunksIn(uint64(size)))
+		return nil, fmt.Errorf("%w: %d exceptions need %d chunks of %d bytes, but %d bytes hold %d", ErrRoom, n, need, g.ChunkBytes(), size, g.ChunksIn(uint64(size)))
 	}
-	if err := w.Truncate(size); err != nil {
+	return &Compaction{s, size}, nil
+}
+
+// Steps says what Write does.
+func (c *Compaction) Steps() []string {
+	return []string{
+		fmt.Sprintf("copy %s and %d bytes of data", plural(c.s.report.Usage.Exceptions, "exception"), c.dataBytes()),
+		"write the header",
+	}
+}
+
+func (c *Compaction) dataBytes() int64 {
+	return int64(c.s.report.Usage.Exceptions * c.s.geometry().ChunkBytes())
+}
+
+// Size is the size of the new file in bytes.
+func (c *Compaction) Size() int64 { return c.size }
+
+// Write writes the new file. The header comes last.
+func (c *Compaction) Write(ctx context.Context, w Sink, progress func(Progress)) error {
+	if err := w.Truncate(c.size); err != nil {
 		return err
 	}
-	c := compactor{s: s, w: w, now: Progress{Total: int64(n * g.ChunkBytes())}, tell: progress}
-	for e, err := range s.records(ctx) {
+	run := compactor{s: c.s, w: w, now: Progress{Total: c.dataBytes()}, tell: progress}
+	for e, err := range c.s.records(ctx) {
 		if err != nil {
 			return err
 		}
-		if err := c.take(e.Exception); err != nil {
+		if err := run.take(e.Exception); err != nil {
 			return err
 		}
 	}
-	if err := c.flush(); err != nil {
+	if err := run.flush(); err != nil {
 		return err
 	}
-	_, err = w.WriteAt(s.st.Header().AppendTo(nil), 0)
+	_, err := w.WriteAt(c.s.st.Header().AppendTo(nil), 0)
 	return err
 }
 

@@ -144,7 +144,7 @@ func TestNoPlanOfWhatCannotBeRead(t *testing.T) {
 			}
 			return err
 		},
-		"compact": func() error { return Compact(ctx, d, &file{}, 0, nil) },
+		"compact": func() error { return compacted(d, &file{}, 0) },
 	} {
 		if err := plan(); !errors.Is(err, ErrUnreadable) || errors.Is(err, ErrDamaged) || len(log) > 0 {
 			t.Errorf("%s: %v after %d writes", name, err, len(log))
@@ -186,7 +186,7 @@ func TestPlansOfDevicesThatEndEarly(t *testing.T) {
 		"revalidate":              {shortStore, s.origin, func(d, _ *disk) error { _, err := Revalidate(ctx, d, RevalidateOptions{}); return err }},
 		"apply":                   {shortStore, s.origin, func(d, o *disk) error { _, _, err := Apply(ctx, d, o); return err }},
 		"apply to a short origin": {s.store, shortOrigin, func(d, o *disk) error { _, _, err := Apply(ctx, d, o); return err }},
-		"compact":                 {shortStore, s.origin, func(d, _ *disk) error { return Compact(ctx, d, &file{}, 0, nil) }},
+		"compact":                 {shortStore, s.origin, func(d, _ *disk) error { return compacted(d, &file{}, 0) }},
 	} {
 		var log []op
 		d, o := &disk{b: bytes.Clone(test.store), log: &log}, &disk{b: bytes.Clone(test.origin), log: &log}

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -74,16 +75,25 @@ func TestReclaimGivesAllLeakedChunksBack(t *testing.T) {
 		}
 		var compact file
 		size := int64(g.ChunksFor(uint64(k.changed)) * g.ChunkBytes())
-		if err := Compact(ctx, &disk{b: bytes.Clone(s.store)}, &compact, size, nil); err != nil {
+		if err := compacted(&disk{b: bytes.Clone(s.store)}, &compact, size); err != nil {
 			t.Fatal(err)
 		}
 		if verdict(compact.b) != verify.Clean || !bytes.Equal(view(compact.b, s.origin), s.shows) {
 			t.Fatalf("the new store is %s, or shows something else", verdict(compact.b))
 		}
-		if err := Compact(ctx, &disk{b: s.store}, &file{}, size-int64(g.ChunkBytes()), nil); !errors.Is(err, ErrRoom) {
+		if _, err := PlanCompaction(ctx, &disk{b: s.store}, size-int64(g.ChunkBytes())); !errors.Is(err, ErrRoom) {
 			t.Fatalf("into a chunk less: %v", err)
 		}
 	})
+}
+
+// compacted writes a store without holes to a new file.
+func compacted(d blockdev.Device, w Sink, size int64) error {
+	c, err := PlanCompaction(ctx, d, size)
+	if err != nil {
+		return err
+	}
+	return c.Write(ctx, w, nil)
 }
 
 // file is a Sink in memory.
@@ -146,10 +156,17 @@ func TestDumpRestoresByteForByte(t *testing.T) {
 
 func TestRestoreRefuses(t *testing.T) {
 	s := newScene(kind{chunk: 1, origin: 64 << 10, changed: 40, stale: 2, seed: 1})
+	holed := kind{chunk: 1, origin: 64 << 10, changed: 20, leaked: 9, seed: 1}
 	lines := string(dumpOf(t, s.store))
 	small := make([]byte, len(s.store)-3*512)
 	copy(small, s.store)
 	elsewhere := make([]byte, len(s.store)+512)
+	blank := make([]byte, len(s.store))
+	copy(blank, s.store[:2*512]) // the header and an area
+	var moved file
+	if err := compacted(&disk{b: newScene(holed).store}, &moved, 0); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name, dump string
 		dev        []byte
@@ -167,6 +184,9 @@ func TestRestoreRefuses(t *testing.T) {
 		{"a long line", lines + strings.Repeat("x", 5000), s.store, nil, ErrNotDump},
 		{"a smaller device", lines, small, s.store, ErrRoom},
 		{"a device without the chunks", lines, elsewhere, nil, ErrUncertain},
+		{"a new file of the same size", lines, make([]byte, len(s.store)), nil, ErrUncertain},
+		{"a store whose chunks are zero", lines, blank, nil, ErrUncertain},
+		{"a copy that has the chunks elsewhere", string(dumpOf(t, newScene(holed).store)), moved.b, nil, ErrUncertain},
 	}
 	for _, tt := range tests {
 		dev := &disk{b: bytes.Clone(tt.dev)}
@@ -326,7 +346,7 @@ func TestPlansRefuseDamage(t *testing.T) {
 		"reclaim":    func(d, _ *disk) error { _, err := Reclaim(ctx, d, ReclaimOptions{}); return err },
 		"apply":      func(d, o *disk) error { _, _, err := Apply(ctx, d, o); return err },
 		"revalidate": func(d, _ *disk) error { _, err := Revalidate(ctx, d, RevalidateOptions{}); return err },
-		"compact":    func(d, _ *disk) error { return Compact(ctx, d, &file{}, 0, nil) },
+		"compact":    func(d, _ *disk) error { return compacted(d, &file{}, 0) },
 	}
 	for name, plan := range plans {
 		if err := plan(&disk{b: bytes.Clone(damaged)}, &disk{b: s.origin}); err == nil {

@@ -29,9 +29,9 @@ type Stage struct {
 	Say     string // what it does, for people
 	Bytes   int64  // to write, as far as known
 	device  blockdev.Device
-	writes  iter.Seq2[write, error]
-	grow    int64 // size in bytes to grow the device to before the writes; 0 for none
-	barrier bool  // flush the device after the writes
+	writes  iter.Seq2[write, error] // nil for none
+	grow    int64                   // size in bytes to grow the device to before the writes; 0 for none
+	barrier bool                    // flush the device after the writes
 }
 
 // write is data to put at an offset.
@@ -135,7 +135,11 @@ func (s Stage) run(ctx context.Context, tell func(int)) error {
 			return err
 		}
 	}
-	for w, err := range s.writes {
+	writes := s.writes
+	if writes == nil {
+		writes = those()
+	}
+	for w, err := range writes {
 		if err == nil {
 			err = ctx.Err()
 		}

@@ -90,7 +90,7 @@ func cutOff(ctx context.Context, at, dev blockdev.Device, opt RepairOptions, p *
 	}
 	p.Stages = append(p.Stages, Stage{
 		Say:    fmt.Sprintf("grow the file from %d to %d bytes, to hold area %d", dev.Size(), grown, area),
-		device: dev, grow: grown, writes: those(), barrier: true,
+		device: dev, grow: grown, barrier: true,
 	})
 	p.Notes = append(p.Notes, fmt.Sprintf("any exceptions in area %d are lost with their data", area))
 	return larger{at, grown}, nil

@@ -9,7 +9,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
 // RestoreOptions says where the chunks come from.
@@ -29,7 +28,7 @@ func Restore(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt R
 		return nil, err
 	}
 	if opt.Data == nil {
-		if err := r.holdsChunks(); err != nil {
+		if err := (holder{dev, r.dump, r.geometry, r.listed}).holdsChunks(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -123,13 +122,20 @@ func (r *restorer) read() (DumpHeader, iter.Seq2[dumpRecord, error], error) {
 	return readDump(r.lines)
 }
 
-// holdsChunks fails if dev cannot be the device that the dump was made from.
-func (r *restorer) holdsChunks() error {
-	st, err := store.Open(r.dev, r.dev.Size())
-	if err == nil && st.Header().ChunkSize == r.header.ChunkSize || r.dev.Size() == r.dump.SizeBytes {
-		return nil
+// listed yields the exceptions in the dump's list.
+func (r *restorer) listed() iter.Seq2[dumpRecord, error] {
+	return func(yield func(dumpRecord, error) bool) {
+		_, records, err := r.read()
+		if err != nil {
+			yield(dumpRecord{}, err)
+			return
+		}
+		for d, err := range records {
+			if d.Stale && err == nil || !yield(d, err) || err != nil {
+				return
+			}
+		}
 	}
-	return fmt.Errorf("%w: the dump is of a store of %d bytes, but the device has %d and no store with this chunk size: its records would name chunks without data", ErrUncertain, r.dump.SizeBytes, r.dev.Size())
 }
 
 // chunks yields the writes of the data, each chunk at its place.

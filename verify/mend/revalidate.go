@@ -30,7 +30,7 @@ func Revalidate(ctx context.Context, dev blockdev.Device, opt RevalidateOptions)
 		}
 		p.Stages = append(p.Stages, Stage{
 			Say:    fmt.Sprintf("grow the file from %d to %d bytes", dev.Size(), grown),
-			device: dev, grow: grown, writes: those(), barrier: true,
+			device: dev, grow: grown, barrier: true,
 		})
 		at = larger{dev, grown}
 	}

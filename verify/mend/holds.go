@@ -1,0 +1,103 @@
+package mend
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
+)
+
+// holder is a device that may be the one that a dump was made from.
+type holder struct {
+	dev      blockdev.Device
+	dump     DumpHeader
+	geometry cow.Geometry
+	listed   func() iter.Seq2[dumpRecord, error] // the exceptions in the dump's list
+}
+
+// holdsChunks fails unless dev holds the chunks that the dump names. That is
+// certain of no device; it is refused if its store has another chunk size or it
+// has another size, if all those chunks are zero, or if its store keeps the data
+// elsewhere and other data stands in their place.
+func (h holder) holdsChunks(ctx context.Context) error {
+	s, err := examine(ctx, h.dev, 0)
+	if s == nil {
+		return err
+	}
+	known := s.st != nil && s.st.Header().ChunkSectors() == h.dump.ChunkSectors
+	if !known && h.dev.Size() != h.dump.SizeBytes {
+		return fmt.Errorf("%w: the dump is of a store of %d bytes, but the device has %d and no store with this chunk size: its records would name chunks without data", ErrUncertain, h.dump.SizeBytes, h.dev.Size())
+	}
+	if blank, err := h.blank(); err != nil || blank {
+		if err == nil {
+			err = fmt.Errorf("%w: all chunks that the dump names are zero on the device: it does not hold their data", ErrUncertain)
+		}
+		return err
+	}
+	if !known || s.sound() != nil { // what a damaged store says proves nothing
+		return nil
+	}
+	return h.sameWhereMoved(s.st.Exceptions(ctx))
+}
+
+// blank tells whether there are exceptions, and all their chunks are zero.
+func (h holder) blank() (bool, error) {
+	blank := false
+	for d, err := range h.listed() {
+		if err != nil {
+			return false, err
+		}
+		data, err := h.chunk(d.New)
+		if err != nil || len(bytes.TrimLeft(data, "\x00")) > 0 {
+			return false, err
+		}
+		blank = true
+	}
+	return blank, nil
+}
+
+// sameWhereMoved fails if a chunk that the device's list has elsewhere than the
+// dump differs from the one in the place that the dump names. Reclaiming leaves
+// both alike.
+func (h holder) sameWhereMoved(list iter.Seq2[store.Record, error]) error {
+	next, stop := iter.Pull2(list)
+	defer stop()
+	for d, err := range h.listed() {
+		if err != nil {
+			return err
+		}
+		now, err, more := next()
+		if !more || err != nil {
+			return err
+		}
+		if now.Old != d.Old || now.New == d.New {
+			continue
+		}
+		before, err := h.chunk(d.New)
+		if err != nil {
+			return err
+		}
+		after, err := h.chunk(now.New)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(before, after) {
+			return fmt.Errorf("%w: the store has the data of origin chunk %d in chunk %d, and chunk %d, which the dump names, holds other data", ErrUncertain, d.Old, now.New, d.New)
+		}
+	}
+	return nil
+}
+
+// chunk is the content of a chunk; none if it is not on the device.
+func (h holder) chunk(c cow.Chunk) ([]byte, error) {
+	if !h.geometry.BoundsOf(uint64(h.dev.Size()), 0).OnDevice(c) {
+		return nil, nil
+	}
+	at, _ := h.geometry.Offset(c) // on the device
+	b := make([]byte, h.geometry.ChunkBytes())
+	return b, readFull(h.dev, b, int64(at))
+}
