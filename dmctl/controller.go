@@ -29,8 +29,8 @@ type Machine = plan.Machine
 // kernel's state anew each time. A plan locks out other controllers until its
 // run ends, or until Release or Close.
 //
-// Clone, Reset, RemoveClones, ActivateClone, Create, Activate, Remove, Recover,
-// Snapshots and SnapshotNamed are safe for concurrent use. All other methods,
+// Clone, Reset, RemoveClones, ActivateClone, Create, Activate, Grow, Remove,
+// Recover, Snapshots and SnapshotNamed are safe for concurrent use. All other methods,
 // including the Plan methods, are not.
 type Controller struct {
 	e    *plan.Engine

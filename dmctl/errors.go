@@ -42,6 +42,8 @@ var (
 	ErrDamaged      = errors.New("the store is damaged") // or invalid, or unreadable
 	ErrStale        = errors.New("the store has stale records")
 	ErrStoreThere   = errors.New("the store is there already")
+	ErrNoStoreFile  = errors.New("the store is no file") // with a name, under a loop device
+	ErrLargeEnough  = errors.New("the store can hold every chunk")
 	ErrMayBeChanged = errors.New("the origin may be changed") // while the store was inactive
 )
 

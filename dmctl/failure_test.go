@@ -129,6 +129,7 @@ func scenarios() []scenario {
 		{"activate on mapped", steps{haveMapped}, doActivate(ActivateRequest{Name: "s", Origin: "/dev/mapper/vol", COW: "/dev/b"}), nil},
 		{"rename", steps{doCreate(onPlain)}, doPlan(renameToU), nil},
 		{"grow", steps{doCreate(onPlain)}, doPlan(growS), nil},
+		{"grow a store's file", steps{withImage, smallClone}, doGrow(4096), nil},
 		{"merge into plain", steps{doCreate(onPlain)}, doMerge("s"), nil},
 		{"merge into plain with another", steps{doCreate(onPlain), doCreate(onPlain2)}, doMerge("s"), nil},
 		{"merge into mapped", steps{haveMapped, doCreate(onMapped)}, doMerge("s"), nil},

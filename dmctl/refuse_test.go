@@ -148,6 +148,11 @@ func TestRefusals(t *testing.T) {
 			doPlan(func(c *Controller) (*Plan, error) {
 				return c.PlanGrow(context.Background(), GrowRequest{Name: "s-origin", Force: true})
 			}), devices.ErrNoSnapshot, ""},
+		{"grow the file of a store that is a disk", withS, nil, doGrow(4096), ErrNoStoreFile, "not a file with a name"},
+		{"grow the file of a transient clone", steps{withImage, doClone(CloneRequest{Names: []string{"s"}, Base: "/img", StoreDir: "/stores", StoreSize: 64 << 10, Transient: true})}, nil, doGrow(4096), ErrNoStoreFile, ""},
+		{"grow a store that can hold every chunk", steps{withImage, doClone(clonesOf("s"))}, nil, doGrow(4096), ErrLargeEnough, "hold every chunk"},
+		{"grow by less than nothing", steps{withImage, smallClone}, nil, doGrow(-1), ErrUsage, "negative"},
+		{"grow a file's store that is invalid", steps{withImage, smallClone}, device("s", func(d *dmtest.Device) { d.Status = "Invalid" }), doGrow(4096), ErrRefused, "room comes too late"},
 		{"grow an invalid snapshot", withS, device("s", func(d *dmtest.Device) { d.Status = "Invalid" }), doPlan(growS), ErrRefused, "room comes too late"},
 		{"grow where a table waits", withS, device("s", func(d *dmtest.Device) { d.Waiting = d.Live }), doPlan(growS), ErrUnfinished, ""},
 		{"an empty store activated", nil, nil, doActivate(ActivateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b"}), ErrNoStore, ""},

@@ -30,6 +30,7 @@ type Snapshot struct {
 	Origin       string // the node of the snapshot's origin
 	OriginDevice string // the node for writing to the origin
 	COW          string // the node of the COW device
+	COWFile      string // the path of the file under its loop device; "" for other devices
 	Persistent   bool
 	Overflow     bool // the store was made with PO
 	ChunkSize    cow.Sectors
@@ -145,7 +146,7 @@ func (c *Controller) describe(v devices.View, d *devices.Device, args table.Snap
 		ChunkSize: args.ChunkSize, Size: d.Live.Size(), Kind: KindSnapshot,
 	}
 	if cow, ok := devices.ParseDev(args.COW); ok {
-		s.COW = c.e.NodePath(cow)
+		s.COW, s.COWFile = c.e.NodePath(cow), c.e.FileOf(cow)
 	}
 	base, ok := devices.ParseDev(args.Origin)
 	if !ok {
@@ -158,8 +159,8 @@ func (c *Controller) describe(v devices.View, d *devices.Device, args table.Snap
 		if file := c.e.FileOf(base); file != "" {
 			s.Base = file
 		}
-		if cow, ok := devices.ParseDev(args.COW); ok && c.e.FileOf(cow) != "" {
-			s.Store = c.e.FileOf(cow)
+		if s.COWFile != "" {
+			s.Store = s.COWFile
 		}
 		return s // there may be thousands, and none has a snapshot-origin
 	}

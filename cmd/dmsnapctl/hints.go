@@ -36,6 +36,7 @@ var hints = []hint{
 	{dmctl.ErrNoStore, "`dmsnapctl create` makes one"},
 	{dmctl.ErrStale, "--repair clears them first; --force uses the store as it is"},
 	{dmctl.ErrDamaged, "see `dmsnapctl verify`; --force uses it anyway"},
+	{dmctl.ErrNoStoreFile, "grow its COW device first, then run `dmsnapctl grow NAME`"},
 	{dmctl.ErrForce, "--force does it anyway"},
 	{dmctl.ErrPlainFile, "put a loop device on it: losetup -f --show FILE"},
 	{dmctl.ErrNotOurs, "use that program to change it; `dmsnapctl status NAME` shows it"},

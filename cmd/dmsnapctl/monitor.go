@@ -5,7 +5,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -28,13 +31,19 @@ const monitorHelp = `   Prints a line for each event until it is interrupted: a 
    not report in a snapshot's state are empty, and missing from the metrics of
    --textfile.
 
-   A failing command or a full file system causes a warning and is counted in the
+   With --grow-at and --grow-by, the monitor grows the store of a snapshot of ours
+   before it is full, if the store is a file under a loop device. Each time it
+   grows by SIZE or, given as 10%, by that part of its size, but never beyond what
+   it can use. Room on the file's file system is not reserved.
+
+   A failing command, a store that cannot be grown or a full file system causes a warning and is counted in the
    metrics; the monitor continues. SIGTERM ends it with exit code 0, SIGINT with
    130.
 
 EXAMPLES:
    dmsnapctl monitor --threshold 80
    dmsnapctl monitor snap --exec 'logger -t snapshot "$DMSNAPCTL_MESSAGE"'
+   dmsnapctl monitor --grow-at 80 --grow-by 1G
    dmsnapctl monitor --json --textfile /var/lib/node_exporter/dmsnapctl.prom`
 
 func monitorCommand() *cli.Command {
@@ -48,6 +57,8 @@ func monitorCommand() *cli.Command {
 			&cli.Float64Flag{Name: "threshold", Value: 80, Usage: "report when a store is `PERCENT` full"},
 			&cli.StringFlag{Name: "exec", Usage: "run the shell command `CMD` for each event"},
 			&cli.StringFlag{Name: "textfile", Usage: "keep metrics for Prometheus in `FILE`, replacing it in one step"},
+			&cli.Float64Flag{Name: "grow-at", Usage: "grow a store's file when it is `PERCENT` full"},
+			&cli.StringFlag{Name: "grow-by", Usage: "grow it by `SIZE`, or by a percentage such as 10%"},
 			&cli.DurationFlag{Name: "interval", Value: time.Second, Usage: "poll every `DURATION`, at most a second"},
 		},
 		Action: withArgs("[NAME]", runMonitor),
@@ -74,10 +85,46 @@ func runMonitor(c *cli.Context) error {
 	if options.Interval <= 0 {
 		return usagef("monitor: --interval %v: want more than 0", options.Interval)
 	}
+	if options.Growth, err = growthFlags(c); err != nil {
+		return err
+	}
 	return withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 		return runMonitorOn(c, o, ctl, options)
 	})(c)
 }
+
+// growthFlags reads --grow-at and --grow-by, which go together.
+func growthFlags(c *cli.Context) (g monitor.Growth, err error) {
+	by := c.String("grow-by")
+	if c.IsSet("grow-at") != (by != "") {
+		return g, usagef("monitor: --grow-at and --grow-by go together")
+	}
+	if by == "" {
+		return g, nil
+	}
+	if g.At, err = percentFlag(c, "grow-at"); err != nil {
+		return g, err
+	}
+	if g.At == 0 {
+		return g, usagef("monitor: --grow-at 0: want more than 0")
+	}
+	if text, is := strings.CutSuffix(by, "%"); is {
+		g.Percent, err = strconv.ParseFloat(text, 64)
+		if err != nil || !(g.Percent > 0 && g.Percent <= maxGrowth) {
+			return g, usagef("monitor: --grow-by %s: want a percentage above 0 and up to %d", by, maxGrowth)
+		}
+		return g, nil
+	}
+	bytes, _, err := sizeFlag(c, "grow-by")
+	if err == nil && (bytes == 0 || bytes > math.MaxInt64) {
+		err = usagef("monitor: --grow-by %s: want more than 0, and less than 8 EiB", by)
+	}
+	g.Bytes = int64(bytes)
+	return g, err
+}
+
+// maxGrowth bounds --grow-by, in percent.
+const maxGrowth = 1000
 
 func runMonitorOn(c *cli.Context, o *console, ctl *dmctl.Controller, options monitor.Options) error {
 	troubles := &troubles{warn: func(err error) { o.warnf("%w", err) }}
@@ -93,6 +140,7 @@ func runMonitorOn(c *cli.Context, o *console, ctl *dmctl.Controller, options mon
 			return nil
 		}
 	}
+	options.Growth.Failed = func(name string, err error) { troubles.with(growTrouble, name, err) }
 	options.Looked = thenNotify(options.Looked, sdnotify.New(os.Getenv), func(err error) { troubles.of(notifyTrouble, err) })
 	notice := func(e monitor.Event) error { return troubles.unlessPipe(printEvent(o, e)) }
 	if command := c.String("exec"); command != "" {

@@ -17,6 +17,7 @@ import (
 // What a monitor goes on after, as its metrics call it.
 const (
 	textfileTrouble = "textfile"
+	growTrouble     = "grow"
 	hookTrouble     = "exec"
 	outputTrouble   = "output"
 	notifyTrouble   = "notify"
@@ -33,19 +34,23 @@ type troubles struct {
 }
 
 // of takes in what came of one try; nil ends the trouble.
-func (t *troubles) of(what string, err error) {
+func (t *troubles) of(what string, err error) { t.with(what, "", err) }
+
+// with is of for a trouble that each snapshot has separately.
+func (t *troubles) with(what, name string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.count == nil {
 		t.count, t.last = map[string]uint64{}, map[string]string{}
 	}
+	which := what + " " + name
 	if err == nil {
-		delete(t.last, what)
+		delete(t.last, which)
 		return
 	}
 	t.count[what]++
-	if said := err.Error(); t.last[what] != said || what == hookTrouble {
-		t.last[what] = said
+	if said := err.Error(); t.last[which] != said || what == hookTrouble {
+		t.last[which] = said
 		t.warn(err)
 	}
 }
@@ -71,7 +76,7 @@ func writeMonitorMetrics(w io.Writer, snapshots []dmctl.Snapshot, fullIn func(st
 	m := output.NewMetrics(w)
 	addSnapshotMetrics(m, snapshots, fullIn)
 	m.Counter("dmsnapctl_monitor_errors_total", "What the monitor could not do and went on after, by what it was.")
-	for _, what := range []string{hookTrouble, notifyTrouble, outputTrouble, textfileTrouble} {
+	for _, what := range []string{hookTrouble, growTrouble, notifyTrouble, outputTrouble, textfileTrouble} {
 		m.Sample(float64(t.counted(what)), output.Label{Name: "what", Value: what})
 	}
 	m.Gauge("dmsnapctl_monitor_timestamp_seconds", "When the monitor last looked.")

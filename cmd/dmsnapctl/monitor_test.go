@@ -90,3 +90,53 @@ func TestTroubles(t *testing.T) {
 		t.Errorf("a pipe that nobody reads: %v", err)
 	}
 }
+
+func TestGrowthFlags(t *testing.T) {
+	onMachine(t, dmtest.New())
+	for _, tt := range []struct{ args, want string }{
+		{"--grow-at 80", "go together"},
+		{"--grow-by 1G", "go together"},
+		{"--grow-at 0 --grow-by 1G", "more than 0"},
+		{"--grow-at 101 --grow-by 1G", "from 0 to 100"},
+		{"--grow-at 80 --grow-by 0", "more than 0"},
+		{"--grow-at 80 --grow-by 0%", "percentage"},
+		{"--grow-at 80 --grow-by 1001%", "percentage"},
+		{"--grow-at 80 --grow-by NaN%", "percentage"},
+		{"--grow-at 80 --grow-by 1X", "not a size"},
+		{"--grow-at 80 --grow-by 9223372036854775808", "8 EiB"},
+	} {
+		_, stderr, code := commanded(context.Background(), append([]string{"monitor"}, strings.Fields(tt.args)...)...)
+		if code != exitUsage || !strings.Contains(stderr, tt.want) {
+			t.Errorf("%s: exit code %d, %q; want %q", tt.args, code, stderr, tt.want)
+		}
+	}
+}
+
+// A clone's store grows before it is full. One that could not grow is told of,
+// counted, and tried again.
+func TestMonitorGrows(t *testing.T) {
+	for name, failure := range map[string]dmtest.Failure{"at once": "", "the second time": dmtest.Clean} {
+		m := dmtest.New()
+		m.Files["/img"] = &dmtest.File{Bytes: 1 << 20}
+		onMachine(t, m)
+		must(t, "clone", "s", "--base", "/img", "--store-dir", "/stores", "--store-size", "64K", "--yes")
+		m.Find("s").Status = "80/100 16"
+		m.Failures = map[int]dmtest.Failure{m.Calls + 1: failure}
+		metrics := filepath.Join(t.TempDir(), "metrics.prom")
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(50*time.Millisecond, func() { cancel(signalled{syscall.SIGTERM}) })
+		stdout, stderr, code := commanded(ctx, "monitor", "--interval", "1ms", "--grow-at", "80", "--grow-by", "10%", "--textfile", metrics)
+		if code != exitFine {
+			t.Errorf("%s: exit code %d: %s", name, code, stderr)
+		}
+		if !strings.Contains(stdout, "the store of s grew from 51200 to") {
+			t.Errorf("%s: %s", name, stdout)
+		}
+		text, err := os.ReadFile(metrics)
+		failed := failure != ""
+		counted := strings.Contains(string(text), `dmsnapctl_monitor_errors_total{what="grow"} 1`)
+		if told := strings.Contains(stderr, "file too large"); err != nil || told != failed || counted != failed {
+			t.Errorf("%s: %v, stderr %q, metrics %s", name, err, stderr, text)
+		}
+	}
+}

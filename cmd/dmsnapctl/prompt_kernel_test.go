@@ -93,7 +93,7 @@ func TestPromptHoldsNobodyUp(t *testing.T) {
 	dmsnapctl(t, exitFine, "remove", "two", "--yes") // now one is the last one, and its removal another plan
 	answer("y")
 	asked(2)
-	if list, _ := dmsnapctl(t, exitFine, "list", "--json"); !strings.Contains(list, `"name":"one"`) || !strings.Contains(errs.String(), "not what was shown") {
+	if list, _ := dmsnapctl(t, exitFine, "list", "--json"); !strings.Contains(list, `"name":"one"`) || !strings.Contains(errs.String(), "this is the new plan") {
 		t.Errorf("a plan was run that was not shown: %s: %s", list, errs.String())
 	}
 	answer("y")

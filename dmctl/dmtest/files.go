@@ -119,6 +119,20 @@ func (m *Machine) NewScratch(dir string, bytes int64) (host.Disk, error) {
 	return d, m.after(how)
 }
 
+// GrowFile implements host.Files.
+func (m *Machine) GrowFile(dev blockdev.DevNo, bytes int64) error {
+	how := m.change()
+	l := m.loopOf(dev)
+	switch {
+	case simple(how):
+		return syscall.EFBIG
+	case l == nil:
+		return syscall.ENXIO
+	}
+	l.file.Bytes = max(l.file.Bytes, bytes)
+	return m.after(how)
+}
+
 // FileOf implements host.Files.
 func (m *Machine) FileOf(dev blockdev.DevNo) string {
 	if l := m.loopOf(dev); l != nil {

@@ -75,7 +75,15 @@ func (m *Machine) InFlight(dev blockdev.DevNo) (writes int, counted bool, err er
 }
 
 // Refresh implements host.Host.
-func (m *Machine) Refresh(blockdev.DevNo) error { return m.touch("a loop device") }
+func (m *Machine) Refresh(dev blockdev.DevNo) error {
+	if err := m.touch("a loop device"); err != nil {
+		return err
+	}
+	if l := m.loopOf(dev); l != nil {
+		l.Size = l.file.Bytes
+	}
+	return nil
+}
 
 // AddNode implements host.Host.
 func (m *Machine) AddNode(name devices.Name, dev blockdev.DevNo) error {

@@ -32,6 +32,10 @@ type Files interface {
 	// its last user.
 	NewScratch(dir string, bytes int64) (Disk, error)
 
+	// GrowFile makes the file of a loop device at least as long as given, in
+	// bytes, durably. Refresh makes the device adopt the new size.
+	GrowFile(loop blockdev.DevNo, bytes int64) error
+
 	// FileOf returns the path of a loop device's file, "" for other devices and
 	// unused loop devices. The path of a deleted file ends in Deleted.
 	FileOf(blockdev.DevNo) string

@@ -350,3 +350,45 @@ func (h *Linux) NewScratch(dir string, bytes int64) (Disk, error) {
 	}
 	return h.onNew(file, bytes)
 }
+
+// GrowFile implements Files. The file is the one that the driver reports, by
+// device and inode, not just one with its path.
+func (h *Linux) GrowFile(dev blockdev.DevNo, bytes int64) error {
+	path := h.sys.LoopFile(dev)
+	loop, err := (driver{h}).open(int(dev.Minor), true)
+	if err != nil {
+		return err
+	}
+	info, err := unix.IoctlLoopGetStatus64(int(loop.Fd()))
+	if err := errors.Join(err, loop.Close()); err != nil {
+		return fmt.Errorf("ask %s which file it is on: %w", h.sys.NodePath(dev), err)
+	}
+	if info.Offset != 0 || info.Sizelimit != 0 {
+		return devices.Refuse("%s is on a part of %s only", h.sys.NodePath(dev), path)
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	err = growTo(file, FileID{devNo(info.Device), info.Inode}, bytes)
+	return errors.Join(err, file.Close())
+}
+
+// growTo makes a file longer if it is the one with id, and never shorter.
+func growTo(file *os.File, id FileID, bytes int64) error {
+	now, err := idOf(file)
+	if err != nil {
+		return err
+	}
+	if now != id {
+		return devices.Refuse("%s is now another file than the one in use", file.Name())
+	}
+	info, err := file.Stat()
+	if err != nil || info.Size() >= bytes {
+		return err
+	}
+	if err := file.Truncate(bytes); err != nil {
+		return err
+	}
+	return file.Sync()
+}

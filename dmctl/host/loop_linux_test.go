@@ -147,3 +147,39 @@ func TestFilesOfOthersStay(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A file grows if it is the one in use, and never shrinks.
+func TestGrowTo(t *testing.T) {
+	for name, tt := range map[string]struct {
+		bytes, want int64
+		other       bool
+	}{
+		"longer":       {bytes: 8192, want: 8192},
+		"as it is":     {bytes: 4096, want: 4096},
+		"shorter":      {bytes: 512, want: 4096},
+		"another file": {bytes: 8192, want: 4096, other: true},
+	} {
+		path := filepath.Join(t.TempDir(), "store")
+		if err := os.WriteFile(path, make([]byte, 4096), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := idOf(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.other {
+			id.Inode++
+		}
+		if err := growTo(f, id, tt.bytes); errors.Is(err, devices.ErrRefused) != tt.other {
+			t.Errorf("%s: %v", name, err)
+		}
+		if info, err := f.Stat(); err != nil || info.Size() != tt.want {
+			t.Errorf("%s: %v, %v; want %d bytes", name, info.Size(), err, tt.want)
+		}
+		f.Close()
+	}
+}

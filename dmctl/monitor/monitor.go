@@ -1,9 +1,10 @@
 // Package monitor looks at snapshots again and again and tells what happens to
-// them: events, commands that run at events, and metrics.
+// them: events, commands that run at events, and metrics. It grows stores that
+// fill up, if it is asked to, and changes nothing else.
 //
-// It knows what package dmctl says of snapshots, and changes nothing.
+// It knows what package dmctl says of snapshots.
 //
-// Files, from the top down: monitor, hooks, children, metrics, watch.
+// Files, from the top down: monitor, growth, hooks, children, metrics, watch.
 package monitor
 
 import (
@@ -23,6 +24,7 @@ type Options struct {
 	// only of a snapshot that became invalid; all else is seen by looking. 0
 	// for a second, which is also the most.
 	Interval time.Duration
+	Growth   Growth // of stores that fill up; the zero value lets them
 	// Looked, if not nil, is called with each look and its forecasts.
 	Looked func([]dmctl.Snapshot, func(name string) time.Duration) error
 }
@@ -75,6 +77,13 @@ func look(ctx context.Context, c *dmctl.Controller, w *watcher, opt Options, not
 	for _, e := range w.observe(time.Now(), chosen) {
 		if err := notice(e); err != nil {
 			return err
+		}
+	}
+	for _, s := range chosen {
+		if e := opt.Growth.of(ctx, c, s); e != nil {
+			if err := notice(*e); err != nil {
+				return err
+			}
 		}
 	}
 	if opt.Looked == nil {

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // A snapshot's life as the monitor tells it.
@@ -81,6 +83,74 @@ func TestMonitor(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// A clone with a small store is written to for as long as its image is, and
+// never fails: the store grows ahead of the writes.
+func TestMonitorGrowsAheadOfWrites(t *testing.T) {
+	sh(t, "test -e /dev/loop-control || modprobe loop")
+	dir := t.TempDir()
+	image := filepath.Join(dir, "base.img")
+	if err := os.WriteFile(image, nil, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(image, 4*mib); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c := open(t)
+	request := dmctl.CloneRequest{Names: []string{"s"}, Base: image, StoreDir: dir, StoreSize: mib / 2}
+	if err := c.Clone(ctx, request); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.RemoveClones(context.Background(), dmctl.RemoveClonesRequest{Names: []string{"s"}}); err != nil {
+			t.Error(err)
+		}
+	})
+	grown, ended := make(chan cow.Sectors, 100), make(chan error, 1)
+	growth := Growth{At: 50, Percent: 50, Failed: func(name string, err error) {
+		if err != nil {
+			t.Errorf("grow %s: %v", name, err)
+		}
+	}}
+	second := open(t)
+	go func() {
+		ended <- Run(ctx, second, Options{Threshold: 100, Interval: 10 * time.Millisecond, Growth: growth}, func(e Event) error {
+			if e.Kind == EventGrown {
+				grown <- e.Snapshot.Total
+			}
+			return nil
+		})
+	}()
+	// Each part is less than what is free, so that no write is ahead of a look.
+	const part = mib / 8
+	for off := int64(0); off < 4*mib; off += part {
+		write(t, "/dev/mapper/s", off, part)
+		for full := true; full; {
+			s, err := c.SnapshotNamed(ctx, "s")
+			if err != nil || s.State != "active" {
+				t.Fatalf("at %d: %+v, %v", off, s, err)
+			}
+			full = s.UsedPercent >= growth.At && s.Total < 4*2048
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	close(grown)
+	last := cow.Sectors(mib / 2 / 512)
+	for total := range grown {
+		if total <= last {
+			t.Errorf("the store grew from %d to %d sectors", last, total)
+		}
+		last = total
+	}
+	if info, err := os.Stat(filepath.Join(dir, "s.cow")); err != nil || info.Size() != int64(last)*512 || last < 4*2048 {
+		t.Errorf("the file: %v, %v; the last size was %d sectors", info, err, last)
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	EventState     EventKind = "state"     // the state became another one
 	EventThreshold EventKind = "threshold" // the store is as full as the threshold, or fuller
 	EventBelow     EventKind = "below"     // it is well below the threshold again
+	EventGrown     EventKind = "grown"     // the monitor has made its store larger
 	EventReplaced  EventKind = "replaced"  // another snapshot has the name now
 )
 

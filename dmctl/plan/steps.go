@@ -276,6 +276,18 @@ type Flush struct {
 func (s Flush) Says() string     { return "flush " + s.Disk.Path() }
 func (s Flush) do(*Engine) error { return s.Disk.Flush() }
 
+// GrowFile makes the file of a loop device longer. It stays longer if the plan
+// is undone, which does no harm: the device keeps its size.
+type GrowFile struct {
+	simple
+	Loop  blockdev.DevNo
+	File  string // for people
+	Bytes int64
+}
+
+func (s GrowFile) Says() string       { return fmt.Sprintf("grow %s to %d bytes", s.File, s.Bytes) }
+func (s GrowFile) do(e *Engine) error { return e.GrowFile(s.Loop, s.Bytes) }
+
 // Refresh makes a loop device adopt its file's size.
 type Refresh struct {
 	simple

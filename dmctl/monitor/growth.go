@@ -1,0 +1,75 @@
+package monitor
+
+// Stores that grow before they are full.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+)
+
+// Growth says when and by how much stores grow. Only the stores of our own
+// snapshots grow, and only those that are files with names, under loop devices.
+type Growth struct {
+	At float64 // percent of the store in use; 0: stores do not grow
+	// Bytes is how much a store grows at a time. If it is 0, a store grows by
+	// Percent of its size.
+	Bytes   int64
+	Percent float64
+	// Failed is told whether a store that had to grow did; err is nil if so.
+	// The next look tries again.
+	Failed func(name string, err error)
+}
+
+// of grows a snapshot's store if it must, and returns the event.
+func (g Growth) of(ctx context.Context, c *dmctl.Controller, s dmctl.Snapshot) *Event {
+	if !g.wanted(s) {
+		return nil
+	}
+	err := c.Grow(ctx, dmctl.GrowRequest{Name: s.Name, By: g.by(s)})
+	if errors.Is(err, dmctl.ErrNoStoreFile) || errors.Is(err, dmctl.ErrLargeEnough) {
+		return nil
+	}
+	if g.Failed != nil {
+		g.Failed(s.Name, err)
+	}
+	if err != nil {
+		return nil
+	}
+	was := s.Total
+	if now, err := c.SnapshotNamed(ctx, s.Name); err == nil {
+		s = now
+	}
+	return &Event{
+		Time: time.Now(), Kind: EventGrown, Snapshot: s,
+		Message: fmt.Sprintf("the store of %s grew from %d to %d bytes", s.Name, uint64(was)*cow.SectorSize, uint64(s.Total)*cow.SectorSize),
+	}
+}
+
+// wanted reports whether a snapshot's store must grow now.
+func (g Growth) wanted(s dmctl.Snapshot) bool {
+	return g.At > 0 && s.State == table.Active.String() && !s.Suspended && s.UsedPercent >= g.At &&
+		s.Owner == devices.OwnerOurs && s.COWFile != ""
+}
+
+// by returns the bytes that a store needs to be less than At percent full: a
+// whole number of steps, and at least one.
+func (g Growth) by(s dmctl.Snapshot) int64 {
+	total := float64(s.Total) * cow.SectorSize
+	step := float64(g.Bytes)
+	if step == 0 {
+		step = math.Ceil(total * g.Percent / 100)
+	}
+	step = max(step, 1)
+	missing := float64(s.Allocated)*cow.SectorSize*100/g.At - total
+	steps := max(math.Floor(missing/step)+1, 1)
+	const most = 1 << 62
+	return int64(min(steps*step, most))
+}
