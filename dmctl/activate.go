@@ -83,7 +83,7 @@ func judgeStore(r *verify.Report, req ActivateRequest) (notes []string, err erro
 	switch r.Verdict {
 	case verify.Clean, verify.Stale:
 	case verify.Leaked:
-		notes = append(notes, fmt.Sprintf("%d chunks of the store are leaked: %d bytes that the kernel will not use again", r.Leaks.Chunks, r.Leaks.Bytes))
+		notes = append(notes, fmt.Sprintf("%d bytes of the store are leaked (chunks: %d): the kernel will not use them again", r.Leaks.Bytes, r.Leaks.Chunks))
 	case verify.Empty:
 		return nil, devices.RefuseFor(ErrNoStore, "%s holds no store yet", req.COW)
 	case verify.Unrecognized:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // aboutRecord is a finding about a record.
@@ -19,25 +20,17 @@ func aboutRecord(b cow.Bounds, c Code, e cow.Exception, area, slot uint64) Findi
 	}
 }
 
-// count is a number with its noun.
-func count(n uint64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 // explain says in words what is wrong with an exception.
 func explain(b cow.Bounds, c Code, e cow.Exception) string {
 	switch c {
 	case ChunkBeyondDevice:
-		return fmt.Sprintf("COW chunk %d lies beyond the device, which has %s", e.New, count(b.DeviceChunks, "whole chunk"))
+		return fmt.Sprintf("COW chunk %d lies beyond the device, which has %s", e.New, count.Of(b.DeviceChunks, "whole chunk"))
 	case ChunkNumberOverflow:
 		return fmt.Sprintf("COW chunk %d is 2^56 or more: the kernel uses its upper 8 bits for something else", e.New)
 	case ChunkIsMetadata:
 		return fmt.Sprintf("COW chunk %d is the place of area %d, not of data (a trace of CVE-2013-4299)", e.New, b.Geometry.AreaOf(e.New))
 	case OriginChunkBeyondOrigin:
-		return fmt.Sprintf("origin chunk %d lies beyond the origin, which has %s", e.Old, count(b.OriginChunks, "chunk"))
+		return fmt.Sprintf("origin chunk %d lies beyond the origin, which has %s", e.Old, count.Of(b.OriginChunks, "chunk"))
 	case DuplicateCOWChunk:
 		return fmt.Sprintf("COW chunk %d (now of origin chunk %d) was named by an exception before", e.New, e.Old)
 	case DuplicateOriginChunk:

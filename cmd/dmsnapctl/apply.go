@@ -73,25 +73,33 @@ func undoApply(c *cli.Context, o *console, im *image.Image, dev, origin blockdev
 		return nil, err
 	}
 	var to *output.Destination
-	var err error
-	kept := exists(name)
+	kept, err := undoIsThere(o, name)
+	if err != nil {
+		return nil, err
+	}
 	if !kept {
 		if to, err = output.To(name, output.Options{Reads: reads, Private: true, New: true}); err != nil {
 			return nil, err
 		}
 	}
 	records := func() error { return nil }
-	if !exists(name + ".dump") { // the dump of an interrupted run has more records than the store now
+	dumped, err := undoIsThere(o, name+".dump")
+	if err != nil {
+		return nil, err
+	}
+	if !dumped { // the dump of an interrupted run has more records than the store now
 		if records, err = undoByDump(c, o, dev, name+".dump", path, c.String("to")); err != nil {
 			return nil, err
 		}
 	}
 	return func() error {
-		if err := records(); err != nil {
-			return err
+		if kept { // looked at first: if it is somebody else's, no file is left beside it
+			if err := checkOriginUndo(c, o, im, name); err != nil {
+				return err
+			}
 		}
-		if kept {
-			return checkOriginUndo(c, o, im, name)
+		if err := records(); err != nil || kept {
+			return err
 		}
 		shown := startCopyProgress(o)
 		defer shown.stop()

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 
@@ -187,7 +188,7 @@ func exploreOptions(c *cli.Context, o *console) (opt crash.Options, err error) {
 	if o.progress {
 		say := sometimes(o)
 		opt.Progress = func(entry, entries int, states uint64) {
-			say("entry %d of %d, %d states", entry, entries, states)
+			say("entry %d of %d, %s", entry, entries, output.Plural(states, "state"))
 		}
 	}
 	return opt, nil

@@ -38,15 +38,15 @@ func (s *sheet) figures(r *crash.Report) {
 	cov := r.Coverage
 	s.line("log", "%s, %s; crashes from entry %d on", output.Plural(r.Entries, "entry", "entries"), output.Plural(r.Commits, "commit"), cov.FirstEntry)
 	s.line("states", "%d, %d of them distinct to the judge, in %.2f s", r.States, cov.DistinctStates, r.Seconds)
-	s.line("coverage", "%d of %d epochs (from flush to flush) exhausted, %d sampled (%d random states); %d states with torn commits, %d with other torn writes",
-		cov.ExhaustiveEpochs, cov.Epochs, cov.SampledEpochs, cov.SampledStates, cov.TornCommits, cov.TornWrites)
+	s.line("coverage", "%d of %s (from flush to flush) exhausted, %d sampled (%s); %s with torn commits, %d with other torn writes",
+		cov.ExhaustiveEpochs, output.Plural(cov.Epochs, "epoch"), cov.SampledEpochs, output.Plural(cov.SampledStates, "random state"), output.Plural(cov.TornCommits, "state"), cov.TornWrites)
 	s.line("found", "%d leaking, %d corrupt, %d with a broken image; %d with stale records, %d with an invalidated snapshot",
 		r.LeakingStates, r.CorruptStates, r.BrokenImageStates, r.StaleStates, r.AbandonedStates)
 	if r.CommonMarks > 0 {
-		s.line("layer above", "%s that both logs have; %d states lack what was flushed before one", output.Plural(r.CommonMarks, "mark"), r.LostWriteStates)
+		s.line("layer above", "%s that both logs have; %s without what was flushed before one", output.Plural(r.CommonMarks, "mark"), output.Plural(r.LostWriteStates, "state"))
 	}
 	if c := r.SecondCrash; c.From > 0 {
-		s.line("second crash", "%d states, from %d: %d leaking, %d corrupt, %d with a broken image", c.States, c.From, c.Leaking, c.Corrupt, c.Broken)
+		s.line("second crash", "%s, from %d: %d leaking, %d corrupt, %d with a broken image", output.Plural(c.States, "state"), c.From, c.Leaking, c.Corrupt, c.Broken)
 		if f := c.FirstFailure; f != nil {
 			s.line("", "first at state %s: %s", f.State, f.Why)
 		}

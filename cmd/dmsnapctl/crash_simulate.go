@@ -193,11 +193,11 @@ func drawRates(c *cli.Context, o *console, path string) error {
 	say := sometimes(o)
 	rates, err := allocator.MeasureRates(c.Context, c.Uint64("seed"), rateSeeds, func(done int) {
 		if points = done; o.progress {
-			say("%d points measured", points)
+			say("%s measured", output.Plural(points, "point"))
 		}
 	})
 	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("crash simulate: interrupted after %d points; %s was not written: %w", points, path, err)
+		return fmt.Errorf("crash simulate: interrupted after %s; %s was not written: %w", output.Plural(points, "point"), path, err)
 	}
 	if err != nil {
 		return err

@@ -136,7 +136,11 @@ func undoByDump(c *cli.Context, o *console, dev blockdev.Device, name, path stri
 	if err := notAnInput(o, name, inputs...); err != nil {
 		return nil, err
 	}
-	if exists(name) {
+	there, err := undoIsThere(o, name)
+	if err != nil {
+		return nil, err
+	}
+	if there {
 		return func() (err error) {
 			f, err := os.Open(name)
 			if err != nil {
@@ -169,9 +173,17 @@ func notAnInput(o *console, name string, inputs ...string) error {
 	return nil
 }
 
-func exists(name string) bool {
-	_, err := os.Lstat(name)
-	return !errors.Is(err, fs.ErrNotExist)
+// undoIsThere reports whether the undo file of an interrupted run may be there.
+// It refuses a place that can never hold one: a link, a device, a directory.
+func undoIsThere(o *console, name string) (bool, error) {
+	info, err := os.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err == nil && !info.Mode().IsRegular():
+		return false, usagef("%s: --undo %s is not a regular file; name another file", o.command, name)
+	}
+	return true, nil
 }
 
 // mended opens a store, makes a plan, and runs it.

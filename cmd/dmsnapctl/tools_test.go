@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -379,11 +381,21 @@ func TestApply(t *testing.T) {
 	b.run(exitCritical, "apply store --to origin --yes")
 }
 
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // TestOutputsThatCannotBeWritten: a full device, a missing directory, a link.
 func TestOutputsThatCannotBeWritten(t *testing.T) {
 	b := newToolbox(t)
 	store := b.read("store")
-	if err := os.Symlink("target", "link"); err != nil {
+	for _, link := range []string{"link", "dumped.dump"} {
+		if err := os.Symlink("target", link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile("other", []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]int{
@@ -393,6 +405,11 @@ func TestOutputsThatCannotBeWritten(t *testing.T) {
 		"repair store --undo no/dir --yes":            exitFine, // there is nothing to do
 		"reclaim store --undo no/dir --yes":           exitUnknown,
 		"apply store --to origin --undo no/dir --yes": exitUnknown,
+		"reclaim store --undo link --yes":             exitUsage,
+		"reclaim store --undo /dev/null --yes":        exitUsage,
+		"apply store --to origin --undo link --yes":   exitUsage,
+		"apply store --to origin --undo dumped --yes": exitUsage,   // its dump would be a link
+		"apply store --to origin --undo other --yes":  exitUnknown, // somebody else's file
 		"extract store --origin origin -o link":       exitUsage,
 		"dump store -o link":                          exitUsage,
 		"delta store -o /dev/full":                    exitUsage,
@@ -400,7 +417,7 @@ func TestOutputsThatCannotBeWritten(t *testing.T) {
 	} {
 		b.run(want, line)
 	}
-	if !bytes.Equal(b.read("store"), store) || exists("target") {
+	if !bytes.Equal(b.read("store"), store) || string(b.read("other")) != "precious" || exists("target") || exists("other.dump") {
 		t.Error("something was written")
 	}
 }

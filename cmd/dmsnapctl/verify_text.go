@@ -71,7 +71,7 @@ func printFigures(w io.Writer, r *verify.Report) {
 	line := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(w, "  "+name+"\t"+format+"\n", args...)
 	}
-	line("chunk size", "%s (%d sectors), %d exceptions to an area", output.Bytes(r.Geometry.ChunkBytes), r.Header.ChunkSectors, r.Geometry.ExceptionsPerArea)
+	line("chunk size", "%s (%s), %d exceptions to an area", output.Bytes(r.Geometry.ChunkBytes), output.Plural(r.Header.ChunkSectors, "sector"), r.Geometry.ExceptionsPerArea)
 	if l := r.Live; l != nil {
 		if l.Settled {
 			line("live", "status line %q before and after; read %s", l.Status, output.Plural(l.Attempts, "time"))

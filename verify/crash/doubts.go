@@ -2,7 +2,11 @@
 
 package crash
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
+)
 
 // DoubtCode names a kind of doubt.
 type DoubtCode string
@@ -47,7 +51,7 @@ func (x *exploration) doubts() []Doubt {
 			note(GuessedWrites, "store %d: %s; somebody wrote to the snapshot, it seems, and other contents than the frozen origin's are taken for such writes", i, s.evidence)
 		}
 		if n := s.assumed(x.opt); n > 0 && x.opt.Base == nil {
-			note(UnknownOrigin, "store %d: what was first written for %d chunks cannot be held against the frozen origin without a base image: taken to be right", i, n)
+			note(UnknownOrigin, "store %d: what was first written for %s cannot be compared with the frozen origin without a base image, and is assumed to be right", i, count.Of(n, "chunk"))
 		}
 	}
 	if x.upper != nil && (len(x.upper.marks) == 0 || x.upper.marks[len(x.upper.marks)-1].lower < begin) {

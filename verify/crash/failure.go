@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // failing reports whether an outcome fails in a certain way.
@@ -122,7 +123,7 @@ func (s *store) explain(d verdict) string {
 		slices.Sort(why)
 	}
 	if d.leaked > 0 && !d.corrupt {
-		why = append(why, fmt.Sprintf("%s below the next free one (%d) that no exception names: %d bytes leaked", chunkCount(d.leaked), s.ledger.NextFree(), d.leaked*s.geometry().ChunkBytes()))
+		why = append(why, fmt.Sprintf("%s below the next free one (%d) that no exception names: %d bytes leaked", count.Of(d.leaked, "chunk"), s.ledger.NextFree(), d.leaked*s.geometry().ChunkBytes()))
 	}
 	if d.broken > 0 {
 		why = append(why, s.explainImage(d.broken))
@@ -145,13 +146,5 @@ func (s *store) explainImage(broken int) string {
 			where += " (nothing in the log tells that somebody wrote to the snapshot)"
 		}
 	}
-	return fmt.Sprintf("the snapshot shows something other than the frozen image in %s, the first of them chunk %d: %s", chunkCount(uint64(broken)), first.number, where)
-}
-
-// chunkCount is a number of chunks in words.
-func chunkCount(n uint64) string {
-	if n == 1 {
-		return "1 chunk"
-	}
-	return fmt.Sprintf("%d chunks", n)
+	return fmt.Sprintf("the snapshot shows something other than the frozen image in %s, the first of them chunk %d: %s", count.Of(uint64(broken), "chunk"), first.number, where)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // kind is what an entry does.
@@ -82,7 +83,7 @@ func newStoreLayout(l *logwrites.Log, b base, opt *Options, region Region) (s st
 		return s, err
 	}
 	if s.perChunk = g.ChunkBytes() / l.SectorSize; s.perChunk == 0 {
-		return s, fmt.Errorf("its chunks of %d sectors are smaller than a block of the device (%d bytes)", chunk, l.SectorSize)
+		return s, fmt.Errorf("its chunks of %s are smaller than a block of the device (%d bytes)", count.Of(chunk, "sector"), l.SectorSize)
 	}
 	s.bounds = g.BoundsOf(uint64(region.Len)*cow.SectorSize, uint64(opt.Origin.Len)*cow.SectorSize)
 	return s, nil

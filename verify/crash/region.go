@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // Region is a part of the logged device. Options and Overlay take it in sectors
@@ -37,7 +38,7 @@ const maxSector = 1 << 54
 // if the region ends past the last possible sector.
 func (r Region) Times(unit cow.Sectors) (Region, error) {
 	if r.Start+r.Len >= maxSector/unit {
-		return Region{}, fmt.Errorf("region %v, in units of %d sectors, ends behind the last sector there can be", r, unit)
+		return Region{}, fmt.Errorf("region %v, in units of %s, ends behind the last sector there can be", r, count.Of(unit, "sector"))
 	}
 	return Region{r.Start * unit, r.Len * unit}, nil
 }

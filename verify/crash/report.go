@@ -7,6 +7,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // Schema is the schema of a Report's JSON form.
@@ -160,28 +161,33 @@ const (
 
 // Headline returns the verdict in one sentence.
 func (r *Report) Headline() string {
+	states := count.Of(r.States, "crash state")
 	switch {
 	case r.CorruptStates > 0:
-		return fmt.Sprintf("corrupt: %d of %d crash states have a store that does not parse or names a chunk twice", r.CorruptStates, r.States)
+		return fmt.Sprintf("corrupt: in %d of %s a store does not parse or names a chunk twice", r.CorruptStates, states)
 	case r.BrokenImageStates > 0:
-		return fmt.Sprintf("broken: in %d of %d crash states the snapshot shows something other than the frozen image", r.BrokenImageStates, r.States)
+		return fmt.Sprintf("broken: in %d of %s the snapshot shows something other than the frozen image", r.BrokenImageStates, states)
 	case r.LostWriteStates > 0:
-		return fmt.Sprintf("lost writes: in %d of %d crash states something that the layer above had flushed cannot be read", r.LostWriteStates, r.States)
+		return fmt.Sprintf("lost writes: in %d of %s something that the layer above had flushed cannot be read", r.LostWriteStates, states)
 	case r.FailedChecks > 0:
 		return fmt.Sprintf("damaged: the checker fails on %d of the %d distinct images that the crash states show (%s)", r.FailedChecks, r.CheckedStates, r.Checks.View)
 	case r.LeakingStates > 0:
-		return fmt.Sprintf("leaking: %d of %d crash states lose chunks, %d at most", r.LeakingStates, r.States, r.Worst.Leaked)
+		lose := "lose"
+		if r.LeakingStates == 1 {
+			lose = "loses"
+		}
+		return fmt.Sprintf("leaking: %d of %s %s chunks, %d at most", r.LeakingStates, states, lose, r.Worst.Leaked)
 	case r.SecondCrash.Bad():
 		c := r.SecondCrash
 		return fmt.Sprintf("broken by a second crash: no first crash is bad, but of %d second ones %d leave a corrupt store and %d a broken image", c.States, c.Corrupt, c.Broken)
 	case r.ExploredEntries < r.Entries:
-		return fmt.Sprintf("unfinished: none of the first %d crash states leaks, is corrupt or shows a broken image", r.States)
+		return fmt.Sprintf("unfinished: none of the first %s leaks, is corrupt or shows a broken image", states)
 	case r.UndecidedChecks > 0:
-		return fmt.Sprintf("undetermined: none of %d crash states leaks, is corrupt or shows a broken image, but the checker gave no answer on %d of %d distinct images", r.States, r.UndecidedChecks, r.CheckedStates)
+		return fmt.Sprintf("undetermined: none of %s leaks, is corrupt or shows a broken image, but the checker gave no answer on %d of %d distinct images", states, r.UndecidedChecks, r.CheckedStates)
 	case len(r.Doubts) > 0:
-		return fmt.Sprintf("undetermined: none of %d crash states leaks, is corrupt or shows a broken image, but this rests on assumptions that the log does not settle", r.States)
+		return fmt.Sprintf("undetermined: none of %s leaks, is corrupt or shows a broken image, but this rests on assumptions that the log does not settle", states)
 	default:
-		return fmt.Sprintf("fine: none of %d crash states leaks, is corrupt or shows a broken image", r.States)
+		return fmt.Sprintf("fine: none of %s leaks, is corrupt or shows a broken image", states)
 	}
 }
 

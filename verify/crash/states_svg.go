@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/picture"
 )
 
@@ -25,7 +26,7 @@ func (r *Report) StatesPicture(width float64) *picture.Canvas {
 	}
 	most = math.Ceil(most)
 	t.Canvas = picture.NewCanvas(t.width, t.bottom+44, "Crash states by entry",
-		fmt.Sprintf("%d states in %d epochs, at most 10^%.0f in one; bad ones in %d epochs.", r.States, len(r.Epochs), most, len(r.Windows)))
+		fmt.Sprintf("%s in %s, at most 10^%.0f in one; bad ones in %s.", count.Of(r.States, "state"), count.Of(len(r.Epochs), "epoch"), most, count.Of(len(r.Windows), "epoch")))
 	title := "crash states between two flushes; bad ones hatched"
 	if len(r.Epochs) >= mostEpochs {
 		title += fmt.Sprintf("; of the first %d epochs", len(r.Epochs))
@@ -34,7 +35,7 @@ func (r *Report) StatesPicture(width float64) *picture.Canvas {
 	high := func(n uint64) float64 { return math.Log10(float64(n)+1) / most * plotHeight }
 	for _, w := range r.Epochs {
 		x, wide := t.at(w.From), max(1, t.at(w.To)-t.at(w.From)-0.5)
-		tip := fmt.Sprintf("entries %d-%d: %d states, %d leaking, %d corrupt, %d of a broken image", w.From, w.To-1, w.States, w.Leaking, w.Corrupt, w.Broken)
+		tip := fmt.Sprintf("entries %d-%d: %s, %d leaking, %d corrupt, %d with a broken image", w.From, w.To-1, count.Of(w.States, "state"), w.Leaking, w.Corrupt, w.Broken)
 		t.Rect(x, t.bottom-high(w.States), wide, high(w.States), picture.Fine, tip)
 		if bad := max(w.Leaking, w.Corrupt, w.Broken, w.Lost); bad > 0 {
 			t.Rect(x, t.bottom-high(bad), wide, high(bad), badPaints[badLetter(w)].paint, tip)
@@ -117,5 +118,5 @@ func inWordsOf(list []DrawnEntry) string {
 	for _, d := range list {
 		by[d.how()]++
 	}
-	return fmt.Sprintf("Of %d entries that follow the last flush %d are new, %d old and %d torn.", len(list), by["new"], by["old"], by["torn"])
+	return fmt.Sprintf("After the last flush there are %s: %d new, %d old and %d torn.", count.Of(len(list), "entry", "entries"), by["new"], by["old"], by["torn"])
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/picture"
 )
 
@@ -47,7 +48,7 @@ func (r *Report) TimelinePicture(width float64) *picture.Canvas {
 	t := timelinePicture{Report: r, width: width, bottom: float64(svgTop + len(lanes)*svgLane)}
 	t.Canvas = picture.NewCanvas(width, height, "Timeline of a crash log", r.inWords())
 	t.Text(12, 24, picture.Font{Size: 16}, r.Headline())
-	t.Text(12, 46, picture.Font{}, fmt.Sprintf("%d entries, %d commits, %d crash states judged", r.Entries, r.Commits, r.States))
+	t.Text(12, 46, picture.Font{}, fmt.Sprintf("%s, %s, %s judged", count.Of(r.Entries, "entry", "entries"), count.Of(r.Commits, "commit"), count.Of(r.States, "crash state")))
 	t.crashes()
 	for i, lane := range lanes {
 		y := float64(svgTop + i*svgLane)
@@ -62,9 +63,9 @@ func (r *Report) TimelinePicture(width float64) *picture.Canvas {
 
 // inWords says what the timeline shows.
 func (r *Report) inWords() string {
-	text := fmt.Sprintf("%s. %d entries, %d of them commits.", r.Headline(), r.Entries, r.Commits)
+	text := fmt.Sprintf("%s. %s, with %s.", r.Headline(), count.Of(r.Entries, "entry", "entries"), count.Of(r.Commits, "commit"))
 	if n := len(r.Windows); n > 0 {
-		text += fmt.Sprintf(" Crashes are bad in %d epochs, the first from entry %d on, the last up to entry %d.", n, r.Windows[0].From, r.Windows[n-1].To-1)
+		text += fmt.Sprintf(" Crashes are bad in %s, the first from entry %d on, the last up to entry %d.", count.Of(n, "epoch"), r.Windows[0].From, r.Windows[n-1].To-1)
 	}
 	return text
 }

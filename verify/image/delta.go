@@ -8,6 +8,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/internal/chunkset"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
@@ -90,7 +91,7 @@ func (d *Delta) pass(ctx context.Context, runs *chunkset.Runs) error {
 		return err
 	}
 	if d.known && taken < d.list {
-		return fmt.Errorf("the store had %d exceptions and now has %d: it is being merged", d.list, taken)
+		return fmt.Errorf("the store had %s and now has %d: it is being merged", count.Of(d.list, "exception"), taken)
 	}
 	d.list, d.known = taken, true
 	return nil

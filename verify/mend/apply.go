@@ -10,6 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // freshBytes is how many bytes must be zero for a device to look fresh.
@@ -45,7 +46,7 @@ func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Imag
 	areas := s.offset(s.geometry().AreaChunk(0))
 	p.Stages = []Stage{
 		{
-			Say:    fmt.Sprintf("copy %d bytes of %s to the origin", total, plural(s.report.Usage.Exceptions, "exception")),
+			Say:    fmt.Sprintf("copy %d bytes of %s to the origin", total, count.Of(s.report.Usage.Exceptions, "exception")),
 			Bytes:  total,
 			device: origin, barrier: true,
 			writes: copyImage(ctx, im),

@@ -10,6 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // Sink is a new, empty file to write a store to.
@@ -40,7 +41,7 @@ func PlanCompaction(ctx context.Context, dev blockdev.Device, size int64) (*Comp
 		size = dev.Size()
 	}
 	if need := g.ChunksFor(n); g.ChunksIn(uint64(size)) < need {
-		return nil, fmt.Errorf("%w: %d exceptions need %d chunks of %d bytes, but %d bytes hold %d", ErrRoom, n, need, g.ChunkBytes(), size, g.ChunksIn(uint64(size)))
+		return nil, fmt.Errorf("%w: %s and their metadata take %d chunks of %d bytes, but %d bytes hold %d", ErrRoom, count.Of(n, "exception"), need, g.ChunkBytes(), size, g.ChunksIn(uint64(size)))
 	}
 	return &Compaction{s, size}, nil
 }
@@ -48,7 +49,7 @@ func PlanCompaction(ctx context.Context, dev blockdev.Device, size int64) (*Comp
 // Steps says what Write does.
 func (c *Compaction) Steps() []string {
 	return []string{
-		fmt.Sprintf("copy %s and %d bytes of data", plural(c.s.report.Usage.Exceptions, "exception"), c.dataBytes()),
+		fmt.Sprintf("copy %s and %d bytes of data", count.Of(c.s.report.Usage.Exceptions, "exception"), c.dataBytes()),
 		"write the header",
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
@@ -237,7 +238,7 @@ func (c *dumpCheck) take(d dumpRecord) error {
 
 func (c *dumpCheck) end() error {
 	if c.list != c.header.Exceptions || c.stale != c.header.Stale {
-		return fmt.Errorf("%w: it has %d exceptions and %d other records, not %d and %d", ErrNotDump, c.list, c.stale, c.header.Exceptions, c.header.Stale)
+		return fmt.Errorf("%w: it has %s and %s, not %d and %d", ErrNotDump, count.Of(c.list, "exception"), count.Of(c.stale, "other record"), c.header.Exceptions, c.header.Stale)
 	}
 	return nil
 }

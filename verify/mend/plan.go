@@ -180,14 +180,6 @@ func forward(in iter.Seq2[write, error], yield func(write, error) bool) bool {
 	return true
 }
 
-// plural is "1 chunk", "2 chunks".
-func plural[N int | int64 | uint64](n N, what string) string {
-	if n == 1 {
-		return fmt.Sprintf("1 %s", what)
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 // readFull fills b. It fails if r ends before.
 func readFull(r io.ReaderAt, b []byte, at int64) error {
 	n, err := r.ReadAt(b, at)

@@ -11,6 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/internal/chunkset"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
@@ -70,7 +71,7 @@ func Reclaim(ctx context.Context, dev blockdev.Device, opt ReclaimOptions) (*Pla
 		p.Stages = append(p.Stages, s.copyStage(now), s.recordStage(now))
 	}
 	if len(moves) > 0 {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s of %d bytes become free at the end of the store", plural(len(moves), "chunk"), s.geometry().ChunkBytes()))
+		p.Notes = append(p.Notes, fmt.Sprintf("%s of %d bytes become free at the end of the store", count.Of(len(moves), "chunk"), s.geometry().ChunkBytes()))
 	}
 	p.check = expect(dev, opt.OriginBytes, verify.Clean)
 	if len(moves) == opt.MostMoves {
@@ -112,7 +113,7 @@ func (s *subject) moves(ctx context.Context, most int) ([]move, error) {
 		filled++
 	}
 	if filled < len(moves) {
-		return nil, fmt.Errorf("%w: %d chunks lie past the %d holes for them", ErrDamaged, len(moves), filled)
+		return nil, fmt.Errorf("%w: there is room below for only %d of %s", ErrDamaged, filled, count.Of(len(moves), "chunk"))
 	}
 	return moves, nil
 }
@@ -160,7 +161,7 @@ func (s *subject) copyStage(batch []move) Stage {
 	}
 	chunk := int64(s.geometry().ChunkBytes())
 	return Stage{
-		Say:    fmt.Sprintf("copy %s, from chunk %d on, into holes from chunk %d on", plural(len(batch), "chunk"), batch[0].from, batch[0].to),
+		Say:    fmt.Sprintf("copy %s, from chunk %d on, into holes from chunk %d on", count.Of(len(batch), "chunk"), batch[0].from, batch[0].to),
 		Bytes:  int64(len(batch)) * chunk,
 		device: s.dev, barrier: true,
 		writes: func(yield func(write, error) bool) {
@@ -249,7 +250,7 @@ func (s *subject) recordStage(batch []move) Stage {
 	sorted := slices.Clone(batch)
 	slices.SortFunc(sorted, func(a, b move) int { return cmp.Compare(a.record, b.record) })
 	return Stage{
-		Say:    fmt.Sprintf("change %s to name the copies", plural(len(batch), "exception")),
+		Say:    fmt.Sprintf("change %s to name the copies", count.Of(len(batch), "exception")),
 		Bytes:  int64(len(batch)) * cow.ExceptionSize,
 		device: s.dev, barrier: true,
 		writes: func(yield func(write, error) bool) {

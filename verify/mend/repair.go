@@ -7,6 +7,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
@@ -137,14 +138,14 @@ func (s *subject) canonical(ctx context.Context, p *Plan, dev blockdev.Device) e
 	case len(writes) == 0:
 		return nil
 	case uint64(len(writes)) > total/2:
-		return fmt.Errorf("%w: %d of %d exceptions are out of the canonical order", ErrUncertain, len(writes), total)
+		return fmt.Errorf("%w: exceptions are out of the canonical order, %d of %d", ErrUncertain, len(writes), total)
 	}
 	// Two exceptions with swapped places are not damage but another order.
 	if s.report.Counts[verify.ChunkBeyondDevice]+s.report.Counts[verify.ChunkIsMetadata]+s.report.Counts[verify.DuplicateCOWChunk] < uint64(len(writes)) {
-		return fmt.Errorf("%w: %s are out of the canonical order and name distinct chunks", ErrUncertain, plural(len(writes), "exception"))
+		return fmt.Errorf("%w: %s are out of the canonical order and name distinct chunks", ErrUncertain, count.Of(len(writes), "exception"))
 	}
 	p.Stages = append(p.Stages, Stage{
-		Say:    fmt.Sprintf("set the COW chunk of %s as in the canonical layout", plural(len(writes), "exception")),
+		Say:    fmt.Sprintf("set the COW chunk of %s as in the canonical layout", count.Of(len(writes), "exception")),
 		Bytes:  int64(len(writes)) * cow.ExceptionSize,
 		device: dev, writes: those(writes...), barrier: true,
 	})
@@ -184,7 +185,7 @@ func (s *subject) clearStale(ctx context.Context, p *Plan, dev blockdev.Device) 
 		bytes += int64(len(w.data))
 	}
 	p.Stages = append(p.Stages, Stage{
-		Say:    fmt.Sprintf("clear %s after the end of the list", plural(records, "record")),
+		Say:    fmt.Sprintf("clear %s after the end of the list", count.Of(records, "record")),
 		Bytes:  bytes,
 		device: dev, writes: those(writes...), barrier: true,
 	})

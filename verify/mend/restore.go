@@ -9,6 +9,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // RestoreOptions says where the chunks come from.
@@ -42,14 +43,14 @@ func Restore(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt R
 	})
 	if opt.Data != nil {
 		p.Stages = append(p.Stages, Stage{
-			Say:    fmt.Sprintf("copy the data of %s", plural(r.dump.Exceptions, "exception")),
+			Say:    fmt.Sprintf("copy the data of %s", count.Of(r.dump.Exceptions, "exception")),
 			Bytes:  int64(r.dump.Exceptions * r.geometry.ChunkBytes()),
 			device: dev, barrier: true,
 			writes: r.chunks(),
 		})
 	}
 	p.Stages = append(p.Stages, Stage{
-		Say:    fmt.Sprintf("write the records of %s", plural(r.dump.Exceptions, "exception")),
+		Say:    fmt.Sprintf("write the records of %s", count.Of(r.dump.Exceptions, "exception")),
 		Bytes:  int64(r.dump.Exceptions * cow.ExceptionSize),
 		device: dev, barrier: true,
 		writes: r.areas(),

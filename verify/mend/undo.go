@@ -10,6 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
@@ -161,7 +162,7 @@ func CheckDump(ctx context.Context, dump io.Reader, dev blockdev.Device) error {
 		}
 	}
 	if _, err, more := next(); more && err == nil {
-		return fmt.Errorf("%w: the store has more than its %d exceptions", ErrOtherUndo, h.Exceptions)
+		return fmt.Errorf("%w: the store has more than its %s", ErrOtherUndo, count.Of(h.Exceptions, "exception"))
 	}
 	return nil
 }

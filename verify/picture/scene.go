@@ -13,6 +13,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // Bins is how many bins a report must have at most to be drawn as SVG or PNG.
@@ -239,8 +240,8 @@ func summary(r *verify.Report) []string {
 		full = fmt.Sprintf("%.1f%%", 100*float64(u.AllocatedSectors)/float64(u.TotalSectors))
 	}
 	return []string{
-		fmt.Sprintf("%s in %s of %s, %s allocated", size(uint64(u.TotalSectors)*cow.SectorSize), plural(g.DeviceChunks, "chunk"), size(g.ChunkBytes), full),
-		fmt.Sprintf("%s in %s, next free chunk %d", plural(u.Exceptions, "exception"), plural(u.Areas, "area"), u.NextFreeChunk),
+		fmt.Sprintf("%s in %s of %s, %s allocated", size(uint64(u.TotalSectors)*cow.SectorSize), count.Of(g.DeviceChunks, "chunk"), size(g.ChunkBytes), full),
+		fmt.Sprintf("%s in %s, next free chunk %d", count.Of(u.Exceptions, "exception"), count.Of(u.Areas, "area"), u.NextFreeChunk),
 	}
 }
 
@@ -253,11 +254,11 @@ func leakLines(r *verify.Report, most int) []string {
 	shown := verify.LargestRanges(r.LargestLeaks, most)
 	all := uint64(len(l.Ranges)) + l.RangesOmitted
 	rest := all - uint64(len(shown))
-	where := plural(all, "range")
+	where := count.Of(all, "range")
 	if rest > 0 {
 		where += ", the largest"
 	}
-	out := []string{fmt.Sprintf("%s (%s) leaked, in %s:", plural(l.Chunks, "chunk"), size(l.Bytes), where)}
+	out := []string{fmt.Sprintf("%s (%s) leaked, in %s:", count.Of(l.Chunks, "chunk"), size(l.Bytes), where)}
 	for _, run := range shown {
 		out = append(out, fmt.Sprintf("  %v at %s: %s", run, offset(r, run.First), size(run.Chunks()*r.Geometry.ChunkBytes)))
 	}
@@ -265,14 +266,6 @@ func leakLines(r *verify.Report, most int) []string {
 		out = append(out, fmt.Sprintf("  ... and %d more", rest))
 	}
 	return out
-}
-
-// plural is a number with its noun.
-func plural(n uint64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func offset(r *verify.Report, c cow.Chunk) string { return size(uint64(c) * r.Geometry.ChunkBytes) }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // EndMark is the mark that dm-log-writes appends when it is taken down
@@ -109,7 +111,7 @@ func (l *Log) Warnings() []string {
 	case l.Cut != "":
 		w = append(w, "the log breaks off at "+l.Cut)
 	case n > l.Declared:
-		w = append(w, fmt.Sprintf("the log's super block names %d entries, and %d more follow: the machine died while recording", l.Declared, n-l.Declared))
+		w = append(w, fmt.Sprintf("the log's super block declares %s, but %d more follow: the machine died while recording", count.Of(l.Declared, "entry", "entries"), n-l.Declared))
 	case !l.Complete():
 		w = append(w, "the log does not end with the mark "+EndMark+": writes that were never flushed may be missing")
 	}

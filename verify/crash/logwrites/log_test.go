@@ -3,6 +3,7 @@ package logwrites
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -97,6 +98,9 @@ func TestKilledLogIsScannedOn(t *testing.T) {
 	l := openBytes(t, b)
 	if l.Len() != 4 || l.Cut != "" || l.Declared != 1 || len(l.Warnings()) != 1 {
 		t.Errorf("%d entries, declared %d, cut %q, warnings %q", l.Len(), l.Declared, l.Cut, l.Warnings())
+	}
+	if got, want := l.Warnings()[0], "declares 1 entry, but 3 more follow"; !strings.Contains(got, want) {
+		t.Errorf("%q, want %q in it", got, want)
 	}
 }
 

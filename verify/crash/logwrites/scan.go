@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // Limits of a log's sector size, in bytes: the logical block sizes that Linux
@@ -126,7 +128,7 @@ func (l *Log) decode(block []byte, room uint64) (e Entry, length uint64, why str
 	}
 	if e.HasData() {
 		if raw.sectors > room/l.SectorSize {
-			return e, 0, fmt.Sprintf("its %d sectors of data are missing", raw.sectors)
+			return e, 0, fmt.Sprintf("its data is missing (%s)", count.Of(raw.sectors, "sector"))
 		}
 		length = raw.sectors * l.SectorSize
 	}

@@ -55,7 +55,10 @@ func (d *Destination) look(dir *os.Root, name string) (fs.FileInfo, error) {
 func (d *Destination) checkReads(path string, info fs.FileInfo) error {
 	for _, r := range d.reads {
 		if r.is(info) {
-			return &Refusal{Path: path, Why: fmt.Sprintf("is %s, which is only read; name another file", r.name)}
+			if r.name == path {
+				return &Refusal{Path: path, Why: "is read by the same command; name another file"}
+			}
+			return &Refusal{Path: path, Why: fmt.Sprintf("is the same file as %s, which the command reads; name another file", r.name)}
 		}
 	}
 	return nil
