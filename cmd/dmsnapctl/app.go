@@ -17,11 +17,12 @@ import (
 // run is the whole program: arguments in, exit code out. It turns panics into
 // errors.
 func run(ctx context.Context, args []string, std streams) (code int) {
-	out := &output.Stream{Writer: std.out}
-	std.out = out
+	out, errs := &output.Stream{Writer: std.out}, &output.Stream{Writer: std.err}
+	std.out, std.err = out, errs
 	app := newAppOf(std, commandsFor(run, args))
 	what := ""
 	fail := func(err error) int {
+		defer func() { _ = errs.Flush() }() // nobody is left to tell
 		var status exitStatus
 		if err != nil && !errors.As(err, &status) {
 			_, _ = fmt.Fprintf(std.err, "dmsnapctl: %s\n", explained(err))
@@ -38,8 +39,8 @@ func run(ctx context.Context, args []string, std streams) (code int) {
 	if err == nil {
 		err = app.RunContext(ctx, line.args())
 	}
-	if err == nil && out.Err != nil {
-		err = fmt.Errorf("writing to stdout: %w", out.Err)
+	if failed := out.Flush(); err == nil && failed != nil {
+		err = fmt.Errorf("writing to stdout: %w", failed)
 	}
 	if err != nil && hasSwitch(args, "json") && !hasSwitch(args, "quiet") && !hasSwitch(args, "q") {
 		writeJSONError(std.out, line.name(), err)

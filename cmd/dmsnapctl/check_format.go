@@ -56,6 +56,10 @@ func (r checkAnswer) write(o *console, format string, to *output.Destination) er
 	default:
 		r.writeText(&b, o)
 	}
+	if to.IsStdout() && format != formatJSON && format != formatPrometheus && format != formatFacts {
+		_, err := io.WriteString(o.out, b.String())
+		return err
+	}
 	err := to.Write(func(w io.Writer) error {
 		_, err := io.WriteString(w, b.String())
 		return err

@@ -45,9 +45,9 @@ func runComplete(c *cli.Context) error {
 		root = "/"
 	}
 	said := newCompletion(c.App, os.DirFS(root)).of(c.Args().Slice())
-	w := bufio.NewWriter(c.App.Writer)
+	w := bufio.NewWriter(output.Raw(c.App.Writer))
 	for _, one := range said.candidates {
-		_, _ = fmt.Fprintf(w, "%s\t%s\n", output.Name(one.word), one.text)
+		_, _ = fmt.Fprintf(w, "%s\t%s\n", output.Text(one.word), one.text)
 	}
 	if said.paths != "" {
 		_, _ = fmt.Fprintf(w, ":%s\n", said.paths)

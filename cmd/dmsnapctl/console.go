@@ -117,3 +117,12 @@ func columnsOf(w io.Writer) int {
 	}
 	return usual
 }
+
+// ownFile is the file behind a stream, for a command to write to directly: it
+// sees a terminal, and its background processes are not waited for.
+func ownFile(w io.Writer) io.Writer {
+	if f, ok := output.FileOf(w); ok {
+		return f
+	}
+	return output.Raw(w)
+}

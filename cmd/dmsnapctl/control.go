@@ -111,7 +111,7 @@ func printPlan(o *console, plan *dmctl.Plan, names []string, dry bool, failed *d
 		case len(plan.Steps()) == 0:
 			ended = "there was nothing to do"
 		}
-		_, err = fmt.Fprintf(o.out, "%s: %s\n", plan.Title, ended)
+		_, err = fmt.Fprintf(o.out, "%s: %s\n", output.Name(plan.Title), ended)
 	}
 	return err
 }
@@ -204,12 +204,12 @@ func planCommand(name, usage, args, help string, plan func(*cli.Context, *dmctl.
 // planText is a plan as text: its steps and notes.
 func planText(p *dmctl.Plan) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s:\n", p.Title)
+	fmt.Fprintf(&b, "%s:\n", output.Name(p.Title))
 	for i, step := range p.Steps() {
-		fmt.Fprintf(&b, "%3d. %s\n", i+1, step)
+		fmt.Fprintf(&b, "%3d. %s\n", i+1, output.Name(step))
 	}
 	for _, note := range p.Notes {
-		fmt.Fprintf(&b, "note: %s\n", noteText(note))
+		fmt.Fprintf(&b, "note: %s\n", output.Name(noteText(note)))
 	}
 	return b.String()
 }

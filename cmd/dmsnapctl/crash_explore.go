@@ -202,7 +202,7 @@ func sometimes(o *console) func(format string, args ...any) {
 	return func(format string, args ...any) {
 		if now := time.Now(); now.Sub(begun) >= progressAfter && now.Sub(shown) >= progressEvery {
 			shown = now
-			_, _ = fmt.Fprintf(o.err, "dmsnapctl: "+format+"\n", args...)
+			_, _ = fmt.Fprintf(o.err, "dmsnapctl: %s\n", output.Name(fmt.Sprintf(format, args...)))
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (d drawings) write(c *cli.Context, o *console, r *crash.Report, reproduce s
 		}
 	}
 	if d.page != nil {
-		p := page.Page{Log: output.Name(c.String("log")), Report: r, Version: "dmsnapctl " + version(), Next: nextCommands(r, reproduce)}
+		p := page.Page{Log: output.Text(c.String("log")), Report: r, Version: "dmsnapctl " + version(), Next: nextCommands(r, output.Text(reproduce))}
 		if err := d.page.Write(p.Write); err != nil {
 			o.warnf("%s: the page: %w", c.String("log"), err)
 			end = exitStatus(exitUnknown)

@@ -106,9 +106,9 @@ func runWorkload(c *cli.Context, o *console, device string) (int, error) {
 	cmd := exec.CommandContext(c.Context, args[0], args[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Env = append(os.Environ(), "DMSNAPCTL_DEVICE="+device)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, o.out, o.err
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, output.Raw(o.out), ownFile(o.err)
 	if o.json {
-		cmd.Stdout = o.err // stdout has the one object
+		cmd.Stdout = cmd.Stderr // stdout has the one object
 	}
 	cmd.WaitDelay = workloadGrace
 	endWithParent(cmd)

@@ -205,7 +205,7 @@ func drawRates(c *cli.Context, o *console, path string) error {
 	if o.json {
 		err = o.printJSON(ratesJSON{Schema: schemaOf(o.command), Out: path, Rates: rates})
 	} else {
-		_, err = fmt.Fprintf(o.out, "%s: leaked space against copies in flight and chunk size, each point the mean of %d crashes\n", path, rateSeeds)
+		_, err = fmt.Fprintf(o.out, "%s: leaked space against copies in flight and chunk size, each point the mean of %d crashes\n", output.Name(path), rateSeeds)
 	}
 	if err != nil {
 		return err

@@ -116,7 +116,7 @@ func runCrashState(c *cli.Context) error {
 		if o.json {
 			return o.printJSON(crashStateJSON{Schema: schemaOf(o.command), State: state.String(), Entry: state.Last(), Out: c.String("out"), Bytes: written})
 		}
-		_, err = fmt.Fprintf(o.out, "%s: state %v, %s\n", c.String("out"), state, output.Bytes(written))
+		_, err = fmt.Fprintf(o.out, "%s: state %v, %s\n", output.Name(c.String("out")), state, output.Bytes(written))
 		return err
 	})
 }

@@ -65,7 +65,7 @@ func runMap(c *cli.Context) error {
 	if file != nil {
 		err = file.write(report)
 	} else if !o.json {
-		err = picture.Terminal{Columns: columns, Color: o.color, ASCII: !localeIsUTF8()}.Text(o.out, output.Name(path), report.Report)
+		err = picture.Terminal{Columns: columns, Color: o.color, ASCII: !output.UTF8()}.Text(o.out, output.Name(path), report.Report)
 		err = cmp.Or(err, printAdvice(o.out, report.Advice))
 	}
 	switch {

@@ -48,7 +48,7 @@ func pictureFlag(c *cli.Context, flag string, read ...string) (*pictureFile, err
 
 // write draws a report, into the file or to stdout.
 func (p *pictureFile) write(r *judged) error {
-	return p.Write(func(w io.Writer) error { return p.draw(w, output.Name(r.Path), r.Report) })
+	return p.Write(func(w io.Writer) error { return p.draw(w, output.Text(r.Path), r.Report) })
 }
 
 // whyNoPicture says why there is nothing to draw; "" if there is.

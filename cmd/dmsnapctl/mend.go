@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -85,7 +86,7 @@ func (m mendRun) run() error {
 	dry := m.c.Bool("dry-run")
 	if !dry && m.work != nil {
 		if !m.c.Bool("yes") {
-			if err := confirmText(m.c, m.o, m.plan.String()); err != nil {
+			if err := confirmText(m.c, m.o, mendText(m.plan)); err != nil {
 				return err
 			}
 		}
@@ -112,7 +113,7 @@ func (m mendRun) print(dry bool) error {
 		})
 	}
 	if dry {
-		_, err := fmt.Fprint(m.o.out, m.plan)
+		_, err := fmt.Fprint(m.o.out, mendText(m.plan))
 		return err
 	}
 	for _, note := range m.plan.Notes {
@@ -122,8 +123,24 @@ func (m mendRun) print(dry bool) error {
 	if m.work == nil {
 		ended = "there was nothing to do"
 	}
-	_, err := fmt.Fprintf(m.o.out, "%s: %s\n", m.plan.Title, ended)
+	_, err := fmt.Fprintf(m.o.out, "%s: %s\n", output.Name(m.plan.Title), ended)
 	return err
+}
+
+// mendText is a plan for people, a line for each stage and note.
+func mendText(p *mend.Plan) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s:\n", output.Name(p.Title))
+	for i, step := range p.Steps() {
+		fmt.Fprintf(&b, "%3d. %s\n", i+1, output.Name(step))
+	}
+	if len(p.Stages) == 0 {
+		b.WriteString("     nothing to do\n")
+	}
+	for _, n := range p.Notes {
+		fmt.Fprintf(&b, "note: %s\n", output.Name(n))
+	}
+	return b.String()
 }
 
 // undoByDump writes a dump of the store at path to name, for 'restore'. An

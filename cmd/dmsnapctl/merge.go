@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
@@ -68,7 +69,7 @@ func runMerge(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	if c.Bool("background") {
 		ended = "started; `dmsnapctl status` shows its progress"
 	}
-	_, err = fmt.Fprintf(o.out, "%s: %s\n", plan.Title, ended)
+	_, err = fmt.Fprintf(o.out, "%s: %s\n", output.Name(plan.Title), ended)
 	return err
 }
 
@@ -90,7 +91,7 @@ func mergeProgress(o *console) func(dmctl.Snapshot) {
 		return nil
 	}
 	return func(s dmctl.Snapshot) {
-		_, _ = fmt.Fprintf(o.err, "dmsnapctl: %s: %s left to merge\n", s.Name, inBytes(s.Allocated-min(s.Metadata, s.Allocated)))
+		_, _ = fmt.Fprintf(o.err, "dmsnapctl: %s: %s left to merge\n", output.Name(s.Name), inBytes(s.Allocated-min(s.Metadata, s.Allocated)))
 	}
 }
 

@@ -188,7 +188,7 @@ func thenNotify(before looked, manager sdnotify.Notifier, failed func(error)) lo
 
 func printEvent(o *console, e monitor.Event) error {
 	if !o.json {
-		_, err := fmt.Fprintf(o.out, "%s %s\n", e.Time.Format(time.RFC3339), e.Message)
+		_, err := fmt.Fprintf(o.out, "%s %s\n", e.Time.Format(time.RFC3339), output.Name(e.Message))
 		return err
 	}
 	out := eventJSON{

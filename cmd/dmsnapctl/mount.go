@@ -92,7 +92,7 @@ func mountFor(c *cli.Context, o *console, im *image.Image, dir string, failed fu
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = workloadGrace
 	cmd.Env = append(os.Environ(), "DMSNAPCTL_IMAGE="+filepath.Join(dir, image.MountedName))
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, o.out, o.err
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, output.Raw(o.out), ownFile(o.err)
 	errRun := cmd.Run()
 	end()
 	errEnd := <-ended

@@ -163,17 +163,17 @@ func (r rescueJSON) print(o *console, steps []rescueStep) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", output.Name(r.Name), r.Verdict)
 	for _, w := range r.Wrong {
-		fmt.Fprintf(&b, "  %s\n", w)
+		fmt.Fprintf(&b, "  %s\n", output.Name(w))
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(&b, "note: %s\n", n)
+		fmt.Fprintf(&b, "note: %s\n", output.Name(n))
 	}
 	switch {
 	case len(steps) == 0 && len(r.Notes) == 0:
 		b.WriteString("nothing to rescue\n")
 	case r.DryRun:
 		for _, s := range steps {
-			fmt.Fprintf(&b, "next: %s   # %s\n", output.Name(s.String()), s.why)
+			fmt.Fprintf(&b, "next: %s   # %s\n", output.Name(s.String()), output.Name(s.why))
 		}
 	}
 	_, err := fmt.Fprint(o.out, b.String())

@@ -135,7 +135,7 @@ func runList(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 		if s.Kind == dmctl.KindClone {
 			origin, through, cow = s.Base, "-", s.Store
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Name, output.Name(origin), through, output.Name(cow), store)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", output.Name(s.Name), output.Name(origin), output.Name(through), output.Name(cow), store)
 	}
 	return w.Flush()
 }

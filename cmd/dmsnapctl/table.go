@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
@@ -118,6 +119,6 @@ func runTarget(c *cli.Context, read spec) error {
 	if o.json {
 		return o.printJSON(tableJSON{Schema: "dmsnapctl.table/1", Lines: []string{line}})
 	}
-	_, err = fmt.Fprintln(o.out, line)
+	_, err = fmt.Fprintln(output.Raw(o.out), line) // for dmsetup
 	return err
 }

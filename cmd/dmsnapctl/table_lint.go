@@ -217,11 +217,11 @@ func runTableConcise(c *cli.Context) error {
 	case o.json:
 		return o.printJSON(conciseForMachines(o, devices, text))
 	case !c.Bool("parse"):
-		_, err = fmt.Fprintln(o.out, text)
+		_, err = fmt.Fprintln(output.Raw(o.out), text) // for dmsetup
 		return err
 	}
 	for _, d := range devices {
-		if _, err := fmt.Fprintf(o.out, "%s:\n%s", d.Name, d.Table); err != nil {
+		if _, err := fmt.Fprintf(output.Raw(o.out), "%s:\n%s", d.Name, d.Table); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,7 @@ func printFindings(w io.Writer, r *verify.Report) {
 		}
 	}
 	for _, code := range kinds {
-		_, _ = fmt.Fprintf(w, "  %s\t%s: %s\n", verify.SeverityOf(code), code, kindText(r, code, of[code]))
+		_, _ = fmt.Fprintf(w, "  %s\t%s: %s\n", verify.SeverityOf(code), code, output.Name(kindText(r, code, of[code])))
 	}
 }
 

@@ -69,7 +69,7 @@ func unsettledWhy(r *verify.Report) string {
 
 func printFigures(w io.Writer, r *verify.Report) {
 	line := func(name, format string, args ...any) {
-		_, _ = fmt.Fprintf(w, "  "+name+"\t"+format+"\n", args...)
+		_, _ = fmt.Fprintf(w, "  %s\t%s\n", name, output.Name(fmt.Sprintf(format, args...)))
 	}
 	line("chunk size", "%s (%s), %d exceptions to an area", output.Bytes(r.Geometry.ChunkBytes), output.Plural(r.Header.ChunkSectors, "sector"), r.Geometry.ExceptionsPerArea)
 	if l := r.Live; l != nil {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -203,9 +202,9 @@ func runBesides(c *cli.Context, o *console, with *dmctl.With) (status int, err e
 	if with.Mount != "" {
 		cmd.Env = append(cmd.Env, "DMSNAPCTL_MOUNT="+with.Mount)
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, ownFile(o.out), o.err
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, ownFile(o.out), ownFile(o.err)
 	if o.json {
-		cmd.Stdout = o.err // stdout has the one object
+		cmd.Stdout = cmd.Stderr // stdout has the one object
 	}
 	endWithParent(cmd)
 	runtime.LockOSThread() // the kernel takes the end of this thread for the parent's
@@ -234,13 +233,4 @@ func runBesides(c *cli.Context, o *console, with *dmctl.With) (status int, err e
 		return exitSignal + signal, fmt.Errorf("%s: %w", output.Name(args[0]), err)
 	}
 	return exit.ExitCode(), nil
-}
-
-// ownFile is the file behind a stream, for a command to write to directly: it
-// sees a terminal, and its background processes are not waited for.
-func ownFile(w io.Writer) io.Writer {
-	if f, ok := output.FileOf(w); ok {
-		return f
-	}
-	return w
 }

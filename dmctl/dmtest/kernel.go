@@ -84,14 +84,14 @@ func (m *Machine) Close() error { return nil }
 func (m *Machine) List() ([]devices.Listed, error) {
 	var out []devices.Listed
 	for _, d := range m.Devices {
-		name, _ := devices.ParseName(d.Name)
+		name := wire.KernelName(d.Name)
 		out = append(out, devices.Listed{Name: name, Dev: d.Dev, EventNr: d.events})
 	}
 	return out, nil
 }
 
 func (m *Machine) info(d *Device) devices.Info {
-	name, _ := devices.ParseName(d.Name)
+	name := wire.KernelName(d.Name)
 	i := devices.Info{Name: name, Dev: d.Dev, OpenCount: int32(m.users(d)), EventNr: d.events, Targets: uint32(len(d.Live))}
 	if d.UUID != "" {
 		i.UUID, _ = wire.NewUUID(d.UUID)

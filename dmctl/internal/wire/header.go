@@ -133,7 +133,7 @@ func decode(buf []byte) (Info, []byte, error) {
 		return Info{}, nil, fmt.Errorf("device mapper's answer has %d bytes, its header alone has %d", len(buf), headerSize)
 	}
 	info := Info{
-		Name:      kernelName(cString(buf[offName:offUUID])),
+		Name:      KernelName(cString(buf[offName:offUUID])),
 		UUID:      kernelUUID(cString(buf[offUUID : offUUID+uuidArray])),
 		Dev:       decodeDev(native.Uint64(buf[offDev:])),
 		OpenCount: int32(native.Uint32(buf[offOpenCount:])),

@@ -107,9 +107,9 @@ func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
-// kernelName takes a name out of a kernel's answer. It goes back in as it
+// KernelName takes a name out of a kernel's answer. It goes back in as it
 // came, whatever bytes it has.
-func kernelName(s string) Name { return Name{s} }
+func KernelName(s string) Name { return Name{s} }
 
-// kernelUUID is kernelName for UUIDs.
+// kernelUUID is KernelName for UUIDs.
 func kernelUUID(s string) UUID { return UUID{s} }

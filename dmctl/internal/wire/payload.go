@@ -132,7 +132,7 @@ func decodeDevices(payload []byte, events bool) ([]Device, error) {
 			return
 		}
 		name := cString(entry[nameListHeader:])
-		d := Device{Name: kernelName(name), Dev: decodeDev(dev)}
+		d := Device{Name: KernelName(name), Dev: decodeDev(dev)}
 		// The event number follows the name on the next multiple of 8.
 		if at := align8(nameListHeader + len(name) + 1); events && at+4 <= len(entry) {
 			d.EventNr, d.HasEventNr = native.Uint32(entry[at:]), true

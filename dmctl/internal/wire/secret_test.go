@@ -23,11 +23,11 @@ func answer(t *testing.T, targets ...Target) []byte {
 
 // A table is asked for with the flag by which the kernel wipes its buffers.
 func TestTablesAreAskedForAsSecrets(t *testing.T) {
-	info, _, err := decode(secretRequest(kernelName("n"), false).encode())
+	info, _, err := decode(secretRequest(KernelName("n"), false).encode())
 	if want := FlagSecureData | FlagStatusTable | FlagNoFlush; err != nil || info.Flags != want {
 		t.Errorf("flags %#x, %v, want %#x", info.Flags, err, want)
 	}
-	if info, _, err = decode(secretRequest(kernelName("n"), true).encode()); err != nil || info.Flags&FlagQueryInactive == 0 {
+	if info, _, err = decode(secretRequest(KernelName("n"), true).encode()); err != nil || info.Flags&FlagQueryInactive == 0 {
 		t.Errorf("the inactive table: flags %#x, %v", info.Flags, err)
 	}
 	if FlagSecureData != 1<<15 {

@@ -51,7 +51,7 @@ func TestNewUUID(t *testing.T) {
 func TestHeaderBothWays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := request{
-			name:    kernelName(rapid.StringMatching(`[a-z]{0,127}`).Draw(t, "name")),
+			name:    KernelName(rapid.StringMatching(`[a-z]{0,127}`).Draw(t, "name")),
 			uuid:    kernelUUID(rapid.StringMatching(`[A-Z]{0,128}`).Draw(t, "uuid")),
 			dev:     blockdev.DevNo{Major: rapid.Uint32Range(0, 4095).Draw(t, "major"), Minor: rapid.Uint32Range(0, 1<<20-1).Draw(t, "minor")},
 			flags:   Flags(rapid.Uint32().Draw(t, "flags")),
@@ -138,8 +138,8 @@ func TestDecodeDevices(t *testing.T) {
 	list := append(a, b...)
 	got, err := decodeDevices(list, true)
 	want := []Device{
-		{kernelName("first"), blockdev.DevNo{Major: 253, Minor: 300}, 7, true},
-		{kernelName("b"), blockdev.DevNo{Major: 253}, 0, true},
+		{KernelName("first"), blockdev.DevNo{Major: 253, Minor: 300}, 7, true},
+		{KernelName("b"), blockdev.DevNo{Major: 253}, 0, true},
 	}
 	if diff := cmp.Diff(want, got, plain); diff != "" || err != nil {
 		t.Error(err, diff)
@@ -189,7 +189,7 @@ func TestEncodeMessage(t *testing.T) {
 // FuzzAnswer feeds any bytes to all decoders: none may panic or give back
 // more than it was given.
 func FuzzAnswer(f *testing.F) {
-	r := request{name: kernelName("n"), payload: listEntry(1, "dev", 1), targets: 1}
+	r := request{name: KernelName("n"), payload: listEntry(1, "dev", 1), targets: 1}
 	f.Add(r.encode())
 	spec, _ := encodeTargets([]Target{{0, 8, "linear", "8:1 0"}})
 	f.Add(request{payload: spec, targets: 1}.encode())

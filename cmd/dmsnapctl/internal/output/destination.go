@@ -65,7 +65,7 @@ func (d *Destination) Path() string { return d.path }
 // error means that the old content is still there.
 func (d *Destination) Write(fill func(io.Writer) error) error {
 	if d.IsStdout() {
-		return fill(d.opt.Stdout)
+		return fill(Raw(d.opt.Stdout))
 	}
 	return d.replace(func(f *os.File) error {
 		w := bufio.NewWriterSize(f, 64<<10)

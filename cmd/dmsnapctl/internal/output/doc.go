@@ -8,5 +8,5 @@
 // callers' business.
 //
 // From the top down: destination, beside, place, reads, below, owner (files); json,
-// prometheus, stream (forms); name, size (words).
+// prometheus, stream (forms); name, size (words); locale.
 package output

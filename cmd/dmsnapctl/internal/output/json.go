@@ -28,7 +28,7 @@ func JSON(w io.Writer, v any) error {
 			return fmt.Errorf("writing the result: %w", err)
 		}
 	}
-	if _, err := w.Write(escapeUnprintable(b.Bytes())); err != nil {
+	if _, err := Raw(w).Write(escapeUnprintable(b.Bytes())); err != nil {
 		return fmt.Errorf("writing the result: %w", err)
 	}
 	return nil
@@ -44,7 +44,7 @@ func encode(b *bytes.Buffer, v any) error {
 // command a terminal. It stands in strings only.
 func escapeUnprintable(encoded []byte) []byte {
 	text := strings.TrimSuffix(string(encoded), "\n")
-	if plain(text) {
+	if Text(text) == text {
 		return encoded
 	}
 	var b strings.Builder
@@ -72,7 +72,7 @@ func validText(v reflect.Value) reflect.Value {
 	switch v.Kind() {
 	case reflect.String:
 		if s := v.String(); !utf8.ValidString(s) {
-			out.SetString(Name(s))
+			out.SetString(Text(s))
 		}
 	case reflect.Pointer:
 		if !v.IsNil() {

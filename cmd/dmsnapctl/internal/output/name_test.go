@@ -7,6 +7,7 @@ import (
 )
 
 func TestNamesCommandNothing(t *testing.T) {
+	t.Setenv("LC_ALL", "C.UTF-8")
 	for name, want := range map[string]string{
 		"vg-snap":            "vg-snap",
 		"späte Züge 漢 \\x41": "späte Züge 漢 \\x41",
@@ -53,5 +54,17 @@ func TestFiguresInWords(t *testing.T) {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)
 		}
+	}
+}
+
+// TestNamesInLocales: a terminal that shows no UTF-8 gets none; pictures and
+// pages are UTF-8 everywhere.
+func TestNamesInLocales(t *testing.T) {
+	t.Setenv("LC_ALL", "C")
+	if got := Name("späte \x1b"); got != `sp\u00e4te \x1b` {
+		t.Errorf("%q", got)
+	}
+	if got := Text("späte \x1b"); got != `späte \x1b` {
+		t.Errorf("%q", got)
 	}
 }

@@ -15,8 +15,8 @@ type Metrics struct {
 	name string // of the family that is being written
 }
 
-// NewMetrics begins to write to w.
-func NewMetrics(w io.Writer) *Metrics { return &Metrics{w: bufio.NewWriter(w)} }
+// NewMetrics begins to write to w, past a stream's escapes.
+func NewMetrics(w io.Writer) *Metrics { return &Metrics{w: bufio.NewWriter(Raw(w))} }
 
 // Label is the name and the value of one label; the name must be a label's.
 type Label struct{ Name, Value string }
@@ -53,5 +53,5 @@ func (m *Metrics) Flush() error { return m.w.Flush() }
 // labelValue quotes a value. The format takes any UTF-8; who looks at it, on a
 // terminal or a dashboard, should not be commanded by it.
 func labelValue(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(Name(s)) + `"`
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(Text(s)) + `"`
 }

@@ -1,6 +1,6 @@
-// The locale: which characters the user's terminal shows.
+package output
 
-package main
+// The locale: which characters the user's terminal shows.
 
 import (
 	"cmp"
@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// localeIsUTF8 tells whether the locale shows more than ASCII. The first
+// UTF8 tells whether the locale shows more than ASCII. The first
 // variable that is set counts, as in setlocale(3).
-func localeIsUTF8() bool {
+func UTF8() bool {
 	locale := cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG"))
 	_, charset, _ := strings.Cut(locale, ".")
 	charset, _, _ = strings.Cut(charset, "@")

@@ -1,4 +1,4 @@
-package main
+package output
 
 import "testing"
 
@@ -15,7 +15,7 @@ func TestLocale(t *testing.T) {
 		t.Setenv("LC_ALL", tt.all)
 		t.Setenv("LC_CTYPE", tt.ctype)
 		t.Setenv("LANG", tt.lang)
-		if got := localeIsUTF8(); got != tt.want {
+		if got := UTF8(); got != tt.want {
 			t.Errorf("LC_ALL=%q LC_CTYPE=%q LANG=%q: %v", tt.all, tt.ctype, tt.lang, got)
 		}
 	}
