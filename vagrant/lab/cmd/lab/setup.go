@@ -21,7 +21,7 @@ const testKernels = "uml-6.1,qemu-6.12"
 func setup(args []string) (int, error) {
 	flags := flag.NewFlagSet("lab setup", flag.ContinueOnError)
 	which := flags.String("kernels", "", "`list` of kernels to get, such as uml-6.1,qemu-6.12; or all (default: uml-6.1)")
-	tests := flags.Bool("tests", false, "also get what only tests need: dmsetup, lvm2, e2fsprogs, xfsprogs, qemu-utils, bmap-tools, restic, borgbackup, udev, and the kernels "+testKernels)
+	tests := flags.Bool("tests", false, "also get what only tests need: dmsetup, lvm2, e2fsprogs, xfsprogs, kmod, mdadm, qemu-utils, bmap-tools, restic, borgbackup, udev, and the kernels "+testKernels)
 	bench := flags.Bool("bench", false, "also install what only benchmarks compare with: fio")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage, nil // flag has said why
@@ -45,10 +45,10 @@ func setup(args []string) (int, error) {
 	var more []string
 	if *tests {
 		// Kernel tests hold what they build and see against dmsetup's and LVM's,
-		// and put file systems on it, which are backed up. qemu-img and bmaptool
+		// and put file systems and arrays on it, and back them up. qemu-img and bmaptool
 		// judge the images. Some tests run beside udev; the machine's own is not
 		// started.
-		more = append(more, "dmsetup", "lvm2", "e2fsprogs", "xfsprogs", "mount", "qemu-utils", "bmap-tools", "restic", "borgbackup", "udev")
+		more = append(more, "dmsetup", "lvm2", "e2fsprogs", "xfsprogs", "mount", "kmod", "mdadm", "qemu-utils", "bmap-tools", "restic", "borgbackup", "udev")
 	}
 	if *bench {
 		more = append(more, "fio")
