@@ -18,15 +18,15 @@ type Disk struct {
 	Size      int64 // bytes
 	BlockSize int   // bytes
 	ReadOnly  bool
-	Data      []byte   // what it holds; zeros follow to its end
+	Data      []byte   // its content; the rest is zeros
 	Carries   []string // known signatures
-	Mounted   string   // where, "" for not
+	Mounted   string   // the mount point, or ""
 	LiesOn    []blockdev.DevNo
-	Lost      bool // nobody can say where it lies
+	Lost      bool // what is below it is unknown
 }
 
-// EmptyStore is the start of a COW device that holds a store without
-// exceptions, with chunks of so many sectors.
+// EmptyStore returns the start of a COW device with an empty store whose chunks
+// have chunkSectors sectors.
 func EmptyStore(chunkSectors uint32) []byte {
 	const sector = 512
 	b := make([]byte, 2*sector*int(chunkSectors))
@@ -36,7 +36,7 @@ func EmptyStore(chunkSectors uint32) []byte {
 	return b
 }
 
-// handle is an open disk. It stays with its disk, wherever its path leads.
+// handle is an open disk. It stays with its disk even if the path changes.
 type handle struct {
 	m       *Machine
 	d       *Disk
@@ -116,7 +116,7 @@ func (h *handle) Writer() (host.Writer, error) {
 	return writer{h}, nil
 }
 
-// writer writes to a disk that is claimed.
+// writer writes to a claimed disk.
 type writer struct{ h *handle }
 
 func (w writer) Close() error { return nil }
@@ -153,7 +153,7 @@ func (h *handle) touch(what string) error {
 	return h.m.touch(what)
 }
 
-// content is a disk's data, and zeros to its end.
+// content returns a disk's whole content.
 type content struct{ d *Disk }
 
 func (c content) Size() int64  { return c.d.Size }

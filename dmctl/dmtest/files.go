@@ -17,14 +17,14 @@ import (
 // File is a plain file.
 type File struct {
 	Bytes   int64
-	Data    []byte   // what it holds; zeros follow to its end
+	Data    []byte   // its content; the rest is zeros
 	Carries []string // known signatures
 	Written bool     // a program has it open for writing
 	inode   uint64
 }
 
-// Loop is a loop device that is on a file. It clears itself when nobody has it
-// open and no table has it.
+// Loop is a loop device on a file. It detaches itself when nobody has it open
+// and no table uses it.
 type Loop struct {
 	*Disk
 	file    *File
@@ -32,7 +32,7 @@ type Loop struct {
 	handles int
 }
 
-// loopDisk begins the paths of loop devices.
+// loopDisk is the prefix of loop devices' paths.
 const loopDisk = "/dev/loop"
 
 func (m *Machine) fileAt(p string) *File {
@@ -44,7 +44,7 @@ func (m *Machine) fileAt(p string) *File {
 	return f
 }
 
-// onFile puts a loop device on a file, and opens it.
+// onFile attaches a loop device to a file and opens it.
 func (m *Machine) onFile(f *File, p string, readOnly bool) (host.Disk, error) {
 	if m.NoLoop {
 		return nil, devices.RefuseFor(host.ErrNoLoop, "no loop device available")
@@ -165,8 +165,8 @@ func (m *Machine) Exists(p string) (bool, error) {
 	return m.Files[p] != nil || m.Disks[p] != nil, nil
 }
 
-// DeleteFile implements host.Files. That of a file with a loop device on it
-// breaks a rule.
+// DeleteFile implements host.Files. Deleting a file under a loop device breaks
+// a rule.
 func (m *Machine) DeleteFile(p string, id host.FileID) error {
 	f := m.fileAt(p)
 	if f == nil {
@@ -248,9 +248,9 @@ func (m *Machine) DropNote(name string) error {
 	return m.after(how)
 }
 
-// Bury is what becomes of a process that died: its memory, its lock and its
-// claims are free, and its guardian resumes what is in use. That recovers then,
-// if there was one: the caller's part.
+// Bury does what the kernel does after a process died: its memory, lock and
+// claims are released, and its guardian, if it had one, resumes the devices in
+// use. To run recover then is up to the caller.
 func (m *Machine) Bury() (guarded bool) {
 	m.MemoryLocked = 0
 	m.claims = map[blockdev.DevNo]bool{}

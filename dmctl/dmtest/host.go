@@ -132,10 +132,10 @@ func (m *Machine) LockMemory() (func(), error) {
 	return func() { m.MemoryLocked-- }, nil
 }
 
-// Sleep does not.
+// Sleep returns at once.
 func (m *Machine) Sleep(time.Duration) {}
 
-// Guard stands guard over inUse; Bury lets it act.
+// Guard guards the devices of inUse; Bury makes it act.
 func (m *Machine) Guard(inUse []blockdev.DevNo) (func() error, error) {
 	if err := m.touch("a guardian"); err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ import (
 
 func (m *Machine) byName(name devices.Name) *Device { return m.Find(name.String()) }
 
-// users counts who has dev open: tables, live and waiting, and others.
+// users counts who has dev open: live and waiting tables, and others.
 func (m *Machine) users(d *Device) int {
 	n := d.Open
 	for _, o := range m.Devices {
@@ -128,12 +128,13 @@ func (d *Device) slot(inactive bool) table.Table {
 	return d.Live
 }
 
-// ours says whether a table is of snapshot targets alone.
+// ours reports whether a table has only snapshot targets.
 func ours(t table.Table) bool {
 	return !slices.ContainsFunc(t, func(l table.Target) bool { return !strings.HasPrefix(l.Spec.Type(), "snapshot") })
 }
 
-// Table implements devices.Kernel. That of other targets is nobody's business.
+// Table implements devices.Kernel. Reading the table of other targets breaks a
+// rule.
 func (m *Machine) Table(name devices.Name, inactive bool) (devices.Info, table.Table, error) {
 	d := m.byName(name)
 	if d == nil {
@@ -164,8 +165,8 @@ func (m *Machine) SameTable(waiting, live devices.Name) (bool, error) {
 	return a.Waiting.String() == b.Live.String(), nil
 }
 
-// merging says whether a merge into the device is live: the kernel loads no
-// second one (drivers/md/dm-snap.c: __validate_exception_handover).
+// merging reports whether a merge into the device is live: the kernel does not
+// load a second one (drivers/md/dm-snap.c: __validate_exception_handover).
 func (m *Machine) merging(origin string) bool {
 	return slices.ContainsFunc(m.Devices, func(d *Device) bool {
 		m, ok := devices.SoleSpec(d.Live).(table.SnapshotMerge)
@@ -173,8 +174,8 @@ func (m *Machine) merging(origin string) bool {
 	})
 }
 
-// Status says of every snapshot that it is empty, so that a merge is done,
-// unless it was told otherwise.
+// Status reports every snapshot as empty, so that a merge is done, unless it
+// has a status of its own.
 func (m *Machine) Status(name devices.Name, inactive bool) (devices.Info, []devices.StatusLine, error) {
 	d := m.byName(name)
 	if d == nil {
@@ -334,8 +335,8 @@ func (m *Machine) Resume(name devices.Name, _ devices.Udev) error {
 	return m.after(how)
 }
 
-// sharesCOW says whether the store would have to be handed over to d, by a
-// device that is not suspended: from a snapshot to its merge, or back
+// sharesCOW reports whether d would have to take over the store from a device
+// that is not suspended: a merge from its snapshot, or the other way round
 // (drivers/md/dm-snap.c: snapshot_preresume).
 func (m *Machine) sharesCOW(d *Device) bool {
 	from := cowOf[table.Snapshot]
@@ -355,8 +356,9 @@ func cowOf[S table.Snapshot | table.SnapshotMerge](t table.Table) string {
 	return ""
 }
 
-// awaitsHandover says whether a merge of the snapshot d is loaded and waits
-// (the same function: the source does not resume until handover completes).
+// awaitsHandover reports whether a merge of the snapshot d is loaded and waits
+// (the same function: the source does not resume until the handover is
+// complete).
 func (m *Machine) awaitsHandover(d *Device) bool {
 	s, ok := devices.SoleSpec(d.Live).(table.Snapshot)
 	return ok && slices.ContainsFunc(m.Devices, func(o *Device) bool {

@@ -1,4 +1,4 @@
-// Loop devices: they end with the last table that has them.
+// Loop devices end with the last table that uses them.
 
 package dmtest
 
@@ -19,7 +19,7 @@ func (m *Machine) loopOf(dev blockdev.DevNo) *Loop {
 	return nil
 }
 
-// settle clears the loop devices that nobody has any more.
+// settle detaches the loop devices that nobody uses any more.
 func (m *Machine) settle() {
 	m.Loops = slices.DeleteFunc(m.Loops, func(l *Loop) bool {
 		if l.handles > 0 || m.inTables(l.Number) || slices.Contains(m.HeldOpen, l.Number) {

@@ -1,7 +1,7 @@
-// Package dmtest is a machine in memory that keeps device mapper's rules, for
-// tests of the controller and of programs that import it: it fails, and dies,
-// at every call on demand. What dm-snapshot does with data is not here: that is
-// to be tested on a real kernel.
+// Package dmtest is a machine in memory that follows device mapper's rules. It
+// is for tests of the controller and of programs that import it: every call can
+// be made to fail, or to kill the process. It does not model what dm-snapshot
+// does with data; test that on a real kernel.
 //
 //	m := dmtest.New()
 //	c := dmctl.NewOn(m)
@@ -23,7 +23,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Failure is what a call that is made to fail does.
+// Failure is how a call fails.
 type Failure string
 
 // The ways to fail. All but the last two return an error.
@@ -36,7 +36,7 @@ const (
 	After Failure = "the process dies right after the call"
 )
 
-// Killed is what a call panics with that the process dies of.
+// Killed is the panic value of a call that kills the process.
 type Killed struct{}
 
 // Device is a mapped device.
@@ -47,8 +47,8 @@ type Device struct {
 	Suspended     bool
 	ReadOnly      bool
 	MergeFailed   bool   // the kernel stopped its merge
-	Status        string // its status line; "" for that of an empty store
-	Mounted       string // where, "" for not
+	Status        string // its status line; "" means an empty store
+	Mounted       string // the mount point, or ""
 	Open          int    // users that are not tables
 	events        uint32
 }
@@ -58,52 +58,52 @@ type Device struct {
 type Machine struct {
 	Devices []*Device // by name
 	Disks   map[string]*Disk
-	Links   map[string]string // other paths, and where they lead
+	Links   map[string]string // links, and their destinations
 	Files   map[string]*File  // plain files by path
-	Loops   []*Loop           // the loop devices that are on one
+	Loops   []*Loop           // the loop devices in use
 	// HeldOpen are devices that a program has open, so that loop devices do not
-	// clear themselves.
+	// detach themselves.
 	HeldOpen []blockdev.DevNo
-	// NoLoop has no loop device be had.
+	// NoLoop makes all loop devices unavailable.
 	NoLoop bool
 	// NotesKept are the notes that outlive a process.
 	NotesKept map[string][]byte
 	// NodeDevs are the nodes in /dev/mapper by name.
 	NodeDevs map[string]blockdev.DevNo
 
-	// Calls counts the calls that change something, from 1 on; Failures says
-	// which of them fail, and how.
+	// Calls counts the calls that change something, starting at 1. Failures
+	// says which of them fail, and how.
 	Calls    int
 	Failures map[int]Failure
-	// BeforeCall, if not nil, is called at each of them.
+	// BeforeCall, if not nil, is called before each of them.
 	BeforeCall func(number int)
-	// Broken are the rules of plans that were broken: what was suspended with
-	// memory not locked, what was touched in the pause, whose table was read
-	// that is nobody's business.
+	// Broken lists violations of the rules for plans: something suspended
+	// without memory locked, something touched in the pause, a table read that
+	// must not be.
 	Broken []string
-	// MemoryLocked is how often memory is locked, Guarded whether a guardian
-	// stands by.
+	// MemoryLocked is how often memory is locked; Guarded is whether a guardian
+	// runs.
 	MemoryLocked int
 	Guarded      bool
-	// Writes are in flight on devices; Uncounted says that the kernel was told
-	// not to count them.
+	// Writes are the writes in flight by device. Uncounted means that the
+	// kernel was told not to count them.
 	Writes    map[blockdev.DevNo]int
 	Uncounted bool
-	// NoNodes, if not nil, is why no nodes can be made.
+	// NoNodes, if not nil, is the error for making nodes.
 	NoNodes error
-	// NoBlkid has only the common signatures be looked for.
+	// NoBlkid makes only the common signatures known.
 	NoBlkid bool
-	// NoGuard, if not nil, is why no guardian can be started.
+	// NoGuard, if not nil, is the error for starting a guardian.
 	NoGuard error
-	// TooLong is what the guardian says at the end.
+	// TooLong is what the guardian reports at the end.
 	TooLong error
-	// Lock says whether nobody else has the lock; nil: nobody has.
+	// Lock reports whether the lock is free; nil means it is.
 	Lock func() bool
-	// LastAdvance is when another controller, which has the lock, last said that
-	// it gets on.
+	// LastAdvance is when another controller, which holds the lock, last
+	// reported progress.
 	LastAdvance time.Time
-	// SkippedFreeze are the devices that were suspended without a freeze of
-	// their file system.
+	// SkippedFreeze are the devices that were suspended without freezing their
+	// file system.
 	SkippedFreeze []string
 	// CacheDropped are the devices whose page cache was dropped.
 	CacheDropped []string
@@ -113,25 +113,25 @@ type Machine struct {
 	Opened map[string]int
 	// TablesRead are the devices whose tables were read.
 	TablesRead []string
-	// Intents are what processes mean to clear up; Held are those whose process
-	// lives.
+	// Intents are what processes intend to clean up; Held are those whose
+	// process is alive.
 	Intents map[string][]byte
 	Held    map[string]bool
-	// LVMCalls are the commands of LVM that were run; NoLVM, if not nil, is why
+	// LVMCalls are the LVM commands that were run. NoLVM, if not nil, is why
 	// they fail.
 	LVMCalls []string
 	NoLVM    error
-	// NoMount, if not nil, is why nothing can be mounted, and StaysMounted whether what
-	// is mounted stays so.
+	// NoMount, if not nil, is why nothing can be mounted. StaysMounted makes
+	// unmounting fail.
 	NoMount      error
 	StaysMounted bool
 	// StatusOfNew is the status line of snapshots without one of their own.
 	StatusOfNew string
-	// ScratchOn is what files without names lie on.
+	// ScratchOn is the device that holds files without names.
 	ScratchOn []blockdev.DevNo
 	// MappedCarries are the known signatures on mapped devices.
 	MappedCarries []string
-	// SnapshotVersion is that of the snapshot target.
+	// SnapshotVersion is the version of the snapshot target.
 	SnapshotVersion gate.Version
 
 	minor  uint32
@@ -143,7 +143,7 @@ type Machine struct {
 
 var _ plan.Machine = (*Machine)(nil)
 
-// New is a machine with the disks /dev/a to /dev/d of 1 MiB each.
+// New returns a machine with the disks /dev/a to /dev/d of 1 MiB each.
 func New() *Machine {
 	m := &Machine{
 		Disks: map[string]*Disk{}, Links: map[string]string{}, NodeDevs: map[string]blockdev.DevNo{},
@@ -160,7 +160,7 @@ func New() *Machine {
 	return m
 }
 
-// Find is the device of a name, nil where there is none.
+// Find returns the device with a name, or nil.
 func (m *Machine) Find(name string) *Device {
 	for _, d := range m.Devices {
 		if d.Name == name {
@@ -170,7 +170,7 @@ func (m *Machine) Find(name string) *Device {
 	return nil
 }
 
-// Suspended are the names of the devices that are suspended.
+// Suspended returns the names of the suspended devices.
 func (m *Machine) Suspended() []string {
 	var out []string
 	for _, d := range m.Devices {
@@ -181,15 +181,15 @@ func (m *Machine) Suspended() []string {
 	return out
 }
 
-// Claimed are the disks that somebody has open exclusively.
+// Claimed returns the disks that somebody has open exclusively.
 func (m *Machine) Claimed() []blockdev.DevNo {
 	return slices.Collect(maps.Keys(m.claims))
 }
 
-// Failed is how many calls were made to fail.
+// Failed returns how many calls were made to fail.
 func (m *Machine) Failed() int { return m.failed }
 
-// Dies says whether f dies of a call that was made to kill it.
+// Dies reports whether f ends in a call that was made to kill the process.
 func Dies(f func() error) (died bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -202,12 +202,12 @@ func Dies(f func() error) (died bool, err error) {
 	return false, f()
 }
 
-// broke notes that a rule was broken.
+// broke records that a rule was broken.
 func (m *Machine) broke(format string, args ...any) {
 	m.Broken = append(m.Broken, fmt.Sprintf(format, args...))
 }
 
-// change counts a call and says how it fails.
+// change counts a call and returns how it fails.
 func (m *Machine) change() Failure {
 	m.Calls++
 	if m.BeforeCall != nil {
@@ -247,7 +247,7 @@ func simple(how Failure) bool {
 	return how == Clean || how == Lost || how == Stuck || how == Half
 }
 
-// refs are the devices that a table uses.
+// refs returns the devices that a table uses.
 func refs(t table.Table) []blockdev.DevNo {
 	var out []blockdev.DevNo
 	add := func(s ...string) {

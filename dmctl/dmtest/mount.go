@@ -1,6 +1,7 @@
 package dmtest
 
-// What lasts as long as a command, in memory: mounts, intents, LVM's snapshots.
+// What exists while a command runs, in memory: mounts, intents, LVM's
+// snapshots.
 
 import (
 	"errors"
@@ -81,7 +82,7 @@ func (m *Machine) Forget(name string) error {
 	return nil
 }
 
-// LVM knows how to make a snapshot, to list and to remove one.
+// LVM makes, lists and removes snapshots.
 func (m *Machine) LVM(args ...string) error {
 	m.LVMCalls = append(m.LVMCalls, strings.Join(args, " "))
 	if err := m.touch("LVM"); err != nil {

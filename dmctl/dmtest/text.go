@@ -1,6 +1,6 @@
 package dmtest
 
-// The state as text.
+// The machine's state as text.
 
 import (
 	"fmt"
@@ -13,8 +13,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
-// String is the state, with devices by name instead of number: two machines
-// on which everything works the same have the same.
+// String returns the state, with names in place of device numbers. Machines in
+// the same state have the same text.
 func (m *Machine) String() string {
 	byDev := map[string]string{}
 	for _, d := range m.Devices {

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// endWithChildren has a command that is ended take along what it started: all
-// of its process group.
+// endWithChildren makes a command that is killed take its whole process group
+// along.
 func endWithChildren(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -15,15 +15,15 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Growth says when and by how much stores grow. Only the stores of our own
-// snapshots grow, and only those that are files with names, under loop devices.
+// Growth says when and by how much stores grow. Only our own snapshots' stores
+// grow, and only those that are named files under loop devices.
 type Growth struct {
 	At float64 // percent of the store in use; 0: stores do not grow
 	// Bytes is how much a store grows at a time. If it is 0, a store grows by
 	// Percent of its size.
 	Bytes   int64
 	Percent float64
-	// Failed is told whether a store that had to grow did; err is nil if so.
+	// Failed is called after each attempt to grow a store; err is nil on success.
 	// The next look tries again.
 	Failed func(name string, err error)
 }

@@ -1,7 +1,7 @@
 package monitor
 
-// Commands that run at events, beside the monitor: one that hangs must not
-// keep it from looking.
+// Commands that run on events, beside the monitor: one that hangs must not keep
+// it from looking.
 
 import (
 	"context"
@@ -17,11 +17,11 @@ import (
 // hookTime bounds how long one command may run.
 const hookTime = time.Minute
 
-// hookGrace is how long a command that was ended may hold its output open.
+// hookGrace is how long a killed command may keep its output open.
 const hookGrace = time.Second
 
-// hookQueue is how many events may wait for their command; a snapshot that
-// makes more meanwhile is in trouble that earlier ones have told of.
+// hookQueue is how many events may wait for their command. A snapshot that
+// causes more is in trouble that earlier events have reported.
 const hookQueue = 256
 
 // Hooks runs a command for each event, in order, one at a time.
@@ -30,8 +30,9 @@ type Hooks struct {
 	done   sync.WaitGroup
 }
 
-// NewHooks starts with nothing to do. What commands print goes to out. failed
-// is called, from another goroutine, for each command that fails or is given up.
+// NewHooks returns Hooks for a shell command. What commands print goes to out.
+// failed is called, from another goroutine, for each command that fails or is
+// not run.
 func NewHooks(ctx context.Context, command string, out io.Writer, failed func(error)) *Hooks {
 	h := &Hooks{events: make(chan Event, hookQueue)}
 	h.done.Add(1)
@@ -48,7 +49,7 @@ func NewHooks(ctx context.Context, command string, out io.Writer, failed func(er
 	return h
 }
 
-// Run has the command run for an event, soon.
+// Run queues the command for an event.
 func (h *Hooks) Run(e Event) error {
 	select {
 	case h.events <- e:
@@ -58,17 +59,17 @@ func (h *Hooks) Run(e Event) error {
 	}
 }
 
-// Close waits for the commands of all events.
+// Close waits until the commands of all events have ended.
 func (h *Hooks) Close() {
 	close(h.events)
 	h.done.Wait()
 }
 
-// Hook runs a shell command for an event, which finds the details in its
-// environment: DMSNAPCTL_EVENT, _NAME, _STATE, _WAS, _MESSAGE, _ORIGIN, _COW,
-// _USED_PERCENT, _ALLOCATED_SECTORS, _TOTAL_SECTORS and _FULL_IN_SECONDS (empty
-// where the kernel gives no figures, or there is no forecast). Its output goes
-// to out. When ctx ends, the command and all that it started are killed.
+// Hook runs a shell command for an event. The details are in its environment:
+// DMSNAPCTL_EVENT, _NAME, _STATE, _WAS, _MESSAGE, _ORIGIN, _COW, _USED_PERCENT,
+// _ALLOCATED_SECTORS, _TOTAL_SECTORS and _FULL_IN_SECONDS (empty if the kernel
+// gives no numbers, or there is no forecast). Its output goes to out. When ctx
+// ends, the command and all its children are killed.
 func (e Event) Hook(ctx context.Context, command string, out io.Writer) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
 	endWithChildren(cmd)

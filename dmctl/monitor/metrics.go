@@ -1,6 +1,6 @@
 package monitor
 
-// Snapshots as metrics: families of values, for whoever writes them down.
+// Metrics of snapshots as data: families of values, in no particular format.
 
 import (
 	"time"
@@ -10,30 +10,30 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Family is one metric of all snapshots. All are gauges; sizes are in bytes,
+// Family is one metric for all snapshots. All are gauges; sizes are in bytes,
 // times in seconds.
 type Family struct {
 	Name, Help string
 	Samples    []Sample
 }
 
-// Sample is the metric of one snapshot. State is set where a family has a
-// sample for each state.
+// Sample is one snapshot's value. State is set if the family has a sample for
+// each state.
 type Sample struct {
 	Snapshot *dmctl.Snapshot
 	State    string
 	Value    float64
 }
 
-// states are all that a snapshot can be in.
+// states are all states of a snapshot.
 var states = []string{
 	table.Active.String(), table.Invalid.String(), table.Overflow.String(),
 	table.MergeFailed.String(), dmctl.StateMerging, table.Unknown.String(),
 }
 
-// Metrics are the families of a look at snapshots. What is not known of a
-// snapshot has no sample; fullIn tells when a store will be full, 0 for never,
-// and is nil where nobody has a forecast.
+// Metrics returns the families for a look at snapshots. A value that is not
+// known has no sample. fullIn returns when a store will be full, 0 for never;
+// it is nil if there is no forecast.
 func Metrics(snapshots []dmctl.Snapshot, fullIn func(name string) time.Duration) []Family {
 	figures := func(s *dmctl.Snapshot) bool { return s.HasFigures() }
 	families := []Family{

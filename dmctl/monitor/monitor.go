@@ -1,8 +1,9 @@
-// Package monitor looks at snapshots again and again and tells what happens to
-// them: events, commands that run at events, and metrics. It grows stores that
-// fill up, if it is asked to, and changes nothing else.
+// Package monitor watches snapshots and reports what happens to them, as
+// events, commands that run on events, and metrics. On request it grows stores
+// that fill up. It changes nothing else.
 //
-// It knows what package dmctl says of snapshots.
+// It knows snapshots as package dmctl describes them. It must not know how
+// events and metrics are written.
 //
 // Files, from the top down: monitor, growth, hooks, children, metrics, watch.
 package monitor
@@ -16,23 +17,24 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
-// Options says what to look for.
+// Options says what to watch.
 type Options struct {
 	Name      string  // only this snapshot; "" for all
 	Threshold float64 // percent of the store
-	// Interval is how often to look without being told to. dm-snapshot tells
-	// only of a snapshot that became invalid; all else is seen by looking. 0
-	// for a second, which is also the most.
+	// Interval is how often to look. The kernel reports only that a snapshot
+	// became invalid; everything else is found by looking. 0 means a second,
+	// which is also the most.
 	Interval time.Duration
-	Growth   Growth // of stores that fill up; the zero value lets them
+	Growth   Growth // of stores that fill up; the zero value does not grow them
 	// Looked, if not nil, is called with each look and its forecasts.
 	Looked func([]dmctl.Snapshot, func(name string) time.Duration) error
 }
 
-// maxInterval is how late the monitor may notice what the kernel does not tell.
+// maxInterval is how late the monitor may notice what the kernel does not
+// report.
 const maxInterval = time.Second
 
-// Run calls notice for every event until ctx ends, which is no error.
+// Run calls notice for every event until ctx ends. That is not an error.
 func Run(ctx context.Context, c *dmctl.Controller, opt Options, notice func(Event) error) error {
 	if opt.Interval <= 0 || opt.Interval > maxInterval {
 		opt.Interval = maxInterval
@@ -46,7 +48,7 @@ func Run(ctx context.Context, c *dmctl.Controller, opt Options, notice func(Even
 	}
 	w := newWatcher(opt.Threshold)
 	for ctx.Err() == nil {
-		// Armed before the look: what happens during it ends the wait at once.
+		// Armed before the look, so that an event during the look ends the wait at once.
 		if err := c.Arm(); err != nil {
 			return err
 		}

@@ -1,7 +1,7 @@
 package monitor
 
-// What a monitor makes of successive looks at the snapshots. It has no clock
-// and no kernel of its own.
+// Events from successive looks at the snapshots. There is no clock and no
+// kernel here.
 
 import (
 	"fmt"
@@ -18,33 +18,33 @@ type EventKind string
 const (
 	EventAppeared  EventKind = "appeared"
 	EventGone      EventKind = "gone"
-	EventState     EventKind = "state"     // the state became another one
+	EventState     EventKind = "state"     // the state changed
 	EventThreshold EventKind = "threshold" // the store is as full as the threshold, or fuller
 	EventBelow     EventKind = "below"     // it is well below the threshold again
 	EventGrown     EventKind = "grown"     // the monitor has made its store larger
-	EventReplaced  EventKind = "replaced"  // another snapshot has the name now
+	EventReplaced  EventKind = "replaced"  // another snapshot now has the name
 )
 
-// Event is a notice of a monitor.
+// Event is something that happened to a snapshot.
 type Event struct {
 	Time     time.Time
 	Kind     EventKind
 	Was      string // the state before, for EventState
 	Message  string
 	Snapshot dmctl.Snapshot // as it is now; as it was, for EventGone
-	// FullIn is when the store will be full at the present rate, 0 where it
+	// FullIn is when the store will be full at the current rate, or 0 if it
 	// does not fill up.
 	FullIn time.Duration
 }
 
-// hysteresis is how far the store must be below the threshold again before
-// another crossing is a notice, in percent of its size.
+// hysteresis is how far the store must fall below the threshold, in percent of
+// its size, before crossing it again is an event.
 const hysteresis = 5
 
-// forecastWindow is how far back the present rate is measured.
+// forecastWindow is the time over which the current rate is measured.
 const forecastWindow = time.Minute
 
-// watcher remembers what was seen of each snapshot.
+// watcher remembers what it saw of each snapshot.
 type watcher struct {
 	threshold float64
 	seen      map[string]*watched
@@ -66,7 +66,7 @@ func newWatcher(threshold float64) *watcher {
 	return &watcher{threshold: threshold, seen: map[string]*watched{}}
 }
 
-// observe compares a look with the last one.
+// observe compares a look with the previous one.
 func (w *watcher) observe(now time.Time, snapshots []dmctl.Snapshot) []Event {
 	var events []Event
 	for _, s := range w.seen {
@@ -112,9 +112,8 @@ func (w *watcher) one(now time.Time, s dmctl.Snapshot) []Event {
 	return events
 }
 
-// remember takes a look at a snapshot in, and gives back what was seen of its
-// name before, nil for nothing. In any state but active a store does not fill
-// up at the rate that it had.
+// remember records a look at a snapshot and returns what it knew of this name
+// before, or nil. Only an active store continues to fill at its previous rate.
 func (w *watcher) remember(now time.Time, s dmctl.Snapshot) (seen *watched, was *dmctl.Snapshot) {
 	seen = w.seen[s.Name]
 	if seen != nil {
@@ -141,8 +140,8 @@ func inTime(d time.Duration) string {
 	return fmt.Sprintf(", and will be full in %v at the present rate", d.Round(time.Second))
 }
 
-// sample keeps what is needed for the rate: the looks of the last window, and
-// one from before it.
+// sample keeps the looks needed for the rate: those in the last window, and one
+// before it.
 func (s *watched) sample(now time.Time, allocated cow.Sectors) {
 	s.samples = append(s.samples, sample{now, allocated})
 	for len(s.samples) > 2 && now.Sub(s.samples[1].at) >= forecastWindow {
@@ -150,8 +149,8 @@ func (s *watched) sample(now time.Time, allocated cow.Sectors) {
 	}
 }
 
-// FullIn forecasts when a snapshot's store will be full at the rate of the
-// last window, 0 where it does not fill up or too little was seen.
+// FullIn forecasts when a snapshot's store will be full at the rate of the last
+// window. It returns 0 if the store does not fill up or too little was seen.
 func (w *watcher) FullIn(name string) time.Duration {
 	s := w.seen[name]
 	if s == nil || len(s.samples) < 2 {

@@ -1,7 +1,7 @@
 package wire
 
-// The control node: one open file for all verbs, so that none of them looks a
-// path up while the root file system may be suspended.
+// The control node: one open file for all calls, so that no call looks up a
+// path while the root file system may be suspended.
 
 import (
 	"context"
@@ -18,13 +18,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Control is the open control node. Its verbs may run concurrently.
+// Control is the open control node. Its methods may be called concurrently.
 type Control struct {
 	f     *os.File
 	queue queue
 }
 
-// OpenControl opens the control node. Errors unwrap to what open said.
+// OpenControl opens the control node. Errors unwrap to the error from open.
 func OpenControl() (*Control, error) {
 	fd, err := unix.Open(ControlNode, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -37,21 +37,22 @@ func OpenControl() (*Control, error) {
 // Close closes the control node.
 func (c *Control) Close() error { return c.f.Close() }
 
-// AwaitLock locks the control node among those who lock it, which device mapper
-// itself does not. It waits in a queue until ctx ends; then it says false, and
-// the place in the queue is kept for the next AwaitLock.
+// AwaitLock takes an advisory lock on the control node, which device mapper
+// itself ignores. It waits in a queue until ctx ends; then it returns false and
+// keeps its place in the queue for the next AwaitLock.
 func (c *Control) AwaitLock(ctx context.Context) (bool, error) { return c.queue.await(ctx) }
 
-// Unlock ends AwaitLock, whatever came of it.
+// Unlock ends AwaitLock, whether or not it got the lock.
 func (c *Control) Unlock() { c.queue.unlock() }
 
-// Advance has Advanced change for all who have the control node open.
+// Advance changes the result of Advanced for everyone who has the control node
+// open.
 func (c *Control) Advance() { c.queue.advance() }
 
-// Advanced is the time of the last Advance.
+// Advanced returns the time of the last Advance.
 func (c *Control) Advanced() time.Time { return c.queue.advanced() }
 
-// The room that is offered for an answer at first, in bytes; most fit.
+// The room first offered for an answer, in bytes. Most answers fit.
 const (
 	firstAnswer = 16 << 10 // a list
 	tableAnswer = 2 << 10  // a table or status
@@ -60,7 +61,7 @@ const (
 var eventsListed = gate.Version{Major: 4, Minor: 37}
 
 // call runs one ioctl and decodes its answer. If the kernel says that the
-// answer did not fit, it is asked again with more room, up to maxAnswer.
+// answer did not fit, call tries again with more room, up to maxAnswer.
 func (c *Control) call(cmd uintptr, r request) (Info, []byte, error) {
 	for {
 		buf := r.encode()
@@ -78,10 +79,9 @@ func (c *Control) call(cmd uintptr, r request) (Info, []byte, error) {
 	}
 }
 
-// ioctl runs one ioctl. Those that wait for I/O take no signals meanwhile: one
-// that ends the wait for the I/O before a swap of tables makes the kernel drop
-// the new table (drivers/md/dm-ioctl.c: do_resume), and the Go runtime sends
-// itself signals.
+// ioctl runs one ioctl, without signals if it waits for I/O: a signal that ends
+// the wait before a swap of tables makes the kernel drop the new table
+// (drivers/md/dm-ioctl.c: do_resume), and the Go runtime sends itself signals.
 func (c *Control) ioctl(cmd uintptr, buf []byte) error {
 	if cmd != unix.DM_DEV_SUSPEND && cmd != unix.DM_DEV_REMOVE {
 		return c.bareIoctl(cmd, buf)
@@ -102,8 +102,8 @@ func (c *Control) ioctl(cmd uintptr, buf []byte) error {
 	return err
 }
 
-// bareIoctl is the one unsafe call of this package. buf is at least headerSize
-// long and says its own length (see request.encode).
+// bareIoctl is the only unsafe call in this package. buf is at least headerSize
+// long and contains its own length (see request.encode).
 func (c *Control) bareIoctl(cmd uintptr, buf []byte) error {
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, c.f.Fd(), cmd, uintptr(unsafe.Pointer(unsafe.SliceData(buf))))
 	runtime.KeepAlive(buf)
@@ -113,7 +113,7 @@ func (c *Control) bareIoctl(cmd uintptr, buf []byte) error {
 	return nil
 }
 
-// List lists all devices.
+// List returns all devices.
 func (c *Control) List() ([]Device, error) {
 	info, payload, err := c.call(unix.DM_LIST_DEVICES, request{answer: firstAnswer})
 	if err != nil {
@@ -122,7 +122,7 @@ func (c *Control) List() ([]Device, error) {
 	return decodeDevices(payload, info.Kernel.AtLeast(eventsListed))
 }
 
-// Targets lists the targets that the kernel has loaded, and their versions.
+// Targets returns the targets that the kernel has loaded, and their versions.
 func (c *Control) Targets() ([]TargetVersion, error) {
 	_, payload, err := c.call(unix.DM_LIST_VERSIONS, request{answer: firstAnswer})
 	if err != nil {
@@ -131,9 +131,9 @@ func (c *Control) Targets() ([]TargetVersion, error) {
 	return decodeVersions(payload)
 }
 
-// TargetVersion asks for one target's version. The kernel loads the target's
-// module for it if it can (drivers/md/dm-ioctl.c: get_target_version). Before
-// ioctl version 4.41 it answers ENOTTY.
+// TargetVersion returns one target's version. The kernel loads the target's
+// module first if it can (drivers/md/dm-ioctl.c: get_target_version). Before
+// ioctl version 4.41 the error is ENOTTY.
 func (c *Control) TargetVersion(target string) (gate.Version, error) {
 	name, err := NewName(target)
 	if err != nil {
@@ -155,7 +155,7 @@ func (c *Control) TargetVersion(target string) (gate.Version, error) {
 	return gate.Version{}, unix.EINVAL
 }
 
-// Info tells about a device by name; ENXIO where there is none.
+// Info describes a device by name; ENXIO if there is none.
 func (c *Control) Info(name Name) (Info, error) {
 	info, _, err := c.call(unix.DM_DEV_STATUS, request{name: name})
 	return info, err
@@ -187,26 +187,26 @@ func (c *Control) Clear(name Name) error {
 	return err
 }
 
-// Suspend holds I/O to the device. Unless flags have FlagNoFlush, what is in
-// flight is finished first; unless they have FlagSkipLockFS, a file system on
-// it is frozen first.
+// Suspend holds I/O to the device. It first finishes what is in flight, unless
+// flags include FlagNoFlush, and freezes a file system on it, unless flags
+// include FlagSkipLockFS.
 func (c *Control) Suspend(name Name, flags Flags) error {
 	flags = flags&(FlagNoFlush|FlagSkipLockFS) | FlagSuspend
 	_, _, err := c.call(unix.DM_DEV_SUSPEND, request{name: name, flags: flags})
 	return err
 }
 
-// Resume lets I/O to the device go on, after putting the inactive table in
-// place where there is one. A device that is not suspended is suspended for
-// that within the same call, by flags as in Suspend.
+// Resume makes the inactive table live, if there is one, and lets I/O to the
+// device continue. To swap the table of a device that is not suspended, the
+// kernel suspends it within the same call, with flags as in Suspend.
 func (c *Control) Resume(name Name, flags Flags, udev Udev) (Info, error) {
 	r := request{name: name, flags: flags & (FlagNoFlush | FlagSkipLockFS), eventNr: uint32(udev) << udevShift}
 	info, _, err := c.call(unix.DM_DEV_SUSPEND, r)
 	return info, err
 }
 
-// RemoveDeferred removes the device when its last user closes it (ioctl
-// version 4.27 on).
+// RemoveDeferred removes the device when its last user closes it (needs ioctl
+// version 4.27).
 func (c *Control) RemoveDeferred(name Name) error {
 	r := request{name: name, flags: FlagDeferredRemove, eventNr: uint32(UdevPrimary) << udevShift}
 	_, _, err := c.call(unix.DM_DEV_REMOVE, r)
@@ -220,7 +220,7 @@ func (c *Control) Rename(from, to Name, udev Udev) error {
 	return err
 }
 
-// Status gives the status lines of the live table, or of the inactive one. It
+// Status returns the status lines of the live table, or of the inactive one. It
 // does not flush first.
 func (c *Control) Status(name Name, inactive bool) (Info, []Target, error) {
 	info, payload, err := c.call(unix.DM_TABLE_STATUS, request{name: name, flags: FlagNoFlush | slot(inactive), answer: tableAnswer})
@@ -231,7 +231,7 @@ func (c *Control) Status(name Name, inactive bool) (Info, []Target, error) {
 	return info, targets, err
 }
 
-// slot is the flag that has the kernel look at the inactive table.
+// slot returns the flag that selects the inactive table.
 func slot(inactive bool) Flags {
 	if inactive {
 		return FlagQueryInactive
@@ -239,7 +239,7 @@ func slot(inactive bool) Flags {
 	return 0
 }
 
-// Deps gives the devices that the live table uses.
+// Deps returns the devices that the live table uses.
 func (c *Control) Deps(name Name) ([]blockdev.DevNo, error) {
 	_, payload, err := c.call(unix.DM_TABLE_DEPS, request{name: name, answer: firstAnswer})
 	if err != nil {

@@ -10,9 +10,9 @@ package wire
 
 import "errors"
 
-// ControlNode is where device mapper is talked to.
+// ControlNode is the path of device mapper's control node.
 const ControlNode = "/dev/mapper/control"
 
-// ErrNoPoll says that the kernel cannot report events on the control node
+// ErrNoPoll means that the kernel cannot report events on the control node
 // (before ioctl version 4.37).
 var ErrNoPoll = errors.New("this kernel reports no events on " + ControlNode)

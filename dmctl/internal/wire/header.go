@@ -1,6 +1,6 @@
 package wire
 
-// struct dm_ioctl, which stands before every request and every answer
+// struct dm_ioctl, the header of every request and every answer
 // (include/uapi/linux/dm-ioctl.h).
 
 import (
@@ -43,11 +43,11 @@ const (
 	UdevDisableDisk      Udev = 1 << 2
 	UdevDisableOther     Udev = 1 << 3
 	UdevLowPriority      Udev = 1 << 4
-	// UdevPrimary marks an event of ours, in contrast to one that udevadm
-	// trigger made; the rules make no node without it.
+	// UdevPrimary marks an event of ours, unlike one from udevadm trigger.
+	// Without it the rules make no node.
 	UdevPrimary Udev = 1 << 6
 
-	// UdevHidden is for layers that nobody should look into.
+	// UdevHidden is for layers that nobody should open.
 	UdevHidden = UdevPrimary | UdevDisableSubsystem | UdevDisableDisk | UdevDisableOther
 )
 
@@ -85,11 +85,11 @@ type request struct {
 	answer  int // room for the answer's payload, in bytes
 }
 
-// encode lays a request out in a buffer that also has room for the answer.
+// encode writes a request to a buffer that also has room for the answer.
 func (r request) encode() []byte {
 	buf := make([]byte, headerSize+max(len(r.payload), r.answer))
-	// The version asked for is the oldest that has what we use; the kernel
-	// puts its own there.
+	// Ask for the oldest version that has what we use; the kernel replaces it
+	// by its own.
 	native.PutUint32(buf[offVersion:], 4)
 	native.PutUint32(buf[offDataSize:], uint32(len(buf)))
 	native.PutUint32(buf[offDataStart:], headerSize)
@@ -103,7 +103,7 @@ func (r request) encode() []byte {
 	return buf
 }
 
-// Info is what the kernel says of a device with every answer.
+// Info is what the kernel says about a device in every answer.
 type Info struct {
 	Name      Name
 	UUID      UUID
@@ -115,16 +115,16 @@ type Info struct {
 	Kernel    gate.Version // of the ioctl interface
 }
 
-// Suspended says whether I/O to the device is held.
+// Suspended reports whether I/O to the device is held.
 func (i Info) Suspended() bool { return i.Flags&FlagSuspend != 0 }
 
-// HasActive says whether the device has a live table.
+// HasActive reports whether the device has a live table.
 func (i Info) HasActive() bool { return i.Flags&FlagActive != 0 }
 
-// HasInactive says whether a loaded table waits for the next resume.
+// HasInactive reports whether a loaded table waits for the next resume.
 func (i Info) HasInactive() bool { return i.Flags&FlagInactive != 0 }
 
-// ReadOnly says whether the device refuses writes.
+// ReadOnly reports whether the device refuses writes.
 func (i Info) ReadOnly() bool { return i.Flags&FlagReadOnly != 0 }
 
 // decode reads an answer: the header, and the payload that it points to.
@@ -165,7 +165,7 @@ func decodeDev(d uint64) blockdev.DevNo {
 	return blockdev.DevNo{Major: uint32(d>>8) & 0xfff, Minor: uint32(d&0xff) | uint32(d>>12)&0xfff00}
 }
 
-// cString is the text before the first zero byte.
+// cString returns the text before the first zero byte.
 func cString(b []byte) string {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		b = b[:i]

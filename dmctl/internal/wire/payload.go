@@ -1,8 +1,8 @@
 package wire
 
-// What stands behind the header: targets, lists of devices and versions,
-// dependencies, messages. Each entry says where the next one is; nothing of
-// that is believed further than the answer is long.
+// What follows the header: targets, lists of devices and versions,
+// dependencies, messages. Each entry says where the next one is; this is
+// checked against the length of the answer.
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ type Target struct {
 	Params        string
 }
 
-// Places in struct dm_target_spec.
+// Offsets in struct dm_target_spec.
 const (
 	specLength = 8
 	specStatus = 16
@@ -30,7 +30,7 @@ const (
 	typeArray  = 16 // DM_MAX_TYPE_NAME, the zero byte included
 )
 
-// encodeTargets is the payload of a table load.
+// encodeTargets returns the payload of a table load.
 func encodeTargets(targets []Target) ([]byte, error) {
 	var buf []byte
 	for _, t := range targets {
@@ -99,7 +99,7 @@ func blankParams(payload []byte, count uint32, shown func(target string) bool) e
 	})
 }
 
-// toInput turns an answer of count targets into what a load takes, in place.
+// toInput converts an answer of count targets to the input of a load, in place.
 func toInput(payload []byte, count uint32) error {
 	return eachTarget(payload, count, func(spec []byte) {
 		native.PutUint32(spec[specStatus:], 0)
@@ -107,8 +107,8 @@ func toInput(payload []byte, count uint32) error {
 	})
 }
 
-// Device is one entry of the list of devices. EventNr is the counter of
-// events, where the kernel lists it (ioctl version 4.37 on).
+// Device is an entry in the list of devices. EventNr is the event counter, if
+// the kernel lists it (ioctl version 4.37 or later).
 type Device struct {
 	Name       Name
 	Dev        blockdev.DevNo
@@ -118,7 +118,7 @@ type Device struct {
 
 const nameListHeader = 12 // struct dm_name_list: dev u64, next u32
 
-// decodeDevices reads the list of devices, with their event numbers where the
+// decodeDevices reads the list of devices, with their event numbers if the
 // kernel is new enough. An empty list has no bytes, or one entry with device
 // number 0 (drivers/md/dm-ioctl.c: list_devices).
 func decodeDevices(payload []byte, events bool) ([]Device, error) {
@@ -142,7 +142,7 @@ func decodeDevices(payload []byte, events bool) ([]Device, error) {
 	return devices, err
 }
 
-// TargetVersion is one entry of the list of targets that the kernel has.
+// TargetVersion is an entry in the list of the kernel's targets.
 type TargetVersion struct {
 	Name    string
 	Version gate.Version
@@ -165,9 +165,9 @@ func decodeVersions(payload []byte) ([]TargetVersion, error) {
 	return versions, err
 }
 
-// eachEntry walks a list whose entries say how far the next one is, 0 at the
-// last. head is an entry's size without its text, nextAt where the distance
-// stands.
+// eachEntry walks a list whose entries hold the distance to the next one, 0 in
+// the last. head is an entry's size without its text, nextAt the offset of the
+// distance.
 func eachEntry(payload []byte, head, nextAt int, visit func(entry []byte)) error {
 	for at := 0; ; {
 		if len(payload)-at < head {
@@ -204,7 +204,7 @@ func decodeDeps(payload []byte) ([]blockdev.DevNo, error) {
 	return devs, nil
 }
 
-// encodeMessage is a message to the target that maps sector.
+// encodeMessage returns a message to the target that maps sector.
 func encodeMessage(sector uint64, text string) ([]byte, error) {
 	if text == "" || strings.IndexByte(text, 0) >= 0 {
 		return nil, fmt.Errorf("message %.40q: it is empty or has a zero byte", text)
@@ -214,7 +214,7 @@ func encodeMessage(sector uint64, text string) ([]byte, error) {
 	return append(append(buf, text...), 0), nil
 }
 
-// encodeRename is the new name, or UUID, of a rename.
+// encodeRename returns the new name, or UUID, of a rename.
 func encodeRename(to string) []byte { return append([]byte(to), 0) }
 
 func align8(n int) int { return (n + 7) &^ 7 }

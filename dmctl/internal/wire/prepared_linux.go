@@ -1,6 +1,6 @@
 package wire
 
-// Calls that are laid out before they are needed.
+// Calls whose buffers are made in advance.
 
 import (
 	"golang.org/x/sys/unix"
@@ -8,8 +8,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Prepared is a call whose buffers are there already: running it allocates
-// nothing, so that it can be run while the swap space is suspended.
+// Prepared is a call with its buffers. Running it allocates nothing, so it
+// works while the swap space is suspended.
 type Prepared struct {
 	c         *Control
 	cmd       uintptr
@@ -31,7 +31,7 @@ func (c *Control) prepare(cmd uintptr, r request) *Prepared {
 	return &Prepared{c, cmd, call, make([]byte, len(call))}
 }
 
-// Run runs the call, the first time or once more, and gives the device's flags.
+// Run makes the call, as often as needed, and returns the device's flags.
 func (p *Prepared) Run() (Flags, error) {
 	copy(p.buf, p.call)
 	if err := p.c.ioctl(p.cmd, p.buf); err != nil {

@@ -1,12 +1,12 @@
 package wire
 
 // A queue for the one lock that all controllers share. The kernel wakes those
-// who wait for a file lock in their order, but whoever comes while one of them
-// wakes up is faster: a process that unlocks and wants the lock again would get
-// it for ever. So there are two locks on one file. The gate is taken first and
-// given up when the lock has been got: only one waits for the lock itself, and
-// gets it next; the others wait at the gate. The gate is a lock of a range of
-// bytes, which the kernel keeps apart from flock's. Both end with their process.
+// who wait for a file lock in order, but a newcomer is faster than one that is
+// just waking up: a process that unlocks and wants the lock again would always
+// win. So there are two locks on one file. The gate is taken first and released
+// when the lock is held: only one process waits for the lock itself, and gets
+// it next; the others wait at the gate. The gate is a lock on a range of bytes,
+// which the kernel keeps apart from flock's. Both end with their process.
 
 import (
 	"context"
@@ -20,11 +20,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// overtakeAfter is how long nobody has got any further when those at the gate
-// look for the lock themselves: who stands before them may have been stopped.
+// overtakeAfter is how long nobody has made progress before those at the gate
+// try the lock themselves: the process before them may be stopped.
 const overtakeAfter = time.Second
 
-// queue is one place among those who want a lock, for one caller.
+// queue is one caller's place among those who want a lock.
 type queue struct {
 	f *os.File
 
@@ -35,8 +35,8 @@ type queue struct {
 	failed error         // why a wait ended without the lock
 }
 
-// await waits for the lock until ctx ends. Then it says false, and the place is
-// kept for the next await; unlock gives it up.
+// await waits for the lock until ctx ends. Then it returns false and keeps the
+// place for the next await; unlock gives it up.
 func (q *queue) await(ctx context.Context) (bool, error) {
 	q.mu.Lock()
 	q.wanted = true
@@ -65,7 +65,7 @@ func (q *queue) await(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// takeFree takes the lock if nobody has it or stands at the gate.
+// takeFree takes the lock if nobody holds it or waits at the gate.
 func (q *queue) takeFree() (bool, error) {
 	if q.held {
 		return true, nil
@@ -81,7 +81,8 @@ func (q *queue) takeFree() (bool, error) {
 	return got, errors.Join(err, q.gate(unix.F_OFD_SETLK, unix.F_UNLCK))
 }
 
-// stand waits at the gate, and then for the lock, for as long as that is wanted.
+// stand waits at the gate, and then for the lock, as long as the lock is
+// wanted.
 func (q *queue) stand(turn chan struct{}) {
 	raw, err := q.f.SyscallConn()
 	if err == nil {
@@ -132,7 +133,7 @@ func (q *queue) leave(why error) {
 	q.turn, q.failed = nil, why
 }
 
-// unlock ends await, whatever came of it.
+// unlock ends await, whether or not it got the lock.
 func (q *queue) unlock() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -149,15 +150,15 @@ func (q *queue) tryLock() (bool, error) {
 	return q.held, err
 }
 
-// advance says to those who wait that the lock is put to use. They see it by the
-// time of the file's last change, which nobody else sets; where it cannot be
-// set, they see nothing.
+// advance tells those who wait that the holder of the lock makes progress. They
+// see it as the time of the file's last change, which nobody else sets; if it
+// cannot be set, they see nothing.
 func (q *queue) advance() {
 	now := unix.NsecToTimespec(time.Now().UnixNano())
 	_ = unix.UtimesNanoAt(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", q.f.Fd()), []unix.Timespec{now, now}, 0)
 }
 
-// advanced is when advance was called last, by anyone.
+// advanced returns when anyone last called advance.
 func (q *queue) advanced() time.Time {
 	var s unix.Stat_t
 	if unix.Fstat(int(q.f.Fd()), &s) != nil {
@@ -179,7 +180,7 @@ func flock(fd uintptr, how int) error {
 	return again(func() error { return unix.Flock(int(fd), how) })
 }
 
-// again makes a call until no signal interrupts it.
+// again repeats a call until no signal interrupts it.
 func again(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {

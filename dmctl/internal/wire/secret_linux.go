@@ -1,7 +1,7 @@
 package wire
 
-// Tables, which may hold a key: that of a crypt device does. The kernel wipes
-// its own buffers, and we ours, as soon as they have served.
+// Tables, which may hold a key, as a crypt device's does. The kernel wipes its
+// own buffers, and we wipe ours, as soon as they are no longer needed.
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Table gives the device's live table, or the inactive one. Of targets that
-// shown does not name, the parameters are wiped and left out.
+// Table returns the device's live table, or the inactive one. The parameters of
+// targets that shown does not name are wiped and omitted.
 func (c *Control) Table(name Name, inactive bool, shown func(target string) bool) (Info, []Target, error) {
 	s, err := c.readSecret(name, inactive)
 	if err != nil {
@@ -26,7 +26,7 @@ func (c *Control) Table(name Name, inactive bool, shown func(target string) bool
 }
 
 // CopyTable loads the live table of one device into the inactive slot of
-// another, without making anything of it.
+// another, without interpreting it.
 func (c *Control) CopyTable(from, to Name) error {
 	s, err := c.readSecret(from, false)
 	if err != nil {
@@ -42,8 +42,8 @@ func (c *Control) CopyTable(from, to Name) error {
 	return c.ioctl(unix.DM_TABLE_LOAD, buf)
 }
 
-// SameTable says whether the inactive table of one device is the live table of
-// another.
+// SameTable reports whether one device's inactive table equals another's live
+// table.
 func (c *Control) SameTable(waiting, live Name) (bool, error) {
 	a, err := c.readSecret(waiting, true)
 	if err != nil {
@@ -58,7 +58,7 @@ func (c *Control) SameTable(waiting, live Name) (bool, error) {
 	return a.info.Targets == b.info.Targets && sameTargets(a.payload, b.payload, a.info.Targets), nil
 }
 
-// secret is an answer whose buffer has to be wiped.
+// secret is an answer whose buffer must be wiped.
 type secret struct {
 	info    Info
 	buf     []byte
@@ -67,7 +67,7 @@ type secret struct {
 
 func (s *secret) wipe() { clear(s.buf) }
 
-// readSecret is call for a table: each buffer that did not do is wiped.
+// readSecret is call for a table: it wipes each buffer that was too small.
 func (c *Control) readSecret(name Name, inactive bool) (*secret, error) {
 	r := secretRequest(name, inactive)
 	for {
@@ -96,7 +96,7 @@ func secretRequest(name Name, inactive bool) request {
 	return request{name: name, flags: FlagStatusTable | FlagSecureData | FlagNoFlush | slot(inactive), answer: tableAnswer}
 }
 
-// sameTargets compares two answers of as many targets.
+// sameTargets compares two answers with the same number of targets.
 func sameTargets(a, b []byte, count uint32) bool {
 	same := true
 	var other [][]byte
@@ -113,7 +113,7 @@ func sameTargets(a, b []byte, count uint32) bool {
 	return err == nil && same
 }
 
-// text is what stands before the first zero byte.
+// text returns what comes before the first zero byte.
 func text(b []byte) []byte {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		return b[:i]
