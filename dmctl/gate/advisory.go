@@ -1,7 +1,7 @@
 package gate
 
-// Known bugs of dm-snapshot: which kernels have them, as data, and one rule
-// that reads the data.
+// Known bugs of dm-snapshot: data about the kernels that have them, and one
+// rule that reads it.
 
 import (
 	"encoding/json"
@@ -10,37 +10,36 @@ import (
 	"strings"
 )
 
-// Advisory is a known bug of dm-snapshot. It applies to a kernel by the
-// version of the target "snapshot", or where the version leaves it open by
-// the release of the kernel. Both are presumptions: vendors backport fixes
-// without raising either.
+// Advisory is a known bug of dm-snapshot. Whether a kernel has it follows from
+// the version of the target "snapshot" or, if the version leaves it open, from
+// the kernel's release. Both are presumptions: vendors backport fixes without
+// raising either.
 type Advisory struct {
 	ID    string
 	Title string
-	// Trace says how a store shows that the bug has struck.
+	// Trace says how the bug shows in a store.
 	Trace string
 	// Sources are where the facts come from.
 	Sources []string
 
-	// Both have the oldest first.
-	versions []versionSpan // of targets that have the bug, or may have it
-	releases []releaseSpan // of kernels that have it; none if the version tells
+	// Both are sorted, oldest first.
+	versions []versionSpan // targets that have the bug, or may have it
+	releases []releaseSpan // kernels that have it; nil if the version decides
 }
 
-// versionSpan is the versions from From on, before Before.
+// versionSpan is the versions from From up to, but not including, Before.
 type versionSpan struct{ from, before Version }
 
 // releaseSpan is the upstream releases from First to Last, both included.
 type releaseSpan struct{ first, last release }
 
-// unfixed are the versions without the leak fix, as Judge has them.
+// unfixed are the versions without the leak fix, as in Judge.
 var unfixed = []versionSpan{{Version{}, fixedBackport}, {leakySeries, fixedMainline}}
 
-// LeakAdvisory is the ID of the advisory that Judge is about.
+// LeakAdvisory is the ID of the advisory for the leak that Judge judges.
 const LeakAdvisory = "snapshot-leak"
 
-// unmended are all versions there are so far: what no version is known to have
-// mended.
+// unmended are all versions: no version is known to fix the bug.
 var unmended = []versionSpan{{Version{}, Version{maxNumber + 1, 0, 0}}}
 
 var advisories = []Advisory{
@@ -113,7 +112,7 @@ func FindAdvisory(id string) (Advisory, error) {
 	return Advisory{}, fmt.Errorf("no advisory %s; there are: %s", excerpt(id), strings.Join(ids, ", "))
 }
 
-// Applies says whether an advisory applies to a kernel.
+// Applies is the answer to whether an advisory applies to a kernel.
 type Applies uint8
 
 const (
@@ -122,7 +121,7 @@ const (
 	DoesApply
 )
 
-// MarshalJSON writes true, false, or null where it cannot be told.
+// MarshalJSON writes true, false, or null if it is not known.
 func (a Applies) MarshalJSON() ([]byte, error) {
 	switch a {
 	case DoesApply:
@@ -134,15 +133,18 @@ func (a Applies) MarshalJSON() ([]byte, error) {
 	}
 }
 
-// Evidence is what is known of a kernel.
+// Evidence is what is known about a kernel.
 type Evidence struct {
-	// Version is that of the target "snapshot", nil where it is not known.
+	// Version is the version of the target "snapshot", or nil if it is not
+	// known.
 	Version *Version
-	// Release is the kernel's ("6.1.0-47-amd64"), "" where it is not known.
+	// Release is the kernel's release ("6.1.0-47-amd64"), or "" if it is not
+	// known.
 	Release string
 }
 
-// Applies judges a kernel by what is known of it, and says why.
+// Applies reports whether a kernel has the bug, as far as the evidence allows,
+// and why.
 func (a Advisory) Applies(e Evidence) (Applies, string) {
 	if e.Version != nil && !e.Version.AtLeast(a.versions[0].from) {
 		return DoesNotApply, "presumed not affected: the version is older than the bug"
@@ -194,7 +196,7 @@ func (r release) compare(other release) int {
 	return Version{Patch: r.candidate}.Compare(Version{Patch: other.candidate})
 }
 
-// parseRelease reads the upstream release at the head of a kernel's release:
+// parseRelease reads the upstream release at the start of a kernel's release:
 // "3.14.0-rc2", "3.14-rc2-amd64", "3.14.0-0.rc2.git1.1.fc21", "6.1.0-47-amd64".
 func parseRelease(text string) (release, error) {
 	numbers, rest := [3]uint32{}, text

@@ -1,19 +1,18 @@
 package gate
 
-// The order of kernel releases: which of two is the newer one.
+// The order of kernel releases: which of two is newer.
 
 import (
 	"cmp"
 	"strings"
 )
 
-// CompareReleases returns -1, 0 or +1 as release a is older than, equal to or
-// newer than b. Releases are split into numbers and words; numbers compare as
-// such, a number is newer than a word ("427.13.1.el9" than "427.el9"), more is
-// newer than less, and "~" comes before the end ("6.12~rc1" before "6.12").
-// That is the order in which rpm puts versions, and for the releases that
-// Debian gives its kernels dpkg's as well. Upstream's "-rc" counts as "~rc",
-// as in GRUB's menu.
+// CompareReleases returns -1, 0 or +1 if release a is older than, equal to or
+// newer than b. Releases are split into numbers and words. Numbers compare by
+// value; a number is newer than a word ("427.13.1.el9" and "427.el9"), more
+// segments are newer than fewer, and "~" comes before the end ("6.12~rc1"
+// before "6.12"). This is rpm's order and, for the releases of Debian's
+// kernels, dpkg's too. Upstream's "-rc" counts as "~rc", as in GRUB's menu.
 func CompareReleases(a, b string) int {
 	x, y := strings.ReplaceAll(a, "-rc", "~rc"), strings.ReplaceAll(b, "-rc", "~rc")
 	for {
@@ -29,7 +28,7 @@ func CompareReleases(a, b string) int {
 	}
 }
 
-// cutSegment cuts the next "~", number or word off s; "" at the end.
+// cutSegment splits the next "~", number or word off s; "" at the end.
 func cutSegment(s string) (segment, rest string) {
 	for s != "" && s[0] != '~' && !isDigit(s[0]) && !isLetter(s[0]) {
 		s = s[1:]
@@ -51,7 +50,7 @@ func cutSegment(s string) (segment, rest string) {
 	return s[:end], s[end:]
 }
 
-// rank puts the kinds of segments in order: "~", the end, words, numbers.
+// rank orders the kinds of segments: "~", the end, words, numbers.
 func rank(segment string) int {
 	switch {
 	case segment == "~":

@@ -1,6 +1,6 @@
 package gate
 
-// What `dmsetup targets` prints: one registered target to a line, name and
+// The output of `dmsetup targets`: one registered target per line, name and
 // version ("snapshot         v1.16.0").
 
 import (
@@ -11,24 +11,24 @@ import (
 	"strings"
 )
 
-// Names of the targets that the kernel module dm-snapshot registers, each
-// with a version of its own. The leak fix goes by that of SnapshotTarget.
+// Names of the targets that the kernel module dm-snapshot registers. Each has
+// its own version; that of SnapshotTarget decides about the leak fix.
 const (
 	SnapshotTarget = "snapshot"
 	OriginTarget   = "snapshot-origin"
 	MergeTarget    = "snapshot-merge"
 )
 
-// ErrNotRegistered says that a list of targets has no target "snapshot".
+// ErrNotRegistered means that a list of targets lacks the target "snapshot".
 var ErrNotRegistered = errors.New(`the target "snapshot" is not among the registered targets (load the module dm-snapshot first)`)
 
-// maxTargets bounds how many lines are read; kernels have some forty targets.
+// maxTargets bounds the number of lines; kernels have about forty targets.
 const maxTargets = 4096
 
-// ParseTargets reads the output of `dmsetup targets`: versions by target.
-// Lines that list no target (a warning that got mixed in) are passed over,
-// but input without any target, a listed snapshot target whose version
-// cannot be read, and one target with two versions are errors.
+// ParseTargets reads the output of `dmsetup targets` and returns versions by
+// target. It skips lines that list no target (a warning that got mixed in).
+// Errors are: no target at all, an unreadable version of a dm-snapshot target,
+// and two versions of one target.
 func ParseTargets(r io.Reader) (map[string]Version, error) {
 	targets := make(map[string]Version)
 	lines := bufio.NewScanner(r)
@@ -59,7 +59,7 @@ func ParseTargets(r io.Reader) (map[string]Version, error) {
 }
 
 // parseTarget returns an empty name for a line that lists no target. An
-// unreadable version is an error only where it would hide a target of ours.
+// unreadable version is an error only for a target of dm-snapshot.
 func parseTarget(line string) (name string, v Version, err error) {
 	fields := strings.Fields(line)
 	if len(fields) == 0 {

@@ -5,16 +5,17 @@ package gate
 
 import "fmt"
 
-// Verdict says whether the snapshot space leak on crash is fixed.
+// Verdict is whether the snapshot space leak on a crash is fixed.
 type Verdict uint8
 
 const (
-	// Unknown is the verdict where no version could be read.
+	// Unknown means that no version could be read.
 	Unknown Verdict = iota
-	// Fixed means: exceptions are completed in the order of their allocation,
-	// a crash leaves no hole in the COW store.
+	// Fixed means that exceptions are completed in the order of their
+	// allocation, so that a crash leaves no hole in the COW store.
 	Fixed
-	// Leaky means: a crash can leave allocated chunks that no exception names.
+	// Leaky means that a crash can leave allocated chunks that no exception
+	// names.
 	Leaky
 )
 
@@ -44,22 +45,22 @@ func (v *Verdict) UnmarshalText(text []byte) error {
 	return fmt.Errorf("verdict %s is none of fixed, leaky, unknown", excerpt(string(text)))
 }
 
-// Where the fix came in: Linux commit 230c83afdd9c ("dm snapshot: avoid
-// snapshot space leak on crash") went into mainline as 1.12.0 and into a
-// stable series of 1.10 as 1.10.2. The 1.11 series never had it.
+// The versions with the fix: Linux commit 230c83afdd9c ("dm snapshot: avoid
+// snapshot space leak on crash") went into mainline as 1.12.0 and into a stable
+// 1.10 series as 1.10.2. The 1.11 series never had it.
 var (
 	fixedMainline = Version{1, 12, 0}
 	fixedBackport = Version{1, 10, 2}
 	leakySeries   = Version{1, 11, 0}
 )
 
-// Judge applies the rule of the leak fix to a version of the target
-// "snapshot": fixed from 1.12.0 on, and in 1.10.x with x >= 2; of a version that
-// no target can have, nothing is known. The second
-// result says which part of the rule decided, in one sentence.
+// Judge applies the rule of the leak fix to a version of the target "snapshot":
+// fixed from 1.12.0 on, and in 1.10.x with x >= 2. The verdict on a version
+// that no target can have is Unknown. The second result says in one sentence
+// which part of the rule decided.
 //
-// The verdict is by version only: a vendor can backport the fix without
-// raising the version. LVM2 decides by the same rule.
+// The verdict follows from the version alone: a vendor can backport the fix
+// without raising the version. LVM2 applies the same rule.
 func Judge(v Version) (Verdict, string) {
 	switch {
 	case !v.Possible():
@@ -75,8 +76,8 @@ func Judge(v Version) (Verdict, string) {
 	}
 }
 
-// Worst returns the verdict that weighs most for a machine: leaky before
-// unknown before fixed, and unknown where there are none.
+// Worst returns the worst verdict for a machine: leaky, then unknown, then
+// fixed. Without verdicts it is unknown.
 func Worst(verdicts ...Verdict) Verdict {
 	if len(verdicts) == 0 {
 		return Unknown

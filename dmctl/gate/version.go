@@ -1,7 +1,7 @@
 package gate
 
-// Versions of device-mapper targets: text to value, and their order. The one
-// parser and the one comparison that the whole tool uses.
+// Versions of device-mapper targets: parsing and order. There is no other
+// parser and no other comparison in this module.
 
 import (
 	"cmp"
@@ -18,21 +18,21 @@ type Version struct {
 	Major, Minor, Patch uint32
 }
 
-// Versions of the target "snapshot" from which on it can do something that a
-// caller has to know of.
+// Versions of the target "snapshot" that introduced something a caller must
+// know about.
 var (
-	// StoreOverflow: the store type PO (persistent, with overflow) is known
+	// StoreOverflow introduced the store type PO, persistent with overflow
 	// (1.15.0, Linux 4.4).
 	StoreOverflow = Version{1, 15, 0}
-	// DiscardFeatures: the feature arguments discard_zeroes_cow and
-	// discard_passdown_origin are known (1.16.0, Linux 5.3).
+	// DiscardFeatures introduced the feature arguments discard_zeroes_cow and
+	// discard_passdown_origin (1.16.0, Linux 5.3).
 	DiscardFeatures = Version{1, 16, 0}
 )
 
 // ParseVersion reads a version as `dmsetup targets` ("v1.16.0") or a person
-// ("1.16.0") writes it. White space around it is ignored; everything else
-// that is not exactly three decimal numbers of at most 32 bits, without signs
-// and leading zeros, is refused.
+// ("1.16.0") writes it. White space around it is ignored. Anything else but
+// three decimal numbers of at most 32 bits, without signs or leading zeros, is
+// an error.
 func ParseVersion(text string) (Version, error) {
 	trimmed := strings.TrimSpace(text)
 	if trimmed == "" {
@@ -40,7 +40,7 @@ func ParseVersion(text string) (Version, error) {
 	}
 	parts := strings.Split(strings.TrimPrefix(trimmed, "v"), ".")
 	if len(parts) != 3 {
-		return Version{}, versionError(text, fmt.Sprintf("has %d number(s), want three such as 1.16.0", len(parts)))
+		return Version{}, versionError(text, "is not three numbers such as 1.16.0")
 	}
 	var numbers [3]uint32
 	for i, part := range parts {
@@ -77,8 +77,8 @@ func versionError(text, fault string) error {
 	return fmt.Errorf("target version %s %s", excerpt(text), fault)
 }
 
-// excerpt quotes text for an error message; hostile input stays short and
-// on one line.
+// excerpt quotes text for an error message, so that hostile input stays short
+// and on one line.
 func excerpt(text string) string {
 	const most = 40
 	if len(text) > most {
@@ -87,7 +87,7 @@ func excerpt(text string) string {
 	return strconv.Quote(text)
 }
 
-// Compare returns -1, 0 or +1 as v is older than, equal to or newer than other.
+// Compare returns -1, 0 or +1 if v is older than, equal to or newer than other.
 func (v Version) Compare(other Version) int {
 	return cmp.Or(
 		cmp.Compare(v.Major, other.Major),
@@ -96,19 +96,19 @@ func (v Version) Compare(other Version) int {
 	)
 }
 
-// AtLeast reports whether v is other or newer.
+// AtLeast reports whether v equals other or is newer.
 func (v Version) AtLeast(other Version) bool { return v.Compare(other) >= 0 }
 
-// maxNumber bounds the numbers of a version that may be a target's: in twenty
-// years none came to more than 27. What is larger was read in a wrong place.
+// maxNumber bounds the numbers in a target's version: in twenty years none
+// exceeded 27. A larger one was read from the wrong place.
 const maxNumber = 999
 
-// Possible reports whether a target may have had the version.
+// Possible reports whether a target can have this version.
 func (v Version) Possible() bool {
 	return v.Major <= maxNumber && v.Minor <= maxNumber && v.Patch <= maxNumber
 }
 
-// String writes the version as "1.16.0".
+// String returns the version as "1.16.0".
 func (v Version) String() string {
 	return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch)
 }
@@ -122,10 +122,10 @@ func (v *Version) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// KnowsOverflow says whether the snapshot target of this version has the store
-// type PO.
+// KnowsOverflow reports whether the snapshot target of this version has the
+// store type PO.
 func KnowsOverflow(snapshot Version) bool { return snapshot.AtLeast(StoreOverflow) }
 
-// KnowsFeatures says whether the snapshot target of this version takes feature
-// arguments.
+// KnowsFeatures reports whether the snapshot target of this version accepts
+// feature arguments.
 func KnowsFeatures(snapshot Version) bool { return snapshot.AtLeast(DiscardFeatures) }

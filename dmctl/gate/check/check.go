@@ -2,11 +2,8 @@
 // leak fix, and which other known bugs concern it? The kernel may run, be
 // installed, boot next, or be known by a version or a module alone.
 //
-// It knows how the parts of gate come together and nothing of who asks: it has no
-// flags, prints nothing and computes no exit codes.
-//
-// From top to bottom: check (request to result), running (the kernel that runs),
-// installed (those on disk), kernel (one verdict).
+// It connects the parts of gate. It does not know who asks: it has no flags,
+// prints nothing and computes no exit codes.
 //
 // From the top down: check, running, installed, kernel.
 package check
@@ -24,11 +21,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
 
-// Subject is what a request asks to judge.
+// Subject is what a request asks about.
 type Subject uint8
 
 const (
-	// Running is the kernel that runs.
+	// Running is the running kernel.
 	Running Subject = iota
 	// Version is a version of the target "snapshot".
 	Version
@@ -48,46 +45,49 @@ const (
 type Request struct {
 	Subject Subject
 
-	Version gate.Version // of Version
-	Targets io.Reader    // of Targets
-	Module  string       // a path, of Module
-	Release string       // as uname -r has it, of Installed
+	Version gate.Version // for Version
+	Targets io.Reader    // for Targets
+	Module  string       // for Module: a path
+	Release string       // for Installed: as in uname -r
 
-	// Root is the root directory of the system that the installed kernels belong
-	// to; "" is the running one's. Also the module of a running kernel that has not
-	// loaded it is looked for there.
+	// Root is the root directory of the system with the installed kernels; ""
+	// is the running system. If the running kernel has not loaded its module,
+	// it is searched for there too.
 	Root string
-	// Load has the running kernel load the target's module if need be.
+	// Load makes the running kernel load the target's module if it is not
+	// loaded.
 	Load bool
-	// Ask returns the version of the running kernel's target "snapshot"; nil asks
-	// device mapper. A target that is not there is dmctl.ErrNoTarget.
+	// Ask returns the version of the running kernel's target "snapshot". If
+	// nil, device mapper is asked. The error for a missing target is
+	// dmctl.ErrNoTarget.
 	Ask func(load bool) (gate.Version, error)
 }
 
-// Result is the answer, and a record of it.
+// Result is the answer to a Request, with a record of when and where it was
+// given.
 type Result struct {
-	// Host is the name of the machine that answered, Time when it did, and Root the
-	// root directory of the system that was looked at.
+	// Host is the name of the machine that answered, Time when it did, and Root
+	// the root directory of the system.
 	Host string
 	Time time.Time
 	Root string
-	// Verdict is the worst of all kernels'.
+	// Verdict is the worst of all kernels' verdicts.
 	Verdict gate.Verdict
-	// Kernels are those that were asked for, newest first; exactly one unless all
-	// were asked for.
+	// Kernels are the kernels asked about, newest first: exactly one unless all
+	// were asked about.
 	Kernels []Kernel
-	// NextWhy says in one sentence how the kernel that boots next was told; "" where
+	// NextWhy says in one sentence how the next kernel to boot was found; "" if
 	// that was not asked.
 	NextWhy string
-	// NextEvidence says what that rests on: boot.None where it was not asked or
-	// cannot be told.
+	// NextEvidence says what that rests on: boot.None if it was not asked or is
+	// not known.
 	NextEvidence boot.Evidence
 	// Err is why there are no kernels.
 	Err error
 }
 
-// Run answers a request. What cannot be told is no error: the verdict is unknown,
-// and the kernel's Rule and Err say why.
+// Run answers a request. An unknown version is not an error: the verdict is
+// unknown, and the kernel's Rule and Err say why.
 func Run(r Request) Result {
 	var result Result
 	switch r.Subject {
@@ -110,7 +110,7 @@ func Run(r Request) Result {
 	return result
 }
 
-// one judges the one thing that r names.
+// one judges the one kernel that r names.
 func (r Request) one() (k Kernel) {
 	switch r.Subject {
 	case Version:
@@ -144,7 +144,7 @@ func versionInTargets(list io.Reader) (gate.Version, error) {
 	return v, nil
 }
 
-// readModule reads a module, and returns the hash of its file.
+// readModule reads a module and returns the hash of its file.
 func readModule(path string) (m kmod.Module, sum string, err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
-// ErrNotNext says that it cannot be told which kernel boots next.
+// ErrNotNext means that it is not known which kernel boots next.
 var ErrNotNext = errors.New("no installed kernel is known to boot next")
 
 func (r Request) root() string {
@@ -24,8 +24,8 @@ func (r Request) root() string {
 	return r.Root
 }
 
-// runningFromRoot is the release of the kernel that runs from r's root, "" for
-// another system's.
+// runningFromRoot returns the release of the kernel that runs from r's root, or
+// "" for another system.
 func (r Request) runningFromRoot() string {
 	if filepath.Clean(r.root()) == "/" {
 		return installed.RunningRelease()
@@ -70,8 +70,8 @@ func (r Request) all() Result {
 	return result
 }
 
-// next is the verdict on the kernel that boots next. A guess is no answer: nothing
-// is said of the kernel then but its name.
+// next judges the kernel that boots next. A guess is not an answer: then
+// nothing but the kernel's name is reported.
 func (r Request) next() Result {
 	machine, err := r.scan()
 	result := Result{NextWhy: machine.NextWhy, NextEvidence: machine.NextEvidence}

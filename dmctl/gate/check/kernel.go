@@ -8,7 +8,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 )
 
-// Source says where the version of a kernel comes from.
+// Source is where the version of a kernel was read.
 type Source string
 
 const (
@@ -21,30 +21,33 @@ const (
 // Kernel is the verdict on one kernel.
 type Kernel struct {
 	Verdict gate.Verdict `json:"verdict"`
-	// Version is that of the target "snapshot"; nil where it is not known.
+	// Version is the version of the target "snapshot", or nil if it is not
+	// known.
 	Version *gate.Version `json:"version"`
 	Source  Source        `json:"source"`
-	// KernelRelease is as uname -r has it, "" where it is not known.
+	// KernelRelease is as in uname -r, or "" if it is not known.
 	KernelRelease string `json:"kernel_release"`
 	// Rule says in one sentence why the verdict is what it is.
 	Rule string `json:"rule"`
-	// File is what the version was read from, below the root for installed kernels;
+	// File is the file with the version, below the root for installed kernels;
 	// "" if none.
 	File string `json:"file"`
-	// BuiltIn: File is the kernel's image, and the target is part of it.
+	// BuiltIn reports whether the target is part of the kernel's image, which
+	// is File.
 	BuiltIn bool `json:"built_in"`
-	// Running and Next say whether the kernel runs, and whether it boots next.
+	// Running reports whether the kernel runs, Next whether it boots next.
 	Running bool `json:"running"`
 	Next    bool `json:"next"`
-	// FileSHA256 is the hash of File in hexadecimal, "" where it was not read whole.
+	// FileSHA256 is the hash of File in hexadecimal, or "" if File was not read
+	// to its end.
 	FileSHA256 string     `json:"file_sha256"`
 	Advisories []Advisory `json:"advisories"`
 
-	// Err is why nothing is known.
+	// Err is why the version is not known.
 	Err error `json:"-"`
 }
 
-// Advisory says whether a known bug applies to a kernel.
+// Advisory is a known bug, and whether a kernel has it.
 type Advisory struct {
 	ID      string       `json:"id"`
 	Title   string       `json:"title"`
@@ -54,7 +57,7 @@ type Advisory struct {
 	Sources []string     `json:"sources"`
 }
 
-// Evidence is what advisories go by.
+// Evidence returns what advisories are judged by.
 func (k Kernel) Evidence() gate.Evidence {
 	return gate.Evidence{Version: k.Version, Release: k.KernelRelease}
 }
@@ -77,7 +80,7 @@ func advisoriesOf(e gate.Evidence) (all []Advisory) {
 	return all
 }
 
-// oneLine is an error as one sentence.
+// oneLine returns an error as one line.
 func oneLine(err error) string {
 	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }

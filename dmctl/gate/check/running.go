@@ -1,6 +1,6 @@
 package check
 
-// The kernel that runs.
+// The running kernel.
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
-// running asks the kernel. Where the target is not registered, its module is
-// judged as it would be loaded, which loads nothing.
+// running asks the kernel. If the target is not registered, it judges the
+// module that would be loaded, without loading it.
 func (r Request) running() Kernel {
 	release := installed.RunningRelease()
 	k := Kernel{Source: FromRunning, KernelRelease: release, Running: true}

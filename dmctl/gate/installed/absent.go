@@ -13,8 +13,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
-// WhyNoDeviceMapper says, of a running kernel that has no device mapper, what
-// its files tell about the reason, and what helps.
+// WhyNoDeviceMapper explains, from the files of a running kernel without device
+// mapper, why it has none and what to do.
 func WhyNoDeviceMapper(files *tree.Tree, running string) string {
 	t := &system{Tree: files}
 	const module, option = "dm-mod.ko", "CONFIG_BLK_DEV_DM"
@@ -38,8 +38,8 @@ func WhyNoDeviceMapper(files *tree.Tree, running string) string {
 	return fmt.Sprintf("the files of kernel %s are not here, as in a container: it cannot be told whether it could load dm-mod", running)
 }
 
-// configured looks an option up in the kernel's configuration, which is in
-// /boot, beside the modules, or for the running kernel in /proc.
+// configured looks for an option in the kernel's configuration, which is in
+// /boot, beside the modules or, for the running kernel, in /proc.
 func (t *system) configured(release, option string) (set, known bool) {
 	files := []string{"boot/config-" + release}
 	for _, dir := range t.directoriesOf(release) {
@@ -62,8 +62,8 @@ func isSet(config, option string) bool {
 	})
 }
 
-// runningConfig reads the configuration that the running kernel shows, if that
-// is the kernel asked for.
+// runningConfig reads the running kernel's configuration, if that is the kernel
+// asked about.
 func (t *system) runningConfig(release string) (string, error) {
 	running, err := t.Read("proc/sys/kernel/osrelease")
 	if err != nil {

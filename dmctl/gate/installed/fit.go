@@ -1,7 +1,7 @@
 package installed
 
-// Whether a module is one of the kernel in whose directory it lies: it may be left
-// over, or copied there by mistake, and would not be loaded.
+// Whether a module belongs to the kernel in whose directory it lies. One that
+// was left over, or copied there by mistake, would not be loaded.
 
 import (
 	"debug/elf"
@@ -15,7 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
 
-// fits returns why a module is none of the kernel's, nil where it may be one.
+// fits returns why a module is not the kernel's, or nil if it may be.
 func (t *system) fits(m kmod.Module, release string) error {
 	if m.Release != "" && m.Release != release {
 		return fmt.Errorf("it was built for kernel %s and not for this one", m.Release)
@@ -26,7 +26,7 @@ func (t *system) fits(m kmod.Module, release string) error {
 	return nil
 }
 
-// machineNames end the releases that distributions give their kernels.
+// machineNames are suffixes of the releases of distributions' kernels.
 var machineNames = map[string]elf.Machine{
 	"amd64": elf.EM_X86_64, "x86_64": elf.EM_X86_64,
 	"686": elf.EM_386, "686-pae": elf.EM_386, "i386": elf.EM_386, "i586": elf.EM_386, "i686": elf.EM_386,
@@ -36,8 +36,8 @@ var machineNames = map[string]elf.Machine{
 	"s390x": elf.EM_S390, "riscv64": elf.EM_RISCV, "loong64": elf.EM_LOONGARCH, "loongarch64": elf.EM_LOONGARCH,
 }
 
-// machinesOf returns the machines that a kernel can be for, by its image, its name
-// or another of its modules; none where that is not known.
+// machinesOf returns the machines that a kernel may be for, judged by its
+// image, its name or another of its modules; nil if not known.
 func (t *system) machinesOf(release string) []elf.Machine {
 	for _, file := range imagesOf(release) {
 		if machines := t.machinesInHeader(file); machines != nil {
@@ -76,9 +76,10 @@ func (t *system) machineOfModule(file string) (elf.Machine, bool) {
 	return machine, err == nil
 }
 
-// machinesInHeader tells by what kernel images start with (Documentation/arch/x86/
-// boot.rst, Documentation/arch/arm64/booting.rst of the kernel; the magic number of
-// zImage). Kernels for 64 bit x86 say so since 3.8; older ones may be either.
+// machinesInHeader judges by the first bytes of kernel images
+// (Documentation/arch/x86/boot.rst and Documentation/arch/arm64/booting.rst of
+// the kernel; the magic number of zImage). 64-bit x86 kernels say so since 3.8;
+// older ones may be either.
 func (t *system) machinesInHeader(file string) []elf.Machine {
 	const x86, x86Version, x86Flags, armMagic, arm64Magic, size = 0x202, 0x206, 0x236, 0x24, 0x38, 0x250
 	f, err := t.Open(file)

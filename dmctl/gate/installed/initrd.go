@@ -1,7 +1,7 @@
 package installed
 
 // The initramfs of a kernel: a root file system on a snapshot is activated from
-// there, by the module that is in it.
+// there, by the module in it.
 
 import (
 	"crypto/sha256"
@@ -17,9 +17,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
 
-// judgeInitramfs looks into the kernel's initramfs. A dm-snapshot there counts
-// beside the one on disk, and the worse of the two wins; alone tells that there is
-// none on disk.
+// judgeInitramfs judges the kernel's initramfs. A dm-snapshot there counts as
+// well as the one on disk, and the worse of the two wins; alone means that
+// there is none on disk.
 func (t *system) judgeInitramfs(k *Kernel, named []string, alone bool) {
 	for _, file := range t.initramfsOf(k.Release, named) {
 		other, ok := t.readInitramfs(file, k.Release)
@@ -34,7 +34,7 @@ func (t *system) judgeInitramfs(k *Kernel, named []string, alone bool) {
 	}
 }
 
-// initramfsOf returns the files of a kernel's initramfs that are there: those that a
+// initramfsOf returns the existing files of a kernel's initramfs: those that a
 // boot loader names, and those that the distributions' tools make.
 func (t *system) initramfsOf(release string, named []string) (files []string) {
 	names := []string{
@@ -70,11 +70,11 @@ func (t *system) initramfsOf(release string, named []string) (files []string) {
 	return files
 }
 
-// maxSnapshotModules bounds how many modules of an initramfs are read.
+// maxSnapshotModules bounds how many modules in an initramfs are read.
 const maxSnapshotModules = 16
 
-// readInitramfs is the verdict by one initramfs; not ok where it has no dm-snapshot
-// for this kernel. One that cannot be read may have any.
+// readInitramfs judges one initramfs; ok is false if it has no dm-snapshot for
+// this kernel. An unreadable one may have any.
 func (t *system) readInitramfs(file, release string) (k Kernel, ok bool) {
 	k = Kernel{Release: release, File: file}
 	f, err := t.Open(file)
@@ -103,8 +103,8 @@ func (t *system) readInitramfs(file, release string) (k Kernel, ok bool) {
 	return k, ok
 }
 
-// initramfsModules are the dm-snapshot modules in an initramfs, by their paths: of
-// several with one path, the last is unpacked over the others.
+// initramfsModules are the dm-snapshot modules in an initramfs by path: of
+// several with one path, the last overwrites the others.
 type initramfsModules struct {
 	*system
 	release string
@@ -140,8 +140,8 @@ func (m *initramfsModules) visit(f initramfs.File, content io.Reader) error {
 	return nil
 }
 
-// isOurs: an initramfs may have the modules of several kernels, each below its
-// release.
+// isOurs reports whether a module is for this kernel: an initramfs may have the
+// modules of several, each below its release.
 func (m *initramfsModules) isOurs(name string) bool {
 	_, rest, below := strings.Cut("/"+name, "/modules/")
 	release, _, deeper := strings.Cut(rest, "/")

@@ -1,6 +1,6 @@
 package installed
 
-// Judging one kernel: where its dm-snapshot is, and which version it has.
+// Judging one kernel: the place of its dm-snapshot, and its version.
 
 import (
 	"crypto/sha256"
@@ -15,8 +15,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
 
-// judge reads the version that the kernel's target will have, from its files and
-// from its initramfs. initrds are files of that which a boot loader names.
+// judge reads the version that the kernel's target will have, from its files
+// and its initramfs. initrds are the initramfs files that a boot loader names.
 func (t *system) judge(release string, initrds []string) Kernel {
 	k := Kernel{Release: release}
 	builtIn, err := t.isBuiltIn(release)
@@ -34,7 +34,7 @@ func (t *system) judge(release string, initrds []string) Kernel {
 	return k
 }
 
-// isBuiltIn looks dm-snapshot up in the index of built-in modules.
+// isBuiltIn looks for dm-snapshot in the index of built-in modules.
 func (t *system) isBuiltIn(release string) (bool, error) {
 	for _, dir := range t.directoriesOf(release) {
 		index, err := t.Read(path.Join(dir, "modules.builtin"))
@@ -48,7 +48,7 @@ func (t *system) isBuiltIn(release string) (bool, error) {
 	return false, nil
 }
 
-// readModule reads the version out of the kernel's dm-snapshot module.
+// readModule reads the version in the kernel's dm-snapshot module.
 func (t *system) readModule(release string) (evidence, error) {
 	file, err := t.findModule(release)
 	if err != nil {
@@ -63,9 +63,9 @@ func (t *system) readModule(release string) (evidence, error) {
 	})
 }
 
-// findModule returns the file that modprobe would load: the one that the
-// index modules.dep names, which may be in updates/ or extra/. An index that is
-// older than the module does not name it; without one, all of the kernel's
+// findModule returns the file that modprobe would load: the one named in the
+// index modules.dep, which may be in updates/ or extra/. An index that is older
+// than the module does not name it. Without an index, all of the kernel's
 // directory is searched.
 func (t *system) findModule(release string) (string, error) {
 	indexed := false
@@ -102,7 +102,8 @@ func (t *system) findModule(release string) (string, error) {
 var errNoModule = errors.New("there is no module dm-snapshot, and it is not listed as built in")
 
 // unindexedModule returns the module in a kernel's directory that no index
-// names: where there is one, only in the place of the kernel's own.
+// names: if there is an index, only one in the place of the kernel's own
+// modules.
 func (t *system) unindexedModule(dir string, indexed bool) (string, error) {
 	if !indexed {
 		return t.searchModule(dir)
@@ -115,7 +116,7 @@ func (t *system) unindexedModule(dir string, indexed bool) (string, error) {
 	return "", nil
 }
 
-// readImages reads the version out of the kernel's own image.
+// readImages reads the version in the kernel's own image.
 func (t *system) readImages(release string) (evidence, error) {
 	failure := errors.New("it is built in, and the kernel's image was not found")
 	for _, file := range imagesOf(release) {
@@ -130,7 +131,7 @@ func (t *system) readImages(release string) (evidence, error) {
 	return evidence{}, failure
 }
 
-// readImage reads one image at a time: each takes some 200 MiB.
+// readImage reads one image at a time, since each takes about 200 MiB.
 func (t *system) readImage(r io.Reader, release string) (gate.Version, error) {
 	t.images.Lock()
 	defer t.images.Unlock()
@@ -141,7 +142,7 @@ func (t *system) readImage(r io.Reader, release string) (gate.Version, error) {
 	return v, err
 }
 
-// readFile reads a version out of a file, all of which read must take in.
+// readFile reads a version from a file, which read must consume to the end.
 func (t *system) readFile(file string, read func(io.Reader) (gate.Version, error)) (evidence, error) {
 	f, err := t.Open(file)
 	if err != nil {

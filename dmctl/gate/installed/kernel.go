@@ -1,6 +1,6 @@
 package installed
 
-// Kernels below a root: which there are, and the verdict on each.
+// The kernels below a root, and the verdict on each.
 
 import (
 	"errors"
@@ -17,10 +17,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
-// Machine is all the kernels below a root, newest first.
+// Machine is all kernels below a root, newest first.
 type Machine struct {
 	Kernels []Kernel
-	// NextWhy says in one sentence how the kernel that boots next was told, and
+	// NextWhy says in one sentence how the next kernel to boot was found, and
 	// NextEvidence what that rests on.
 	NextWhy      string
 	NextEvidence boot.Evidence
@@ -35,7 +35,7 @@ func (m Machine) Verdict() gate.Verdict {
 	return gate.Worst(verdicts...)
 }
 
-// Next returns the kernel that boots next; not ok where it is not among them.
+// Next returns the kernel that boots next; ok is false if it is not among them.
 func (m Machine) Next() (k Kernel, ok bool) {
 	for _, k := range m.Kernels {
 		if k.Next {
@@ -45,12 +45,12 @@ func (m Machine) Next() (k Kernel, ok bool) {
 	return Kernel{}, false
 }
 
-// ErrNoKernels says that there is no kernel below a root.
+// ErrNoKernels means that there is no kernel below a root.
 var ErrNoKernels = errors.New("no kernels in /lib/modules or /usr/lib/modules")
 
 // maxWorkers bounds how many kernels are read at once. Reading is mostly
-// unpacking, which several processors share; a module takes some MiB, and of
-// images only one is read at a time.
+// unpacking, which several processors share. A module takes a few MiB; images
+// are read one at a time.
 const maxWorkers = 4
 
 // Scan finds and judges all kernels of a tree. running is the release of the
@@ -85,8 +85,9 @@ func Scan(files *tree.Tree, running string) (Machine, error) {
 	return m, nil
 }
 
-// Judge returns the verdict on one kernel of a tree. A kernel that is there
-// but cannot be read is no error: its verdict is unknown, and Rule says why.
+// Judge returns the verdict on one kernel of a tree. If the kernel is there but
+// cannot be read, that is not an error: its verdict is unknown, and Rule says
+// why.
 func Judge(files *tree.Tree, release string) (Kernel, error) {
 	t := &system{Tree: files}
 	releases, err := t.releases()
@@ -123,9 +124,9 @@ func (t *system) releases() (releases []string, err error) {
 	return releases, nil
 }
 
-// isKernel tells a kernel's directory from what a removed one left behind:
-// nothing, or modules of others that were built on the machine. A directory
-// that cannot be read is taken for a kernel's, of which nothing is known then.
+// isKernel distinguishes a kernel's directory from what a removed one left
+// behind: nothing, or modules of others that were built on the machine. A
+// directory that cannot be read counts as a kernel's, of unknown version.
 func (t *system) isKernel(release string) bool {
 	for _, dir := range t.directoriesOf(release) {
 		for _, name := range []string{"kernel", "modules.dep", "modules.builtin"} {

@@ -1,6 +1,6 @@
 package installed
 
-// Looking for the module where no index names it: in the kernel's directory.
+// Searching for a module that no index names, in the kernel's directory.
 
 import (
 	"fmt"
@@ -11,14 +11,14 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
-// searchedFirst are the directories that win over the kernel's own modules, as
-// the distributions configure depmod.
+// searchedFirst are the directories that win over the kernel's own modules in
+// the distributions' configuration of depmod.
 var searchedFirst = []string{"updates", "extra", "weak-updates"}
 
-// searchedNever are links to what modules are built from.
+// searchedNever are links to the sources of modules.
 var searchedNever = []string{"build", "source"}
 
-// Bounds of one search. A kernel's directory has some 6000 files, six levels
+// Bounds of one search. A kernel's directory has about 6000 files, six levels
 // deep.
 const (
 	maxSearched    = 1 << 16
@@ -30,15 +30,15 @@ var errTooManyFiles = fmt.Errorf("more than %d files", maxSearched)
 // moduleSearch walks through one kernel's directory.
 type moduleSearch struct {
 	*system
-	left int             // how many files may yet be seen
+	left int             // how many more files may be seen
 	seen map[string]bool // directories, by their paths without links
-	// failure is why there may be a module that was not found.
+	// failure is why a module may have been missed.
 	failure error
 }
 
-// searchModule returns the module that counts in a kernel's directory, "" for
-// none. What cannot be read is an error where it could hold one that counts
-// more than all that could.
+// searchModule returns the module that counts in a kernel's directory, or "". A
+// directory that cannot be read is an error if it could hold a module that wins
+// over all others.
 func (t *system) searchModule(dir string) (string, error) {
 	if t.Dangles(dir) {
 		return "", &fs.PathError{Op: "open", Path: dir, Err: tree.ErrDangling}
@@ -92,8 +92,9 @@ func (s *moduleSearch) walk(dir string, top bool, depth int) string {
 	return ""
 }
 
-// leadsOn tells directories and links to them. A link to nothing is no
-// failure: weak-updates/ is full of them when a kernel is gone.
+// leadsOn reports whether an entry is a directory or a link to one. A link to
+// nothing is not a failure: weak-updates/ is full of them when a kernel is
+// gone.
 func (s *moduleSearch) leadsOn(dir string, e fs.DirEntry) bool {
 	if e.Type()&fs.ModeSymlink == 0 {
 		return e.IsDir()

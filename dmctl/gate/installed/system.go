@@ -11,20 +11,21 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
 
-// The files below a root, where kernels keep theirs, and what is said of one.
+// The files below a root, the places of kernels' files, and the verdict on a
+// kernel.
 
-// system is the files below the root, and what reading kernels takes.
+// system is the files below the root, and the state for reading kernels.
 type system struct {
 	*tree.Tree
 	images sync.Mutex // over image
 	image  kmod.ImageReader
 }
 
-// moduleDirectories is where kernels keep their modules: on split systems in
-// the first, on merged ones the first is a link to the second.
+// moduleDirectories are the places of modules: on split systems the first, on
+// merged ones the first is a link to the second.
 var moduleDirectories = []string{"lib/modules", "usr/lib/modules"}
 
-// directoriesOf returns where the modules of a kernel can be.
+// directoriesOf returns the possible directories of a kernel's modules.
 func (t *system) directoriesOf(release string) []string {
 	dirs := make([]string, len(moduleDirectories))
 	for i, dir := range moduleDirectories {
@@ -36,10 +37,10 @@ func (t *system) directoriesOf(release string) []string {
 // snapshotModule is the file of the module that registers the target.
 const snapshotModule = "dm-snapshot.ko"
 
-// moduleSuffixes are what packing adds to the names of modules.
+// moduleSuffixes are the suffixes of packed modules.
 var moduleSuffixes = []string{"", ".xz", ".zst", ".gz"}
 
-// imagesOf returns where a kernel's image can be.
+// imagesOf returns the possible places of a kernel's image.
 func imagesOf(release string) []string {
 	var files []string
 	for _, name := range []string{"vmlinuz", "vmlinux", "Image", "kernel", "bzImage"} {
@@ -51,9 +52,9 @@ func imagesOf(release string) []string {
 	return files
 }
 
-// moduleLine returns the path of a module (by its file's name, without what
-// packing adds) in an index of modules: one line to a module, its path, and
-// what follows the separator is of other modules.
+// moduleLine returns the path of a module (by its file's name, without the
+// suffix for packing) in an index of modules, which has one module per line:
+// its path, and after the separator other modules.
 func moduleLine(index, separator, name string) string {
 	module := "/" + name
 	for {
@@ -73,21 +74,22 @@ func moduleLine(index, separator, name string) string {
 type Kernel struct {
 	Release string
 	Verdict gate.Verdict
-	// Version is that of the target; meaningless where the verdict is unknown.
+	// Version is the target's version; it has no meaning if the verdict is
+	// unknown.
 	Version gate.Version
 	// Rule says in one sentence why the verdict is what it is.
 	Rule string
-	// File is what the version was read from, below the root; "" if none.
+	// File is the file with the version, below the root; "" if none.
 	File string
 	// FileSHA256 is the hash of File, in hexadecimal.
 	FileSHA256 string
 	BuiltIn    bool
-	// Running and Next say whether this kernel runs, and whether it is the one
-	// that the machine boots next.
+	// Running reports whether this kernel runs, Next whether the machine boots
+	// it next.
 	Running, Next bool
 }
 
-// evidence is a version, and the file that it was read from.
+// evidence is a version and the file with it.
 type evidence struct {
 	version gate.Version
 	file    string

@@ -1,6 +1,6 @@
 package kmod
 
-// Kernel images: what the files in /boot wrap around the kernel.
+// Kernel images: what the files in /boot add around the kernel.
 
 import (
 	"bytes"
@@ -16,17 +16,17 @@ import (
 )
 
 // MaxImage bounds the size of a kernel image in bytes, packed and unpacked.
-// Distributions' kernels have some 60 MiB.
+// Distributions' kernels have about 60 MiB.
 const MaxImage = 128 << 20
 
-// ReadImage returns the version of the target "snapshot" that is built into a
-// kernel image: vmlinux, vmlinuz, bzImage, Image, zImage; bare, or packed
-// with gzip, bzip2, lzma, xz, lz4 or zstd. [ErrNoTarget] is the error for a
-// kernel that was read and has none built in.
+// ReadImage returns the version of the target "snapshot" built into a kernel
+// image: vmlinux, vmlinuz, bzImage, Image, zImage; bare, or packed with gzip,
+// bzip2, lzma, xz, lz4 or zstd. If the kernel has none built in, the error is
+// [ErrNoTarget].
 func ReadImage(r io.Reader) (gate.Version, error) { return new(ImageReader).Read(r) }
 
-// ImageRelease returns the release that a kernel image says it is, in the text
-// that it prints first; "" where it does not.
+// ImageRelease returns the release in a kernel image, from the text that the
+// kernel prints first, or "" if there is none.
 func ImageRelease(r io.Reader) string {
 	data, err := unpack.ReadAll(r, MaxImage, nil)
 	if err != nil {
@@ -57,14 +57,14 @@ func bannerRelease(data []byte) string {
 	return ""
 }
 
-// ImageReader reads images one after the other, in the same memory. The zero
-// value is ready for use.
+// ImageReader reads images one at a time, in the same memory. The zero value is
+// ready for use.
 type ImageReader struct {
 	file, unpacked []byte
 	release        string
 }
 
-// Release is the release that the image read last says it is, "" where it does not.
+// Release returns the release in the last image read, or "".
 func (ir *ImageReader) Release() string { return ir.release }
 
 // Read is [ReadImage].

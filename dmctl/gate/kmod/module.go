@@ -17,20 +17,20 @@ import (
 // largest dm-snapshot modules, with debugging information, have a few MiB.
 const MaxModule = 32 << 20
 
-// Module is what a kernel module tells of itself.
+// Module is what a kernel module says about itself.
 type Module struct {
-	// Version is that of the target "snapshot".
+	// Version is the version of the target "snapshot".
 	Version gate.Version
-	// Release is that of the kernel which the module was built for, "" where
-	// the module does not say.
+	// Release is the release of the kernel that the module was built for, or ""
+	// if the module does not say.
 	Release string
-	// Machine is that which the module was built for.
+	// Machine is the machine that the module was built for.
 	Machine elf.Machine
 }
 
 // ReadModule reads a kernel module, which may be packed (.gz, .xz, .zst, .bz2
-// or .lz4). [ErrNoTarget] is the error for a sound module without the target
-// "snapshot".
+// or .lz4). If a sound module lacks the target "snapshot", the error is
+// [ErrNoTarget].
 func ReadModule(r io.Reader) (Module, error) {
 	data, err := unpack.ReadAll(r, MaxModule, nil)
 	if err != nil {
@@ -48,8 +48,8 @@ func ReadModule(r io.Reader) (Module, error) {
 	return Module{v, o.vermagic(), o.machine}, err
 }
 
-// MachineOf returns the machine that a kernel module was built for, whatever module
-// it is; it may be packed.
+// MachineOf returns the machine that a kernel module, packed or not, was built
+// for.
 func MachineOf(r io.Reader) (elf.Machine, error) {
 	data, err := unpack.ReadAll(r, MaxModule, nil)
 	if err == nil {

@@ -1,7 +1,7 @@
-// Package boot tells which of the installed kernels a machine boots next, and
-// what that rests on. It knows where boot loaders keep their configuration and
-// how they choose; it reads files below a root and nothing else. What it does not
-// understand it says, and does not pass over.
+// Package boot finds out which installed kernel a machine boots next, and what
+// that rests on. It knows where boot loaders keep their configuration and how
+// they choose; it reads only files below a root. It reports what it does not
+// understand instead of skipping it.
 //
 // From the top down: boot, fallback, proxmox, unread, firmware, raspberry,
 // zipl, extlinux, systemdboot, grub, entry, choice.
@@ -17,25 +17,24 @@ import (
 type Evidence string
 
 const (
-	// None: there is no answer.
+	// None means that there is no answer.
 	None Evidence = ""
-	// Configured: a boot loader's configuration names the kernel.
+	// Configured means that a boot loader's configuration names the kernel.
 	Configured Evidence = "configured"
-	// Inferred: a link does, or a package manager's default.
+	// Inferred means that a link or a package manager's default names it.
 	Inferred Evidence = "inferred"
-	// Guessed: nothing does.
+	// Guessed means that nothing names it.
 	Guessed Evidence = "guessed"
 )
 
 // Next is the kernel that boots next.
 type Next struct {
-	// Release is "" where the choice is none of the installed kernels, or is not
-	// known.
+	// Release is "" if the choice is not an installed kernel, or is not known.
 	Release  string
 	Evidence Evidence
-	// Why says in one sentence how that was told, or why not.
+	// Why says in one sentence how that was found, or why not.
 	Why string
-	// Initrds are the files of its initramfs below the root, as far as the boot
+	// Initrds are the files of its initramfs below the root, if the boot
 	// loader's configuration names them.
 	Initrds []string
 }
@@ -46,14 +45,14 @@ type system struct {
 	releases []string // newest first
 }
 
-// loader is a boot loader of which files tell.
+// loader is a boot loader that leaves files.
 type loader struct {
 	name string
-	// find returns the loader's choice; not ok where it is not there.
+	// find returns the loader's choice; ok is false if the loader is not there.
 	find func() (choice, bool)
 }
 
-// Find tells which of the releases (newest first, at least one) boots next.
+// Find finds out which of the releases (newest first, at least one) boots next.
 func Find(files *tree.Tree, releases []string) Next {
 	t := &system{files, releases}
 	loaders := []loader{

@@ -1,10 +1,11 @@
-// Package initramfs reads the files of an initramfs: cpio archives of the new
-// ASCII format one behind the other, plain (as the early ones with microcode) or
-// packed in any way that the kernel knows (Documentation/driver-api/early-userspace/
-// buffer-format.rst of the kernel). It knows nothing of what the files are.
+// Package initramfs reads the files in an initramfs: concatenated cpio archives
+// of the new ASCII format, plain (as the early ones with microcode) or packed
+// in any way that the kernel knows
+// (Documentation/driver-api/early-userspace/buffer-format.rst of the kernel).
+// It must not know what the files are.
 //
-// The input is not believed: sizes are checked before they are used, and neither
-// the memory nor the work goes beyond a bound.
+// The input is not trusted: sizes are checked before they are used, and memory
+// and work are bounded.
 package initramfs
 
 import (
@@ -21,12 +22,12 @@ import (
 
 // File is a file in an initramfs.
 type File struct {
-	// Name is its path, without a slash in front.
+	// Name is its path, without a leading slash.
 	Name string
-	// Size is that of its content in bytes.
+	// Size is the size of its content in bytes.
 	Size int64
-	// Links is how many names the file has; the content of one with several stands
-	// at the last of them only.
+	// Links is how many names the file has. If there are several, only the last
+	// has the content.
 	Links uint32
 }
 
@@ -46,7 +47,7 @@ var (
 )
 
 // Walk calls visit for each regular file, with a reader of its content that is
-// good until visit returns. An error of visit's ends the walk.
+// valid until visit returns. An error from visit ends the walk.
 func Walk(r io.Reader, visit func(File, io.Reader) error) error {
 	source := unpack.NewSource(r)
 	w := walk{visit: visit, left: maxUnpacked}

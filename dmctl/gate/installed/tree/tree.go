@@ -1,6 +1,6 @@
-// Package tree reads the files of a system below its root directory, with the
-// symbolic links of the system that lives there: none of them leads out of it.
-// It bounds what is read, and knows nothing of kernels or boot loaders.
+// Package tree reads the files of a system below its root directory, and
+// follows the system's symbolic links without leaving it. It bounds what is
+// read, and must not know kernels or boot loaders.
 package tree
 
 import (
@@ -20,7 +20,8 @@ type Tree struct {
 	close func() error
 }
 
-// Open opens the system below dir; "/" is the running one. Close it.
+// Open opens the system below dir; "/" is the running one. The caller must call
+// Close.
 func Open(dir string) (*Tree, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -29,8 +30,8 @@ func Open(dir string) (*Tree, error) {
 	return &Tree{fsys: root.FS(), close: root.Close}, nil
 }
 
-// New is for a system in any file system. Links can be followed where it
-// is an [fs.ReadLinkFS].
+// New returns the tree of a system in any file system. Links can be followed if
+// it is an [fs.ReadLinkFS].
 func New(fsys fs.FS) *Tree {
 	return &Tree{fsys: fsys, close: func() error { return nil }}
 }
@@ -38,8 +39,8 @@ func New(fsys fs.FS) *Tree {
 // Close frees the root directory.
 func (t *Tree) Close() error { return t.close() }
 
-// maxLinks is how many links are followed on the way to one file; the kernel
-// allows as many (MAXSYMLINKS).
+// maxLinks is how many links are followed on the way to one file, as in the
+// kernel (MAXSYMLINKS).
 const maxLinks = 40
 
 // maxPath bounds a name, as the kernel does (PATH_MAX): each of its parts is
@@ -89,7 +90,7 @@ func (t *Tree) Resolve(name string) (string, error) {
 	return done, nil
 }
 
-// bareError is an error without the path that it is about.
+// bareError returns an error without its path.
 func bareError(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err
@@ -115,7 +116,7 @@ func (t *Tree) Open(name string) (fs.File, error) {
 }
 
 // MaxText bounds the configuration and index files that are read whole. The
-// largest, modules.dep, has about half a MiB.
+// largest, modules.dep, has about 512 KiB.
 const MaxText = 16 << 20
 
 // Read returns the text of a file of at most MaxText bytes.
@@ -123,8 +124,8 @@ func (t *Tree) Read(name string) (string, error) { return t.ReadAtMost(name, Max
 
 var ErrTooLong = errors.New("is longer than the bound")
 
-// ReadAtMost returns the text of a file; one of more than most bytes is
-// ErrTooLong.
+// ReadAtMost returns the text of a file. If it has more than most bytes, the
+// error is ErrTooLong.
 func (t *Tree) ReadAtMost(name string, most int64) (string, error) {
 	f, err := t.Open(name)
 	if err != nil {
@@ -142,7 +143,7 @@ func (t *Tree) ReadAtMost(name string, most int64) (string, error) {
 	return b.String(), err
 }
 
-// List returns the names in a directory, sorted; none where there is no such
+// List returns the names in a directory, sorted; none if there is no such
 // directory.
 func (t *Tree) List(name string) ([]fs.DirEntry, error) {
 	resolved, err := t.Resolve(name)
@@ -161,21 +162,21 @@ func (t *Tree) List(name string) ([]fs.DirEntry, error) {
 	return nil, err
 }
 
-// IsMissing reports whether err says that there is nothing under a name; all
-// other errors leave that open. A file in the place of a directory on the way
-// (a README in /lib/modules) has nothing below it.
+// IsMissing reports whether err means that a name does not exist; all other
+// errors leave that open. Nothing exists below a file, even one in the place of
+// a directory (a README in /lib/modules).
 func IsMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// Exists reports whether there is something under name, or may be: what cannot
-// be looked at is not known to be missing.
+// Exists reports whether a name exists, or may exist: what cannot be looked at
+// is not known to be missing.
 func (t *Tree) Exists(name string) bool {
 	_, err := t.Resolve(name)
 	return !IsMissing(err)
 }
 
-// IsDirectory is for a path without links.
+// IsDirectory reports whether a path without links is a directory.
 func (t *Tree) IsDirectory(resolved string) bool {
 	info, err := fs.Lstat(t.fsys, resolved)
 	return err == nil && info.IsDir()
@@ -187,7 +188,7 @@ func (t *Tree) Dangles(name string) bool {
 	return err == nil && !t.Exists(name)
 }
 
-// ReadLink returns the text of the link that name is.
+// ReadLink returns the text of a link.
 func (t *Tree) ReadLink(name string) (string, error) {
 	dir, err := t.Resolve(path.Dir(name))
 	if err != nil {
@@ -199,5 +200,5 @@ func (t *Tree) ReadLink(name string) (string, error) {
 // ReadDir returns the entries of a directory by its path without links, sorted.
 func (t *Tree) ReadDir(resolved string) ([]fs.DirEntry, error) { return fs.ReadDir(t.fsys, resolved) }
 
-// ErrDangling says that a name is a link to nothing.
+// ErrDangling means that a name is a link to nothing.
 var ErrDangling = errors.New("a link to what is not there")

@@ -121,18 +121,18 @@ var streams = []stream{
 // dictionary of whole 64 KiB.
 const lzmaStart = "\x5d\x00\x00"
 
-// Stream is the packed part that a source stands at, unpacked.
+// Stream is the unpacked content of the packed part at a source's position.
 type Stream struct {
-	// Name is that of the way of packing.
+	// Name is the format's name.
 	Name string
 	r    io.Reader
 }
 
-// ErrNotPacked says that a source stands at nothing that is packed.
+// ErrNotPacked means that there is nothing packed at the source's position.
 var ErrNotPacked = errors.New("not packed, or in an unknown way")
 
-// Next opens the packed part that the source stands at. At its end, the source
-// stands behind it.
+// Next opens the packed part at the source's position. When it has been read to
+// its end, the source is after it.
 func (s *Source) Next() (_ *Stream, err error) {
 	defer recoverTo(&err)
 	const longest = 9
@@ -153,7 +153,7 @@ func (s *Source) Next() (_ *Stream, err error) {
 	return nil, ErrNotPacked
 }
 
-// Read reads what was packed. The panic of a decoder is an error.
+// Read reads unpacked data. A decoder's panic becomes an error.
 func (s *Stream) Read(b []byte) (n int, err error) {
 	defer recoverTo(&err)
 	n, err = s.r.Read(b)

@@ -1,6 +1,6 @@
-// Package unpack unpacks whatever kernels, modules and initramfs are packed
-// with: one way for all, by what the data starts with, and always within a
-// bound. It knows nothing of what is packed.
+// Package unpack unpacks kernels, modules and initramfs files. It recognises
+// the format by the first bytes, and always bounds the result. It must not know
+// what is packed.
 //
 // From the top down: frames, lzop, stream, unpack.
 package unpack
@@ -26,7 +26,7 @@ var ErrTooLarge = errors.New("too much data")
 // Format is a way of packing.
 type Format struct {
 	Name string
-	// Magic is what packed data starts with, "" where it has no such mark.
+	// Magic is the start of packed data, or "" if the format has none.
 	Magic string
 	// decode returns at most limit bytes, and what it has so far beside an
 	// error. It uses the room of into if that is enough.
@@ -45,7 +45,7 @@ func (f *Format) Unpack(data []byte, limit int, into []byte) (out []byte, err er
 	return f.decode(data, limit, into)
 }
 
-// Formats are those that their magic tells.
+// Formats are the formats with a magic.
 var Formats = []Format{
 	{"gzip", "\x1f\x8b\x08", unpackGzip},
 	{"xz", "\xfd7zXZ\x00", unpackXZ},
@@ -58,13 +58,14 @@ var Formats = []Format{
 // LZMA has no magic: it is asked for last, see LooksLikeLZMA.
 var LZMA = Format{"lzma", "", unpackLZMA}
 
-// LooksLikeLZMA reports whether data may be a .lzma file: a header as the lzma
-// tool writes it, and the zero byte that every LZMA stream starts with.
+// LooksLikeLZMA reports whether data may be a .lzma file: it starts with a
+// header as the lzma tool writes it, and the zero byte that starts every LZMA
+// stream.
 func LooksLikeLZMA(data []byte) bool {
 	return len(data) > lzma.HeaderLen && lzma.ValidHeader(data[:lzma.HeaderLen]) && data[lzma.HeaderLen] == 0
 }
 
-// Of returns the format of packed data, nil for anything else.
+// Of returns the format of packed data, or nil.
 func Of(data []byte) *Format {
 	for i := range Formats {
 		if bytes.HasPrefix(data, []byte(Formats[i].Magic)) {
@@ -74,7 +75,7 @@ func Of(data []byte) *Format {
 	return nil
 }
 
-// Any returns packed data unpacked, and other data as it is.
+// Any returns packed data unpacked, and other data unchanged.
 func Any(data []byte, limit int) ([]byte, error) {
 	f := Of(data)
 	if f == nil {
