@@ -67,7 +67,7 @@
 //
 // From the top down: activateclone, clone, reset, merge, removeclones,
 // mergeagain, grow, recoverstores, guardian, recover, withsnapshot, create,
-// remove, mergestart, mergeend, record, storeuser, suspend, origin, rename,
+// remove, mergestart, mergeend, record, clearlog, storeuser, suspend, origin, rename,
 // status, activate, layout, prepare, clonefiles, controller, repairfirst,
 // errors, names.
 package dmctl

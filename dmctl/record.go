@@ -27,6 +27,9 @@ const recordPrefix = "dmsnap-record-"
 type RecordRequest struct {
 	Device, Log string // paths of block devices; the contents of Log are lost
 	Mark        string // a mark at the start; "" for none
+	// Progress, if not nil, is told how many of the log device's bytes are looked
+	// through.
+	Progress func(done, total int64)
 }
 
 // Recording is a recorded device, after its plan has run.
@@ -52,7 +55,7 @@ type Recorded struct {
 
 // PlanRecord plans the recording of a device that nobody uses. After the plan
 // has run, other controllers may continue; Finish takes the device down.
-func (c *Controller) PlanRecord(_ context.Context, r RecordRequest) (p *Plan, rec *Recording, err error) {
+func (c *Controller) PlanRecord(ctx context.Context, r RecordRequest) (p *Plan, rec *Recording, err error) {
 	defer c.giveUp(&err)
 	if strings.ContainsAny(r.Mark, " \t\n") { // a message is split into words, and the target takes two
 		return nil, nil, devices.Refuse("the mark %q has blanks, which log-writes takes for the end of it", r.Mark)
@@ -79,9 +82,11 @@ func (c *Controller) PlanRecord(_ context.Context, r RecordRequest) (p *Plan, re
 	rec = &Recording{Path: "/dev/mapper/" + name.String(), c: c, device: ref, log: log}
 	p = &Plan{Title: fmt.Sprintf("record the writes to %s on %s", r.Device, r.Log)}
 	logged := table.Single(cow.Sectors(dev.Bytes()/cow.SectorSize), table.LogWrites{Device: dev.Dev().String(), Log: log.Dev().String()})
-	// The zeros behind the last entry separate it from old contents of the log
-	// device: after a kill nothing else shows the number of entries.
-	p.Add(plan.Zero{Disk: log, Bytes: log.Bytes(), Once: true},
+	p.Add(plan.Rewrite{
+		What: fmt.Sprintf("zero the start of %s (%v, %d bytes), and what else on it could be taken for entries of the log", r.Log, log.Dev(), log.Bytes()),
+		Left: fmt.Sprintf("the start of %s is zeroed, and perhaps more of it", r.Log),
+		Run:  func() error { return clearLog(ctx, log, r.Progress) },
+	},
 		plan.Create{Device: ref},
 		plan.Load{Device: ref, Table: plan.Table{Known: logged}, New: true, Releases: []host.Disk{dev, log},
 			What: fmt.Sprintf("log-writes of %s (%v), with its log on %s (%v)", r.Device, dev.Dev(), r.Log, log.Dev())},

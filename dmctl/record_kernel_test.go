@@ -3,12 +3,14 @@
 package dmctl
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 
@@ -189,5 +191,57 @@ func TestRecoverEndsRecording(t *testing.T) {
 	}
 	if l := readLog(t, log); !l.Complete() {
 		t.Errorf("the log: %q", l.Warnings())
+	}
+}
+
+// TestRecordingOverAnOlderLog: on a device full of an older, longer log only the
+// new entries are read, also where the machine died before the kernel ended the
+// log: its content is then as it is here while the recording is up.
+func TestRecordingOverAnOlderLog(t *testing.T) {
+	c, disks := scratch(t)
+	log := smallLog(t, c, disks[1], 4*mib)
+	const strange = 7777 // a sector that nothing here writes
+	var old bytes.Buffer
+	w := logwrites.NewWriter(&old, 512, 4*mib)
+	for old.Len() < 4*mib {
+		if err := w.Write(logwrites.Entry{Sector: strange, Flags: logwrites.Flush}, nil); err != nil { // one begins in each block
+			t.Fatal(err)
+		}
+	}
+	wantNew := func(when string) {
+		t.Helper()
+		l := readLog(t, log)
+		entries, wrote := 0, false
+		for _, e := range l.Entries() {
+			if e.Sector == strange {
+				t.Errorf("%s: entry %d of %d (%d declared) is of the older log", when, entries, l.Len(), l.Declared)
+				return
+			}
+			wrote = wrote || e.Sector == 2*mib/512
+			entries++
+		}
+		if !wrote {
+			t.Errorf("%s: what was written is not among %d entries", when, entries)
+		}
+	}
+	for _, bytesWritten := range []int{mib, 8192} { // the second log is shorter than the first
+		writeTo(t, log, 0, old.Bytes()[:4*mib])
+		rec := record(t, c, RecordRequest{Device: disks[0], Log: log, Mark: "begin"})
+		c.Release()
+		writeTo(t, rec.Path, 2*mib, make([]byte, bytesWritten))
+		if err := rec.Mark("end"); err != nil {
+			t.Error(err)
+		}
+		for range 100 { // a thread of the kernel's writes the log
+			if _, there := readLog(t, log).FindMark("end"); there {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		wantNew("before the end")
+		if done, err := rec.Finish(); err != nil || done.Full {
+			t.Errorf("recorded %+v, %v", done, err)
+		}
+		wantNew("at the end")
 	}
 }

@@ -1,9 +1,14 @@
 package dmctl
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 )
@@ -17,7 +22,7 @@ func TestRecordPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"zero /dev/b (8:1, 1048576 bytes) and flush it",
+		"zero the start of /dev/b (8:1, 1048576 bytes), and what else on it could be taken for entries of the log",
 		"create device dmsnap-record-8-0",
 		"load table of dmsnap-record-8-0: log-writes of /dev/a (8:0), with its log on /dev/b (8:1)",
 		"resume dmsnap-record-8-0",
@@ -68,5 +73,46 @@ func TestRecordFailsWhole(t *testing.T) {
 				t.Errorf("call %d %s: left behind:\n%v", call, how, f)
 			}
 		}
+	}
+}
+
+// TestClearLog: of a log device goes what a reader could take for entries, and
+// nothing else is written.
+func TestClearLog(t *testing.T) {
+	old := bytes.Repeat([]byte("data "), 5*clearPiece/5)
+	place := func(at int, e logwrites.Entry) {
+		var b bytes.Buffer
+		if err := logwrites.NewWriter(&b, 4096, 0).Write(e, nil); err != nil {
+			t.Fatal(err)
+		}
+		copy(old[at:], b.Bytes()[4096:])
+	}
+	place(2*clearPiece-4096, logwrites.Entry{Flags: logwrites.Flush})
+	place(3*clearPiece, logwrites.Entry{Flags: logwrites.Mark, Text: strings.Repeat("long ", 500)})
+	f := dmtest.New()
+	f.Disks["/dev/b"].Size, f.Disks["/dev/b"].Data = int64(len(old)), bytes.Clone(old)
+	c := NewOn(f)
+	log, err := c.e.Open("/dev/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Claim(); err != nil {
+		t.Fatal(err)
+	}
+	var seen []int64
+	if err := clearLog(context.Background(), log, func(done, _ int64) { seen = append(seen, done/clearPiece) }); err != nil {
+		t.Fatal(err)
+	}
+	for _, zeroed := range []int{0, 1, 3} {
+		clear(old[zeroed*clearPiece:][:clearPiece])
+	}
+	if !bytes.Equal(f.Disks["/dev/b"].Data, old) || !slices.Equal(seen, []int64{1, 2, 3, 4, 5}) {
+		t.Errorf("what is on the log device is not what was expected; progress %d", seen)
+	}
+	stop := errors.New("stopped")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(stop)
+	if err := clearLog(ctx, log, nil); !errors.Is(err, stop) {
+		t.Errorf("interrupted: %v", err)
 	}
 }

@@ -17,8 +17,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-const crashRecordHelp = `   Puts DEVICE under dm-log-writes, zeroes another device for the log, and runs
-   COMMAND with the path of the logged device in DMSNAPCTL_DEVICE. COMMAND puts an
+const crashRecordHelp = `   Puts DEVICE under dm-log-writes, clears another device for the log, and runs
+   COMMAND with the path of the logged device in DMSNAPCTL_DEVICE. Of the log device
+   the start is zeroed, and whatever else could be taken for entries of a log; all
+   of it is read. COMMAND puts an
    origin and COW stores on it (dmsetup's target linear), takes a snapshot, writes,
    and removes its devices again. The log ends with COMMAND.
 
@@ -66,6 +68,8 @@ func runCrashRecord(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 		return err
 	}
 	request := dmctl.RecordRequest{Device: c.String("device"), Log: c.String("log"), Mark: c.String("mark")}
+	var shown *copyProgress
+	request.Progress = func(done, total int64) { shown.update(done, total) }
 	var recording *dmctl.Recording
 	make := func() (plan *dmctl.Plan, err error) {
 		plan, recording, err = ctl.PlanRecord(c.Context, request)
@@ -81,7 +85,10 @@ func runCrashRecord(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	if plan, err = agree(c, o, ctl, plan, make); err != nil {
 		return err
 	}
-	if err := ctl.Run(c.Context, plan); err != nil {
+	shown = startCopyProgress(o)
+	err = ctl.Run(c.Context, plan)
+	shown.stop()
+	if err != nil {
 		return err
 	}
 	status, errCommand := runWorkload(c, o, recording.Path)

@@ -218,3 +218,33 @@ func TestTooManyMarks(t *testing.T) {
 		t.Errorf("%d bytes of marks: error %v", 300*len(text), err)
 	}
 }
+
+// TestOldEntriesBehindTheEnd: a log that the kernel has ended goes no further,
+// though an older log's entries may follow right there.
+func TestOldEntriesBehindTheEnd(t *testing.T) {
+	whole := logBytes(t, 512, few(512))
+	l := openBytes(t, append(whole, logBytes(t, 512, few(512))[512:]...))
+	if l.Len() != len(few(512)) || !l.Complete() || len(l.Warnings()) != 0 || l.Bytes() != uint64(len(whole)) {
+		t.Errorf("%d entries in %d bytes, complete %t, warnings %q", l.Len(), l.Bytes(), l.Complete(), l.Warnings())
+	}
+}
+
+// TestCouldHoldEntries: no entry of any sector size hides, wherever it begins;
+// data and zeros are none.
+func TestCouldHoldEntries(t *testing.T) {
+	for _, ss := range []uint64{512, 4096, 65536} {
+		long := scripted{Entry{Flags: Mark, Text: string(filled(1, min(ss-entrySize, 4000), 'x'))}, nil}
+		for _, e := range append(few(ss), long) {
+			header := logBytes(t, ss, []scripted{e})[ss:][:ss]
+			before := filled(512, 3, 'd')
+			if !CouldHoldEntries(append(before, header...)) {
+				t.Errorf("sectors of %d: %v hides", ss, e.Entry)
+			}
+		}
+	}
+	for name, b := range map[string][]byte{"zeros": make([]byte, 4096), "data": filled(512, 8, 'd'), "nothing": nil} {
+		if CouldHoldEntries(b) {
+			t.Errorf("%s could hold entries", name)
+		}
+	}
+}

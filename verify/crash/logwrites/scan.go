@@ -30,8 +30,9 @@ const (
 var ErrNoLog = errors.New("not a dm-log-writes log")
 
 // Open indexes the entries of a log of size bytes. It takes entries past the
-// declared number if the kernel could have written them; the log device was
-// zeroed before, so a block of zeros ends the log.
+// declared number if the kernel could have written them, unless the last one
+// declared is the kernel's end mark: a log device is cleared before, so anything
+// else ends the log.
 //
 // It fails if log is not a log (the error then wraps ErrNoLog), cannot be read,
 // or needs too large an index. A truncated log is not an error: see Cut.
@@ -86,14 +87,40 @@ func (l *Log) scan(size uint64) error {
 			return fmt.Errorf("entry %d of the log: an index of more than %d entries, or of more than %d bytes of marks, takes too much memory", l.Len(), maxEntries, maxMarkBytes)
 		}
 		l.index.add(e, l.SectorSize)
+		if l.ended() {
+			return nil
+		}
 	}
 }
+
+// ended tells whether the last entry is the one that the kernel ended the log
+// with: what follows was there before.
+func (l *Log) ended() bool { return uint64(l.Len()) == l.Declared && l.Complete() }
 
 // stop records why the log ends, if it should not end there.
 func (l *Log) stop(why string) {
 	if n := uint64(l.Len()); n < l.Declared {
 		l.Cut = fmt.Sprintf("entry %d of %d: %s", n, l.Declared, why)
 	}
+}
+
+// CouldHoldEntries tells whether a reader could take a block in b for an entry,
+// whatever the size of the log's sectors. b begins at a multiple of 512 bytes.
+func CouldHoldEntries(b []byte) bool {
+	few := Log{SectorSize: MinSectorSize}
+	for ; len(b) >= MinSectorSize; b = b[MinSectorSize:] {
+		raw := decodeRawEntry(b)
+		if Flags(raw.flags)&^knownFlags != 0 {
+			continue
+		}
+		if Flags(raw.flags)&Mark != 0 && raw.sectors == 0 && raw.dataLen <= MaxSectorSize-entrySize {
+			return true // its text may fill larger sectors
+		}
+		if _, _, why := few.decode(b[:MinSectorSize], math.MaxInt64); why == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // decode checks the header of an entry against what the kernel writes, and

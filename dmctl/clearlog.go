@@ -1,0 +1,55 @@
+package dmctl
+
+// Clearing a device for a log: whoever reads the log later must not take what
+// was there before for entries.
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+)
+
+// clearPiece is how much is read, and zeroed, at once, in bytes. The first piece
+// has the log's super block, which the kernel writes only with its first FUA
+// entry or mark: it is always zeroed.
+const clearPiece = 1 << 20
+
+// clearLog zeroes each piece of a claimed device that has a block that could be
+// taken for an entry. After a kill the number of entries in the super block lags,
+// and only such a block lets the log seem to go on. All else may stay: an old log
+// of data or an empty device is read, and not written.
+func clearLog(ctx context.Context, log host.Disk, progress func(done, total int64)) (err error) {
+	from, err := log.Content()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	to, err := log.Writer()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	piece, zeros := make([]byte, clearPiece), make([]byte, clearPiece)
+	for at, size := int64(0), log.Bytes(); at < size; at += clearPiece {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		n := min(clearPiece, size-at)
+		got, err := from.ReadAt(piece[:n], at)
+		if int64(got) < n {
+			return errors.Join(io.ErrUnexpectedEOF, err)
+		}
+		if at == 0 || logwrites.CouldHoldEntries(piece[:n]) {
+			if _, err := to.WriteAt(zeros[:n], at); err != nil {
+				return err
+			}
+		}
+		if progress != nil {
+			progress(at+n, size)
+		}
+	}
+	return to.Flush()
+}
