@@ -93,10 +93,10 @@ func judgeStore(r *verify.Report, req ActivateRequest) (notes []string, err erro
 	default:
 		damaged = ErrDamaged.Error()
 	}
-	if r.Counts[verify.UnreadableArea] > 0 {
-		damaged = "the store cannot be read whole"
-	}
 	why := ErrDamaged
+	if r.Counts[verify.UnreadableArea] > 0 {
+		damaged, why = ErrUnread.Error(), ErrUnread // what cannot be read may be whole
+	}
 	if stale := r.Counts[verify.StaleRecord]; damaged == "" && stale > 0 {
 		// docs/crash-findings.md: what the kernel does with them.
 		damaged, why = "records stand behind the end of the store's list, and the kernel takes them for its own when the list grows up to them", ErrStale

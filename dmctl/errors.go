@@ -39,7 +39,8 @@ var (
 
 	ErrPlainFile    = host.ErrPlainFile                  // device mapper needs block devices
 	ErrNoStore      = errors.New("no COW store")         // the device holds none
-	ErrDamaged      = errors.New("the store is damaged") // or invalid, or unreadable
+	ErrDamaged      = errors.New("the store is damaged") // or invalid
+	ErrUnread       = errors.New("the store cannot be read whole")
 	ErrStale        = errors.New("the store has stale records")
 	ErrStoreThere   = errors.New("the store is there already")
 	ErrNoStoreFile  = errors.New("the store is no file") // with a name, under a loop device

@@ -138,22 +138,23 @@ func TestJudgeStore(t *testing.T) {
 		{verify.Stale, 0, 2, ErrStale, nil},
 		{verify.Leaked, 0, 2, ErrForce, nil},
 		{verify.Leaked, 0, 0, nil, nil},
-		{verify.Clean, 1, 0, ErrForce, nil},
-		{verify.Invalid, 0, 0, ErrForce, nil},
-		{verify.Corrupt, 0, 0, ErrForce, nil},
+		{verify.Clean, 1, 0, ErrUnread, nil},
+		{verify.Corrupt, 1, 0, ErrUnread, nil},
+		{verify.Invalid, 0, 0, ErrDamaged, nil},
+		{verify.Corrupt, 0, 0, ErrDamaged, nil},
 		{verify.Empty, 0, 0, ErrRefused, ErrRefused},
 		{verify.Unrecognized, 0, 0, ErrRefused, ErrRefused},
 	}
 	for _, tt := range tests {
 		r := &verify.Report{Verdict: tt.verdict, Counts: map[verify.Code]uint64{verify.UnreadableArea: tt.unreadable, verify.StaleRecord: tt.stale}}
-		if _, err := judgeStore(r, ActivateRequest{}); !errors.Is(err, tt.want) {
+		if _, err := judgeStore(r, ActivateRequest{}); !errors.Is(err, tt.want) || errors.Is(err, ErrForce) != (tt.want != nil && tt.forced == nil) {
 			t.Errorf("%s: %v, want %v", tt.verdict, err, tt.want)
 		}
 		notes, err := judgeStore(r, ActivateRequest{Force: true})
 		if !errors.Is(err, tt.forced) {
 			t.Errorf("%s by force: %v, want %v", tt.verdict, err, tt.forced)
 		}
-		if tt.want == ErrForce && len(notes) == 0 {
+		if tt.want != nil && tt.forced == nil && len(notes) == 0 {
 			t.Errorf("%s by force: no note says so", tt.verdict)
 		}
 	}

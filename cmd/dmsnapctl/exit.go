@@ -56,7 +56,7 @@ func exitCodeOf(err error) int {
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &syntax),
+	case errors.As(err, &syntax), errors.Is(err, dmctl.ErrDamaged),
 		errors.Is(err, image.ErrDamaged), errors.Is(err, image.ErrInvalid),
 		errors.Is(err, mend.ErrDamaged), errors.Is(err, mend.ErrInvalid):
 		return exitCritical

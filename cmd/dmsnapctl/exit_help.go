@@ -59,7 +59,7 @@ var endingsOf = map[string]endings{
 	"reset":          {unknown: notForAll},
 	"remove":         {unknown: notForAll},
 	"status":         {warning: "a snapshot reached --threshold", critical: "a snapshot is invalid, overflowed or reached --critical, or a merge failed"},
-	"activate":       {critical: "the store is damaged and cannot be repaired"},
+	"activate":       {critical: damagedStore},
 	"merge":          {critical: "the merge failed"},
 	"monitor":        {fine: "ended by SIGTERM", interrupted: "ended by SIGINT"},
 	"table lint":     {critical: "the table is wrong"},

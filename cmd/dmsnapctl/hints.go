@@ -35,6 +35,7 @@ var hints = []hint{
 	{dmctl.ErrNoLoop, "`modprobe loop` loads the driver"},
 	{dmctl.ErrNoStore, "`dmsnapctl create` makes one"},
 	{dmctl.ErrStale, "--repair clears them first; --force uses the store as it is"},
+	{dmctl.ErrUnread, "see `dmsnapctl verify`; --force uses it anyway"},
 	{dmctl.ErrDamaged, "see `dmsnapctl verify`; --force uses it anyway"},
 	{dmctl.ErrNoStoreFile, "grow its COW device first, then run `dmsnapctl grow NAME`"},
 	{dmctl.ErrForce, "--force does it anyway"},

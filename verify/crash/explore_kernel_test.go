@@ -26,7 +26,7 @@ func (r *rig) expect(report *crash.Report, leaksIfLeaky bool) {
 		r.kind, r.block, report.Entries, report.Commits, report.States, report.Coverage.DistinctStates, report.LeakingStates,
 		report.StaleStates, report.AbandonedStates, *report.Worst, report.Coverage, report.Seconds)
 	if report.CorruptStates+report.BrokenImageStates+report.LintViolations != 0 {
-		r.t.Errorf("%d corrupt states, %d of a broken image, %d violations; first corrupt %+v, first broken %+v, violations %+v",
+		r.t.Errorf("%d corrupt states, %d with a broken image, %d violations; first corrupt %+v, first broken %+v, violations %+v",
 			report.CorruptStates, report.BrokenImageStates, report.LintViolations, report.FirstCorrupt, report.FirstBroken, report.Violations)
 	}
 	switch leaks := report.LeakingStates > 0; {
