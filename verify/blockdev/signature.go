@@ -35,6 +35,13 @@ var magics = []magic{
 	{"erofs", 0x400, "\xe2\xe1\xf5\xe0"},
 	{"squashfs", 0, "hsqs"},
 	{"reiserfs", 0x10034, "ReIsEr"},
+	{"reiserfs", 0x2034, "ReIsEr"},
+	{"reiser4", 0x10000, "ReIsEr4"},
+	{"ocfs2", 0x2000, "OCFSV2"},
+	{"gfs2", 0x10000, "\x01\x16\x19\x70"},
+	{"ufs", 0x2000 + 0x55c, "\x54\x19\x01\x00"},
+	{"ufs", 0x10000 + 0x55c, "\x19\x01\x54\x19"},
+	{"VMFS_volume_member", 1 << 20, "\x0d\xd0\x01\xc0"},
 	{"jfs", 0x8000, "JFS1"},
 	{"iso9660", 0x8001, "CD001"},
 	{"udf", 0x8001, "BEA01"},
@@ -59,7 +66,11 @@ var magics = []magic{
 	{"linux_raid_member", 4096, "\xfc\x4e\x2b\xa9"},
 	{"linux_raid_member", -8192, "\xfc\x4e\x2b\xa9"},
 	{"linux_raid_member", -65536, "\xfc\x4e\x2b\xa9"},
+	// A pool's first label: the first pair of its list, and an uberblock, whose
+	// place a young pool has not written yet.
+	{"zfs_member", 16<<10 + 20, "\x00\x00\x00\x07version"},
 	{"zfs_member", 128 << 10, "\x0c\xb1\xba\x00\x00\x00\x00\x00"},
+	{"drbd", -4096 + 60, "\x83\x74\x02"}, // metadata behind the data
 	{"gpt", 512, "EFI PART"},
 	{"gpt", 4096, "EFI PART"},
 	{"gpt", -512, "EFI PART"}, // the backup, which outlives a start that was zeroed
@@ -79,7 +90,7 @@ func (m magic) place(size int64) int64 {
 		return m.offset
 	case m.offset <= -65536:
 		unit = 65536
-	case m.offset <= -4096:
+	case m.offset < -1024:
 		unit = 4096
 	}
 	return size/unit*unit + m.offset

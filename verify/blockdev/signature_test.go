@@ -14,7 +14,7 @@ func TestProbe(t *testing.T) {
 		dev := make([]byte, size)
 		off := m.offset
 		switch {
-		case off < 0 && off > -4096:
+		case off < 0 && off >= -1024:
 			off += 1<<20 + 512 // whole sectors
 		case off < 0:
 			off += 1 << 20
