@@ -141,6 +141,8 @@ func TestLoaders(t *testing.T) {
 		{"rEFInd beside a link", withLink("boot/efi/EFI/refind/refind.conf", "default_selection 2\n"), none, None, "rEFInd"},
 		{"lilo", machine("etc/lilo.conf", "default=old\n"), none, None, "lilo"},
 		{"lilo beside a link", withLink("etc/lilo.conf", "default=old\n"), none, None, "lilo"},
+		{"Xen without GRUB", withLink("boot/efi/EFI/xen/xen.cfg", "[x]\nkernel=vmlinuz\n"), none, None, "Xen"},
+		{"ZFSBootMenu", withLink("boot/efi/EFI/ZBM/vmlinuz.EFI", "MZ"), none, None, "ZFSBootMenu"},
 		{"Limine", machine("boot/limine.conf", "/Linux\n"), none, None, "Limine"},
 		{"U-Boot's script", machine("boot/boot.scr", "x"), none, None, "U-Boot"},
 		{"GRUB of the old kind", machine("boot/grub/menu.lst", "default 1\n"), none, None, "GRUB of the old kind"},

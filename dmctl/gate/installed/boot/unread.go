@@ -25,6 +25,8 @@ var unreadLoaders = []unread{
 	{name: "yaboot", files: []string{"etc/yaboot.conf"}},
 	{name: "kboot", files: []string{"etc/kboot.conf", "kboot.conf"}},
 	{name: "silo", files: []string{"etc/silo.conf", "silo.conf"}},
+	{name: "Xen", files: []string{"xen.cfg", "EFI/xen/xen.cfg", "EFI/BOOT/xen.cfg"}},
+	{name: "ZFSBootMenu", files: []string{"etc/zfsbootmenu/config.yaml", "EFI/zbm/vmlinuz.EFI", "EFI/ZBM/vmlinuz.EFI", "EFI/zbm/VMLINUZ.EFI", "EFI/ZBM/VMLINUZ.EFI"}},
 	{name: "OpenCore", files: []string{"EFI/OC/config.plist", "EFI/CLOVER/config.plist"}},
 	{name: "GRUB of the old kind", files: []string{"grub/menu.lst", "grub/grub.conf"}, unless: []string{"boot/grub/grub.cfg", "boot/grub2/grub.cfg"}},
 }
