@@ -52,11 +52,11 @@ func TestWrongCopies(t *testing.T) {
 		{"a chunk that is rewritten with what is another's", func(m *machine) {
 			m.write(m.cowBlock(2), m.get(m.originBlock(1), 8))
 			goOn(m)
-		}, nil, false, "writes again"},
+		}, nil, false, "of the COW store again"},
 		{"a block that is rewritten with the origin's", func(m *machine) {
 			m.write(m.cowBlock(2), m.get(m.originBlock(0), 1))
 			goOn(m)
-		}, nil, false, "writes again"},
+		}, nil, false, "of the COW store again"},
 		{"a chunk written with what it held", func(m *machine) {
 			m.write(m.cowBlock(2)+1, m.get(m.cowBlock(2)+1, 1))
 			as(m, flipped(m), new)
