@@ -4,6 +4,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/manual"
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 )
 
 const manualHelp = `   Prints the manual page of COMMAND, or of the program, in the language
@@ -77,7 +79,11 @@ func writeManual(app *cli.App, dir string, date time.Time) error {
 	}
 	for _, p := range manualPages(app, date) {
 		name := filepath.Join(dir, p.Title()+"."+manual.Section)
-		if err := os.WriteFile(name, p.Mdoc(), 0o644); err != nil {
+		to, err := output.To(name, output.Options{})
+		if err != nil {
+			return err
+		}
+		if err := to.Write(func(w io.Writer) error { _, err := w.Write(p.Mdoc()); return err }); err != nil {
 			return err
 		}
 	}

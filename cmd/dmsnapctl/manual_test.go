@@ -75,6 +75,26 @@ func TestManualIsWrittenWhereItIsAsked(t *testing.T) {
 	}
 }
 
+// A link in the directory is not written through.
+func TestManualIsNotWrittenThroughALink(t *testing.T) {
+	dir := t.TempDir()
+	victim := filepath.Join(dir, "victim")
+	if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("victim", filepath.Join(dir, "dmsnapctl.8")); err != nil {
+		t.Fatal(err)
+	}
+	var out, complaint bytes.Buffer
+	code := run(context.Background(), []string{"dmsnapctl", "manual", "--dir", dir}, streams{out: &out, err: &complaint})
+	if code != exitUsage || !strings.Contains(complaint.String(), "dmsnapctl.8 is a link") {
+		t.Errorf("exit code %d, %q, want %d", code, &complaint, exitUsage)
+	}
+	if text, err := os.ReadFile(victim); err != nil || string(text) != "precious" {
+		t.Errorf("%q, %v: the link was followed", text, err)
+	}
+}
+
 // examplesOf are the examples of a help text, continued lines joined.
 func examplesOf(c *cli.Command) []string {
 	_, text, _ := strings.Cut(c.Description, "EXAMPLES:\n")
