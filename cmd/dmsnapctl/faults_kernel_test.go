@@ -210,7 +210,7 @@ func TestReadsThatFail(t *testing.T) {
 			f.run(exitFine, line) // which reads no data
 		}
 		f.refuses("extract faulty-store --origin faulty-origin -o out", eio)
-		f.refuses("reclaim faulty-store --to out", eio)
+		f.refuses("reclaim faulty-store --to out --yes", eio)
 		f.refuses("reclaim faulty-store --yes", eio, "run it again")
 		f.refuses("apply faulty-store --to faulty-origin --yes", eio, "run it again")
 	})
@@ -220,7 +220,7 @@ func TestReadsThatFail(t *testing.T) {
 		}
 		for _, line := range []string{
 			"dump faulty-store", "extract faulty-store --origin faulty-origin -o out",
-			"reclaim faulty-store --to out", "reclaim faulty-store --yes", "repair faulty-store --yes", "apply faulty-store --to faulty-origin --yes",
+			"reclaim faulty-store --to out --yes", "reclaim faulty-store --yes", "repair faulty-store --yes", "apply faulty-store --to faulty-origin --yes",
 		} {
 			f.refuses(line, eio)
 		}
@@ -272,7 +272,7 @@ func TestOutputsWithoutRoom(t *testing.T) {
 		"extract store --origin origin -o full/out --format qcow2",
 		"extract store --origin origin -o full/out --only-changes --backing origin",
 		"delta store -o full/out", "delta store --format bmap --origin origin -o full/out", "dump store -o full/out",
-		"repair store --undo full/out --yes", "reclaim store --undo full/out --yes", "reclaim store --to full/out",
+		"repair store --undo full/out --yes", "reclaim store --undo full/out --yes", "reclaim store --to full/out --yes",
 		"apply store --to origin --undo full/out --yes", "restore lines store --undo full/out --yes",
 		"restore lines full/out --data store --size 1M --yes", "map store -o full/out.svg",
 	} {
