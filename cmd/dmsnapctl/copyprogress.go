@@ -4,10 +4,13 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // copyProgress shows how far a copy has come: on a terminal after the first
@@ -24,7 +27,19 @@ type copyProgress struct {
 
 // startCopyProgress begins to show what update is told; stop takes it away.
 func startCopyProgress(o *console) *copyProgress {
-	p := &copyProgress{o: o, start: time.Now(), end: make(chan struct{})}
+	p := newCopyProgress(o)
+	p.begin()
+	return p
+}
+
+// newCopyProgress shows nothing until it begins.
+func newCopyProgress(o *console) *copyProgress {
+	return &copyProgress{o: o, end: make(chan struct{})}
+}
+
+func (p *copyProgress) begin() {
+	p.start = time.Now()
+	o := p.o
 	asked, forget := askedForProgress()
 	p.group.Go(func() {
 		defer forget()
@@ -53,13 +68,39 @@ func startCopyProgress(o *console) *copyProgress {
 			}
 		}
 	})
-	return p
 }
 
 func (p *copyProgress) update(done, total int64) {
 	p.mu.Lock()
 	p.done, p.total = done, total
 	p.mu.Unlock()
+}
+
+// metered is r, whose reads are what p shows, of some passes over a store's list.
+// Passes beyond those are known when they come.
+func (p *copyProgress) metered(r io.ReaderAt, report *verify.Report, passes int64) io.ReaderAt {
+	one := int64(0)
+	if u := report.Usage; u != nil && report.Header != nil {
+		one = int64(u.Areas) * int64(report.Header.ChunkSectors) * cow.SectorSize
+	}
+	return &meter{ReaderAt: r, to: p, pass: max(1, one), total: max(1, one*passes)}
+}
+
+// meter counts what is read.
+type meter struct {
+	io.ReaderAt
+	to          *copyProgress
+	pass, total int64 // bytes
+}
+
+// ReadAt is io.ReaderAt.
+func (m *meter) ReadAt(b []byte, off int64) (int, error) {
+	n, err := m.ReaderAt.ReadAt(b, off)
+	m.to.mu.Lock()
+	defer m.to.mu.Unlock()
+	m.to.done += int64(n)
+	m.to.total = max(m.to.total, m.total, (m.to.done+m.pass-1)/m.pass*m.pass)
+	return n, err
 }
 
 func (p *copyProgress) stop() {

@@ -76,7 +76,7 @@ func runDelta(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d := deltaResult{ctx: c.Context, origin: origin, unit: 1 << 30, memory: deltaMemory / uint64(len(paths))}
+	d := deltaResult{ctx: c.Context, origin: origin, unit: 1 << 30, memory: deltaMemory / uint64(len(paths)), shown: newCopyProgress(o)}
 	defer func() { err = errors.Join(err, d.close()) }()
 	for _, path := range paths {
 		if err := d.add(o, path); err != nil {
@@ -87,7 +87,9 @@ func runDelta(c *cli.Context) (err error) {
 	if format == "bmap" && origin == 0 {
 		o.warnf("delta: the origin's size is not given: the bmap ends with the last change")
 	}
+	d.shown.begin()
 	err = to.Write(func(w io.Writer) error { return d.write(w, format) })
+	d.shown.stop()
 	if err != nil {
 		return fmt.Errorf("delta %s: %w", paths[0], err)
 	}
@@ -104,7 +106,8 @@ type deltaResult struct {
 	unit   int64  // the smallest chunk, in bytes
 	memory uint64 // for the chunks of each part, in bytes
 	parts  []deltaPart
-	code   int // exit code
+	shown  *copyProgress // of the passes after the judge's
+	code   int           // exit code
 }
 
 func (d *deltaResult) add(o *console, path string) error {
@@ -127,7 +130,7 @@ func (d *deltaResult) add(o *console, path string) error {
 	if p.report.Usage == nil { // a fresh store has changed nothing
 		return nil
 	}
-	st, err := store.Open(newPatientReader(file.from), file.file.Size())
+	st, err := store.Open(d.shown.metered(newPatientReader(file.from), p.report.Report, 1), file.file.Size())
 	if err != nil {
 		return err
 	}

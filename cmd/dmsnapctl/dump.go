@@ -48,10 +48,13 @@ func runDump(c *cli.Context) (err error) {
 		return fmt.Errorf("dump %s: %w", path, errors.New(verdictLine(report.Report)))
 	}
 	var unread error
+	shown := startCopyProgress(o)
+	from := shown.metered(newPatientReader(file.from), report.Report, mend.DumpPasses)
 	err = to.Write(func(w io.Writer) error {
-		unread = mend.Dump(c.Context, newPatientReader(file.from), file.file.Size(), w)
+		unread = mend.Dump(c.Context, from, file.file.Size(), w)
 		return mend.Undumped(unread)
 	})
+	shown.stop()
 	if err == nil && toolCode(report.Report) != exitCritical {
 		err = unread
 	}

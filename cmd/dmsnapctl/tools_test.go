@@ -5,13 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
+	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
 // toolbox is a directory with a leaky store, its origin, and what the snapshot
@@ -452,4 +456,27 @@ func TestMountNeedsADirectory(t *testing.T) {
 	b.run(exitUnknown, "mount store --origin origin missing")
 	b.run(exitUsage, "mount store missing")
 	b.run(exitUsage, "mount store --origin origin")
+}
+
+// TestProgressOfPasses: what reads a list in passes knows how far it is, also
+// where there are more passes than it expected.
+func TestProgressOfPasses(t *testing.T) {
+	b := newToolbox(t)
+	o := &console{command: "dump", out: io.Discard, err: io.Discard}
+	report, err := judgeStore(context.Background(), o, "store", verify.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newCopyProgress(o)
+	from := p.metered(bytes.NewReader(b.read("store")), report.Report, mend.DumpPasses)
+	p.start = time.Now()
+	area := make([]byte, toolChunk) // all of the list
+	for pass, want := range []string{"4 KiB of 8 KiB, 4 KiB/s, 1s left", "8 KiB of 8 KiB, 8 KiB/s, 0s left", "12 KiB of 12 KiB, 12 KiB/s, 0s left"} {
+		if _, err := from.ReadAt(area, toolChunk); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.line(p.start.Add(time.Second)); got != "dmsnapctl: dump: "+want {
+			t.Errorf("pass %d: %q, want %q", pass, got, want)
+		}
+	}
 }

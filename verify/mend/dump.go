@@ -19,6 +19,9 @@ import (
 // DumpSchema is the schema in a dump's first line.
 const DumpSchema = "dmsnapctl.dump/1"
 
+// DumpPasses is how often Dump reads a store's list: to count, and to write.
+const DumpPasses = 2
+
 // DumpHeader is the first line of a dump. One line per record follows.
 type DumpHeader struct {
 	Schema       string      `json:"schema"`
