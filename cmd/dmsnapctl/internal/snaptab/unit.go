@@ -30,7 +30,7 @@ func (e Entry) Files(program, source string) []File {
 	// Who mounts the device has it activated, at boot or later.
 	link(e.device() + ".device.requires")
 	if !e.Clone {
-		link(pathName("/dev/mapper/"+encoded(e.Name+"-origin")) + ".device.requires")
+		link(e.originDevice() + ".device.requires")
 	}
 	if !e.NoAuto {
 		link("local-fs.target.wants")
@@ -39,6 +39,13 @@ func (e Entry) Files(program, source string) []File {
 }
 
 func (e Entry) device() string { return pathName("/dev/mapper/" + encoded(e.Name)) }
+
+// originDevice is what the snapshot's origin is to be used through.
+func (e Entry) originDevice() string { return pathName("/dev/mapper/" + encoded(e.Name+"-origin")) }
+
+// blockdev is the target that orders what uses a device behind what makes it.
+// Ordering alone does not start it: who makes the device wants it.
+func blockdev(device string) string { return "blockdev@" + device + ".target" }
 
 func (e Entry) unit(program, source string) string {
 	var b strings.Builder
@@ -52,11 +59,18 @@ func (e Entry) unit(program, source string) string {
 	set("Conflicts", "umount.target")
 	set("After", recoverUnit)
 	e.below(set)
-	// An origin that is mounted first would change without a copy.
-	before := []string{"blockdev@" + e.device() + ".target", "umount.target"}
-	if isDevice(e.Origin) {
-		before = append(before, "blockdev@"+pathName(e.Origin)+".target")
+	// What mounts a device comes after its target; see systemd.special(7). The
+	// node of an origin appears before its snapshot does.
+	targets := []string{blockdev(e.device())}
+	if !e.Clone {
+		targets = append(targets, blockdev(e.originDevice()))
 	}
+	// An origin that is mounted first would change without a copy.
+	if isDevice(e.Origin) {
+		targets = append(targets, blockdev(pathName(e.Origin)))
+	}
+	set("Wants", targets...)
+	before := append(targets, "umount.target")
 	if !e.NoFail {
 		before = append(before, "local-fs.target")
 	}
