@@ -1,0 +1,212 @@
+//go:build packages && linux
+
+package packaging
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
+)
+
+// bootTimeout bounds the life of a machine, which has one processor, on a host
+// with other things to do.
+const bootTimeout = 15 * time.Minute
+
+// What testdata/boot.sh is to see in each of the two boots, in its order.
+var seen = [][]string{{
+	"created", "mounted", "readme-monitors", "cloned", "enabled", "monitor-ready", "monitor-metrics",
+	"monitor-restarts", "monitor-feeds-the-watchdog", "watchdog-bites", "monitor-is-back",
+	"origin-left-suspended", "origin-resumed", "recovered", "origin-takes-writes", "snapshot-survived",
+	"check-ran", "check-metrics",
+}, {
+	"snapshot-at-boot", "mounted-at-boot", "origin-through-snapshot", "origin-content", "snapshot-content",
+	"activated-before-mounted", "clone-at-boot", "clone-content", "recover-at-boot", "recover-ran",
+	"monitor-at-boot", "timer-at-boot", "nothing-failed",
+	"stopped", "stop-removes", "damaged-is-refused", "nothing-is-left",
+}}
+
+// TestUnitsInAMachine boots a Debian that has the package, with systemd as its
+// first process, on a kernel with device mapper: the monitor and its watchdog,
+// recovery after program and guardian died together, the daily check, and a
+// reboot with a table of snapshots.
+func TestUnitsInAMachine(t *testing.T) {
+	need(t, "e2fsprogs")
+	kernel, err := kernels.Defaults[lab.UML].Ensure(os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := debianRoot(t, "systemd-sysv", "udev", "dmsetup", "e2fsprogs", "strace")
+	must(t, "cp", debOf(built(t)), root+"/tmp/")
+	within(t, root, "dpkg -i /tmp/*.deb")
+	machineFiles(t, root, kernel)
+	disks := []string{filepath.Join(t.TempDir(), "system")}
+	must(t, "truncate", "-s", "1500M", disks[0])
+	must(t, "mkfs.ext4", "-q", "-d", root, disks[0])
+	for _, name := range []string{"origin", "cow", "cow2"} {
+		disk := filepath.Join(t.TempDir(), name)
+		must(t, "truncate", "-s", "64M", disk)
+		disks = append(disks, disk)
+	}
+	for i, want := range seen {
+		said, console := bootOnce(t, kernel, disks)
+		t.Logf("boot %d:\n%s", i+1, said)
+		said, shown := apart(said)
+		if i == 0 {
+			checkREADME(t, shown)
+		}
+		if got := strings.TrimSpace(said); got != "ok "+strings.Join(want, "\nok ")+"\ndone" {
+			t.Fatalf("boot %d: saw\n%s\nwant all of %v, in order\n%s", i+1, got, want, console[max(0, len(console)-4000):])
+		}
+	}
+}
+
+// machineFiles puts what a machine needs, and the test, into its system.
+func machineFiles(t *testing.T, root string, kernel kernels.Kernel) {
+	t.Helper()
+	must(t, "mkdir", "-p", root+"/lab", root+"/usr/lib/modules")
+	must(t, "cp", "-a", kernel.ModuleDir, root+"/usr/lib/modules/"+kernel.Release)
+	// As a kernel's package links it. UML does not boot from it.
+	write(t, root+"/boot/vmlinuz-"+kernel.Release, "")
+	if err := os.Symlink("boot/vmlinuz-"+kernel.Release, root+"/vmlinuz"); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "cp", "testdata/boot.sh", root+"/lab/boot.sh")
+	write(t, root+"/lab/phase", "first\n")
+	var lines strings.Builder
+	for _, c := range readmeCommands(t) {
+		lines.WriteString(c.line + "\n")
+	}
+	write(t, root+"/lab/readme", lines.String())
+	write(t, root+"/etc/modules-load.d/lab.conf", "dm-mod\ndm-snapshot\nloop\n")
+	write(t, root+"/etc/fstab", "/dev/ubda / ext4 defaults 0 0\n")
+	write(t, root+"/etc/systemd/system/lab.service", `[Unit]
+After=multi-user.target
+[Service]
+Type=exec
+ExecStart=/bin/bash /lab/boot.sh
+[Install]
+WantedBy=graphical.target
+`)
+	within(t, root, `ln -s /lib/systemd/system/graphical.target /etc/systemd/system/default.target
+		mkdir -p /etc/systemd/system/graphical.target.wants
+		ln -s ../lab.service /etc/systemd/system/graphical.target.wants/`)
+}
+
+// command is a line of the README for root, and what it prints; a line "..."
+// stands for any that follow.
+type command struct{ line, prints string }
+
+// readmeCommands are what the README begins with.
+func readmeCommands(t *testing.T) (all []command) {
+	t.Helper()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("\n## Three commands\n"))
+	text, _, _ = bytes.Cut(text, []byte("\n## "))
+	for part := range strings.SplitSeq(string(text), "\n\n") {
+		if line, prints, ok := strings.Cut(part, "\n"); ok && strings.HasPrefix(line, "    # ") {
+			all = append(all, command{strings.TrimPrefix(line, "    # "), strings.ReplaceAll("\n"+prints, "\n    ", "\n")[1:]})
+		}
+	}
+	if len(all) != 3 {
+		t.Fatalf("the README begins with %d commands for root, want three: %v", len(all), all)
+	}
+	return all
+}
+
+// apart parts what the machine saw from the README's commands and what they
+// printed. Other lines are what tools say beside that.
+func apart(said string) (seen string, shown []command) {
+	var rest strings.Builder
+	for line := range strings.Lines(said) {
+		if c, ok := strings.CutPrefix(line, "# "); ok {
+			shown = append(shown, command{line: strings.TrimSpace(c)})
+		} else if p, ok := strings.CutPrefix(line, "| "); ok && len(shown) > 0 {
+			shown[len(shown)-1].prints += p
+		} else if word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word == "ok" || word == "FAILED" || word == "done" {
+			rest.WriteString(line)
+		}
+	}
+	return rest.String(), shown
+}
+
+// checkREADME holds what the commands print on the machine against the README.
+func checkREADME(t *testing.T, shown []command) {
+	t.Helper()
+	want := readmeCommands(t)
+	if len(shown) != len(want) {
+		t.Fatalf("%d of the README's commands were run, want %d", len(shown), len(want))
+	}
+	for i, w := range want {
+		start, open := strings.CutSuffix(w.prints, "...")
+		if got := shown[i].prints; got != w.prints+"\n" && !(open && strings.HasPrefix(got, start)) {
+			t.Errorf("%s prints\n%s, the README says\n%s", w.line, got, w.prints)
+		}
+	}
+}
+
+// leash ends the machine when the test is gone, however that ended: beside it
+// waits a shell of the same process group on a pipe that only the test holds
+// open.
+const leash = `(read -r _ <&4; kill -KILL 0) >/dev/null 2>&1 3>&- & exec "$@" 4<&-`
+
+// bootOnce boots the machine and returns what the test in it printed, and the
+// console.
+func bootOnce(t *testing.T, kernel kernels.Kernel, disks []string) (said, console string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), bootTimeout)
+	defer cancel()
+	words := []string{"mem=768M", "root=/dev/ubda", "rootfstype=ext4", "rw", "uml_dir=" + t.TempDir(), "noreboot", "panic=-1",
+		"con=null", "con0=null,fd:1", "con1=null,fd:3", "console=tty0", "systemd.show_status=1",
+		"systemd.mask=getty@tty1.service", "systemd.mask=systemd-binfmt.service", "systemd.mask=e2scrub_reap.service",
+		"systemd.mask=systemd-networkd-wait-online.service"}
+	for i, d := range disks {
+		words = append(words, fmt.Sprintf("ubd%dd=%s", i, d))
+	}
+	held, hold, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hold.Close()
+	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", leash, "sh", kernel.Binary}, words...)...)
+	// The kernel is several processes; the end of one is to be that of all.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	from, to, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var screen bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = &screen, &screen, []*os.File{to, held}
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	to.Close()
+	held.Close()
+	printed := make(chan string, 1)
+	go func() {
+		all, _ := io.ReadAll(from)
+		printed <- string(all)
+	}()
+	err = cmd.Wait()
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	said = strings.ReplaceAll(<-printed, "\r", "")
+	if err != nil {
+		t.Logf("the machine: %v\n%s", err, said)
+	}
+	return said, screen.String()
+}
