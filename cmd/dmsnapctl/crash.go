@@ -13,8 +13,8 @@ const crashHelp = `   Shows what a crash could have left at any moment of a work
 
 EXAMPLES:
    dmsnapctl crash record --device /dev/vdb --log /dev/vdc --yes -- ./workload
-   dmsnapctl crash explore --log /dev/vdc --origin 0+131072 --cow 131072+32768
-   dmsnapctl crash state --log /dev/vdc --state 859+860 --out state.img
+   dmsnapctl crash explore --log /dev/vdc --origin 0+16384 --cow 16384+32768
+   dmsnapctl crash state --log /dev/vdc --state 159+160 --out state.img
    dmsnapctl crash simulate --kernel leaky --exceptions 10000 --in-flight 32`
 
 func crashCommand() *cli.Command {

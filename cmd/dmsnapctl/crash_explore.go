@@ -46,7 +46,7 @@ const crashExploreHelp = `   Enumerates the states that a crash can leave: all p
    later one.
 
 EXAMPLES:
-   dmsnapctl crash explore --log /dev/vdc --origin 0+131072 --cow 131072+32768
+   dmsnapctl crash explore --log /dev/vdc --origin 0+16384 --cow 16384+32768
    dmsnapctl crash explore --log log.img --base before.img --origin 0+16384 \
       --cow 16384+32768 --from-mark frozen --crashes 2 --timeline log.svg
    dmsnapctl crash explore --log log.img --origin 0+16384 --cow 16384+32768 \

@@ -32,9 +32,9 @@ const crashStateHelp = `   STATE is a name from "crash explore": 120+121,123-125
    sparse file that covers the base image, the state's writes, --origin and --cow.
 
 EXAMPLES:
-   dmsnapctl crash state --log log.img --state 859+860 --out state.img
-   dmsnapctl crash state --log log.img --base before.img --state 859+860:6/12c \
-      --origin 0+16384 --cow 16384+32768 --out state.img`
+   dmsnapctl crash state --log log.img --state 159+160 --out state.img
+   dmsnapctl crash state --log log.img --base before.img --state 159+160:0/12c \
+      --origin 0+16384 --cow 16384+32768 --out second.img`
 
 func crashStateCommand() *cli.Command {
 	return &cli.Command{
