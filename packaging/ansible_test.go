@@ -28,7 +28,7 @@ func play(t *testing.T, book string, settings map[string]any, args ...string) (s
 // The role pleases ansible-lint, changes nothing with --check, does what it says
 // without, changes nothing when it runs again, and refuses a leaky kernel.
 func TestAnsible(t *testing.T) {
-	need(t, "ansible", "ansible-lint")
+	need(t, "ansible-core", "ansible-lint")
 	lint := exec.Command("ansible-lint", "--offline", "--strict", "site.yml", "gate.yml", "roles/dmsnapctl")
 	lint.Dir = "fleet/ansible"
 	lint.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
