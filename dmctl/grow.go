@@ -42,10 +42,13 @@ func (c *Controller) Grow(ctx context.Context, r GrowRequest) error {
 //
 // With By, errors wrap ErrNoStoreFile if there is no file to grow, and
 // ErrLargeEnough if more room would never be used.
-func (c *Controller) PlanGrow(_ context.Context, r GrowRequest) (p *Plan, err error) {
+func (c *Controller) PlanGrow(ctx context.Context, r GrowRequest) (p *Plan, err error) {
 	defer c.giveUp(&err)
 	if r.By < 0 {
 		return nil, devices.Malformed("grow by %d bytes: negative", r.By)
+	}
+	if err := c.e.LockFor(ctx); err != nil {
+		return nil, err
 	}
 	find := c.snapshotDevice
 	if r.Force {

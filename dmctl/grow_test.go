@@ -4,6 +4,7 @@ package dmctl
 
 import (
 	"context"
+	"errors"
 	"math"
 	"testing"
 
@@ -60,5 +61,21 @@ func TestGrowFileFails(t *testing.T) {
 	}
 	if after := m.String(); after != before {
 		t.Errorf("%s, before %s", after, before)
+	}
+}
+
+// Whoever waits for another run, and is told to stop, stops.
+func TestGrowStopsWaiting(t *testing.T) {
+	c := newMachine(t, withImage, smallClone)
+	ctx, cancel := context.WithCancel(context.Background())
+	tries := 0
+	machineInMemory(c).Lock = func() bool {
+		if tries++; tries == 2 {
+			cancel()
+		}
+		return false
+	}
+	if _, err := c.PlanGrow(ctx, GrowRequest{Name: "s", By: 4096}); !errors.Is(err, context.Canceled) || tries != 2 {
+		t.Errorf("after %d tries: %v", tries, err)
 	}
 }

@@ -124,7 +124,12 @@ func TestMonitorGrows(t *testing.T) {
 		m.Failures = map[int]dmtest.Failure{m.Calls + 1: failure}
 		metrics := filepath.Join(t.TempDir(), "metrics.prom")
 		ctx, cancel := context.WithCancelCause(context.Background())
-		time.AfterFunc(50*time.Millisecond, func() { cancel(signalled{syscall.SIGTERM}) })
+		enough := m.Calls + 20 // more than two tries take
+		m.BeforeCall = func(n int) {
+			if n == enough {
+				cancel(signalled{syscall.SIGTERM})
+			}
+		}
 		stdout, stderr, code := commanded(ctx, "monitor", "--interval", "1ms", "--grow-at", "80", "--grow-by", "10%", "--textfile", metrics)
 		if code != exitFine {
 			t.Errorf("%s: exit code %d: %s", name, code, stderr)

@@ -34,6 +34,9 @@ func (g Growth) of(ctx context.Context, c *dmctl.Controller, s dmctl.Snapshot) *
 		return nil
 	}
 	err := c.Grow(ctx, dmctl.GrowRequest{Name: s.Name, By: g.by(s)})
+	if ctx.Err() != nil && err != nil { // told to stop, which is no trouble
+		return nil
+	}
 	if errors.Is(err, dmctl.ErrNoStoreFile) || errors.Is(err, dmctl.ErrLargeEnough) {
 		return nil
 	}

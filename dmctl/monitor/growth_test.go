@@ -119,3 +119,23 @@ func TestMonitorCannotGrowAStore(t *testing.T) {
 		}
 	}
 }
+
+// A monitor that is told to stop while a store grows has had no trouble.
+func TestMonitorIsStoppedWhileAStoreGrows(t *testing.T) {
+	m, c := growing(t, 64<<10)
+	before := m.String()
+	ctx, cancel := context.WithCancel(context.Background())
+	m.BeforeCall = func(int) { cancel() }
+	opt := Options{Threshold: 100, Growth: Growth{At: 80, Bytes: 4096, Failed: func(_ string, err error) { t.Errorf("told of %v", err) }}}
+	if err := look(ctx, c, newWatcher(100), opt, func(e Event) error {
+		if e.Kind == EventGrown {
+			t.Error(e.Message)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	if after := m.String(); after != before {
+		t.Errorf("%s, before %s", after, before)
+	}
+}
