@@ -5,8 +5,8 @@ package verify
 import (
 	"fmt"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // aboutRecord is a finding about a record.

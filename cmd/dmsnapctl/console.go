@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -92,7 +93,7 @@ func writeJSONError(w io.Writer, command string, err error) {
 	_ = output.JSON(w, map[string]string{"schema": schemaOf(command), "error": explained(err)})
 }
 
-func inBytes(s cow.Sectors) string { return output.Bytes(uint64(s) * cow.SectorSize) }
+func inBytes(s cow.Sectors) string { return count.Bytes(uint64(s) * cow.SectorSize) }
 
 // streams are the three files of a process; tests hand in their own.
 type streams struct {

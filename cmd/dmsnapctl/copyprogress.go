@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -112,10 +112,10 @@ func (p *copyProgress) line(at time.Time) string {
 	p.mu.Lock()
 	done, total, took := p.done, p.total, at.Sub(p.start)
 	p.mu.Unlock()
-	line := fmt.Sprintf("dmsnapctl: %s: %s of %s", p.o.command, output.Bytes(uint64(done)), output.Bytes(uint64(total)))
+	line := fmt.Sprintf("dmsnapctl: %s: %s of %s", p.o.command, count.Bytes(uint64(done)), count.Bytes(uint64(total)))
 	if done == 0 || took <= 0 {
 		return line
 	}
 	rate := float64(done) / took.Seconds()
-	return line + fmt.Sprintf(", %s/s, %s left", output.Bytes(uint64(rate)), roughly(float64(max(0, total-done))/rate))
+	return line + fmt.Sprintf(", %s/s, %s left", count.Bytes(uint64(rate)), roughly(float64(max(0, total-done))/rate))
 }

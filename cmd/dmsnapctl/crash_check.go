@@ -10,7 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/check"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
@@ -90,7 +90,7 @@ func (s *sheet) checks(r *crash.Report) {
 		return
 	}
 	s.line("checker", "%s, on the %s: %d distinct images, %d failed, %d without an answer; run %s", c.Command, c.View,
-		c.CheckedStates, c.FailedChecks, c.UndecidedChecks, output.Plural(c.Runs, "time"))
+		c.CheckedStates, c.FailedChecks, c.UndecidedChecks, count.Of(c.Runs, "time"))
 	for i, f := range c.Failures {
 		if i == 3 {
 			s.line("", "and more; --json shows %d", len(c.Failures))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 
@@ -188,7 +189,7 @@ func exploreOptions(c *cli.Context, o *console) (opt crash.Options, err error) {
 	if o.progress {
 		say := sometimes(o)
 		opt.Progress = func(entry, entries int, states uint64) {
-			say("entry %d of %d, %s", entry, entries, output.Plural(states, "state"))
+			say("entry %d of %d, %s", entry, entries, count.Of(states, "state"))
 		}
 	}
 	return opt, nil

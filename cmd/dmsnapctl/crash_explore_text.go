@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
@@ -36,29 +37,29 @@ func printExploration(o *console, r *crash.Report, next []advice, at regions) er
 // figures says how many states there were, and what was found in them.
 func (s *sheet) figures(r *crash.Report) {
 	cov := r.Coverage
-	s.line("log", "%s, %s; crashes from entry %d on", output.Plural(r.Entries, "entry", "entries"), output.Plural(r.Commits, "commit"), cov.FirstEntry)
+	s.line("log", "%s, %s; crashes from entry %d on", count.Of(r.Entries, "entry", "entries"), count.Of(r.Commits, "commit"), cov.FirstEntry)
 	s.line("states", "%d, %d of them distinct to the judge, in %.2f s", r.States, cov.DistinctStates, r.Seconds)
 	s.line("coverage", "%d of %s (from flush to flush) exhausted, %d sampled (%s); %s with torn commits, %d with other torn writes",
-		cov.ExhaustiveEpochs, output.Plural(cov.Epochs, "epoch"), cov.SampledEpochs, output.Plural(cov.SampledStates, "random state"), output.Plural(cov.TornCommits, "state"), cov.TornWrites)
+		cov.ExhaustiveEpochs, count.Of(cov.Epochs, "epoch"), cov.SampledEpochs, count.Of(cov.SampledStates, "random state"), count.Of(cov.TornCommits, "state"), cov.TornWrites)
 	s.line("found", "%d leaking, %d corrupt, %d with a broken image; %d with stale records, %d with an invalidated snapshot",
 		r.LeakingStates, r.CorruptStates, r.BrokenImageStates, r.StaleStates, r.AbandonedStates)
 	if r.CommonMarks > 0 {
-		s.line("layer above", "%s that both logs have; %s without what was flushed before one", output.Plural(r.CommonMarks, "mark"), output.Plural(r.LostWriteStates, "state"))
+		s.line("layer above", "%s that both logs have; %s without what was flushed before one", count.Of(r.CommonMarks, "mark"), count.Of(r.LostWriteStates, "state"))
 	}
 	if c := r.SecondCrash; c.From > 0 {
-		s.line("second crash", "%s, from %d: %d leaking, %d corrupt, %d with a broken image", output.Plural(c.States, "state"), c.From, c.Leaking, c.Corrupt, c.Broken)
+		s.line("second crash", "%s, from %d: %d leaking, %d corrupt, %d with a broken image", count.Of(c.States, "state"), c.From, c.Leaking, c.Corrupt, c.Broken)
 		if f := c.FirstFailure; f != nil {
 			s.line("", "first at state %s: %s", f.State, f.Why)
 		}
 	}
 	if cov.BlindWrites > 0 {
-		s.line("blind window", "%s logged after a commit that may have been later", output.Plural(cov.BlindWrites, "origin write"))
+		s.line("blind window", "%s logged after a commit that may have been later", count.Of(cov.BlindWrites, "origin write"))
 	}
 }
 
 // order shows the lint's first violations.
 func (s *sheet) order(r *crash.Report) {
-	s.line("order", "%s", output.Plural(r.LintViolations, "violation"))
+	s.line("order", "%s", count.Of(r.LintViolations, "violation"))
 	for i, v := range r.Violations {
 		if i == 3 {
 			s.line("", "and %d more; --json shows them", r.LintViolations-3)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 const crashRecordHelp = `   Puts DEVICE under dm-log-writes, clears another device for the log, and runs
@@ -142,7 +143,7 @@ func showRecording(o *console, r recordJSON, command string) error {
 	if o.json {
 		err = o.printJSON(r)
 	} else {
-		_, err = fmt.Fprintf(o.out, "%s: %s, %s\n", output.Name(r.Log), output.Plural(r.Entries, "entry", "entries"), output.Bytes(r.LogBytes))
+		_, err = fmt.Fprintf(o.out, "%s: %s, %s\n", output.Name(r.Log), count.Of(r.Entries, "entry", "entries"), count.Bytes(r.LogBytes))
 	}
 	switch {
 	case err != nil:

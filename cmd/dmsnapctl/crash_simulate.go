@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 
@@ -163,12 +164,12 @@ func printSimulation(o *console, s *allocator.Simulation) error {
 		code = exitWarning
 	}
 	_, err := fmt.Fprintf(o.out, "%s: a %s kernel, %s, %d in flight, %s: %s leaked (%s)\n",
-		o.colored(code, string(s.Verdict)), s.Kernel, output.Plural(s.Exceptions, "exception"), s.InFlight,
-		output.Plural(len(s.Crashes), "crash", "crashes"), output.Plural(s.LeakedChunks, "chunk"), output.Bytes(s.LeakedBytes))
+		o.colored(code, string(s.Verdict)), s.Kernel, count.Of(s.Exceptions, "exception"), s.InFlight,
+		count.Of(len(s.Crashes), "crash", "crashes"), count.Of(s.LeakedChunks, "chunk"), count.Bytes(s.LeakedBytes))
 	for i, p := range s.Crashes {
 		if err == nil {
 			_, err = fmt.Fprintf(o.out, "  crash %d after %s: %d in the store, next free chunk %d, %s leaked so far\n",
-				i+1, output.Plural(p.Started, "exception"), p.Committed, p.NextFree, output.Plural(p.Leaked, "chunk"))
+				i+1, count.Of(p.Started, "exception"), p.Committed, p.NextFree, count.Of(p.Leaked, "chunk"))
 		}
 	}
 	return err
@@ -193,11 +194,11 @@ func drawRates(c *cli.Context, o *console, path string) error {
 	say := sometimes(o)
 	rates, err := allocator.MeasureRates(c.Context, c.Uint64("seed"), rateSeeds, func(done int) {
 		if points = done; o.progress {
-			say("%s measured", output.Plural(points, "point"))
+			say("%s measured", count.Of(points, "point"))
 		}
 	})
 	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("crash simulate: interrupted after %s; %s was not written: %w", output.Plural(points, "point"), path, err)
+		return fmt.Errorf("crash simulate: interrupted after %s; %s was not written: %w", count.Of(points, "point"), path, err)
 	}
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 
@@ -116,7 +117,7 @@ func runCrashState(c *cli.Context) error {
 		if o.json {
 			return o.printJSON(crashStateJSON{Schema: schemaOf(o.command), State: state.String(), Entry: state.Last(), Out: c.String("out"), Bytes: written})
 		}
-		_, err = fmt.Fprintf(o.out, "%s: state %v, %s\n", output.Name(c.String("out")), state, output.Bytes(written))
+		_, err = fmt.Fprintf(o.out, "%s: state %v, %s\n", output.Name(c.String("out")), state, count.Bytes(written))
 		return err
 	})
 }
@@ -127,7 +128,7 @@ func goOn(c *cli.Context, image *crash.Overlay, at regions, done crash.FollowUp)
 		return usagef("crash state: a state of a second crash needs --origin and --cow")
 	}
 	if done.Store >= len(at.stores) {
-		return usagef("crash state: store %d goes on before the second crash, and --cow is given %s", done.Store, output.Plural(len(at.stores), "time"))
+		return usagef("crash state: store %d goes on before the second crash, and --cow is given %s", done.Store, count.Of(len(at.stores), "time"))
 	}
 	kernel, err := kernelFlag(c, "expect", allocator.Fixed, allocator.Leaky, allocator.Mended)
 	if err != nil {
@@ -153,7 +154,7 @@ func stateView(c *cli.Context, named regions) (crash.View, error) {
 	case view != crash.SnapshotView && c.IsSet("store"):
 		return "", usagef("crash state: --store goes with --view snapshot")
 	case n < 0 || view == crash.SnapshotView && n >= len(named.stores):
-		return "", usagef("--store: %d; --cow is given %s, and the first is 0", n, output.Plural(len(named.stores), "time"))
+		return "", usagef("--store: %d; --cow is given %s, and the first is 0", n, count.Of(len(named.stores), "time"))
 	}
 	return view, nil
 }

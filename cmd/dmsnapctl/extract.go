@@ -15,6 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
@@ -253,7 +254,7 @@ func (e *extraction) tell(path string) error {
 	case e.o.json:
 		err = e.o.printJSON(r)
 	case !e.to.IsStdout():
-		_, err = fmt.Fprintf(e.o.out, "%s: %s, %s of it changed\n", output.Name(r.Output), output.Bytes(uint64(r.Bytes)), output.Bytes(uint64(r.Changed)))
+		_, err = fmt.Fprintf(e.o.out, "%s: %s, %s of it changed\n", output.Name(r.Output), count.Bytes(uint64(r.Bytes)), count.Bytes(uint64(r.Changed)))
 	}
 	if err != nil || unsure == 0 {
 		return err

@@ -9,8 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -143,7 +143,7 @@ func printSizes(o *console, s sizeJSON) error {
 		if n == nil {
 			return ""
 		}
-		return fmt.Sprintf("%-14s %12d bytes (%s)\n", what, *n, output.Bytes(*n))
+		return fmt.Sprintf("%-14s %12d bytes (%s)\n", what, *n, count.Bytes(*n))
 	}
 	_, err := fmt.Fprint(o.out, line("needed", s.Needed), line("maximum", s.Maximum), line("minimum", &s.Minimum), line("smallest safe", s.SmallestSafe))
 	return err

@@ -11,6 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 var statusFormats = []string{formatText, formatJSON, formatNagios, formatPrometheus}
@@ -109,7 +110,7 @@ func fullText(s dmctl.Snapshot) string {
 // nagiosStatus is the line of a monitoring plugin: the state, the first of the
 // worst snapshots, and performance data.
 func nagiosStatus(snapshots []dmctl.Snapshot, limits statusLimits, code int) string {
-	text := output.Plural(len(snapshots), "snapshot")
+	text := count.Of(len(snapshots), "snapshot")
 	for _, s := range snapshots {
 		if code != exitFine && statusCode(s, limits) == code {
 			text += fmt.Sprintf("; %s is %s, %s full", s.Name, s.State, fullText(s))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // shownRanges bounds the places listed in a line; the JSON has all of them.
@@ -45,7 +46,7 @@ func kindText(r *verify.Report, code verify.Code, written []verify.Finding) stri
 	case code == verify.LeakedChunks && len(written) != 1:
 		return leakText(r)
 	case len(written) == 0:
-		return fmt.Sprintf("%s; --max-findings shows where", output.Plural(n, "time"))
+		return fmt.Sprintf("%s; --max-findings shows where", count.Of(n, "time"))
 	case n == 1 || code == verify.LeakedChunks:
 		return written[0].Message
 	}
@@ -70,8 +71,8 @@ func leakText(r *verify.Report) string {
 	if r.Unreadable() {
 		unread = ", as far as they could be read"
 	}
-	return fmt.Sprintf("%s (%s) that no exception names%s, in %s: chunks %s", output.Plural(r.Leaks.Chunks, "chunk"), output.Bytes(r.Leaks.Bytes),
-		unread, output.Plural(ranges, "range"), strings.Join(names, ", "))
+	return fmt.Sprintf("%s (%s) that no exception names%s, in %s: chunks %s", count.Of(r.Leaks.Chunks, "chunk"), count.Bytes(r.Leaks.Bytes),
+		unread, count.Of(ranges, "range"), strings.Join(names, ", "))
 }
 
 // places are the areas that findings are about, with the first and the last
@@ -103,7 +104,7 @@ func places(all []verify.Finding) string {
 		}
 	}
 	if more := len(spans) - len(names); more > 0 {
-		names = append(names, fmt.Sprintf("and %s", output.Plural(more, "more area")))
+		names = append(names, fmt.Sprintf("and %s", count.Of(more, "more area")))
 	}
 	return strings.Join(names, ", ")
 }

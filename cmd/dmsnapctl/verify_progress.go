@@ -11,6 +11,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 const (
@@ -106,7 +107,7 @@ func (p *progress) line(at time.Time) string {
 	}
 	rate := float64(now.Area) / took.Seconds()
 	seconds := float64(max(now.Areas, now.Area)-now.Area) / rate
-	line += fmt.Sprintf(", %s/s of metadata, %s%s left", output.Bytes(uint64(rate*float64(now.ChunkBytes))), most, roughly(seconds))
+	line += fmt.Sprintf(", %s/s of metadata, %s%s left", count.Bytes(uint64(rate*float64(now.ChunkBytes))), most, roughly(seconds))
 	if now.More {
 		line += " in this pass, another follows"
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 func printReport(o *console, r *judged) error {
@@ -36,7 +37,7 @@ func printReport(o *console, r *judged) error {
 func verdictLine(r *verify.Report) string {
 	switch r.Verdict {
 	case verify.Leaked:
-		return fmt.Sprintf("leaked: %s lost (%s)", output.Plural(r.Leaks.Chunks, "chunk"), output.Bytes(r.Leaks.Bytes))
+		return fmt.Sprintf("leaked: %s lost (%s)", count.Of(r.Leaks.Chunks, "chunk"), count.Bytes(r.Leaks.Bytes))
 	case verify.Empty:
 		return "empty: no store yet; the kernel makes one when a snapshot is created on it"
 	case verify.Unsettled:
@@ -61,9 +62,9 @@ func unsettledWhy(r *verify.Report) string {
 	case n == 0:
 		return "records behind the end of the list may be a write under way"
 	case r.Live.Merging:
-		return output.Plural(n, "chunk") + " that no exception names: leaked, or already merged"
+		return count.Of(n, "chunk") + " that no exception names: leaked, or already merged"
 	default:
-		return output.Plural(n, "chunk") + " that no exception names: leaked, or copies in flight"
+		return count.Of(n, "chunk") + " that no exception names: leaked, or copies in flight"
 	}
 }
 
@@ -71,10 +72,10 @@ func printFigures(w io.Writer, r *verify.Report) {
 	line := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(w, "  %s\t%s\n", name, output.Name(fmt.Sprintf(format, args...)))
 	}
-	line("chunk size", "%s (%s), %d exceptions to an area", output.Bytes(r.Geometry.ChunkBytes), output.Plural(r.Header.ChunkSectors, "sector"), r.Geometry.ExceptionsPerArea)
+	line("chunk size", "%s (%s), %d exceptions to an area", count.Bytes(r.Geometry.ChunkBytes), count.Of(r.Header.ChunkSectors, "sector"), r.Geometry.ExceptionsPerArea)
 	if l := r.Live; l != nil {
 		if l.Settled {
-			line("live", "status line %q before and after; read %s", l.Status, output.Plural(l.Attempts, "time"))
+			line("live", "status line %q before and after; read %s", l.Status, count.Of(l.Attempts, "time"))
 		} else {
 			line("live", "in constant use (last status line %q); the figures are from reading %d", l.Status, l.Attempts)
 		}
@@ -83,13 +84,13 @@ func printFigures(w io.Writer, r *verify.Report) {
 	if u == nil {
 		return
 	}
-	line("exceptions", "%d in %s", u.Exceptions, output.Plural(u.Areas, "area"))
+	line("exceptions", "%d in %s", u.Exceptions, count.Of(u.Areas, "area"))
 	line("allocated", "%d of %d sectors, %d of them metadata", u.AllocatedSectors, u.TotalSectors, u.MetadataSectors)
 	line("next free", "chunk %d of %d", u.NextFreeChunk, r.Geometry.DeviceChunks)
 	if r.Order.Canonical {
 		line("order", "canonical: exceptions are in allocation order")
 	} else {
-		line("order", "not canonical from exception %d on, %s", *r.Order.FirstDeviation, output.Plural(r.Order.Descents, "descent"))
+		line("order", "not canonical from exception %d on, %s", *r.Order.FirstDeviation, count.Of(r.Order.Descents, "descent"))
 	}
 	if r.Forensics != nil {
 		printForensics(line, r.Forensics)
@@ -104,7 +105,7 @@ func printForensics(line func(name, format string, args ...any), f *verify.Foren
 		line("kernel", "a kernel without the leak fix wrote this store: exceptions were not committed in allocation order")
 	}
 	if f.CVE20134299 > 0 {
-		line("kernel", "signs of CVE-2013-4299: %s on metadata chunks", output.Plural(f.CVE20134299, "exception"))
+		line("kernel", "signs of CVE-2013-4299: %s on metadata chunks", count.Of(f.CVE20134299, "exception"))
 	}
 	if f.CrashesAtLeast > 0 {
 		line("crashes", "at least %d, if the store was never partly merged", f.CrashesAtLeast)
@@ -114,9 +115,9 @@ func printForensics(line func(name, format string, args ...any), f *verify.Foren
 			line("", "... and %d more; --json shows them", len(f.Groups)-i)
 			break
 		}
-		line("", "with %s committed: %s leaked among chunks %d-%d", output.Plural(g.Exceptions, "exception"), output.Plural(g.Chunks, "chunk"), g.FirstChunk, g.LastChunk)
+		line("", "with %s committed: %s leaked among chunks %d-%d", count.Of(g.Exceptions, "exception"), count.Of(g.Chunks, "chunk"), g.FirstChunk, g.LastChunk)
 	}
 	if f.UnexplainedChunks > 0 {
-		line("merge", "%s leaked where no crash could leak them: a merge was interrupted, or a tool changed the store", output.Plural(f.UnexplainedChunks, "chunk"))
+		line("merge", "%s leaked where no crash could leak them: a merge was interrupted, or a tool changed the store", count.Of(f.UnexplainedChunks, "chunk"))
 	}
 }

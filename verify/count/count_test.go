@@ -1,6 +1,9 @@
 package count
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 func TestOf(t *testing.T) {
 	for want, got := range map[string]string{
@@ -14,6 +17,17 @@ func TestOf(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestBytes(t *testing.T) {
+	for n, want := range map[uint64]string{
+		0: "0 bytes", 1: "1 byte", 1023: "1023 bytes", 1024: "1 KiB", 1536: "1.50 KiB",
+		20 << 10: "20 KiB", 10<<20 + 1<<19: "10.5 MiB", 1<<40 - 1: "1024 GiB", math.MaxUint64: "16 EiB",
+	} {
+		if got := Bytes(n); got != want {
+			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
 		}
 	}
 }

@@ -5,7 +5,7 @@ package crash
 import (
 	"fmt"
 
-	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // DoubtCode names a kind of doubt.

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // failing reports whether an outcome fails in a certain way.

@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
-	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // kind is what an entry does.

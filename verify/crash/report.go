@@ -5,9 +5,9 @@ package crash
 import (
 	"fmt"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
-	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // Schema is the schema of a Report's JSON form.

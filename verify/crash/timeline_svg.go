@@ -8,7 +8,7 @@ import (
 	"math"
 	"strings"
 
-	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/picture"
 )
 

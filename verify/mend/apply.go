@@ -8,9 +8,9 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
-	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // freshBytes is how many bytes must be zero for a device to look fresh.

@@ -162,7 +162,7 @@ func TestLargestLeaksAreCalledOut(t *testing.T) {
 		s.Exceptions = append(s.Exceptions, cow.Exception{Old: i, New: g.DataChunk(k)})
 	}
 	want := []string{
-		"641 chunks (2.5 MiB) leaked, in 42 ranges, the largest:", // as verify counts them
+		"641 chunks (2.50 MiB) leaked, in 42 ranges, the largest:", // as verify counts them
 		"  chunks 63-257 at 252 KiB: 780 KiB",
 		"  chunks 259-514 at 1.01 MiB: 1 MiB",
 		"  chunks 516-665 at 2.02 MiB: 600 KiB",

@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
 )
 
 // Bins is how many bins a report must have at most to be drawn as SVG or PNG.
@@ -215,9 +215,9 @@ func scale(r *verify.Report) string {
 	}
 	n := r.Bins[0].Chunks()
 	if n == 1 {
-		return fmt.Sprintf("each cell is a chunk of %s", size(r.Geometry.ChunkBytes))
+		return fmt.Sprintf("each cell is a chunk of %s", count.Bytes(r.Geometry.ChunkBytes))
 	}
-	return fmt.Sprintf("each cell is %d chunks (%s); one that holds leaked or damaged chunks is shown so, the paler the fewer that leaked", n, size(n*r.Geometry.ChunkBytes))
+	return fmt.Sprintf("each cell is %d chunks (%s); one that holds leaked or damaged chunks is shown so, the paler the fewer that leaked", n, count.Bytes(n*r.Geometry.ChunkBytes))
 }
 
 func totals(r *verify.Report) (total [classes]uint64) {
@@ -240,7 +240,7 @@ func summary(r *verify.Report) []string {
 		full = fmt.Sprintf("%.1f%%", 100*float64(u.AllocatedSectors)/float64(u.TotalSectors))
 	}
 	return []string{
-		fmt.Sprintf("%s in %s of %s, %s allocated", size(uint64(u.TotalSectors)*cow.SectorSize), count.Of(g.DeviceChunks, "chunk"), size(g.ChunkBytes), full),
+		fmt.Sprintf("%s in %s of %s, %s allocated", count.Bytes(uint64(u.TotalSectors)*cow.SectorSize), count.Of(g.DeviceChunks, "chunk"), count.Bytes(g.ChunkBytes), full),
 		fmt.Sprintf("%s in %s, next free chunk %d", count.Of(u.Exceptions, "exception"), count.Of(u.Areas, "area"), u.NextFreeChunk),
 	}
 }
@@ -258,9 +258,9 @@ func leakLines(r *verify.Report, most int) []string {
 	if rest > 0 {
 		where += ", the largest"
 	}
-	out := []string{fmt.Sprintf("%s (%s) leaked, in %s:", count.Of(l.Chunks, "chunk"), size(l.Bytes), where)}
+	out := []string{fmt.Sprintf("%s (%s) leaked, in %s:", count.Of(l.Chunks, "chunk"), count.Bytes(l.Bytes), where)}
 	for _, run := range shown {
-		out = append(out, fmt.Sprintf("  %v at %s: %s", run, offset(r, run.First), size(run.Chunks()*r.Geometry.ChunkBytes)))
+		out = append(out, fmt.Sprintf("  %v at %s: %s", run, offset(r, run.First), count.Bytes(run.Chunks()*r.Geometry.ChunkBytes)))
 	}
 	if rest > 0 {
 		out = append(out, fmt.Sprintf("  ... and %d more", rest))
@@ -268,21 +268,6 @@ func leakLines(r *verify.Report, most int) []string {
 	return out
 }
 
-func offset(r *verify.Report, c cow.Chunk) string { return size(uint64(c) * r.Geometry.ChunkBytes) }
-
-// size writes bytes in the largest 1024-based unit that keeps three digits.
-func size(bytes uint64) string {
-	units := strings.Fields("B KiB MiB GiB TiB PiB EiB")
-	v, i := float64(bytes), 0
-	for v >= 1024 && i < len(units)-1 {
-		v, i = v/1024, i+1
-	}
-	s := fmt.Sprintf("%.2f", v)
-	if v >= 100 {
-		s = fmt.Sprintf("%.0f", v)
-	}
-	if strings.Contains(s, ".") {
-		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
-	}
-	return s + " " + units[i]
+func offset(r *verify.Report, c cow.Chunk) string {
+	return count.Bytes(uint64(c) * r.Geometry.ChunkBytes)
 }

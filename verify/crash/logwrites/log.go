@@ -8,7 +8,7 @@ import (
 	"io"
 	"iter"
 
-	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // EndMark is the mark that dm-log-writes appends when it is taken down

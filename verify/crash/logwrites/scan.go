@@ -8,7 +8,7 @@ import (
 	"io"
 	"math"
 
-	"github.com/dmsnapctl/dmsnapctl/verify/internal/count"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // Limits of a log's sector size, in bytes: the logical block sizes that Linux

@@ -2,7 +2,6 @@ package output
 
 import (
 	"errors"
-	"math"
 	"testing"
 )
 
@@ -31,29 +30,6 @@ func TestNamesCommandNothing(t *testing.T) {
 func TestErrorsStandInOneLine(t *testing.T) {
 	if got, want := OneLine(errors.New("a\n\nb\r\nc\x1b")), `a; b; c\x1b`; got != want {
 		t.Errorf("%q, want %q", got, want)
-	}
-}
-
-func TestFiguresInWords(t *testing.T) {
-	for n, want := range map[uint64]string{
-		0: "0 bytes", 1: "1 byte", 1023: "1023 bytes", 1024: "1 KiB", 1536: "1.50 KiB",
-		20 << 10: "20 KiB", 10<<20 + 1<<19: "10.5 MiB", 1<<40 - 1: "1024 GiB", math.MaxUint64: "16 EiB",
-	} {
-		if got := Bytes(n); got != want {
-			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
-		}
-	}
-	for _, c := range []struct{ got, want string }{
-		{Plural(1, "chunk"), "1 chunk"},
-		{Plural(0, "chunk"), "0 chunks"},
-		{Plural(uint64(math.MaxUint64), "chunk"), "18446744073709551615 chunks"},
-		{Plural(2, "copy", "copies"), "2 copies"},
-		{Plural(1, "copy", "copies"), "1 copy"},
-		{Plural(-1, "chunk"), "-1 chunks"},
-	} {
-		if c.got != c.want {
-			t.Errorf("%q, want %q", c.got, c.want)
-		}
 	}
 }
 
