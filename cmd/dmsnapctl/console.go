@@ -58,6 +58,12 @@ func (o *console) printJSON(v any) error {
 	return output.JSON(o.out, v)
 }
 
+// checkInput refuses to read a file that stdout is redirected into.
+func (o *console) checkInput(path string) error {
+	_, err := output.To("-", output.Options{Reads: []string{path}, Stdout: o.out})
+	return err
+}
+
 // warnf writes one line to stderr.
 func (o *console) warnf(format string, args ...any) {
 	_, _ = fmt.Fprintf(o.err, "dmsnapctl: %s\n", output.OneLine(fmt.Errorf(format, args...)))
@@ -85,6 +91,9 @@ func schemaOf(command string) string {
 func writeJSONError(w io.Writer, command string, err error) {
 	var spoken exitStatus
 	if errors.As(err, &spoken) {
+		return
+	}
+	if refused, is := errors.AsType[*output.Refusal](err); is && refused.Stdout {
 		return
 	}
 	if command == "" {

@@ -45,6 +45,9 @@ func openTarget(c *cli.Context, path, what string) (blockdev.Device, *blockdev.F
 	if c.Bool("dry-run") {
 		open = blockdev.Open
 	}
+	if err := outputOf(c).checkInput(path); err != nil {
+		return nil, nil, err
+	}
 	f, err := open(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", what, adviseOpening(err, "a device or file"))

@@ -28,6 +28,9 @@ type storeFile struct {
 // openStoreFile opens a store. One that the kernel has active is read past the
 // page cache, below which the kernel writes.
 func openStoreFile(ctx context.Context, o *console, path string) (*storeFile, error) {
+	if err := o.checkInput(path); err != nil {
+		return nil, err
+	}
 	file, err := blockdev.Open(path)
 	if err != nil {
 		return nil, adviseOpening(err, "a COW device or file")

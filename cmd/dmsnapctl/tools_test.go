@@ -480,3 +480,30 @@ func TestProgressOfPasses(t *testing.T) {
 		}
 	}
 }
+
+// A report must not go over the store that it is about, as by `verify store
+// 1<>store`.
+func TestStdoutIsNoStore(t *testing.T) {
+	b := newToolbox(t)
+	store := b.read("store")
+	for _, line := range []string{
+		"verify store", "verify --json store", "map store", "size --json store", "delta store", "dump store",
+		"repair store --dry-run", "reclaim store --dry-run", "apply store --to origin --dry-run", "rescue store --origin origin",
+	} {
+		out, err := os.OpenFile("store", os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var errs bytes.Buffer
+		code := run(context.Background(), append([]string{"dmsnapctl"}, strings.Fields(line)...), streams{in: strings.NewReader(""), out: out, err: &errs})
+		if err := out.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if code != exitUsage || !strings.Contains(errs.String(), "stdout") {
+			t.Errorf("%s: exit code %d, want %d: %s", line, code, exitUsage, errs.String())
+		}
+		if !bytes.Equal(b.read("store"), store) {
+			t.Fatalf("%s wrote over the store", line)
+		}
+	}
+}

@@ -104,5 +104,9 @@ func (d *Destination) checkStdout() error {
 	if err != nil || !info.Mode().IsRegular() && info.Mode()&fs.ModeDevice == 0 {
 		return nil
 	}
-	return d.checkReads("stdout", info)
+	err = d.checkReads("stdout", info)
+	if refused, is := errors.AsType[*Refusal](err); is {
+		refused.Stdout = true
+	}
+	return err
 }

@@ -15,6 +15,9 @@ import (
 type Refusal struct {
 	Path string
 	Why  string // continues the path: "is a link"
+	// Stdout is set if stdout is redirected into what the run reads: not even an
+	// error may be written there.
+	Stdout bool
 }
 
 func (r *Refusal) Error() string { return r.Path + " " + r.Why }
