@@ -1,6 +1,6 @@
 #!/bin/sh
-# What ansible.yml does, as shell: fails where the kernel that boots next is
-# known to leak.
+# The same as ansible.yml, in shell: fails if the kernel that boots next is known
+# to leak.
 set -eu
 
 code=0

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Reboots after an upgrade, unless a kernel that is installed leaks snapshot
-# space when it crashes.
+# Reboots after an upgrade, unless an installed kernel leaks snapshot space when
+# it crashes.
 set -eu
 
 code=0
