@@ -47,7 +47,7 @@ var endingsOf = map[string]endings{
 	"size":           {critical: damagedStore},
 	"delta":          {fine: fineAnyway, critical: damagedStore + ": changes may be missing"},
 	"extract":        {fine: fineAnyway, warning: "done with --best-effort, and parts are uncertain", critical: damagedStore},
-	"mount":          {fine: "unmounted, or COMMAND ended with 0", critical: damagedStore, own: "COMMAND's own exit code"},
+	"mount":          {fine: "unmounted, or COMMAND ended with 0", warning: "the same with --best-effort, and parts are uncertain", critical: damagedStore, own: "COMMAND's own exit code"},
 	"dump":           {fine: fineAnyway, critical: damagedStore},
 	"repair":         {fine: "done, or nothing to do", critical: "the damage cannot be repaired"},
 	"reclaim":        {fine: "done, or nothing to do", critical: damagedStore},

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -25,8 +26,8 @@ const extractHelp = `   Writes the snapshot's content to a file: sparse raw, or 
    origin), for incremental backups. If the origin is in use, it changes while it
    is read: take a second snapshot of it first, and name that with --content.
 
-   For an invalidated or damaged store, --best-effort writes what is left and
-   reports which ranges are certain.
+   For an invalidated or damaged store, --best-effort writes what is left, lists
+   which ranges are certain, and ends with 1 if not all of them are.
 
 EXAMPLES:
    dmsnapctl extract cow.img --origin disk.img -o snapshot.img
@@ -236,31 +237,46 @@ func (e *extraction) tell(path string) error {
 		Schema: schemaOf(e.o.command), Path: path, Output: e.c.String("output"), Format: e.format,
 		Bytes: e.im.Size(), Verdict: e.report.Verdict,
 	}
-	var err error
+	known, err := certaintyOf(e.im, e.report)
+	if err != nil {
+		return err
+	}
 	if r.Changed, err = image.Length(e.im.Changed()); err != nil {
 		return err
 	}
-	if r.Certain, err = spansOf(e.im.Certain()); err != nil {
-		return err
-	}
-	if r.Uncertain, err = spansOf(e.im.Uncertain()); err != nil {
-		return err
-	}
-	unsure := int64(0)
-	for _, s := range r.Uncertain {
-		unsure += s.Length
-	}
-	switch {
-	case e.o.json:
+	if e.o.json {
+		if r.Certain, err = spansOf(e.im.Certain()); err != nil {
+			return err
+		}
+		if r.Uncertain, err = spansOf(e.im.Uncertain()); err != nil {
+			return err
+		}
 		err = e.o.printJSON(r)
-	case !e.to.IsStdout():
-		_, err = fmt.Fprintf(e.o.out, "%s: %s, %s of it changed\n", output.Name(r.Output), count.Bytes(uint64(r.Bytes)), count.Bytes(uint64(r.Changed)))
+	} else {
+		err = e.tellText(r, known)
 	}
-	if err != nil || unsure == 0 {
+	if err != nil {
 		return err
 	}
-	e.o.warnf("extract %s: %d of %d bytes are not certain: they are copies of the origin's present content", path, unsure, r.Bytes)
-	return exitStatus(exitWarning)
+	known.warn(e.o, path)
+	return known.code()
+}
+
+// tellText is the result for people: on stderr if stdout has the image.
+func (e *extraction) tellText(r extractJSON, known certainty) error {
+	lines := []string{}
+	if known.uncertain.n > 0 {
+		lines = known.lines()
+	}
+	if e.to.IsStdout() {
+		for _, line := range lines {
+			e.o.warnf("extract %s: %s", r.Path, line)
+		}
+		return nil
+	}
+	lines = append([]string{fmt.Sprintf("%s: %s, %s of it changed", output.Name(r.Output), count.Bytes(uint64(r.Bytes)), count.Bytes(uint64(r.Changed)))}, lines...)
+	_, err := fmt.Fprintf(e.o.out, "%s\n", strings.Join(lines, "\n  "))
+	return err
 }
 
 func spansOf(spans iter.Seq2[image.Span, error]) ([]image.Span, error) {

@@ -64,6 +64,7 @@ var jsonObjects = []struct {
 	{"size", sizeJSON{}},
 	{"delta", deltaObject{}},
 	{"extract", extractJSON{}},
+	{"mount", mountJSON{}},
 	{"dump, the first line", mend.DumpHeader{}},
 	{"dump, each line after it", dumpLine{}},
 	{"rescue", rescueJSON{}},

@@ -13,13 +13,16 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
 const mountHelp = `   Shows the snapshot's content as the read-only file DIR/image, by FUSE, without
-   device mapper. It ends with 'umount DIR', with an interrupt, or with COMMAND,
-   which finds the file's path in DMSNAPCTL_IMAGE.
+   device mapper. It ends with 'umount DIR', with a signal (130), or with COMMAND,
+   which finds the file's path in DMSNAPCTL_IMAGE. With --json, COMMAND's own
+   output goes to stderr. If parts of the image are uncertain (--best-effort), 0
+   becomes 1.
 
 EXAMPLES:
    dmsnapctl mount cow.img --origin disk.img /mnt/snapshot
@@ -56,55 +59,141 @@ func runMount(c *cli.Context) (err error) {
 	if file.active != nil {
 		return fmt.Errorf("mount %s: in use by %s; use that device", path, file.active.by)
 	}
-	im, _, err := image.Open(c.Context, image.Source{
+	im, report, err := image.Open(c.Context, image.Source{
 		Store: file.from, StoreSize: file.file.Size(), Origin: origin, OriginSize: origin.Size(),
 	}, image.Options{BestEffort: c.Bool("best-effort")})
 	if err != nil {
 		return fmt.Errorf("mount %s: %w", path, err)
 	}
 	defer func() { err = errors.Join(err, im.Close()) }()
-	failed := func(err error) { o.warnf("mount %s: a reader got an error: %w", path, err) }
-	if c.NArg() == 2 {
-		ready := func() {
-			_, _ = fmt.Fprintf(o.out, "%s\n", output.Name(filepath.Join(dir, image.MountedName)))
-		}
-		if err := im.Mount(c.Context, dir, ready, failed); err != nil {
-			return fmt.Errorf("mount %s: %w", path, err)
-		}
-		return c.Context.Err()
+	known, err := certaintyOf(im, report)
+	if err != nil {
+		return fmt.Errorf("mount %s: %w", path, err)
 	}
-	return mountFor(c, o, im, dir, failed)
+	known.warn(o, path)
+	m := mounting{c: c, o: o, im: im, dir: dir, said: mountJSON{
+		Schema: schemaOf(o.command), Path: path, Image: filepath.Join(dir, image.MountedName),
+		Bytes: im.Size(), Uncertain: known.uncertain.bytes, Verdict: report.Verdict,
+	}}
+	if c.NArg() == 2 {
+		err = m.untilEnded()
+	} else {
+		err = m.during(c.Args().Slice()[2:])
+	}
+	if err == nil {
+		err = known.code()
+	}
+	return err
 }
 
-// mountFor shows the image as long as a command runs.
-func mountFor(c *cli.Context, o *console, im *image.Image, dir string, failed func(error)) error {
-	ctx, end := context.WithCancel(c.Context)
+// mountJSON is the result as JSON: as soon as the image can be read or, if a
+// command is run, after it.
+type mountJSON struct {
+	Schema      string         `json:"schema"`
+	Path        string         `json:"path"`
+	Image       string         `json:"image"`
+	Bytes       int64          `json:"bytes"`
+	Uncertain   int64          `json:"uncertain_bytes"`
+	Verdict     verify.Verdict `json:"verdict"`
+	CommandExit *int           `json:"command_exit,omitempty"`
+}
+
+// mounting is one run.
+type mounting struct {
+	c    *cli.Context
+	o    *console
+	im   *image.Image
+	dir  string
+	said mountJSON
+}
+
+// show shows the image until somebody unmounts it or ctx ends.
+func (m *mounting) show(ctx context.Context, ready func()) error {
+	return m.im.Mount(ctx, m.dir, ready, func(err error) {
+		m.o.warnf("mount %s: a reader got an error: %w", m.said.Path, err)
+	})
+}
+
+// untilEnded shows the image until somebody unmounts it or a signal comes.
+func (m *mounting) untilEnded() error {
+	ctx, end := context.WithCancel(m.c.Context)
+	defer end()
+	var failed error
+	err := m.show(ctx, func() {
+		if failed = m.print(); failed != nil { // nobody knows that it is there
+			end()
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("mount %s: %w", m.said.Path, err)
+	}
+	if err := m.interrupted(); failed == nil && err != nil {
+		m.o.warnf("%w", err)
+		return exitStatus(exitInterrupted) // the result is printed
+	}
+	return failed
+}
+
+func (m *mounting) print() error {
+	if m.o.json {
+		return m.o.printJSON(m.said)
+	}
+	_, err := fmt.Fprintf(m.o.out, "%s\n", output.Name(m.said.Image))
+	return err
+}
+
+// interrupted says which signal ended the run, after the unmounting.
+func (m *mounting) interrupted() error {
+	if m.c.Context.Err() == nil {
+		return nil
+	}
+	return fmt.Errorf("mount %s: ended, and %s is unmounted: %w", m.said.Path, m.dir, context.Cause(m.c.Context))
+}
+
+// during shows the image as long as a command runs.
+func (m *mounting) during(args []string) error {
+	ctx, end := context.WithCancel(m.c.Context)
 	defer end()
 	ready, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- im.Mount(ctx, dir, func() { close(ready) }, failed) }()
+	go func() { ended <- m.show(ctx, func() { close(ready) }) }()
 	select {
 	case <-ready:
 	case err := <-ended:
-		return fmt.Errorf("mount: %w", err)
+		return errors.Join(err, m.interrupted())
 	}
-	args := c.Args().Slice()[2:]
-	cmd := exec.CommandContext(c.Context, args[0], args[1:]...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = workloadGrace
-	cmd.Env = append(os.Environ(), "DMSNAPCTL_IMAGE="+filepath.Join(dir, image.MountedName))
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, output.Raw(o.out), ownFile(o.err)
+	cmd := m.command(args)
 	errRun := cmd.Run()
 	end()
 	errEnd := <-ended
-	var exit *exec.ExitError
-	switch {
-	case c.Context.Err() != nil:
-		return errors.Join(c.Context.Err(), errEnd)
-	case errEnd != nil:
-		return errEnd
-	case errors.As(errRun, &exit) && exit.ExitCode() >= 0:
-		return exitStatus(exit.ExitCode())
-	default:
-		return errRun
+	if err := m.interrupted(); err != nil || errEnd != nil {
+		return errors.Join(errEnd, err)
 	}
+	exit, failed := errors.AsType[*exec.ExitError](errRun)
+	if errRun != nil && (!failed || exit.ExitCode() < 0) { // it never ran, or a signal ended it
+		return fmt.Errorf("mount %s: %s: %w", m.said.Path, output.Name(args[0]), errRun)
+	}
+	status := cmd.ProcessState.ExitCode()
+	if m.o.json {
+		m.said.CommandExit = &status
+		if err := m.print(); err != nil {
+			return err
+		}
+	}
+	if status != 0 {
+		return exitStatus(status)
+	}
+	return nil
+}
+
+// command is COMMAND, which finds the image's path in its environment.
+func (m *mounting) command(args []string) *exec.Cmd {
+	cmd := exec.CommandContext(m.c.Context, args[0], args[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = workloadGrace
+	cmd.Env = append(os.Environ(), "DMSNAPCTL_IMAGE="+m.said.Image)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = m.c.App.Reader, output.Raw(m.o.out), ownFile(m.o.err)
+	if m.o.json {
+		cmd.Stdout = cmd.Stderr // stdout has the one object
+	}
+	return cmd
 }

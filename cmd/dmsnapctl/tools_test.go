@@ -229,8 +229,31 @@ func TestExtract(t *testing.T) {
 		t.Errorf("what is certain: %s", out)
 	}
 	same("best", b.shows)
+	ranges := []string{"certain    80 KiB in 20 ranges: bytes 0-4095, 12288-16383, 24576-28671, 36864-40959, 49152-53247 and 15 more\n",
+		"uncertain  320 KiB in 20 ranges: bytes 4096-12287, 16384-24575, 28672-36863, 40960-49151, 53248-61439 and 15 more\n"}
+	if out, _ = b.run(exitWarning, "extract store --origin origin -o best --best-effort"); out != "best: 400 KiB, 80 KiB of it changed\n  "+strings.Join(ranges, "  ") {
+		t.Errorf("what is certain, in words: %s", out)
+	}
+	if out, complaint := b.run(exitWarning, "extract store --origin origin -o - --best-effort"); out != string(b.shows) || !strings.Contains(complaint, ranges[0]) || !strings.Contains(complaint, ranges[1]) {
+		t.Errorf("what is certain of stdout: %s", complaint)
+	}
 	b.damage(beyond)
+	if out, complaint := b.run(exitWarning, "extract store --origin origin -o best --best-effort"); !strings.Contains(out, "certain    nothing\n  uncertain  400 KiB in 1 range: bytes 0-409599\n") || !strings.Contains(complaint, "the wrong place") {
+		t.Errorf("what is certain of a damaged store: %s%s", out, complaint)
+	}
+}
+
+// TestExtractGuessesNothing: an image of an invalidated store is certain only if
+// every chunk of the origin was copied.
+func TestExtractGuessesNothing(t *testing.T) {
+	b := newToolbox(t)
+	b.write("store", cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, 0, 1), DeviceChunks: 5}.Bytes())
+	b.damage(invalidate)
 	b.run(exitWarning, "extract store --origin origin -o best --best-effort")
+	b.write("origin", b.read("origin")[:2*toolChunk]) // both chunks are in the store
+	if out, complaint := b.run(exitFine, "extract store --origin origin -o best --best-effort"); strings.Contains(out, "uncertain") || complaint != "" {
+		t.Errorf("all of it is certain: %s%s", out, complaint)
+	}
 }
 
 func TestDumpAndRestore(t *testing.T) {
