@@ -1,4 +1,4 @@
-// Enough descriptors, or an end in words.
+// Check for enough descriptors, or exit with a message.
 
 package first
 
@@ -6,7 +6,7 @@ import "syscall"
 
 const (
 	// spare is how many descriptors the runtime, a library's initialisation and
-	// a command need in order to fail in words where more are not to be had.
+	// a command need to fail with a message if no more are available.
 	spare   = 8
 	message = "dmsnapctl: too many open files: fewer than 8 descriptors are left (see ulimit -n)\n"
 	notDone = 3 // the exit code
@@ -14,12 +14,12 @@ const (
 
 func init() {
 	if !enough() {
-		_, _ = syscall.Write(2, []byte(message)) // nobody could be told of a failure
+		_, _ = syscall.Write(2, []byte(message)) // a failure could not be reported
 		syscall.Exit(notDone)
 	}
 }
 
-// enough takes the descriptors that are needed, and gives them back.
+// enough opens the descriptors that are needed, and closes them again.
 func enough() bool {
 	for range spare {
 		fd, _, err := syscall.Syscall(syscall.SYS_FCNTL, 2, syscall.F_DUPFD_CLOEXEC, 3)

@@ -1,8 +1,8 @@
-// Package here lists what a machine has that command lines name: mapped
-// devices, disks, logical volumes and kernels. It is for completing what a user
-// types, so that a list may be short but must be there at once.
+// Package here lists the names on this machine that a command line may contain:
+// mapped devices, disks, logical volumes and kernels. It serves completion, so
+// a list may be incomplete but must be fast.
 //
-// It reads names out of sysfs and folders, which takes no privileges, and must
+// It reads names from sysfs and directories, which needs no privileges. It must
 // not open a device.
 package here
 
@@ -12,17 +12,17 @@ import (
 	"strings"
 )
 
-// Mapped is a device of device mapper.
+// Mapped is a device-mapper device.
 type Mapped struct{ Name, UUID string }
 
-// The prefixes of the UUIDs that tell who a device belongs to.
+// Prefixes of UUIDs, which show who owns a device.
 const (
 	ours = "DMSNAP-"
 	lvm  = "LVM-"
 )
 
-// Snapshots are the names of snapshots that this program made, and VG/LV of
-// logical volumes that are snapshots.
+// Snapshots returns the names of the snapshots that this program made, and
+// VG/LV for logical volumes that are snapshots.
 func Snapshots(root fs.FS) []string {
 	mapped := mappedDevices(root)
 	var names []string
@@ -37,7 +37,8 @@ func Snapshots(root fs.FS) []string {
 	return sorted(names)
 }
 
-// Devices are the paths of block devices; mapped ones go by their names.
+// Devices returns the paths of block devices. Mapped devices are listed by
+// name.
 func Devices(root fs.FS) []string {
 	var paths []string
 	for _, m := range mappedDevices(root) {
@@ -52,11 +53,11 @@ func Devices(root fs.FS) []string {
 	return sorted(paths)
 }
 
-// Volumes are the logical volumes that have a device, as VG/LV.
+// Volumes returns the active logical volumes, as VG/LV.
 func Volumes(root fs.FS) []string {
 	var names []string
 	for _, m := range mappedDevices(root) {
-		// Layers below a volume have another word behind the UUID.
+		// Layers below a volume have another word after the UUID.
 		if rest, ok := strings.CutPrefix(m.UUID, lvm); ok && !strings.Contains(rest, "-") {
 			names = append(names, volume(m.Name))
 		}
@@ -64,7 +65,7 @@ func Volumes(root fs.FS) []string {
 	return sorted(names)
 }
 
-// Kernels are the releases that have a folder of modules.
+// Kernels returns the releases that have a directory of modules.
 func Kernels(root fs.FS) []string {
 	names := append(entries(root, "lib/modules"), entries(root, "usr/lib/modules")...)
 	return sorted(names)
@@ -88,8 +89,8 @@ func unusedLoop(root fs.FS, device string) bool {
 	return strings.HasPrefix(device, "loop") && line(root, "sys/class/block/"+device+"/size") == "0"
 }
 
-// volume is VG/LV of a mapped device that LVM named: a single hyphen parts the
-// two, doubled ones are hyphens.
+// volume returns VG/LV for a mapped device that LVM named. A single hyphen
+// separates the two; a doubled one stands for a hyphen.
 func volume(name string) string {
 	const hyphen = "\x00"
 	vg, lv, _ := strings.Cut(strings.ReplaceAll(name, "--", hyphen), "-")

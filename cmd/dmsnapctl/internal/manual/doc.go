@@ -1,8 +1,8 @@
-// Package manual writes pages for man(1) out of what a help text is made of.
+// Package manual writes pages for man(1) from the parts of a help text.
 //
-// It knows mdoc, the language of manual pages, and the shape of our help
-// texts: paragraphs, headings in capitals, and lines that stay as they are. It
-// must not know any command.
+// It knows mdoc, the language of manual pages, and the form of our help texts:
+// paragraphs, headings in capitals, and verbatim lines. It must not know any
+// command.
 //
 // Files, from the top: page.go (a page), text.go (a help text as mdoc),
 // escape.go (what mdoc would misread).

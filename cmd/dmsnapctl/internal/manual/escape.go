@@ -6,12 +6,12 @@ import (
 	"sync"
 )
 
-// special are the characters that mean something else to mdoc or that
-// formatters replace: a hyphen would become a typographic one, and a command
-// copied from the page would not work.
+// special are the characters that have a meaning in mdoc or that formatters
+// replace. A hyphen would become a typographic one, and a command copied from
+// the page would not work.
 var special = strings.NewReplacer(`\`, `\e`, `-`, `\-`, `'`, `\(aq`, "`", `\(ga`, `^`, `\(ha`, `~`, `\(ti`)
 
-// literal escapes a line of text that is shown as it is.
+// literal escapes a verbatim line.
 func literal(line string) string {
 	line = strings.TrimRight(special.Replace(line), " ")
 	if strings.HasPrefix(line, ".") {
@@ -20,7 +20,7 @@ func literal(line string) string {
 	return line
 }
 
-// prose escapes a line of running text: hyphens in words stay hyphens.
+// prose escapes a line of running text. Hyphens within words stay unescaped.
 func prose(line string) string {
 	words := strings.Fields(line)
 	for i, w := range words {
@@ -37,15 +37,15 @@ func prose(line string) string {
 	return line
 }
 
-// argument makes text one argument of a macro, whatever it says.
+// argument makes any text one argument of a macro.
 func argument(text string) string {
 	return `"` + strings.ReplaceAll(special.Replace(text), `"`, `""`) + `"`
 }
 
-// macroLike are short words that a macro line would take for a macro.
+// macroLike are short words that mdoc would take for a macro.
 var macroLike = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Z][a-z]$|^[%A-Z][A-Z]$`) })
 
-// word makes text an argument that is no macro.
+// word makes text an argument that is not read as a macro.
 func word(text string) string {
 	if macroLike().MatchString(text) {
 		return `\&` + text
@@ -54,7 +54,7 @@ func word(text string) string {
 		return argument(text)
 	}
 	text = special.Replace(text)
-	if strings.Contains(".,:;()[]?!|", text) { // mdoc sets delimiters apart
+	if strings.Contains(".,:;()[]?!|", text) { // mdoc treats delimiters specially
 		return `\&` + text
 	}
 	return text

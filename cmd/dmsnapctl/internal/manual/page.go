@@ -13,7 +13,7 @@ import (
 type Page struct {
 	Name      string // as typed on a command line: "dmsnapctl crash explore"
 	Summary   string
-	Arguments string // positional arguments as help shows them: "STORE", "[NAME]"
+	Arguments string // positional arguments, as in the help text: "STORE", "[NAME]"
 	Text      string // a help text with its headings
 	Flags     []Flag
 	Groups    []Group // of commands
@@ -27,28 +27,28 @@ type Flag struct {
 	Names   []string // without dashes, the long one first
 	Value   string   // a placeholder, "" for a switch
 	Text    string
-	Default string // "" where none is told
+	Default string // "" for none
 }
 
-// Group is commands under one heading.
+// Group is the commands under one heading.
 type Group struct {
 	Title    string
 	Commands []Command
 }
 
-// Command is a command with a page of its own.
+// Command is a command that has its own page.
 type Command struct{ Name, Summary string }
 
-// Exit is an exit code, or a letter for one, and its meaning.
+// Exit is an exit code, or a letter that stands for one, and its meaning.
 type Exit struct{ Code, Text string }
 
-// Section is the section of the manual for Page: system administration.
+// Section is the manual section of Page: system administration.
 const Section = "8"
 
-// Title is the page's title: "dmsnapctl-crash-explore".
+// Title returns the title of the page, such as "dmsnapctl-crash-explore".
 func (p Page) Title() string { return strings.ReplaceAll(p.Name, " ", "-") }
 
-// Mdoc is the page in the language mdoc(7).
+// Mdoc returns the page in mdoc(7).
 func (p Page) Mdoc() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, ".Dd %s\n.Dt %s %s\n.Os\n", p.Date.UTC().Format("January 2, 2006"), strings.ToUpper(p.Title()), Section)
@@ -80,7 +80,7 @@ func (p Page) Mdoc() []byte {
 	return b.Bytes()
 }
 
-// sentence makes a sentence of a summary.
+// sentence turns a summary into a sentence.
 func sentence(summary string) string {
 	return strings.ToUpper(summary[:1]) + summary[1:] + "."
 }
@@ -98,8 +98,8 @@ func (p Page) synopsis(w io.Writer) {
 	}
 }
 
-// operand writes a word of a line of arguments. What stands in brackets is
-// optional, and may be several words.
+// operand writes one word of the arguments. A word in brackets is optional, and
+// may contain several words.
 func operand(w io.Writer, f string) {
 	inner, opens := strings.CutPrefix(f, "[")
 	inner, closes := strings.CutSuffix(inner, "]")
@@ -176,7 +176,8 @@ func (p Page) exits(w io.Writer) {
 	fmt.Fprintln(w, ".El")
 }
 
-// seeAlso wants its references by section, then by name, as mdoc does.
+// seeAlso writes the references sorted by section, then by name, as mdoc
+// requires.
 func (p Page) seeAlso(w io.Writer) {
 	type reference struct{ section, title string }
 	var all []reference

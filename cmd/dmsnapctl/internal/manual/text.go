@@ -8,19 +8,19 @@ import (
 	"sync"
 )
 
-// indent is what help texts begin their lines with.
+// indent is the indentation of the lines of a help text.
 const indent = "   "
 
-// heading is a line of a help text that begins a section.
+// heading matches a line of a help text that begins a section.
 var heading = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Z][A-Z ]+):$`) })
 
-// section is a part of a help text under one heading.
+// section is the part of a help text under one heading.
 type section struct {
 	title  string // "" before the first heading
 	blocks [][]string
 }
 
-// sections takes a help text apart: blank lines end blocks, lines lose the
+// sections splits a help text. Blank lines end blocks, and lines lose the
 // common indent.
 func sections(text string) []section {
 	all := []section{{}}
@@ -50,7 +50,7 @@ func sections(text string) []section {
 }
 
 // writeBlocks writes the blocks of a section as paragraphs. Lines that are
-// indented further, and all lines of examples, stay as they are.
+// indented further, and all lines of examples, stay verbatim.
 func writeBlocks(w io.Writer, s section, verbatim bool) {
 	for i, block := range s.blocks {
 		var running []string
@@ -58,7 +58,7 @@ func writeBlocks(w io.Writer, s section, verbatim bool) {
 			writeSentences(w, strings.Join(running, " "))
 			running = nil
 		}
-		if verbatim { // a display has space before it
+		if verbatim { // a display already has space before it
 			writeLiteral(w, block)
 			continue
 		}
@@ -83,10 +83,11 @@ func writeBlocks(w io.Writer, s section, verbatim bool) {
 	}
 }
 
-// lineLength bounds a line of the page's source, escapes not counted.
+// lineLength is the most characters in a line of the page's source, without
+// escapes.
 const lineLength = 72
 
-// sentenceEnd is where mdoc wants a new line.
+// sentenceEnd matches the places where mdoc needs a new line.
 var sentenceEnd = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`([.?!:]["')]?) +([A-Z"'(])`) })
 
 func writeSentences(w io.Writer, text string) {
@@ -114,7 +115,7 @@ func writeLiteral(w io.Writer, lines []string) {
 	fmt.Fprintln(w, ".Ed")
 }
 
-// unindent takes off the leading spaces that all lines share.
+// unindent removes the leading spaces that all lines share.
 func unindent(lines []string) []string {
 	common := -1
 	for _, line := range lines {

@@ -2,12 +2,13 @@ package output
 
 import "github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 
-// filesBelow are the files and device nodes on which a block device rests: its
-// own node, those below it, and the files behind loop devices among them.
+// filesBelow returns the files and device nodes that a block device consists
+// of: its own node, the nodes of the devices below it, and the files behind
+// loop devices.
 func filesBelow(path string) []string {
 	dev, err := blockdev.Open(path)
 	if err != nil {
-		return nil // whoever reads it will say so
+		return nil // the reader will report it
 	}
 	defer dev.Close()
 	if !dev.IsBlockDevice() {
@@ -29,7 +30,7 @@ func filesBelow(path string) []string {
 		if file := system.LoopFile(d); file != "" {
 			files = append(files, file)
 		}
-		below, _ := system.Slaves(d) // those that sysfs knows
+		below, _ := system.Slaves(d) // those in sysfs
 		for _, n := range below {
 			todo = append(todo, n.Dev)
 		}

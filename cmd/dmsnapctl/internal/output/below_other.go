@@ -2,5 +2,5 @@
 
 package output
 
-// filesBelow finds nothing: block devices are read on Linux only.
+// filesBelow returns nothing: block devices are read only on Linux.
 func filesBelow(string) []string { return nil }

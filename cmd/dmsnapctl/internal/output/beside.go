@@ -1,6 +1,6 @@
 package output
 
-// Replacing a file: a new one is written beside it and renamed over it.
+// Replacing a file: a new file is written next to it and renamed over it.
 
 import (
 	"crypto/rand"
@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// replace puts a file with what fill writes in the place of d.
+// replace replaces the file by a new one that fill writes.
 func (d *Destination) replace(fill func(*os.File) error) error {
 	err := d.tryReplace(fill)
 	var refused *Refusal
@@ -27,7 +27,7 @@ func (d *Destination) tryReplace(fill func(*os.File) error) (err error) {
 	if err != nil {
 		return err
 	}
-	defer dir.Close() // Sync has told what there was to tell
+	defer dir.Close() // Sync reported any error
 	old, err := d.look(dir, name)
 	if err != nil {
 		return err
@@ -56,20 +56,21 @@ func (d *Destination) tryReplace(fill func(*os.File) error) (err error) {
 	return syncDirectory(dir)
 }
 
-// create makes a file beside name that nobody else has.
+// create makes a new file next to name, under a name that no other file has.
 func (d *Destination) create(dir *os.Root, name string, old fs.FileInfo) (*os.File, string, error) {
-	mode := fs.FileMode(0o666) // the umask takes its part
+	mode := fs.FileMode(0o666) // the umask applies
 	if d.opt.Private || old != nil {
 		mode = 0o600
 	}
-	const most = 200 // of the 255 bytes that a name may have
+	const most = 200 // of the 255 bytes of a file name
 	beside := "." + strings.ToValidUTF8(name[:min(len(name), most)], "") + "." + rand.Text()[:8]
 	f, err := dir.OpenFile(beside, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
 	return f, beside, err
 }
 
-// permit gives the new file what the old one had: whoever could read and write
-// it can the new one, but for images of devices, which are their owner's.
+// permit gives the new file the permissions of the old one, so that the same
+// users can read and write it. Images of devices are different: only their
+// owner can read them.
 func (d *Destination) permit(f *os.File, old fs.FileInfo) error {
 	if old == nil {
 		return nil
@@ -84,8 +85,8 @@ func (d *Destination) permit(f *os.File, old fs.FileInfo) error {
 	return f.Chmod(mode)
 }
 
-// move gives the new file its name, after one more look at what bears it.
-// Renaming replaces a link, it does not follow it.
+// move renames the new file, after checking once more what has that name. A
+// rename replaces a link and does not follow it.
 func (d *Destination) move(dir *os.Root, beside, name string) error {
 	if d.opt.New {
 		err := dir.Link(beside, name)
@@ -102,13 +103,13 @@ func (d *Destination) move(dir *os.Root, beside, name string) error {
 	return dir.Rename(beside, name)
 }
 
-// syncDirectory makes the new name durable, where directories can be synced.
+// syncDirectory makes the new name durable, if directories can be synced.
 func syncDirectory(dir *os.Root) error {
 	f, err := dir.Open(".")
 	if err != nil {
 		return err
 	}
-	defer f.Close() // it was not written to
+	defer f.Close() // nothing was written to it
 	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}

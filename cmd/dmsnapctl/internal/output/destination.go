@@ -1,6 +1,7 @@
 package output
 
-// Where a result goes: which places are refused, and what a place is given.
+// Where a result goes: which destinations are refused, and how a file is
+// written.
 
 import (
 	"bufio"
@@ -10,30 +11,31 @@ import (
 	"os"
 )
 
-// Options is what the writer of a Destination knows of it.
+// Options describes the use of a Destination.
 type Options struct {
-	// Reads are the paths that the same run reads; "-" is stdin and "" none.
-	// None of them is written to, by whatever name.
+	// Reads are the paths that the same run reads; "-" is stdin, and "" means
+	// none. They are never overwritten, under any name.
 	Reads []string
-	// Stdout is where "-" goes. Without it "-" is refused.
+	// Stdout is the destination "-". If it is nil, "-" is refused.
 	Stdout io.Writer
-	// Private is for the content of devices: the file is its owner's alone.
+	// Private is for the content of devices: only the owner may read the file.
 	Private bool
-	// New refuses a file that is there already.
+	// New refuses a file that exists.
 	New bool
 }
 
-// Destination is a file that is to be written, or stdout.
+// Destination is a file to be written, or stdout.
 type Destination struct {
 	path  string
 	opt   Options
 	reads []read
 }
 
-// To is the place that path names. A place that must not be written is refused
-// here, with a *Refusal, before anything is read; Write looks again. Refused
-// are links, whatever is no regular file, what this run reads, and a file that
-// carries a COW store, a log of dm-log-writes or another signature.
+// To returns the destination that path names. It refuses a destination that
+// must not be written, with a *Refusal, before anything is read; Write checks
+// again. Refused are links, everything that is not a regular file, files that
+// this run reads, and files with a COW store, a log of dm-log-writes or another
+// signature.
 func To(path string, opt Options) (*Destination, error) {
 	d := &Destination{path: path, opt: opt, reads: statAll(opt.Reads)}
 	if d.IsStdout() {
@@ -45,24 +47,24 @@ func To(path string, opt Options) (*Destination, error) {
 		return nil, err
 	}
 	if err != nil {
-		return d, nil // Write will say so
+		return d, nil // Write will report it
 	}
-	defer dir.Close() // it was looked into only
+	defer dir.Close() // it was only read
 	if _, err := d.look(dir, name); errors.As(err, &refused) {
 		return nil, err
 	}
 	return d, nil
 }
 
-// IsStdout tells whether the place is stdout.
+// IsStdout reports whether the destination is stdout.
 func (d *Destination) IsStdout() bool { return d.path == "-" }
 
-// Path is the place as it was named.
+// Path returns the path as the user gave it.
 func (d *Destination) Path() string { return d.path }
 
 // Write replaces the file by what fill writes, or writes it to stdout. Readers
-// of the file see the old content or all of the new, after a crash as well. An
-// error means that the old content is still there.
+// of the file see the complete old or the complete new content, even after a
+// crash. An error means that the old content is still there.
 func (d *Destination) Write(fill func(io.Writer) error) error {
 	if d.IsStdout() {
 		return fill(Raw(d.opt.Stdout))
@@ -76,12 +78,12 @@ func (d *Destination) Write(fill func(io.Writer) error) error {
 	})
 }
 
-// WriteImage is Write for what is written in any order. The file has size
-// bytes from the beginning (0: it grows as it is written); what fill leaves out
-// reads as zeros and takes no space.
+// WriteImage is Write for content that is not written in order. The file has
+// size bytes from the start; with size 0 it grows as it is written. Parts that
+// fill does not write read as zeros and take no space.
 func (d *Destination) WriteImage(size int64, fill func(*os.File) error) error {
 	if d.IsStdout() {
-		return &Refusal{Path: "stdout", Why: "cannot be written in any order; name a file"}
+		return &Refusal{Path: "stdout", Why: "can only be written in order; name a file"}
 	}
 	return d.replace(func(f *os.File) error {
 		if err := f.Truncate(size); err != nil {
@@ -91,10 +93,11 @@ func (d *Destination) WriteImage(size int64, fill func(*os.File) error) error {
 	})
 }
 
-// checkStdout refuses a stdout that is redirected into what is read.
+// checkStdout refuses a stdout that is redirected into a file that the run
+// reads.
 func (d *Destination) checkStdout() error {
 	if d.opt.Stdout == nil {
-		return &Refusal{Path: "-", Why: "is no place for it; name a file"}
+		return &Refusal{Path: "-", Why: "cannot be used here; name a file"}
 	}
 	f, ok := FileOf(d.opt.Stdout)
 	if !ok {

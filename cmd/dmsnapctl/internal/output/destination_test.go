@@ -67,7 +67,7 @@ func TestRefusedPlaces(t *testing.T) {
 		"nothing":        {make: func(*testing.T, string) string { return "" }, why: "names no file"},
 		"device":         {make: func(*testing.T, string) string { return os.DevNull }, why: "is no regular file"},
 		"stdout that is not taken": {
-			make: func(*testing.T, string) string { return "-" }, why: "is no place",
+			make: func(*testing.T, string) string { return "-" }, why: "cannot be used here",
 		},
 		"file where a new one is wanted": {
 			make: func(t *testing.T, dir string) string { return write(t, filepath.Join(dir, "there"), "x") },

@@ -1,6 +1,6 @@
 package output
 
-// JSON: one object to a line.
+// JSON: one object per line.
 
 import (
 	"bytes"
@@ -13,15 +13,15 @@ import (
 	"unicode/utf8"
 )
 
-// JSON writes v as one line. Names in it are safe to show as they stand:
-// characters that would command a terminal are escaped, which any decoder
-// undoes, and bytes that are no UTF-8 read \xNN.
+// JSON writes v as one line. Names in it can be shown as they are: characters
+// that could control a terminal are escaped, which every decoder reverses, and
+// bytes that are not UTF-8 become \xNN.
 func JSON(w io.Writer, v any) error {
 	var b bytes.Buffer
 	if err := encode(&b, v); err != nil {
 		return fmt.Errorf("writing the result: %w", err)
 	}
-	// The encoder's mark of a byte that is no UTF-8; the byte is lost in it.
+	// The encoder's replacement for a byte that is not UTF-8; the byte is lost.
 	if bytes.Contains(b.Bytes(), []byte(`\ufffd`)) {
 		b.Reset()
 		if err := encode(&b, validText(reflect.ValueOf(v)).Interface()); err != nil {
@@ -40,8 +40,8 @@ func encode(b *bytes.Buffer, v any) error {
 	return enc.Encode(v)
 }
 
-// escapeUnprintable writes as \uNNNN what stands raw in encoded JSON and would
-// command a terminal. It stands in strings only.
+// escapeUnprintable escapes, as \uNNNN, the characters of encoded JSON that
+// could control a terminal. Such characters occur only in strings.
 func escapeUnprintable(encoded []byte) []byte {
 	text := strings.TrimSuffix(string(encoded), "\n")
 	if Text(text) == text {
@@ -62,7 +62,7 @@ func escapeUnprintable(encoded []byte) []byte {
 	return []byte(b.String() + "\n")
 }
 
-// validText is a copy of v in which each string is UTF-8.
+// validText returns a copy of v in which each string is UTF-8.
 func validText(v reflect.Value) reflect.Value {
 	if !v.IsValid() {
 		return v
@@ -101,7 +101,7 @@ func validText(v reflect.Value) reflect.Value {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if field := out.Field(i); field.CanSet() { // not those that are not exported
+			if field := out.Field(i); field.CanSet() { // not the unexported ones
 				field.Set(validText(v.Field(i)))
 			}
 		}

@@ -1,6 +1,6 @@
 package output
 
-// The locale: which characters the user's terminal shows.
+// The locale: which characters the user's terminal can show.
 
 import (
 	"cmp"
@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// UTF8 tells whether the locale shows more than ASCII. The first
-// variable that is set counts, as in setlocale(3).
+// UTF8 reports whether the locale can show more than ASCII. The first variable
+// that is set counts, as in setlocale(3).
 func UTF8() bool {
 	locale := cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG"))
 	_, charset, _ := strings.Cut(locale, ".")

@@ -1,6 +1,6 @@
 package output
 
-// Names from outside (devices, files, kernels, marks) as text.
+// Foreign names (devices, files, kernels, marks) as text.
 
 import (
 	"strconv"
@@ -8,18 +8,18 @@ import (
 	"unicode/utf8"
 )
 
-// Name shows a text from outside in one line that commands nothing: control
-// characters, C1 bytes, bidi controls, line separators and bytes that are no
-// UTF-8 become escapes as Go writes them (\n, \x1b, \u202e, \xff). So does all
-// but ASCII in a locale that is not UTF-8. A backslash stays what it is: escapes
-// are for eyes, not for reading back.
+// Name returns a foreign text as one line that cannot control a terminal.
+// Control characters, C1 bytes, bidi controls, line separators and bytes that
+// are not UTF-8 become escapes in Go's form (\n, \x1b, \u202e, \xff). In a
+// locale that is not UTF-8, so does everything but ASCII. A backslash is not
+// escaped: the result is for people, not for parsers.
 func Name(s string) string { return shown(s, UTF8(), false) }
 
-// Text is Name for what is UTF-8 whatever the locale: pictures, pages, and the
-// formats of machines.
+// Text is Name for text that is UTF-8 in every locale: pictures, pages, and
+// formats for machines.
 func Text(s string) string { return shown(s, true, false) }
 
-// shown escapes what must not be seen raw. Some texts keep the control
+// shown escapes what must not be shown raw. With controls, it keeps the control
 // characters of ASCII.
 func shown(s string, utf8Locale, controls bool) string {
 	passes := func(r rune) bool {
@@ -45,8 +45,8 @@ func shown(s string, utf8Locale, controls bool) string {
 	return b.String()
 }
 
-// OneLine is the text of an error in one line that commands nothing; what
-// stood on several lines is joined by semicolons.
+// OneLine returns the text of an error as one line that cannot control a
+// terminal. Several lines are joined by semicolons.
 func OneLine(err error) string {
 	return Name(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
 }

@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// takeOwner does nothing: whoever makes a file owns it.
+// takeOwner does nothing: the user who makes a file owns it.
 func takeOwner(*os.File, fs.FileInfo) error { return nil }
 
-// sameDevice knows no block devices here.
+// sameDevice reports false: there are no block devices here.
 func sameDevice(_, _ fs.FileInfo) bool { return false }

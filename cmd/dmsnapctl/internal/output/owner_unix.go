@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// takeOwner gives f the owner of the file that it replaces. Only root can give
-// files away.
+// takeOwner gives f the owner of the file that it replaces. Only root can
+// change the owner of a file.
 func takeOwner(f *os.File, old fs.FileInfo) error {
 	stat, ok := old.Sys().(*syscall.Stat_t)
 	if !ok || os.Geteuid() != 0 {
@@ -18,7 +18,7 @@ func takeOwner(f *os.File, old fs.FileInfo) error {
 	return f.Chown(int(stat.Uid), int(stat.Gid))
 }
 
-// sameDevice tells whether both are nodes of one block device.
+// sameDevice reports whether both are nodes of the same block device.
 func sameDevice(a, b fs.FileInfo) bool {
 	const kind = fs.ModeDevice | fs.ModeCharDevice
 	x, okX := a.Sys().(*syscall.Stat_t)

@@ -1,6 +1,6 @@
 package output
 
-// What is at a place, and whether it may be replaced.
+// What is at a destination, and whether it may be replaced.
 
 import (
 	"errors"
@@ -11,19 +11,19 @@ import (
 	"strings"
 )
 
-// Refusal says why nothing is written to a place. Nothing was touched.
+// Refusal says why a destination is not written. Nothing was changed.
 type Refusal struct {
 	Path string
 	Why  string // continues the path: "is a link"
-	// Stdout is set if stdout is redirected into what the run reads: not even an
-	// error may be written there.
+	// Stdout is set if stdout is redirected into a file that the run reads: not
+	// even an error may be written there.
 	Stdout bool
 }
 
 func (r *Refusal) Error() string { return r.Path + " " + r.Why }
 
-// open opens the directory of a place: what happens in it from then on is not
-// diverted by links above.
+// open opens the directory of the destination. From then on, links above it
+// cannot redirect what happens in it.
 func (d *Destination) open() (dir *os.Root, name string, err error) {
 	name = filepath.Base(d.path)
 	if d.path == "" || strings.HasSuffix(d.path, string(filepath.Separator)) || name == ".." {
@@ -33,8 +33,8 @@ func (d *Destination) open() (dir *os.Root, name string, err error) {
 	return dir, name, err
 }
 
-// look says what is at the place: nil where nothing is, a *Refusal where it
-// must stay.
+// look returns what is at the destination: nil if nothing is there, a *Refusal
+// if it must stay.
 func (d *Destination) look(dir *os.Root, name string) (fs.FileInfo, error) {
 	info, err := dir.Lstat(name)
 	switch {
@@ -71,13 +71,13 @@ func (d *Destination) checkReads(path string, info fs.FileInfo) error {
 func (d *Destination) checkContent(dir *os.Root, name string, info fs.FileInfo) error {
 	f, err := openAsIs(dir, name, info)
 	if err != nil {
-		return fmt.Errorf("it cannot be told what is there: %w", err)
+		return fmt.Errorf("cannot tell what is there: %w", err)
 	}
-	defer f.Close() // it was read from only
+	defer f.Close() // it was only read
 	what, err := carries(f, info.Size())
 	switch {
 	case err != nil:
-		return fmt.Errorf("it cannot be told what is there: %w", err)
+		return fmt.Errorf("cannot tell what is there: %w", err)
 	case what != "":
 		return d.refuse(fmt.Sprintf("carries data (%s); name another file, or remove it first", what))
 	}

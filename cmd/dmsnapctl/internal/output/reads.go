@@ -1,6 +1,7 @@
 package output
 
-// What must not be written over: what a run reads, and what is worth keeping.
+// What must not be overwritten: files that a run reads, and files worth
+// keeping.
 
 import (
 	"encoding/binary"
@@ -11,19 +12,19 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// read is a file that the run reads, as it was when the run began.
+// read is a file that the run reads, as it was at the start of the run.
 type read struct {
 	name string // as the user gave it
 	info fs.FileInfo
 }
 
-// is tells whether info is the same file, or a node of the same device.
+// is reports whether info is the same file, or a node of the same device.
 func (r read) is(info fs.FileInfo) bool {
 	return os.SameFile(r.info, info) || sameDevice(r.info, info)
 }
 
-// statAll finds the files behind the names, through links, and those that
-// block devices among them rest on.
+// statAll finds the files behind the names, through links, and the files that
+// block devices among them consist of.
 func statAll(names []string) []read {
 	var reads []read
 	for _, name := range names {
@@ -37,7 +38,7 @@ func statAll(names []string) []read {
 			continue
 		}
 		for _, file := range append(filesBelow(name), name) {
-			if info, err := os.Stat(file); err == nil { // whoever reads it will say if not
+			if info, err := os.Stat(file); err == nil { // the reader will report an error
 				reads = append(reads, read{name, info})
 			}
 		}
@@ -45,8 +46,8 @@ func statAll(names []string) []read {
 	return reads
 }
 
-// openAsIs opens the file that info tells of, and nothing that was put in its
-// place since.
+// openAsIs opens the file that info describes, and fails if it has been
+// replaced.
 func openAsIs(dir *os.Root, name string, info fs.FileInfo) (*os.File, error) {
 	f, err := dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would block
 	if err != nil {
@@ -54,7 +55,7 @@ func openAsIs(dir *os.Root, name string, info fs.FileInfo) (*os.File, error) {
 	}
 	if now, err := f.Stat(); err != nil || !os.SameFile(now, info) {
 		_ = f.Close()
-		return nil, &Refusal{Path: name, Why: "was replaced while it was looked at"}
+		return nil, &Refusal{Path: name, Why: "was replaced while it was checked"}
 	}
 	return f, nil
 }
@@ -64,8 +65,8 @@ const (
 	pngMagic = "\x89PNG\r\n\x1a\n"
 )
 
-// carries says what a file of size bytes carries that is worth keeping, "" for
-// nothing known.
+// carries names what is worth keeping in a file of size bytes; "" means nothing
+// known.
 func carries(f *os.File, size int64) (string, error) {
 	head := make([]byte, 8)
 	n, err := f.ReadAt(head, 0)
@@ -76,7 +77,7 @@ func carries(f *os.File, size int64) (string, error) {
 	case n == len(head) && binary.LittleEndian.Uint64(head) == logMagic:
 		return "dm-log-writes", nil
 	case string(head[:n]) == pngMagic:
-		return "", nil // packed bytes look like short magics now and then
+		return "", nil // compressed bytes sometimes look like short magics
 	}
 	found, err := blockdev.Probe(f, size)
 	if err != nil || len(found) == 0 {

@@ -11,18 +11,18 @@ import (
 	"golang.org/x/term"
 )
 
-// Stream is a stream for people. It remembers that something could not be
-// written: a result that did not arrive must not look like success. What
-// nobody's screen should get goes out as escapes, whatever wrote it: bytes that
-// are no UTF-8, C1 and bidi controls, and in a locale that is not UTF-8 all but
-// ASCII. (Colours and progress need the control characters of ASCII: whoever
-// prints a name uses [Name].) Data and commands go past it: see [Raw].
+// Stream is a stream for people. It remembers write errors: a result that did
+// not arrive must not look like success. It escapes what no terminal should
+// get, no matter who wrote it: bytes that are not UTF-8, C1 and bidi controls,
+// and in a locale that is not UTF-8 everything but ASCII. It passes on the
+// control characters of ASCII, which colours and progress need, so print names
+// with [Name]. Data and commands bypass it with [Raw].
 type Stream struct {
 	io.Writer
 	Err error // the first one
 
 	mu   sync.Mutex
-	tail []byte // the beginning of a character
+	tail []byte // the start of a character
 }
 
 // Write is io.Writer.
@@ -41,12 +41,12 @@ func (s *Stream) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Flush writes what is left of a character that was never ended.
+// Flush writes an incomplete character at the end.
 func (s *Stream) Flush() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.tail) > 0 {
-		_, _ = s.write([]byte(shown(string(s.tail), UTF8(), true))) // Err remembers
+		_, _ = s.write([]byte(shown(string(s.tail), UTF8(), true))) // Err has it
 		s.tail = nil
 	}
 	return s.Err
@@ -63,8 +63,8 @@ func (s *Stream) write(p []byte) (int, error) {
 	return n, err
 }
 
-// unfinished is how many bytes at the end of text begin a character and do not
-// end it.
+// unfinished returns the number of bytes at the end of text that begin a
+// character but do not complete it.
 func unfinished(text []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
 		if last := text[len(text)-n:]; utf8.RuneStart(last[0]) {
@@ -77,8 +77,9 @@ func unfinished(text []byte) int {
 	return 0
 }
 
-// Raw is the way past a stream's escapes, for data, for machines' formats, and
-// for commands that write by themselves. Errors are remembered as ever.
+// Raw returns a writer that bypasses a stream's escapes: for data, for machine
+// formats, and for commands that write on their own. Errors are still
+// remembered.
 func Raw(w io.Writer) io.Writer {
 	if s, ok := w.(*Stream); ok {
 		return raw{s}
@@ -97,7 +98,7 @@ func (r raw) Write(p []byte) (int, error) {
 	return r.s.write(p)
 }
 
-// FileOf is the file behind a reader or a writer, if there is one.
+// FileOf returns the file behind a reader or a writer, if there is one.
 func FileOf(w any) (*os.File, bool) {
 	switch w := w.(type) {
 	case raw:
@@ -110,7 +111,7 @@ func FileOf(w any) (*os.File, bool) {
 	return nil, false
 }
 
-// IsTerminal tells whether w is a terminal.
+// IsTerminal reports whether w is a terminal.
 func IsTerminal(w any) bool {
 	f, ok := FileOf(w)
 	return ok && term.IsTerminal(int(f.Fd()))

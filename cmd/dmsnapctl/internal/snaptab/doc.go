@@ -1,9 +1,9 @@
-// Package snaptab reads dmsnaptab(5), the table of snapshots and clones that
-// are activated at boot, and writes the systemd units that do it.
+// Package snaptab reads dmsnaptab(5), the table of snapshots and clones to
+// activate at boot, and writes the systemd units that activate them.
 //
-// It knows the table, how systemd orders devices and mounts, and which command
-// line activates an entry. It must not touch a device: generators run before
-// there are any.
+// It knows the table, how systemd orders devices and mounts, and the command
+// line that activates an entry. It must not access a device: generators run
+// before devices exist.
 //
 // Files, from the top: unit.go (units of an entry), tab.go (the table),
 // escape.go (names as systemd writes them).

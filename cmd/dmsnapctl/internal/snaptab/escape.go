@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// unitName escapes text as systemd.unit(5) says: for part of a unit's name.
+// unitName escapes text for a part of a unit name, as systemd.unit(5) says.
 func unitName(text string) string {
 	var b strings.Builder
 	for i, c := range []byte(text) {
@@ -22,7 +22,7 @@ func unitName(text string) string {
 	return b.String()
 }
 
-// pathName is a path as part of a unit's name.
+// pathName returns a path as part of a unit name.
 func pathName(p string) string {
 	if p = strings.Trim(path.Clean(p), "/"); p == "" {
 		return "-"
@@ -30,8 +30,8 @@ func pathName(p string) string {
 	return unitName(p)
 }
 
-// quote makes text one word of a setting that systemd takes apart: of a
-// command line, of a list of paths.
+// quote makes text one word of a setting that systemd splits into words: a
+// command line, or a list of paths.
 func quote(text string) string {
 	text = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%").Replace(text)
 	if text == "" || strings.ContainsAny(text, " ;'\\\"") {
@@ -40,6 +40,6 @@ func quote(text string) string {
 	return text
 }
 
-// argument makes text one argument of a command, in which variables are not
-// replaced.
+// argument makes text one argument of a command, without replacement of
+// variables.
 func argument(text string) string { return strings.ReplaceAll(quote(text), "$", "$$") }

@@ -11,28 +11,30 @@ import (
 	"unicode"
 )
 
-// Entry is a snapshot or a clone that is to be there after boot.
+// Entry is a snapshot or a clone to activate at boot.
 type Entry struct {
 	Line   int // in the table, from 1
 	Name   string
-	Origin string // a device; of a clone the base, a device or a file
-	Store  string // a device; of a clone a device or a file
+	Origin string // a device; for a clone the base: a device or a file
+	Store  string // a device; for a clone a device or a file
 	Clone  bool
-	// NoAuto leaves it to whoever mounts the device, or starts the unit.
+	// NoAuto activates it only when its device is mounted or its unit is
+	// started.
 	NoAuto bool
 	// NoFail keeps local file systems from waiting for it.
 	NoFail bool
-	// NoOverflow is a store that is invalidated when a write through the
+	// NoOverflow says that the store is invalidated when a write through the
 	// snapshot finds no room.
 	NoOverflow bool
-	// Timeout bounds the activation; as systemd.time(7) writes it, "" for none.
+	// Timeout bounds the activation, in the form of systemd.time(7); "" for
+	// none.
 	Timeout string
 }
 
-// maxLine bounds a line of the table.
+// maxLine bounds a line of the table, in bytes.
 const maxLine = 64 << 10
 
-// LineError is what is wrong with a line of the table.
+// LineError is a mistake in a line of the table.
 type LineError struct {
 	Line int
 	Why  string
@@ -40,8 +42,8 @@ type LineError struct {
 
 func (e *LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Why) }
 
-// Parse reads a table. Lines that are wrong are left out and returned as
-// errors: one of them must not keep the others from being activated.
+// Parse reads a table. It skips lines with mistakes and returns their errors:
+// one bad line must not keep the other entries from being activated.
 func Parse(r io.Reader) ([]Entry, []error) {
 	var entries []Entry
 	var wrong []error
@@ -60,7 +62,7 @@ func Parse(r io.Reader) ([]Entry, []error) {
 			why = e.fill(fields)
 		}
 		if before := seen[e.Name]; why == "" && before > 0 {
-			why = fmt.Sprintf("%q is named in line %d already", e.Name, before)
+			why = fmt.Sprintf("%q already stands in line %d", e.Name, before)
 		}
 		if why != "" {
 			wrong = append(wrong, &LineError{n, why})
@@ -75,8 +77,8 @@ func Parse(r io.Reader) ([]Entry, []error) {
 	return entries, wrong
 }
 
-// split takes a line apart at white space; \040 and other octal escapes stand
-// for characters, as in fstab(5). A # begins a comment where a field would.
+// split splits a line at white space. \040 and other octal escapes stand for
+// characters, as in fstab(5). A # where a field would begin starts a comment.
 func split(line string) (fields []string, why string) {
 	for _, f := range strings.Fields(line) {
 		if strings.HasPrefix(f, "#") {
@@ -95,7 +97,7 @@ func split(line string) (fields []string, why string) {
 
 var octal = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\[0-3][0-7][0-7]`) })
 
-// fill reads the fields into the entry; why is "" where all is well.
+// fill reads the fields into the entry. It returns why that fails, or "".
 func (e *Entry) fill(fields []string) (why string) {
 	if len(fields) < 3 || len(fields) > 4 {
 		return fmt.Sprintf("%d fields, want 3 or 4: NAME ORIGIN STORE [OPTIONS]", len(fields))
@@ -117,7 +119,7 @@ func (e *Entry) fill(fields []string) (why string) {
 	}
 	for _, p := range []string{e.Origin, e.Store} {
 		if !e.Clone && !isDevice(p) {
-			return fmt.Sprintf("%s is no device; files need the option clone", p)
+			return fmt.Sprintf("%s is not a device; files need the option clone", p)
 		}
 	}
 	if e.Origin == e.Store {
@@ -146,26 +148,27 @@ func (e *Entry) options(list string) (why string) {
 
 var timeSpan = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]+(s|min|h)?$`) })
 
-// tags are what fstab(5) lets stand for a device, and where udev keeps them.
+// tags are the ways of fstab(5) to name a device, and where udev keeps the
+// links.
 var tags = map[string]string{"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel", "ID": "by-id"}
 
-// located is where a field of the table lies.
+// located returns the path that a field of the table names.
 func located(field string) (p, why string) {
 	if tag, value, ok := strings.Cut(field, "="); ok && tags[tag] != "" {
 		value = strings.Trim(value, `"`)
 		if value == "" || strings.Contains(value, "..") {
-			return "", fmt.Sprintf("%q names no device", field)
+			return "", fmt.Sprintf("%q does not name a device", field)
 		}
 		return "/dev/disk/" + tags[tag] + "/" + encoded(value), ""
 	}
 	if !path.IsAbs(field) {
-		return "", fmt.Sprintf("%q is no absolute path", field)
+		return "", fmt.Sprintf("%q is not an absolute path", field)
 	}
 	return path.Clean(field), ""
 }
 
-// encoded writes a label or a mapped device's name as udev does in the names of
-// its links and nodes.
+// encoded encodes a label or the name of a mapped device, as udev does for its
+// links and nodes.
 func encoded(label string) string {
 	var b strings.Builder
 	for _, c := range []byte(label) {

@@ -13,21 +13,21 @@ type File struct {
 	Link    string // the target of a link; "" for a unit
 }
 
-// recoverUnit clears up after an interrupted run; activation comes after it,
-// and calls it when it fails.
+// recoverUnit cleans up after an interrupted run. Activation comes after it,
+// and calls it on failure.
 const recoverUnit = "dmsnapctl-recover.service"
 
-// Unit is the name of the unit that activates the entry.
+// Unit returns the name of the unit that activates the entry.
 func (e Entry) Unit() string { return "dmsnapctl-activate@" + unitName(e.Name) + ".service" }
 
-// Files are the unit of an entry and the links that pull it in: program is the
-// path of this program, source that of the table.
+// Files returns the unit of an entry and the links that pull it in. program is
+// the path of this program, source that of the table.
 func (e Entry) Files(program, source string) []File {
 	files := []File{{Path: e.Unit(), Content: e.unit(program, source)}}
 	link := func(dir string) {
 		files = append(files, File{Path: dir + "/" + e.Unit(), Link: path.Join("..", e.Unit())})
 	}
-	// Who mounts the device has it activated, at boot or later.
+	// Mounting the device activates it, at boot or later.
 	link(e.device() + ".device.requires")
 	if !e.Clone {
 		link(e.originDevice() + ".device.requires")
@@ -40,11 +40,12 @@ func (e Entry) Files(program, source string) []File {
 
 func (e Entry) device() string { return pathName("/dev/mapper/" + encoded(e.Name)) }
 
-// originDevice is what the snapshot's origin is to be used through.
+// originDevice returns the device through which the snapshot's origin must be
+// used.
 func (e Entry) originDevice() string { return pathName("/dev/mapper/" + encoded(e.Name+"-origin")) }
 
-// blockdev is the target that orders what uses a device behind what makes it.
-// Ordering alone does not start it: who makes the device wants it.
+// blockdev returns the target that orders users of a device after the unit that
+// makes it. Ordering alone does not start that unit, so it must also be wanted.
 func blockdev(device string) string { return "blockdev@" + device + ".target" }
 
 func (e Entry) unit(program, source string) string {
@@ -59,13 +60,13 @@ func (e Entry) unit(program, source string) string {
 	set("Conflicts", "umount.target")
 	set("After", recoverUnit)
 	e.below(set)
-	// What mounts a device comes after its target; see systemd.special(7). The
+	// A mount of a device comes after its target; see systemd.special(7). The
 	// node of an origin appears before its snapshot does.
 	targets := []string{blockdev(e.device())}
 	if !e.Clone {
 		targets = append(targets, blockdev(e.originDevice()))
 	}
-	// An origin that is mounted first would change without a copy.
+	// An origin mounted earlier would change without a copy.
 	if isDevice(e.Origin) {
 		targets = append(targets, blockdev(pathName(e.Origin)))
 	}
@@ -81,7 +82,7 @@ func (e Entry) unit(program, source string) string {
 	set("RemainAfterExit", "yes")
 	set("ExecStart", program, e.activation())
 	set("ExecStop", program, "remove", argument(e.Name), "--yes", "--quiet")
-	set("KillMode", "mixed") // the guardian outlives a run that hangs
+	set("KillMode", "mixed") // the guardian outlives a hanging run
 	if e.Timeout != "" {
 		set("TimeoutStartSec", e.Timeout)
 	} else {
@@ -97,7 +98,7 @@ func (e Entry) description() string {
 	return fmt.Sprintf("Snapshot %s of %s", e.Name, e.Origin)
 }
 
-// below writes what must be there before: devices and mounted file systems.
+// below writes the requirements of the unit: devices and mounted file systems.
 func (e Entry) below(set func(name string, values ...string)) {
 	var devices, files []string
 	for _, p := range []string{e.Origin, e.Store} {
@@ -116,8 +117,8 @@ func (e Entry) below(set func(name string, values ...string)) {
 	}
 }
 
-// activation is the arguments that activate the entry. The store is judged
-// first by that command.
+// activation returns the arguments that activate the entry. That command judges
+// the store first.
 func (e Entry) activation() string {
 	origin, store := "--origin", "--cow"
 	if e.Clone {
