@@ -146,6 +146,9 @@ type Evidence struct {
 // Applies reports whether a kernel has the bug, as far as the evidence allows,
 // and why.
 func (a Advisory) Applies(e Evidence) (Applies, string) {
+	if e.Version != nil && !e.Version.Possible() {
+		return CannotTell, "cannot be told: no kernel has a target of this version"
+	}
 	if e.Version != nil && !e.Version.AtLeast(a.versions[0].from) {
 		return DoesNotApply, "presumed not affected: the version is older than the bug"
 	}

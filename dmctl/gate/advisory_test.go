@@ -48,6 +48,11 @@ func TestAdvisories(t *testing.T) {
 		{"1.9.0", "", "unflushed-creation", DoesApply, "presumed affected by version"},
 		{"1.16.0", "", "torn-commit", DoesApply, "presumed affected by version"},
 		{"", "6.1.0", "torn-commit", CannotTell, "cannot be told"},
+
+		{"0.0.6746368", "", leak, CannotTell, "cannot be told"},
+		{"0.0.6746368", "", handover, CannotTell, "cannot be told"},
+		{"0.0.6746368", "3.11.6", cve, CannotTell, "cannot be told"},
+		{"1.1000.0", "", "torn-commit", CannotTell, "cannot be told"},
 	} {
 		e := Evidence{Release: test.release}
 		if test.version != "" {
@@ -78,9 +83,11 @@ func TestLeakAdvisoryAgreesWithJudge(t *testing.T) {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		v := Version{rapid.Uint32Range(0, 2).Draw(t, "major"), rapid.Uint32Range(0, 20).Draw(t, "minor"), rapid.Uint32Range(0, 4).Draw(t, "patch")}
+		patch := rapid.OneOf(rapid.Uint32Range(0, 4), rapid.Uint32Range(maxNumber-1, maxNumber+1))
+		v := Version{rapid.Uint32Range(0, 2).Draw(t, "major"), rapid.Uint32Range(0, 20).Draw(t, "minor"), patch.Draw(t, "patch")}
 		verdict, _ := Judge(v)
-		if applies, _ := leak.Applies(Evidence{Version: &v}); (applies == DoesApply) != (verdict == Leaky) {
+		want := map[Verdict]Applies{Leaky: DoesApply, Fixed: DoesNotApply, Unknown: CannotTell}[verdict]
+		if applies, _ := leak.Applies(Evidence{Version: &v}); applies != want {
 			t.Fatalf("%v is %v, and the advisory says %v", v, verdict, applies)
 		}
 	})

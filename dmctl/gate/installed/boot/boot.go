@@ -3,7 +3,7 @@
 // they choose; it reads only files below a root. It reports what it does not
 // understand instead of skipping it.
 //
-// From the top down: boot, fallback, proxmox, unread, firmware, raspberry,
+// From the top down: boot, kexec, fallback, proxmox, unread, firmware, raspberry,
 // zipl, extlinux, systemdboot, grub, entry, choice.
 package boot
 
@@ -55,6 +55,11 @@ type loader struct {
 // Find finds out which of the releases (newest first, at least one) boots next.
 func Find(files *tree.Tree, releases []string) Next {
 	t := &system{files, releases}
+	return t.reboot(t.coldStart())
+}
+
+// coldStart is the kernel that boots when the machine is switched on.
+func (t *system) coldStart() Next {
 	loaders := []loader{
 		{nameGRUB, t.grubChoice}, {nameSystemdBoot, t.systemdBootChoice}, {"extlinux", t.extlinuxChoice},
 		{"zipl", t.ziplChoice}, {"the firmware of the Raspberry Pi", t.raspberryChoice}, {"Proxmox' pin", t.proxmoxChoice},

@@ -85,6 +85,9 @@ func TestLoaders(t *testing.T) {
 	efi := func(next int, files []string, more ...string) map[string]string {
 		return machine(append(efiFiles(next, files...), more...)...)
 	}
+	kexec := func(settings string, more ...string) map[string]string {
+		return treetest.With(withLink(more...), "sbin/kexec", "x", "etc/default/kexec", "# Defaults\n"+settings)
+	}
 	grubOld := []string{"boot/grub/grub.cfg", grubConfig("1>1")}
 	spec := []string{"boot/loader/loader.conf", "default new*\n",
 		"boot/loader/entries/new.conf", "version " + newRelease + "\nlinux /x\n"}
@@ -144,6 +147,9 @@ func TestLoaders(t *testing.T) {
 		{"Xen without GRUB", withLink("boot/efi/EFI/xen/xen.cfg", "[x]\nkernel=vmlinuz\n"), none, None, "Xen"},
 		{"ZFSBootMenu", withLink("boot/efi/EFI/ZBM/vmlinuz.EFI", "MZ"), none, None, "ZFSBootMenu"},
 		{"Limine", machine("boot/limine.conf", "/Linux\n"), none, None, "Limine"},
+		{"flash-kernel beside a link", withLink("usr/sbin/flash-kernel", "x"), none, None, "flash-kernel"},
+		{"flash-kernel on a Raspberry Pi", withLink("usr/sbin/flash-kernel", "x", "boot/firmware/config.txt", "kernel=vmlinuz-"+oldRelease), oldRelease, Configured, "config.txt"},
+		{"palo beside a link", withLink("etc/palo.conf", "--commandline=2/vmlinuz\n"), none, None, "palo"},
 		{"U-Boot's script", machine("boot/boot.scr", "x"), none, None, "U-Boot"},
 		{"GRUB of the old kind", machine("boot/grub/menu.lst", "default 1\n"), none, None, "GRUB of the old kind"},
 		{"GRUB of the old kind, left over", machine("boot/grub/menu.lst", "default 0\n", "boot/grub/grub.cfg", grubConfig("1>1")), oldRelease, Configured, "GRUB's default"},
@@ -162,6 +168,21 @@ func TestLoaders(t *testing.T) {
 		{"GRUB by the firmware", efi(-1, []string{`\EFI\debian\grubx64.efi`}, append(grubOld, spec...)...), oldRelease, Configured, "GRUB"},
 		{"systemd-boot by the firmware", efi(-1, []string{`\EFI\systemd\systemd-bootx64.efi`}, append(grubOld, spec...)...), newRelease, Configured, "systemd-boot"},
 		{"GRUB and what is not understood", machine(append(grubOld, "etc/lilo.conf", "x")...), none, None, "lilo"},
+
+		{"kexec, of the same mind", kexec("LOAD_KEXEC=true\nKERNEL_IMAGE=\"/vmlinuz\"\n"), newRelease, Inferred, "/vmlinuz"},
+		{"kexec, another kernel than the link's", kexec("LOAD_KEXEC=true # fast\nKERNEL_IMAGE=/boot/vmlinuz-" + oldRelease + "\n"), none, None, "a reboot and a cold start disagree"},
+		{"kexec, another kernel than GRUB's", kexec("LOAD_KEXEC=true\nKERNEL_IMAGE='/vmlinuz'\n", grubOld...), none, None, "a reboot and a cold start disagree"},
+		{"kexec, GRUB's kernel", kexec("LOAD_KEXEC=true\nKERNEL_IMAGE=/boot/vmlinuz-"+oldRelease+"\n", grubOld...), oldRelease, Configured, "GRUB"},
+		{"kexec, by GRUB's menu", kexec("LOAD_KEXEC=true\nKERNEL_IMAGE=/vmlinuz\nUSE_GRUB_CONFIG=true\n", grubOld...), none, None, "GRUB's menu"},
+		{"kexec, a link to nowhere", kexec("LOAD_KEXEC=true\nKERNEL_IMAGE=/boot/vmlinuz\n"), none, None, "is not here"},
+		{"kexec, of two links", kexec("LOAD_KEXEC=true\nKERNEL_IMAGE=/vmlinuz\n", "boot/vmlinuz", "-> vmlinuz-"+oldRelease), newRelease, Inferred, "/vmlinuz"},
+		{"kexec, off", kexec("LOAD_KEXEC=false\nKERNEL_IMAGE=/boot/vmlinuz-" + oldRelease + "\n"), newRelease, Inferred, "/vmlinuz"},
+		{"kexec, on in a further file", kexec("LOAD_KEXEC=false\nKERNEL_IMAGE=/vmlinuz\n", "etc/default/kexec.d/on", "export LOAD_KEXEC=true\nKERNEL_IMAGE=/boot/vmlinuz-"+oldRelease), none, None, "disagree"},
+		{"kexec, on or off", kexec("LOAD_KEXEC=$MAYBE\n"), none, None, "$MAYBE"},
+		{"kexec, left over", withLink("etc/default/kexec", "LOAD_KEXEC=true\nKERNEL_IMAGE=/boot/vmlinuz-"+oldRelease+"\n"), newRelease, Inferred, "/vmlinuz"},
+		{"kexec, too much of it", kexec("LOAD_KEXEC=false\n" + strings.Repeat("#\n", maxEntryText)), none, None, "kexec cannot be told"},
+		{"kexec, a kernel that is loaded already", withLink("sys/kernel/kexec_loaded", "1\n"), none, None, "loaded with kexec"},
+		{"kexec, nothing loaded", withLink("sys/kernel/kexec_loaded", "0\n"), newRelease, Inferred, "/vmlinuz"},
 
 		{"/boot is not mounted", map[string]string{"boot/efi/.keep": "", "etc/fstab": "UUID=1 / ext4 defaults 0 1\nUUID=2\t/boot\text4 defaults 0 2\n"}, none, None, "not mounted"},
 		{"/boot is not mounted, beside a link", map[string]string{"boot": "", "vmlinuz": "-> boot/vmlinuz-" + newRelease, "etc/fstab": "UUID=2 /boot ext4 defaults 0 2\n"}, none, None, "not mounted"},
@@ -209,9 +230,10 @@ func FuzzLoaders(f *testing.F) {
 	f.Add("kernel=a\n[pi4]\ninclude config.txt\n", "boot/config.txt")
 	f.Add(efiOption(`\vmlinuz`, true), fmt.Sprintf(efiGlobal, "Boot0000"))
 	f.Add("\x07\x00\x00\x00\x00\x00", fmt.Sprintf(efiGlobal, "BootOrder"))
-	places := []string{"boot/extlinux/extlinux.conf", "etc/zipl.conf", "boot/config.txt", fmt.Sprintf(efiGlobal, "Boot0000")}
+	f.Add("LOAD_KEXEC=true\nKERNEL_IMAGE='\n=", "etc/default/kexec")
+	places := []string{"boot/extlinux/extlinux.conf", "etc/default/kexec", "etc/zipl.conf", "boot/config.txt", fmt.Sprintf(efiGlobal, "Boot0000")}
 	f.Fuzz(func(t *testing.T, text, place string) {
-		files := treetest.With(debian, efiFiles(-1, `\x`)...)
+		files := treetest.With(treetest.With(debian, "sbin/kexec", "x"), efiFiles(-1, `\x`)...)
 		for _, p := range places {
 			if p == place {
 				files[p] = text + " "

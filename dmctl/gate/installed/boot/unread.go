@@ -24,6 +24,11 @@ var unreadLoaders = []unread{
 	{name: "U-Boot", files: []string{"boot.scr", "boot.scr.uimg", "boot/boot.scr", "uEnv.txt", "armbianEnv.txt", "extlinux/uEnv.txt"}},
 	{name: "yaboot", files: []string{"etc/yaboot.conf"}},
 	{name: "kboot", files: []string{"etc/kboot.conf", "kboot.conf"}},
+	{name: "aboot", files: []string{"etc/aboot.conf"}},
+	{name: "palo", files: []string{"etc/palo.conf"}},
+	{name: "quik", files: []string{"etc/quik.conf"}},
+	// It writes a kernel into a board's flash memory, where nothing here reads it.
+	{name: "flash-kernel", files: []string{"usr/sbin/flash-kernel"}, unless: []string{"boot/grub/grub.cfg", "boot/extlinux/extlinux.conf", "boot/firmware/config.txt"}},
 	{name: "silo", files: []string{"etc/silo.conf", "silo.conf"}},
 	{name: "Xen", files: []string{"xen.cfg", "EFI/xen/xen.cfg", "EFI/BOOT/xen.cfg"}},
 	{name: "ZFSBootMenu", files: []string{"etc/zfsbootmenu/config.yaml", "EFI/zbm/vmlinuz.EFI", "EFI/ZBM/vmlinuz.EFI", "EFI/zbm/VMLINUZ.EFI", "EFI/ZBM/VMLINUZ.EFI"}},
@@ -40,7 +45,7 @@ func (t *system) unreadChoice(u unread) (choice, bool) {
 	for _, dir := range []string{".", "boot", "efi", "boot/efi", "boot/firmware"} {
 		for _, file := range u.files {
 			if file = path.Join(dir, file); t.Exists(file) {
-				return untoldf("there is %s, whose configuration (/%s) is not understood here", u.name, file), true
+				return untoldf("there is %s (/%s), and what it boots is not understood here", u.name, file), true
 			}
 		}
 	}
