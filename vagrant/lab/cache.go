@@ -1,4 +1,4 @@
-// Where the lab keeps what takes long to make.
+// Where the lab keeps files that take long to make.
 
 //go:build linux
 
@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 )
 
-// cacheVariable names the cache directory, for machines on which the user's own
-// is not to be used.
+// cacheVariable names the cache directory, for machines where the user's own
+// must not be used.
 const cacheVariable = "DMSNAPCTL_CACHE"
 
-// CacheDir is the directory for what is built once per machine, outside the
-// source tree. It need not exist yet.
+// CacheDir returns the directory for files that are built once per machine,
+// outside the source tree. It may not exist yet.
 func CacheDir() (string, error) {
 	if dir := os.Getenv(cacheVariable); dir != "" {
 		return filepath.Abs(dir)

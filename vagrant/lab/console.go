@@ -1,4 +1,5 @@
-// The machine's console: what the kernel says, passed on and its end kept.
+// The machine's console: the kernel's messages are passed on, and their end is
+// kept.
 
 //go:build linux
 
@@ -9,11 +10,11 @@ import (
 	"sync"
 )
 
-// consoleKept is how much of the console's end is kept for a [Failure], in
-// bytes: enough for an oops with its trace.
+// consoleKept is how many bytes of the console's end are kept for a [Failure]:
+// enough for an oops with its trace.
 const consoleKept = 16 << 10
 
-// console passes what it is given on to a writer and keeps the end of it.
+// console passes its input on to a writer and keeps the end of it.
 type console struct {
 	mu   sync.Mutex
 	tail []byte

@@ -1,5 +1,5 @@
-// What the two engines have in common, and where they differ in what a machine's
-// program sees.
+// What the two engines have in common, and how what a program sees differs
+// between them.
 
 //go:build linux
 
@@ -9,15 +9,15 @@ import (
 	"os"
 )
 
-// Engine is what runs a kernel. A kernel is built for one of them.
+// Engine is what runs a kernel. Each kernel is built for one engine.
 type Engine string
 
 const (
 	// UML is User-mode Linux: the kernel is an ordinary process, has one CPU,
-	// and is up in two seconds everywhere.
+	// and boots in two seconds everywhere.
 	UML Engine = "uml"
-	// QEMU runs a distribution's own kernel on several CPUs, by KVM where the
-	// machine has it and by emulation elsewhere.
+	// QEMU runs a distribution's own kernel on several CPUs. It uses KVM if the
+	// machine has it, else emulation.
 	QEMU Engine = "qemu"
 )
 
@@ -28,11 +28,11 @@ const (
 	DefaultCPUs          = 2    // of QEMU; User-mode Linux has one
 )
 
-// MaxDisks is how many disks a User-mode Linux takes
-// (arch/um/drivers/ubd_kern.c, MAX_DEV); QEMU gets no more.
+// MaxDisks is the most disks of a machine. It is the limit of User-mode Linux
+// (arch/um/drivers/ubd_kern.c, MAX_DEV), and applies to QEMU too.
 const MaxDisks = 16
 
-// DiskName is the name of the i-th disk in a machine, counted from 0.
+// DiskName returns the name of the i-th disk in a machine, counted from 0.
 func (e Engine) DiskName(i int) string {
 	letter := string(rune('a' + i))
 	if e == QEMU {
@@ -41,19 +41,19 @@ func (e Engine) DiskName(i int) string {
 	return "/dev/ubd" + letter
 }
 
-// Descriptors of the machine's first process beside the standard ones.
+// File descriptors of the machine's first process, besides the standard ones.
 const (
-	stdoutFD = 3 // what the program writes to its standard output
+	stdoutFD = 3 // the program's standard output
 	stderrFD = 4
-	leashFD  = 5 // closed when this process ends, however it ends
-	extraFD  = 6 // the first of a launch's own
+	leashFD  = 5 // closed when this process ends in any way
+	extraFD  = 6 // the first that a launch may use
 )
 
-// launch is how a machine's processes are started.
+// launch says how to start a machine's processes.
 type launch struct {
-	words []string   // the program on whose life the machine's hangs, and its arguments
+	words []string   // the program and its arguments; the machine ends when it ends
 	env   []string   // NAME=value
-	files []*os.File // handed over from [extraFD] on
+	files []*os.File // passed on, from [extraFD] on
 }
 
 func (l launch) close() {
@@ -62,7 +62,7 @@ func (l launch) close() {
 	}
 }
 
-// memory is the machine's memory in MiB.
+// memory returns the machine's memory in MiB.
 func (m Machine) memory() int {
 	switch {
 	case m.MemoryMiB != 0:

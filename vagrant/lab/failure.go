@@ -1,4 +1,4 @@
-// Why a machine ended without an exit status of its program.
+// Why a machine ended without an exit status from its program.
 
 //go:build linux
 
@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// What a [Failure] unwraps to.
+// The kinds of [Failure], which it unwraps to.
 var (
 	ErrBoot    = errors.New("the machine never ran its program")
 	ErrPanic   = errors.New("the kernel panicked")
@@ -18,13 +18,13 @@ var (
 	ErrCrashed = errors.New("the machine was crashed on purpose")
 )
 
-// Failure is a machine's end without an exit status of its program.
+// Failure is the end of a machine without an exit status from its program.
 type Failure struct {
 	// Kind is one of [ErrBoot], [ErrPanic], [ErrTimeout] and [ErrCrashed].
 	Kind error
-	// Reason is one line more on it; it may be empty.
+	// Reason is one line of detail; it may be empty.
 	Reason string
-	// Console is the end of what the kernel said.
+	// Console is the end of the kernel's messages.
 	Console string
 }
 
@@ -37,17 +37,18 @@ func (f *Failure) Error() string {
 
 func (f *Failure) Unwrap() error { return f.Kind }
 
-// panicMark begins what the kernel says when it panics (kernel/panic.c).
+// panicMark begins the kernel's message when it panics (kernel/panic.c).
 const panicMark = "Kernel panic - not syncing"
 
-// guestMark begins what the guest's first process says on the console, which it
-// does when it cannot report otherwise.
+// guestMark begins messages of the guest's first process on the console. It
+// uses the console when it cannot report otherwise.
 const guestMark = "guest: "
 
-// fileServerMark begins what QEMU's file server says when a machine has ended.
+// fileServerMark begins the message of QEMU's file server when a machine has
+// ended.
 const fileServerMark = "virtio_loop: "
 
-// diagnose reads from the console why the kernel ended by itself.
+// diagnose finds out from the console why the kernel ended by itself.
 func diagnose(console string) *Failure {
 	if line := lineWith(console, panicMark); line != "" {
 		return &Failure{Kind: ErrPanic, Reason: line, Console: console}

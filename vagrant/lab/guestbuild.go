@@ -1,4 +1,4 @@
-// Building the programs that run in a guest.
+// Building programs that run in a guest.
 
 //go:build linux
 
@@ -14,8 +14,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
 )
 
-// module is this module's path. Packages are named by it, so that they are found
-// from any directory of the module.
+// module is the path of this module. Packages are named by it, so that they are
+// found from every directory of the module.
 const module = "github.com/dmsnapctl/dmsnapctl/"
 
 // buildInit builds the guest's first process into dir.
@@ -23,14 +23,14 @@ func buildInit(dir string) error {
 	return build(filepath.Join(dir, job.InitFile), "vagrant/lab/guest")
 }
 
-// Build builds commands of this module, named by their directories in it, for
-// use in a guest; they lie in dir under their last names.
+// Build builds commands of this module for use in a guest. They are named by
+// their directories in the module, and put into dir under the last part of that
+// name.
 func Build(dir string, commands ...string) error {
 	return build(dir+string(filepath.Separator), commands...)
 }
 
-// build builds static programs: a guest is not bound to have the host's
-// libraries.
+// build builds static programs: a guest may lack the libraries of the host.
 func build(to string, commands ...string) error {
 	args := []string{"build", "-o", to}
 	for _, command := range commands {

@@ -1,4 +1,4 @@
-// A kernel: which release it is, where its modules lie, and in which order they
+// A kernel: its release, the place of its modules, and the order in which they
 // are loaded.
 
 //go:build linux
@@ -28,16 +28,16 @@ type Kernel struct {
 	// Binary is the path of the kernel: a program for [UML], an image to boot
 	// for [QEMU].
 	Binary string
-	// Release is what the kernel reports of itself, such as 6.1.176.
+	// Release is the release that the kernel reports, such as 6.1.176.
 	Release string
 	// ModuleDir holds modules.dep, modules.builtin and the modules they name.
 	ModuleDir string
-	// ConfigFile is the configuration that the kernel was built with; empty
-	// for [UML], which is asked for it.
+	// ConfigFile is the configuration that the kernel was built with; empty for
+	// [UML], which prints it on request.
 	ConfigFile string
 }
 
-// FindKernel asks the installed User-mode Linux what it is.
+// FindKernel returns the installed User-mode Linux.
 func FindKernel() (Kernel, error) {
 	binary, err := exec.LookPath(kernelBinary)
 	if err != nil {
@@ -46,8 +46,8 @@ func FindKernel() (Kernel, error) {
 	return UMLKernel(binary, moduleRoot)
 }
 
-// UMLKernel is the User-mode Linux in the file binary, whose modules lie in
-// modules below its release.
+// UMLKernel returns the User-mode Linux in the file binary. Its modules are in
+// modules, in a directory named after its release.
 func UMLKernel(binary, modules string) (Kernel, error) {
 	release, err := exec.Command(binary, "--version").Output()
 	if err != nil {
@@ -70,10 +70,10 @@ func (k Kernel) Config() ([]byte, error) {
 	return config, nil
 }
 
-// ModuleFiles returns the files of the named modules and of all that they need,
-// in an order in which they can be loaded. A module that replace names is taken
-// from the file given there; what it needs is taken from the kernel's own twin.
-// What is built into the kernel takes no file.
+// ModuleFiles returns the files of the named modules and of everything they
+// need, in an order in which they can be loaded. For a module in replace, the
+// file given there is used; its dependencies are those of the kernel's own
+// module of that name. Built-in modules need no file.
 func (k Kernel) ModuleFiles(names []string, replace map[string]string) ([]string, error) {
 	known, err := k.dependencies()
 	if err != nil {
@@ -104,8 +104,8 @@ func (k Kernel) ModuleFiles(names []string, replace map[string]string) ([]string
 	return files, nil
 }
 
-// Missing returns those of names that the kernel has neither as a module nor
-// built in.
+// Missing returns the names of which the kernel has neither a module nor a
+// built-in.
 func (k Kernel) Missing(names []string) ([]string, error) {
 	known, err := k.dependencies()
 	if err != nil {
@@ -124,7 +124,7 @@ func (k Kernel) Missing(names []string) ([]string, error) {
 	return missing, nil
 }
 
-// builtin are the names of what would be modules if it were not built in.
+// builtin returns the names of the modules that are built in.
 func (k Kernel) builtin() ([]string, error) {
 	text, err := os.ReadFile(filepath.Join(k.ModuleDir, "modules.builtin"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -137,8 +137,9 @@ func (k Kernel) builtin() ([]string, error) {
 	return names, nil
 }
 
-// dependencies reads modules.dep: for each module the files to load, its own
-// last. A line there names the module first and what it needs in reverse order.
+// dependencies reads modules.dep. For each module it returns the files to load,
+// with its own last. A line of that file names the module first, then what it
+// needs in reverse order.
 func (k Kernel) dependencies() (map[string][]string, error) {
 	f, err := os.Open(filepath.Join(k.ModuleDir, "modules.dep"))
 	if err != nil {
@@ -162,8 +163,8 @@ func (k Kernel) dependencies() (map[string][]string, error) {
 	return known, nil
 }
 
-// moduleName turns a file or a name into the one spelling used for comparison;
-// the kernel takes - and _ for the same.
+// moduleName returns the spelling of a file or name that is used for
+// comparison: the kernel treats - and _ as the same.
 func moduleName(file string) string {
 	base, _, _ := strings.Cut(filepath.Base(file), ".")
 	return strings.ReplaceAll(base, "_", "-")

@@ -1,4 +1,4 @@
-// The description of a machine and the way from it to a command line.
+// The description of a machine, and how it becomes a command line.
 
 //go:build linux
 
@@ -16,63 +16,62 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
 )
 
-// DeviceMapper are the modules of device mapper that tests of snapshots use.
+// DeviceMapper are the device-mapper modules that tests of snapshots use.
 var DeviceMapper = []string{
 	"dm-mod", "dm-bufio", "dm-snapshot", "dm-delay", "dm-log-writes", "dm-flakey", "dm-dust", "dm-zero",
 }
 
-// UdevStates are what udev can be like in a machine: running, stopped, or killed
+// UdevStates are the states of udev in a machine: running, stopped, or killed
 // with its socket left.
 var UdevStates = []string{job.UdevAlive, job.UdevHung, job.UdevDead}
 
-// Disk is a disk of the machine; [Engine.DiskName] tells where it is there.
+// Disk is a disk of the machine; [Engine.DiskName] returns its name there.
 type Disk struct {
-	// Path is a file of the host; empty for a blank disk that is made for the
-	// machine and gone with it.
+	// Path is a file of the host. If it is empty, a blank disk is made for the
+	// machine and removed with it.
 	Path string
 	// Bytes is the size of a blank disk.
 	Bytes int64
-	// Direct has QEMU go past the host's page cache, so that I/O takes the time
-	// that the host's disk takes. Its file system must allow that.
+	// Direct makes QEMU bypass the host's page cache, so that I/O takes as long
+	// as on the host's disk. The file system must support that.
 	Direct bool
 }
 
 // Machine describes a machine and the one program that it runs. The program
-// sees the host's files read-only under their own names, with its own /dev,
+// sees the host's files read-only under their own names. It has its own /dev,
 // /proc, /sys and /run, and a writable TMPDIR.
 type Machine struct {
 	Kernel Kernel
 	// MemoryMiB is the machine's memory; 0 means [DefaultMemoryMiB] or
 	// [DefaultFullMemoryMiB].
 	MemoryMiB int
-	// CPUs is how many processors the machine has; 0 means the engine's
-	// default.
+	// CPUs is the number of processors; 0 means the default of the engine.
 	CPUs  int
 	Disks []Disk
-	// Modules are loaded before the program runs, together with what they
-	// need; Replace gives other files for some of them, by name.
+	// Modules are loaded before the program runs, together with the modules
+	// they need. Replace gives other files for some of them, by name.
 	Modules []string
 	Replace map[string]string
-	// Udev has the host's udev run in the machine: one of [UdevStates]. Empty
-	// means none; the kernel's own devtmpfs makes the nodes in /dev.
+	// Udev runs the host's udev in the machine, in one of the [UdevStates].
+	// Empty means none: the kernel's devtmpfs makes the nodes in /dev.
 	Udev string
-	// Writable are directories of the host that the program may write to.
+	// Writable are the directories of the host that the program may write to.
 	Writable []string
 
 	Program string // its path on the host
 	Args    []string
-	Env     []string // NAME=value; TMPDIR and HOME are the machine's own
+	Env     []string // NAME=value; the machine sets TMPDIR and HOME
 	Dir     string   // working directory; empty means the caller's
 
-	// Stdout and Stderr get the program's output while it runs, Console the
-	// kernel's. Each may be nil.
+	// Stdout and Stderr receive the program's output while it runs, and Console
+	// the kernel's messages. Each may be nil.
 	Stdout, Stderr, Console io.Writer
-	// Timeout is a hard limit for the machine's life, boot included.
-	// 0 means none.
+	// Timeout is a hard limit for the whole life of the machine, including the
+	// boot. 0 means none.
 	Timeout time.Duration
 }
 
-// job resolves the description into what the guest is told.
+// job resolves the description into the job for the guest.
 func (m Machine) job() (job.Job, error) {
 	if m.Udev != "" && !slices.Contains(UdevStates, m.Udev) {
 		return job.Job{}, fmt.Errorf("udev %q: it can be %s", m.Udev, strings.Join(UdevStates, ", "))
@@ -110,8 +109,9 @@ func (m Machine) job() (job.Job, error) {
 	}, nil
 }
 
-// directories makes paths absolute, without symbolic links (hostfs takes none
-// for its root, and a mount of one would lie elsewhere), names each once, and refuses what is no directory.
+// directories makes paths absolute, without symbolic links, names each once,
+// and refuses everything but directories. (hostfs accepts no link as its root,
+// and a mount on a link would be elsewhere.)
 func directories(paths []string) ([]string, error) {
 	var dirs []string
 	for _, path := range paths {
@@ -135,7 +135,7 @@ func directories(paths []string) ([]string, error) {
 	return dirs, nil
 }
 
-// diskFiles makes the blank disks in runDir and returns the files of all.
+// diskFiles makes the blank disks in runDir and returns the files of all disks.
 func (m Machine) diskFiles(runDir string) ([]string, error) {
 	if len(m.Disks) > MaxDisks {
 		return nil, fmt.Errorf("%d disks: a machine takes %d at most", len(m.Disks), MaxDisks)
@@ -151,7 +151,7 @@ func (m Machine) diskFiles(runDir string) ([]string, error) {
 	return files, nil
 }
 
-// file is the disk's file: its own, or a sparse one made at blank.
+// file returns the file of the disk: its own, or a new sparse one at blank.
 func (d Disk) file(blank string) (string, error) {
 	if d.Path == "" {
 		f, err := os.Create(blank)
@@ -167,7 +167,7 @@ func (d Disk) file(blank string) (string, error) {
 	}
 	// : and , separate file names in the kernel's option, space its options.
 	if strings.ContainsAny(path, ":, ") {
-		return "", fmt.Errorf("disk %s: the path of a disk cannot have colons, commas or spaces", path)
+		return "", fmt.Errorf("disk %s: the path of a disk must not have colons, commas or spaces", path)
 	}
 	if _, err := os.Stat(path); err != nil {
 		return "", fmt.Errorf("disk: %w", err)

@@ -1,4 +1,4 @@
-// Where the kernel keeps the file that is its memory.
+// Where the file that serves as the memory of a kernel is.
 
 //go:build linux
 
@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sharedMemory is a tmpfs on most machines: the fastest place.
+// sharedMemory is a tmpfs on most machines, and the fastest place.
 const sharedMemory = "/dev/shm"
 
-// memoryEnv is the environment of the kernel's process. The kernel maps its
-// memory, executable, from a file that it makes in TMPDIR and unlinks at once
-// (arch/um/os-Linux/mem.c); a container's /dev/shm is often too small for it or
-// mounted noexec.
+// memoryEnv returns the environment of the kernel's process. The kernel maps
+// its memory, executable, from a file in TMPDIR that it unlinks at once
+// (arch/um/os-Linux/mem.c). The /dev/shm of a container is often too small for
+// that file, or mounted noexec.
 func memoryEnv(memoryMiB int) []string {
 	env := slices.DeleteFunc(os.Environ(), func(word string) bool {
 		name, _, _ := strings.Cut(word, "=")
@@ -31,7 +31,8 @@ func memoryEnv(memoryMiB int) []string {
 	return append(env, "TMPDIR="+dir)
 }
 
-// holdsMemory tells whether a machine's memory can be mapped from a file in dir.
+// holdsMemory reports whether a machine's memory can be mapped from a file in
+// dir.
 func holdsMemory(dir string, memoryMiB int) bool {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {

@@ -1,5 +1,5 @@
-// QEMU: a distribution's own kernel in a machine of its own, with the host's
-// files as its root over virtio-fs.
+// QEMU: a distribution's own kernel in a virtual machine, with the host's files
+// as its root over virtio-fs.
 
 //go:build linux
 
@@ -19,30 +19,31 @@ import (
 const (
 	qemuBinary = "qemu-system-x86_64"
 	kvmDevice  = "/dev/kvm"
-	// fileServer serves the host's files to a machine (package
-	// qemu-system-common; the Rust one of newer releases takes other options).
+	// fileServer serves the host's files to a machine. It is the one of package
+	// qemu-system-common; the Rust server of newer releases has other options.
 	fileServer = "/usr/lib/qemu/virtiofsd"
-	// shareTag is what the machine mounts its root by.
+	// shareTag is the tag by which the machine mounts its root.
 	shareTag = "host"
 )
 
-// rootModules are what the ramdisk loads to mount the root; the rest lies there.
+// rootModules are the modules that the ramdisk loads to mount the root. The
+// other modules are on that root.
 var rootModules = []string{"virtio_pci", "virtiofs"}
 
-// lineModules are for the disks and the program's output.
+// lineModules are the modules for the disks and the program's output.
 var lineModules = []string{"virtio_blk", "virtio_console"}
 
-// qemuLines are the ports of the machine that the program's output goes to.
+// qemuLines are the machine's ports for the program's output.
 var qemuLines = [2]string{job.Port + "stdout", job.Port + "stderr"}
 
-// beside starts the file server in the machine's process group and then the
-// machine in its own place. The server ends when the machine does.
+// beside starts the file server in the machine's process group and then
+// replaces itself by the machine. The server ends with the machine.
 var beside = fmt.Sprintf(`"$0" --fd=%d -o source=/ -o sandbox=chroot -o cache=always -o log_level=err 3>&- 4>&- </dev/null &
 exec "$@" %d<&-`, extraFD, extraFD)
 
 func (m Machine) launchQEMU(runDir string, disks []string) (launch, error) {
 	if os.Geteuid() != 0 {
-		return launch{}, fmt.Errorf("QEMU machines take root: their file server (%s) needs it", fileServer)
+		return launch{}, fmt.Errorf("QEMU machines need root, for their file server (%s)", fileServer)
 	}
 	binary, err := exec.LookPath(qemuBinary)
 	if err != nil {
@@ -65,7 +66,7 @@ func (m Machine) launchQEMU(runDir string, disks []string) (launch, error) {
 	}, nil
 }
 
-// listen makes the socket at which the file server will be called; the caller
+// listen makes the socket on which the file server will be called; the caller
 // closes the file.
 func listen(path string) (*os.File, error) {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -77,7 +78,7 @@ func listen(path string) (*os.File, error) {
 	return l.File()
 }
 
-// hasKVM tells whether this process may use the machine's virtualisation.
+// hasKVM reports whether this process may use hardware virtualisation.
 func hasKVM() bool {
 	f, err := os.OpenFile(kvmDevice, os.O_RDWR, 0)
 	if err != nil {
@@ -87,7 +88,7 @@ func hasKVM() bool {
 	return true
 }
 
-// qemuWords are QEMU's arguments.
+// qemuWords returns the arguments of QEMU.
 func (m Machine) qemuWords(runDir, ramdisk, socket string, disks []string, kvm bool) []string {
 	accelerator, cpu := "tcg,thread=multi", "max"
 	if kvm {
@@ -113,8 +114,8 @@ func (m Machine) qemuWords(runDir, ramdisk, socket string, disks []string, kvm b
 			"-device", fmt.Sprintf("virtserialport,chardev=line%d,name=%s", i, strings.TrimPrefix(qemuLines[i], job.Port)))
 	}
 	for i, path := range disks {
-		// A crash of the machine leaves what reached the host's page cache, so
-		// that flushes need not reach the host's disk.
+		// A crash of the machine keeps what reached the host's page cache, so
+		// flushes need not reach the host's disk.
 		cache := "unsafe"
 		if m.Disks[i].Direct {
 			cache = "none"
@@ -127,8 +128,8 @@ func (m Machine) qemuWords(runDir, ramdisk, socket string, disks []string, kvm b
 		"-append", strings.Join(kernelWords(runDir), " "))
 }
 
-// kernelWords is the kernel's command line. Mitigations guard secrets that a
-// test machine has not, and cost much under emulation.
+// kernelWords returns the kernel's command line. Mitigations protect secrets,
+// which a test machine does not have, and are slow under emulation.
 func kernelWords(runDir string) []string {
 	return []string{
 		"console=ttyS0", "oops=panic", "panic=-1", "mitigations=off", "apparmor=0", "audit=0",

@@ -16,8 +16,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
 )
 
-// writeRamdisk makes the ramdisk's file. It is not packed: unpacking it would
-// take an emulated machine longer than reading it.
+// writeRamdisk makes the file of the ramdisk. It is not compressed:
+// decompression would take an emulated machine longer than reading it.
 func (k Kernel) writeRamdisk(path string) error {
 	if err := buildInit(filepath.Dir(path)); err != nil {
 		return err

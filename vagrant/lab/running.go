@@ -1,4 +1,4 @@
-// A running machine: its start, its ends, and what is left of it (nothing).
+// A running machine: how it starts and ends. It leaves nothing behind.
 
 //go:build linux
 
@@ -17,20 +17,20 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
 )
 
-// leash is how a machine is started: beside it waits a shell in the same
-// process group, which ends the group when the starting process is gone. The
-// machine takes the first shell's place, so its end is seen directly.
+// leash starts a machine. A second shell in the same process group waits next
+// to the machine, and ends the group when the starting process is gone. The
+// machine replaces the first shell, so its end is seen directly.
 const leash = `(read -r _ <&5; rm -rf -- "$0"; kill -KILL 0) >/dev/null 2>&1 3>&- 4>&- &
 ulimit -c 0
 exec "$@" 5<&-`
 
 // Running is a machine between its start and its end.
 type Running struct {
-	dir     string // files of this machine on the host
+	dir     string // the files of this machine on the host
 	process *os.Process
 	leash   *os.File
 	console *console
-	copies  sync.WaitGroup // of what the machine says
+	copies  sync.WaitGroup // of the machine's output
 
 	mu     sync.Mutex
 	killed error // why the machine was killed, if it was
@@ -126,8 +126,8 @@ func (r *Running) pipe(out io.Writer) (*os.File, error) {
 	}
 	r.copies.Go(func() {
 		defer from.Close()
-		// When out takes no more, the rest is still read, so that the
-		// machine does not stall on a full pipe.
+		// If out fails, the rest is still read, so that the machine does not
+		// stall on a full pipe.
 		if _, err := io.Copy(out, from); err != nil {
 			_, _ = io.Copy(io.Discard, from)
 		}
@@ -135,23 +135,23 @@ func (r *Running) pipe(out io.Writer) (*os.File, error) {
 	return to, nil
 }
 
-// Wait waits for the machine's end and returns the program's exit status
-// (128+n after signal n). Without one the error is a [*Failure].
+// Wait waits for the machine to end, and returns the program's exit status
+// (128+n after signal n). Without one, the error is a [*Failure].
 func (r *Running) Wait() (int, error) {
 	<-r.done
 	return r.exit, r.err
 }
 
-// Crash ends the machine as a power cut would: every process of it is killed,
-// what it wrote to its disks stays, and when Crash returns nothing holds them.
-// After the machine's end it does nothing.
+// Crash ends the machine like a power cut: all its processes are killed, and
+// its disks keep what was written. When Crash returns, nothing holds the disks.
+// After the end of the machine it does nothing.
 func (r *Running) Crash() {
 	r.kill(ErrCrashed)
 	<-r.done
 }
 
 // kill kills the machine's process group and notes why. The group's number
-// cannot have gone to others: until watch is through, members of it remain.
+// cannot be reused by others: members remain until watch is done.
 func (r *Running) kill(why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -166,14 +166,14 @@ func (r *Running) kill(why error) {
 	_ = syscall.Kill(-r.process.Pid, syscall.SIGKILL)
 }
 
-// watch sees the machine to its end.
+// watch follows the machine to its end.
 func (r *Running) watch(timeout time.Duration) {
 	if timeout > 0 {
 		limit := time.AfterFunc(timeout, func() { r.kill(ErrTimeout) })
 		defer limit.Stop()
 	}
 	_, waitErr := r.process.Wait()
-	// The rest of the group: the kernel's helper processes, which hold the
+	// The rest of the group: helper processes of the kernel, which hold the
 	// locks on the disks, a file server, and the waiting shell.
 	_ = syscall.Kill(-r.process.Pid, syscall.SIGKILL)
 	r.copies.Wait()
@@ -188,8 +188,8 @@ func (r *Running) watch(timeout time.Duration) {
 	close(r.done)
 }
 
-// judge tells how the machine ended. An outcome that was reported counts even
-// if the machine was killed on its way down.
+// judge says how the machine ended. A reported outcome counts even if the
+// machine was killed while it shut down.
 func (r *Running) judge(waitErr error) (int, error) {
 	outcome, err := job.ReadOutcome(r.dir)
 	switch {
@@ -208,7 +208,7 @@ func (r *Running) judge(waitErr error) (int, error) {
 }
 
 // launch prepares the machine's processes. runDir is the machine's directory on
-// the host, where its job lies.
+// the host, which has its job.
 func (m Machine) launch(runDir string, disks []string) (launch, error) {
 	switch m.Kernel.Engine {
 	case UML:
@@ -216,5 +216,5 @@ func (m Machine) launch(runDir string, disks []string) (launch, error) {
 	case QEMU:
 		return m.launchQEMU(runDir, disks)
 	}
-	return launch{}, fmt.Errorf("engine %q: there are %s and %s", m.Kernel.Engine, UML, QEMU)
+	return launch{}, fmt.Errorf("unknown engine %q: want %s or %s", m.Kernel.Engine, UML, QEMU)
 }

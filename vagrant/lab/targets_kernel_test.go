@@ -1,6 +1,6 @@
 //go:build linux && kernel
 
-// What a kernel under test is: the ground of all kernel tests.
+// What the kernel under test has: all kernel tests rest on it.
 
 package lab_test
 
@@ -35,8 +35,8 @@ func TestScratchDisksAreThere(t *testing.T) {
 	}
 }
 
-// lab exec says which dm-snapshot it gave the kernel; a machine that is not the
-// lab's has its own.
+// lab exec says which dm-snapshot it gave the kernel. A machine outside the lab
+// has its own.
 func TestSnapshotTargetIsTheOneAskedFor(t *testing.T) {
 	c, err := dmctl.Open()
 	if err != nil {

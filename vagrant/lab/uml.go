@@ -11,14 +11,14 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
 )
 
-// Lines of the console that carry the program's output; the kernel's messages
-// have one of their own.
+// Console lines with the program's output. The kernel's messages have their
+// own.
 const (
 	stdoutLine = 1
 	stderrLine = 2
 )
 
-// umlLines are the places in the machine that the program's output goes to.
+// umlLines are the machine's devices for the program's output.
 var umlLines = [2]string{fmt.Sprintf("/dev/tty%d", stdoutLine), fmt.Sprintf("/dev/tty%d", stderrLine)}
 
 func (m Machine) launchUML(runDir string, disks []string) (launch, error) {
@@ -34,21 +34,21 @@ func (m Machine) launchUML(runDir string, disks []string) (launch, error) {
 	}, nil
 }
 
-// umlWords is the kernel's command line.
+// umlWords returns the kernel's command line.
 func (m Machine) umlWords(runDir string, disks []string) []string {
 	words := []string{
 		fmt.Sprintf("mem=%dM", m.memory()),
 		"root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
 		"init=" + filepath.Join(runDir, job.InitFile),
 		job.Variable + "=" + runDir,
-		"uml_dir=" + runDir, // or it would leave a directory in $HOME
+		"uml_dir=" + runDir, // else it leaves a directory in $HOME
 		"con=null", "con0=null,fd:1",
 		fmt.Sprintf("con%d=null,fd:%d", stdoutLine, stdoutFD),
 		fmt.Sprintf("con%d=null,fd:%d", stderrLine, stderrFD),
 		"oops=panic", "panic=-1", "noreboot",
 	}
 	for i, path := range disks {
-		// d: a disk whatever its first bytes are, never a UML COW file.
+		// d: a disk, whatever its first bytes are, never a UML COW file.
 		words = append(words, fmt.Sprintf("ubd%dd=%s", i, path))
 	}
 	return words

@@ -1,7 +1,7 @@
 //go:build linux
 
-// The host's files in the guest: a read-only root, and the few directories that
-// may be written to.
+// The host's files in the guest: a read-only root, and a few writable
+// directories.
 
 package main
 
@@ -15,18 +15,20 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
 )
 
-// hostFiles are the ways to the host's files, one for each engine. The root is
-// the host's when open is called.
+// hostFiles is the access to the host's files, which differs by engine. When
+// open is called, the root is the host's root.
 type hostFiles interface {
 	// open makes the root read-only.
 	open() error
-	// mountWritable shows the host's directory dir at the guest's directory at.
+	// mountWritable shows the host's directory dir at the guest's directory at,
+	// writable.
 	mountWritable(dir, at string) error
-	// close takes away what only mountWritable needed.
+	// close removes what only mountWritable needed.
 	close() error
 }
 
-// hostfs is User-mode Linux's: the kernel has mounted the root read-only.
+// hostfs is for User-mode Linux: the kernel has already mounted the root
+// read-only.
 type hostfs struct{}
 
 func (hostfs) open() error  { return nil }
@@ -36,10 +38,11 @@ func (hostfs) mountWritable(dir, at string) error {
 	return mount("none", at, "hostfs", 0, dir)
 }
 
-// virtiofs is QEMU's: one share, of which the root becomes a read-only view.
+// virtiofs is for QEMU: there is one share, and the root becomes a read-only
+// view of it.
 type virtiofs struct{}
 
-// hostRoot is where the share can be written to while mounts are made.
+// hostRoot is where the share is writable while mounts are made.
 const hostRoot = "/run/host"
 
 func (virtiofs) open() error {

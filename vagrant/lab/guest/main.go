@@ -1,9 +1,9 @@
 //go:build linux
 
-// Command guest is the first process of a lab machine: it mounts what a
-// program expects, loads modules, runs the program, reports its exit status and
-// switches the machine off. It is built static and started by package lab, in
-// User-mode Linux on the host's files, in QEMU out of a ramdisk.
+// Command guest is the first process of a lab machine. It mounts what programs
+// expect, loads modules, runs the program, reports its exit status and switches
+// the machine off. Package lab builds it as a static program and starts it: in
+// User-mode Linux from the host's files, in QEMU from a ramdisk.
 //
 // From the top down: main, host, modules, mounts, run, udev.
 package main
@@ -23,7 +23,7 @@ func main() {
 		os.Exit(64)
 	}
 	// The kernel panics when its first process ends, so nothing below may
-	// return early past the power switch.
+	// return before the power is off.
 	defer powerOff()
 	host, err := prepare(os.Getenv(job.Variable), os.Getenv(job.ShareVariable))
 	if err != nil {
@@ -39,7 +39,8 @@ func main() {
 	}
 }
 
-// prepare makes the machine fit for programs and shows the job at [job.Mount].
+// prepare makes the machine ready for programs, and shows the job at
+// [job.Mount].
 func prepare(jobDir, share string) (hostFiles, error) {
 	var host hostFiles = hostfs{}
 	if share != "" {
@@ -57,7 +58,7 @@ func prepare(jobDir, share string) (hostFiles, error) {
 	return host, host.mountWritable(jobDir, job.Mount)
 }
 
-// carryOut does the job that lies in [job.Mount].
+// carryOut runs the job in [job.Mount].
 func carryOut(host hostFiles) (job.Outcome, error) {
 	j, err := job.Read(job.Mount)
 	if err != nil {
@@ -82,9 +83,9 @@ func carryOut(host hostFiles) (job.Outcome, error) {
 	return run(j)
 }
 
-// powerOff ends the machine. It calls no sync: that would wait for ever for a
-// device the program left suspended, and a host's file is written out when it is
-// closed.
+// powerOff ends the machine. It does not call sync, which would wait forever
+// for a device that the program left suspended. A host file is written when it
+// is closed.
 func powerOff() {
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF); err != nil {
 		fmt.Println("guest: power off:", err)

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Loading kernel modules. Their order is the host's business.
+// Loading kernel modules. The host decides their order.
 
 package main
 
@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loadModule loads the module in file; one that is there already is no error.
+// loadModule loads the module in file. A module that is already loaded is no
+// error.
 func loadModule(file string) error {
 	f, err := os.Open(file)
 	if err != nil {
@@ -22,7 +23,7 @@ func loadModule(file string) error {
 	defer f.Close()
 	flags := 0
 	if !strings.HasSuffix(file, ".ko") {
-		flags = unix.MODULE_INIT_COMPRESSED_FILE // the kernel unpacks what it packs
+		flags = unix.MODULE_INIT_COMPRESSED_FILE // the kernel decompresses its own formats
 	}
 	err = unix.FinitModule(int(f.Fd()), "", flags)
 	if err != nil && !errors.Is(err, unix.EEXIST) {

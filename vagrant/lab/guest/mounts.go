@@ -1,6 +1,6 @@
 //go:build linux
 
-// Mounts: what every program expects of a system.
+// Mounts that every program expects.
 
 package main
 
@@ -13,11 +13,11 @@ import (
 )
 
 // scratch is the guest's directory for temporary files, on a tmpfs. The host's
-// /tmp stays visible beside it: go test keeps its test binaries there.
+// /tmp stays visible too: go test keeps its test binaries there.
 const scratch = "/run/tmp"
 
-// mountBase mounts the kernel's file systems and a writable /run. The device
-// mapper's control node comes with devtmpfs.
+// mountBase mounts the kernel's file systems and a writable /run. The control
+// node of device mapper comes with devtmpfs.
 func mountBase() error {
 	base := []struct{ kind, at, options string }{
 		{"proc", "/proc", ""},
@@ -28,7 +28,7 @@ func mountBase() error {
 		{"tmpfs", "/run", "mode=0755"},
 	}
 	for _, m := range base {
-		// EBUSY: the kernel mounts devtmpfs itself where the root has a /dev.
+		// EBUSY: the kernel mounts devtmpfs itself if the root has a /dev.
 		if err := mount(m.kind, m.at, m.kind, 0, m.options); err != nil && !errors.Is(err, unix.EBUSY) {
 			return err
 		}
@@ -41,9 +41,9 @@ func mountBase() error {
 	return nil
 }
 
-// mount mounts source at a directory, which is made where that is possible: the
-// root is read-only, and only what lies on a file system mounted before can be
-// made; the rest is there, or the mount says so.
+// mount mounts source at a directory. It makes the directory if it can: the
+// root is read-only, so this works only on file systems mounted before. If the
+// directory is missing, the mount reports it.
 func mount(source, at, kind string, flags uintptr, options string) error {
 	_ = os.MkdirAll(at, 0o755)
 	if err := unix.Mount(source, at, kind, flags, options); err != nil {

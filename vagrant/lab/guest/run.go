@@ -1,6 +1,6 @@
 //go:build linux
 
-// Running the job's program, with its output on console lines of its own.
+// Running the job's program, with its output on separate console lines.
 
 package main
 
@@ -21,11 +21,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
 )
 
-// lingering bounds the wait for output that comes from processes the program
-// left behind.
+// lingering bounds the wait for output from processes that the program left
+// behind.
 const lingering = 2 * time.Second
 
-// run runs the program to its end. An error means that it never ran.
+// run runs the program to its end. An error means that it did not run.
 func run(j job.Job) (job.Outcome, error) {
 	stdout, err := openLine(j.Stdout)
 	if err != nil {
@@ -38,8 +38,8 @@ func run(j job.Job) (job.Outcome, error) {
 	cmd := exec.Command(j.Program, j.Args...)
 	cmd.Dir = j.Dir
 	cmd.Env = append(j.Env, "PATH="+searchPath(j.Env), "TMPDIR="+scratch, "HOME="+scratch, "PWD="+j.Dir)
-	// Wrapped, so that the program writes to pipes as it would under go test,
-	// and takes neither for a terminal.
+	// Wrapped, so that the program writes to pipes, as under go test, and does
+	// not see a terminal.
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(stdout), io.MultiWriter(stderr)
 	cmd.WaitDelay = lingering
 	err = cmd.Run()
@@ -48,8 +48,8 @@ func run(j job.Job) (job.Outcome, error) {
 	return outcome(cmd, err)
 }
 
-// searchPath is the PATH of env, and where Debian keeps dmsetup: the PATH that
-// root has after a plain su lacks that.
+// searchPath returns the PATH of env, extended by the place where Debian keeps
+// dmsetup: after a plain su, the PATH of root lacks it.
 func searchPath(env []string) string {
 	const system = "/usr/sbin:/usr/bin:/sbin:/bin"
 	for _, variable := range slices.Backward(env) { // the last one counts
@@ -60,7 +60,8 @@ func searchPath(env []string) string {
 	return system
 }
 
-// outcome tells a program that failed from one that could not be started.
+// outcome distinguishes a program that failed from one that could not be
+// started.
 func outcome(cmd *exec.Cmd, err error) (job.Outcome, error) {
 	if cmd.ProcessState == nil {
 		return job.Outcome{}, fmt.Errorf("start %s: %w", cmd.Path, err)
@@ -74,8 +75,8 @@ func outcome(cmd *exec.Cmd, err error) (job.Outcome, error) {
 	return job.Outcome{Exit: cmd.ProcessState.ExitCode()}, nil
 }
 
-// openLine opens a device for output and makes it pass bytes on as they are. One
-// that is no terminal does so anyway.
+// openLine opens a device for output and makes it pass bytes unchanged. A
+// device that is not a terminal does so anyway.
 func openLine(name string) (*os.File, error) {
 	path, err := lineDevice(name)
 	if err != nil {
@@ -99,7 +100,7 @@ func openLine(name string) (*os.File, error) {
 	return line, nil
 }
 
-// lineDevice is the path of a device for output, as a job names it.
+// lineDevice returns the path of an output device that a job names.
 func lineDevice(name string) (string, error) {
 	port, ok := strings.CutPrefix(name, job.Port)
 	if !ok {
@@ -117,8 +118,9 @@ func lineDevice(name string) (string, error) {
 	return "", fmt.Errorf("this machine has no port %s", port)
 }
 
-// drain waits until the host has taken all output; power off would drop it.
-// Writes to what is no terminal return when the host has it.
+// drain waits until the host has received all output, because power off would
+// drop it. For a device that is not a terminal, a write returns only when the
+// host has received it.
 func drain(line *os.File) {
 	const wait = 1 // any argument but 0: wait for the output, send no break
 	_ = unix.IoctlSetInt(int(line.Fd()), unix.TCSBRK, wait)

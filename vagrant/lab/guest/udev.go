@@ -1,6 +1,6 @@
 //go:build linux
 
-// udev in the guest: systemd-udevd as the host has it, and what may become of it.
+// udev in the guest: systemd-udevd of the host, in one of several states.
 
 package main
 
@@ -18,18 +18,18 @@ import (
 
 const (
 	udevControl = "/run/udev/control"
-	// udevPatience bounds the wait for udevd's start and for its first look at all
-	// devices, on a slow machine under load.
+	// udevPatience bounds the wait for udevd's start and for its first scan of
+	// all devices, on a slow machine under load.
 	udevPatience = 2 * time.Minute
 )
 
-// startUdev starts udevd, has it look at all devices, and then lets it be, stops
-// or kills it, as state says.
+// startUdev starts udevd and lets it scan all devices. Then it leaves it
+// running, stops it or kills it, as state says.
 func startUdev(state string) error {
 	if state == "" {
 		return nil
 	}
-	// Its messages are the console's: the program's lines are the program's.
+	// Its messages go to the console: the other lines are for the program only.
 	udevd := exec.Command("/usr/lib/systemd/systemd-udevd")
 	udevd.Stdout, udevd.Stderr = os.Stdout, os.Stdout
 	udevd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -64,7 +64,7 @@ func startUdev(state string) error {
 	return fmt.Errorf("udev cannot be %q", state)
 }
 
-// ignoreExit passes on an error that is no exit status.
+// ignoreExit returns only errors that are not an exit status.
 func ignoreExit(err error) error {
 	if errors.As(err, new(*exec.ExitError)) {
 		return nil

@@ -1,6 +1,6 @@
-// Package cpio writes archives in the "newc" form, the one that the kernel
-// unpacks as its first root (Documentation/driver-api/early-userspace/buffer-format.rst
-// of the kernel). It knows nothing of what is in them.
+// Package cpio writes archives in the "newc" format, which the kernel unpacks
+// as its first root (Documentation/driver-api/early-userspace/buffer-format.rst
+// of the kernel). It knows nothing about their content.
 package cpio
 
 import (
@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Types of a file, in the bits above the permissions (stat(2)).
+// File types, in the bits above the permissions (stat(2)).
 const (
 	directory = 0o040000
 	regular   = 0o100000
@@ -21,25 +21,26 @@ const (
 const (
 	magic   = "070701"
 	trailer = "TRAILER!!!"
-	align   = 4 // bytes, of a header with its name, and of the content
+	align   = 4 // bytes; for a header with its name, and for the content
 )
 
-// maxSize is what the eight hexadecimal digits of a header hold, in bytes.
+// maxSize is the largest size that the eight hexadecimal digits of a header can
+// hold, in bytes.
 const maxSize = 1<<32 - 1
 
-// Writer writes an archive, one file after the other.
+// Writer writes an archive, one file after another.
 type Writer struct {
 	w       io.Writer
 	inodes  uint32
-	written []string // directories that are in the archive
+	written []string // directories in the archive
 	err     error    // the first; nothing is written after it
 }
 
-// NewWriter returns a writer of an archive into w.
+// NewWriter returns a writer that writes an archive to w.
 func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
 
-// File writes a regular file of those permissions, and before it the
-// directories on its way that are not there yet. Names are relative to the root.
+// File writes a regular file with these permissions, after the missing parent
+// directories. Names are relative to the root.
 func (a *Writer) File(name string, mode uint32, content []byte) error {
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
 	if int64(len(content)) > maxSize {
@@ -54,7 +55,7 @@ func (a *Writer) File(name string, mode uint32, content []byte) error {
 	return a.entry(name, regular|mode, content)
 }
 
-// Directory writes a directory and those on its way, unless they are there.
+// Directory writes a directory and its missing parents.
 func (a *Writer) Directory(name string) error {
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
 	if name == "" || slices.Contains(a.written, name) {
@@ -67,11 +68,11 @@ func (a *Writer) Directory(name string) error {
 	return a.entry(name, directory|0o755, nil)
 }
 
-// Close ends the archive. It does not close what it was written to.
+// Close ends the archive. It does not close the underlying writer.
 func (a *Writer) Close() error { return a.entry(trailer, 0, nil) }
 
 // entry writes one header with its name and content. Owners, times and devices
-// are zero, so that the same files make the same archive.
+// are zero, so the same files make the same archive.
 func (a *Writer) entry(name string, mode uint32, content []byte) error {
 	if a.err != nil {
 		return a.err
@@ -98,5 +99,5 @@ func (a *Writer) fail(err error) error {
 	return a.err
 }
 
-// padding fills n bytes up to the next border.
+// padding returns the bytes that fill up n bytes to the alignment.
 func padding(n int) string { return strings.Repeat("\x00", (align-n%align)%align) }

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A file of two bytes in a directory, byte by byte as the kernel's
-// documentation of the format has it.
+// A file of two bytes in a directory, byte by byte as in the kernel's
+// documentation of the format.
 func TestBytes(t *testing.T) {
 	var out bytes.Buffer
 	a := NewWriter(&out)

@@ -1,9 +1,9 @@
-// Package job is what the host and the guest of a lab machine say to each
-// other: a [Job] on the way in, an [Outcome] on the way out, both as JSON files
-// in one directory of the host that the guest mounts writable.
+// Package job is the exchange between the host and the guest of a lab machine:
+// a [Job] goes in and an [Outcome] comes out. Both are JSON files in one
+// directory of the host, which the guest mounts writable.
 //
-// Files, and not the kernel's command line or its console, because the command
-// line is short and the console carries the kernel's own messages.
+// They are files because the kernel's command line is short, and the console
+// has the kernel's own messages.
 package job
 
 import (
@@ -14,19 +14,19 @@ import (
 )
 
 // Variable is the environment variable (a word on the kernel's command line)
-// that names the job's directory to the guest.
+// that gives the guest the job's directory.
 const Variable = "DMSNAPCTL_LAB_JOB"
 
-// ShareVariable names, in the same way, the virtio-fs share with the host's
-// files. With it the guest begins in a ramdisk and makes the share its root;
-// without it the host's files are the root already.
+// ShareVariable gives, in the same way, the virtio-fs share with the host's
+// files. With it, the guest begins in a ramdisk and makes the share its root.
+// Without it, the root already has the host's files.
 const ShareVariable = "DMSNAPCTL_LAB_SHARE"
 
-// Port begins the name of a virtio port, which the guest looks for.
+// Port begins the name of a virtio port, which the guest looks up.
 const Port = "virtio-port:"
 
-// Places in the ramdisk: the modules that mounting the share takes, and the list
-// of their files, one a line, in the order to load them.
+// Paths in the ramdisk: the modules that are needed to mount the share, and the
+// list of their files, one per line, in loading order.
 const (
 	RamdiskModules = "/modules"
 	RamdiskList    = "/modules.list"
@@ -39,31 +39,30 @@ const (
 	outcomeFile = "outcome.json"
 )
 
-// Mount is where the guest mounts the job's directory. It lies on a tmpfs, so
-// that the place exists whatever the host looks like.
+// Mount is where the guest mounts the job's directory. It is on a tmpfs, so
+// that it exists on every host.
 const Mount = "/run/lab"
 
-// What udev is like when the program runs.
+// The states of udev when the program runs.
 const (
-	UdevAlive = "alive" // it has seen all devices, and goes on
+	UdevAlive = "alive" // it has seen all devices and runs
 	UdevHung  = "hung"  // stopped by SIGSTOP
 	UdevDead  = "dead"  // killed; its socket stays
 )
 
-// Job is one program to run in the guest.
+// Job is a program to run in the guest.
 type Job struct {
-	// Modules are the files of kernel modules, in the order to load them.
+	// Modules are the files of kernel modules, in loading order.
 	Modules []string
-	// Writable are directories of the host that the guest may write to, each
-	// under its own name. Everything else of the host is read-only.
+	// Writable are the directories of the host that the guest may write to,
+	// under the same names. Everything else of the host is read-only.
 	Writable []string
-	// Stdout and Stderr are the devices of the guest that carry the program's
-	// output: a path, or [Port] and a name. The kernel's messages have one of
-	// their own.
+	// Stdout and Stderr are the guest's devices for the program's output: a
+	// path, or [Port] and a name. The kernel's messages use another device.
 	Stdout, Stderr string
 
-	// Udev is what becomes of udev before the program runs, one of the
-	// constants; empty where there is none.
+	// Udev is the state of udev when the program starts, one of the constants;
+	// empty if there is no udev.
 	Udev string `json:",omitempty"`
 
 	Program string
@@ -72,28 +71,28 @@ type Job struct {
 	Env     []string
 }
 
-// Outcome is what became of a job.
+// Outcome is the result of a job.
 type Outcome struct {
 	// Exit is the program's exit status, 128+n after signal n.
 	Exit int
-	// Failure says why the program was not run at all; empty when it was.
+	// Failure says why the program was not run; empty if it was.
 	Failure string `json:",omitempty"`
 }
 
-// Write puts the job into dir.
+// Write writes the job to dir.
 func (j Job) Write(dir string) error { return write(dir, jobFile, j) }
 
-// Read takes the job from dir.
+// Read reads the job from dir.
 func Read(dir string) (j Job, err error) {
 	err = read(dir, jobFile, &j)
 	return j, err
 }
 
-// Write puts the outcome into dir, whole or not at all.
+// Write writes the outcome to dir, completely or not at all.
 func (o Outcome) Write(dir string) error { return write(dir, outcomeFile, o) }
 
-// ReadOutcome takes the outcome from dir; the error is [os.ErrNotExist] when
-// the guest ended without one.
+// ReadOutcome reads the outcome from dir. The error is [os.ErrNotExist] if the
+// guest ended without one.
 func ReadOutcome(dir string) (o Outcome, err error) {
 	err = read(dir, outcomeFile, &o)
 	return o, err
