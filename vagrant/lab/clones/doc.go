@@ -1,4 +1,5 @@
-// Package clones has the test that clones outlive their machine: many of one
-// image, used, reset and removed, then a power cut and another boot. It knows how
-// machines are booted, and the controller's interface as its importers do.
+// Package clones tests that clones survive their machine: many clones of one
+// image are used, reset and removed, then the power is cut and the machine
+// boots again. It knows how to boot machines, and uses the controller like any
+// importer.
 package clones

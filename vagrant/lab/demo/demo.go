@@ -1,8 +1,8 @@
 //go:build linux
 
-// Package demo plays the main job on real kernels: a snapshot, writes whose
-// copies are in flight, a crash, and the judgement of the COW store that is
-// left. It drives dmsnapctl as a user would and knows no store bytes itself.
+// Package demo shows the main use on real kernels: a snapshot, writes whose
+// copies are in flight, a crash, and the verdict on the COW store that remains.
+// It runs dmsnapctl as a user would, and does not know the format of a store.
 package demo
 
 import (
@@ -23,27 +23,27 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/variant"
 )
 
-// Steps that the host adds to the guest's.
+// Steps of the host, in addition to those of the guest.
 const (
 	stepBoot   scene.Step = "boot"
 	stepCrash  scene.Step = "SIGKILL"
 	stepVerify scene.Step = "verify"
 )
 
-// machineLimit bounds one machine's life: some ten times what it takes on a
-// machine that does nothing else.
+// machineLimit bounds the life of one machine: about ten times what it needs on
+// an idle host.
 const machineLimit = 4 * time.Minute
 
 // Kernel is a kernel of the demonstration.
 type Kernel struct {
-	// Name is what the demonstration calls it.
+	// Name is its name in the demonstration.
 	Name string
 	lab.Kernel
 	// Replace is as in [lab.Machine].
 	Replace map[string]string
 }
 
-// Kernels finds the stock kernel and the leaky one.
+// Kernels returns the stock kernel and the leaky one.
 func Kernels() (stock, leak Kernel, err error) {
 	kernel, err := kernels.Defaults[lab.UML].Find()
 	if err != nil {
@@ -57,11 +57,11 @@ func Kernels() (stock, leak Kernel, err error) {
 		Kernel{Name: variant.Leaky.Name, Kernel: kernel.Kernel, Replace: replace}, nil
 }
 
-// Stage is what the machines of one demonstration share.
+// Stage is what the machines of a demonstration share.
 type Stage struct {
-	// Dir is where the disks are made, and left.
+	// Dir is the directory of the disks, which stay there.
 	Dir string
-	// programs is where dmsnapctl and the guest's part were built.
+	// programs is the directory with the built dmsnapctl and guest program.
 	programs string
 }
 
@@ -86,12 +86,13 @@ func (s *Stage) Close() error { return os.RemoveAll(s.programs) }
 
 func (s *Stage) actor() string { return filepath.Join(s.programs, "actor") }
 
-// disk is the file of a kernel's disk.
+// disk returns the file of a disk of a kernel.
 func (s *Stage) disk(k Kernel, role string) string {
 	return filepath.Join(s.Dir, k.Name+"."+role)
 }
 
-// Play plays the whole job on one kernel and tells each step when it is done.
+// Play runs the demonstration on one kernel, and reports each step when it is
+// done.
 func (s *Stage) Play(ctx context.Context, k Kernel, told func(scene.Step, string)) (Ending, error) {
 	ending := Ending{Kernel: k.Name, Store: s.disk(k, "cow"), Origin: s.disk(k, "origin")}
 	if err := errors.Join(blank(ending.Origin, scene.OriginBytes), blank(ending.Store, scene.COWBytes)); err != nil {
@@ -117,12 +118,12 @@ func (s *Stage) Play(ctx context.Context, k Kernel, told func(scene.Step, string
 	return ending, nil
 }
 
-// blank makes a disk file of zeros, in place of one from a run before.
+// blank makes a disk file of zeros, replacing one from an earlier run.
 func blank(path string, bytes int64) error {
 	return errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, bytes))
 }
 
-// machine is a machine with an origin and a COW disk that plays one part.
+// machine returns a machine with an origin and a COW disk that plays one part.
 func (s *Stage) machine(k Kernel, part string, round scene.Round, origin, cow string) lab.Machine {
 	return lab.Machine{
 		Kernel:  k.Kernel,
@@ -144,7 +145,7 @@ func (s *Stage) Crash(ctx context.Context, k Kernel, round scene.Round, tell fun
 		tell(step, text)
 		if step == scene.Flying {
 			flying = true
-			go r.Crash() // which waits until this story is read to its end
+			go r.Crash() // which waits until the output is read to its end
 		}
 	}, func() error {
 		if !flying {
@@ -154,7 +155,7 @@ func (s *Stage) Crash(ctx context.Context, k Kernel, round scene.Round, tell fun
 	})
 }
 
-// Activate gives a store to the kernel again, on a copy of it, and returns the
+// Activate has the kernel activate a copy of the store, and returns the
 // kernel's figures.
 func (s *Stage) Activate(ctx context.Context, k Kernel, e Ending) (Status, error) {
 	again := e.Store + ".again"
@@ -163,7 +164,7 @@ func (s *Stage) Activate(ctx context.Context, k Kernel, e Ending) (Status, error
 	}
 	defer os.Remove(again)
 	var status Status
-	found := errors.New("the guest told no status")
+	found := errors.New("the guest reported no status")
 	err := s.run(ctx, s.machine(k, "activate", scene.Round{}, e.Origin, again), func(step scene.Step, text string, _ *lab.Running) {
 		if step == scene.StatusLine {
 			status, found = readStatus(text)
@@ -172,9 +173,9 @@ func (s *Stage) Activate(ctx context.Context, k Kernel, e Ending) (Status, error
 	return status, err
 }
 
-// run runs the machine to its end, hands each line of its story to heard, and
-// asks at the end whether that was all. A guest that gives up is crashed: it may
-// not be able to end by itself.
+// run runs the machine to its end. It passes each line of the guest's output to
+// heard, and asks at the end whether that was everything. A guest that gives up
+// is crashed: it may be unable to exit by itself.
 func (s *Stage) run(ctx context.Context, m lab.Machine, heard func(scene.Step, string, *lab.Running), whole func() error) error {
 	lines, out := io.Pipe()
 	var said strings.Builder
@@ -198,7 +199,7 @@ func (s *Stage) run(ctx context.Context, m lab.Machine, heard func(scene.Step, s
 		case !ok:
 		case scene.Step(step) == scene.Failed:
 			failed = errors.New(text)
-			go r.Crash() // which waits until this story is read to its end
+			go r.Crash() // which waits until the output is read to its end
 		default:
 			last = scene.Step(step)
 			heard(last, text, r)

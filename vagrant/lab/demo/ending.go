@@ -1,6 +1,6 @@
 //go:build linux
 
-// How a demonstration ends: what dmsnapctl says of the store that is left.
+// How a demonstration ends: what dmsnapctl says about the store that remains.
 
 package demo
 
@@ -14,13 +14,14 @@ import (
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
-// Ending is what came of one kernel's crash.
+// Ending is the result of one kernel's crash.
 type Ending struct {
 	Kernel  string
 	Version string // of the target "snapshot"
-	Gate    string // what check says of the version: fixed or leaky
+	Gate    string // the verdict of check on the version: fixed or leaky
 	Store   string // file of the COW store
 	Origin  string // file of the origin
 	Report  Report
@@ -53,7 +54,7 @@ type Status struct {
 	Figures
 }
 
-// Range are chunks of the COW store, both ends included.
+// Range is a range of chunks of the COW store, both ends included.
 type Range struct{ First, Last uint64 }
 
 func (r Range) String() string {
@@ -64,12 +65,12 @@ func (r Range) String() string {
 }
 
 func (r Report) String() string {
-	return fmt.Sprintf("%s, %d exceptions", r.Verdict, r.Usage.Exceptions)
+	return r.Verdict + ", " + count.Of(r.Usage.Exceptions, "exception")
 }
 
-// String is the demonstration's result in one line.
+// String returns the result of the demonstration in one line.
 func (e Ending) String() string {
-	line := fmt.Sprintf("%s %s: %s, %d chunks leaked", e.Kernel, e.Version, e.Gate, e.Report.Leaks.Chunks)
+	line := fmt.Sprintf("%s %s: %s, %s leaked", e.Kernel, e.Version, e.Gate, count.Of(e.Report.Leaks.Chunks, "chunk"))
 	if len(e.Report.Leaks.Ranges) == 0 {
 		return line
 	}
@@ -80,8 +81,8 @@ func (e Ending) String() string {
 	return line + " (" + strings.Join(ranges, ", ") + ")"
 }
 
-// Judge tells whether the endings are what the demonstration promises. A store
-// without exceptions would prove nothing.
+// Judge reports whether the endings are as expected. A store without exceptions
+// would prove nothing.
 func Judge(stock, leaky Ending) error {
 	var wrong []error
 	expect := func(ok bool, e Ending, format string, args ...any) {
@@ -91,7 +92,7 @@ func Judge(stock, leaky Ending) error {
 	}
 	for _, e := range []Ending{stock, leaky} {
 		n := e.Report.Usage.Exceptions
-		expect(n >= scene.Committed, e, "at least %d exceptions, found %d", scene.Committed, n)
+		expect(n >= scene.Committed, e, "at least %s, found %d", count.Of(scene.Committed, "exception"), n)
 	}
 	expect(stock.Gate == "fixed", stock, "a fixed target, found %s %s", stock.Version, stock.Gate)
 	expect(stock.Report.Verdict == "clean" && stock.Report.Exit == 0, stock, "a clean store, found %s, exit code %d",
@@ -104,8 +105,8 @@ func Judge(stock, leaky Ending) error {
 	return errors.Join(wrong...)
 }
 
-// verify judges the store with the program itself, as a user would. Its exit
-// code belongs to the answer.
+// verify judges the store with dmsnapctl itself, as a user would. Its exit code
+// is part of the answer.
 func (s *Stage) verify(ctx context.Context, store string) (Report, error) {
 	answer, err := exec.CommandContext(ctx, s.tool(), "verify", "--json", store).Output()
 	var exit *exec.ExitError
@@ -122,14 +123,14 @@ func (s *Stage) verify(ctx context.Context, store string) (Report, error) {
 	return report, nil
 }
 
-// readStatus takes the one snapshot from `dmsnapctl status --json`.
+// readStatus reads the only snapshot from `dmsnapctl status --json`.
 func readStatus(text string) (Status, error) {
 	var answer struct{ Snapshots []Status }
 	if err := json.Unmarshal([]byte(text), &answer); err != nil {
 		return Status{}, fmt.Errorf("read the status %q: %w", text, err)
 	}
 	if n := len(answer.Snapshots); n != 1 {
-		return Status{}, fmt.Errorf("the status %q names %d snapshots instead of one", text, n)
+		return Status{}, fmt.Errorf("the status %q names %s instead of one", text, count.Of(n, "snapshot"))
 	}
 	return answer.Snapshots[0], nil
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
 )
 
-// Show plays the job on both kernels at once, prints the steps side by side and
-// the two results last. Disks are left in dir.
+// Show runs both kernels at once, and prints the steps side by side and then
+// the two results. The disks stay in dir.
 func Show(ctx context.Context, w io.Writer, dir string) error {
 	stock, leaky, err := Kernels()
 	if err != nil {
@@ -40,8 +40,8 @@ func Show(ctx context.Context, w io.Writer, dir string) error {
 	return Judge(endings[0], endings[1])
 }
 
-// PlayBoth plays the job on two kernels at once; told hears which of them a
-// step is of.
+// PlayBoth runs the demonstration on two kernels at once. told is called with
+// the kernel of each step.
 func (s *Stage) PlayBoth(ctx context.Context, kernels [2]Kernel, told func(column int, step scene.Step, text string)) ([2]Ending, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -54,20 +54,20 @@ func (s *Stage) PlayBoth(ctx context.Context, kernels [2]Kernel, told func(colum
 		both.Go(func() {
 			endings[i], errs[i] = s.Play(ctx, k, func(step scene.Step, text string) { told(i, step, text) })
 			if errs[i] != nil {
-				cancel() // one without the other shows nothing
+				cancel() // one kernel alone shows nothing
 			}
 		})
 	}
 	both.Wait()
 	for i, err := range errs {
 		if errors.Is(err, context.Canceled) && errs[1-i] != nil {
-			errs[i] = nil // only the other's failure
+			errs[i] = nil // only a consequence of the other's failure
 		}
 	}
 	return endings, errors.Join(errs[:]...)
 }
 
-// columns prints a step when both kernels are through with it.
+// columns prints a step when both kernels have finished it.
 type columns struct {
 	mu   sync.Mutex
 	w    io.Writer

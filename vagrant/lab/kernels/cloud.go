@@ -1,6 +1,6 @@
 //go:build linux
 
-// A distribution's kernels: of the flavour for machines in clouds, which is the
+// A distribution's kernels. The lab uses the flavour for clouds, which is the
 // smallest.
 
 package kernels
@@ -51,11 +51,11 @@ func fetchCloud(n Name, dir string, progress io.Writer) error {
 	return origin.write(dir)
 }
 
-// cloudPackage matches the packages of kernels: in one piece up to Debian 13, and
-// in several parts, of which this is the one with the image, after it.
+// cloudPackage matches the packages of kernels. Up to Debian 13 a kernel is one
+// package. Later there are several; this matches the one with the image.
 var cloudPackage = regexp.MustCompile(`^linux-(image|binary)-([0-9]+\.[0-9]+)\.[0-9]+\S*-cloud-` + runtime.GOARCH + `$`)
 
-// parts are the packages that make up a kernel, by the one with its image.
+// parts returns the packages of a kernel, given the one with its image.
 func parts(name string) []string {
 	m := cloudPackage.FindStringSubmatch(name)
 	if m == nil || m[1] == "image" {
@@ -65,8 +65,8 @@ func parts(name string) []string {
 	return []string{name, "linux-modules-" + release, "linux-base-" + release}
 }
 
-// newestCloud finds the newest kernel of the series: in the machine's own
-// archive, or else in its backports, or else in the suite of new packages.
+// newestCloud finds the newest kernel of the series. It looks in the machine's
+// own archive, then in its backports, then in the suite of new packages.
 func newestCloud(series string) (Origin, error) {
 	for _, suite := range []string{"", packages.Backports, packages.Unstable} {
 		archive, err := Archive(suite)
@@ -79,7 +79,7 @@ func newestCloud(series string) (Origin, error) {
 				return Origin{}, err
 			}
 			for _, name := range newestFirst(names, series) {
-				versions, err := archive.Versions(name) // some are known by name only
+				versions, err := archive.Versions(name) // for some only the name is known
 				if err != nil {
 					return Origin{}, err
 				}
@@ -92,7 +92,8 @@ func newestCloud(series string) (Origin, error) {
 	return Origin{}, errNoPackage
 }
 
-// newestFirst are the packages of the series' kernels among names.
+// newestFirst returns those of names that are packages of the series' kernels,
+// newest first.
 func newestFirst(names []string, series string) []string {
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		m := cloudPackage.FindStringSubmatch(name)

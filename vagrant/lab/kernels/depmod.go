@@ -1,6 +1,6 @@
 //go:build linux
 
-// The index of a kernel's modules, which a package leaves to depmod to make.
+// The index of a kernel's modules. A package leaves it to depmod.
 
 package kernels
 
@@ -20,13 +20,13 @@ import (
 	"github.com/mikelolasagasti/xz"
 )
 
-// module is what a module says of itself.
+// module is what a module says about itself.
 type module struct {
 	file  string   // below the directory of the index
 	needs []string // names of other modules
 }
 
-// writeIndex writes dir/modules.dep over the modules in dir.
+// writeIndex writes dir/modules.dep for the modules in dir.
 func writeIndex(dir string) error {
 	var modules []module
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -51,8 +51,8 @@ func writeIndex(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "modules.dep"), []byte(text), 0o644)
 }
 
-// index is the text of modules.dep: each module with all that it needs, in the
-// reverse of the order in which they are loaded.
+// index returns the text of modules.dep: each module with everything it needs,
+// in reverse loading order.
 func index(modules []module) (string, error) {
 	byName := map[string]module{}
 	for _, m := range modules {
@@ -71,8 +71,8 @@ func index(modules []module) (string, error) {
 	return text.String(), nil
 }
 
-// order appends to loaded what m needs and is not there yet, in the order to load
-// it, and m's own file. On the way to m are the modules of within.
+// order appends to loaded what m needs and loaded lacks, in loading order, and
+// then m's own file. within are the modules on the way to m.
 func order(m module, byName map[string]module, within, loaded []string) ([]string, error) {
 	if slices.Contains(within, m.file) {
 		return nil, fmt.Errorf("module %s needs itself", m.file)
@@ -80,7 +80,7 @@ func order(m module, byName map[string]module, within, loaded []string) ([]strin
 	for _, name := range m.needs {
 		next, ok := byName[nameOf(name)]
 		if !ok {
-			return nil, fmt.Errorf("module %s needs %s, which is not there", m.file, name)
+			return nil, fmt.Errorf("module %s needs %s, which is missing", m.file, name)
 		}
 		if slices.Contains(loaded, next.file) {
 			continue
@@ -93,13 +93,14 @@ func order(m module, byName map[string]module, within, loaded []string) ([]strin
 	return append(loaded, m.file), nil
 }
 
-// nameOf is the one spelling of a module's name or file.
+// nameOf returns the one spelling of a module name or file that is used for
+// comparison.
 func nameOf(file string) string {
 	base, _, _ := strings.Cut(filepath.Base(file), ".")
 	return strings.ReplaceAll(base, "-", "_")
 }
 
-// needsOf reads which modules the one in the file needs.
+// needsOf reads the names of the modules that the module in the file needs.
 func needsOf(file string) ([]string, error) {
 	packed, err := os.ReadFile(file)
 	if err != nil {
@@ -129,7 +130,7 @@ func needsOf(file string) ([]string, error) {
 	return nil, nil
 }
 
-// unpack returns a module's content, however its file is packed.
+// unpack returns a module's content, with any compression of its file removed.
 func unpack(file string, packed []byte) ([]byte, error) {
 	switch filepath.Ext(file) {
 	case ".xz":

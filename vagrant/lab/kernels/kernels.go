@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package kernels knows which kernels the lab has, gets them by package, and
-// finds them again. What lies below the cache directory is unpacked and not
+// Package kernels knows the kernels of the lab, gets them from packages, and
+// finds them again. They are unpacked below the cache directory and not
 // installed: the machine's own kernel and packages stay as they are.
 package kernels
 
@@ -26,22 +26,22 @@ var All = []Name{
 	{lab.QEMU, "7.2"},
 }
 
-// StockOnly says why no module of its own is built for a kernel; empty where one
-// is.
+// StockOnly says why the lab builds no module for a kernel; empty if it does.
 func (n Name) StockOnly() string {
 	if n == (Name{lab.QEMU, "7.2"}) {
-		return "its build tools want a newer C library and compiler than Debian 12 has"
+		return "its build tools need a newer C library and compiler than Debian 12 has"
 	}
 	return ""
 }
 
-// Defaults are the kernels of [Of] for an engine alone.
+// Defaults are the kernels that [Of] returns for an engine alone.
 var Defaults = map[lab.Engine]Name{
 	lab.UML:  {lab.UML, "6.1"},
 	lab.QEMU: {lab.QEMU, "6.12"},
 }
 
-// Of finds a kernel's name; without a series it is the engine's default.
+// Of finds the name of a kernel. Without a series, it is the default of the
+// engine.
 func Of(engine lab.Engine, series string) (Name, error) {
 	if series == "" {
 		if n, ok := Defaults[engine]; ok {
@@ -53,10 +53,11 @@ func Of(engine lab.Engine, series string) (Name, error) {
 			return n, nil
 		}
 	}
-	return Name{}, fmt.Errorf("there is no kernel %s: there are %s", strings.TrimSuffix(Name{engine, series}.String(), "-"), list(All))
+	return Name{}, fmt.Errorf("there is no kernel %s (known: %s)", strings.TrimSuffix(Name{engine, series}.String(), "-"), list(All))
 }
 
-// Parse reads a list of names such as "uml-6.1,qemu-6.12"; "all" are all.
+// Parse reads a list of names such as "uml-6.1,qemu-6.12"; "all" means all
+// kernels.
 func Parse(text string) ([]Name, error) {
 	if text == "all" {
 		return All, nil
@@ -81,21 +82,21 @@ func list(names []Name) string {
 	return strings.Join(words, ", ")
 }
 
-// ErrNotFetched means that the kernel is not there.
+// ErrNotFetched means that the kernel is not on this machine.
 var ErrNotFetched = errors.New("is not here; run: bin/lab setup -kernels")
 
-// Kernel is a kernel that can be booted, and where it came from.
+// Kernel is a bootable kernel, and where it came from.
 type Kernel struct {
 	lab.Kernel
 	Name   Name
 	Origin Origin
 }
 
-// Root is the directory below which a fetched kernel's package was unpacked;
-// empty for one that is installed.
+// Root is the directory below which the package of a fetched kernel was
+// unpacked; empty for an installed kernel.
 func (k Kernel) Root() string { return k.Origin.root }
 
-// Find returns the kernel if it is here.
+// Find returns the kernel if it is on this machine.
 func (n Name) Find() (Kernel, error) {
 	if n == Defaults[lab.UML] {
 		return n.installed()
@@ -114,8 +115,8 @@ func (n Name) Find() (Kernel, error) {
 	return n.unpacked(origin)
 }
 
-// Ensure gets the kernel unless it is here, and what its engine takes, and says
-// on progress what it does.
+// Ensure gets the kernel, unless it is here, and what its engine needs. It
+// reports progress.
 func (n Name) Ensure(progress io.Writer) (Kernel, error) {
 	if err := packages.Install(progress, enginePackages[n.Engine]...); err != nil {
 		return Kernel{}, err
@@ -130,7 +131,7 @@ func (n Name) Ensure(progress io.Writer) (Kernel, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return Kernel{}, err
 	}
-	// Runs at the same time work each for itself; the first to finish wins.
+	// Concurrent runs work separately; the first to finish wins.
 	work, err := os.MkdirTemp(filepath.Dir(dir), "fetch-")
 	if err != nil {
 		return Kernel{}, err
@@ -149,26 +150,26 @@ func (n Name) Ensure(progress io.Writer) (Kernel, error) {
 	return n.Find()
 }
 
-// enginePackages are what an engine takes. The machine's own User-mode Linux is
-// a kernel of the lab as well.
+// enginePackages are the packages that an engine needs. The machine's own
+// User-mode Linux is also a kernel of the lab.
 var enginePackages = map[lab.Engine][]string{
 	lab.UML:  {"user-mode-linux"},
 	lab.QEMU: {"qemu-system-x86"},
 }
 
-// installed is the User-mode Linux that is installed on the machine.
+// installed returns the User-mode Linux that is installed on the machine.
 func (n Name) installed() (Kernel, error) {
 	k, err := lab.FindKernel()
 	if err != nil {
 		return Kernel{}, err
 	}
 	if !strings.HasPrefix(k.Release, n.Series+".") {
-		return Kernel{}, fmt.Errorf("the installed User-mode Linux is %s and not %s", k.Release, n.Series)
+		return Kernel{}, fmt.Errorf("the installed User-mode Linux is %s, not %s", k.Release, n.Series)
 	}
 	return Kernel{Kernel: k, Name: n}, nil
 }
 
-// unpacked is the kernel below its origin's root.
+// unpacked returns the kernel below its origin's root.
 func (n Name) unpacked(origin Origin) (Kernel, error) {
 	if n.Engine == lab.UML {
 		k, err := lab.UMLKernel(origin.path(umlBinary), origin.path(umlModules))

@@ -1,4 +1,4 @@
-// Names of kernels, and where each is kept.
+// Names of kernels, and where each is stored.
 
 package kernels
 

@@ -16,12 +16,12 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/packages"
 )
 
-// Origin is the package that a kernel was taken from; the zero Origin is the
+// Origin is the package that a kernel was taken from. The zero Origin is the
 // machine's own configured archive.
 type Origin struct {
-	// Suite is what [Archive] takes.
+	// Suite is the argument of [Archive].
 	Suite string
-	// Package and Version are the kernel's package.
+	// Package and Version identify the kernel's package.
 	Package, Version string
 
 	root string // where it was unpacked
@@ -29,10 +29,10 @@ type Origin struct {
 
 const originFile = "origin.json"
 
-// path is the place of a file of the package.
+// path returns the path of a file of the package.
 func (o Origin) path(name string) string { return filepath.Join(o.root, name) }
 
-// one is the one file that matches one of the patterns.
+// one returns the only file that matches one of the patterns.
 func (o Origin) one(patterns ...string) (string, error) {
 	for _, pattern := range patterns {
 		files, err := filepath.Glob(o.path(pattern))
@@ -54,8 +54,8 @@ func (o Origin) write(dir string) error {
 	return os.WriteFile(filepath.Join(dir, originFile), text, 0o644)
 }
 
-// readOrigin reads what write has written; the error is [os.ErrNotExist] where
-// nothing was fetched.
+// readOrigin reads what write wrote. The error is [os.ErrNotExist] if nothing
+// was fetched.
 func readOrigin(dir string) (Origin, error) {
 	text, err := os.ReadFile(filepath.Join(dir, originFile))
 	if err != nil {
@@ -68,14 +68,14 @@ func readOrigin(dir string) (Origin, error) {
 	return o, nil
 }
 
-// archives are those that were opened, with lists of this run.
+// archives are the archives opened so far, with lists of this run.
 var archives struct {
 	sync.Mutex
 	open map[string]packages.Archive
 }
 
-// Archive returns the archive of a suite with fresh lists: "" is the one that
-// the machine is configured with, others are those of [packages.Open].
+// Archive returns the archive of a suite with fresh lists: "" is the machine's
+// configured archive, others are those of [packages.Open].
 func Archive(suite string) (packages.Archive, error) {
 	archives.Lock()
 	defer archives.Unlock()

@@ -1,7 +1,7 @@
 //go:build linux && lab
 
-// How long the gate takes, as a whole process: go test -tags lab -bench . The
-// program is the one that make build has made.
+// How long the gate takes as a whole process: go test -tags lab -bench . The
+// program is the one from make build.
 
 package kernels
 
@@ -29,8 +29,8 @@ func BenchmarkVersion(b *testing.B) {
 	}
 }
 
-// BenchmarkTenKernels judges ten kernels with packed modules and indexes as long
-// as those of a distribution's kernel.
+// BenchmarkTenKernels judges ten kernels with compressed modules and indexes as
+// long as those of a distribution's kernel.
 func BenchmarkTenKernels(b *testing.B) {
 	source, err := Name{lab.QEMU, "6.12"}.Find()
 	if err != nil {
@@ -54,8 +54,8 @@ func BenchmarkTenKernels(b *testing.B) {
 	}
 }
 
-// longIndex is a modules.dep with the modules in dir and as many more as make up
-// the 800 kB that a full kernel's has.
+// longIndex returns a modules.dep with the modules in dir and enough others for
+// the 800 kB of a full kernel's.
 func longIndex(b *testing.B, dir string) string {
 	var s strings.Builder
 	for i := range 6000 {

@@ -1,7 +1,7 @@
 //go:build linux
 
-// The newest User-mode Linux, beside the one that is installed: it wants a newer
-// C library than the machine has, and gets it from the same archive.
+// The newest User-mode Linux, next to the installed one. It needs a newer C
+// library than the machine has, and gets it from the same archive.
 
 package kernels
 
@@ -15,7 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/packages"
 )
 
-// Places below the root of an unpacked User-mode Linux.
+// Paths below the root of an unpacked User-mode Linux.
 const (
 	umlBinary  = "usr/bin/linux.uml"
 	umlModules = "usr/lib/uml/modules"
@@ -56,9 +56,9 @@ func fetchUML(n Name, dir string, progress io.Writer) error {
 	return origin.write(dir)
 }
 
-// relink makes a program use the C library below root, once root lies at place.
-// User-mode Linux executes itself again, so that calling it by that library's
-// loader is not enough.
+// relink makes a program use the C library below root, once root is at place.
+// User-mode Linux executes itself again, so it is not enough to call it with
+// the loader of that library.
 func relink(program, root, place string) error {
 	loaders, err := filepath.Glob(filepath.Join(root, "usr/lib/*/ld-linux-x86-64.so.2"))
 	if err != nil || len(loaders) != 1 {

@@ -1,6 +1,6 @@
 //go:build linux && lab
 
-// A machine that has device mapper and has not loaded its target snapshot.
+// A machine that has device mapper but has not loaded its snapshot target.
 
 package kernels
 
@@ -19,8 +19,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
 )
 
-// The program gets a root of its own, where the kernel's modules are in the
-// place that a distribution puts them in.
+// The program gets its own root, with the modules of the kernel where a
+// distribution puts them.
 const checkUnloaded = `set -e
 root=$TMPDIR/root
 mkdir -p $root/dev $root/proc $root/lib/modules

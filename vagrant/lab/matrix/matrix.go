@@ -1,5 +1,5 @@
-// Package matrix counts what tests on many kernels came to, and prints one table
-// of it. It knows the output of go test -json and no kernel.
+// Package matrix counts the results of tests on many kernels and prints one
+// table. It knows the output of go test -json, and no kernel.
 package matrix
 
 import (
@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// NotApplicable begins the message of a test that skips itself because the kernel
-// lacks what it is about. Any other skip counts as a failure: a kernel test that
-// cannot run fails.
+// NotApplicable begins the message of a test that skips itself because the
+// kernel lacks what it tests. Any other skip counts as a failure: a kernel test
+// that cannot run fails.
 const NotApplicable = "not applicable: "
 
-// Result is what one package's tests came to on one kernel. Subtests do not
-// count for themselves.
+// Result is the result of one package's tests on one kernel. Subtests are not
+// counted.
 type Result struct {
 	Package string
 	Passed  int
@@ -34,7 +34,8 @@ type event struct {
 }
 
 // Read reads the output of go test -json and returns a result for each package
-// in it. A package that failed without a failed test has itself as the failure.
+// in it. A package that failed without a failed test is listed as its own
+// failure.
 func Read(r io.Reader) ([]Result, error) {
 	results := map[string]*Result{}
 	reasons := map[string]string{} // by package and test
@@ -101,11 +102,11 @@ type Row struct {
 	Result
 }
 
-// Ran tells whether anything was run at all on the row's kernel.
+// Ran reports whether anything ran on the row's kernel.
 func (r Row) Ran() bool { return r.Passed+len(r.Failed)+len(r.Not) > 0 }
 
-// Print prints the table, and below it by name what failed and what does not
-// apply.
+// Print prints the table and, below it, the names of the tests that failed or
+// do not apply.
 func Print(w io.Writer, rows []Row) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-10s %-8s %-32s %6s %6s %6s %8s\n", "kernel", "variant", "package", "passed", "failed", "n/a", "seconds")

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Archives: what packages there are, and fetching them without installing.
+// Archives: which packages exist, and fetching them without installation.
 
 package packages
 
@@ -14,13 +14,13 @@ import (
 
 // Archive is a package archive.
 type Archive struct {
-	options []string // that make apt's tools use it
+	options []string // for apt's tools, to use this archive
 }
 
 // Configured is the archive that the machine is configured with.
 var Configured Archive
 
-// Suites that [Open] knows besides the names of releases.
+// Suites that [Open] accepts, besides the names of releases.
 const (
 	// Backports are the newer packages for the machine's own release.
 	Backports = "backports"
@@ -28,9 +28,9 @@ const (
 	Unstable = "sid"
 )
 
-// Open returns the archive of another suite than the machine's own, on the
-// mirror that the machine uses anyway. Its lists lie in dir; the machine's own
-// configuration is not touched. [Archive.Update] is to be called before use.
+// Open returns the archive of a suite other than the machine's own, on the
+// mirror that the machine already uses. Its lists are in dir; the machine's
+// configuration does not change. Call [Archive.Update] before use.
 func Open(suite, dir string) (Archive, error) {
 	const format = "$(CREATED_BY) $(COMPONENT) $(RELEASE) $(REPO_URI) $(SIGNED_BY)"
 	out, err := exec.Command("apt-get", "indextargets", "--format", format).Output()
@@ -44,14 +44,14 @@ func Open(suite, dir string) (Archive, error) {
 	return archiveOf(dir, source)
 }
 
-// sourceOf is the line of a source list for the suite, on the mirror of the
-// machine's own release. targets are the indexes that the machine has, one a
-// line: who made it, component, release, address, and what signs it.
+// sourceOf returns the line of a source list for the suite, on the mirror of
+// the machine's own release. targets are the machine's indexes, one per line:
+// origin, component, release, address, and the key that signs it.
 func sourceOf(suite, targets string) (string, error) {
 	for line := range strings.Lines(targets) {
 		f := strings.Fields(line)
 		if len(f) < 4 || f[0] != "Packages" || f[1] != "main" || strings.ContainsAny(f[2], "-/") {
-			continue // a suite of updates, or something else than packages
+			continue // a suite of updates, or not packages
 		}
 		if suite == Backports {
 			suite = f[2] + "-" + Backports
@@ -65,7 +65,7 @@ func sourceOf(suite, targets string) (string, error) {
 	return "", fmt.Errorf("apt-get knows no package mirror")
 }
 
-// archiveOf is an archive with a source list of its own in dir.
+// archiveOf returns an archive with its own source list in dir.
 func archiveOf(dir, source string) (Archive, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -80,7 +80,7 @@ func archiveOf(dir, source string) (Archive, error) {
 	if err := os.WriteFile(list, []byte(source+"\n"), 0o644); err != nil {
 		return Archive{}, err
 	}
-	// Whatever is installed here says nothing of another suite's packages.
+	// The packages installed here say nothing about another suite's packages.
 	status := filepath.Join(dir, "status")
 	if err := os.WriteFile(status, nil, 0o644); err != nil {
 		return Archive{}, err
@@ -94,14 +94,14 @@ func archiveOf(dir, source string) (Archive, error) {
 	}}, nil
 }
 
-// Names returns the packages whose names start with prefix, in no order.
+// Names returns the packages whose names start with prefix, in no particular
+// order.
 func (a Archive) Names(prefix string) ([]string, error) {
 	out, err := a.cache("pkgnames", prefix)
 	return strings.Fields(out), err
 }
 
-// Versions returns the versions of a package that the archive has, the newest
-// first.
+// Versions returns the versions of a package in the archive, newest first.
 func (a Archive) Versions(name string) ([]string, error) {
 	out, err := a.cache("madison", name)
 	if err != nil {
@@ -116,8 +116,8 @@ func (a Archive) Versions(name string) ([]string, error) {
 	return versions, nil
 }
 
-// Depends returns the names of the packages that a package of just this version
-// depends on: of alternatives the first.
+// Depends returns the names of the packages that this version of a package
+// depends on. Of alternatives it returns the first.
 func (a Archive) Depends(name, version string) ([]string, error) {
 	out, err := a.cache("show", name+"="+version)
 	if err != nil {
@@ -126,7 +126,7 @@ func (a Archive) Depends(name, version string) ([]string, error) {
 	return dependsOf(out), nil
 }
 
-// dependsOf reads the field Depends out of a package's description.
+// dependsOf reads the field Depends of a package description.
 func dependsOf(description string) []string {
 	var names []string
 	for line := range strings.Lines(description) {
@@ -144,11 +144,11 @@ func dependsOf(description string) []string {
 	return names
 }
 
-// Update renews the archive's lists.
+// Update refreshes the lists of the archive.
 func (a Archive) Update() error { return aptGet("", a.options, "update") }
 
-// Download puts the package's file, of just this version, into dir.
-// No version means the newest.
+// Download downloads this version of a package to dir. An empty version means
+// the newest.
 func (a Archive) Download(dir, name, version string) error {
 	if version == "" {
 		return aptGet(dir, a.options, "download", name)
@@ -165,8 +165,8 @@ func (a Archive) cache(args ...string) (string, error) {
 }
 
 // Unpack downloads a package and unpacks it below root, without its scripts and
-// without installing it. Patterns, if any, name the files that are wanted, as tar
-// has them, such as ./usr/bin/*.
+// without installing it. Patterns, if any, select files in the form of tar,
+// such as ./usr/bin/*.
 func (a Archive) Unpack(root, name, version string, patterns ...string) error {
 	work, err := os.MkdirTemp(root, "package-")
 	if err != nil {
@@ -178,7 +178,7 @@ func (a Archive) Unpack(root, name, version string, patterns ...string) error {
 	}
 	files, err := filepath.Glob(filepath.Join(work, "*.deb"))
 	if err != nil || len(files) != 1 {
-		return fmt.Errorf("download of %s left %d files: %v", name, len(files), err)
+		return fmt.Errorf("download of %s: want one file, got %q", name, files)
 	}
 	const script = `deb=$1 root=$2; shift 2
 dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --wildcards "$@"`

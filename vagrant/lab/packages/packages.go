@@ -1,7 +1,7 @@
 //go:build linux
 
 // Package packages gets what the lab needs from the machine's package archive.
-// It knows Debian's tools and nothing of what the packages are for.
+// It knows Debian's tools, and not what the packages are for.
 package packages
 
 import (
@@ -25,8 +25,8 @@ func Missing(names ...string) []string {
 	return missing
 }
 
-// Install installs those of names that are missing, and says so on progress. It
-// needs root and apt-get only when something is missing.
+// Install installs those of names that are missing, and reports it on progress.
+// It needs root and apt-get only if something is missing.
 func Install(progress io.Writer, names ...string) error {
 	missing := Missing(names...)
 	if len(missing) == 0 {
@@ -34,7 +34,7 @@ func Install(progress io.Writer, names ...string) error {
 	}
 	list := strings.Join(missing, " ")
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		return fmt.Errorf("install %s: this machine has no apt-get; install them by its own means", list)
+		return fmt.Errorf("install %s: this machine has no apt-get; install them another way", list)
 	}
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("install %s: run this as root, or install them first", list)
@@ -55,13 +55,14 @@ func Install(progress io.Writer, names ...string) error {
 	return nil
 }
 
-// aptGet runs apt-get quietly in dir; the error has the last line it said.
+// aptGet runs apt-get quietly in dir. The error has the last line of its
+// output.
 func aptGet(dir string, archive []string, args ...string) error {
 	options := append([]string{
 		"-q",
 		"-o", "DPkg::Lock::Timeout=300", // another run may be installing
-		"-o", "APT::Sandbox::User=root", // dir is not for others to write
-		"-o", "APT::Update::Error-Mode=any", // or an update without a network succeeds
+		"-o", "APT::Sandbox::User=root", // others cannot write to dir
+		"-o", "APT::Update::Error-Mode=any", // else an update without a network succeeds
 	}, archive...)
 	cmd := exec.Command("apt-get", append(options, args...)...)
 	cmd.Dir = dir

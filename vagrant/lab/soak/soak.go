@@ -1,6 +1,6 @@
-// Package soak says how often a test attacks what it tests, and tells what came
-// of it. Everyday runs of a test make a tenth of its rounds; make soak makes all.
-// It knows numbers of rounds and nothing of what a round does.
+// Package soak decides how many rounds an attack in a test makes, and reports
+// the result. By default a test makes a tenth of its rounds; make soak runs
+// all. The package knows numbers of rounds, and not what a round does.
 package soak
 
 import (
@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// Variable is the environment variable that says how many percent of its rounds
+// Variable is the environment variable that sets the percentage of rounds that
 // a test makes: 1 to 1000.
 const Variable = "DMSNAPCTL_TEST_SOAK"
 
-// usual is the percentage where nobody says another.
+// usual is the percentage if the variable is not set.
 const usual = 10
 
-// Mark begins the line of an attack in a test's output; its fields follow, with
-// tabs between: name, rounds, result and seconds.
+// Mark begins the line of an attack in a test's output. Its fields follow,
+// separated by tabs: name, rounds, result and seconds.
 const Mark = "soak:"
 
-// Rounds is how many of an attack's rounds are to be made, of as many in the long
-// form; 1 at least. When the test ends, its output says what came of it.
+// Rounds returns how many rounds of an attack to make, given the number of the
+// long form; at least 1. When the test ends, its output has the result.
 func Rounds(t testing.TB, attack string, long int) int {
 	t.Helper()
 	n, err := part(os.Getenv(Variable), long)
@@ -34,8 +34,8 @@ func Rounds(t testing.TB, attack string, long int) int {
 	return n
 }
 
-// Every is the distance between those of many cases that are to be tried: 1 for
-// all of them.
+// Every returns the distance between the cases to try if there are many: 1 to
+// try all of them.
 func Every(t testing.TB) int {
 	t.Helper()
 	n, err := percent(os.Getenv(Variable))
@@ -45,8 +45,8 @@ func Every(t testing.TB) int {
 	return max(1, 100/n)
 }
 
-// Report has the test say at its end how many rounds an attack was and what came
-// of it.
+// Report makes the test report at its end how many rounds an attack had, and
+// the result.
 func Report(t testing.TB, attack string, rounds func() int) {
 	start := time.Now()
 	t.Cleanup(func() {
@@ -57,12 +57,13 @@ func Report(t testing.TB, attack string, rounds func() int) {
 		case t.Skipped():
 			result = "not applicable"
 		}
-		// To the output itself: a test's log has a place in front of each line.
+		// Printed to the output itself: a test's log has a file position before
+		// each line.
 		fmt.Printf("\n%s\t%s\t%d\t%s\t%.0f\n", Mark, attack, rounds(), result, time.Since(start).Seconds())
 	})
 }
 
-// part is that percentage of long, at least 1.
+// part returns that percentage of long, at least 1.
 func part(text string, long int) (int, error) {
 	n, err := percent(text)
 	return max(1, (long*n+99)/100), err

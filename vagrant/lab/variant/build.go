@@ -16,11 +16,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/packages"
 )
 
-// tools are the packages that building a module of the kernel takes.
+// tools are the packages needed to build a module of the kernel.
 var tools = []string{"gcc", "libc6-dev", "make", "xz-utils"}
 
-// sources are the files of drivers/md that make up the module; they include
-// headers from there as well.
+// sources are the files of drivers/md that make up the module. They also
+// include headers from there.
 var sources = []string{"dm-snap.c", "dm-exception-store.c", "dm-snap-transient.c", persistent}
 
 const kbuild = `obj-m := dm-snapshot.o
@@ -28,8 +28,8 @@ dm-snapshot-y := dm-snap.o dm-exception-store.o dm-snap-transient.o dm-snap-pers
 ccflags-y := -I$(srctree)/drivers/md
 `
 
-// build makes the module in work, which is empty and removed afterwards, and
-// returns its file.
+// build builds the module in work, which is empty and removed afterwards. It
+// returns the file of the module.
 func (v Variant) build(k kernels.Kernel, work string, progress io.Writer) (string, error) {
 	if err := packages.Install(progress, tools...); err != nil {
 		return "", err
@@ -54,7 +54,7 @@ func (v Variant) build(k kernels.Kernel, work string, progress io.Writer) (strin
 	return built, quiet(exec.Command("strip", "--strip-debug", built))
 }
 
-// write puts the edited sources of the module into dir.
+// write writes the edited sources of the module to dir.
 func (v Variant) write(md, dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err

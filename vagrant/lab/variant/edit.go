@@ -1,6 +1,6 @@
 //go:build linux
 
-// The edits that make a variant of the kernel's own sources.
+// The edits that turn the kernel's own sources into a variant.
 
 package variant
 
@@ -10,16 +10,18 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
-// edit replaces the one place in a file that matches.
+// edit replaces the only match in a file.
 type edit struct {
 	file    string
 	find    string // regular expression
 	replace string // as for [regexp.Regexp.ReplaceAllString]
 }
 
-// versionEdit makes the target "snapshot" call itself that version.
+// versionEdit gives the target "snapshot" this version.
 func versionEdit(version string) edit {
 	return edit{
 		file:    "dm-snap.c",
@@ -28,7 +30,7 @@ func versionEdit(version string) edit {
 	}
 }
 
-// apply makes the edit below dir.
+// apply applies the edit below dir.
 func (e edit) apply(dir string) error {
 	path := filepath.Join(dir, e.file)
 	text, err := os.ReadFile(path)
@@ -42,16 +44,16 @@ func (e edit) apply(dir string) error {
 	return os.WriteFile(path, []byte(edited), 0o644)
 }
 
-// in makes the edit in text. Sources in which its place is not found exactly
-// once are not the ones it was written for.
+// in applies the edit to text. If the place to edit is not there exactly once,
+// the sources are not those that the edit was written for.
 func (e edit) in(text string) (string, error) {
 	find, err := regexp.Compile(e.find)
 	if err != nil {
 		return "", err
 	}
 	if n := len(find.FindAllStringIndex(text, -1)); n != 1 {
-		return "", fmt.Errorf("%s: the place to edit, %q, is there %d times instead of once; these kernel sources are of another kind",
-			e.file, e.find, n)
+		return "", fmt.Errorf("%s: %q matches %s instead of once: the edit does not fit these kernel sources",
+			e.file, e.find, count.Of(n, "time"))
 	}
 	return find.ReplaceAllString(text, e.replace), nil
 }

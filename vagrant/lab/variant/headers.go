@@ -1,7 +1,7 @@
 //go:build linux
 
-// A tree for modules of a distribution's kernel: its package of headers, and of
-// its sources device mapper alone.
+// A tree for modules of a distribution's kernel. It consists of the package of
+// headers and, from the sources, device mapper alone.
 
 package variant
 
@@ -16,8 +16,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/packages"
 )
 
-// headerPlace is where the packages of headers want to be installed, and where
-// their files look for each other.
+// headerPlace is where packages of headers must be installed, and where their
+// files look for each other.
 const headerPlace = "/usr/src/linux-headers"
 
 func prepareHeaders(k kernels.Kernel, work string, progress io.Writer) (tree, error) {
@@ -38,11 +38,11 @@ func prepareHeaders(k kernels.Kernel, work string, progress io.Writer) (tree, er
 	}
 	return tree{dir, filepath.Join(source, "drivers/md"), []string{
 		"ARCH=x86",
-		"CONFIG_DEBUG_INFO_BTF_MODULES=", // takes another tool, and no test looks at types
+		"CONFIG_DEBUG_INFO_BTF_MODULES=", // needs another tool, and no test uses types
 	}}, nil
 }
 
-// unpackHeaders unpacks the package of headers and those parts that it needs.
+// unpackHeaders unpacks the package of headers and the parts that it needs.
 func unpackHeaders(k kernels.Kernel, root string, progress io.Writer) error {
 	archive, err := kernels.Archive(k.Origin.Suite)
 	if err != nil {
@@ -72,7 +72,7 @@ func unpackHeaders(k kernels.Kernel, root string, progress io.Writer) error {
 	return nil
 }
 
-// moveHeaders makes the headers in dir look for their other parts below root.
+// moveHeaders makes the headers in dir look below root for their other parts.
 func moveHeaders(dir, root string) error {
 	for _, name := range []string{"Makefile", ".kernelvariables"} {
 		path := filepath.Join(dir, name)

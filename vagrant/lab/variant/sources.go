@@ -1,7 +1,7 @@
 //go:build linux
 
-// A tree for modules of User-mode Linux, which has no package of headers: the
-// whole source, configured as the kernel was.
+// A tree for modules of User-mode Linux, which has no package of headers. It is
+// the whole source, configured like the kernel.
 
 package variant
 
@@ -20,8 +20,8 @@ func prepareSources(k kernels.Kernel, work string, progress io.Writer) (tree, er
 		return tree{}, err
 	}
 	dir := filepath.Join(work, "linux")
-	// The code of all drivers but md (and others in m) is half of the tree
-	// and not used.
+	// Drivers other than md (and others in m) are half of the tree, and are not
+	// used.
 	if err := unpackSources(k, work, dir, progress, "--exclude=*/drivers/[!m]*.[ch]"); err != nil {
 		return tree{}, err
 	}

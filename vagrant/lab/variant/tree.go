@@ -1,4 +1,4 @@
-// A kernel's sources, unpacked, and make in them.
+// The unpacked sources of a kernel, and make in them.
 
 package variant
 
@@ -15,11 +15,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
 )
 
-// tree is what a module is built in.
+// tree is the directory in which a module is built.
 type tree struct {
 	dir  string   // for make -C
 	md   string   // drivers/md of the sources
-	args []string // more arguments of make
+	args []string // additional arguments for make
 }
 
 // make runs make in the tree.
@@ -30,7 +30,7 @@ func (t tree) make(args ...string) error {
 	return quiet(cmd)
 }
 
-// quiet runs a command; the error has the end of what it said.
+// quiet runs a command. The error has the end of its output.
 func quiet(cmd *exec.Cmd) error {
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -41,7 +41,7 @@ func quiet(cmd *exec.Cmd) error {
 }
 
 // unpackSources unpacks the sources of the kernel's release into dir, all or
-// those that match the patterns of tar.
+// those that match tar's patterns.
 func unpackSources(k kernels.Kernel, work, dir string, progress io.Writer, tarOptions ...string) error {
 	archive, err := kernels.Archive(k.Origin.Suite)
 	if err != nil {
@@ -75,15 +75,15 @@ func sourcePackage(k kernels.Kernel, versions func(name string) ([]string, error
 	}
 	for _, version := range have {
 		switch {
-		case k.Engine == lab.QEMU && version == k.Origin.Version, // built of just these
+		case k.Engine == lab.QEMU && version == k.Origin.Version, // built from exactly these
 			k.Engine == lab.UML && strings.HasPrefix(version, k.Release+"-"):
 			return name, version, nil
 		}
 	}
 	if k.Engine == lab.UML && k.Origin.Suite != "" && len(have) > 0 {
-		// A suite that keeps one version only has the sources of a later
+		// A suite that keeps only one version has the sources of a later
 		// release of the series. User-mode Linux has no module versions, and
-		// what device mapper's parts share does not change within a series.
+		// the interfaces within device mapper do not change within a series.
 		return name, have[0], nil
 	}
 	return "", "", fmt.Errorf("the package archive has no %s for kernel %s %s", name, k.Release, k.Origin.Version)

@@ -1,9 +1,9 @@
 //go:build linux
 
-// Package variant builds dm-snapshot modules that differ from the distribution's
-// in one respect, for the lab's kernels, out of the distribution's own kernel
-// sources. Those are fetched by package when a module is built; only the edits
-// are here.
+// Package variant builds dm-snapshot modules for the lab's kernels that differ
+// from the distribution's in one respect. It builds them from the
+// distribution's own kernel sources, which it fetches as a package. Only the
+// edits are here.
 package variant
 
 import (
@@ -21,17 +21,17 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
 )
 
-// Module is the name of the module, to be used with [lab.Machine].Replace.
+// Module is the name of the module, for [lab.Machine].Replace.
 const Module = "dm-snapshot"
 
-// Stock is the name of what is no variant: the distribution's own module.
+// Stock is the name of the distribution's own module, which is not a variant.
 const Stock = "stock"
 
 // Variant is a dm-snapshot that the lab builds.
 type Variant struct {
 	Name string
-	// Version is what its target "snapshot" calls itself; empty for what the
-	// distribution's does.
+	// Version is the version of its target "snapshot"; empty for that of the
+	// distribution.
 	Version string
 	edits   []edit
 }
@@ -42,9 +42,9 @@ const leakyVersion = "1.11.1"
 // Leaky has the space leak.
 //
 // The fix (commit 230c83afdd9c, "dm snapshot: avoid snapshot space leak on
-// crash") made copy_callback hold a copy back until all that were allocated
-// before it are complete. The first edit calls every copy the next one in turn,
-// so that each is committed when it finishes, as before the fix.
+// crash") made copy_callback hold a copy back until all copies allocated before
+// it are complete. The first edit calls every copy the next one in turn, so
+// that each is committed when it finishes, as before the fix.
 var Leaky = Variant{
 	Name:    "leaky",
 	Version: leakyVersion,
@@ -62,14 +62,14 @@ var Leaky = Variant{
 var Mended = Variant{
 	Name: "mended",
 	edits: []edit{
-		// Whatever waits for the header, it is on the disk, and all that was
-		// written before it.
+		// When a waiter for the header continues, the header is on disk, and so
+		// is everything written before it.
 		{
 			file:    persistent,
 			find:    `return chunk_io\(ps, ps->header_area, 0, REQ_OP_WRITE, 1\);`,
 			replace: "return chunk_io(ps, ps->header_area, 0, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA, 1);",
 		},
-		// A new store has its header when its first area holds zeros.
+		// A new store gets its header only after its first area holds zeros.
 		{
 			file:    persistent,
 			find:    `zero_memory_area\(ps\);\s*r = zero_disk_area\(ps, 0\);`,
@@ -80,7 +80,7 @@ var Mended = Variant{
 			find:    `r = write_header\(ps\);`,
 			replace: "r = zero_disk_area(ps, 0);\n\t\tif (r)\n\t\t\treturn r;\n\t\t${0}",
 		},
-		// What stands behind the terminator of a list is cleared, on disk
+		// Records behind the terminator of a list are cleared, also on disk,
 		// before the list can grow.
 		{
 			file: persistent,
@@ -99,13 +99,13 @@ var Mended = Variant{
 	},
 }
 
-// persistent is the store's source file.
+// persistent is the source file of the persistent store.
 const persistent = "dm-snap-persistent.c"
 
-// All are the variants; beside them there is [Stock].
+// All are the variants, without [Stock].
 var All = []Variant{Leaky, Mended}
 
-// Names are those of all variants, [Stock] first.
+// Names returns the names of all variants, [Stock] first.
 func Names() []string {
 	names := []string{Stock}
 	for _, v := range All {
@@ -114,8 +114,8 @@ func Names() []string {
 	return names
 }
 
-// Modules returns what to replace of the kernel's modules for it to have the
-// named snapshot target: nothing for [Stock].
+// Modules returns the replacements for the kernel's modules that give it the
+// named snapshot target: none for [Stock].
 func Modules(name string, k kernels.Kernel) (map[string]string, error) {
 	if name == Stock {
 		return nil, nil
@@ -126,13 +126,14 @@ func Modules(name string, k kernels.Kernel) (map[string]string, error) {
 			return map[string]string{Module: file}, err
 		}
 	}
-	return nil, fmt.Errorf("variant %q: there are %s", name, strings.Join(Names(), ", "))
+	return nil, fmt.Errorf("unknown variant %q (known: %s)", name, strings.Join(Names(), ", "))
 }
 
-// ErrNotBuilt means that the module for this kernel and these edits is not there.
+// ErrNotBuilt means that the module for this kernel and these edits does not
+// exist.
 var ErrNotBuilt = errors.New("is not built; run: bin/lab setup -kernels")
 
-// Find returns the file of the module that was built for k.
+// Find returns the file of the module built for k.
 func (v Variant) Find(k kernels.Kernel) (string, error) {
 	path, err := v.place(k)
 	if err != nil {
@@ -144,8 +145,8 @@ func (v Variant) Find(k kernels.Kernel) (string, error) {
 	return path, nil
 }
 
-// Ensure builds the module for k unless it is there, says on progress what it
-// does, and returns the module's file. Several may run at once: one builds, the
+// Ensure builds the module for k unless it exists, reports progress, and
+// returns the file of the module. If several run at once, one builds and the
 // others wait for it.
 func (v Variant) Ensure(k kernels.Kernel, progress io.Writer) (string, error) {
 	path, err := v.place(k)
@@ -179,10 +180,10 @@ func (v Variant) Ensure(k kernels.Kernel, progress io.Writer) (string, error) {
 	return path, os.Rename(built, path)
 }
 
-// workPrefix begins the names of directories in which modules are built.
+// workPrefix begins the names of the directories in which modules are built.
 const workPrefix = "build-"
 
-// sweep removes what killed builds left in dir, which is locked.
+// sweep removes the leftovers of killed builds in dir, which is locked.
 func sweep(dir string) error {
 	left, err := filepath.Glob(filepath.Join(dir, workPrefix+"*"))
 	if err != nil {
@@ -196,8 +197,8 @@ func sweep(dir string) error {
 	return nil
 }
 
-// place is where the module for k belongs: another release, configuration or
-// edit has another place.
+// place returns the path of the module for k. Another release, configuration or
+// edit gives another path.
 func (v Variant) place(k kernels.Kernel) (string, error) {
 	cache, err := lab.CacheDir()
 	if err != nil {
@@ -213,8 +214,8 @@ func (v Variant) place(k kernels.Kernel) (string, error) {
 	return filepath.Join(cache, v.Name, key, Module+".ko"), nil
 }
 
-// lock takes the lock file at path, waiting for others. The kernel drops the
-// lock with the process, so that a killed build blocks nobody.
+// lock locks the file at path, and waits for others. The kernel releases the
+// lock with the process, so a killed build blocks nobody.
 func lock(path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

@@ -1,6 +1,6 @@
 //go:build linux
 
-// lab demo: the main job on two kernels, side by side.
+// lab demo: the main use on two kernels, side by side.
 
 package main
 
@@ -16,9 +16,9 @@ import (
 
 func demonstrate(args []string) (int, error) {
 	flags := flag.NewFlagSet("lab demo", flag.ContinueOnError)
-	dir := flags.String("out", "out/demo", "`directory` in which the disks are left")
+	dir := flags.String("out", "out/demo", "`directory` for the disks, which stay there")
 	if err := flags.Parse(args); err != nil {
-		return exitUsage, nil // flag has said why
+		return exitUsage, nil // flag has printed why
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -19,9 +19,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/variant"
 )
 
-// What kernel tests are told: their scratch disks, colon separated, which
-// dm-snapshot the kernel has, which modules it lacks, comma separated, and what
-// udev is like.
+// Environment variables for kernel tests: their scratch disks (separated by
+// colons), the dm-snapshot of the kernel, the modules that it lacks (separated
+// by commas), and the state of udev.
 const (
 	disksVariable   = "DMSNAPCTL_TEST_DISKS"
 	kernelVariable  = "DMSNAPCTL_TEST_KERNEL"
@@ -29,8 +29,8 @@ const (
 	udevVariable    = "DMSNAPCTL_TEST_UDEV"
 )
 
-// grace is what a machine gets beyond the time limit of the test inside, to
-// boot and to report that the limit was reached.
+// grace is the time that a machine gets beyond the time limit of the test
+// inside, to boot and to report that the limit was reached.
 const grace = 30 * time.Second
 
 // settings are the flags of lab exec.
@@ -53,21 +53,21 @@ type settings struct {
 func execute(args []string) (int, error) {
 	var s settings
 	flags := flag.NewFlagSet("lab exec", flag.ContinueOnError)
-	flags.StringVar(&s.engine, "engine", string(lab.UML), "`what` runs the kernel: uml or qemu")
-	flags.StringVar(&s.kernel, "kernel", "", "`series` of the kernel, such as 6.12 (default: uml 6.1, qemu 6.12); or stock, leaky or mended, for that dm-snapshot in the default one")
+	flags.StringVar(&s.engine, "engine", string(lab.UML), "`engine` that runs the kernel: uml or qemu")
+	flags.StringVar(&s.kernel, "kernel", "", "`series` of the kernel, such as 6.12 (default: uml 6.1, qemu 6.12); or stock, leaky or mended, for that dm-snapshot in the default kernel")
 	flags.BoolVar(&s.leaky, "leaky", false, "give the kernel a dm-snapshot with the space leak")
-	flags.BoolVar(&s.mended, "mended", false, "give the kernel a dm-snapshot with the findings of docs/crash-findings.md mended")
+	flags.BoolVar(&s.mended, "mended", false, "give the kernel a dm-snapshot with the remedies of docs/crash-findings.md")
 	flags.IntVar(&s.cpus, "cpus", 0, "`number` of processors (default: uml has 1, qemu 2)")
 	flags.IntVar(&s.memory, "memory", 0, "memory of the machine in `MiB` (default: uml 512, qemu 1024)")
 	flags.IntVar(&s.disks, "disks", 4, "`number` of blank scratch disks")
 	flags.IntVar(&s.disk, "disk-size", 256, "size of a scratch disk in `MiB`")
-	flags.StringVar(&s.modules, "modules", strings.Join(append(slices.Clone(lab.DeviceMapper), "fuse", "loop", "ext4", "xfs"), ","), "kernel modules to load, comma separated; the test is told of those that the kernel lacks")
+	flags.StringVar(&s.modules, "modules", strings.Join(append(slices.Clone(lab.DeviceMapper), "fuse", "loop", "ext4", "xfs"), ","), "kernel modules to load, comma separated; the test is told which of them the kernel lacks")
 	flags.StringVar(&s.write, "write", "", "more `directories` of the host that the program may write to, colon separated")
-	flags.StringVar(&s.udev, "udev", "", "have udev run in the machine, and leave it in this `state`: alive, hung (stopped) or dead (killed)")
+	flags.StringVar(&s.udev, "udev", "", "run udev in the machine and leave it in this `state`: alive, hung (stopped) or dead (killed)")
 	flags.DurationVar(&s.timeout, "timeout", 0, "hard limit for the machine (default: the test's -test.timeout and 30s, or 15m)")
 	flags.BoolVar(&s.verbose, "v", false, "show the kernel's messages too, on standard error")
 	if err := flags.Parse(args); err != nil {
-		return exitUsage, nil // flag has said why
+		return exitUsage, nil // flag has printed why
 	}
 	if flags.NArg() == 0 {
 		return exitUsage, errors.New("exec: no program given")
@@ -91,7 +91,8 @@ func execute(args []string) (int, error) {
 	return status, nil
 }
 
-// machine is the machine that runs program with args, a test binary's flags.
+// machine returns the machine that runs program with args, the flags of a test
+// binary.
 func (s settings) machine(program string, args []string) (lab.Machine, error) {
 	name, which, err := s.choice()
 	if err != nil {
@@ -138,7 +139,7 @@ func (s settings) machine(program string, args []string) (lab.Machine, error) {
 	return m, nil
 }
 
-// choice is the kernel that the flags ask for, and its dm-snapshot.
+// choice returns the kernel and the dm-snapshot that the flags select.
 func (s settings) choice() (kernels.Name, string, error) {
 	which, series := variant.Stock, s.kernel
 	if slices.Contains(variant.Names(), series) {
@@ -146,7 +147,7 @@ func (s settings) choice() (kernels.Name, string, error) {
 	}
 	switch {
 	case s.leaky && s.mended:
-		return kernels.Name{}, "", errors.New("-leaky and -mended are two variants")
+		return kernels.Name{}, "", errors.New("-leaky and -mended exclude each other")
 	case s.leaky:
 		which = variant.Leaky.Name
 	case s.mended:
@@ -156,7 +157,7 @@ func (s settings) choice() (kernels.Name, string, error) {
 	return name, which, err
 }
 
-// limit is the machine's hard time limit.
+// limit returns the hard time limit of the machine.
 func (s settings) limit(args []string) time.Duration {
 	if s.timeout > 0 {
 		return s.timeout
@@ -170,8 +171,8 @@ func (s settings) limit(args []string) time.Duration {
 	return 15 * time.Minute
 }
 
-// writable are the directories in which a test may write when it runs on the
-// host: its package's, and those of its output files.
+// writable returns the directories in which a test may write when it runs on
+// the host: that of its package, and those of its output files.
 func writable(args []string) []string {
 	dirs := []string{"."}
 	for _, arg := range args {

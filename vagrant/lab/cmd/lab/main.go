@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command lab is the lab on the command line: it sets a machine up, runs programs
-// inside real kernels, as go test -exec calls it for kernel tests, and shows the
-// demonstration.
+// Command lab is the command line of the lab. It sets up a machine, runs
+// programs inside real kernels (as go test -exec for kernel tests), and shows
+// the demonstration.
 //
 // From the top down: main, demo, exec, matrix, setup.
 package main
@@ -12,8 +12,8 @@ import (
 	"os"
 )
 
-// exitNotRun is the status when the program could not be run to its end; those
-// below 125 are the program's own to give.
+// exitNotRun is the exit status if the program did not run to its end. Lower
+// ones come from the program.
 const exitNotRun = 125
 
 // exitUsage is the status after a usage error.

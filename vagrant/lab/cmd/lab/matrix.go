@@ -24,7 +24,7 @@ func testMatrix(args []string) (int, error) {
 	variants := flags.String("variants", strings.Join(variant.Names(), ","), "`list` of dm-snapshot variants")
 	run := flags.String("run", "Test", "`expression` that names the tests, as for go test")
 	if err := flags.Parse(args); err != nil {
-		return exitUsage, nil // flag has said why
+		return exitUsage, nil // flag has printed why
 	}
 	names, err := kernels.Parse(*which)
 	if err != nil {
@@ -64,7 +64,7 @@ func testMatrix(args []string) (int, error) {
 	return status, matrix.Print(os.Stdout, rows)
 }
 
-// testOn runs the tests on one kernel. That some fail is a result and no error.
+// testOn runs the tests on one kernel. Failed tests are a result, not an error.
 func testOn(self string, name kernels.Name, which, run string, packages []string) ([]matrix.Result, error) {
 	inside := fmt.Sprintf("%s exec -engine %s -kernel %s", self, name.Engine, name.Series)
 	if which != variant.Stock {

@@ -15,16 +15,16 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/variant"
 )
 
-// testKernels are what make test boots and reads.
+// testKernels are the kernels that make test boots and reads.
 const testKernels = "uml-6.1,qemu-6.12"
 
 func setup(args []string) (int, error) {
 	flags := flag.NewFlagSet("lab setup", flag.ContinueOnError)
 	which := flags.String("kernels", "", "`list` of kernels to get, such as uml-6.1,qemu-6.12; or all (default: uml-6.1)")
-	tests := flags.Bool("tests", false, "also get what only tests need: dmsetup, lvm2, e2fsprogs, xfsprogs, kmod, mdadm, qemu-utils, bmap-tools, restic, borgbackup, udev, and the kernels "+testKernels)
-	bench := flags.Bool("bench", false, "also install what only benchmarks compare with: fio")
+	tests := flags.Bool("tests", false, "also get what only the tests need: dmsetup, lvm2, e2fsprogs, xfsprogs, kmod, mdadm, qemu-utils, bmap-tools, restic, borgbackup, udev, and the kernels "+testKernels)
+	bench := flags.Bool("bench", false, "also install what only the benchmarks need: fio")
 	if err := flags.Parse(args); err != nil {
-		return exitUsage, nil // flag has said why
+		return exitUsage, nil // flag has printed why
 	}
 	if *which == "" {
 		*which = kernels.All[0].String()
@@ -44,10 +44,10 @@ func setup(args []string) (int, error) {
 	}
 	var more []string
 	if *tests {
-		// Kernel tests hold what they build and see against dmsetup's and LVM's,
-		// and put file systems and arrays on it, and back them up. qemu-img and bmaptool
-		// judge the images. Some tests run beside udev; the machine's own is not
-		// started.
+		// Kernel tests compare their results with dmsetup's and LVM's, put file
+		// systems and arrays on them, and back them up. qemu-img and bmaptool
+		// check the images. Some tests run next to udev; the machine's own is
+		// not started.
 		more = append(more, "dmsetup", "lvm2", "e2fsprogs", "xfsprogs", "mount", "kmod", "mdadm", "qemu-utils", "bmap-tools", "restic", "borgbackup", "udev")
 	}
 	if *bench {
@@ -59,7 +59,7 @@ func setup(args []string) (int, error) {
 	return 0, nil
 }
 
-// prepare gets and builds what is missing for a kernel to boot in all variants.
+// prepare gets and builds what a kernel needs to boot in all variants.
 func prepare(name kernels.Name, progress io.Writer) error {
 	kernel, err := name.Ensure(progress)
 	if err != nil {
@@ -79,7 +79,7 @@ func prepare(name kernels.Name, progress io.Writer) error {
 	return nil
 }
 
-// prefixed begins each line of progress with who speaks.
+// prefixed begins each line of progress with the name of the program.
 type prefixed struct{ io.Writer }
 
 func (p prefixed) Write(line []byte) (int, error) {

@@ -1,6 +1,6 @@
 //go:build linux
 
-// The part that comes after the crash.
+// The part after the crash.
 
 package main
 
@@ -13,7 +13,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
 )
 
-// activate gives the store to the kernel again and tells its status.
+// activate has the kernel activate the store, and reports its status.
 func activate(tool string, _ scene.Round) error {
 	if _, err := device(scene.Snapshot, devmapper.SnapshotTable{
 		Length:       scene.OriginBytes,

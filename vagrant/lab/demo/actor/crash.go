@@ -39,7 +39,7 @@ func crash(tool string, round scene.Round) error {
 	return writes(tool, leaky, round)
 }
 
-// check tells the kernel's verdict, and returns whether it is leaky.
+// check reports the kernel's verdict, and returns whether it is leaky.
 func check(tool string) (leaky bool, err error) {
 	answer, err := output(tool, "check", "--json")
 	if err != nil && !warns(err) {
@@ -53,15 +53,15 @@ func check(tool string) (leaky bool, err error) {
 	return err != nil, nil
 }
 
-// warns tells whether the tool ended with the exit code of a warning: of a leaky
-// kernel, or of a full store.
+// warns reports whether the tool ended with the exit code for a warning, which
+// means a leaky kernel or a full store.
 func warns(err error) bool {
 	var exit *exec.ExitError
 	return errors.As(err, &exit) && exit.ExitCode() == 1
 }
 
-// writes writes to the origin and returns only if something went wrong: the
-// machine is crashed with the slow copies in flight.
+// writes writes to the origin. It returns only if something went wrong: the
+// machine is crashed while the slow copies are in flight.
 func writes(tool string, leaky bool, round scene.Round) error {
 	origin, err := os.OpenFile(scene.Origin, os.O_WRONLY|unix.O_DIRECT, 0)
 	if err != nil {
@@ -91,8 +91,8 @@ func writes(tool string, leaky bool, round scene.Round) error {
 	return errors.Join(<-slow, errors.New("the slow copies finished before the crash"))
 }
 
-// writeAtOnce writes n chunks of the origin from the first on, all at the same
-// time; each write's end comes through the channel.
+// writeAtOnce writes n chunks of the origin, beginning at first, all at the
+// same time. The end of each write is sent on the channel.
 func writeAtOnce(origin *os.File, first, n int) <-chan error {
 	ended := make(chan error, n)
 	for chunk := first; chunk < first+n; chunk++ {
@@ -101,8 +101,8 @@ func writeAtOnce(origin *os.File, first, n int) <-chan error {
 	return ended
 }
 
-// awaitAllocated waits until the kernel has given out so many sectors of the
-// store: only then is it certain that later copies lie above.
+// awaitAllocated waits until the kernel has allocated this many sectors of the
+// store. Only then are later copies certain to lie above.
 func awaitAllocated(tool string, want int) error {
 	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		got, _, err := allocated(tool)
@@ -115,8 +115,8 @@ func awaitAllocated(tool string, want int) error {
 	}
 }
 
-// allocated are the sectors of the store that the kernel has given out, and how
-// many there are; of a snapshot that is lost an error.
+// allocated returns how many sectors of the store the kernel has allocated, and
+// how many it has in total. For a lost snapshot it returns an error.
 func allocated(tool string) (used, total int, err error) {
 	answer, err := output(tool, "status", scene.Snapshot, "--json")
 	if err != nil && !warns(err) {
@@ -135,9 +135,9 @@ func allocated(tool string) (used, total int, err error) {
 	return s.Used, s.Total, nil
 }
 
-// awaitLate waits for the late copies. A leaky kernel commits an area that
-// they fill up past the slow ones, and then lets their writes return; a fixed
-// one lets none return.
+// awaitLate waits for the late copies. A leaky kernel commits the area that
+// they fill, past the slow ones, and their writes return. On a fixed kernel
+// none returns.
 func awaitLate(leaky bool, slow, late <-chan error) error {
 	limit := scene.Settling
 	if leaky {
@@ -153,20 +153,20 @@ func awaitLate(leaky bool, slow, late <-chan error) error {
 	}
 }
 
-// write writes one chunk of the origin, around the page cache, which wants the
-// buffer aligned: mapped memory is.
+// write writes one chunk of the origin and bypasses the page cache. That needs
+// an aligned buffer, which mapped memory is.
 func write(origin *os.File, chunk int) error {
 	data, err := unix.Mmap(-1, 0, scene.ChunkBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return fmt.Errorf("map a buffer: %w", err)
 	}
-	defer func() { _ = unix.Munmap(data) }() // cannot fail on what Mmap gave
+	defer func() { _ = unix.Munmap(data) }() // cannot fail on the result of Mmap
 	copy(data, fmt.Sprintf("chunk %d\n", chunk))
 	_, err = origin.WriteAt(data, int64(chunk)*scene.ChunkBytes)
 	return err
 }
 
-// output runs the tool; the error has what it said.
+// output runs the tool. The error has its messages.
 func output(tool string, args ...string) ([]byte, error) {
 	var said bytes.Buffer
 	cmd := exec.Command(tool, args...)

@@ -1,6 +1,6 @@
 //go:build linux
 
-// The device-mapper devices below dmsnapctl's own.
+// Device-mapper devices below those of dmsnapctl.
 
 package main
 
@@ -13,9 +13,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
 )
 
-// slowDevice puts a device over the COW disk on which writes to a few chunks
-// take long, and returns its node. Their flushes do not: each commit's flush
-// would wait for them as well.
+// slowDevice makes a device over the COW disk on which writes to a few chunks
+// are slow, and returns its node. Flushes are not slow, or each commit would
+// wait for them too.
 func slowDevice(round scene.Round) (string, error) {
 	const size = scene.SlowChunks * scene.ChunkBytes
 	first := uint64(round.SlowFirst() * scene.ChunkBytes)
@@ -32,7 +32,7 @@ func slowDevice(round scene.Round) (string, error) {
 	)
 }
 
-// device makes a device and returns the node that devtmpfs has for it.
+// device makes a device and returns its node in devtmpfs.
 func device(name string, tables ...devmapper.Table) (string, error) {
 	if err := devmapper.CreateAndLoad(name, "", 0, tables...); err != nil {
 		return "", fmt.Errorf("make the device %s: %w", name, err)

@@ -1,6 +1,6 @@
 //go:build linux
 
-// The part in which a store that has room again is used.
+// The part that uses a store that has room again.
 
 package main
 
@@ -15,9 +15,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
 )
 
-// fill activates the store and writes to the origin, chunk by chunk from where
-// the round begins, until no sector of the store is free; tells how many chunks
-// went in, and what the snapshot shows then.
+// fill activates the store and writes to the origin, chunk by chunk from the
+// start of the round, until no sector of the store is free. It reports how many
+// chunks were written, and what the snapshot shows then.
 func fill(tool string, round scene.Round) error {
 	if _, err := output(tool, "activate", scene.Snapshot, "--origin", scene.OriginDisk, "--cow", scene.COWDisk, "--yes"); err != nil {
 		return err

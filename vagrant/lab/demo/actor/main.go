@@ -1,12 +1,13 @@
 //go:build linux
 
-// Command actor is the demonstration's part inside the machine. As "crash TOOL
-// ORIGIN STORE" it makes a snapshot with the dmsnapctl at TOOL, writes to its origin, and
-// waits with copies in flight for the machine's end; ORIGIN and STORE are the
-// chunks that a round after other ones begins with. As "activate TOOL" it
-// activates the store that was left and prints the kernel's figures of it. As
-// "fill TOOL ORIGIN STORE" it activates the store and writes to the origin until
-// the store is full.
+// Command actor is the part of the demonstration inside the machine.
+//
+// As "crash TOOL ORIGIN STORE" it makes a snapshot with the dmsnapctl at TOOL,
+// writes to its origin, and waits for the end of the machine with copies in
+// flight. ORIGIN and STORE are the chunks at which a later round begins. As
+// "activate TOOL" it activates the remaining store and prints the kernel's
+// figures. As "fill TOOL ORIGIN STORE" it activates the store and writes to the
+// origin until the store is full.
 package main
 
 import (

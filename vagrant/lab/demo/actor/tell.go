@@ -1,4 +1,4 @@
-// What the actor tells the scene.
+// The output of the actor for the host.
 
 package main
 
@@ -8,7 +8,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
 )
 
-// tell prints one line of the story.
+// tell prints one step.
 func tell(step scene.Step, format string, args ...any) {
 	fmt.Printf("%s%s%s\n", step, scene.Separator, fmt.Sprintf(format, args...))
 }

@@ -1,17 +1,17 @@
-// Package scene holds the figures of the demonstration that its host and its
-// guest agree on.
+// Package scene holds the figures that the host and the guest of the
+// demonstration agree on.
 package scene
 
 import "time"
 
-// Places in the machine.
+// Paths in the machine.
 const (
 	OriginDisk = "/dev/ubda"
 	COWDisk    = "/dev/ubdb"
-	// Slow is the device-mapper device over COWDisk with a slow piece in it.
+	// Slow is the device-mapper device over COWDisk that has a slow piece.
 	Slow     = "slow-cow"
 	Snapshot = "snap"
-	// Origin is the device to write to the origin through.
+	// Origin is the device for writes to the origin.
 	Origin = "/dev/mapper/" + Snapshot + "-origin"
 )
 
@@ -22,9 +22,9 @@ const (
 	COWBytes    = 16 << 20
 )
 
-// The writes, one chunk of the origin each. Of a COW store with chunks of 4 KiB
-// the first 200 data chunks are the chunks 2 to 201, so that the copies of the
-// next six go to the slow piece.
+// The writes: each writes one chunk of the origin. In a COW store with chunks
+// of 4 KiB, the first 200 data chunks are the chunks 2 to 201, so the copies of
+// the next six go to the slow piece.
 const (
 	Committed = 200
 	Stuck     = 6
@@ -33,26 +33,26 @@ const (
 	SlowChunks = Stuck
 )
 
-// Round is one crash of several, of the same disks.
+// Round is one of several crashes with the same disks.
 type Round struct {
-	Origin int // first chunk that is written to the origin
-	Store  int // chunk of the COW device that the first copy goes to; [Fresh] in a fresh store
+	Origin int // first chunk of the origin to write
+	Store  int // chunk of the COW device for the first copy; [Fresh] in a new store
 }
 
-// Fresh is where the first copy of a fresh store goes: behind its header and its
+// Fresh is the place of the first copy in a new store, after the header and the
 // first area.
 const Fresh = 2
 
 // SlowFirst is the chunk of the COW device at which the slow piece begins.
 func (r Round) SlowFirst() int { return r.Store + Committed }
 
-// AllocatedSectors is what the status line says when so many of the round's
-// exceptions have got their chunks.
+// AllocatedSectors returns the figure of the status line when this many
+// exceptions of the round have their chunks.
 func (r Round) AllocatedSectors(exceptions int) int {
 	const perArea = ChunkBytes / 16
 	next := r.Store
 	for range exceptions {
-		if next++; next%(perArea+1) == 1 { // the place of an area
+		if next++; next%(perArea+1) == 1 { // the chunk of an area
 			next++
 		}
 	}
@@ -61,20 +61,21 @@ func (r Round) AllocatedSectors(exceptions int) int {
 
 // Times.
 const (
-	// SlowWrite is how long the slow piece takes for a write: longer than
-	// from the write to the crash, however busy the host is.
+	// SlowWrite is the time that the slow piece takes for a write. It is longer
+	// than the time from the write to the crash, even on a busy host.
 	SlowWrite = 10 * time.Minute
-	// Patience bounds each wait for what the kernel does at once.
+	// Patience bounds each wait for something that the kernel does at once.
 	Patience = time.Minute
-	// Settling is how long the late copies get on a kernel whose writes do
-	// not return before the slow ones, so that nothing tells of the copies.
+	// Settling is the time for the late copies on a kernel where no write
+	// returns before the slow ones, so that nothing shows when the copies are
+	// done.
 	Settling = time.Second
 )
 
-// Step is one line of the story; the guest prints "STEP: what came of it".
+// Step is one line of output; the guest prints "STEP: result".
 type Step string
 
-// The guest's steps in their order. After Flying the host pulls the plug.
+// The steps of the guest, in order. After Flying the host cuts the power.
 const (
 	Check  Step = "check"
 	Create Step = "create"
@@ -82,18 +83,18 @@ const (
 	Flying Step = "100 writes"
 )
 
-// Separator stands between a step and what came of it.
+// Separator separates a step from its result.
 const Separator = ": "
 
-// Lines of the guest that are no steps of the story.
+// Lines of the guest that are not steps.
 const (
 	// StatusLine begins the line with `dmsnapctl status --json`.
 	StatusLine Step = "status"
-	// Filled begins the line with the number of chunks that went into the store.
+	// Filled begins the line with the number of chunks written to the store.
 	Filled Step = "filled"
-	// Shown begins the line with the SHA-256 of what the snapshot shows.
+	// Shown begins the line with the SHA-256 of the content of the snapshot.
 	Shown Step = "shown"
-	// Failed begins the line that says why the guest gives up. It may be
+	// Failed begins the line that says why the guest gives up. The guest may be
 	// unable to exit: writes to the slow piece cannot be interrupted.
 	Failed Step = "failed"
 )
