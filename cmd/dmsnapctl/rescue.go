@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -68,37 +69,29 @@ func runRescue(c *cli.Context, run runner) error {
 	if c.IsSet("output") && c.IsSet("activate") {
 		return usagef("rescue: -o and --activate exclude each other")
 	}
-	path := storeArg(c, 0)
-	origin, readOnly, err := rescueOrigin(c.String("origin"))
-	if err != nil {
-		return err
+	w := rescuing{c: c, o: o, path: storeArg(c, 0), said: rescueJSON{Schema: schemaOf(o.command), Wrong: []string{}, Notes: []string{}, Steps: []string{}}}
+	if err := w.look(); err != nil {
+		return fmt.Errorf("rescue %s: %w", w.path, err)
 	}
-	report, err := judgeStore(c.Context, o, path, verify.Options{OriginBytes: origin})
-	if err != nil {
-		return fmt.Errorf("rescue %s: %w", path, err)
-	}
-	r := rescueJSON{Schema: schemaOf(o.command), Name: path, Verdict: report.Verdict, Wrong: []string{}, Notes: []string{}, Steps: []string{}}
-	for _, f := range report.Findings {
-		if f.Severity != verify.Info && len(r.Wrong) < 10 {
-			r.Wrong = append(r.Wrong, f.Message)
-		}
-	}
-	steps, stays := rescueSteps(c, report.Report, readOnly, &r)
-	for _, s := range steps {
-		r.Steps = append(r.Steps, s.String())
+	stays := w.plan()
+	for _, s := range w.steps {
+		w.said.Steps = append(w.said.Steps, s.String())
 	}
 	// Without --yes it only shows the plan.
-	r.DryRun = c.Bool("dry-run") || !c.Bool("yes")
-	if err := r.print(o, steps); err != nil {
+	w.said.DryRun = c.Bool("dry-run") || !c.Bool("yes")
+	if err := w.said.print(o, w.steps); err != nil {
 		return err
 	}
-	if r.DryRun || stays != exitFine && len(steps) == 0 {
+	if w.said.DryRun || len(w.steps) == 0 {
 		if stays != exitFine {
 			return exitStatus(stays)
 		}
 		return nil
 	}
-	return runSteps(c.Context, run, o, steps)
+	if err := runSteps(c.Context, run, o, w.steps); err != nil || stays == exitFine {
+		return err
+	}
+	return exitStatus(stays)
 }
 
 // rescueOrigin is the origin's size, and whether the kernel refuses writes to
@@ -111,49 +104,139 @@ func rescueOrigin(path string) (bytes int64, readOnly bool, err error) {
 	return f.Size(), isReadOnly(f), f.Close()
 }
 
-// rescueSteps are the commands that help, and the exit code if none does.
-func rescueSteps(c *cli.Context, report *verify.Report, readOnly bool, r *rescueJSON) (steps []rescueStep, stays int) {
-	path, origin := storeArg(c, 0), c.String("origin")
-	certain := true
-	switch report.Verdict {
+// rescuing is one run.
+type rescuing struct {
+	c        *cli.Context
+	o        *console
+	path     string
+	report   *verify.Report
+	user     string // who has the store active, for people; "" for nobody
+	snapshot string // which snapshot has it active; "" for none
+	isFile   bool   // the store is a file, or a loop device over one
+	readOnly bool   // the kernel refuses writes to the origin
+	steps    []rescueStep
+	said     rescueJSON
+}
+
+// look judges the store, and finds what it is and who uses it.
+func (w *rescuing) look() (err error) {
+	origin, readOnly, err := rescueOrigin(w.c.String("origin"))
+	if err != nil {
+		return err
+	}
+	w.readOnly = readOnly
+	store, err := openStoreFile(w.c.Context, w.o, w.path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.close()) }()
+	w.isFile = !store.file.IsBlockDevice() || isLoop(store.file)
+	if store.active != nil {
+		w.user, w.snapshot = store.active.by, store.active.name
+	}
+	judged, err := store.judge(w.c.Context, w.o, verify.Options{OriginBytes: origin})
+	if err != nil {
+		return err
+	}
+	w.report = judged.Report
+	w.said.Name, w.said.Verdict = w.path, w.report.Verdict
+	for _, f := range w.report.Findings {
+		if f.Severity != verify.Info && len(w.said.Wrong) < 10 {
+			w.said.Wrong = append(w.said.Wrong, f.Message)
+		}
+	}
+	return nil
+}
+
+func (w *rescuing) do(why string, fine int, args ...string) {
+	w.steps = append(w.steps, rescueStep{args, why, fine})
+}
+
+func (w *rescuing) note(format string, args ...any) {
+	w.said.Notes = append(w.said.Notes, fmt.Sprintf(format, args...))
+}
+
+// plan finds the commands that help, and the exit code of what they leave.
+func (w *rescuing) plan() (stays int) {
+	certain := w.report.Verdict != verify.Invalid || w.c.Bool("origin-unchanged") || w.readOnly
+	if !certain {
+		w.note("the origin may have changed since the snapshot was invalidated: only copied chunks are certain; add --origin-unchanged if nothing was written to it")
+		if !w.c.IsSet("output") {
+			w.note("-o FILE extracts what is left")
+			return exitCritical
+		}
+		w.result(false)
+		return exitFine
+	}
+	w.mend()
+	if w.report.Counts[verify.StoreFull] > 0 && !w.makeRoom() {
+		stays = exitWarning
+	}
+	if len(w.steps) > 0 {
+		w.do("check that the store is sound", exitWarning, "verify", w.path, "--origin", w.c.String("origin"))
+	}
+	w.result(true)
+	return stays
+}
+
+// mend plans what makes the store sound and valid.
+func (w *rescuing) mend() {
+	switch w.report.Verdict {
 	case verify.Unrecognized:
-		steps = append(steps, rescueStep{[]string{"repair", path, "--yes"}, "rebuild the header from the areas", exitFine})
+		w.do("rebuild the header from the areas", exitFine, "repair", w.path, "--yes")
 	case verify.Stale, verify.Leaked: // a store can be both
-		if report.Counts[verify.StaleRecord] > 0 {
-			steps = append(steps, rescueStep{[]string{"repair", path, "--yes"}, "clear the records after the end of the list", exitFine})
+		if w.report.Counts[verify.StaleRecord] > 0 {
+			w.do("clear the records after the end of the list", exitFine, "repair", w.path, "--yes")
 		}
 	case verify.Corrupt:
-		steps = append(steps, rescueStep{[]string{"repair", path, "--assume-canonical", "--origin", origin, "--yes"}, "repair what is certain", exitFine})
+		w.do("repair what is certain", exitFine, "repair", w.path, "--assume-canonical", "--origin", w.c.String("origin"), "--yes")
 	case verify.Invalid:
-		certain = c.Bool("origin-unchanged") || readOnly
-		if !certain {
-			r.Notes = append(r.Notes, "the origin may have changed since the snapshot was invalidated: only copied chunks are certain; add --origin-unchanged if nothing was written to it")
-			break
+		args := []string{"revalidate", w.path, "--origin-unchanged"}
+		if w.c.IsSet("grow-by") {
+			args = append(args, "--grow-by", w.c.String("grow-by"))
 		}
-		args := []string{"revalidate", path, "--origin-unchanged"}
-		if c.IsSet("grow-by") {
-			args = append(args, "--grow-by", c.String("grow-by"))
-		}
-		steps = append(steps, rescueStep{append(args, "--yes"), "the origin is unchanged: make the store valid again", exitFine})
+		w.do("the origin is unchanged: make the store valid again", exitFine, append(args, "--yes")...)
 	}
-	if certain && len(steps) > 0 {
-		steps = append(steps, rescueStep{[]string{"verify", path, "--origin", origin}, "check that the store is sound", exitWarning})
+}
+
+// makeRoom plans to give a full store room. It returns false if the user has to
+// do more for that.
+func (w *rescuing) makeRoom() (made bool) {
+	valid, by := w.report.Verdict != verify.Invalid, w.c.String("grow-by")
+	if valid && w.user == "" && w.report.Leaks.Chunks > 0 {
+		w.do("the store is full: free its leaked chunks", exitFine, "reclaim", w.path, "--yes")
+		made = true
 	}
 	switch {
-	case c.IsSet("output"):
-		args := []string{"extract", path, "--origin", origin, "-o", c.String("output")}
+	case w.isFile && by == "":
+		w.note("the store is full; add --grow-by SIZE to enlarge it")
+	case w.isFile && !valid: // revalidate does it
+		made = true
+	case w.isFile && w.user == "":
+		w.do("the store is full: enlarge it", exitFine, "grow", w.path, "--by", by, "--yes")
+		made = true
+	case w.isFile && w.snapshot != "":
+		w.do("the store is full: enlarge it", exitFine, "grow", w.snapshot, "--by", by, "--force", "--yes")
+		made = true
+	default:
+		w.note("the store is full, and its device is no file: enlarge it, for example with lvextend")
+	}
+	return made
+}
+
+// result plans what the user wants of the snapshot in the end.
+func (w *rescuing) result(certain bool) {
+	origin := w.c.String("origin")
+	switch {
+	case w.c.IsSet("output"):
+		args := []string{"extract", w.path, "--origin", origin, "-o", w.c.String("output")}
 		if !certain {
 			args = append(args, "--best-effort")
 		}
-		steps = append(steps, rescueStep{args, "extract the snapshot's image", exitFine})
-	case c.IsSet("activate") && certain:
-		steps = append(steps, rescueStep{[]string{"activate", c.String("activate"), "--origin", origin, "--cow", path, "--yes"}, "activate the snapshot", exitFine})
+		w.do("extract the snapshot's image", exitFine, args...)
+	case w.c.IsSet("activate") && certain:
+		w.do("activate the snapshot", exitFine, "activate", w.c.String("activate"), "--origin", origin, "--cow", w.path, "--yes")
 	}
-	if !certain && len(steps) == 0 {
-		r.Notes = append(r.Notes, "-o FILE extracts what is left")
-		return steps, exitCritical
-	}
-	return steps, exitFine
 }
 
 func (r rescueJSON) print(o *console, steps []rescueStep) error {

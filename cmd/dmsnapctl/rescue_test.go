@@ -43,3 +43,53 @@ func TestRescue(t *testing.T) {
 		t.Error("another image")
 	}
 }
+
+// TestRescueOfAFullStore: its leaked chunks are freed, and its file grows.
+func TestRescueOfAFullStore(t *testing.T) {
+	b := newToolbox(t)
+	full := func(bytes int) { b.write("store", b.read("store")[:bytes]) }
+	full(25 * toolChunk)
+	out, _ := b.run(exitFine, "rescue store --origin origin")
+	if !strings.Contains(out, "next: dmsnapctl reclaim store --yes") || !strings.Contains(out, "add --grow-by SIZE") {
+		t.Errorf("a full store with leaks: %s", out)
+	}
+	b.run(exitFine, "rescue store --origin origin --yes")
+	b.run(exitFine, "verify store")
+	full(22 * toolChunk)
+	out, _ = b.run(exitWarning, "rescue store --origin origin --yes")
+	if !strings.Contains(out, "note: the store is full; add --grow-by SIZE to enlarge it\n") || strings.Contains(out, "next:") {
+		t.Errorf("a full store: %s", out)
+	}
+	if out, _ = b.run(exitFine, "rescue store --origin origin --grow-by 5000 --json"); !strings.Contains(out, `"steps":["dmsnapctl grow store --by 5000 --yes","dmsnapctl verify store --origin origin"]`) {
+		t.Errorf("with --grow-by: %s", out)
+	}
+	b.run(exitFine, "rescue store --origin origin --grow-by 5000 -o image --yes")
+	if n := len(b.read("store")); n != 24*toolChunk || !bytes.Equal(b.read("image"), b.shows) {
+		t.Errorf("the store has %d bytes", n)
+	}
+	b.run(exitFine, "verify store")
+	b.damage(invalidate)
+	full(22 * toolChunk)
+	if out, _ = b.run(exitWarning, "rescue store --origin origin --origin-unchanged"); !strings.Contains(out, "add --grow-by SIZE") {
+		t.Errorf("a full, invalidated store: %s", out)
+	}
+}
+
+// TestGrowOfAFile that no snapshot uses.
+func TestGrowOfAFile(t *testing.T) {
+	b := newToolbox(t)
+	b.run(exitUsage, "grow store --yes")
+	b.run(exitUsage, "grow store --by 0 --yes")
+	b.run(exitUsage, "grow store --by 1M") // nobody says yes
+	b.run(exitFine, "grow store --by 1M --dry-run")
+	if n := len(b.read("store")); n != 40*toolChunk {
+		t.Errorf("the file has %d bytes", n)
+	}
+	b.run(exitFine, "grow store --by 1M --yes")
+	if n := len(b.read("store")); n != 40*toolChunk+1<<20 {
+		t.Errorf("the file has %d bytes", n)
+	}
+	b.run(exitUnknown, "grow origin --by 1M --yes")
+	b.damage(invalidate)
+	b.run(exitCritical, "grow store --by 1M --yes")
+}

@@ -69,3 +69,8 @@ func refuseOriginOf(all []dmctl.Snapshot, node string) error {
 	}
 	return nil
 }
+
+// isLoop tells whether a device is a loop device over a file with a name.
+func isLoop(f *blockdev.File) bool {
+	return f.IsBlockDevice() && blockdev.System{}.LoopFile(f.DevNo()) != ""
+}

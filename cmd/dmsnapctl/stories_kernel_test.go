@@ -106,6 +106,32 @@ func TestAnOverlayThatRanFull(t *testing.T) {
 	unmap(t, "live-rw")
 }
 
+// TestRescueOfAnOverlayInUse: the store of an active snapshot that is full, and
+// still valid, grows before the next write.
+func TestRescueOfAnOverlayInUse(t *testing.T) {
+	const chunk, chunks, room = 4096, 256, 32
+	t.Chdir(t.TempDir())
+	b := toolbox{t: t}
+	b.write("base.img", make([]byte, chunks*chunk))
+	b.write("overlay", make([]byte, (room+2)*chunk))
+	device := overlaid(t, "base.img", "overlay")
+	write := func(from, n int) {
+		t.Helper()
+		writeAt(t, device, int64(from)*chunk, bytes.Repeat([]byte{7}, n*chunk))
+	}
+	write(0, room)
+	if out, _ := b.run(exitWarning, "rescue live-rw --origin base.img"); !strings.Contains(out, "the store is full; add --grow-by SIZE") {
+		t.Errorf("the plan: %s", out)
+	}
+	b.run(exitFine, "rescue live-rw --origin base.img --grow-by 64K --yes")
+	write(room, 10)
+	b.run(exitFine, "verify live-rw")
+	if _, why := b.run(exitUnknown, "grow overlay --by 64K --yes"); !strings.Contains(why, "live-rw") {
+		t.Errorf("its file alone: %s", why)
+	}
+	unmap(t, "live-rw")
+}
+
 // TestIncrementalBackups: two increments of a logical volume that is in use, by
 // LVM's snapshots and qcow2 overlays, which qemu-img commits.
 func TestIncrementalBackups(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 // activity is what the kernel does with a store.
 type activity struct {
 	by    string // who holds it, for people
+	name  string // the snapshot that has it; "" for a merge and for other users
 	look  func(context.Context) (verify.Moment, error)
 	close func() error
 }
@@ -41,8 +42,11 @@ func activityOf(ctx context.Context, store *blockdev.File) (*activity, error) {
 	if user != nil {
 		a.by, a.look = "snapshot "+user.Name, user.Look
 	}
-	if user != nil && user.Merging {
+	switch {
+	case user != nil && user.Merging:
 		a.by = "the merge into " + user.Name
+	case user != nil:
+		a.name = user.Name
 	}
 	return a, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -331,6 +332,31 @@ func TestRevalidateWantsRoom(t *testing.T) {
 		if err != nil || len(p.Stages) != 0 {
 			t.Errorf("a valid store: %v, %v", p, err)
 		}
+	}
+}
+
+// TestGrow: the file of a sound store gets more whole chunks, and shows the same.
+func TestGrow(t *testing.T) {
+	s := newScene(kind{chunk: 8, origin: 120 << 10, changed: 20, leaked: 3, seed: 4})
+	for _, by := range []int64{0, -1, math.MaxInt64} {
+		if _, err := Grow(ctx, &disk{b: bytes.Clone(s.store)}, by); !errors.Is(err, ErrRoom) {
+			t.Errorf("by %d: %v", by, err)
+		}
+	}
+	if _, err := Grow(ctx, fixed{&disk{b: bytes.Clone(s.store)}}, 4096); !errors.Is(err, ErrRoom) {
+		t.Errorf("a device that cannot grow: %v", err)
+	}
+	dev := &disk{b: bytes.Clone(s.store)}
+	p, err := Grow(ctx, dev, 4097)
+	mustRun(t, p, err)
+	if want := (len(s.store) + 2*4096) / 4096 * 4096; len(dev.b) != want || !bytes.Equal(dev.b[:len(s.store)], s.store) {
+		t.Errorf("%d bytes, want %d", len(dev.b), want)
+	}
+	h, _ := cow.DecodeHeader(dev.b)
+	h.Valid = 0
+	copy(dev.b, h.AppendTo(nil))
+	if _, err := Grow(ctx, dev, 4096); !errors.Is(err, ErrInvalid) {
+		t.Errorf("an invalidated store: %v", err)
 	}
 }
 

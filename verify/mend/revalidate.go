@@ -25,13 +25,11 @@ func Revalidate(ctx context.Context, dev blockdev.Device, opt RevalidateOptions)
 	at := dev
 	if opt.GrowBy > 0 {
 		grown := dev.Size() + opt.GrowBy
-		if _, ok := dev.(Grower); !ok {
-			return nil, fmt.Errorf("%w: only a plain file can be grown; grow the device first", ErrRoom)
+		stage, err := growing(dev, grown)
+		if err != nil {
+			return nil, err
 		}
-		p.Stages = append(p.Stages, Stage{
-			Say:    fmt.Sprintf("grow the file from %d to %d bytes", dev.Size(), grown),
-			device: dev, grow: grown, barrier: true,
-		})
+		p.Stages = append(p.Stages, stage)
 		at = larger{dev, grown}
 	}
 	s, err := examine(ctx, at, opt.OriginBytes)

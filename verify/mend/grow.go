@@ -1,0 +1,49 @@
+package mend
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
+
+// Grow plans to make the file of a sound store larger, by so many bytes rounded
+// up to whole chunks. The kernel needs nothing more: it asks for the size of a
+// COW device when the snapshot is activated.
+func Grow(ctx context.Context, dev blockdev.Device, by int64) (*Plan, error) {
+	p := &Plan{Title: "enlarge the store", Resume: "the store is as it was, or larger: run it again to finish"}
+	if by <= 0 {
+		return nil, fmt.Errorf("%w: growing by %d bytes", ErrRoom, by)
+	}
+	s, err := examine(ctx, dev, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.sound(); err != nil {
+		return nil, err
+	}
+	chunk := int64(s.geometry().ChunkBytes())
+	if by > math.MaxInt64-chunk-dev.Size() {
+		return nil, fmt.Errorf("%w: no file has room for %d bytes more", ErrRoom, by)
+	}
+	to := (dev.Size() + by + chunk - 1) / chunk * chunk
+	stage, err := growing(dev, to)
+	if err != nil {
+		return nil, err
+	}
+	p.Stages = []Stage{stage}
+	p.check = expect(dev, 0, s.report.Verdict)
+	return p, nil
+}
+
+// growing is the stage that gives a store's file a size.
+func growing(dev blockdev.Device, to int64) (Stage, error) {
+	if _, ok := dev.(Grower); !ok {
+		return Stage{}, fmt.Errorf("%w: only a plain file can be grown; grow the device first", ErrRoom)
+	}
+	return Stage{
+		Say:    fmt.Sprintf("grow the file from %d to %d bytes", dev.Size(), to),
+		device: dev, grow: to, barrier: true,
+	}, nil
+}
