@@ -7,6 +7,6 @@
 // distributions and boot loaders keep things. It must not know what a version
 // means (package gate) or how one is read from a file (package kmod).
 //
-// From the top down: kernel, judge, absent, initrd, fit, search, system,
-// running.
+// From the top down: kernel, judge, absent, initrd, unified, fit,
+// search, system, running.
 package installed

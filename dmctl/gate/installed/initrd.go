@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -35,7 +37,8 @@ func (t *system) judgeInitramfs(k *Kernel, named []string, alone bool) {
 }
 
 // initramfsOf returns the existing files of a kernel's initramfs: those that a
-// boot loader names, and those that the distributions' tools make.
+// boot loader names, those that the distributions' tools make, and unified kernel
+// images.
 func (t *system) initramfsOf(release string, named []string) (files []string) {
 	names := []string{
 		"boot/initrd.img-" + release, "boot/initramfs-" + release + ".img", "boot/initrd-" + release,
@@ -56,6 +59,7 @@ func (t *system) initramfsOf(release string, named []string) (files []string) {
 			names = append(names, path.Join(dir, strings.TrimSpace(id), release, "initrd"), path.Join(dir, strings.TrimSpace(id), release, "linux-initrd"))
 		}
 	}
+	names = append(names, t.unifiedImages(release)...)
 	var seen []string
 	for _, name := range append(slices.Clone(named), names...) {
 		resolved, err := t.Resolve(name)
@@ -83,35 +87,56 @@ func (t *system) readInitramfs(file, release string) (k Kernel, ok bool) {
 		return k, true
 	}
 	defer func() { _ = f.Close() }()
-	hash := sha256.New()
-	tee := io.TeeReader(f, hash)
-	modules := initramfsModules{system: t, release: release, found: make(map[string]Kernel)}
-	err = initramfs.Walk(tee, modules.visit)
-	if err == nil {
-		_, err = io.Copy(io.Discard, tee)
-	}
+	modules, sum, err := t.initramfsModules(f, release)
 	if err != nil {
 		k.Rule = fmt.Sprintf("whether its initramfs has another snapshot target cannot be told: %s: %v", file, err)
 		return k, true
 	}
-	for _, m := range modules.found {
+	for _, m := range modules {
 		if !ok || gate.Worst(k.Verdict, m.Verdict) != k.Verdict {
 			k, ok = m, true
 		}
 	}
-	k.File, k.FileSHA256 = file, hex.EncodeToString(hash.Sum(nil))
+	k.File, k.FileSHA256 = file, sum
 	return k, ok
 }
 
-// initramfsModules are the dm-snapshot modules in an initramfs by path: of
+// initramfsModules judges the modules of this kernel in an initramfs, or in each of
+// those in a unified kernel image, and returns the file's hash.
+func (t *system) initramfsModules(f fs.File, release string) (found []Kernel, sum string, err error) {
+	hash := sha256.New()
+	whole := io.TeeReader(f, hash)
+	archives := []io.Reader{whole}
+	if isUnified(f) {
+		sections, err := unifiedSections(f, ".initrd")
+		if err != nil {
+			return nil, "", err
+		}
+		archives = nil
+		for _, s := range sections {
+			archives = append(archives, s)
+		}
+	}
+	for _, archive := range archives {
+		modules := initramfsVisitor{system: t, release: release, found: make(map[string]Kernel)}
+		if err := initramfs.Walk(archive, modules.visit); err != nil {
+			return nil, "", err
+		}
+		found = slices.AppendSeq(found, maps.Values(modules.found))
+	}
+	_, err = io.Copy(io.Discard, whole)
+	return found, hex.EncodeToString(hash.Sum(nil)), err
+}
+
+// initramfsVisitor collects the dm-snapshot modules in an initramfs by path: of
 // several with one path, the last overwrites the others.
-type initramfsModules struct {
+type initramfsVisitor struct {
 	*system
 	release string
 	found   map[string]Kernel
 }
 
-func (m *initramfsModules) visit(f initramfs.File, content io.Reader) error {
+func (m *initramfsVisitor) visit(f initramfs.File, content io.Reader) error {
 	base := path.Base(f.Name)
 	if !slices.ContainsFunc(moduleSuffixes, func(suffix string) bool { return base == snapshotModule+suffix }) || !m.isOurs(f.Name) {
 		return nil
@@ -142,7 +167,7 @@ func (m *initramfsModules) visit(f initramfs.File, content io.Reader) error {
 
 // isOurs reports whether a module is for this kernel: an initramfs may have the
 // modules of several, each below its release.
-func (m *initramfsModules) isOurs(name string) bool {
+func (m *initramfsVisitor) isOurs(name string) bool {
 	_, rest, below := strings.Cut("/"+name, "/modules/")
 	release, _, deeper := strings.Cut(rest, "/")
 	return !below || !deeper || release == m.release || release == "kernel"

@@ -45,7 +45,8 @@ func (t *system) firmwareChoice() (c choice, only string, ok bool) {
 		return choice{}, "", false // what these start is for the files to tell
 	}
 	why := fmt.Sprintf("the firmware starts %s (%s, Boot%04X)", file, which, number)
-	return t.choiceOf(entry{title: file, file: file}, why), "", true
+	// A unified kernel image has the initramfs in it.
+	return t.choiceOf(entry{title: file, file: file, initrds: []string{file}}, why), "", true
 }
 
 // removable are the names of what starts from a disk as it is, whatever that is.
