@@ -161,7 +161,7 @@ release:
 	GO="$(GO)" packaging/release.sh "$(VERSION)" dist
 
 # test-packages builds packages twice and compares them, and has lintian, rpm,
-# systemd and Prometheus judge what is in them; it types at bash, zsh and fish.
+# systemd, Prometheus, Nagios and Icinga judge or use what is in them; it types at bash, zsh and fish.
 # It installs by package what it needs.
 test-packages:
 	$(GO) test -tags packages -count=1 -timeout 60m -v ./packaging

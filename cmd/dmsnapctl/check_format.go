@@ -282,10 +282,8 @@ func (r checkAnswer) writeNagios(w io.Writer) {
 	if r.NextEvidence != boot.None {
 		text += fmt.Sprintf(" (next kernel %s)", r.NextEvidence)
 	}
-	// A bar would start the performance data.
-	text = strings.ReplaceAll(output.Name(text), "|", "/")
-	_, _ = fmt.Fprintf(w, "DMSNAPCTL %s - %s | leaky_kernels=%d;0;;0;%d unknown_kernels=%d;;;0;%d\n",
-		state, text, leaky, len(r.Kernels), unknown, len(r.Kernels))
+	_, _ = fmt.Fprintln(w, output.PluginLine(state, text,
+		fmt.Sprintf("leaky_kernels=%d;0;;0;%d", leaky, len(r.Kernels)), fmt.Sprintf("unknown_kernels=%d;;;0;%d", unknown, len(r.Kernels))))
 }
 
 func (r checkAnswer) nagiosText(k check.Kernel) string {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"text/tabwriter"
@@ -17,7 +18,7 @@ const statusHelp = `   Shows how full snapshots and merges are and whether they 
    those of LVM and other programs. For an invalid snapshot, the figures come from
    the store's header and exceptions.
 
-   --format nagios prints the line of a monitoring plugin.
+   --format nagios prints the line of a monitoring plugin, also where it fails.
 
 EXAMPLES:
    dmsnapctl status
@@ -41,7 +42,7 @@ func statusCommand() *cli.Command {
 			&cli.Float64Flag{Name: "critical", Aliases: []string{"c"}, Value: 100, Usage: "exit with 2 if a snapshot is at least `PERCENT` full", DefaultText: "never"},
 			&cli.StringFlag{Name: "format", Value: formatText, Usage: "print the result as `FORMAT`: text, json, nagios or prometheus"},
 		},
-		Action: withArgs("[NAME]", withController(runStatus)),
+		Action: withArgs("[NAME]", orUnknown(withController(runStatus))),
 	}
 }
 
@@ -105,6 +106,18 @@ func runStatus(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 		return exitStatus(code)
 	}
 	return nil
+}
+
+// orUnknown is an action that, where it fails and the line of a monitoring
+// plugin is wanted, prints one.
+func orUnknown(action cli.ActionFunc) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		err := action(c)
+		if _, told := errors.AsType[exitStatus](err); err != nil && !told && c.String("format") == formatNagios {
+			_, _ = fmt.Fprintln(outputOf(c).out, output.PluginLine("UNKNOWN", explained(err)))
+		}
+		return err
+	}
 }
 
 // chosenSnapshots is the named snapshot, or all.

@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
@@ -118,20 +117,13 @@ func nagiosStatus(snapshots []dmctl.Snapshot, limits statusLimits, code int) str
 		}
 	}
 	word := map[int]string{exitFine: "OK", exitWarning: "WARNING", exitCritical: "CRITICAL"}[code]
-	// A bar would start the performance data.
-	line := fmt.Sprintf("DMSNAPCTL %s - %s |", word, strings.ReplaceAll(output.Name(text), "|", "/"))
+	var performance []string
 	for _, s := range snapshots {
 		if s.HasFigures() {
-			line += fmt.Sprintf(" '%s'=%.1f%%;%s;%s;0;100", perfLabel(s.Name), s.UsedPercent, perfLimit(limits.warning), perfLimit(limits.critical))
+			performance = append(performance, fmt.Sprintf("'%s'=%.1f%%;%s;%s;0;100", output.PluginLabel(s.Name), s.UsedPercent, perfLimit(limits.warning), perfLimit(limits.critical)))
 		}
 	}
-	return line
-}
-
-// perfLabel is a name as the plugin guidelines allow it: without quotes and
-// equals signs.
-func perfLabel(name string) string {
-	return strings.NewReplacer("'", "_", "=", "_", "|", "_").Replace(output.Name(name))
+	return output.PluginLine(word, text, performance...)
 }
 
 func perfLimit(percent float64) string {

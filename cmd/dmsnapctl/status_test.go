@@ -44,6 +44,18 @@ func TestStatusForMonitoring(t *testing.T) {
 	}
 }
 
+// A plugin that fails says so on standard output: nobody reads its errors.
+func TestStatusForMonitoringFails(t *testing.T) {
+	halfFull(t, "1024/2048 8")
+	stdout, stderr, code := commanded(context.Background(), "status", "none|such", "--format", "nagios")
+	if code != exitUnknown || !strings.HasPrefix(stdout, "DMSNAPCTL UNKNOWN - ") || !strings.Contains(stdout, "none/such") || !strings.HasSuffix(stdout, " |\n") || strings.Count(stdout, "\n") != 1 {
+		t.Errorf("exit code %d, %q; %s", code, stdout, stderr)
+	}
+	if stdout, _, _ := commanded(context.Background(), "status", "none"); stdout != "" {
+		t.Errorf("without the format: %q", stdout)
+	}
+}
+
 func TestStatusForPrometheus(t *testing.T) {
 	halfFull(t, "1024/2048 8")
 	if got := must(t, "status", "--format", "prometheus"); !strings.Contains(got, `dmsnapctl_store_allocated_bytes{name="s",origin="8:0"} 524288`+"\n") {

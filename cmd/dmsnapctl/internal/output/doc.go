@@ -2,10 +2,11 @@
 // program does.
 //
 // It knows the rules for files (Destination), one encoder for JSON, one writer
-// for Prometheus' text format, and how to escape foreign names that could
-// control a terminal. It knows no command, no flag, no exit code and no result:
-// its callers decide what is written, and what a refusal means for the run.
+// for Prometheus' text format, the line of a monitoring plugin, and how to
+// escape foreign names that could control a terminal. It knows no command, no
+// flag, no exit code and no result: its callers decide what is written, and what
+// a refusal means for the run.
 //
 // From the top down: destination, beside, place, reads, below, owner (files); json,
-// prometheus, stream (forms); name (words); locale.
+// prometheus, plugin, stream (forms); name (words); locale.
 package output
