@@ -71,7 +71,7 @@ func runCrashSimulate(c *cli.Context) error {
 	if o.progress {
 		say := sometimes(o)
 		opt.Progress = func(started uint64, crashes int) {
-			say("%d of %d exceptions, %d of %d crashes", started, opt.Exceptions, crashes, opt.Crashes)
+			say("%d of %s, %d of %s", started, count.Of(opt.Exceptions, "exception"), crashes, count.Of(opt.Crashes, "crash", "crashes"))
 		}
 	}
 	sim, err := allocator.Simulate(c.Context, opt)
@@ -80,7 +80,7 @@ func runCrashSimulate(c *cli.Context) error {
 		return err
 	}
 	if interrupted {
-		o.warnf("crash simulate: interrupted after %d of %d crashes; the result covers those", len(sim.Crashes), opt.Crashes)
+		o.warnf("crash simulate: interrupted after %d of %s; the result covers those", len(sim.Crashes), count.Of(opt.Crashes, "crash", "crashes"))
 	}
 	switch {
 	case o.json:

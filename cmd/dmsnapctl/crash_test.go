@@ -122,7 +122,7 @@ func TestSimulationIsInterrupted(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--exceptions", "1000000"}, "interrupted after 0 of 1 crashes"},
+		{[]string{"--exceptions", "1000000"}, "interrupted after 0 of 1 crash"},
 		{[]string{"--rates", picture}, "interrupted after 0 points; " + picture + " was not written"},
 	} {
 		var out, complaints bytes.Buffer

@@ -27,7 +27,7 @@ func TestGenerator(t *testing.T) {
 	quiet := file("cmdline", "root=/dev/sda1 quiet")
 	// A line that is wrong is told of and costs that line only.
 	code, said := generate("units", "--tab", tab, "--cmdline", quiet)
-	if code != exitUnknown || !strings.Contains(said, "line 1: 1 fields") {
+	if code != exitUnknown || !strings.Contains(said, "line 1: 1 field") {
 		t.Errorf("exit code %d and %q, want %d and what is wrong with line 1", code, said, exitUnknown)
 	}
 	link := filepath.Join(dir, "units/local-fs.target.wants/dmsnapctl-activate@snap.service")

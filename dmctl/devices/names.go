@@ -11,6 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
+// Suffixes of the names of our devices.
 const (
 	NewSuffix    = "-dmsnap-new"  // ends the name of a snapshot until it is finished
 	RealSuffix   = "-dmsnap-real" // ends the name of the layer below a dm origin

@@ -17,6 +17,7 @@ import (
 // Role is the purpose of one of our devices.
 type Role string
 
+// The roles. A UUID ends with the role, so the values must not change.
 const (
 	RoleSnapshot  Role = "snap"   // a snapshot made since boot: its origin was always watched
 	RoleActivated Role = "active" // a snapshot activated from an existing store
@@ -26,6 +27,7 @@ const (
 	RoleRecording Role = "record" // a device under dm-log-writes
 )
 
+// The prefix of our UUIDs, and names of the owners that OwnerOf returns.
 const (
 	uuidPrefix = "DMSNAP-"
 	OwnerOurs  = "dmsnapctl"

@@ -10,6 +10,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -56,7 +57,7 @@ func (s Striped) check(length cow.Sectors) *SyntaxError {
 	case length%stripes != 0:
 		rule = fmt.Sprintf("the length is not a multiple of the number of stripes, %d", stripes)
 	case length/stripes%s.ChunkSize != 0:
-		rule = fmt.Sprintf("a stripe of %d sectors is not a multiple of the chunk size, %d sectors", length/stripes, s.ChunkSize)
+		rule = fmt.Sprintf("a stripe of %s is not a multiple of the chunk size, %s", count.Of(length/stripes, "sector"), count.Of(s.ChunkSize, "sector"))
 	}
 	if rule == "" {
 		return nil
@@ -104,7 +105,7 @@ func (d Dust) check(length cow.Sectors) *SyntaxError {
 	case d.BlockBytes < minDustBlock || d.BlockBytes > maxDustBlock || d.BlockBytes&(d.BlockBytes-1) != 0:
 		rule = fmt.Sprintf("the block size in bytes is not a power of two between %d and %d", minDustBlock, maxDustBlock)
 	case d.BlockBytes/cow.SectorSize > uint64(length):
-		rule = fmt.Sprintf("the block is larger than the %d sectors that the line maps", length)
+		rule = fmt.Sprintf("the block is larger than the %s of the line", count.Of(length, "sector"))
 	}
 	if rule == "" {
 		return nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // SyntaxError describes what is wrong with a table line. Line and Word count
@@ -155,7 +157,7 @@ func (c *cursor) counted(what string) []string {
 	at := c.next
 	n := c.number("the number of "+what, uint64(len(c.words)))
 	if c.err == nil && int(n) != c.left() {
-		c.fail(at, "the number of %s is %d, but %d words follow", what, n, c.left())
+		c.fail(at, "the number of %s is %d, but it is followed by %s", what, n, count.Of(c.left(), "word"))
 	}
 	if c.err != nil || n == 0 {
 		return nil

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // result is what was found in an item.
@@ -215,7 +217,7 @@ func (r *Report) joins(first *Report) error {
 	case r.Shard.Of < 1 || r.Shard.Index < 1 || r.Shard.Index > r.Shard.Of:
 		return errors.New("is not of a shard")
 	case r.Shard.Of != first.Shard.Of:
-		return fmt.Errorf("is one of %d shards, the first one of %d", r.Shard.Of, first.Shard.Of)
+		return fmt.Errorf("is one of %s, the first one of %d", count.Of(r.Shard.Of, "shard"), first.Shard.Of)
 	case r.ExploredEntries < r.Entries:
 		return errors.New("was interrupted")
 	case r.Worst == nil || r.SecondCrash == nil:

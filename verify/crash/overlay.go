@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
@@ -35,7 +36,7 @@ type covered struct {
 func NewOverlay(l *logwrites.Log, s State, baseImage io.ReaderAt, baseSize uint64) (*Overlay, error) {
 	o := &Overlay{log: l, base: base{baseImage, baseSize}, blocks: map[uint64]covered{}, extra: map[uint64][]byte{}, size: baseSize}
 	if n := l.Len(); s.Durable > n || s.Last() >= n {
-		return nil, fmt.Errorf("state %v: the log has %d entries", s, n)
+		return nil, fmt.Errorf("state %v: the log has %s", s, count.Of(n, "entry", "entries"))
 	}
 	for i := range s.Durable {
 		if err := o.cover(Choice{Entry: i}); err != nil {

@@ -8,6 +8,7 @@ import (
 	"iter"
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
@@ -51,7 +52,7 @@ type Options struct {
 // even on an error, unless not even the header can be read.
 func Open(ctx context.Context, src Source, opt Options) (*Image, *verify.Report, error) {
 	if src.OriginSize < cow.SectorSize {
-		return nil, nil, fmt.Errorf("an origin of %d bytes is less than a sector", src.OriginSize)
+		return nil, nil, fmt.Errorf("an origin of %s is less than a sector", count.Of(src.OriginSize, "byte"))
 	}
 	report, err := verify.Verify(ctx, src.Store, src.StoreSize, verify.Options{OriginBytes: src.OriginSize})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
@@ -29,7 +30,7 @@ func lostHeader(ctx context.Context, dev blockdev.Device, originBytes int64, p *
 	}
 	header := write{0, cow.NewHeader(chunk).AppendTo(nil)}
 	p.Stages = append(p.Stages, Stage{
-		Say:    fmt.Sprintf("write a new header with chunks of %d sectors, as the areas show; now: %s", chunk, alien.Detail),
+		Say:    fmt.Sprintf("write a new header with chunks of %s, as the areas show; now: %s", count.Of(chunk, "sector"), alien.Detail),
 		Bytes:  cow.HeaderSize,
 		device: dev, writes: those(header), barrier: true,
 	})
@@ -61,7 +62,7 @@ func findChunkSize(ctx context.Context, dev blockdev.Device, originBytes int64) 
 			continue
 		}
 		if found != 0 {
-			return 0, fmt.Errorf("%w: the areas fit chunks of %d sectors as well as of %d", ErrUncertain, found, chunk)
+			return 0, fmt.Errorf("%w: the areas fit chunks of %s as well as of %d", ErrUncertain, count.Of(found, "sector"), chunk)
 		}
 		found = chunk
 	}

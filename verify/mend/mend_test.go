@@ -13,6 +13,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -219,7 +220,7 @@ func TestRepairFindsALostHeader(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s, chunks of %d sectors: %v", name, chunk, err)
 			}
-			if !strings.Contains(p.String(), fmt.Sprintf("chunks of %d sectors", chunk)) {
+			if !strings.Contains(p.String(), "chunks of "+count.Of(chunk, "sector")+",") {
 				t.Errorf("the plan does not show the header:\n%s", p)
 			}
 			mustRun(t, p, nil)

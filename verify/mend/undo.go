@@ -142,7 +142,7 @@ func CheckDump(ctx context.Context, dump io.Reader, dev blockdev.Device) error {
 		return fmt.Errorf("%w: %w", ErrOtherUndo, err)
 	}
 	if st.Header().ChunkSectors() != h.ChunkSectors {
-		return fmt.Errorf("%w: it has chunks of %d sectors, the store of %d", ErrOtherUndo, h.ChunkSectors, st.Header().ChunkSectors())
+		return fmt.Errorf("%w: it has chunks of %s, the store of %d", ErrOtherUndo, count.Of(h.ChunkSectors, "sector"), st.Header().ChunkSectors())
 	}
 	next, stop := iter.Pull2(st.Exceptions(ctx))
 	defer stop()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -27,7 +28,7 @@ type ReadError struct {
 }
 
 func (e *ReadError) Error() string {
-	return fmt.Sprintf("area %d, %d records from record %d on: %v", e.Area, e.Records, e.Slot, e.Err)
+	return fmt.Sprintf("area %d, %s from record %d on: %v", e.Area, count.Of(e.Records, "record"), e.Slot, e.Err)
 }
 
 func (e *ReadError) Unwrap() error { return e.Err }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // Target is struct dm_target_spec with its text: a table's line on the way
@@ -171,7 +172,7 @@ func decodeVersions(payload []byte) ([]TargetVersion, error) {
 func eachEntry(payload []byte, head, nextAt int, visit func(entry []byte)) error {
 	for at := 0; ; {
 		if len(payload)-at < head {
-			return fmt.Errorf("device mapper's list ends within an entry, %d bytes before its end", len(payload)-at)
+			return fmt.Errorf("device mapper's list ends within an entry, %s before its end", count.Of(len(payload)-at, "byte"))
 		}
 		entry := payload[at:]
 		next := int(native.Uint32(entry[nextAt:]))
@@ -193,11 +194,11 @@ func decodeDeps(payload []byte) ([]blockdev.DevNo, error) {
 	if len(payload) < head {
 		return nil, fmt.Errorf("device mapper's list of dependencies has %d bytes, its header alone has %d", len(payload), head)
 	}
-	count := uint64(native.Uint32(payload))
-	if count > uint64(len(payload)-head)/8 {
-		return nil, fmt.Errorf("device mapper's list of %d dependencies has only %d bytes", count, len(payload))
+	n := uint64(native.Uint32(payload))
+	if n > uint64(len(payload)-head)/8 {
+		return nil, fmt.Errorf("device mapper's list of %s has only %s", count.Of(n, "dependency", "dependencies"), count.Of(len(payload), "byte"))
 	}
-	devs := make([]blockdev.DevNo, count)
+	devs := make([]blockdev.DevNo, n)
 	for i := range devs {
 		devs[i] = decodeDev(native.Uint64(payload[head+8*i:]))
 	}

@@ -58,7 +58,7 @@ func (l *Log) Entries() iter.Seq2[int, Entry] {
 func (l *Log) ReadData(e Entry, first uint64, buf []byte) error {
 	n := uint64(len(buf)) / l.SectorSize
 	if !e.HasData() || first > e.Sectors || n > e.Sectors-first {
-		return fmt.Errorf("an entry of %d sectors has no data at %d+%d", e.Sectors, first, n)
+		return fmt.Errorf("an entry of %s has no data at %d+%d", count.Of(e.Sectors, "sector"), first, n)
 	}
 	return readFull(l.log, buf, e.Data+first*l.SectorSize)
 }

@@ -39,7 +39,7 @@ var ErrNoLog = errors.New("not a dm-log-writes log")
 func Open(log io.ReaderAt, size uint64) (*Log, error) {
 	size = min(size, math.MaxInt64)
 	if size < MinSectorSize {
-		return nil, fmt.Errorf("%d bytes are too few: %w", size, ErrNoLog)
+		return nil, fmt.Errorf("%s: too few: %w", count.Of(size, "byte"), ErrNoLog)
 	}
 	var block [superSize]byte
 	if err := readFull(log, block[:], 0); err != nil {
@@ -53,7 +53,7 @@ func Open(log io.ReaderAt, size uint64) (*Log, error) {
 	case s.version != logVersion:
 		return nil, fmt.Errorf("the log's version is %d, not %d, which is the only one known here and to the kernel: %w", s.version, logVersion, ErrNoLog)
 	case ss < MinSectorSize || ss > MaxSectorSize || ss&(ss-1) != 0:
-		return nil, fmt.Errorf("a sector size of %d bytes: %w", ss, ErrNoLog)
+		return nil, fmt.Errorf("a sector size of %s: %w", count.Of(ss, "byte"), ErrNoLog)
 	}
 	l := &Log{SectorSize: ss, Declared: s.entries, marks: map[int]string{}, log: log}
 	return l, l.scan(size)

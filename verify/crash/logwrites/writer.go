@@ -5,6 +5,8 @@ package logwrites
 import (
 	"fmt"
 	"io"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // Writer writes a log as dm-log-writes does.
@@ -26,7 +28,7 @@ func NewWriter(w io.Writer, sectorSize, entries uint64) *Writer {
 // is ignored.
 func (l *Writer) Write(e Entry, data []byte) error {
 	if e.HasData() && uint64(len(data)) != e.Sectors*l.sectorSize {
-		return fmt.Errorf("%d bytes of data for an entry of %d sectors", len(data), e.Sectors)
+		return fmt.Errorf("%s of data for an entry of %s", count.Of(len(data), "byte"), count.Of(e.Sectors, "sector"))
 	}
 	raw := rawEntry{sector: e.Sector, sectors: e.Sectors, flags: uint64(e.Flags), dataLen: uint64(len(e.Text))}
 	l.block(append(raw.appendTo(nil), e.Text...))

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"sync"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // Private is an image that can be written without a change to what lies
@@ -84,7 +86,7 @@ func (p *Private) run(off, most int64) (from io.ReaderAt, n int64) {
 // WriteAt is io.WriterAt within the image's size.
 func (p *Private) WriteAt(b []byte, off int64) (int, error) {
 	if off < 0 || off > p.size || int64(len(b)) > p.size-off {
-		return 0, fmt.Errorf("write of %d bytes at %d: the image has %d", len(b), off, p.size)
+		return 0, fmt.Errorf("write of %s at %d: the image has %d", count.Of(len(b), "byte"), off, p.size)
 	}
 	if len(b) == 0 {
 		return 0, nil

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // Entry is a snapshot or a clone to activate at boot.
@@ -100,7 +102,7 @@ var octal = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\
 // fill reads the fields into the entry. It returns why that fails, or "".
 func (e *Entry) fill(fields []string) (why string) {
 	if len(fields) < 3 || len(fields) > 4 {
-		return fmt.Sprintf("%d fields, want 3 or 4: NAME ORIGIN STORE [OPTIONS]", len(fields))
+		return fmt.Sprintf("%s, want 3 or 4: NAME ORIGIN STORE [OPTIONS]", count.Of(len(fields), "field"))
 	}
 	e.Name = fields[0]
 	if strings.Contains(e.Name, "/") || e.Name == "." || e.Name == ".." {

@@ -36,7 +36,7 @@ last /dev/a/../b /dev/c no-overflow,defaults
 
 func TestParseNamesWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ line, why string }{
-		{"snap", "1 fields"},
+		{"snap", "1 field"},
 		{"snap /dev/a /dev/b - more", "5 fields"},
 		{"a/b /dev/a /dev/b", "name of a device"},
 		{".. /dev/a /dev/b", "name of a device"},
