@@ -14,9 +14,10 @@ import (
 func TestCommandsInMonitors(t *testing.T) {
 	root := debianRoot(t, "nagios4-core", "icinga2-bin")
 	must(t, "cp", "-r", leakySystem(t)+"/lib/.", root+"/usr/lib")
-	must(t, "cp", unpacked(t)+"/usr/sbin/dmsnapctl", root+"/usr/sbin")
+	files := unpacked(t)
+	must(t, "cp", files+"/usr/sbin/dmsnapctl", root+"/usr/sbin")
 	must(t, "sh", "-c", "gunzip -c ../testdata/stores/leaky.cow.gz >"+root+"/srv/leaky.cow")
-	must(t, "sh", "-c", "cp testdata/monitors/* fleet/nagios/* "+root+"/etc")
+	must(t, "sh", "-c", "cp testdata/monitors/* "+files+"/usr/share/doc/dmsnapctl/examples/nagios/* "+root+"/etc")
 	must(t, "mkdir", "-p", root+"/run/icinga2")
 	for _, monitor := range []struct {
 		name    string
