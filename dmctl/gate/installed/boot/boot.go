@@ -1,7 +1,7 @@
-// Package boot finds out which installed kernel a machine boots next, and what
-// that rests on. It knows where boot loaders keep their configuration and how
-// they choose; it reads only files below a root. It reports what it does not
-// understand instead of skipping it.
+// Package boot finds out which installed kernel a machine boots next, and on
+// what evidence. It knows where boot loaders keep their configuration and how
+// they choose. It reads only files below a root. What it does not understand it
+// reports; it never skips it.
 //
 // From the top down: boot, kexec, fallback, proxmox, unread, firmware, raspberry,
 // zipl, extlinux, systemdboot, grub, entry, choice.
@@ -13,7 +13,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
-// Evidence is what an answer rests on.
+// Evidence is what an answer is based on.
 type Evidence string
 
 const (
@@ -29,10 +29,10 @@ const (
 
 // Next is the kernel that boots next.
 type Next struct {
-	// Release is "" if the choice is not an installed kernel, or is not known.
+	// Release is "" if the choice is not an installed kernel or is not known.
 	Release  string
 	Evidence Evidence
-	// Why says in one sentence how that was found, or why not.
+	// Why says in one sentence how the kernel was found, or why not.
 	Why string
 	// Initrds are the files of its initramfs below the root, if the boot
 	// loader's configuration names them.
@@ -45,7 +45,7 @@ type system struct {
 	releases []string // newest first
 }
 
-// loader is a boot loader that leaves files.
+// loader is a boot loader that can be found by its files.
 type loader struct {
 	name string
 	// find returns the loader's choice; ok is false if the loader is not there.
@@ -58,7 +58,7 @@ func Find(files *tree.Tree, releases []string) Next {
 	return t.reboot(t.coldStart())
 }
 
-// coldStart is the kernel that boots when the machine is switched on.
+// coldStart returns the kernel that boots when the machine is switched on.
 func (t *system) coldStart() Next {
 	loaders := []loader{
 		{nameGRUB, t.grubChoice}, {nameSystemdBoot, t.systemdBootChoice}, {"extlinux", t.extlinuxChoice},

@@ -1,4 +1,4 @@
-// What a boot loader chose, and what that makes of the answer.
+// What a boot loader chose, and how choices become the answer.
 
 package boot
 
@@ -12,21 +12,22 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/grub"
 )
 
-// choice is a boot loader's.
+// choice is the choice of a boot loader.
 type choice struct {
 	loader string
-	// release is "" for one that is not installed, or where the choice is untold:
-	// the configuration was read and does not tell.
+	// release is "" if the kernel is not installed, or if the choice is untold:
+	// the configuration was read but does not tell.
 	release, why string
 	untold       bool
-	initrds      []string // as the loader names them
+	initrds      []string // the names that the loader uses
 }
 
 func untoldf(format string, args ...any) choice {
 	return choice{untold: true, why: fmt.Sprintf(format, args...)}
 }
 
-// agreed is what all of the loaders that are there say; not ok for none.
+// agreed returns what all present loaders agree on. It is not ok if there is
+// none.
 func agreed(found []choice) (c choice, ok bool) {
 	if len(found) == 0 {
 		return choice{}, false
@@ -42,7 +43,7 @@ func agreed(found []choice) (c choice, ok bool) {
 	return c, true
 }
 
-// next is a choice as the answer.
+// next turns a choice into the answer.
 func (t *system) next(c choice, e Evidence) Next {
 	switch {
 	case c.untold:
@@ -59,7 +60,7 @@ func (t *system) next(c choice, e Evidence) Next {
 	return n
 }
 
-// printable replaces what a terminal might obey: names come from the files.
+// printable replaces what could control a terminal: names come from the files.
 func printable(text string) string {
 	return strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {
@@ -69,10 +70,10 @@ func printable(text string) string {
 	}, text)
 }
 
-// placesOf returns where in the tree a boot loader's file may be: its paths are
-// from the top of a partition. On btrfs, the root may be a subvolume there
-// ("/@/boot/vmlinuz-linux"); one further down may be an old state of it, whose
-// kernels are others.
+// placesOf returns where in the tree a file of a boot loader may be. The
+// loader's paths start at the top of a partition. On btrfs the root may be a
+// subvolume there ("/@/boot/vmlinuz-linux"). A deeper subvolume may be an old
+// state of the root, with other kernels.
 func placesOf(file string) (places []string) {
 	file = grub.WithoutDevice(file)
 	for _, dir := range []string{"boot", ".", "efi", "boot/efi"} {

@@ -1,6 +1,6 @@
 package boot
 
-// Entries of boot menus, and which kernel an entry boots.
+// Entries of boot menus, and the kernel that an entry boots.
 
 import (
 	"bytes"
@@ -17,18 +17,18 @@ import (
 // entry is an entry of a boot menu.
 type entry struct {
 	title, id string
-	// file is the kernel's image as the loader names it; version is what the
-	// entry says of itself.
+	// file is the kernel's image, by the name that the loader uses. version is
+	// what the entry says about itself.
 	file, version string
-	sortKey, dir  string // dir is where the entry's file lies
+	sortKey, dir  string // dir has the file of the entry
 	initrds       []string
-	// unread is an entry that loads what is not followed here.
+	// unread marks an entry that loads something that is not followed here.
 	unread bool
 }
 
-// releaseOfEntry returns the release that a menu's entry boots, "" for none of the
-// releases. The file decides; what the entry says of itself counts where the file
-// names no release.
+// releaseOfEntry returns the release that a menu entry boots, or "" if it is
+// none of the releases. The name of the image decides. If it contains no
+// release, what the entry says about itself counts.
 func (t *system) releaseOfEntry(e entry) string {
 	if r := t.releaseOf(e.file); r != "" {
 		return r
@@ -39,17 +39,17 @@ func (t *system) releaseOfEntry(e entry) string {
 	return ""
 }
 
-// Bounds of the entries in one directory; a boot partition has some ten, of a
+// Bounds on the entries in one directory. A boot partition has about ten, of a
 // few hundred bytes each.
 const (
 	maxEntries   = 1024
 	maxEntryText = 64 << 10
 )
 
-// specDirectory has the entries that GRUB and zipl read.
+// specDirectory has the entries for GRUB and zipl.
 const specDirectory = "boot/loader/entries"
 
-// blsEntries returns them, the newest first.
+// blsEntries returns these entries, newest first.
 func (t *system) blsEntries() []entry {
 	entries := t.specEntries(specDirectory)
 	slices.SortStableFunc(entries, func(a, b entry) int { return gate.CompareReleases(b.id, a.id) })
@@ -66,8 +66,8 @@ func lastValue(text, key string) (value string) {
 	return value
 }
 
-// specEntries reads the entries of the Boot Loader Specification (type 1) in
-// a directory: files of lines "key value".
+// specEntries reads the entries of the Boot Loader Specification (type 1) in a
+// directory. They are files with lines "key value".
 func (t *system) specEntries(dir string) []entry {
 	files, err := t.List(dir)
 	if err != nil {
@@ -92,7 +92,8 @@ func (t *system) specEntries(dir string) []entry {
 	return entries
 }
 
-// keyValues reads lines "key value"; the first of a key counts.
+// keyValues reads lines "key value". If a key is repeated, its first line
+// counts.
 func keyValues(text string) map[string]string {
 	values := make(map[string]string)
 	for line := range strings.Lines(text) {
@@ -104,7 +105,8 @@ func keyValues(text string) map[string]string {
 	return values
 }
 
-// choiceOf is the choice of a menu's entry; why ends in its name.
+// choiceOf returns the choice of a menu entry; why ends with the name of the
+// entry.
 func (t *system) choiceOf(e entry, why string) choice {
 	release := t.releaseOfEntry(e)
 	switch {
@@ -122,8 +124,8 @@ func (t *system) choiceOf(e entry, why string) choice {
 	return choice{why: why}
 }
 
-// releaseInImages is the release that the image in the place of a boot loader's
-// file names, "" where it does not or is not there.
+// releaseInImages returns the release in the image that a boot loader loads
+// from file, or "" if the image has none or is missing.
 func (t *system) releaseInImages(file string) string {
 	for _, place := range placesOf(file) {
 		if r := t.releaseInImage(place); r != "" {
@@ -133,10 +135,10 @@ func (t *system) releaseInImages(file string) string {
 	return ""
 }
 
-// releaseOf returns the release whose image a boot loader loads from file, a
-// path in the root, the boot or the EFI system partition. The path tells by
-// itself mostly; where it does not ("/vmlinuz-linux"), a link in its place
-// does, or the image itself.
+// releaseOf returns the release of the image that a boot loader loads from
+// file, a path in the root, the boot or the EFI system partition. Most paths
+// contain it. For others ("/vmlinuz-linux"), a link at that path or the image
+// itself shows it.
 func (t *system) releaseOf(file string) string {
 	if r := releaseInPath(file, t.releases); r != "" || file == "" {
 		return r
@@ -156,9 +158,9 @@ func (t *system) releaseOf(file string) string {
 	return ""
 }
 
-// releaseInPath: the release ends the file's name ("/vmlinuz-6.1.0-47-amd64")
-// or is that of a directory ("/MACHINE-ID/6.1.0/linux",
-// "/usr/lib/modules/6.1.0/vmlinuz").
+// releaseInPath finds the release at the end of the file name
+// ("/vmlinuz-6.1.0-47-amd64") or in a directory name
+// ("/MACHINE-ID/6.1.0/linux", "/usr/lib/modules/6.1.0/vmlinuz").
 func releaseInPath(file string, releases []string) string {
 	dir, base := path.Split(file)
 	if ext := path.Ext(base); strings.EqualFold(ext, ".efi") {
@@ -181,10 +183,10 @@ func releaseInPath(file string, releases []string) string {
 	return ""
 }
 
-// releaseInImage returns the release that a kernel's image names: in the header
-// that images for x86 have (Documentation/arch/x86/boot.rst of the kernel: the
-// field kernel_version, which counts from 0x200), or in the text that it prints
-// first. "" where there is none.
+// releaseInImage returns the release in a kernel's image, or "" if there is
+// none. It is in the header of images for x86 (Documentation/arch/x86/boot.rst
+// of the kernel: the field kernel_version, which counts from 0x200), or in the
+// text that the kernel prints first.
 func (t *system) releaseInImage(file string) string {
 	const magic, field, base, longest = 0x202, 0x20e, 0x200, 256
 	f, err := t.Open(file)

@@ -1,7 +1,7 @@
 package boot
 
-// extlinux, syslinux and what reads the same configuration (U-Boot): labels with
-// a kernel each, and the label that boots when nobody presses a key
+// extlinux, syslinux, and U-Boot with the same configuration: labels with one
+// kernel each, and the label that boots if nobody presses a key
 // (syslinux.cfg(5); U-Boot, doc/README.pxe).
 
 import (
@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// extlinuxFiles is where the configuration may be, below the root and the places
-// of boot partitions.
+// extlinuxFiles is where the configuration may be, below the root and below the
+// mount points of boot partitions.
 var extlinuxFiles = []string{
 	"extlinux/extlinux.conf", "extlinux.conf", "syslinux/extlinux.conf", "syslinux/syslinux.cfg", "syslinux.cfg",
 	"EFI/syslinux/syslinux.cfg", "EFI/BOOT/syslinux.cfg", "isolinux/isolinux.cfg",
@@ -33,7 +33,7 @@ func (t *system) extlinuxChoice() (choice, bool) {
 	return agreed(found)
 }
 
-// extlinuxMenu is the choice of one configuration file.
+// extlinuxMenu returns the choice of one configuration file.
 func (t *system) extlinuxMenu(file string) choice {
 	m := extlinuxMenu{system: t, dir: path.Dir(file), labels: make(map[string]*entry)}
 	if err := m.read(file, 0); err != nil {
@@ -46,7 +46,7 @@ func (t *system) extlinuxMenu(file string) choice {
 	return t.choiceOf(e, fmt.Sprintf("the %s in /%s is %q", why, file, e.title))
 }
 
-// extlinuxMenu is a configuration while it is read.
+// extlinuxMenu is a configuration being read.
 type extlinuxMenu struct {
 	*system
 	dir                                 string
@@ -56,7 +56,7 @@ type extlinuxMenu struct {
 	files                               int
 }
 
-// Bounds of what a configuration includes.
+// Bounds on what a configuration includes.
 const (
 	maxIncludes     = 64
 	maxIncludeDepth = 16
@@ -83,7 +83,7 @@ func (m *extlinuxMenu) read(file string, depth int) error {
 	return nil
 }
 
-// cutKey cuts a line into its first word, in lower case, and the rest.
+// cutKey splits a line into its first word, in lower case, and the rest.
 func cutKey(line string) (key, value string) {
 	line = strings.TrimSpace(strings.ReplaceAll(line, "\t", " "))
 	key, value, _ = strings.Cut(line, " ")
@@ -120,7 +120,7 @@ func (m *extlinuxMenu) line(key, value string, depth int) error {
 	return nil
 }
 
-// inLabel is for the lines of one label.
+// inLabel reads the lines of one label.
 func (m *extlinuxMenu) inLabel(key, value string) {
 	switch key {
 	case "kernel", "linux":
@@ -143,7 +143,8 @@ func (m *extlinuxMenu) inLabel(key, value string) {
 	}
 }
 
-// place is the place of a file that is named from the configuration's directory.
+// place returns the path of a file that is named relative to the directory of
+// the configuration.
 func (m *extlinuxMenu) place(name string) string {
 	if path.IsAbs(name) {
 		for _, p := range placesOf(name) {
@@ -155,7 +156,8 @@ func (m *extlinuxMenu) place(name string) string {
 	return path.Join(m.dir, name)
 }
 
-// kernel is a file's name as entries have it, with a slash in front.
+// kernel returns the name of a file in the form of entries, with a leading
+// slash.
 func (m *extlinuxMenu) kernel(name string) string {
 	if path.IsAbs(name) {
 		return name
@@ -163,9 +165,9 @@ func (m *extlinuxMenu) kernel(name string) string {
 	return "/" + path.Join(m.dir, name)
 }
 
-// choose finds what boots when nobody presses a key: the label of ONTIMEOUT, of
-// MENU DEFAULT in a menu, or of DEFAULT; in a menu without any the first. What is
-// no label is a command line.
+// choose finds what boots if nobody presses a key: the label of ONTIMEOUT, of
+// MENU DEFAULT in a menu, or of DEFAULT. A menu without any of them boots its
+// first label. A value that is not a label is a command line.
 func (m *extlinuxMenu) choose() (e entry, why string, err error) {
 	name, why := m.byDefault, "default"
 	isMenu := m.shown != "" || strings.HasSuffix(firstWord(name), ".c32")

@@ -1,6 +1,6 @@
 package boot
 
-// Where no boot loader's configuration names a kernel.
+// The answer if no boot loader configuration names a kernel.
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// fallback goes by what a boot loader may have been set up from. A boot partition
-// that is not mounted has the configuration that counts, so that nothing else
-// tells then.
+// fallback uses what a boot loader may have been configured from. If a boot
+// partition is not mounted, it has the configuration that counts, so nothing
+// else is evidence.
 func (t *system) fallback() Next {
 	if c, e, ok := t.grubSettings(); ok {
 		return t.next(c, e)
@@ -24,8 +24,8 @@ func (t *system) fallback() Next {
 	return Next{Release: t.releases[0], Evidence: Guessed, Why: "no boot loader's default could be read: the newest by version"}
 }
 
-// unmounted returns a place of boot partitions that /etc/fstab names and that is
-// empty, "" for none.
+// unmounted returns a mount point of a boot partition that /etc/fstab names and
+// that is empty, or "" if there is none.
 func (t *system) unmounted() string {
 	table, err := t.Read("etc/fstab")
 	if err != nil {
@@ -44,8 +44,8 @@ func (t *system) unmounted() string {
 	return ""
 }
 
-// isEmpty reports whether there is nothing in a directory but places for other
-// partitions. One that cannot be read is not known to be empty.
+// isEmpty reports whether a directory contains only mount points for other
+// partitions. A directory that cannot be read is not known to be empty.
 func (t *system) isEmpty(dir string) bool {
 	entries, err := t.List(dir)
 	if err != nil {
@@ -59,8 +59,8 @@ func (t *system) isEmpty(dir string) bool {
 	return true
 }
 
-// linkChoice goes by the link that Debian and others keep to the kernel to boot.
-// Where its target is not there its text tells.
+// linkChoice follows the link that Debian and others keep to the kernel to
+// boot. If its target is missing, the text of the link counts.
 func (t *system) linkChoice() (choice, bool) {
 	for _, link := range []string{"vmlinuz", "boot/vmlinuz"} {
 		text, err := t.ReadLink(link)

@@ -1,8 +1,8 @@
 package boot
 
-// The firmware of EFI: which program it starts, by the variables BootNext and
-// BootOrder (UEFI specification, "Boot Manager"). That may be a kernel by itself,
-// or the boot loader that is in use of several.
+// EFI firmware: the program that it starts, by the variables BootNext and
+// BootOrder (UEFI specification, "Boot Manager"). This may be a kernel itself,
+// or show which of several boot loaders is in use.
 
 import (
 	"encoding/binary"
@@ -13,7 +13,7 @@ import (
 	"unicode/utf16"
 )
 
-// efiGlobal is where the kernel shows the firmware's own variables.
+// efiGlobal is where the kernel shows the variables of the firmware itself.
 const efiGlobal = "sys/firmware/efi/efivars/%s-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 const (
@@ -21,9 +21,9 @@ const (
 	nameSystemdBoot = "systemd-boot"
 )
 
-// firmwareChoice is the kernel that the firmware starts by itself. Where it starts
-// a boot loader that is known by its name, that is the only one of use; "" where
-// that is not known.
+// firmwareChoice returns the kernel that the firmware starts itself. If the
+// firmware starts a boot loader with a known name, it returns that name: only
+// that loader counts. The name is "" if it is not known.
 func (t *system) firmwareChoice() (c choice, only string, ok bool) {
 	number, which, found := t.bootNumber()
 	if !found {
@@ -42,19 +42,20 @@ func (t *system) firmwareChoice() (c choice, only string, ok bool) {
 	case strings.HasPrefix(name, "refind"):
 		return choice{}, nameREFInd, false
 	case strings.HasPrefix(name, "shim") || removable[name] || strings.HasPrefix(name, "syslinux") || strings.HasPrefix(name, "limine"):
-		return choice{}, "", false // what these start is for the files to tell
+		return choice{}, "", false // the files say what these start
 	}
 	why := fmt.Sprintf("the firmware starts %s (%s, Boot%04X)", file, which, number)
 	// A unified kernel image has the initramfs in it.
 	return t.choiceOf(entry{title: file, file: file, initrds: []string{file}}, why), "", true
 }
 
-// removable are the names of what starts from a disk as it is, whatever that is.
+// removable are the names of programs that start from a disk by default. They
+// may be anything.
 var removable = map[string]bool{
 	"bootx64.efi": true, "bootia32.efi": true, "bootaa64.efi": true, "bootarm.efi": true, "bootriscv64.efi": true, "bootloongarch64.efi": true,
 }
 
-// bootNumber returns the number of the option that is tried first.
+// bootNumber returns the number of the boot option that is tried first.
 func (t *system) bootNumber() (number uint16, which string, ok bool) {
 	for _, name := range []string{"BootNext", "BootOrder"} {
 		value := t.firmwareVariable(name)
@@ -80,11 +81,12 @@ func (t *system) firmwareVariable(name string) []byte {
 	return []byte(value[attributes:])
 }
 
-// bootFile returns the file that a boot option starts, as a path with slashes; not
-// ok for one that starts something else (the network, a disk as a whole).
+// bootFile returns the file that a boot option starts, as a path with slashes.
+// It is not ok for an option that starts something else (the network, a whole
+// disk).
 //
-// An option is its attributes (u32), the length of its device path (u16), a title
-// and the device path: nodes of a type, a subtype and a length (UEFI
+// An option has attributes (u32), the length of its device path (u16), a title,
+// and the device path: nodes with a type, a subtype and a length (UEFI
 // specification, EFI_LOAD_OPTION and EFI_DEVICE_PATH_PROTOCOL).
 func (t *system) bootFile(number uint16) (file string, ok bool) {
 	const head, media, fileNode, endNode = 6, 4, 4, 0x7f
@@ -114,8 +116,8 @@ func (t *system) bootFile(number uint16) (file string, ok bool) {
 	return t.anyCase(file), file != "/"
 }
 
-// anyCase returns a file's name as the partition has it, which takes letters of
-// either case for the same.
+// anyCase returns a file name as it is on the partition, where upper and lower
+// case are the same.
 func (t *system) anyCase(file string) string {
 	for _, dir := range espDirectories {
 		found := dir

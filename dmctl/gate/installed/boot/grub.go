@@ -1,7 +1,8 @@
 package boot
 
-// GRUB: where its menu (grub.cfg) and its memory (grubenv) are, and where neither can be
-// read the settings that the menu is made from (/etc/default/grub).
+// GRUB: where its menu (grub.cfg) and its environment (grubenv) are. If neither
+// can be read, the settings from which the menu is made count
+// (/etc/default/grub).
 
 import (
 	"errors"
@@ -16,9 +17,9 @@ import (
 
 var grubDirectories = []string{"boot/grub", "boot/grub2"}
 
-// grubChoice returns the kernel of the entry that GRUB would boot. Some have
-// their menu on the EFI system partition (CentOS 7), where others have a few
-// lines that load the one in /boot.
+// grubChoice returns the kernel of the entry that GRUB would boot. Some systems
+// have their menu on the EFI system partition (CentOS 7); others have only a
+// few lines there that load the menu in /boot.
 func (t *system) grubChoice() (choice, bool) {
 	for _, dir := range grubDirectories {
 		if c, ok := t.grubMenuChoice(dir); ok {
@@ -59,9 +60,9 @@ func (t *system) choiceOfMenu(menu grub.Menu) (choice, bool) {
 	return t.choiceOf(fromGRUB(e), fmt.Sprintf("%s in /%s is the entry %q", why, menu.Dir(), e.Title)), true
 }
 
-// grubESPChoice is for the menu of the only system that has one on the EFI
-// system partition. Of several the firmware chooses: the settings of this
-// system tell more than they do.
+// grubESPChoice reads the menu of the only system that has one on the EFI
+// system partition. If there are several, the firmware chooses, and the
+// settings of this system are better evidence.
 func (t *system) grubESPChoice() (choice, bool) {
 	const vendors, most = "boot/efi/EFI", 16
 	directories, _ := t.List(vendors)
@@ -83,8 +84,9 @@ func (t *system) grubESPChoice() (choice, bool) {
 	return t.choiceOfMenu(only)
 }
 
-// grubMemory reads grubenv: lines "name=value", and "#" to fill the block.
-// Where there is none, GRUB remembers nothing; nil if it cannot be read.
+// grubMemory reads grubenv: lines "name=value", and "#" to fill the block. If
+// there is no grubenv, GRUB remembers nothing. The result is nil if it cannot
+// be read.
 func grubMemory(t *system, dir string) (map[string]string, error) {
 	text, err := t.Read(dir + "/grubenv")
 	if err != nil && !tree.IsMissing(err) {
@@ -99,8 +101,8 @@ func grubMemory(t *system, dir string) (map[string]string, error) {
 	return memory, nil
 }
 
-// blscfg returns the entries that GRUB's command of that name adds to the
-// menu: the newest first.
+// blscfg returns the entries that GRUB's command blscfg adds to the menu,
+// newest first.
 func (t *system) blscfg() []grub.Entry {
 	entries := t.blsEntries()
 	all := make([]grub.Entry, len(entries))
@@ -110,8 +112,8 @@ func (t *system) blscfg() []grub.Entry {
 	return all
 }
 
-// fromGRUB is an entry of GRUB's. A submenu that was not entered boots nothing
-// that can be told.
+// fromGRUB converts an entry of GRUB. A submenu that was not entered boots
+// nothing that can be known.
 func fromGRUB(e grub.Entry) entry {
 	return entry{
 		title: e.Title, id: e.ID, file: e.File, version: e.Version, initrds: e.Initrds,
@@ -119,10 +121,10 @@ func fromGRUB(e grub.Entry) entry {
 	}
 }
 
-// grubSettings is for machines whose menu cannot be read, as it may hold
-// passwords: the menu has the newest kernel first, and titles and ids of
-// entries name the release. Settings alone may be left over from a GRUB that is
-// no longer there.
+// grubSettings is for machines whose menu cannot be read because it may hold
+// passwords. Such a menu has the newest kernel first, and titles and ids of
+// entries contain the release. Settings alone are not enough: they may remain
+// from a GRUB that was removed.
 func (t *system) grubSettings() (choice, Evidence, bool) {
 	here := slices.IndexFunc(grubDirectories, t.Exists)
 	if here < 0 {
@@ -147,7 +149,7 @@ func (t *system) grubSettings() (choice, Evidence, bool) {
 	return c, e, true
 }
 
-// grubDefault returns GRUB_DEFAULT, and where it was set last: grub-mkconfig
+// grubDefault returns GRUB_DEFAULT and the file that set it last. grub-mkconfig
 // of Debian and others reads /etc/default/grub.d/*.cfg after /etc/default/grub.
 func (t *system) grubDefault() (setting, why string) {
 	for _, file := range t.grubSettingFiles() {
@@ -175,8 +177,8 @@ func (t *system) grubSettingFiles() []string {
 	return files
 }
 
-// grubOrder returns a setting by which the first entry is not the newest kernel, ""
-// for none.
+// grubOrder returns a setting that makes the first entry another one than the
+// newest kernel, or "" if there is none.
 func (t *system) grubOrder() string {
 	for _, file := range t.grubSettingFiles() {
 		text, err := t.ReadAtMost(file, maxEntryText)
@@ -194,8 +196,9 @@ func (t *system) grubOrder() string {
 	return ""
 }
 
-// settingChoice is the kernel of an entry by its name alone. The first entry is
-// the newest kernel by grub-mkconfig's custom.
+// settingChoice returns the kernel of an entry, given only the name of the
+// entry. By the convention of grub-mkconfig, the first entry is the newest
+// kernel.
 func (t *system) settingChoice(setting, why string) (choice, Evidence) {
 	if order := t.grubOrder(); setting == "0" && order != "" {
 		return untoldf("%s is the first entry, and %s puts kernels into another order", why, order), None

@@ -1,8 +1,8 @@
 package boot
 
-// kexec: a reboot that asks no boot loader. It takes the kernel that was loaded
-// already, or the one that Debian's kexec-tools load on the way down
-// (/etc/default/kexec). A cold start still asks the boot loader.
+// kexec: a reboot without a boot loader. It boots the kernel that is already
+// loaded, or the one that Debian's kexec-tools load during shutdown
+// (/etc/default/kexec). A cold start still uses the boot loader.
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// reboot is next unless a reboot by kexec would boot another kernel, or one that
-// cannot be told.
+// reboot returns next, unless a reboot by kexec would boot another or an
+// unknown kernel.
 func (t *system) reboot(next Next) Next {
 	c, ok := t.kexecChoice()
 	switch {
@@ -25,35 +25,36 @@ func (t *system) reboot(next Next) Next {
 	return next
 }
 
-// kexecChoice is what a reboot by kexec boots; not ok where none is set up.
+// kexecChoice returns what a reboot by kexec boots. It is not ok if kexec is
+// not set up.
 func (t *system) kexecChoice() (choice, bool) {
 	if text, err := t.Read("sys/kernel/kexec_loaded"); err == nil && strings.TrimSpace(text) == "1" {
 		return untoldf("a kernel was loaded with kexec, and it is not recorded which"), true
 	}
 	if !t.Exists("sbin/kexec") && !t.Exists("usr/sbin/kexec") {
-		return choice{}, false // its settings are left over
+		return choice{}, false // its settings remain from a removed package
 	}
 	settings, err := t.kexecSettings()
 	load, image := settings["LOAD_KEXEC"], settings["KERNEL_IMAGE"]
 	switch {
 	case err != nil:
-		return untoldf("whether a reboot takes a kernel by kexec cannot be told: %v", err), true
+		return untoldf("whether a reboot uses kexec cannot be told: %v", err), true
 	case strings.ContainsAny(load, "$`"):
-		return untoldf("whether a reboot takes a kernel by kexec cannot be told: LOAD_KEXEC is %s", load), true
+		return untoldf("whether a reboot uses kexec cannot be told: LOAD_KEXEC is %s", load), true
 	case load != "true":
 		return choice{}, false
 	case settings["USE_GRUB_CONFIG"] == "true":
-		return untoldf("by /etc/default/kexec a reboot takes an entry of GRUB's menu, and it cannot be told which"), true
+		return untoldf("/etc/default/kexec makes a reboot use an entry of GRUB's menu, and it cannot be told which"), true
 	}
-	why := fmt.Sprintf("by /etc/default/kexec a reboot takes %s", image)
+	why := fmt.Sprintf("/etc/default/kexec makes a reboot boot %s", image)
 	if place, err := t.Resolve(strings.TrimPrefix(image, "/")); err == nil { // a path from the root, not from a partition
 		image = "/" + place
 	}
 	return t.choiceOf(entry{title: image, file: image}, why), true
 }
 
-// kexecSettings reads the assignments in /etc/default/kexec and, after it, in the
-// files of /etc/default/kexec.d, which are shell scripts.
+// kexecSettings reads the assignments in /etc/default/kexec and then in the
+// files of /etc/default/kexec.d. These are shell scripts.
 func (t *system) kexecSettings() (map[string]string, error) {
 	const directory = "etc/default/kexec.d"
 	more, err := t.List(directory)
@@ -79,7 +80,7 @@ func (t *system) kexecSettings() (map[string]string, error) {
 	return settings, nil
 }
 
-// shellWord is the word at the start of a shell's text, without quotes around it.
+// shellWord returns the first word of a shell text, without quotes.
 func shellWord(text string) string {
 	for _, quote := range []string{`"`, "'"} {
 		if inside, ok := strings.CutPrefix(text, quote); ok {

@@ -1,7 +1,7 @@
 package boot
 
-// Proxmox' boot tool: it keeps kernels on partitions that are not mounted, and the
-// one to boot in files of its own.
+// Proxmox' boot tool. It keeps kernels on partitions that are not mounted, and
+// the name of the kernel to boot in its own files.
 
 import (
 	"fmt"

@@ -28,17 +28,18 @@ func (t *system) raspberryChoice() (choice, bool) {
 	return choice{}, false
 }
 
-// raspberryConfig is a configuration while it is read.
+// raspberryConfig is a configuration being read.
 type raspberryConfig struct {
 	*system
 	dir   string
 	files int
-	// in says whether the lines are for all models, for none, or for some.
+	// in says whether the current lines are for all models, for none, or for
+	// some.
 	in truth
-	// kernel, prefix, initrd are the last values for all models.
+	// kernel, prefix and initrd are the last values for all models.
 	kernel, prefix, initrd string
 	is64Bit                string
-	// doubtful are keys that only some models have, or have differently.
+	// doubtful are keys that are set only for some models, or differently.
 	doubtful string
 }
 
@@ -87,7 +88,7 @@ func (c *raspberryConfig) line(line string, depth int) error {
 			return nil
 		}
 		file := path.Join(c.dir, name)
-		if !c.Exists(file) { // the firmware passes over it, too
+		if !c.Exists(file) { // the firmware skips it too
 			return nil
 		}
 		return c.read(file, depth+1)
@@ -103,7 +104,7 @@ func (c *raspberryConfig) line(line string, depth int) error {
 	case target == nil:
 	case c.in == always:
 		*target = value
-		if c.doubtful == key { // what comes last counts
+		if c.doubtful == key { // the last value counts
 			c.doubtful = ""
 		}
 	case *target != value:
@@ -112,8 +113,8 @@ func (c *raspberryConfig) line(line string, depth int) error {
 	return nil
 }
 
-// raspberryKernels are the names that the firmware looks for where kernel= is
-// not set; which of them goes by the model.
+// raspberryKernels are the names that the firmware looks for if kernel= is not
+// set. The model decides which of them.
 var raspberryKernels = []string{"kernel_2712.img", "kernel8.img", "kernel7l.img", "kernel7.img", "kernel.img"}
 
 func (c *raspberryConfig) choose(file string) choice {

@@ -1,7 +1,7 @@
 package boot
 
-// systemd-boot: loader.conf, entries by the Boot Loader Specification, and
-// the choices that it keeps in EFI variables.
+// systemd-boot: loader.conf, entries of the Boot Loader Specification, and the
+// choices that it keeps in EFI variables.
 
 import (
 	"fmt"
@@ -14,18 +14,18 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 )
 
-// espDirectories is where the EFI system partition or its extension is
-// mounted.
+// espDirectories are the mount points of the EFI system partition and its
+// extension.
 var espDirectories = []string{"boot", "efi", "boot/efi"}
 
-// efiVariables is where the kernel shows them; the identifier is that of the
-// boot loader interface (systemd.io/BOOT_LOADER_INTERFACE).
+// efiVariables is where the kernel shows EFI variables. The identifier is that
+// of the boot loader interface (systemd.io/BOOT_LOADER_INTERFACE).
 const efiVariables = "sys/firmware/efi/efivars/%s-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 // systemdBootChoice returns the kernel of the entry that systemd-boot would
-// boot. Its configuration and its entries can lie on different partitions. GRUB
-// reads the same entries, so that they alone are systemd-boot's only where there
-// is no GRUB.
+// boot. Its configuration and its entries can be on different partitions. GRUB
+// reads the same entries, so entries alone show systemd-boot only if there is
+// no GRUB.
 func (t *system) systemdBootChoice() (choice, bool) {
 	var entries []entry
 	var config, images string
@@ -62,7 +62,8 @@ func (t *system) systemdBootChoice() (choice, bool) {
 	return t.choiceOf(e, fmt.Sprintf("%s is the entry %q in /%s", why, e.id, path.Dir(e.dir))), true
 }
 
-// hasImages: there are unified kernel images, which are entries by themselves.
+// hasImages reports whether there are unified kernel images, which are entries
+// themselves.
 func (t *system) hasImages(dir string) bool {
 	files, _ := t.List(dir)
 	return slices.ContainsFunc(files, func(f fs.DirEntry) bool {
@@ -70,17 +71,17 @@ func (t *system) hasImages(dir string) bool {
 	})
 }
 
-// countedName cuts the counters of boot attempts off an entry's identifier:
-// "+LEFT" or "+LEFT-DONE". An entry with none left is bad: no boot of it came
-// to its end (systemd, "Automatic Boot Assessment").
+// countedName removes the counters of boot attempts from an entry's identifier:
+// "+LEFT" or "+LEFT-DONE". An entry with no attempts left is bad: none of its
+// boots succeeded (systemd, "Automatic Boot Assessment").
 func countedName(id string) (name string, bad bool) {
 	name, counters, counted := strings.Cut(id, "+")
 	left, _, _ := strings.Cut(counters, "-")
 	return name, counted && left != "" && strings.Trim(left, "0") == ""
 }
 
-// bySpecification sorts entries as the menu shows them: bad ones last, those
-// with a sort key first, by it, and then the newest first.
+// bySpecification sorts entries as in the menu: bad ones last; before them,
+// entries with a sort key come first, by key; then the newest first.
 func bySpecification(a, b entry) int {
 	nameA, badA := countedName(a.id)
 	nameB, badB := countedName(b.id)
@@ -107,13 +108,14 @@ func bySpecification(a, b entry) int {
 	return gate.CompareReleases(nameB, nameA)
 }
 
-// automatic starts the identifiers of the entries that systemd-boot adds for
-// what it finds: other systems, the firmware's settings.
+// automatic begins the identifiers of the entries that systemd-boot adds for
+// what it finds: other systems, the settings of the firmware.
 const automatic = "auto-"
 
-// pickSpecEntry returns the entry of the one-time choice, the default that was
-// chosen in the menu, or the pattern of loader.conf; none where that is the
-// first of the menu. Not ok, and why, where it cannot be told.
+// pickSpecEntry returns the entry of the one-time choice, of the default set in
+// the menu, or of the pattern in loader.conf. If none of them is set, it
+// returns no entry, which means the first of the menu. If the entry is not
+// known, it is not ok and says why.
 func (t *system) pickSpecEntry(entries []entry, pattern string) (e entry, why string, ok bool) {
 	for _, try := range []struct{ pattern, why string }{
 		{t.efiVariable("LoaderEntryOneShot"), "systemd-boot's choice for the next boot only"},
@@ -144,8 +146,8 @@ func (t *system) pickSpecEntry(entries []entry, pattern string) (e entry, why st
 	return entry{}, "", true
 }
 
-// matchesEntry: identifiers have carried the suffix in some versions of
-// systemd, and counters of boot attempts come and go.
+// matchesEntry compares identifiers. Some versions of systemd include the
+// suffix, and counters of boot attempts change.
 func matchesEntry(pattern, id string) bool {
 	name, _ := countedName(id)
 	for _, name := range []string{id, id + ".conf", name, name + ".conf"} {
@@ -156,8 +158,8 @@ func matchesEntry(pattern, id string) bool {
 	return false
 }
 
-// efiVariable reads a text out of an EFI variable: UTF-16, behind four bytes
-// of attributes.
+// efiVariable reads a text from an EFI variable: UTF-16 after four bytes of
+// attributes.
 func (t *system) efiVariable(name string) string {
 	value, err := t.Read(fmt.Sprintf(efiVariables, name))
 	if err != nil || len(value) < 4 {

@@ -1,16 +1,18 @@
 package boot
 
-// Boot loaders whose configuration is not read here: where there is one, it may
+// Boot loaders whose configuration is not read here. If one is present, it may
 // decide.
 
 import "path"
 
-// unread is a boot loader that is known by its files alone.
+// unread is a boot loader that is recognised only by its files.
 type unread struct {
 	name string
-	// files are its configuration, below the root and the places of boot partitions.
+	// files are its configuration, below the root and the mount points of boot
+	// partitions.
 	files []string
-	// unless are files beside which it is left over.
+	// unless are files of another loader: next to them, files of this one are
+	// leftovers.
 	unless []string
 }
 
@@ -27,7 +29,8 @@ var unreadLoaders = []unread{
 	{name: "aboot", files: []string{"etc/aboot.conf"}},
 	{name: "palo", files: []string{"etc/palo.conf"}},
 	{name: "quik", files: []string{"etc/quik.conf"}},
-	// It writes a kernel into a board's flash memory, where nothing here reads it.
+	// It writes a kernel into the flash memory of a board, which is not read
+	// here.
 	{name: "flash-kernel", files: []string{"usr/sbin/flash-kernel"}, unless: []string{"boot/grub/grub.cfg", "boot/extlinux/extlinux.conf", "boot/firmware/config.txt"}},
 	{name: "silo", files: []string{"etc/silo.conf", "silo.conf"}},
 	{name: "Xen", files: []string{"xen.cfg", "EFI/xen/xen.cfg", "EFI/BOOT/xen.cfg"}},

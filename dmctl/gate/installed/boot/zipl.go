@@ -1,7 +1,7 @@
 package boot
 
-// zipl of s390: sections with a kernel each, and the one that boots by default
-// (zipl.conf(5)).
+// zipl of s390: sections with one kernel each, and the one that boots by
+// default (zipl.conf(5)).
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 
 var ziplFiles = []string{"run/zipl/zipl.conf", "etc/zipl.conf", "lib/s390-tools/zipl.conf", "usr/lib/s390-tools/zipl.conf"}
 
-// ziplSection is a section's lines "key=value".
+// ziplSection has the lines "key=value" of a section.
 type ziplSection struct {
 	name   string
 	values map[string]string
@@ -53,10 +53,10 @@ func ziplSectionOf(sections []ziplSection, name string) (ziplSection, bool) {
 	return ziplSection{}, false
 }
 
-// ziplMenu follows the default section to the one that boots: by its name, or
-// through a menu's number. A menu that zipl makes by itself starts with the first
-// section, and has the entries of the Boot Loader Specification where there are
-// such.
+// ziplMenu follows the default section to the one that boots, by its name or by
+// a number in a menu. A menu that zipl makes itself starts with the first
+// section. It has the entries of the Boot Loader Specification, if there are
+// any.
 func (t *system) ziplMenu(file string, sections []ziplSection) choice {
 	start, _ := ziplSectionOf(sections, "defaultboot")
 	name := start.values["default"]
@@ -89,7 +89,8 @@ func (t *system) ziplMenu(file string, sections []ziplSection) choice {
 	return untoldf("/%s has the default %q, and no kernel's image for it", file, name)
 }
 
-// ziplSpecEntry: default is an entry's title, and without it the newest boots.
+// ziplSpecEntry returns the entry of the Boot Loader Specification that boots:
+// the one with the title in default or, without default, the newest.
 func (t *system) ziplSpecEntry(file, name string) choice {
 	for _, e := range t.blsEntries() {
 		if name == "" || e.title == name || e.id == name {
@@ -99,7 +100,7 @@ func (t *system) ziplSpecEntry(file, name string) choice {
 	return untoldf("/%s has the default %q, and there is no such entry", file, name)
 }
 
-// firstPart cuts the load address off a file's name.
+// firstPart removes the load address from a file name.
 func firstPart(file string) string {
 	name, _, _ := strings.Cut(file, ",")
 	return name
