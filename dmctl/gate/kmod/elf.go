@@ -1,10 +1,10 @@
 package kmod
 
 // ELF headers, read in place: every table is a slice of the file, and names are
-// cut at maxName bytes. debug/elf would do for honest files, but keeps a copy of
-// every name: of one long name that all section headers share it makes 501 MiB
-// out of a file of 342 kB (TestSharedNames), and the file may have 32 MiB. That
-// happens in elf.NewFile, and what runs out of memory cannot recover.
+// cut at maxName bytes. debug/elf works for honest files, but it copies every
+// name. If all section headers share one long name, a file of 342 kB takes 501
+// MiB (TestSharedNames), and a file may have 32 MiB. This happens in
+// elf.NewFile, and out of memory is not recoverable.
 
 import (
 	"bytes"
@@ -37,7 +37,7 @@ type object struct {
 	kind     elf.Type
 	machine  elf.Machine
 	sections []section
-	segments []segment // those of PT_LOAD, without what is not in the file
+	segments []segment // those of PT_LOAD, only the part in the file
 }
 
 type section struct {
@@ -47,7 +47,7 @@ type section struct {
 	link, info uint32
 	nameAt     uint32
 	name       string
-	data       []byte // nil where the file holds none
+	data       []byte // nil if the file has none
 }
 
 // holdsData reports whether a section is loaded and is not code.
@@ -62,7 +62,7 @@ type segment struct {
 	executable bool
 }
 
-// Places in headers by class: 32 bit, 64 bit.
+// Offsets in headers by class: 32 bit, 64 bit.
 type headerPlaces struct {
 	fileHeader, phoff, shoff, phentsize, phnum, shentsize, shnum, shstrndx int
 	sectionHeader, shFlags, shAddr, shOffset, shSize, shLink, shInfo       int
@@ -138,8 +138,7 @@ func (o *object) table(offset uint64, count, entry, size int) ([]byte, error) {
 	return o.at(offset, uint64(count)*uint64(size))
 }
 
-// maxSections bounds how many section headers are read; modules have some
-// fifty.
+// maxSections bounds the number of section headers. Modules have about fifty.
 const maxSections = 1 << 16
 
 func (o *object) readSections(places headerPlaces) error {
@@ -149,7 +148,7 @@ func (o *object) readSections(places headerPlaces) error {
 	if offset == 0 {
 		return nil
 	}
-	// Counts that do not fit into the file header stand in section 0.
+	// Counts that do not fit into the file header are in section 0.
 	first, err := o.table(offset, 1, entry, places.sectionHeader)
 	if err != nil {
 		return err
@@ -222,10 +221,10 @@ func (o *object) readSegments(places headerPlaces) error {
 	return nil
 }
 
-// maxName bounds the names that are looked at.
+// maxName bounds the length of names.
 const maxName = 256
 
-// cString returns the text at offset, up to its zero byte; "" where there is
+// cString returns the text at offset, up to its zero byte, or "" if there is
 // none.
 func cString(b []byte, offset uint64) string {
 	if offset >= uint64(len(b)) {

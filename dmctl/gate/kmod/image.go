@@ -1,6 +1,6 @@
 package kmod
 
-// Kernel images: what the files in /boot add around the kernel.
+// Kernel images: what is around the kernel in the files of /boot.
 
 import (
 	"bytes"
@@ -71,7 +71,7 @@ func (ir *ImageReader) Release() string { return ir.release }
 func (ir *ImageReader) Read(r io.Reader) (gate.Version, error) {
 	if f, ok := r.(fs.File); ok {
 		if info, err := f.Stat(); err == nil && int64(cap(ir.file)) <= info.Size() && info.Size() <= MaxImage {
-			ir.file = make([]byte, 0, info.Size()+1) // and one to see its end
+			ir.file = make([]byte, 0, info.Size()+1) // plus one to see the end
 		}
 	}
 	data, err := unpack.ReadAll(r, MaxImage, ir.file)
@@ -85,10 +85,11 @@ func (ir *ImageReader) Read(r io.Reader) (gate.Version, error) {
 	return v, err
 }
 
-// makeRoom prepares for what a packed kernel unpacks to, if its last four bytes
-// say so as the kernel's build has it (scripts/Makefile.lib, size_append).
+// makeRoom allocates memory for the unpacked kernel, if the last four bytes
+// give its size as the kernel's build writes it (scripts/Makefile.lib,
+// size_append).
 func (s *imageSearch) makeRoom(packed []byte) {
-	const field, ratio = 4, 16 // no kernel is packed better
+	const field, ratio = 4, 16 // no kernel is compressed better
 	if len(packed) < field {
 		return
 	}
@@ -98,20 +99,20 @@ func (s *imageSearch) makeRoom(packed []byte) {
 	}
 }
 
-// imageSearch carries what all layers of an image share.
+// imageSearch is the state that all layers of an image share.
 type imageSearch struct {
-	budget   int    // of bytes that may yet be unpacked
-	attempts int    // at unpacking something
-	room     []byte // for what is unpacked, part by part
-	release  string // that the kernel says it is, as far as one was seen
+	budget   int    // bytes that may still be unpacked
+	attempts int    // to unpack something
+	room     []byte // for unpacked data, part by part
+	release  string // of the kernel, if one was found
 }
 
 const maxAttempts = 32
 
-// errNoKernel says that no layer of an image was a kernel.
+// errNoKernel means that no layer of an image was a kernel.
 var errNoKernel = errors.New("no kernel found in it: not a kernel image, or packed in an unknown way")
 
-// image looks at a file as it is, and then at what is packed inside of it.
+// image examines a file as it is, and then the packed data inside.
 func (s *imageSearch) image(data []byte) (gate.Version, error) {
 	if payload, ok, err := payloadOf(data); err != nil {
 		return gate.Version{}, err
@@ -132,8 +133,8 @@ func (s *imageSearch) image(data []byte) (gate.Version, error) {
 	return inner, err
 }
 
-// packed follows whatever in data looks packed, as kernels stand behind the
-// code that unpacks them.
+// packed tries everything in data that looks packed, because a kernel follows
+// the code that unpacks it.
 func (s *imageSearch) packed(data []byte) (gate.Version, error) {
 	none := errNoKernel
 	for at := 0; at < len(data); at++ {
@@ -149,14 +150,14 @@ func (s *imageSearch) packed(data []byte) (gate.Version, error) {
 			return v, err
 		}
 		if errors.Is(err, ErrNoTarget) {
-			none = ErrNoTarget // a kernel was there; go on, it may be one of several
+			none = ErrNoTarget // this was a kernel; there may be several
 		}
 	}
 	return gate.Version{}, none
 }
 
-// payload unpacks what data starts with and looks for the kernel in it. Data
-// behind the packed part is no error.
+// payload unpacks the start of data and looks for the kernel in it. Data after
+// the packed part is not an error.
 func (s *imageSearch) payload(data []byte) (gate.Version, error) {
 	f := unpack.Of(data)
 	if f == nil && unpack.LooksLikeLZMA(data) {
@@ -181,7 +182,7 @@ func (s *imageSearch) payload(data []byte) (gate.Version, error) {
 	return v, kernelErr
 }
 
-// kernelProper looks at what was unpacked: an ELF file or a bare image.
+// kernelProper examines unpacked data: an ELF file or a bare image.
 func (s *imageSearch) kernelProper(data []byte) (gate.Version, error) {
 	if s.release == "" {
 		s.release = bannerRelease(data)
@@ -195,8 +196,8 @@ func (s *imageSearch) kernelProper(data []byte) (gate.Version, error) {
 	return findBare(data)
 }
 
-// findBare looks for the target in a bare image. An image that bears no sign
-// of being a kernel is not said to be one without the target.
+// findBare looks for the target in a bare image. If nothing shows that the
+// image is a kernel, the result is not "no target".
 func findBare(data []byte) (gate.Version, error) {
 	var found versions
 	for _, l := range bareImages(data) {
@@ -214,9 +215,9 @@ func findBare(data []byte) (gate.Version, error) {
 	return found.only()
 }
 
-// nextPacked returns the distance to the next place where something packed
-// may start, or len(data). It looks at a window after the other, so that
-// many calls in one image stay linear in its size.
+// nextPacked returns the distance to the next place where packed data may
+// start, or len(data). It searches one window after another, so that many calls
+// on one image stay linear in its size.
 func nextPacked(data []byte) int {
 	const window, overlap = 1 << 20, 32
 	for from := 0; from < len(data); from += window {
@@ -228,8 +229,8 @@ func nextPacked(data []byte) int {
 	return len(data)
 }
 
-// lzmaStart is what .lzma files start with that the kernel's build makes:
-// the default properties, and a dictionary of whole 64 KiB.
+// lzmaStart begins the .lzma files of the kernel's build: the default
+// properties, and a dictionary that is a multiple of 64 KiB.
 const lzmaStart = "\x5d\x00\x00"
 
 func firstPacked(data []byte) int {
@@ -251,10 +252,9 @@ func firstPacked(data []byte) int {
 	return first
 }
 
-// payloadOf returns the packed kernel of images whose headers say where it
-// is: bzImage of x86 (Documentation/arch/x86/boot.rst of the kernel) and the
-// EFI images that unpack themselves (drivers/firmware/efi/libstub/
-// zboot-header.S).
+// payloadOf returns the packed kernel of images whose headers say where it is:
+// bzImage of x86 (Documentation/arch/x86/boot.rst of the kernel), and EFI
+// images that unpack themselves (drivers/firmware/efi/libstub/zboot-header.S).
 func payloadOf(data []byte) (payload []byte, ok bool, err error) {
 	little := binary.LittleEndian
 	const (

@@ -1,7 +1,7 @@
 package kmod
 
-// Linked kernels: the structure is found through the values of pointers,
-// where a module would have relocations.
+// Linked kernels: the structure is found by the values of pointers, where a
+// module would have relocations.
 
 import (
 	"bytes"
@@ -13,31 +13,31 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 )
 
-// linked is a kernel as it will lie in memory.
+// linked is a kernel as it is in memory.
 //
-// The addresses of segments are those that pointers have, less base. In an
-// ELF file base is 0. In a bare image, whose only segment has address 0, it
-// is not written anywhere: it comes out of the structures themselves, as all
-// of them must agree on it.
+// The addresses of segments are those in pointers, minus base. In an ELF file
+// base is 0. In a bare image, which has one segment at address 0, base is not
+// stored anywhere. It is derived from the structures, which must all agree on
+// it.
 type linked struct {
 	layout
 	segments []segment
 	floating bool     // base is unknown
-	tables   [][]byte // that may hold relocations with addends (RELA)
-	tries    *int     // how often a pointer was held against a name
+	tables   [][]byte // may contain relocations with addends (RELA)
+	tries    *int     // comparisons of a pointer with a name
 }
 
-// maxTries bounds the work that a made-up image can cause; Debian's kernels
-// take a thousand tries or so.
+// maxTries bounds the work for a forged image. Debian's kernels need about a
+// thousand tries.
 const maxTries = 1 << 24
 
 var errTooManyTries = errors.New("too much in it looks like a target")
 
-// pageSize is what the base of a bare image is a multiple of, at least.
+// pageSize: the base of a bare image is a multiple of at least this.
 const pageSize = 4096
 
-// maxNames bounds how many places with a target's name are followed up;
-// kernels have some forty.
+// maxNames bounds the number of places with a target's name to check. Kernels
+// have about forty.
 const maxNames = 256
 
 var errTooManyNames = errors.New(`too many strings "snapshot" in it`)
@@ -55,16 +55,16 @@ func findInELF(o *object) (gate.Version, error) {
 			total += len(s.data)
 		}
 	}
-	// Relocations may lie within segments. More overlap than that would let a
-	// small file make any amount of work.
+	// Relocations may be inside segments. More overlap would let a small file
+	// cause any amount of work.
 	if total > 2*len(o.data) {
 		return gate.Version{}, fmt.Errorf("ELF file of %d bytes has parts of %d bytes in total", len(o.data), total)
 	}
 	return l.find()
 }
 
-// bareImages returns the kernel in the bytes of a bare image: once for each
-// layout that it may have.
+// bareImages returns the kernel in a bare image, once for each layout that it
+// may have.
 func bareImages(data []byte) []linked {
 	layouts := []layout{{binary.LittleEndian, 8}, {binary.LittleEndian, 4}, {binary.BigEndian, 8}, {binary.BigEndian, 4}}
 	if isBare64(data) {
@@ -89,15 +89,15 @@ func isBare64(data []byte) bool {
 	return len(data) >= at+4 && (string(data[at:at+4]) == "ARM\x64" || string(data[at:at+4]) == "RSC\x05")
 }
 
-// candidate is a structure that may be a target, in a kernel at base.
+// candidate is a possible target structure in a kernel at base.
 type candidate struct {
 	base    uint64
 	version gate.Version
 }
 
 // find returns the version of the target "snapshot". The kernel registers
-// "snapshot-origin" with it (drivers/md/dm-snap.c), so that this one has to
-// be there too, as a second witness.
+// "snapshot-origin" together with it (drivers/md/dm-snap.c), so that target
+// must exist too, as a second witness.
 func (l linked) find() (gate.Version, error) {
 	l.tries = new(int)
 	snapshots, err := l.targets(gate.SnapshotTarget)
@@ -124,7 +124,7 @@ func (l linked) find() (gate.Version, error) {
 	return found.only()
 }
 
-// targets returns all that may be a struct target_type with the given name.
+// targets returns all possible structures target_type with the given name.
 func (l linked) targets(name string) ([]candidate, error) {
 	places, err := l.strings(name)
 	if err != nil || len(places) == 0 {
@@ -144,12 +144,12 @@ func (l linked) targets(name string) ([]candidate, error) {
 	return found, nil
 }
 
-// namesByPage has the addresses of a name by their place in a page, which is
-// that of the pointers to it whatever the base.
+// namesByPage groups the addresses of a name by their offset in a page, which
+// pointers to it share for every base.
 type namesByPage map[uint64][]uint64
 
-// candidates returns the names that a pointer can be to; none where too many
-// were asked for before.
+// candidates returns the names that a pointer can point to; none if there were
+// too many tries.
 func (l linked) candidates(names namesByPage, pointer uint64) []uint64 {
 	some := names[pointer%pageSize]
 	if *l.tries += len(some); *l.tries > maxTries {
@@ -158,7 +158,7 @@ func (l linked) candidates(names namesByPage, pointer uint64) []uint64 {
 	return some
 }
 
-// strings returns the addresses, less base, of text with its zero byte.
+// strings returns the addresses, minus base, of text with its zero byte.
 func (l linked) strings(text string) (addresses []uint64, err error) {
 	wanted := append([]byte(text), 0)
 	for _, s := range l.segments {
@@ -176,13 +176,13 @@ func (l linked) strings(text string) (addresses []uint64, err error) {
 	return addresses, nil
 }
 
-// byValue looks for structures whose pointers stand in place.
+// byValue looks for structures whose pointers are stored in place.
 func (l linked) byValue(names namesByPage) (found []candidate) {
 	shape := shapeOf(l.layout)
 	for _, s := range l.segments {
 		for at := 0; at+shape.size <= len(s.data); at += l.word {
 			b := s.data[at:][:shape.size]
-			// Built in, THIS_MODULE is null. This first, as it is quick.
+			// Built in, THIS_MODULE is null. Checked first because it is fast.
 			if l.pointer(b[shape.module:]) != 0 || l.pointer(b) == 0 {
 				continue
 			}
@@ -200,9 +200,9 @@ func (l linked) byValue(names namesByPage) (found []candidate) {
 	return found
 }
 
-// byRelocation looks for structures whose pointers stand in relocations, by
-// address: name and functions follow one another there, with nothing between,
-// as a null pointer needs no relocation.
+// byRelocation looks for structures whose pointers are in relocations, by
+// address. Name and functions follow each other there, because a null pointer
+// needs no relocation.
 func (l linked) byRelocation(table []byte, names namesByPage) (found []candidate) {
 	shape := shapeOf(l.layout)
 	record := 3 * l.word
@@ -231,7 +231,7 @@ func (l linked) byRelocation(table []byte, names namesByPage) (found []candidate
 }
 
 // relative reads a relocation without a symbol: the word at place becomes
-// value. A place of 0 says that it is none.
+// value. A place of 0 means that there is none.
 func (l linked) relative(record []byte) (place, value uint64) {
 	const kinds = 1 << 11
 	if info := l.pointer(record[l.word:]); info == 0 || info >= kinds {
@@ -240,8 +240,8 @@ func (l linked) relative(record []byte) (place, value uint64) {
 	return l.pointer(record), l.pointer(record[2*l.word:])
 }
 
-// confirm checks a structure in b with the given pointers: for which bases
-// its name is one of names, and its functions are code.
+// confirm checks a structure in b with the given pointers. It finds the bases
+// for which the name is one of names and the functions are code.
 func (l linked) confirm(shape shape, b []byte, name uint64, functions [3]uint64, names []uint64) (found []candidate) {
 	version, ok := shape.read(b)
 	if !ok {
@@ -263,10 +263,10 @@ func (l linked) confirm(shape shape, b []byte, name uint64, functions [3]uint64,
 	return found
 }
 
-// mask keeps addresses within a word.
+// mask limits addresses to a word.
 func (l linked) mask() uint64 { return ^uint64(0) >> (64 - 8*l.word) }
 
-// at returns size bytes at an address (less base), or nil.
+// at returns size bytes at an address (minus base), or nil.
 func (l linked) at(address uint64, size int) []byte {
 	for _, s := range l.segments {
 		if offset := address - s.addr; address >= s.addr && offset <= uint64(len(s.data)) && uint64(size) <= uint64(len(s.data))-offset {

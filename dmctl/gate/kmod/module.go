@@ -65,9 +65,9 @@ func MachineOf(r io.Reader) (elf.Machine, error) {
 	return o.machine, nil
 }
 
-// vermagic returns the kernel's release out of a module's own description:
-// texts "key=value", each with a zero byte behind it. What is no release, as a
-// terminal might obey it, is passed over.
+// vermagic returns the kernel's release from a module's own description: texts
+// "key=value", each followed by a zero byte. It ignores a value that is not a
+// release, because it could control a terminal.
 func (o *object) vermagic() string {
 	for _, s := range o.sections {
 		if s.name != ".modinfo" {
@@ -87,14 +87,14 @@ func (o *object) vermagic() string {
 	return ""
 }
 
-// thisModule is the section in which modpost of the kernel puts a module's
-// struct module, and thisModuleSymbol the symbol that code refers to it by.
+// thisModule is the section in which the kernel's modpost puts a module's
+// struct module. thisModuleSymbol is the symbol of that struct.
 const (
 	thisModule       = ".gnu.linkonce.this_module"
 	thisModuleSymbol = "__this_module"
 )
 
-// maxCandidates bounds how many pointers to a target's name are followed up.
+// maxCandidates bounds the number of pointers to a target's name to check.
 const maxCandidates = 64
 
 // findTarget looks for a struct target_type with the given name in a module.
@@ -104,7 +104,7 @@ func (o *object) findTarget(name string) (gate.Version, error) {
 	}
 	var found versions
 	relocated := false
-	budget := len(o.data) // sections may overlap in a hostile file; honest ones do not
+	budget := len(o.data) // sections overlap only in hostile files
 	for _, s := range o.sections {
 		r, ok := o.relocationsOf(s)
 		if !ok {
@@ -126,7 +126,7 @@ func (o *object) findTarget(name string) (gate.Version, error) {
 	return found.only()
 }
 
-// errStripped is not ErrNoTarget: what the module has cannot be told.
+// errStripped is not ErrNoTarget: it is not known what the module has.
 var errStripped = errors.New("no relocations in it: it was stripped of what loading takes; use the module as its package has it")
 
 // pointersTo returns the offsets of the words that will point to text.
@@ -144,8 +144,8 @@ func (r relocations) pointersTo(text string) (offsets []uint64, err error) {
 	return offsets, nil
 }
 
-// targetsAt returns the versions of those structures around the name pointers
-// at the given offsets that are a struct target_type indeed.
+// targetsAt returns the versions of the structures around the name pointers at
+// the given offsets, if they really are a struct target_type.
 func (r relocations) targetsAt(offsets []uint64) (found versions) {
 	if len(offsets) == 0 {
 		return nil
@@ -165,8 +165,8 @@ func (r relocations) targetsAt(offsets []uint64) (found versions) {
 	return found
 }
 
-// pointersAround returns where the words of the structures will point to, by
-// their offsets; words that will be no pointers are not among them.
+// pointersAround returns where the words of the structures will point, by their
+// offsets. Words that will not be pointers are left out.
 func (r relocations) pointersAround(offsets []uint64, shape shape) map[uint64]place {
 	wanted := make(map[uint64]bool)
 	for _, at := range offsets {
@@ -183,12 +183,12 @@ func (r relocations) pointersAround(offsets []uint64, shape shape) map[uint64]pl
 	return pointers
 }
 
-// isTarget decides whether the name pointer at an offset, which b starts with,
-// is that of a struct target_type. A pointer within the version speaks against
-// it, one in the place of the module that is not to the module, and one in the
-// place of the constructor that is not to code. One witness must speak for it:
-// the symbol by which the kernel's source calls the structure, the pointer to
-// the module, or the one to the constructor.
+// isTarget decides whether a name pointer, at the start of b, belongs to a
+// struct target_type. Three things speak against it: a pointer inside the
+// version, a module pointer that is not to the module, and a constructor
+// pointer that is not to code. One of three witnesses must speak for it: the
+// symbol that the kernel's source gives the structure, the pointer to the
+// module, or the pointer to the constructor.
 func (r relocations) isTarget(at uint64, b []byte, shape shape, pointers map[uint64]place) bool {
 	for field := shape.version; field < shape.functions[0]; field += 4 {
 		if _, pointer := pointers[at+uint64(field)]; pointer {
@@ -209,7 +209,7 @@ func (r relocations) isTarget(at uint64, b []byte, shape shape, pointers map[uin
 	return hasModule || hasConstructor
 }
 
-// targetSymbol is what drivers/md/dm-snap.c calls the structure.
+// targetSymbol is the name of the structure in drivers/md/dm-snap.c.
 const targetSymbol = "snapshot_target"
 
 func (p place) isThisModule() bool {
@@ -219,8 +219,9 @@ func (p place) isThisModule() bool {
 	return p.section.name == thisModule && p.offset == 0
 }
 
-// isCode: a function, or on machines with function descriptors (ppc64 with
-// ELF ABI v1) the descriptor of one. What the file does not define may be one.
+// isCode reports whether the place is a function or, on machines with function
+// descriptors (ppc64 with ELF ABI v1), the descriptor of one. A symbol that the
+// file does not define may be a function.
 func (p place) isCode() bool {
 	if p.section == nil {
 		return p.symbol != "" && p.symbol != thisModuleSymbol
@@ -228,7 +229,7 @@ func (p place) isCode() bool {
 	return p.function || p.section.flags&elf.SHF_EXECINSTR != 0 || p.section.name == ".opd"
 }
 
-// isPlain: there is nothing in a text that a terminal might obey.
+// isPlain reports whether a text has nothing that could control a terminal.
 func isPlain(text []byte) bool {
 	return !bytes.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }

@@ -13,11 +13,11 @@ type place struct {
 	section  *section // nil for an undefined symbol
 	offset   uint64
 	symbol   string
-	function bool // the symbol is said to be a function
+	function bool // the symbol is marked as a function
 }
 
-// relocation is one record: the word at offset of the section that the
-// records belong to becomes symbol + addend.
+// relocation is one record: the word at offset, in the section that the records
+// belong to, becomes symbol + addend.
 type relocation struct {
 	offset uint64
 	symbol uint32
@@ -27,15 +27,15 @@ type relocation struct {
 // relocations is one section of relocation records.
 type relocations struct {
 	object   *object
-	target   *section // whose words they change
+	target   *section // the section that they change
 	symbols  *section
 	names    []byte
 	records  []byte
-	explicit bool // addends stand in the records, not in the words
+	explicit bool // addends are in the records, not in the words
 }
 
-// relocationsOf returns the records of section s, and whether it has any that
-// concern loaded data.
+// relocationsOf returns the records of section s, and whether any of them apply
+// to loaded data.
 func (o *object) relocationsOf(s section) (relocations, bool) {
 	if s.kind != elf.SHT_RELA && s.kind != elf.SHT_REL {
 		return relocations{}, false
@@ -78,7 +78,7 @@ func (r relocations) record(i int) relocation {
 	case o.word == 4:
 		rel.symbol = o.order.Uint32(info) >> 8
 	case o.machine == elf.EM_MIPS && o.order == binary.LittleEndian:
-		rel.symbol = o.order.Uint32(info) // the fields of mips64 are apart
+		rel.symbol = o.order.Uint32(info) // mips64 has separate fields
 	default:
 		rel.symbol = uint32(o.order.Uint64(info) >> 32)
 	}
@@ -90,7 +90,7 @@ func (r relocations) record(i int) relocation {
 	return rel
 }
 
-// word returns the word at offset of the section that is changed, or nil.
+// word returns the word at offset of the changed section, or nil.
 func (r relocations) word(offset uint64) []byte {
 	size := uint64(len(r.target.data))
 	if offset > size || size-offset < uint64(r.object.word) {
@@ -99,7 +99,7 @@ func (r relocations) word(offset uint64) []byte {
 	return r.target.data[offset:][:r.object.word]
 }
 
-// resolve tells where a relocation points.
+// resolve returns where a relocation points.
 func (r relocations) resolve(rel relocation) (place, bool) {
 	s, ok := r.symbol(uint64(rel.symbol))
 	if !ok || rel.symbol == 0 {
@@ -110,7 +110,7 @@ func (r relocations) resolve(rel relocation) (place, bool) {
 	case s.section == uint16(elf.SHN_UNDEF):
 		return p, p.symbol != ""
 	case int(s.section) >= len(r.object.sections):
-		return place{}, false // absolute, common, or in a table of its own
+		return place{}, false // absolute, common, or in a separate table
 	}
 	p.section = &r.object.sections[s.section]
 	p.offset = s.value + rel.addend
@@ -122,7 +122,7 @@ func (r relocations) resolve(rel relocation) (place, bool) {
 
 // symbol is an entry of a symbol table.
 type symbol struct {
-	name        uint32 // where it is in the table of names
+	name        uint32 // its offset in the table of names
 	info        byte
 	section     uint16
 	value, size uint64
@@ -144,8 +144,8 @@ func (r relocations) symbol(i uint64) (symbol, bool) {
 	return symbol{order.Uint32(b), b[12], order.Uint16(b[14:]), uint64(order.Uint32(b[4:])), uint64(order.Uint32(b[8:]))}, true
 }
 
-// named reports whether a symbol of the given name stands for a place that has
-// length bytes from offset on in it, in the section that the records change.
+// named reports whether a symbol with the given name covers the place, which
+// has length bytes from offset on, in the section that the records change.
 func (r relocations) named(name string, offset, length uint64) bool {
 	for i := uint64(1); ; i++ {
 		s, ok := r.symbol(i)

@@ -1,6 +1,6 @@
 package kmod
 
-// The shape of struct target_type from its name on.
+// The layout of struct target_type, from its name on.
 
 import (
 	"slices"
@@ -8,16 +8,17 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 )
 
-// shape has the places of the fields of struct target_type, in bytes from the
-// field name on:
+// shape has the offsets of the fields of struct target_type, in bytes from the
+// field name:
 //
 //	const char *name;
 //	struct module *module;
 //	unsigned version[3];
 //	dm_ctr_fn ctr; dm_dtr_fn dtr; dm_map_fn map;
 //
-// In this order they stand in every kernel since 2.6 (include/linux/
-// device-mapper.h); what comes before name (features) and after map differs.
+// Every kernel since 2.6 has them in this order
+// (include/linux/device-mapper.h). The fields before name (features) and after
+// map differ.
 type shape struct {
 	layout
 	module, version int
@@ -35,9 +36,9 @@ func shapeOf(l layout) shape {
 	return s
 }
 
-// read returns the version in a structure, of which b has what comes before
-// the functions at least; not ok where there is something in the padding, or a
-// version that no target ever had.
+// read returns the version in a structure. b has at least the part before the
+// functions. It is not ok if the padding is not zero, or if no target ever had
+// that version.
 func (s shape) read(b []byte) (v gate.Version, ok bool) {
 	v = gate.Version{
 		Major: s.order.Uint32(b[s.version:]),
@@ -48,10 +49,10 @@ func (s shape) read(b []byte) (v gate.Version, ok bool) {
 	return v, v.Possible() && v.Major > 0 && !slices.ContainsFunc(padding, func(b byte) bool { return b != 0 })
 }
 
-// versions are the versions of all the structures that were found.
+// versions are the versions of all structures that were found.
 type versions []gate.Version
 
-// only returns the one version there is.
+// only returns the version if there is exactly one.
 func (all versions) only() (gate.Version, error) {
 	if len(all) == 0 {
 		return gate.Version{}, ErrNoTarget
@@ -64,7 +65,7 @@ func (all versions) only() (gate.Version, error) {
 	return all[0], nil
 }
 
-// hasCString reports whether text and its zero byte stand at offset of b.
+// hasCString reports whether b has text and its zero byte at offset.
 func hasCString(b []byte, offset uint64, text string) bool {
 	size := uint64(len(b))
 	if offset > size || size-offset < uint64(len(text))+1 {

@@ -1,6 +1,6 @@
 package grub
 
-// Conditions of grub.cfg, of which three things can be known.
+// Conditions in grub.cfg. Each is true, false or not known.
 
 import (
 	"path"
@@ -46,7 +46,7 @@ func (a truth) and(b truth) truth {
 
 func (a truth) or(b truth) truth { return a.not().and(b.not()).not() }
 
-// expression is what the command test judges.
+// expression is the argument of the command test.
 type expression struct {
 	run   *interpreter
 	words []string
@@ -109,7 +109,7 @@ func (e *expression) primary(depth int) truth {
 	return isText(text)
 }
 
-// isText: there is something in it.
+// isText reports whether the text is not empty.
 func isText(text string) truth {
 	if !IsKnown(text) {
 		return untold
@@ -117,8 +117,8 @@ func isText(text string) truth {
 	return truthOf(text != "")
 }
 
-// unary judges "-n TEXT" and the like. Files are looked for where GRUB may see
-// them: on a boot partition, or on the root's.
+// unary judges "-n TEXT" and other tests with one operand. Files are searched
+// where GRUB may see them: on a boot partition or on the root's.
 func (e *expression) unary(operator, operand string) (holds truth, ok bool) {
 	switch operator {
 	case "-n":

@@ -1,10 +1,11 @@
-// Package grub is GRUB's interpreter: it runs grub.cfg as the script that it is,
-// as far as that makes the menu and chooses the default. What depends on the
-// machine at boot is not known here, and what depends on that is unknown in turn,
-// never guessed. A script may ask for any amount of work and gets a bounded one.
+// Package grub interprets GRUB's scripts. It runs grub.cfg as a script, as far
+// as this makes the menu and chooses the default. Some values depend on the
+// machine at boot and are not known here; everything that depends on them is
+// unknown too, and never guessed. A script may ask for any amount of work; the
+// work is bounded.
 //
-// It knows GRUB's language and nothing of kernels: what an entry boots is for
-// others to tell.
+// It knows GRUB's language, and nothing about kernels: others find out what an
+// entry boots.
 //
 // From top to bottom: menu, run, condition, script.
 //

@@ -4,7 +4,7 @@ package grub
 
 import "strings"
 
-// add puts entries into the innermost menu.
+// add adds entries to the innermost menu.
 func (r *interpreter) add(entries ...Entry) {
 	for i := range entries {
 		entries[i].doubtful = entries[i].doubtful || r.doubts > 0
@@ -12,7 +12,7 @@ func (r *interpreter) add(entries ...Entry) {
 	r.menu.Children = append(r.menu.Children, entries...)
 }
 
-// titleAndID reads the arguments of menuentry; options come anywhere.
+// titleAndID reads the arguments of menuentry. Options may come anywhere.
 func titleAndID(arguments []string) (title, id string) {
 	titled := false
 	for i := 0; i < len(arguments); i++ {
@@ -37,8 +37,8 @@ func titleAndID(arguments []string) (title, id string) {
 	return title, id
 }
 
-// load follows the commands in an entry that load a kernel: one for Linux, or
-// as the first module of a hypervisor.
+// load follows the commands of an entry that load a kernel: Linux, or the first
+// module of a hypervisor.
 func (r *interpreter) load(name string, arguments []string) {
 	switch name {
 	case "linux", "linux16", "linuxefi", "xen_linux":

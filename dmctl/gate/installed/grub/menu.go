@@ -1,6 +1,6 @@
 package grub
 
-// The menu: its entries, and which of them a default names.
+// The menu: its entries, and the one that a default names.
 
 import (
 	"fmt"
@@ -14,41 +14,42 @@ import (
 // Entry is an entry of the menu.
 type Entry struct {
 	Title, ID string
-	// File is the kernel's image as GRUB names it; IsKnown tells whether that was
-	// told. Version is what the entry says of itself, "" mostly.
+	// File is the kernel's image, by GRUB's name for it; IsKnown reports
+	// whether that name is known. Version is what the entry says about itself,
+	// usually "".
 	File, Version string
-	// Initrds are the files of its initramfs, as GRUB names them.
+	// Initrds are the files of its initramfs, by GRUB's names for them.
 	Initrds []string
 	// Children are the entries of a submenu.
 	Children []Entry
-	// Unread is set where the entry loads what is not followed here.
+	// Unread is set if the entry loads something that is not followed here.
 	Unread bool
-	// doubtful is an entry that may not be in the menu, nameless one whose title
-	// or id may be any.
+	// doubtful marks an entry that may not be in the menu; nameless one whose
+	// title or id is not known.
 	doubtful, nameless bool
 }
 
-// Menu is what a script made.
+// Menu is the menu that a script made.
 type Menu struct {
 	dir string
 	run *interpreter
 }
 
-// Run runs the script of a GRUB directory, below the root of t. memory is what
-// grubenv holds, nil where it cannot be read; bls returns the entries that the
-// command blscfg adds.
+// Run runs the script of a GRUB directory, below the root of t. memory is the
+// content of grubenv, nil if it cannot be read. bls returns the entries that
+// the command blscfg adds.
 func Run(t *tree.Tree, dir, script string, memory map[string]string, bls func() []Entry) Menu {
 	return Menu{dir, run(t, dir, script, memory, bls)}
 }
 
-// Dir is the directory of the script, below the root.
+// Dir returns the directory of the script, below the root.
 func (m Menu) Dir() string { return m.dir }
 
-// Empty reports whether the script made no entry at all.
+// Empty reports whether the script made no entries.
 func (m Menu) Empty() bool { return len(m.run.root.Children) == 0 }
 
-// Choose returns the entry that boots next, and says what chose it. Not ok where
-// there is no menu; the error says why the choice is not known.
+// Choose returns the entry that boots next, and what chose it. It is not ok if
+// there is no menu. The error says why the choice is not known.
 func (m Menu) Choose() (e Entry, why string, ok bool, err error) { return m.run.choose() }
 
 // errNotTold says why a default is not known.
@@ -56,7 +57,7 @@ type errNotTold string
 
 func (e errNotTold) Error() string { return string(e) }
 
-// choose finds the entry that boots next, and says what chose it. Not ok where
+// choose finds the entry that boots next, and what chose it. It is not ok if
 // there is no menu at all.
 func (r *interpreter) choose() (e Entry, why string, ok bool, err error) {
 	spec, _ := r.lookUp("default")
@@ -82,10 +83,10 @@ func (r *interpreter) choose() (e Entry, why string, ok bool, err error) {
 	return e, why, true, nil
 }
 
-// findEntry follows a specification of GRUB's in a menu that has entries:
-// number, title or id, with ">" between the levels of submenus. On each level
-// GRUB boots the first entry where there is no such one, or none is named. Not
-// sure says that entries that may not be there make a difference.
+// findEntry follows GRUB's name for an entry in a menu that has entries: a
+// number, title or id, with ">" between the levels of submenus. On each level,
+// GRUB boots the first entry if no entry is named or the named one does not
+// exist. It is not sure if entries that may not exist make a difference.
 func findEntry(entries []Entry, spec string) (e Entry, sure bool) {
 	for {
 		part, rest := cutLevel(spec)
@@ -96,14 +97,14 @@ func findEntry(entries []Entry, spec string) (e Entry, sure bool) {
 		if !sure || len(e.Children) == 0 {
 			return e, sure
 		}
-		if e.Unread { // it may have more entries
+		if e.Unread { // there may be more entries
 			return e, false
 		}
 		entries, spec = e.Children, rest
 	}
 }
 
-// cutLevel cuts a specification at its first ">"; ">>" is a ">" in a title.
+// cutLevel cuts a name at its first ">"; ">>" stands for a ">" in a title.
 func cutLevel(spec string) (part, rest string) {
 	for i := 0; i < len(spec); i++ {
 		if spec[i] != '>' {
@@ -122,9 +123,9 @@ func isDoubtful(e Entry) bool { return e.doubtful }
 
 func isNameless(e Entry) bool { return e.nameless }
 
-// pickEntry finds an entry of one level. All entries that may be there shift
-// the numbers behind them; a title or an id can only be that of one whose own
-// are not known.
+// pickEntry finds an entry of one level. Every entry that may exist shifts the
+// numbers of the entries after it. A title or an id is unsure only if there is
+// an entry whose own title or id is not known.
 
 func pickEntry(entries []Entry, part string) (e Entry, found, sure bool) {
 	if n, err := strconv.Atoi(part); err == nil {

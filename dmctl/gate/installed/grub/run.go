@@ -1,8 +1,8 @@
 package grub
 
-// Running grub.cfg as far as it makes the menu and chooses the default. What
-// depends on the machine at boot is not known here; what depends on that is
-// unknown in turn, and never guessed.
+// Running grub.cfg as far as it makes the menu and chooses the default. Values
+// that depend on the machine at boot are not known here; everything that
+// depends on them is unknown too, and never guessed.
 
 import (
 	"path"
@@ -11,38 +11,39 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
-// interpreter is a script that is being run.
+// interpreter is a running script.
 type interpreter struct {
 	tree *tree.Tree
-	dir  string // that GRUB calls $prefix, below the root
-	// scopes are the variables: the script's, and those of the entries around.
+	dir  string // GRUB's $prefix, below the root
+	// scopes are the variables: those of the script, and those of the entries
+	// around.
 	scopes    []map[string]string
-	ownMemory bool // grubenv could be read, so that what it lacks is not set
+	ownMemory bool // grubenv could be read, so variables missing there are not set
 	functions map[string][]command
-	calls     int    // of functions, one in the other
-	sources   int    // files around
-	doubts    int    // conditions around that are not known
-	loops     int    // around: they go round once here, and more often at boot
-	root      *Entry // whose children are the menu
-	menu      *Entry // the innermost one around
+	calls     int    // nested calls of functions
+	sources   int    // nested files
+	doubts    int    // nested conditions that are not known
+	loops     int    // nested: a loop runs once here, and maybe more often at boot
+	root      *Entry // its children are the menu
+	menu      *Entry // the innermost
 	bls       func() []Entry
-	budget    int // of the work that may yet be done
-	// lost says what may have changed the default or the menu and is not
-	// understood.
+	budget    int // the work that is still allowed
+	// lost says what was not understood and may have changed the default or the
+	// menu.
 	lost string
-	// chosenBy is the variable of grubenv that the default was set from.
+	// chosenBy is the variable of grubenv that set the default.
 	chosenBy string
 }
 
-// Bounds on what a script can ask for: some ten times what large menus need. A
-// byte of script or of a variable counts as 1, so that the work bounds the
-// memory too.
+// Bounds on the work for a script: about ten times what large menus need. A
+// byte of a script or of a variable counts as 1, so the work also bounds the
+// memory.
 const (
 	MaxScript   = 1 << 20 // bytes of one script
-	maxWork     = 4 << 20 // of all scripts, to read and to run
+	maxWork     = 4 << 20 // reading and running all scripts
 	maxValue    = 64 << 10
 	maxSources  = 8  // files that include each other
-	commandWork = 64 // is what a command takes beside its words
+	commandWork = 64 // of a command, without its words
 	wordWork    = 32
 	partWork    = 16 // of a word
 )
@@ -81,7 +82,7 @@ func (r *interpreter) script(text string) {
 
 func (r *interpreter) run(commands []command) {
 	for _, c := range commands {
-		if r.lost != "" { // nothing can make up for it
+		if r.lost != "" { // nothing later can make the answer known
 			return
 		}
 		if r.budget -= commandWork + c.size; r.budget < 0 {
@@ -103,8 +104,8 @@ func (r *interpreter) run(commands []command) {
 	}
 }
 
-// branch runs the branch whose condition holds; where that is not known, all
-// that may be it, in doubt.
+// branch runs the branch whose condition is true. If that is not known, it runs
+// all candidates in doubt.
 func (r *interpreter) branch(branches []branch) {
 	doubts := 0
 	for _, b := range branches {
@@ -127,7 +128,7 @@ func (r *interpreter) branch(branches []branch) {
 	}
 }
 
-// command runs one command that is no branch and no loop.
+// command runs a command that is not a branch or a loop.
 func (r *interpreter) command(c command) {
 	if len(c.words) == 0 {
 		r.run(c.block)
@@ -158,7 +159,7 @@ func (r *interpreter) command(c command) {
 	case "blscfg":
 		if r.bls != nil {
 			r.add(r.bls()...)
-			r.bls = nil // once: a menu could ask for all the files in every line
+			r.bls = nil // once: a menu could read all the files on every line
 		}
 	case "source", ".":
 		r.source(r.arguments(c.words[1:], true))
@@ -177,8 +178,8 @@ func (r *interpreter) call(body []command) {
 	r.calls--
 }
 
-// other is for commands that make no menu. Of those inside of an entry only
-// the ones that load a kernel matter.
+// other runs commands that do not make menus. Inside an entry, only those that
+// load a kernel matter.
 func (r *interpreter) other(name string, arguments []string) {
 	if r.menu != r.root {
 		r.load(name, arguments)
@@ -209,8 +210,8 @@ func (r *interpreter) other(name string, arguments []string) {
 	}
 }
 
-// source runs another script in place. What is not below the root is not there
-// for GRUB either.
+// source runs another script in place. GRUB does not see files outside the root
+// either.
 func (r *interpreter) source(arguments []string) {
 	if r.menu != r.root || len(arguments) == 0 {
 		r.menu.Unread = true
@@ -239,7 +240,8 @@ func (r *interpreter) source(arguments []string) {
 	}
 }
 
-// condition runs the commands of a condition; the last one's success decides.
+// condition runs the commands of a condition. The success of the last one
+// decides.
 func (r *interpreter) condition(commands []command) truth {
 	r.run(commands)
 	if len(commands) == 0 {
@@ -283,8 +285,8 @@ func (r *interpreter) success(words []string) truth {
 	}
 }
 
-// entry makes an entry or a submenu of a command, and runs its block for what
-// it loads.
+// entry makes an entry or a submenu from a command, and runs its block to see
+// what it loads.
 func (r *interpreter) entry(c command) {
 	if len(r.scopes) > maxDepth {
 		r.lose("menus within menus")

@@ -8,17 +8,17 @@ import "strings"
 // word is a word before its variables are replaced.
 type word struct {
 	parts []part
-	plain bool // nothing in it is quoted or a variable: it may be a keyword
+	plain bool // without quotes and variables: it may be a keyword
 }
 
-// part is text as it is, or the name of a variable.
+// part is literal text, or the name of a variable.
 type part struct {
 	text     string
 	variable bool
 	quoted   bool
 }
 
-// keyword is the word if it may be one.
+// keyword returns the word if it may be a keyword.
 func (w word) keyword() string {
 	if w.plain && len(w.parts) == 1 {
 		return w.parts[0].text
@@ -42,14 +42,14 @@ type token struct {
 	size int // in bytes of the script
 }
 
-// lexer cuts a script into tokens.
+// lexer splits a script into tokens.
 type lexer struct {
 	text string
 	at   int
 }
 
-// next returns the next token: blanks lie between words, ";", line ends, "{"
-// and "}" between commands, "#" starts a comment where a word could start.
+// next returns the next token. Blanks separate words; ";", line ends, "{" and
+// "}" separate commands; "#" starts a comment where a word could start.
 func (l *lexer) next() token {
 	for l.at < len(l.text) {
 		c := l.text[l.at]
@@ -83,8 +83,8 @@ func (l *lexer) next() token {
 	return token{}
 }
 
-// word reads one word, with quotes and variables. Between double quotes, a
-// backslash is one but before what has a meaning there.
+// word reads one word, with quotes and variables. In double quotes, a backslash
+// escapes only characters that have a meaning there.
 func (l *lexer) word() word {
 	w := word{plain: true}
 	var text strings.Builder
@@ -132,13 +132,13 @@ func (l *lexer) word() word {
 	return w
 }
 
-// maxName bounds the names of variables, with what is around them.
+// maxName bounds the name of a variable, including the characters around it.
 const maxName = 256
 
-// variable reads "$name" or "${name}" at the start of s; a size of 0 says
-// that there is none.
+// variable reads "$name" or "${name}" at the start of s. A size of 0 means that
+// there is none.
 func variable(s string) (name string, size int) {
-	s = s[:min(len(s), maxName)] // or else an open brace is looked for to the end, each time
+	s = s[:min(len(s), maxName)] // else each open brace would be searched to the end
 	if strings.HasPrefix(s, "${") {
 		if end := strings.IndexAny(s, "}\n"); end >= 0 && s[end] == '}' {
 			return s[2:end], end + 1
@@ -158,8 +158,8 @@ func variable(s string) (name string, size int) {
 	return s[1:end], end
 }
 
-// command is a command with its words, and the block behind it if it has
-// one; or branches; or a loop.
+// command is a command with its words and, if it has one, the block after it;
+// or branches; or a loop.
 type command struct {
 	words    []word
 	block    []command
@@ -169,33 +169,33 @@ type command struct {
 	size     int      // in bytes of the script, without block and branches
 }
 
-// branch is a condition and what it guards; the last may have none.
+// branch is a condition and its block. The last branch may have no condition.
 type branch struct{ condition, body []command }
 
-// parser builds commands out of tokens.
+// parser builds commands from tokens.
 type parser struct {
 	lexer  lexer
-	token  token  // the one that comes next
+	token  token  // the next one
 	depth  int    // of blocks and branches
 	budget int    // as in Run
 	lost   string // why the script was given up
 }
 
-// maxDepth bounds how deep blocks and branches are followed; menus have some
-// four levels.
+// maxDepth bounds the nesting of blocks and branches. Menus have about four
+// levels.
 const maxDepth = 32
 
 const tooMuchWork = "too much of it"
 
-// parse reads a script, and returns what is left of the budget: what it
-// makes takes many times the memory of the script. lost says why it was given
-// up. A script that ends too early counts as far as it goes.
+// parse reads a script, and returns the rest of the budget: the result takes
+// many times the memory of the script. lost says why it gave up. A script that
+// ends too early counts as far as it goes.
 func parse(text string, budget int) (commands []command, left int, lost string) {
 	p := parser{lexer: lexer{text: strings.ReplaceAll(text, unknownMark, "")}, budget: budget}
 	p.advance()
 	for p.token.kind != endOfScript {
 		commands = append(commands, p.list()...)
-		if p.token.kind == closeBrace { // of nothing
+		if p.token.kind == closeBrace { // without an opening one
 			p.advance()
 		}
 	}
@@ -215,7 +215,7 @@ func (p *parser) charge(work int) {
 	}
 }
 
-// lose gives up: nothing comes any more.
+// lose gives up: there are no more tokens.
 func (p *parser) lose(why string) {
 	if p.lost == "" {
 		p.lost = why
@@ -247,7 +247,7 @@ func (p *parser) list(ends ...string) (commands []command) {
 	}
 }
 
-// skip passes over a keyword that a list ended with.
+// skip skips a keyword that ended a list.
 func (p *parser) skip(keyword string) bool {
 	if p.token.kind != textToken || p.token.word.keyword() != keyword {
 		return false
@@ -293,7 +293,7 @@ func (p *parser) loop(head []command) command {
 	return c
 }
 
-// simple reads words, and a block behind them.
+// simple reads words and the block after them.
 func (p *parser) simple() (c command) {
 	for p.token.kind == textToken {
 		c.words = append(c.words, p.token.word)

@@ -1,17 +1,17 @@
-// Variables of a script, and texts with what is not known in them.
+// Variables of a script, and texts with unknown parts.
 
 package grub
 
 import "strings"
 
-// unknownMark is around the names of variables in texts whose value is not
+// unknownMark encloses, in texts, the names of variables whose value is not
 // known.
 const unknownMark = "\x00"
 
-// IsKnown reports whether all of a text is known.
+// IsKnown reports whether a text has no unknown parts.
 func IsKnown(text string) bool { return !strings.Contains(text, unknownMark) }
 
-// Shown is a text as the script had it, about.
+// Shown returns a text roughly as it is in the script.
 func Shown(text string) string {
 	for i := 0; !IsKnown(text); i++ {
 		text = strings.Replace(text, unknownMark, []string{"${", "}"}[i%2], 1)
@@ -45,7 +45,7 @@ func (r *interpreter) assign(name string, value word) {
 	r.put(name, r.expand(value, true))
 }
 
-// put sets a variable; in doubt, it may keep its value or not.
+// put sets a variable. In doubt, the variable may also keep its value.
 func (r *interpreter) put(name, value string) {
 	if r.doubts > 0 {
 		if old, set := r.lookUp(name); !set || old != value {
@@ -55,7 +55,7 @@ func (r *interpreter) put(name, value string) {
 	r.scopes[len(r.scopes)-1][name] = value
 }
 
-// keeps are variables that only grubenv brings.
+// keeps are variables that come only from grubenv.
 var keeps = map[string]bool{"saved_entry": true, "next_entry": true, "prev_saved_entry": true, "prev_entry": true}
 
 func (r *interpreter) lookUp(name string) (value string, set bool) {
@@ -67,10 +67,10 @@ func (r *interpreter) lookUp(name string) (value string, set bool) {
 	return "", false
 }
 
-// value returns a variable's value. What the script has not set is empty where
-// grubenv alone could have set it, and in conditions also where nothing hints
-// at GRUB itself; else it is unknown, as whatever starts the script may have
-// set it.
+// value returns the value of a variable. A variable that the script has not set
+// is empty if only grubenv could have set it. In conditions it is also empty if
+// its name does not suggest GRUB itself. Otherwise it is unknown, because the
+// program that starts the script may have set it.
 func (r *interpreter) value(name string, strict bool) string {
 	value, set := r.lookUp(name)
 	switch {
@@ -83,7 +83,7 @@ func (r *interpreter) value(name string, strict bool) string {
 	}
 }
 
-// ofGRUBItself: variables that GRUB sets by the machine that it finds.
+// ofGRUBItself reports whether GRUB sets the variable according to the machine.
 func ofGRUBItself(name string) bool {
 	for _, prefix := range []string{"feature_", "grub_", "net_", "pxe_", "locale", "shim_", "lockdown"} {
 		if strings.HasPrefix(name, prefix) {
@@ -116,8 +116,8 @@ func (r *interpreter) expand(w word, strict bool) string {
 	return b.String()
 }
 
-// arguments replaces the variables of words; a variable that is empty and not
-// quoted is no word. strict is as for value.
+// arguments replaces the variables of words. An unquoted variable that is empty
+// makes no word. strict is as for value.
 func (r *interpreter) arguments(words []word, strict bool) []string {
 	all := make([]string, 0, len(words))
 	for _, w := range words {
@@ -129,7 +129,7 @@ func (r *interpreter) arguments(words []word, strict bool) []string {
 	return all
 }
 
-// WithoutDevice cuts "(hd0,1)" or "($root)" off a file's name.
+// WithoutDevice removes "(hd0,1)" or "($root)" from a file name.
 func WithoutDevice(file string) string {
 	if strings.HasPrefix(file, "(") {
 		if _, rest, ok := strings.Cut(file, ")"); ok {
@@ -139,7 +139,7 @@ func WithoutDevice(file string) string {
 	return file
 }
 
-// optionValue returns the value of an option, "" where it is not there.
+// optionValue returns the value of an option, or "" if it is missing.
 func optionValue(arguments []string, names ...string) string {
 	for i, a := range arguments {
 		for _, name := range names {

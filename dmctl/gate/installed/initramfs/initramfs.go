@@ -31,8 +31,8 @@ type File struct {
 	Links uint32
 }
 
-// Bounds: of what all of it unpacks to, and of the archives in it. The largest
-// initramfs, full of firmware, have half a GiB.
+// Bounds on the total unpacked size, and on the number of archives. The largest
+// initramfs files, full of firmware, have half a GiB.
 const (
 	maxUnpacked = 2 << 30
 	maxArchives = 64
@@ -70,14 +70,15 @@ func Walk(r io.Reader, visit func(File, io.Reader) error) error {
 	}
 }
 
-// walk is what all archives share.
+// walk is the state that all archives share.
 type walk struct {
 	visit    func(File, io.Reader) error
-	left     int64 // bytes that may yet be read out of archives
+	left     int64 // bytes that may still be read from archives
 	archives int
 }
 
-// packed unpacks what the source stands at, and reads the archives in it.
+// packed unpacks the data at the position of the source, and reads the archives
+// in it.
 func (w *walk) packed(source *unpack.Source) error {
 	stream, err := source.Next()
 	if errors.Is(err, unpack.ErrNotPacked) {
@@ -102,7 +103,7 @@ func (w *walk) packed(source *unpack.Source) error {
 	}
 }
 
-// skipZeros passes over the padding between archives; not more at the end.
+// skipZeros skips the padding between archives, and stops at the end.
 func skipZeros(s *unpack.Source) (more bool, err error) {
 	for {
 		c, err := s.ReadByte()
@@ -122,7 +123,7 @@ func isArchive(s *unpack.Source) bool {
 	return bytes.Equal(magic, []byte("070701")) || bytes.Equal(magic, []byte("070702"))
 }
 
-// header is that of a file in an archive, in hexadecimal.
+// header is the header of a file in an archive, in hexadecimal.
 type header struct{ mode, links, size, nameSize uint32 }
 
 const headerSize = 110
@@ -139,7 +140,7 @@ func parseHeader(b []byte) (h header, err error) {
 	return h, err
 }
 
-// Kinds of files in the mode.
+// File types in the mode.
 const (
 	kindMask = 0o170000
 	regular  = 0o100000
@@ -185,7 +186,7 @@ func (w *walk) archive(s *unpack.Source) error {
 	}
 }
 
-// file visits one file, and goes to the next.
+// file visits one file and moves on to the next.
 func (w *walk) file(s *unpack.Source, h header, name string) error {
 	content := io.LimitReader(s, int64(h.size))
 	if h.mode&kindMask == regular {
@@ -205,7 +206,7 @@ func (w *walk) file(s *unpack.Source, h header, name string) error {
 	return nil
 }
 
-// padded rounds up to what headers and contents are aligned to.
+// padded rounds up to the alignment of headers and contents.
 func padded(size int64) int64 { return (size + 3) &^ 3 }
 
 func cutOff(err error) error {

@@ -1,7 +1,7 @@
 package unpack
 
-// The frames of zstd and lz4, whose decoders read on: a frame is handed to them
-// alone. Only the sizes in it are looked at.
+// Frames of zstd and lz4. Their decoders read on after a frame, so they get one
+// frame at a time. Only the sizes in it are read here.
 
 import (
 	"encoding/binary"
@@ -16,13 +16,13 @@ const (
 
 var errCutOff = io.ErrUnexpectedEOF
 
-// zstdFrame reads one frame (RFC 8878, section 3.1.1): a header, blocks of which
-// the last is marked, and maybe a checksum.
+// zstdFrame reads one frame (RFC 8878, section 3.1.1): a header, blocks with
+// the last one marked, and perhaps a checksum.
 type zstdFrame struct {
 	source   *Source
-	left     int // of the part that is being handed on
+	left     int // of the part being passed on
 	started  bool
-	last     bool // the last block has been seen
+	last     bool // the last block was seen
 	checksum bool
 	done     bool
 }
@@ -86,15 +86,15 @@ func (f *zstdFrame) advance() error {
 	return nil
 }
 
-// lz4Frame reads a frame of the old kind, which the kernel uses: blocks with
-// their sizes in front, up to what cannot be a block's size.
+// lz4Frame reads a frame of the old format, which the kernel uses: blocks
+// preceded by their sizes. It ends where the next size is impossible.
 type lz4Frame struct {
 	source  *Source
 	left    int
 	started bool
 }
 
-// maxLZ4Block is what 8 MiB can take, packed.
+// maxLZ4Block is the largest packed size of 8 MiB.
 const maxLZ4Block = 8<<20 + 8<<20/255 + 16
 
 func (f *lz4Frame) Read(b []byte) (int, error) {

@@ -1,7 +1,7 @@
 package unpack
 
-// The files of lzop, one of the ways to pack an initramfs: a header, and blocks of
-// which each has its sizes and checksums in front.
+// Files of lzop, one of the formats of an initramfs: a header, and blocks
+// preceded by their sizes and checksums.
 
 import (
 	"encoding/binary"
@@ -14,8 +14,8 @@ import (
 
 const lzopMagic = "\x89LZO\x00\r\n\x1a\n"
 
-// Flags of the header: which checksums the blocks have, of the data as it was and
-// as it is packed, and which fields the header has.
+// Flags of the header: which checksums the blocks have, of unpacked and of
+// packed data, and which fields the header has.
 const (
 	lzopAdlerPlain  = 0x1
 	lzopAdlerPacked = 0x2
@@ -25,25 +25,25 @@ const (
 	lzopFilter      = 0x800
 )
 
-// maxLZOBlock bounds a block; lzop makes them of 256 KiB.
+// maxLZOBlock bounds a block. lzop makes blocks of 256 KiB.
 const maxLZOBlock = 8 << 20
 
 var errLZOP = errors.New("the header of lzop is of an unknown kind")
 
-// lzopReader unpacks block by block.
+// lzopReader unpacks one block after another.
 type lzopReader struct {
 	source        io.Reader
 	flags         uint32
 	packed, plain []byte
-	block         []byte // what is left of the plain one
+	block         []byte // the rest of the unpacked block
 	done          bool
 }
 
 func newLZOP(s io.Reader) (io.Reader, error) {
 	r := &lzopReader{source: s}
 	const version, newer = 0, 0x0940
-	// The magic, the versions of the program, of the library and what it takes to
-	// read this; method and level.
+	// The magic; the versions of the program, of the library, and of the oldest
+	// reader; method and level.
 	head := make([]byte, len(lzopMagic)+8)
 	if _, err := io.ReadFull(s, head); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func newLZOP(s io.Reader) (io.Reader, error) {
 	if _, err := io.ReadFull(s, name); err != nil {
 		return nil, err
 	}
-	if _, err := io.CopyN(io.Discard, s, int64(name[3*4])+4); err != nil { // and the checksum
+	if _, err := io.CopyN(io.Discard, s, int64(name[3*4])+4); err != nil { // plus the checksum
 		return nil, err
 	}
 	return r, nil

@@ -1,7 +1,7 @@
 package unpack
 
-// Unpacking as a stream, for what is too large to be held: the source stands
-// behind a packed part when that has been read to its end, as there may be more.
+// Unpacking as a stream, for data that is too large for memory. After a packed
+// part was read to its end, the source is just after it, as more may follow.
 
 import (
 	"bufio"
@@ -18,15 +18,15 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 )
 
-// Source is data that is read from the front, with what comes next in sight.
+// Source is data that is read from the front, with a look at what comes next.
 type Source struct{ *bufio.Reader }
 
-// NewSource reads from r.
+// NewSource returns a source that reads from r.
 func NewSource(r io.Reader) *Source { return &Source{bufio.NewReaderSize(r, 64<<10)} }
 
-// xzStream reads one stream. Its decoder has a buffer of its own, and is given a
-// byte at a time so that it takes no more than it needs, or one byte more: a stream
-// ends in "YZ".
+// xzStream reads one stream. Its decoder has its own buffer, and gets one byte
+// at a time, so that it takes at most one byte more than it needs: a stream
+// ends with "YZ".
 type xzStream struct {
 	source *Source
 	last   [2]byte
@@ -54,7 +54,7 @@ func (x *xzStream) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// xzBytes is what the decoder reads from.
+// xzBytes is the input of the decoder.
 type xzBytes struct{ x *xzStream }
 
 func (o xzBytes) Read(b []byte) (int, error) {
@@ -70,9 +70,9 @@ func (o xzBytes) Read(b []byte) (int, error) {
 	return 1, nil
 }
 
-// bzip2Stream reads files one behind the other. Its decoder takes two bytes more,
-// and what comes there is an error to it: zeros are lost, anything else is missed by
-// who reads on.
+// bzip2Stream reads consecutive files. Its decoder takes two bytes too many,
+// and treats what they are as an error. If they are zeros they are lost;
+// anything else is missing for the next reader.
 type bzip2Stream struct{ r io.Reader }
 
 func (z bzip2Stream) Read(b []byte) (int, error) {
@@ -83,7 +83,7 @@ func (z bzip2Stream) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// stream opens the packed part that the source stands at.
+// stream opens the packed part at the position of the source.
 type stream struct {
 	name  string
 	magic string
@@ -117,8 +117,8 @@ var streams = []stream{
 	}},
 }
 
-// lzmaStart is what .lzma files start with: the default properties, and a
-// dictionary of whole 64 KiB.
+// lzmaStart begins .lzma files: the default properties, and a dictionary that
+// is a multiple of 64 KiB.
 const lzmaStart = "\x5d\x00\x00"
 
 // Stream is the unpacked content of the packed part at a source's position.
@@ -128,11 +128,11 @@ type Stream struct {
 	r    io.Reader
 }
 
-// ErrNotPacked means that there is nothing packed at the source's position.
+// ErrNotPacked means that the source is not at packed data.
 var ErrNotPacked = errors.New("not packed, or in an unknown way")
 
-// Next opens the packed part at the source's position. When it has been read to
-// its end, the source is after it.
+// Next opens the packed part at the position of the source. When that part was
+// read to its end, the source is after it.
 func (s *Source) Next() (_ *Stream, err error) {
 	defer recoverTo(&err)
 	const longest = 9
@@ -163,7 +163,7 @@ func (s *Stream) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// Close frees what the decoder has taken.
+// Close frees the decoder's resources.
 func (s *Stream) Close() error {
 	if c, ok := s.r.(io.Closer); ok {
 		return c.Close()

@@ -1,6 +1,6 @@
 // Package unpack unpacks kernels, modules and initramfs files. It recognises
 // the format by the first bytes, and always bounds the result. It must not know
-// what is packed.
+// what the packed data is.
 //
 // From the top down: frames, lzop, stream, unpack.
 package unpack
@@ -23,19 +23,19 @@ import (
 // ErrTooLarge is the error for data that unpacks to more than its bound.
 var ErrTooLarge = errors.New("too much data")
 
-// Format is a way of packing.
+// Format is a compression format.
 type Format struct {
 	Name string
 	// Magic is the start of packed data, or "" if the format has none.
 	Magic string
-	// decode returns at most limit bytes, and what it has so far beside an
-	// error. It uses the room of into if that is enough.
+	// decode returns at most limit bytes. With an error it returns what it has
+	// so far. It uses the memory of into if that is enough.
 	decode func(data []byte, limit int, into []byte) ([]byte, error)
 }
 
-// Unpack returns data unpacked, at most limit bytes, in the room of into if that
-// is enough; what it has so far beside an error. The panic of a decoder that was
-// not made for hostile data is an error.
+// Unpack returns the unpacked data, at most limit bytes, in the memory of into
+// if that is enough. With an error it returns what it has so far. If a decoder
+// panics on hostile data, that is an error.
 func (f *Format) Unpack(data []byte, limit int, into []byte) (out []byte, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -50,17 +50,16 @@ var Formats = []Format{
 	{"gzip", "\x1f\x8b\x08", unpackGzip},
 	{"xz", "\xfd7zXZ\x00", unpackXZ},
 	{"zstd", "\x28\xb5\x2f\xfd", unpackZstd},
-	{"bzip2", "BZh9", unpackBzip2},         // in blocks of 900 kB, as the kernel's build packs
+	{"bzip2", "BZh9", unpackBzip2},         // in blocks of 900 kB, as in the kernel's build
 	{"lz4", "\x02\x21\x4c\x18", unpackLZ4}, // the legacy frame, which the kernel uses
 	{"lz4", "\x04\x22\x4d\x18", unpackLZ4},
 }
 
-// LZMA has no magic: it is asked for last, see LooksLikeLZMA.
+// LZMA has no magic, so it is tried last; see LooksLikeLZMA.
 var LZMA = Format{"lzma", "", unpackLZMA}
 
-// LooksLikeLZMA reports whether data may be a .lzma file: it starts with a
-// header as the lzma tool writes it, and the zero byte that starts every LZMA
-// stream.
+// LooksLikeLZMA reports whether data may be a .lzma file: a header as the lzma
+// tool writes it, then the zero byte that starts every LZMA stream.
 func LooksLikeLZMA(data []byte) bool {
 	return len(data) > lzma.HeaderLen && lzma.ValidHeader(data[:lzma.HeaderLen]) && data[lzma.HeaderLen] == 0
 }
@@ -75,7 +74,7 @@ func Of(data []byte) *Format {
 	return nil
 }
 
-// Any returns packed data unpacked, and other data unchanged.
+// Any unpacks packed data, and returns other data unchanged.
 func Any(data []byte, limit int) ([]byte, error) {
 	f := Of(data)
 	if f == nil {
@@ -88,9 +87,9 @@ func Any(data []byte, limit int) ([]byte, error) {
 	return out, err
 }
 
-// ReadAll reads all of r, which may not have more than limit bytes, into the
-// room of into or a new buffer. That doubles up to the limit, so that no more
-// than half of it is held beside it.
+// ReadAll reads all of r, which may have at most limit bytes, into the memory
+// of into or a new buffer. The buffer doubles up to the limit, so at most half
+// as much again is allocated meanwhile.
 func ReadAll(r io.Reader, limit int, into []byte) ([]byte, error) {
 	const first = 64 << 10
 	b := into[:0]
@@ -113,10 +112,10 @@ func ReadAll(r io.Reader, limit int, into []byte) ([]byte, error) {
 	}
 }
 
-// members reads what was packed in several parts, one behind the other.
+// members reads data that was packed in several consecutive parts.
 type members struct {
 	io.Reader
-	next func() error // goes to the next part, if there is one
+	next func() error // moves to the next part, if there is one
 }
 
 func (m members) Read(b []byte) (int, error) {
@@ -133,7 +132,7 @@ func unpackGzip(data []byte, limit int, into []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Multistream(false) // behind the image of a kernel there is more, but not gzip
+	r.Multistream(false) // more data follows the image of a kernel, but not gzip
 	return ReadAll(members{r, func() error {
 		err := r.Reset(packed)
 		if err == nil {
@@ -151,18 +150,18 @@ func unpackLZ4(data []byte, limit int, into []byte) ([]byte, error) {
 	return ReadAll(lz4.NewReader(bytes.NewReader(data)), limit, into)
 }
 
-// maxDictionary bounds the memory that a header of xz, lzma and zstd can ask
-// for, in bytes. It is what the kernel's build lets xz use for images (scripts/
-// xz_wrap.sh since 6.12) and what zstd --ultra -22 uses; xz -9 uses half of
-// that. They use it for the smallest of files.
+// maxDictionary bounds the memory that a header of xz, lzma and zstd can
+// request, in bytes. The kernel's build allows xz that much for images
+// (scripts/xz_wrap.sh since 6.12), and zstd --ultra -22 uses it; xz -9 uses
+// half. They request it even for the smallest files.
 const maxDictionary = 128 << 20
 
 func unpackXZ(data []byte, limit int, into []byte) (out []byte, err error) {
 	r, err := xz.NewReader(bytes.NewReader(data), maxDictionary)
 	if err == nil {
-		r.Multistream(false) // behind the image of a kernel there is its size
+		r.Multistream(false) // the size follows the image of a kernel
 		out, err = ReadAll(members{r, func() error {
-			err := r.Reset(nil) // the same input from here on
+			err := r.Reset(nil) // continue with the same input
 			if err == nil {
 				r.Multistream(false)
 			}
@@ -183,7 +182,7 @@ func unpackLZMA(data []byte, limit int, into []byte) ([]byte, error) {
 	return ReadAll(r, limit, into)
 }
 
-// zstdDecoders are kept for the next file, as each has a window of memory.
+// zstdDecoders are kept for the next file, because each has a window of memory.
 var zstdDecoders sync.Pool
 
 func unpackZstd(data []byte, limit int, into []byte) ([]byte, error) {
