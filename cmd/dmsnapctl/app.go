@@ -24,7 +24,8 @@ func run(ctx context.Context, args []string, std streams) (code int) {
 	fail := func(err error) int {
 		defer func() { _ = errs.Flush() }() // nobody is left to tell
 		var status exitStatus
-		if err != nil && !errors.As(err, &status) {
+		refused, _ := errors.AsType[*output.Refusal](err)
+		if err != nil && !errors.As(err, &status) && (refused == nil || !refused.Stderr) {
 			_, _ = fmt.Fprintf(std.err, "dmsnapctl: %s\n", explained(err))
 		}
 		return exitCodeOf(err)

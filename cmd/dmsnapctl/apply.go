@@ -67,8 +67,7 @@ func undoApply(c *cli.Context, o *console, im *image.Image, dev, origin blockdev
 	if name == "" {
 		return nil, nil
 	}
-	path := storeArg(c, 0)
-	reads := []string{path, c.String("to")}
+	reads := []string{storeArg(c, 0), c.String("to")}
 	if err := notAnInput(o, name, reads...); err != nil {
 		return nil, err
 	}
@@ -82,15 +81,9 @@ func undoApply(c *cli.Context, o *console, im *image.Image, dev, origin blockdev
 			return nil, err
 		}
 	}
-	records := func() error { return nil }
-	dumped, err := undoIsThere(o, name+".dump")
+	records, err := undoByDump(c, o, dev, name+".dump", mend.CheckDumpOfApply, reads...)
 	if err != nil {
 		return nil, err
-	}
-	if !dumped { // the dump of an interrupted run has more records than the store now
-		if records, err = undoByDump(c, o, dev, name+".dump", path, c.String("to")); err != nil {
-			return nil, err
-		}
 	}
 	return func() error {
 		if kept { // looked at first: if it is somebody else's, no file is left beside it
@@ -110,7 +103,7 @@ func undoApply(c *cli.Context, o *console, im *image.Image, dev, origin blockdev
 }
 
 func checkOriginUndo(c *cli.Context, o *console, im *image.Image, name string) (err error) {
-	f, err := blockdev.Open(name)
+	f, err := o.openInput(name)
 	if err != nil {
 		return err
 	}
@@ -166,7 +159,7 @@ func runRestore(c *cli.Context) (err error) {
 	}
 	var opt mend.RestoreOptions
 	if c.IsSet("data") {
-		data, err := blockdev.Open(c.String("data"))
+		data, err := o.openInput(c.String("data"))
 		if err != nil {
 			return fmt.Errorf("the data: %w", adviseOpening(err, "the old store"))
 		}
@@ -180,7 +173,7 @@ func runRestore(c *cli.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", path, err)
 	}
-	undo, err := undoByDump(c, o, dev, c.String("undo"), path, dump, c.String("data"))
+	undo, err := undoByDump(c, o, dev, c.String("undo"), mend.CheckDump, path, dump, c.String("data"))
 	if err != nil {
 		return err
 	}

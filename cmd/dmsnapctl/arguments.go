@@ -14,7 +14,8 @@ import (
 )
 
 // withArgs runs action with exactly these arguments. A name in brackets is
-// optional; a last name with dots may repeat.
+// optional; a last name with dots may repeat. A command whose result or errors
+// would go over a file that it names is refused.
 func withArgs(names string, action cli.ActionFunc) cli.ActionFunc {
 	fields := strings.Fields(names)
 	required, most := 0, len(fields)
@@ -36,8 +37,30 @@ func withArgs(names string, action cli.ActionFunc) cli.ActionFunc {
 		if i := slices.Index(c.Args().Slice(), ""); i >= 0 && i < len(fields) { // an unset variable of a script
 			return usagef("%s: %s is empty; see '%s --help'", commandName(c), strings.Trim(fields[i], "[].…"), c.Command.HelpName)
 		}
+		if err := outputOf(c).checkInput(namedFiles(c, fields)...); err != nil {
+			return err
+		}
 		return action(c)
 	}
+}
+
+// namedFiles are the arguments and values of flags that may be files: all but
+// the command line of a command to run.
+func namedFiles(c *cli.Context, fields []string) []string {
+	args := c.Args().Slice()
+	if i := slices.IndexFunc(fields, func(f string) bool { return strings.Contains(f, "COMMAND") }); i >= 0 {
+		args = args[:min(i, len(args))]
+	}
+	files := slices.Clone(args)
+	for _, f := range c.Command.Flags {
+		switch name := f.Names()[0]; f.(type) {
+		case *cli.StringFlag:
+			files = append(files, c.String(name))
+		case *cli.StringSliceFlag:
+			files = append(files, c.StringSlice(name)...)
+		}
+	}
+	return files
 }
 
 func commandName(c *cli.Context) string {

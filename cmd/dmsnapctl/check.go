@@ -176,7 +176,7 @@ func parseCheck(c *cli.Context, o *console) (r checkRequest, err error) {
 	if c.IsSet("output") {
 		place = c.String("output")
 	}
-	r.to, err = output.To(place, output.Options{Reads: []string{r.targets, r.Module}, Stdout: o.out})
+	r.to, err = output.To(place, output.Options{Reads: []string{r.targets, r.Module}, Stdout: o.out, Stderr: o.err})
 	return r, err
 }
 

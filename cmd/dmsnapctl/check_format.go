@@ -40,6 +40,9 @@ type checkAnswer struct {
 // write puts the result on stdout or into a file. Where the file cannot be
 // written, the result is on stdout, so that it is not lost.
 func (r checkAnswer) write(o *console, format string, to *output.Destination) error {
+	if err := to.Spare(r.Read...); err != nil {
+		return err
+	}
 	if !to.IsStdout() {
 		o.color = false
 	}

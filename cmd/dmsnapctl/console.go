@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
@@ -58,10 +59,18 @@ func (o *console) printJSON(v any) error {
 	return output.JSON(o.out, v)
 }
 
-// checkInput refuses to read a file that stdout is redirected into.
-func (o *console) checkInput(path string) error {
-	_, err := output.To("-", output.Options{Reads: []string{path}, Stdout: o.out})
-	return err
+// checkInput refuses to read files that stdout or stderr is redirected into.
+func (o *console) checkInput(paths ...string) error {
+	return output.CheckStreams(paths, o.out, o.err)
+}
+
+// openInput opens a file or device that a command reads, unless stdout or stderr
+// goes there.
+func (o *console) openInput(path string) (*blockdev.File, error) {
+	if err := o.checkInput(path); err != nil {
+		return nil, err
+	}
+	return blockdev.Open(path)
 }
 
 // warnf writes one line to stderr.

@@ -141,7 +141,7 @@ func exploreBoth(c *cli.Context, l *logwrites.Log, opt crash.Options, checker *c
 	if c.String("upper") == "" {
 		return exploreWith(c.Context, l, opt, checker)
 	}
-	errOpen := openLog(c.String("upper"), func(upper *logwrites.Log) error {
+	errOpen := openLog(outputOf(c), c.String("upper"), func(upper *logwrites.Log) error {
 		opt.Upper = upper
 		r, err = exploreWith(c.Context, l, opt, checker)
 		return nil

@@ -12,7 +12,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
-	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
@@ -23,12 +22,12 @@ func withLog(c *cli.Context, action func(l *logwrites.Log, base io.ReaderAt, siz
 	if err := needFlags(c, "log"); err != nil {
 		return err
 	}
-	return openLog(c.String("log"), func(l *logwrites.Log) error { return withBase(c, l, action) })
+	return openLog(outputOf(c), c.String("log"), func(l *logwrites.Log) error { return withBase(c, l, action) })
 }
 
 // openLog runs action with a log.
-func openLog(path string, action func(*logwrites.Log) error) (err error) {
-	file, err := blockdev.Open(path)
+func openLog(o *console, path string, action func(*logwrites.Log) error) (err error) {
+	file, err := o.openInput(path)
 	if err != nil {
 		return err
 	}
@@ -51,7 +50,7 @@ func withBase(c *cli.Context, l *logwrites.Log, action func(l *logwrites.Log, ba
 	if path == "" {
 		return action(l, nil, 0)
 	}
-	base, err := blockdev.Open(path)
+	base, err := outputOf(c).openInput(path)
 	if err != nil {
 		return fmt.Errorf("the base image: %w", err)
 	}

@@ -18,8 +18,13 @@ func drawingsOf(c *cli.Context) (d drawings, err error) {
 	if d.timeline, err = logOutput(c, "timeline", output.Options{}); err != nil {
 		return d, err
 	}
-	d.page, err = logOutput(c, "report", output.Options{})
-	return d, err
+	if d.page, err = logOutput(c, "report", output.Options{}); err != nil {
+		return d, err
+	}
+	if d.timeline != nil && d.page != nil && output.SamePlace(d.timeline.Path(), d.page.Path()) {
+		return d, usagef("crash explore: --timeline and --report name the same file %s", d.page.Path())
+	}
+	return d, nil
 }
 
 // write draws a report. The result is printed before, so that a full disk does

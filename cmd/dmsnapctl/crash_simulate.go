@@ -136,6 +136,8 @@ func keepStores(c *cli.Context, crashes int) (*storesKept, error) {
 	if dir == "" {
 		return nil, nil
 	}
+	dir = filepath.Clean(dir) // with a slash at its end, a link would be followed
+
 	if info, err := os.Lstat(dir); err == nil && !info.IsDir() { // a link neither
 		return nil, usagef("crash simulate: --out: %s is not a directory", dir)
 	}

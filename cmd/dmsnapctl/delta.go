@@ -72,7 +72,7 @@ func runDelta(c *cli.Context) (err error) {
 	if c.IsSet("against") {
 		paths = append(paths, c.String("against"))
 	}
-	to, err := output.To(c.String("output"), output.Options{Reads: append(paths, c.String("origin")), Stdout: o.out})
+	to, err := output.To(c.String("output"), output.Options{Reads: append(paths, c.String("origin")), Stdout: o.out, Stderr: o.err})
 	if err != nil {
 		return err
 	}

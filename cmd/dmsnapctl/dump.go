@@ -31,7 +31,7 @@ func dumpCommand() *cli.Command {
 func runDump(c *cli.Context) (err error) {
 	o := outputOf(c)
 	path := storeArg(c, 0)
-	to, err := output.To(c.String("output"), output.Options{Reads: []string{path}, Stdout: o.out, Private: true})
+	to, err := output.To(c.String("output"), output.Options{Reads: []string{path}, Stdout: o.out, Stderr: o.err, Private: true})
 	if err != nil {
 		return err
 	}

@@ -85,13 +85,13 @@ func runExtract(c *cli.Context) (err error) {
 		return err
 	}
 	path := storeArg(c, 0)
-	origin, err := blockdev.Open(c.String("origin"))
+	origin, err := e.o.openInput(c.String("origin"))
 	if err != nil {
 		return fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device or file"))
 	}
 	defer func() { err = errors.Join(err, origin.Close()) }()
 	if c.IsSet("content") { // before the store is read: what joins the list later is in it
-		content, err := blockdev.Open(c.String("content"))
+		content, err := e.o.openInput(c.String("content"))
 		if err != nil {
 			return fmt.Errorf("the content: %w", adviseOpening(err, "a snapshot of the origin"))
 		}
@@ -158,7 +158,7 @@ func (e *extraction) flags() (err error) {
 		return usagef("extract: --json and -o - both want stdout; name a file for the image")
 	}
 	reads := []string{storeArg(c, 0), c.String("origin"), c.String("backing"), c.String("content")}
-	if e.to, err = output.To(c.String("output"), output.Options{Reads: reads, Stdout: e.o.out, Private: true}); err != nil {
+	if e.to, err = output.To(c.String("output"), output.Options{Reads: reads, Stdout: e.o.out, Stderr: e.o.err, Private: true}); err != nil {
 		return err
 	}
 	if only {

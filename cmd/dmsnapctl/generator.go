@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/snaptab"
 )
 
@@ -92,5 +94,9 @@ func writeUnit(dir string, file snaptab.File) error {
 	if file.Link != "" {
 		return os.Symlink(file.Link, path)
 	}
-	return os.WriteFile(path, []byte(file.Content), 0o644)
+	to, err := output.To(path, output.Options{})
+	if err != nil {
+		return err
+	}
+	return to.Write(func(w io.Writer) error { _, err := io.WriteString(w, file.Content); return err })
 }

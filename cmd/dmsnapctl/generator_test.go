@@ -34,6 +34,18 @@ func TestGenerator(t *testing.T) {
 	if unit, err := os.ReadFile(link); err != nil || !strings.Contains(string(unit), " activate snap --origin /dev/a --cow /dev/b ") {
 		t.Errorf("%v: the unit is %q", err, unit)
 	}
+	// What stands in a unit's place is not written through.
+	keep := file("keep", "precious")
+	if err := os.Mkdir(filepath.Join(dir, "planted"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(keep, filepath.Join(dir, "planted/dmsnapctl-activate@snap.service")); err != nil {
+		t.Fatal(err)
+	}
+	code, said = generate("planted", "--tab", tab, "--cmdline", quiet)
+	if content, err := os.ReadFile(keep); err != nil || string(content) != "precious" || code != exitUsage || !strings.Contains(said, "is a link") {
+		t.Errorf("through a link: exit code %d, %q; the file: %q, %v", code, said, content, err)
+	}
 	for name, flags := range map[string][]string{
 		"no-table": {"--tab", filepath.Join(dir, "none"), "--cmdline", quiet},
 		"told-not": {"--tab", tab, "--cmdline", file("no", "dmsnaptab=no quiet\n")},

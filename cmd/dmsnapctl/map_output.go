@@ -33,7 +33,7 @@ func pictureFlag(c *cli.Context, flag string, read ...string) (*pictureFile, err
 		return nil, usagef("%s: --%s is empty; name a file that ends in .svg or .png", commandName(c), flag)
 	}
 	// A store keeps its name, whatever that ends in.
-	to, err := output.To(name, output.Options{Reads: read, Stdout: outputOf(c).out})
+	to, err := output.To(name, output.Options{Reads: read, Stdout: outputOf(c).out, Stderr: outputOf(c).err})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -146,13 +147,15 @@ func mendText(p *mend.Plan) string {
 	return b.String()
 }
 
-// undoByDump writes a dump of the store at path to name, for 'restore'. An
-// existing one, of an interrupted run, is kept. The inputs are read as well.
-func undoByDump(c *cli.Context, o *console, dev blockdev.Device, name, path string, inputs ...string) (func() error, error) {
+// dumpCheck tells whether an existing dump undoes a change of a store.
+type dumpCheck func(ctx context.Context, dump io.Reader, dev blockdev.Device) error
+
+// undoByDump writes a dump of the store to name, for 'restore'. An existing one,
+// of an interrupted run, is checked and kept. The inputs are what the run reads.
+func undoByDump(c *cli.Context, o *console, dev blockdev.Device, name string, check dumpCheck, inputs ...string) (func() error, error) {
 	if name == "" {
 		return nil, nil
 	}
-	inputs = append(inputs, path)
 	if err := notAnInput(o, name, inputs...); err != nil {
 		return nil, err
 	}
@@ -167,7 +170,7 @@ func undoByDump(c *cli.Context, o *console, dev blockdev.Device, name, path stri
 				return err
 			}
 			defer func() { err = errors.Join(err, f.Close()) }()
-			if err := mend.CheckDump(c.Context, f, dev); err != nil {
+			if err := check(c.Context, f, dev); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			o.warnf("%s is kept: it undoes the previous run", name)
@@ -221,7 +224,7 @@ func mended(c *cli.Context, plan func(dev blockdev.Device, originBytes int64) (*
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	undo, err := undoByDump(c, o, dev, c.String("undo"), path)
+	undo, err := undoByDump(c, o, dev, c.String("undo"), mend.CheckDump, path)
 	if err != nil {
 		return err
 	}

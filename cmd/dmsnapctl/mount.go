@@ -14,7 +14,6 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
-	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
@@ -46,7 +45,7 @@ func runMount(c *cli.Context) (err error) {
 		return err
 	}
 	path, dir := storeArg(c, 0), c.Args().Get(1)
-	origin, err := blockdev.Open(c.String("origin"))
+	origin, err := o.openInput(c.String("origin"))
 	if err != nil {
 		return fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device or file"))
 	}

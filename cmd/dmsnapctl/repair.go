@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -62,7 +61,7 @@ func reclaimCommand() *cli.Command {
 func runCompact(c *cli.Context) (err error) {
 	o := outputOf(c)
 	path, name := storeArg(c, 0), c.String("to")
-	if c.IsSet("undo") && filepath.Clean(name) == filepath.Clean(c.String("undo")) {
+	if c.IsSet("undo") && output.SamePlace(name, c.String("undo")) {
 		return usagef("reclaim: --to and --undo name the same file %s", name)
 	}
 	to, err := output.To(name, output.Options{Reads: []string{path, c.String("undo")}, Private: true, New: true})
@@ -77,7 +76,7 @@ func runCompact(c *cli.Context) (err error) {
 	if file.active != nil {
 		return fmt.Errorf("reclaim %s: it is in use by %s", path, file.active.by)
 	}
-	undo, err := undoByDump(c, o, target{file.file}, c.String("undo"), path)
+	undo, err := undoByDump(c, o, target{file.file}, c.String("undo"), mend.CheckDump, path)
 	if err != nil {
 		return err
 	}
@@ -132,7 +131,7 @@ func originUnchanged(c *cli.Context) (err error) {
 	if !c.IsSet("origin") {
 		return usagef("revalidate: add --origin-unchanged if nothing was written to the origin since, or name it with --origin if it is read-only")
 	}
-	f, err := blockdev.Open(c.String("origin"))
+	f, err := outputOf(c).openInput(c.String("origin"))
 	if err != nil {
 		return fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device or file"))
 	}

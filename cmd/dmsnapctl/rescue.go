@@ -13,7 +13,6 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
-	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 const rescueHelp = `   Says what is wrong with a store, and which commands bring its snapshot back.
@@ -96,8 +95,8 @@ func runRescue(c *cli.Context, run runner) error {
 
 // rescueOrigin is the origin's size, and whether the kernel refuses writes to
 // it.
-func rescueOrigin(path string) (bytes int64, readOnly bool, err error) {
-	f, err := blockdev.Open(path)
+func rescueOrigin(o *console, path string) (bytes int64, readOnly bool, err error) {
+	f, err := o.openInput(path)
 	if err != nil {
 		return 0, false, fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device or file"))
 	}
@@ -120,7 +119,7 @@ type rescuing struct {
 
 // look judges the store, and finds what it is and who uses it.
 func (w *rescuing) look() (err error) {
-	origin, readOnly, err := rescueOrigin(w.c.String("origin"))
+	origin, readOnly, err := rescueOrigin(w.o, w.c.String("origin"))
 	if err != nil {
 		return err
 	}

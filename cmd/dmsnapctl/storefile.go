@@ -28,10 +28,7 @@ type storeFile struct {
 // openStoreFile opens a store. One that the kernel has active is read past the
 // page cache, below which the kernel writes.
 func openStoreFile(ctx context.Context, o *console, path string) (*storeFile, error) {
-	if err := o.checkInput(path); err != nil {
-		return nil, err
-	}
-	file, err := blockdev.Open(path)
+	file, err := o.openInput(path)
 	if err != nil {
 		return nil, adviseOpening(err, "a COW device or file")
 	}
@@ -157,7 +154,7 @@ func originBytesOf(c *cli.Context) (int64, error) {
 	}
 	bytes := int64(size)
 	if c.IsSet("origin") {
-		origin, err := blockdev.Open(c.String("origin"))
+		origin, err := outputOf(c).openInput(c.String("origin"))
 		if err != nil {
 			return 0, fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device, or give --origin-size"))
 		}

@@ -430,7 +430,19 @@ func TestDumpIsToldFromAnother(t *testing.T) {
 	if err := CheckDump(ctx, bytes.NewReader(lines), store); err != nil {
 		t.Errorf("after a reclaim: %v", err)
 	}
+	short := bytes.Clone(store.b)
+	clear(short[512:][16*20 : 512]) // the list ends after 20 exceptions
+	emptied := &disk{b: short}
+	if err := CheckDumpOfApply(ctx, bytes.NewReader(lines), emptied); err != nil {
+		t.Errorf("half emptied: %v", err)
+	}
+	if err := CheckDump(ctx, bytes.NewReader(lines), emptied); !errors.Is(err, ErrOtherUndo) {
+		t.Errorf("with fewer exceptions: %v", err)
+	}
 	k.seed = 4
+	if err := CheckDumpOfApply(ctx, bytes.NewReader(lines), &disk{b: newScene(k).store}); !errors.Is(err, ErrOtherUndo) {
+		t.Errorf("another store, applied: %v", err)
+	}
 	if err := CheckDump(ctx, bytes.NewReader(lines), &disk{b: newScene(k).store}); !errors.Is(err, ErrOtherUndo) {
 		t.Errorf("another store: %v", err)
 	}

@@ -130,6 +130,16 @@ func CheckOriginUndo(ctx context.Context, im *image.Image, undo io.ReaderAt, siz
 // perhaps from before an interrupted run. Then it must not be written again. No
 // plan in this package changes the order of exceptions or their origin chunks.
 func CheckDump(ctx context.Context, dump io.Reader, dev blockdev.Device) error {
+	return checkDump(ctx, dump, dev, false)
+}
+
+// CheckDumpOfApply is CheckDump for the dump of an Apply. Where that was
+// interrupted, the store's list may end early.
+func CheckDumpOfApply(ctx context.Context, dump io.Reader, dev blockdev.Device) error {
+	return checkDump(ctx, dump, dev, true)
+}
+
+func checkDump(ctx context.Context, dump io.Reader, dev blockdev.Device, emptied bool) error {
 	h, records, err := readDump(dump)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOtherUndo, err)
@@ -156,6 +166,9 @@ func CheckDump(ctx context.Context, dump io.Reader, dev blockdev.Device) error {
 		r, err, more := next()
 		if err != nil {
 			return err
+		}
+		if !more && emptied {
+			break
 		}
 		if !more || r.Old != d.Old {
 			return fmt.Errorf("%w: exception %d of area %d differs", ErrOtherUndo, d.Slot, d.Area)

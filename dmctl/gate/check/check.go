@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -61,6 +62,8 @@ type Request struct {
 	// nil, device mapper is asked. The error for a missing target is
 	// dmctl.ErrNoTarget.
 	Ask func(load bool) (gate.Version, error)
+
+	opened func(fs.FileInfo) // told of each file below Root that is read
 }
 
 // Result is the answer to a Request, with a record of when and where it was
@@ -82,6 +85,9 @@ type Result struct {
 	// NextEvidence says what that rests on: boot.None if it was not asked or is
 	// not known.
 	NextEvidence boot.Evidence
+	// Read are the files below Root that were read. A caller that stores the
+	// answer must not put it in the place of one of them.
+	Read []fs.FileInfo
 	// Err is why there are no kernels.
 	Err error
 }
@@ -90,6 +96,8 @@ type Result struct {
 // unknown, and the kernel's Rule and Err say why.
 func Run(r Request) Result {
 	var result Result
+	var read []fs.FileInfo
+	r.opened = func(f fs.FileInfo) { read = append(read, f) }
 	switch r.Subject {
 	case AllInstalled:
 		result = r.all()
@@ -98,6 +106,7 @@ func Run(r Request) Result {
 	default:
 		result.Kernels = []Kernel{r.one()}
 	}
+	result.Read = read
 	result.Host, _ = os.Hostname()
 	result.Time, result.Root = time.Now(), r.root()
 	verdicts := make([]gate.Verdict, len(result.Kernels))

@@ -24,6 +24,15 @@ func (r Request) root() string {
 	return r.Root
 }
 
+// open opens the system below the root.
+func (r Request) open() (*tree.Tree, error) {
+	files, err := tree.Open(r.root())
+	if err == nil {
+		files.Opened = r.opened
+	}
+	return files, err
+}
+
 // runningFromRoot returns the release of the kernel that runs from r's root, or
 // "" for another system.
 func (r Request) runningFromRoot() string {
@@ -35,7 +44,7 @@ func (r Request) runningFromRoot() string {
 
 func (r Request) installed(release string) Kernel {
 	found, err := func() (installed.Kernel, error) {
-		files, err := tree.Open(r.root())
+		files, err := r.open()
 		if err != nil {
 			return installed.Kernel{}, err
 		}
@@ -49,7 +58,7 @@ func (r Request) installed(release string) Kernel {
 }
 
 func (r Request) scan() (installed.Machine, error) {
-	files, err := tree.Open(r.root())
+	files, err := r.open()
 	if err != nil {
 		return installed.Machine{}, err
 	}

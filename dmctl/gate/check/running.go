@@ -9,7 +9,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
 // running asks the kernel. If the target is not registered, it judges the
@@ -55,7 +54,7 @@ func AskRunning(load bool) (gate.Version, error) {
 }
 
 func (r Request) whyNoDeviceMapper(release string) string {
-	files, err := tree.Open(r.root())
+	files, err := r.open()
 	if err != nil {
 		return oneLine(err)
 	}

@@ -5,10 +5,12 @@ package output
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // Options describes the use of a Destination.
@@ -18,6 +20,8 @@ type Options struct {
 	Reads []string
 	// Stdout is the destination "-". If it is nil, "-" is refused.
 	Stdout io.Writer
+	// Stderr is where a refusal of "-" is reported.
+	Stderr io.Writer
 	// Private is for the content of devices: only the owner may read the file.
 	Private bool
 	// New refuses a file that exists.
@@ -28,7 +32,7 @@ type Options struct {
 type Destination struct {
 	path  string
 	opt   Options
-	reads []read
+	reads []readFile
 }
 
 // To returns the destination that path names. It refuses a destination that
@@ -41,19 +45,24 @@ func To(path string, opt Options) (*Destination, error) {
 	if d.IsStdout() {
 		return d, d.checkStdout()
 	}
-	dir, name, err := d.open()
-	var refused *Refusal
-	if errors.As(err, &refused) {
-		return nil, err
-	}
-	if err != nil {
-		return d, nil // Write will report it
-	}
-	defer dir.Close() // it was only read
-	if _, err := d.look(dir, name); errors.As(err, &refused) {
+	if err := d.check(); err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// check refuses a destination that must not be written. Write reports other
+// errors.
+func (d *Destination) check() error {
+	dir, name, err := d.open()
+	if err == nil {
+		defer dir.Close() // it was only read
+		_, err = d.look(dir, name)
+	}
+	if refused, is := errors.AsType[*Refusal](err); is {
+		return refused
+	}
+	return nil
 }
 
 // IsStdout reports whether the destination is stdout.
@@ -99,17 +108,70 @@ func (d *Destination) checkStdout() error {
 	if d.opt.Stdout == nil {
 		return &Refusal{Path: "-", Why: "cannot be used here; name a file"}
 	}
-	f, ok := FileOf(d.opt.Stdout)
+	return CheckStreams(d.opt.Reads, d.opt.Stdout, d.opt.Stderr)
+}
+
+// CheckStreams refuses, with a *Refusal, to read what stdout or stderr is
+// redirected into.
+func CheckStreams(reads []string, stdout, stderr io.Writer) error {
+	out, errs := redirected(stdout), redirected(stderr)
+	if out == nil && errs == nil {
+		return nil
+	}
+	d := &Destination{reads: statAll(reads)}
+	intoOut, intoErr := d.checkStream("stdout", out), d.checkStream("stderr", errs)
+	refused := cmp.Or(intoOut, intoErr)
+	if refused == nil {
+		return nil
+	}
+	refused.Stdout, refused.Stderr = intoOut != nil, intoErr != nil
+	return refused
+}
+
+// redirected is the file or block device that a stream goes to, or nil.
+func redirected(w io.Writer) fs.FileInfo {
+	f, ok := FileOf(w)
 	if !ok {
 		return nil
 	}
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() && info.Mode()&fs.ModeDevice == 0 {
+	if err != nil || !info.Mode().IsRegular() && info.Mode()&(fs.ModeDevice|fs.ModeCharDevice) != fs.ModeDevice {
 		return nil
 	}
-	err = d.checkReads("stdout", info)
-	if refused, is := errors.AsType[*Refusal](err); is {
-		refused.Stdout = true
+	return info
+}
+
+func (d *Destination) checkStream(name string, info fs.FileInfo) *Refusal {
+	if info == nil {
+		return nil
 	}
-	return err
+	refused, _ := errors.AsType[*Refusal](d.checkReads(name, info))
+	return refused
+}
+
+// SamePlace tells whether two paths name the same file in the same directory,
+// whether it exists or not.
+func SamePlace(a, b string) bool {
+	if filepath.Base(a) != filepath.Base(b) {
+		return false
+	}
+	dirA, errA := os.Stat(filepath.Dir(a))
+	dirB, errB := os.Stat(filepath.Dir(b))
+	return errA == nil && errB == nil && os.SameFile(dirA, dirB)
+}
+
+// Spare adds what the run has read to what is not written to. If the place turns
+// out to be one of these files, the error is a *Refusal.
+func (d *Destination) Spare(read ...fs.FileInfo) error {
+	for _, info := range read {
+		d.reads = append(d.reads, readFile{info.Name(), info})
+	}
+	if d.IsStdout() {
+		if refused := d.checkStream("stdout", redirected(d.opt.Stdout)); refused != nil {
+			refused.Stdout = true
+			return refused
+		}
+		return nil
+	}
+	return d.check()
 }

@@ -15,9 +15,9 @@ import (
 type Refusal struct {
 	Path string
 	Why  string // continues the path: "is a link"
-	// Stdout is set if stdout is redirected into a file that the run reads: not
-	// even an error may be written there.
-	Stdout bool
+	// Stdout and Stderr are set if that stream is redirected into a file that the
+	// run reads: not even an error may be written there.
+	Stdout, Stderr bool
 }
 
 func (r *Refusal) Error() string { return r.Path + " " + r.Why }

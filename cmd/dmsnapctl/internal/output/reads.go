@@ -12,25 +12,25 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// read is a file that the run reads, as it was at the start of the run.
-type read struct {
+// readFile is a file that the run reads, as it was at the start of the run.
+type readFile struct {
 	name string // as the user gave it
 	info fs.FileInfo
 }
 
 // is reports whether info is the same file, or a node of the same device.
-func (r read) is(info fs.FileInfo) bool {
+func (r readFile) is(info fs.FileInfo) bool {
 	return os.SameFile(r.info, info) || sameDevice(r.info, info)
 }
 
 // statAll finds the files behind the names, through links, and the files that
 // block devices among them consist of.
-func statAll(names []string) []read {
-	var reads []read
+func statAll(names []string) []readFile {
+	var reads []readFile
 	for _, name := range names {
 		if name == "-" {
 			if info, err := os.Stdin.Stat(); err == nil {
-				reads = append(reads, read{"stdin", info})
+				reads = append(reads, readFile{"stdin", info})
 			}
 			continue
 		}
@@ -39,7 +39,7 @@ func statAll(names []string) []read {
 		}
 		for _, file := range append(filesBelow(name), name) {
 			if info, err := os.Stat(file); err == nil { // the reader will report an error
-				reads = append(reads, read{name, info})
+				reads = append(reads, readFile{name, info})
 			}
 		}
 	}

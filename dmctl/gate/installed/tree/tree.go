@@ -16,6 +16,9 @@ import (
 
 // Tree is the files of a system below its root directory.
 type Tree struct {
+	// Opened is called for each file that is opened, unless it is nil.
+	Opened func(fs.FileInfo)
+
 	fsys  fs.FS
 	close func() error
 }
@@ -112,7 +115,11 @@ func (t *Tree) Open(name string) (fs.File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
 	}
-	return t.fsys.Open(resolved)
+	f, err := t.fsys.Open(resolved)
+	if err == nil && t.Opened != nil {
+		t.Opened(info)
+	}
+	return f, err
 }
 
 // MaxText bounds the configuration and index files that are read whole. The
