@@ -18,11 +18,16 @@ type advice struct {
 
 // advise is the advice to run a command of this program.
 func advise(why string, words ...string) advice {
+	return advice{Why: why, Command: shellLine(words)}
+}
+
+// shellLine is a command of this program as a shell takes it.
+func shellLine(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
 		quoted[i] = shellWord(w)
 	}
-	return advice{Why: why, Command: "dmsnapctl " + strings.Join(quoted, " ")}
+	return "dmsnapctl " + strings.Join(quoted, " ")
 }
 
 // printAdvice ends a text result.

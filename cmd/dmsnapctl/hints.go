@@ -58,7 +58,7 @@ func hintFor(err error, name string) string {
 			continue
 		}
 		if name != "" || !strings.Contains(h.text, "NAME") {
-			return strings.ReplaceAll(h.text, "NAME", name)
+			return strings.ReplaceAll(h.text, "NAME", shellWord(name))
 		}
 	}
 	return ""

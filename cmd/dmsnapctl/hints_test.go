@@ -25,7 +25,7 @@ func TestHints(t *testing.T) {
 		{on("snap", dmctl.ErrSuspended), "merge snap: the device is suspended (`dmsnapctl resume snap` or `dmsnapctl recover` continues its I/O)"},
 		{fmt.Errorf("vol: %w", dmctl.ErrSuspended), "vol: the device is suspended (`dmsnapctl resume` or `dmsnapctl recover` continues its I/O)"},
 		{on("snap", dmctl.ErrMayBeChanged), "merge snap: the origin may be changed (if it was not, add --origin-unchanged)"},
-		{on("a\x1b[2Jb", dmctl.ErrSuspended), "merge a\\x1b[2Jb: the device is suspended (`dmsnapctl resume a\\x1b[2Jb` or `dmsnapctl recover` continues its I/O)"},
+		{on("a\x1b[2Jb", dmctl.ErrSuspended), "merge a\\x1b[2Jb: the device is suspended (`dmsnapctl resume $'a\\033[2Jb'` or `dmsnapctl recover` continues its I/O)"},
 		// The end of a run that failed comes before the reason.
 		{fmt.Errorf("%w: %w", dmctl.ErrIncomplete, dmctl.ErrBusy), "what is left is for recovery: device is in use (`dmsnapctl recover` finishes it)"},
 	} {

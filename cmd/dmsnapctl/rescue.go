@@ -47,7 +47,7 @@ type rescueStep struct {
 	fine int // the highest exit code that lets the plan go on
 }
 
-func (s rescueStep) String() string { return "dmsnapctl " + strings.Join(s.args, " ") }
+func (s rescueStep) String() string { return shellLine(s.args) }
 
 // rescueJSON is the result as JSON.
 type rescueJSON struct {

@@ -46,12 +46,34 @@ func wrapWords(text string, width int) []string {
 	return append(lines, line)
 }
 
-// shellWord quotes a word where a shell would split it.
+// shellWord quotes a word where a shell would split it. A word that cannot be shown
+// as it is has escapes in quotes of the kind $'...' (bash, zsh, POSIX.1-2024), so that
+// what is shown still names the same file.
 func shellWord(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool {
+	if output.Name(s) != s {
+		return "$'" + shellEscapes(s) + "'"
+	}
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool {
 		return !strings.ContainsRune("/._-+:,=@%", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	}) {
 		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 	}
 	return s
+}
+
+// shellEscapes writes the bytes that cannot be shown, quotes and backslashes in octal.
+func shellEscapes(s string) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		_, n := utf8.DecodeRuneInString(s)
+		if part := s[:n]; output.Name(part) == part && part != "'" && part != `\` {
+			b.WriteString(part)
+		} else {
+			for i := range n {
+				fmt.Fprintf(&b, `\%03o`, part[i])
+			}
+		}
+		s = s[n:]
+	}
+	return b.String()
 }
