@@ -48,7 +48,7 @@ func checkCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "target-version", Usage: "judge `VERSION` instead of the running kernel"},
 			&cli.StringFlag{Name: "targets", Usage: "judge the output of 'dmsetup targets' in `FILE` (- for stdin)"},
-			&cli.StringFlag{Name: "module", Usage: "judge the kernel module in `FILE` (.ko, .ko.gz, .ko.xz, .ko.zst)"},
+			&cli.StringFlag{Name: "module", Usage: "judge the kernel module in `FILE`: .ko, plain or compressed"},
 			&cli.StringFlag{Name: "kernel", Usage: "judge the installed kernel `RELEASE`"},
 			&cli.BoolFlag{Name: "all-kernels", Usage: "judge all installed kernels"},
 			&cli.BoolFlag{Name: "next", Usage: "judge the installed kernel that boots next"},

@@ -19,11 +19,12 @@ import (
 )
 
 const crashRecordHelp = `   Puts DEVICE under dm-log-writes, clears another device for the log, and runs
-   COMMAND with the path of the logged device in DMSNAPCTL_DEVICE. Of the log device
-   the start is zeroed, and whatever else could be taken for entries of a log; all
-   of it is read. COMMAND puts an
-   origin and COW stores on it (dmsetup's target linear), takes a snapshot, writes,
-   and removes its devices again. The log ends with COMMAND.
+   COMMAND with the path of the logged device in DMSNAPCTL_DEVICE. COMMAND puts an
+   origin and COW stores on that device (dmsetup's target linear), takes a snapshot,
+   writes, and removes its devices again. The log ends with COMMAND.
+
+   The start of the log device is zeroed, and so is everything on it that could be
+   mistaken for entries of the log. For that the whole device is read.
 
    A mark records the moment when the origin was frozen. --mark puts one at the
    start; COMMAND can add others with

@@ -44,7 +44,7 @@ func crashSimulateCommand() *cli.Command {
 			&cli.IntFlag{Name: "in-flight", Value: 16, Usage: "keep `K` copies in flight"},
 			&cli.IntFlag{Name: "crashes", Value: 1, Usage: "crash `C` times"},
 			&cli.StringFlag{Name: "chunk-size", Value: "4K", Usage: "the `SIZE` of a chunk"},
-			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "the `SEED`"},
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "the `SEED` of the random numbers"},
 			&cli.StringFlag{Name: "out", Usage: "keep the store after each crash in `DIR`, as crash-N.cow"},
 			&cli.StringFlag{Name: "rates", Usage: "instead, draw leaked space against copies in flight and chunk size to `FILE.svg`"},
 		},

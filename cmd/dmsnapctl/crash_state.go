@@ -44,7 +44,7 @@ func crashStateCommand() *cli.Command {
 		Description: crashStateHelp,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "log", Usage: "the `FILE` or device with the log"},
-			&cli.StringFlag{Name: "state", Usage: "the `STATE`"},
+			&cli.StringFlag{Name: "state", Usage: "the `STATE` to write"},
 			&cli.StringFlag{Name: "out", Usage: "the `FILE` to write"},
 			&cli.StringFlag{Name: "base", Usage: "`IMAGE` of the device before the first entry (default: zeros)"},
 			&cli.StringFlag{Name: "origin", Usage: "the place of the origin: `START+LEN`"},

@@ -35,7 +35,7 @@ func deltaCommand() *cli.Command {
 		Name: "delta", Usage: "list the parts of the origin that have changed", ArgsUsage: "STORE", Category: categoryTools, Description: deltaHelp,
 		Flags: append(originFlags(),
 			&cli.StringFlag{Name: "against", Usage: "another `STORE` of the same origin"},
-			&cli.StringFlag{Name: "format", Value: "ranges", Usage: "ranges, json or bmap"},
+			&cli.StringFlag{Name: "format", Value: "ranges", Usage: "print the ranges in this `FORMAT`: ranges, json or bmap"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "-", Usage: "write to `FILE`"},
 		),
 		Action: withArgs("STORE", byName(runDelta)),

@@ -57,7 +57,7 @@ func monitorCommand() *cli.Command {
 			&cli.Float64Flag{Name: "threshold", Value: 80, Usage: "report when a store is `PERCENT` full"},
 			&cli.StringFlag{Name: "exec", Usage: "run the shell command `CMD` for each event"},
 			&cli.StringFlag{Name: "textfile", Usage: "keep metrics for Prometheus in `FILE`, replacing it in one step"},
-			&cli.Float64Flag{Name: "grow-at", Usage: "grow a store's file when it is `PERCENT` full"},
+			&cli.Float64Flag{Name: "grow-at", Usage: "grow a store's file when it is `PERCENT` full", DefaultText: "never"},
 			&cli.StringFlag{Name: "grow-by", Usage: "grow it by `SIZE`, or by a percentage such as 10%"},
 			&cli.DurationFlag{Name: "interval", Value: time.Second, Usage: "poll every `DURATION`, at most a second"},
 		},

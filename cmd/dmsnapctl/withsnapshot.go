@@ -52,7 +52,7 @@ func withSnapshotCommand() *cli.Command {
 			&cli.StringFlag{Name: "size", Usage: "room for changes: a `SIZE`, or a percentage of the origin (default: everything; 20% for a logical volume)"},
 			&cli.StringFlag{Name: "mount", Usage: "mount the snapshot read-only at the existing `DIR`"},
 			&cli.BoolFlag{Name: "force", Usage: "override refusals: use a COW device even if it contains data"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done, step by step, and do nothing"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print the steps, and do nothing"},
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "no effect: this command never asks"},
 		},
 		Action: withArgs("COMMAND [ARGUMENTS...]", runWithSnapshot),
