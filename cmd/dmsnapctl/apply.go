@@ -173,7 +173,7 @@ func runRestore(c *cli.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", path, err)
 	}
-	undo, err := undoByDump(c, o, dev, c.String("undo"), mend.CheckDump, path, dump, c.String("data"))
+	undo, err := undoOf(c, o, p, dev, path, dump, c.String("data"))
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
 // mendCommand is a command that plans a change of its first argument.
@@ -186,6 +187,46 @@ func undoByDump(c *cli.Context, o *console, dev blockdev.Device, name string, ch
 	}, nil
 }
 
+// undoOf is undoByDump or, if a dump does not undo the plan, writes a store of
+// the device, for 'apply'.
+func undoOf(c *cli.Context, o *console, p *mend.Plan, dev blockdev.Device, path string, inputs ...string) (func() error, error) {
+	name := c.String("undo")
+	inputs = append(inputs, path)
+	byDump, err := undoByDump(c, o, dev, name, func(ctx context.Context, dump io.Reader, dev blockdev.Device) error {
+		return checkUndo(ctx, o, p, name, dump, dev)
+	}, inputs...)
+	if err != nil || byDump == nil || !p.Beyond {
+		return byDump, err
+	}
+	if there, err := undoIsThere(o, name); err != nil || there {
+		return byDump, err
+	}
+	to, err := output.To(name, output.Options{Reads: inputs, Private: true, New: true})
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		err := to.WriteImage(0, func(f *os.File) error { return mend.WriteUndo(c.Context, p, dev, f, nil) })
+		if err == nil {
+			o.warnf("%s undoes this by: %s", name, advise("", "apply", name, "--to", path).Command)
+		}
+		return err
+	}, nil
+}
+
+// checkUndo checks that an existing file, a dump or a store, undoes the plan.
+func checkUndo(ctx context.Context, o *console, p *mend.Plan, name string, dump io.Reader, dev blockdev.Device) (err error) {
+	f, err := o.openInput(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := store.Open(f, f.Size()); err != nil {
+		return mend.CheckDump(ctx, dump, dev)
+	}
+	return mend.CheckUndo(ctx, p, dev, f, f.Size())
+}
+
 // notAnInput refuses an undo file that is an input of the run under any name.
 func notAnInput(o *console, name string, inputs ...string) error {
 	for _, input := range inputs {
@@ -224,13 +265,13 @@ func mended(c *cli.Context, plan func(dev blockdev.Device, originBytes int64) (*
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	undo, err := undoByDump(c, o, dev, c.String("undo"), mend.CheckDump, path)
-	if err != nil {
-		return err
-	}
 	p, err := plan(dev, origin)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", o.command, path, err)
+	}
+	undo, err := undoOf(c, o, p, dev, path)
+	if err != nil {
+		return err
 	}
 	return runOf(c, o, path, p, undo).run()
 }

@@ -301,6 +301,54 @@ func TestDumpAndRestore(t *testing.T) {
 	}
 }
 
+// TestUndoBeyondADump: where a run overwrites more than a store's records, the
+// undo file is a store of the device, and a second run keeps it.
+func TestUndoBeyondADump(t *testing.T) {
+	b := newToolbox(t)
+	b.run(exitFine, "dump store -o lines")
+	sound := b.read("store")
+	lost := bytes.Clone(sound)
+	copy(lost, "no header at all")
+	staleRecord(lost)
+	other := cowtest.Store{Chunk: 16, Exceptions: cowtest.Canonical(16, 0, 40), DeviceChunks: 30}.Bytes()
+	for i := 3 * 8192; i < len(other); i++ {
+		other[i] = byte(i / 7)
+	}
+	for name, tc := range map[string]struct {
+		store []byte
+		run   string
+	}{
+		"a lost header":            {lost, "repair store"},
+		"restore, without a store": {lost, "restore lines store"},
+		"another chunk size":       {other, "restore lines store --data data"},
+		"other data":               {append(bytes.Clone(sound), make([]byte, 4096)...), "restore lines store --data data"},
+	} {
+		b.write("store", tc.store)
+		b.write("data", sound)
+		_ = os.Remove("undo")
+		if _, complaint := b.run(exitFine, tc.run+" --undo undo --yes"); !strings.Contains(complaint, "undo undoes this by: dmsnapctl apply undo --to store\n") {
+			t.Errorf("%s: it says %q", name, complaint)
+		}
+		if out, _ := b.run(exitFine, "extract store --origin origin -o -"); out != string(b.shows) {
+			t.Errorf("%s: the image is another one", name)
+		}
+		kept := b.read("undo")
+		b.write("store", tc.store)
+		if _, complaint := b.run(exitFine, tc.run+" --undo undo --yes"); !strings.Contains(complaint, "kept") || !bytes.Equal(b.read("undo"), kept) {
+			t.Errorf("%s: the undo file of the run before is not kept: %q", name, complaint)
+		}
+		b.run(exitFine, "apply undo --to store --yes")
+		if !bytes.Equal(b.read("store"), tc.store) {
+			t.Errorf("%s: the undo file does not undo", name)
+		}
+	}
+	b.write("undo", other) // of something else
+	b.write("store", lost)
+	if _, complaint := b.run(exitUnknown, "repair store --undo undo --yes"); !strings.Contains(complaint, "nothing was changed") || !bytes.Equal(b.read("store"), lost) {
+		t.Errorf("somebody else's file: %q", complaint)
+	}
+}
+
 func TestRepairReclaimRevalidate(t *testing.T) {
 	b := newToolbox(t)
 	b.damage(staleRecord)

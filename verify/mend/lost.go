@@ -34,6 +34,7 @@ func lostHeader(ctx context.Context, dev blockdev.Device, originBytes int64, p *
 		Bytes:  cow.HeaderSize,
 		device: dev, writes: those(header), barrier: true,
 	})
+	p.Beyond = true
 	p.Notes = append(p.Notes, "without the old header it is unknown whether the snapshot had been invalidated")
 	with := newOverlay(dev)
 	_, err = with.WriteAt(header.data, 0)

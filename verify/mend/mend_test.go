@@ -336,6 +336,41 @@ func TestRevalidateWantsRoom(t *testing.T) {
 	}
 }
 
+// TestUndoOfOverwrites: of whatever a plan overwrites, applying the undo store
+// brings the old content back; a store that lacks a part is another one's.
+func TestUndoOfOverwrites(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		before := make([]byte, 512*rapid.IntRange(8, 400).Draw(t, "sectors"))
+		for i := range before {
+			before[i] = byte(i/512) | 1
+		}
+		dev := &disk{b: bytes.Clone(before)}
+		p := &Plan{}
+		for range rapid.IntRange(1, 12).Draw(t, "writes") {
+			at := rapid.IntRange(0, len(before)-1).Draw(t, "at")
+			n := rapid.IntRange(1, min(9000, len(before)-at)).Draw(t, "bytes")
+			p.Stages = append(p.Stages, Stage{device: dev, writes: those(write{int64(at), make([]byte, n)})})
+		}
+		var undo file
+		if err := WriteUndo(ctx, p, dev, &undo, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckUndo(ctx, p, dev, bytes.NewReader(undo.b), int64(len(undo.b))); err != nil {
+			t.Errorf("its own undo store: %v", err)
+		}
+		if err := p.Run(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
+		if back := view(undo.b, dev.b); !bytes.Equal(back, before) {
+			t.Error("the undo store shows something else")
+		}
+		more := &Plan{Stages: []Stage{{device: dev, writes: those(write{0, before})}}}
+		if err := CheckUndo(ctx, more, dev, bytes.NewReader(undo.b), int64(len(undo.b))); len(undo.b) < len(before) && !errors.Is(err, ErrOtherUndo) {
+			t.Errorf("of a plan that overwrites more: %v", err)
+		}
+	})
+}
+
 // TestGrow: the file of a sound store gets more whole chunks, and shows the same.
 func TestGrow(t *testing.T) {
 	s := newScene(kind{chunk: 8, origin: 120 << 10, changed: 20, leaked: 3, seed: 4})

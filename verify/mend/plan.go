@@ -19,6 +19,9 @@ type Plan struct {
 	// Resume describes the state after a run that did not finish, and how to
 	// continue.
 	Resume string
+	// Beyond says that the plan overwrites more than the records of a store
+	// whose header is there: a dump of it undoes only part of that.
+	Beyond bool
 	// check judges the result.
 	check func(context.Context) error
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
 // RestoreOptions says where the chunks come from.
@@ -33,6 +34,8 @@ func Restore(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt R
 			return nil, err
 		}
 	}
+	present, err := store.Open(dev, dev.Size())
+	p.Beyond = opt.Data != nil || err != nil || present.Header().ChunkSectors() != r.dump.ChunkSectors
 	invalid := r.header
 	invalid.Valid = 0
 	p.Stages = append(p.Stages, Stage{

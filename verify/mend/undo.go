@@ -1,11 +1,13 @@
 package mend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
@@ -29,7 +31,68 @@ func WriteOriginUndo(ctx context.Context, im *image.Image, origin blockdev.Devic
 	if err != nil {
 		return err
 	}
-	total, err := image.Length(im.Changed())
+	return writeUndo(ctx, im.Changed(), g, origin, im.Size(), w, progress)
+}
+
+// undoChunk is the chunk size of an undo store of a store's device.
+const undoChunk = cow.Sectors(8)
+
+// WriteUndo saves what a plan overwrites on a device, as a store of that device,
+// for a plan that a dump does not undo. Applying it restores the old content.
+func WriteUndo(ctx context.Context, p *Plan, dev blockdev.Device, w Sink, progress func(Progress)) error {
+	g, err := cow.NewGeometry(undoChunk)
+	if err != nil {
+		return err
+	}
+	spans, err := p.overwritten(ctx, dev, int64(g.ChunkBytes()))
+	if err != nil {
+		return err
+	}
+	return writeUndo(ctx, spans, g, dev, dev.Size()/cow.SectorSize*cow.SectorSize, w, progress)
+}
+
+// overwritten are the parts of a device that the plan writes to, in whole
+// chunks, joined and in order.
+func (p *Plan) overwritten(ctx context.Context, dev blockdev.Device, chunk int64) (iter.Seq2[image.Span, error], error) {
+	var spans []image.Span
+	bytes := dev.Size() / cow.SectorSize * cow.SectorSize // what grows was not there
+	for _, s := range p.Stages {
+		if s.device != dev || s.writes == nil {
+			continue
+		}
+		for w, err := range s.writes {
+			if err = errors.Join(err, ctx.Err()); err != nil {
+				return nil, err
+			}
+			start := w.at / chunk * chunk
+			end := min((w.at+int64(len(w.data))+chunk-1)/chunk*chunk, bytes)
+			last := len(spans) - 1
+			switch {
+			case start >= end:
+			case last >= 0 && spans[last].Offset <= start && start <= spans[last].End():
+				spans[last].Length = max(spans[last].End(), end) - spans[last].Offset
+			default:
+				spans = append(spans, image.Span{Offset: start, Length: end - start})
+			}
+		}
+	}
+	slices.SortFunc(spans, func(a, b image.Span) int { return cmp.Compare(a.Offset, b.Offset) })
+	return func(yield func(image.Span, error) bool) {
+		at := int64(0)
+		for _, s := range spans {
+			from := max(at, s.Offset)
+			if from < s.End() && !yield(image.Span{Offset: from, Length: s.End() - from}, nil) {
+				return
+			}
+			at = max(at, s.End())
+		}
+	}, nil
+}
+
+// writeUndo writes a store of a device with the present content of spans.
+func writeUndo(ctx context.Context, spans iter.Seq2[image.Span, error], g cow.Geometry, dev blockdev.Device, bytes int64, w Sink, progress func(Progress)) error {
+	chunk := int64(g.ChunkBytes())
+	total, err := image.Length(spans)
 	if err != nil {
 		return err
 	}
@@ -42,7 +105,7 @@ func WriteOriginUndo(ctx context.Context, im *image.Image, origin blockdev.Devic
 		return err
 	}
 	k, now := uint64(0), Progress{Total: total}
-	for old, err := range chunksOf(im.Changed(), chunk) {
+	for old, err := range chunksOf(spans, chunk) {
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -51,7 +114,7 @@ func WriteOriginUndo(ctx context.Context, im *image.Image, origin blockdev.Devic
 		}
 		place, _ := g.Offset(g.DataChunk(k)) // within size
 		from := int64(old) * chunk
-		for c, err := range copied(origin, from, int64(place), min(chunk, im.Size()-from)) {
+		for c, err := range copied(dev, from, int64(place), min(chunk, bytes-from)) {
 			if err != nil {
 				return err
 			}
@@ -101,11 +164,34 @@ func CheckOriginUndo(ctx context.Context, im *image.Image, undo io.ReaderAt, siz
 	if int64(st.Geometry().ChunkBytes()) != im.ChunkBytes() {
 		return fmt.Errorf("%w: it has chunks of %d bytes, the store of %d", ErrOtherUndo, st.Geometry().ChunkBytes(), im.ChunkBytes())
 	}
-	st.OriginBytes = im.Size()
+	return covers(ctx, st, im.Size(), im.Changed())
+}
+
+// CheckUndo fails with ErrOtherUndo unless undo, an existing store, has the old
+// content of everything that the plan overwrites on a device. Then an
+// interrupted run can continue with it, and must not write it again.
+func CheckUndo(ctx context.Context, p *Plan, dev blockdev.Device, undo io.ReaderAt, size int64) error {
+	st, err := store.Open(undo, size)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrOtherUndo, err)
+	}
+	if got := st.Geometry().ChunkSectors(); got != undoChunk {
+		return fmt.Errorf("%w: it has chunks of %d sectors, not %d", ErrOtherUndo, got, undoChunk)
+	}
+	spans, err := p.overwritten(ctx, dev, int64(st.Geometry().ChunkBytes()))
+	if err != nil {
+		return err
+	}
+	return covers(ctx, st, dev.Size(), spans)
+}
+
+// covers fails with ErrOtherUndo unless the store has all of the spans.
+func covers(ctx context.Context, st *store.Store, bytes int64, spans iter.Seq2[image.Span, error]) error {
+	st.OriginBytes = bytes
 	next, stop := iter.Pull2(image.NewDelta(st, 0).Spans(ctx))
 	defer stop()
 	var have image.Span
-	for s, err := range im.Changed() {
+	for s, err := range spans {
 		if err != nil {
 			return err
 		}
@@ -115,12 +201,12 @@ func CheckOriginUndo(ctx context.Context, im *image.Image, undo io.ReaderAt, siz
 				return err
 			}
 			if !more {
-				return fmt.Errorf("%w: it does not match the origin at %d", ErrOtherUndo, s.Offset)
+				return fmt.Errorf("%w: it has nothing of offset %d", ErrOtherUndo, s.Offset)
 			}
 			have = h
 		}
 		if have.Offset > s.Offset {
-			return fmt.Errorf("%w: it does not match the origin at %d", ErrOtherUndo, s.Offset)
+			return fmt.Errorf("%w: it has nothing of offset %d", ErrOtherUndo, s.Offset)
 		}
 	}
 	return nil
