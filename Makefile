@@ -12,8 +12,8 @@ $(error no Go here: install Go 1.26 (https://go.dev/dl), or say where it is: mak
 endif
 export PATH := $(GOROOT)/bin:$(PATH)
 
-# The release and the commit that --version tells. A tree that is no repository
-# has no commit.
+# The release and the commit for --version. A tree without a repository has no
+# commit.
 VERSION    ?=
 COMMIT     := $(shell git describe --always --abbrev=12 --exclude='*' --dirty=-modified 2>/dev/null)
 GOBUILD     = CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs \
@@ -29,7 +29,7 @@ KERNELTESTS = ^($(shell grep -ho '^func Test[A-Za-z0-9_]*' $$(find . -name '*_ke
 KERNELTEST = $(GO) test -tags kernel -count=1 -timeout 60m -run '$(KERNELTESTS)' -exec "$(CURDIR)/bin/lab exec $(1)"
 
 # The essential ones, by package, for the distribution's kernel on several CPUs:
-# what may go wrong only where two CPUs work at once. All of them there: make
+# tests of what can go wrong only with two CPUs. To run all of them there: make
 # test-kernels KERNELS=qemu-6.12.
 SMPTESTS = \
 	./dmctl:TestCreateOnPlainDevice,TestCreateAtOnce,TestActivate,TestMerge,TestGrowOverflowInvalid,TestForeignOrigins,TestAttackKills,TestStoppedInThePause \
@@ -49,28 +49,28 @@ all: build
 build:
 	$(GOBUILD) -o bin/ ./cmd/dmsnapctl ./vagrant/lab/cmd/lab
 
-# Go fetches modules over TLS, and a minimal Debian has nothing to check it by.
+# Go fetches modules over TLS, and a minimal Debian has no certificates.
 certificates:
 	@test -e /etc/ssl/certs/ca-certificates.crt || ! command -v apt-get >/dev/null || { \
 		test "$$(id -u)" = 0 || { echo "make: installing ca-certificates takes root" >&2; exit 1; }; \
 		echo "installing ca-certificates"; \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends ca-certificates; }
 
-# setup installs by package what boots kernels on this machine, and builds the
-# leaky snapshot module. Run again, it finds everything in its place.
+# setup installs the packages that boot kernels on this machine, and builds the
+# leaky snapshot module. Repeated runs find everything in place.
 setup: certificates build
 	bin/lab setup
 
 setup-tests: setup
 	bin/lab setup -tests
 
-# demo is the main job: two kernels crash, one of them leaks.
+# demo shows the main use: two kernels crash, and one of them leaks.
 demo: setup
 	bin/lab demo
 
 test: setup-tests unit race fuzz-short kernel
 
-# All that unit tests can do; `go test ./...` does less of it.
+# All unit tests in full; `go test ./...` is the quick form.
 unit:
 	DMSNAPCTL_THOROUGH=1 $(GO) test -timeout 20m ./...
 
@@ -80,8 +80,8 @@ RACEPACKAGES = ./cmd/dmsnapctl/internal/... ./dmctl ./dmctl/dmtest ./dmctl/host 
 race:
 	$(GO) test -race -timeout 20m $(RACEPACKAGES)
 
-# Each fuzz target for a short while, beyond its corpus; those that read stores
-# for longer.
+# Each fuzz target for a short time, beyond its corpus; targets that read stores
+# run longer.
 fuzz-short:
 	$(FUZZ) 20s $(STOREPACKAGES)
 	$(FUZZ) 5s $(filter-out $(STOREPACKAGES),$(FUZZPACKAGES))
@@ -89,7 +89,7 @@ fuzz-short:
 fuzz:
 	$(FUZZ) 10m $(FUZZPACKAGES)
 
-# Rules and orders of steps, changed one at a time: the unit tests must notice.
+# Changes rules and orders of steps one at a time; a unit test must fail each time.
 mutants:
 	$(GO) test ./testdata/mutate
 	$(GO) run ./testdata/mutate
@@ -108,22 +108,22 @@ kernel: setup-tests
 	GO="$(GO)" vagrant/some-tests.sh "$(CURDIR)/bin/lab exec -udev hung" ./dmctl:TestUdevDoesNothing
 	GO="$(GO)" vagrant/some-tests.sh "$(CURDIR)/bin/lab exec -udev dead" ./dmctl:TestUdevDoesNothing
 
-# The kernel tests by name on every kernel and variant of the lab, and one table.
+# Kernel tests by name on every kernel and variant of the lab, with one table.
 test-kernels: setup-tests
 	bin/lab setup -kernels "$(KERNELS)"
 	bin/lab matrix -kernels "$(KERNELS)" -run '$(KERNELTESTS)' $(KERNELPACKAGES)
 
 KERNELS ?= all
 
-# The attacks on the controller in their long form, and one table of what came of
-# them. `make kernel` makes a tenth of their rounds; SOAK says how many percent.
+# All rounds of the attacks on the controller, and one table of the results.
+# `make kernel` runs a tenth of the rounds; SOAK sets the percentage.
 soak: setup-tests
 	GO="$(GO)" vagrant/soak.sh "$(CURDIR)/bin/lab exec" $(SOAK) ./dmctl/
 
 SOAK ?= 100
 
-# The judge, what moves data, the crash explorer, the gate, and the pause of an
-# origin while a snapshot of it is made.
+# The judge, commands that move data, the crash explorer, the gate, and the pause of
+# an origin while a snapshot is made.
 bench: setup-tests
 	bin/lab setup -bench
 	CGO_ENABLED=0 $(GO) run ./verify/bench -cold
@@ -153,25 +153,26 @@ DESTDIR ?=
 install: build
 	packaging/stage.sh bin/dmsnapctl bin/dmsnapctl "$(DESTDIR)" "$(PREFIX)"
 
-# packages makes .deb and .rpm for all machines, release all files of a release.
+# packages makes .deb and .rpm for all architectures; release makes all files of a
+# release.
 packages:
 	GO="$(GO)" packaging/build.sh "$(VERSION)" dist
 
 release:
 	GO="$(GO)" packaging/release.sh "$(VERSION)" dist
 
-# test-packages builds packages twice and compares them, and has lintian, rpm,
-# systemd, Prometheus, Nagios and Icinga judge or use what is in them; it types at bash, zsh and fish.
-# It installs by package what it needs.
+# test-packages builds packages twice and compares them. lintian, rpm, systemd,
+# Prometheus, Nagios and Icinga check or use their content; completion is tried in
+# bash, zsh and fish. It installs the packages that it needs.
 test-packages:
 	$(GO) test -tags packages -count=1 -timeout 60m -v ./packaging
 
-# pictures draws those of docs/pictures anew; one is a recording of the demo.
+# pictures redraws docs/pictures; one is a recording of the demo.
 pictures: setup
 	GO="$(GO)" packaging/pictures.sh bin/dmsnapctl bin/lab docs/pictures
 
 # third-party writes the notices of the modules that the program is built from; a
-# unit test sees that they are current.
+# unit test checks that they are current.
 third-party:
 	$(GO) run ./packaging/thirdparty > THIRD_PARTY.md.new && mv THIRD_PARTY.md.new THIRD_PARTY.md
 

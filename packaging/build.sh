@@ -3,10 +3,10 @@
 #
 #	build.sh VERSION OUT [ARCH...]
 #
-# OUT gets a .deb and a .rpm for each machine, by Debian's names: all seven, or
-# those that are named. Everything comes from the tree, the Go toolchain and
-# pinned modules, and bears the date of the commit, so that whoever builds the
-# same commit has the same files.
+# OUT gets a .deb and a .rpm for each architecture, by Debian's names: all seven,
+# or those that are named. Everything is made from the tree, the Go toolchain and
+# pinned modules, and has the date of the commit, so that every build of a commit
+# gives the same files.
 set -eu
 [ "$#" -ge 2 ] || { echo "usage: build.sh VERSION OUT [ARCH...]" >&2; exit 64; }
 version=$1 out=$2

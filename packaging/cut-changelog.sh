@@ -1,10 +1,9 @@
 #!/bin/sh
-# Cuts a release out of the changelog on stdin: what was unreleased is of
-# VERSION now.
+# Turns the unreleased part of the changelog on stdin into that of VERSION.
 #
 #	cut-changelog.sh VERSION DATE <CHANGELOG.md
 #
-# A changelog that has the version already, or an empty VERSION, stays as it is.
+# If the changelog already has the version, or VERSION is empty, nothing changes.
 set -eu
 version=${1:-} date=${2:-}
 text=$(cat)

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Draws the pictures of the documents anew:
+# Redraws the pictures of the documents:
 #
 #	pictures.sh PROGRAM LAB OUT
 #
-# The store is a model's, after three crashes; the log is one that a leaky
-# kernel wrote, kept in testdata. What is drawn hangs on nothing else. The
-# recording is of a demonstration that runs now: LAB boots its kernels.
+# The store is that of a model after three crashes, the log is one of a leaky
+# kernel in testdata; so these pictures are always the same. The recording shows
+# a demonstration that runs now: LAB boots its kernels.
 set -eu
 [ "$#" = 3 ] || { echo "usage: pictures.sh PROGRAM LAB OUT" >&2; exit 64; }
 program=$1 lab=$2 out=$3
@@ -15,7 +15,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
 
-# leaks COMMAND...: runs what is to find a leak, which is exit code 1.
+# leaks COMMAND...: runs a command that must find a leak (exit code 1).
 leaks() {
 	code=0
 	"$@" >"$work/said" || code=$?
@@ -31,5 +31,5 @@ leaks "$program" crash explore --log "$work/leaky.log" --base "$work/base.img" -
 	--from-mark frozen --timeline "$out/timeline.svg"
 "$program" crash simulate --rates "$out/leak-rates.svg" >/dev/null
 "$GO" run ./packaging/recording -o "$out/demo.svg" -title "make demo" -- "$lab" demo -out "$work/demo"
-# Titles and lines name files by the paths that they had; those are gone.
+# Replace the temporary paths in titles and lines.
 sed -i "s|$work/||g" "$out"/*.svg

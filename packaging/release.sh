@@ -3,7 +3,7 @@
 #
 #	release.sh VERSION OUT [ARCH...]
 #
-# for all machines, or those that are named; amd64 has to be among them.
+# for all architectures, or those that are named; amd64 must be among them.
 set -eu
 [ "$#" -ge 2 ] || { echo "usage: release.sh VERSION OUT [ARCH...]" >&2; exit 64; }
 version=$1 out=$2
@@ -14,8 +14,8 @@ cd "$(dirname "$0")/.."
 rm -rf "$out"
 packaging/build.sh "$version" "$out" "$@"
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct 2>/dev/null || stat -c %Y go.mod)}"
-# What is in the program says the program itself. Without a serial number and a
-# time the bill is the same whenever it is made.
+# The bill is made from the program itself. Without a serial number and a time it
+# is the same in every build.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 dpkg-deb --fsys-tarfile "$out/dmsnapctl_$version-1_amd64.deb" | tar -xO ./usr/sbin/dmsnapctl >"$work/dmsnapctl"

@@ -1,19 +1,19 @@
 #!/bin/sh
-# Puts the files of an installation in their places:
+# Installs the files below DESTDIR:
 #
 #	stage.sh BINARY HOSTBINARY DESTDIR PREFIX [VERSION]
 #
 # HOSTBINARY is the program for this machine, which writes the manual pages;
-# SOURCE_DATE_EPOCH is the date that they bear. make install and the packages
-# both come by here.
+# SOURCE_DATE_EPOCH is their date. Both make install and the packages use this
+# script.
 set -eu
 [ "$#" -ge 4 ] || { echo "usage: stage.sh BINARY HOSTBINARY DESTDIR PREFIX [VERSION]" >&2; exit 64; }
 binary=$1 host=$2 root=$3 prefix=$4 version=${5:-}
 top=$(cd "$(dirname "$0")/.." && pwd)
 date=$(date -u -d "@${SOURCE_DATE_EPOCH:-$(date +%s)}" +%F)
 share=$root$prefix/share
-# Packages own prefix /usr, where systemd looks for units; others are found
-# below /usr/local as well.
+# Packages use the prefix /usr, where systemd looks for units. It also looks below
+# /usr/local.
 lib=$root$prefix/lib/systemd
 
 install -D -m 0755 "$binary" "$root$prefix/sbin/dmsnapctl"
@@ -23,7 +23,7 @@ trap 'rm -rf "$pages"' EXIT
 "$host" manual --dir "$pages" --date "$date"
 cp "$top"/packaging/man/*.[5-7] "$pages"
 for page in "$pages"/*.[5-8]; do
-	# The hand-written ones bear the date of the release, too.
+	# The hand-written pages have the date of the release too.
 	sed -i "s/^\.Dd .*/.Dd $(LC_ALL=C date -u -d "$date" '+%B %-d, %Y')/" "$page"
 	gzip -9n "$page"
 	install -D -m 0644 "$page.gz" "$share/man/man${page##*.}/${page##*/}.gz"

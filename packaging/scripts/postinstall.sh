@@ -1,6 +1,6 @@
 #!/bin/sh
-# After installation, and after an upgrade. No unit is enabled: what watches
-# or changes snapshots is for the administrator to decide.
+# After an installation or an upgrade. No unit is enabled: the administrator
+# decides what watches or changes snapshots.
 set -e
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true

@@ -1,6 +1,6 @@
 #!/bin/sh
-# After removal: metrics are thrown away with the settings, snapshots and
-# stores never.
+# After removal: metrics are deleted with the settings, but snapshots and stores
+# never.
 set -e
 case ${1:-} in
 purge | 0) rm -rf /var/lib/dmsnapctl ;;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Before removal; an upgrade goes on with what runs. Debian says "upgrade" for
-# that, RPM the number of packages that stay.
+# Before removal. An upgrade leaves running units alone: Debian passes "upgrade"
+# then, RPM the number of packages that remain.
 set -e
 case ${1:-} in
 remove | 0)
