@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// play runs a playbook of a directory on this machine, with the role's files in
-// a directory of their own.
+// play runs a playbook of a directory on this machine, with the files of the
+// role in a separate directory.
 func play(t *testing.T, from, book string, settings map[string]any, args ...string) (string, error) {
 	t.Helper()
 	vars, err := json.Marshal(settings)
@@ -25,8 +25,9 @@ func play(t *testing.T, from, book string, settings map[string]any, args ...stri
 	return string(out), err
 }
 
-// The role, as the package has it, pleases ansible-lint, changes nothing with --check, does what it says
-// without, changes nothing when it runs again, and refuses a leaky kernel.
+// The role in the package passes ansible-lint. It changes nothing with --check,
+// does its work without, changes nothing when it runs again, and refuses a
+// leaky kernel.
 func TestAnsible(t *testing.T) {
 	need(t, "ansible-core", "ansible-lint")
 	files := unpacked(t)

@@ -19,11 +19,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
 )
 
-// bootTimeout bounds the life of a machine, which has one processor, on a host
-// with other things to do.
+// bootTimeout bounds the life of a machine, which has one processor, on a busy
+// host.
 const bootTimeout = 15 * time.Minute
 
-// What testdata/boot.sh is to see in each of the two boots, in its order.
+// What testdata/boot.sh must see in each of the two boots, in order.
 var seen = [][]string{{
 	"created", "mounted", "readme-monitors", "cloned", "enabled", "monitor-ready", "monitor-metrics",
 	"monitor-restarts", "monitor-feeds-the-watchdog", "watchdog-bites", "monitor-is-back",
@@ -36,10 +36,10 @@ var seen = [][]string{{
 	"stopped", "stop-removes", "damaged-is-refused", "nothing-is-left",
 }}
 
-// TestUnitsInAMachine boots a Debian that has the package, with systemd as its
-// first process, on a kernel with device mapper: the monitor and its watchdog,
-// recovery after program and guardian died together, the daily check, and a
-// reboot with a table of snapshots.
+// TestUnitsInAMachine boots a Debian with the package, with systemd as its
+// first process, on a kernel with device mapper. It tests the monitor and its
+// watchdog, recovery after program and guardian died together, the daily check,
+// and a reboot with a table of snapshots.
 func TestUnitsInAMachine(t *testing.T) {
 	need(t, "e2fsprogs")
 	kernel, err := kernels.Defaults[lab.UML].Ensure(os.Stderr)
@@ -71,12 +71,12 @@ func TestUnitsInAMachine(t *testing.T) {
 	}
 }
 
-// machineFiles puts what a machine needs, and the test, into its system.
+// machineFiles adds to the system what a machine needs, and the test.
 func machineFiles(t *testing.T, root string, kernel kernels.Kernel) {
 	t.Helper()
 	must(t, "mkdir", "-p", root+"/lab", root+"/usr/lib/modules")
 	must(t, "cp", "-a", kernel.ModuleDir, root+"/usr/lib/modules/"+kernel.Release)
-	// As a kernel's package links it. UML does not boot from it.
+	// The link of a kernel package. UML does not boot from it.
 	write(t, root+"/boot/vmlinuz-"+kernel.Release, "")
 	if err := os.Symlink("boot/vmlinuz-"+kernel.Release, root+"/vmlinuz"); err != nil {
 		t.Fatal(err)
@@ -103,11 +103,11 @@ WantedBy=graphical.target
 		ln -s ../lab.service /etc/systemd/system/graphical.target.wants/`)
 }
 
-// command is a line of the README for root, and what it prints; a line "..."
-// stands for any that follow.
+// command is a command line for root in the README, and its output; a line
+// "..." stands for any lines that follow.
 type command struct{ line, prints string }
 
-// readmeCommands are what the README begins with.
+// readmeCommands returns the commands at the start of the README.
 func readmeCommands(t *testing.T) (all []command) {
 	t.Helper()
 	text, err := os.ReadFile("../README.md")
@@ -127,8 +127,8 @@ func readmeCommands(t *testing.T) (all []command) {
 	return all
 }
 
-// apart parts what the machine saw from the README's commands and what they
-// printed. Other lines are what tools say beside that.
+// apart separates what the machine saw of the README's commands and their
+// output. Other lines are messages of tools.
 func apart(said string) (seen string, shown []command) {
 	var rest strings.Builder
 	for line := range strings.Lines(said) {
@@ -143,7 +143,8 @@ func apart(said string) (seen string, shown []command) {
 	return rest.String(), shown
 }
 
-// checkREADME holds what the commands print on the machine against the README.
+// checkREADME compares the output of the commands on the machine with the
+// README.
 func checkREADME(t *testing.T, shown []command) {
 	t.Helper()
 	want := readmeCommands(t)
@@ -158,8 +159,8 @@ func checkREADME(t *testing.T, shown []command) {
 	}
 }
 
-// leash ends the machine when the test is gone, however that ended: beside it
-// waits a shell of the same process group on a pipe that only the test holds
+// leash ends the machine when the test ends in any way. A shell of the same
+// process group waits next to the machine, on a pipe that only the test holds
 // open.
 const leash = `(read -r _ <&4; kill -KILL 0) >/dev/null 2>&1 3>&- & exec "$@" 4<&-`
 
@@ -182,7 +183,7 @@ func bootOnce(t *testing.T, kernel kernels.Kernel, disks []string) (said, consol
 	}
 	defer hold.Close()
 	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", leash, "sh", kernel.Binary}, words...)...)
-	// The kernel is several processes; the end of one is to be that of all.
+	// The kernel is several processes: when one ends, all must end.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	from, to, err := os.Pipe()

@@ -17,9 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shells are the shells and how they are started with the package's completion,
-// whose files lie below the directory {}, in the way that an installed one is
-// found. Each prints "ready" when it can be typed at.
+// shells are the shells, and how they are started with the completion of the
+// package, whose files are below the directory {}, as installed files are
+// found. Each prints "ready" when it accepts input.
 var shells = []struct {
 	name, pkg string
 	args      []string
@@ -33,8 +33,8 @@ var shells = []struct {
 		"set fish_greeting; set fish_complete_path {}/usr/share/fish/vendor_completions.d $fish_complete_path"},
 }
 
-// typed are lines with a tab at their end, and the arguments that the program
-// gets when the shell has completed them.
+// typed are lines that end with a tab, and the arguments that the program gets
+// when the shell has completed them.
 var typed = []struct{ line, want string }{
 	{"ver", "verify"},
 	{"crash exp", "crash|explore"},
@@ -50,8 +50,8 @@ var typed = []struct{ line, want string }{
 	{"crash simulate --out fold", "crash|simulate|--out|folder"},
 }
 
-// completionRoot is a machine with snapshots, volumes and kernels, as sysfs
-// and folders tell of them.
+// completionRoot is a machine with snapshots, volumes and kernels, as sysfs and
+// directories show them.
 func completionRoot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -83,7 +83,7 @@ func write(t *testing.T, path, text string) {
 }
 
 // TestCompletionInShells types at real shells, on a terminal, as a user does,
-// and looks at what the program is called with.
+// and checks the arguments of the program.
 func TestCompletionInShells(t *testing.T) {
 	root, files := completionRoot(t), unpacked(t)
 	for _, shell := range shells {
@@ -113,7 +113,7 @@ test "$1" = complete && exec %s/usr/sbin/dmsnapctl "$@"
 				term.say("dmsnapctl " + c.line + "\t")
 				term.settle()
 				term.say("\r")
-				// zsh takes the slash behind a folder's name away again.
+				// zsh removes the slash after a directory name again.
 				if got := strings.TrimRight(term.file(called), "/\n"); got != c.want {
 					t.Errorf("%q and a tab: the program was called with %q, want %q\n%s", c.line, got, c.want, term.seen())
 				}
@@ -123,7 +123,7 @@ test "$1" = complete && exec %s/usr/sbin/dmsnapctl "$@"
 	}
 }
 
-// terminal is a program on a terminal, and what it has printed.
+// terminal is a program on a terminal, and its output.
 type terminal struct {
 	t      *testing.T
 	master *os.File
@@ -198,10 +198,10 @@ func (x *terminal) seen() string {
 	return fmt.Sprintf("%q", x.out.Bytes()[max(0, x.out.Len()-600):])
 }
 
-// patience is how long a shell may take, on a machine with other things to do.
+// patience is how long a shell may take on a busy machine.
 const patience = 60 * time.Second
 
-// until waits for something.
+// until waits for a condition.
 func (x *terminal) until(what string, done func() bool) {
 	x.t.Helper()
 	for end := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
@@ -230,7 +230,7 @@ func (x *terminal) settle() {
 	})
 }
 
-// file waits for a file and returns what is in it; "" when it does not come.
+// file waits for a file and returns its content; "" if it does not appear.
 func (x *terminal) file(path string) string {
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if text, err := os.ReadFile(path); err == nil {

@@ -1,3 +1,3 @@
-// Package packaging holds what an installation consists of, and the tests that
-// use it as installed. It has no code of its own.
+// Package packaging has the files of an installation, and tests that use them
+// as installed. It has no code of its own.
 package packaging

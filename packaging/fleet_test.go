@@ -24,7 +24,7 @@ func TestAlerts(t *testing.T) {
 	must(t, "promtool", "test", "rules", "fleet/prometheus/dmsnapctl.rules.test.yml")
 }
 
-// leakySystem is a system that boots into a leaky kernel, and has no other.
+// leakySystem is a system with only one kernel, a leaky one.
 func leakySystem(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -42,7 +42,7 @@ func leakySystem(t *testing.T) string {
 	return root
 }
 
-// checkMetrics are what the daily check writes on a leaky system.
+// checkMetrics are the metrics of the daily check on a leaky system.
 func checkMetrics(t *testing.T) string {
 	t.Helper()
 	check := exec.Command(unpacked(t)+"/usr/sbin/dmsnapctl", "check", "--all-kernels", "--next", "--format", "prometheus", "--root", leakySystem(t))
@@ -53,8 +53,8 @@ func checkMetrics(t *testing.T) string {
 	return string(out)
 }
 
-// monitorMetrics are what a monitor writes: a unit test of the program holds
-// this file.
+// monitorMetrics are the metrics of a monitor: a unit test of the program
+// compares them with this file.
 func monitorMetrics(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../testdata/monitor.prom")
@@ -75,8 +75,8 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	}
 }
 
-// Each query of the dashboard, and those of docs/fleet.md, find something in a
-// Prometheus that has what the program writes.
+// Each query of the dashboard and of docs/fleet.md finds something in a
+// Prometheus with the metrics of the program.
 func TestQueriesOfTheDashboard(t *testing.T) {
 	need(t, "prometheus", "prometheus-node-exporter")
 	server := startPrometheus(t, checkMetrics(t), monitorMetrics(t))
@@ -129,7 +129,7 @@ type prometheus struct {
 }
 
 // startPrometheus runs a node exporter with texts as files for its textfile
-// collector, and a Prometheus that has asked it twice.
+// collector, and a Prometheus that has scraped it twice.
 func startPrometheus(t *testing.T, texts ...string) prometheus {
 	t.Helper()
 	dir := t.TempDir()
@@ -174,7 +174,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// results is how many series a query has.
+// results returns the number of series of a query.
 func (p prometheus) results(query string) int {
 	p.t.Helper()
 	n, err := p.query(query)

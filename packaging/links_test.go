@@ -15,7 +15,7 @@ var (
 	fenced  = regexp.MustCompile("(?s)```.*?```")
 )
 
-// anchor is what a heading is called in links, as forges make it.
+// anchor is the anchor of a heading in links, as forges make it.
 func anchor(heading string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(heading) {
@@ -41,8 +41,8 @@ func anchors(t *testing.T, path string) map[string]bool {
 	return all
 }
 
-// TestLinks follows every link of every document to a file, and to a heading
-// where it names one.
+// TestLinks follows every link of every document to a file and, if it names
+// one, to a heading.
 func TestLinks(t *testing.T) {
 	documents, links := 0, 0
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
@@ -86,7 +86,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// Each page of the book stands in its index.
+// The index names each page of the documentation.
 func TestTheIndexIsComplete(t *testing.T) {
 	index, err := os.ReadFile("../docs/README.md")
 	if err != nil {
@@ -103,7 +103,7 @@ func TestTheIndexIsComplete(t *testing.T) {
 	}
 }
 
-// The page of the format tells of each kind of damage that the contract names.
+// The page of the format describes each kind of damage in the contract.
 func TestTheFormatsPageNamesEachCode(t *testing.T) {
 	contract, err := os.ReadFile("../docs/cli.md")
 	if err != nil {

@@ -17,13 +17,13 @@ import (
 
 var (
 	reference = regexp.MustCompile(`(?m)^\.Xr (dmsnap[a-z-]*) ([5-8])`)
-	// elsewhere is what mandoc says of pages that are not installed here;
-	// TestManuals looks for the package's own ones itself.
+	// elsewhere is the message of mandoc about pages that are not installed
+	// here. TestManuals itself looks for the pages of the package.
 	elsewhere = regexp.MustCompile(`(?m)^mandoc: .*(?:STYLE: referenced manual not found|outdated mandoc.db).*\n`)
 )
 
-// Each page of the package pleases mandoc, says nothing that it would not
-// print, and refers to pages that are there.
+// mandoc accepts each page of the package, would print all of it, and all pages
+// that it refers to exist.
 func TestManuals(t *testing.T) {
 	need(t, "mandoc")
 	man := filepath.Join(unpacked(t), "usr/share/man")

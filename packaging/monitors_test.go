@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// A Nagios and an Icinga of their own run our commands, and hear what they say.
+// Separate instances of Nagios and Icinga run our commands, and receive their
+// output.
 func TestCommandsInMonitors(t *testing.T) {
 	root := debianRoot(t, "nagios4-core", "icinga2-bin")
 	must(t, "cp", "-r", leakySystem(t)+"/lib/.", root+"/usr/lib")
@@ -41,8 +42,8 @@ func TestCommandsInMonitors(t *testing.T) {
 	}
 }
 
-// waitForText waits until one of the files of a pattern has a text. What Nagios
-// says of the attempt, between the state and the text, is left out.
+// waitForText waits until one of the files of a pattern contains a text. What
+// Nagios writes about the attempt, between the state and the text, is ignored.
 func waitForText(t *testing.T, pattern, want string) {
 	t.Helper()
 	said := ""

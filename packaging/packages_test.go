@@ -14,7 +14,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/packages"
 )
 
-// TestMain removes what the tests built for all of them.
+// TestMain removes what the tests built together.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if shared.dir != "" {
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// need installs the packages that a test calls.
+// need installs the packages that a test uses.
 func need(t *testing.T, names ...string) {
 	t.Helper()
 	if err := packages.Install(os.Stderr, names...); err != nil {
@@ -43,8 +43,8 @@ func must(t *testing.T, name string, args ...string) string {
 // testVersion is the version of the packages under test.
 const testVersion = "0.9.0"
 
-// shared are the packages for this machine's architecture, which many tests
-// look into: built once.
+// shared are the packages for this architecture, which many tests examine: they
+// are built once.
 var shared struct {
 	sync.Once
 	dir string
@@ -77,8 +77,8 @@ func unpacked(t *testing.T) string {
 	return dir
 }
 
-// Two builds of one tree are the same, bit by bit, and lintian has nothing to
-// say of the package.
+// Two builds of one tree are equal, bit by bit, and lintian finds nothing in
+// the package.
 func TestPackages(t *testing.T) {
 	need(t, "lintian")
 	one, two := built(t), t.TempDir()
@@ -98,8 +98,8 @@ func TestPackages(t *testing.T) {
 	}
 }
 
-// What the .rpm holds is what the .deb holds, except for what only one of the
-// two systems has, and its program runs.
+// The .rpm has the same files as the .deb, except for those that exist on only
+// one of the two systems, and its program runs.
 func TestTheRPMHoldsTheSame(t *testing.T) {
 	need(t, "rpm", "cpio")
 	deb, rpm := unpacked(t), t.TempDir()

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// machines are what a release is made for: how .deb and .rpm call them, and
-// what their programs say they are.
+// machines are the architectures of a release: their names in .deb and .rpm,
+// and what their programs report.
 var machines = []struct {
 	deb, rpm string
 	elf      elf.Machine
@@ -29,9 +29,9 @@ var machines = []struct {
 	{"s390x", "s390x", elf.EM_S390, elf.ELFCLASS64},
 }
 
-// A release has packages for all machines, with programs for just these,
-// static and stripped, that lintian accepts; what is in it, and the checksums
-// of all that; and it is the same when it is made again.
+// A release has packages for all architectures, with static, stripped programs
+// for exactly these, accepted by lintian. It has a bill of materials and the
+// checksums of all files. A second build gives the same files.
 func TestRelease(t *testing.T) {
 	need(t, "lintian", "rpm")
 	one, two := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")
@@ -51,7 +51,8 @@ func TestRelease(t *testing.T) {
 			}
 		})
 	}
-	// Of two machines it is made again; what does not depend on a machine, too.
+	// It is made again for two architectures; files that do not depend on one
+	// must be equal too.
 	must(t, "./release.sh", testVersion, two, "amd64", "i386")
 	sums := must(t, "cat", one+"/SHA256SUMS")
 	again := strings.Split(strings.TrimSpace(must(t, "cat", two+"/SHA256SUMS")), "\n")
@@ -87,7 +88,7 @@ func checkSums(t *testing.T, dir string) {
 	}
 }
 
-// checkBill holds the bill of materials against what is built into a program.
+// checkBill compares the bill of materials with the modules in a program.
 func checkBill(t *testing.T, path string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -127,7 +128,7 @@ func checkBill(t *testing.T, path string) {
 	}
 }
 
-// checkProgram looks at the program in a package.
+// checkProgram checks the program in a package.
 func checkProgram(t *testing.T, deb string, machine elf.Machine, class elf.Class) {
 	t.Helper()
 	out, err := exec.Command("sh", "-c", `dpkg-deb --fsys-tarfile "$1" | tar -xO ./usr/sbin/dmsnapctl`, "sh", deb).Output()

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// debianRoot makes a Debian of its own by package in a temporary directory,
-// from the archive that this machine uses.
+// debianRoot makes a Debian from packages in a temporary directory, with the
+// archive that this machine uses.
 func debianRoot(t *testing.T, include ...string) string {
 	t.Helper()
 	need(t, "mmdebstrap")
@@ -27,7 +27,7 @@ func debianRoot(t *testing.T, include ...string) string {
 	return root
 }
 
-// codename is the release of this machine.
+// codename is the name of the release of this machine.
 func codename(t *testing.T) string {
 	t.Helper()
 	text := must(t, "sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME")
@@ -40,9 +40,8 @@ func within(t *testing.T, root, line string) string {
 	return must(t, "chroot", root, "/bin/sh", "-ec", line)
 }
 
-// A Debian that has nothing but the package: it is installed, answers, keeps
-// what the administrator wrote over an upgrade, and leaves nothing when it is
-// purged.
+// On a Debian with nothing else, the package is installed, works, keeps the
+// administrator's changes in an upgrade, and leaves nothing after a purge.
 func TestInstallUseUpgradePurge(t *testing.T) {
 	root := debianRoot(t, "man-db")
 	newer := t.TempDir()
@@ -77,7 +76,7 @@ func TestInstallUseUpgradePurge(t *testing.T) {
 	}
 }
 
-// use does what the README says of a machine with nothing but the package.
+// use does what the README says for a machine with only the package.
 func use(t *testing.T, root string) {
 	t.Helper()
 	for _, c := range []struct {
@@ -101,7 +100,7 @@ func use(t *testing.T, root string) {
 	}
 }
 
-// without are the words that others do not have.
+// without returns the words that others lacks.
 func without(words, others []string) (left []string) {
 	had := map[string]bool{}
 	for _, w := range others {

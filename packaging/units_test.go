@@ -11,7 +11,7 @@ import (
 
 var units = []string{"dmsnapctl-monitor.service", "dmsnapctl-recover.service", "dmsnapctl-check.service", "dmsnapctl-check.timer"}
 
-// Units are hardened: an exposure below 3 of 10.
+// Units are hardened: their exposure is below 3 of 10.
 func TestUnitsAreHardened(t *testing.T) {
 	need(t, "systemd")
 	for _, unit := range units[:3] {
@@ -19,8 +19,8 @@ func TestUnitsAreHardened(t *testing.T) {
 	}
 }
 
-// systemd has nothing to say of the units of the package, where they find what
-// they call.
+// systemd finds nothing wrong with the units of the package if their programs
+// exist.
 func TestUnitsVerify(t *testing.T) {
 	need(t, "systemd")
 	root := unpacked(t)

@@ -1,4 +1,4 @@
-# bash completion for dmsnapctl. What may follow is the program's business.
+# bash completion for dmsnapctl. The program itself finds the completions.
 # shellcheck shell=bash disable=SC2034,SC2207
 
 _dmsnapctl() {
@@ -11,7 +11,7 @@ _dmsnapctl() {
 		*) COMPREPLY+=("$(printf '%q' "${line%%$'\t'*}")") ;;
 		esac
 	done < <("${words[0]}" complete -- "${words[@]:1:cword}" 2>/dev/null)
-	# Bash takes = for the beginning of a word, and : too.
+	# Bash begins a new word at = and at :.
 	if [[ $cur == --*=* ]]; then
 		COMPREPLY=("${COMPREPLY[@]#"${cur%%=*}="}")
 		cur=${cur#*=}

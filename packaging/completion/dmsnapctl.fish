@@ -1,4 +1,4 @@
-# fish completion for dmsnapctl. What may follow is the program's business.
+# fish completion for dmsnapctl. The program itself finds the completions.
 
 function __dmsnapctl_complete
     set -l words (commandline -opc)

@@ -1,10 +1,10 @@
-// Command recording runs a command and draws what it prints as an SVG that
-// shows the lines in the rhythm in which they came:
+// Command recording runs a command and draws its output as an SVG that shows
+// each line at the time at which it was printed:
 //
 //	recording -o FILE [-title TEXT] -- COMMAND [ARG...]
 //
-// What is drawn is what this run printed. Where the reader asked for less
-// motion, and in viewers without animation, all lines are there at once.
+// The picture shows the output of this run. If the reader asked for less
+// motion, and in viewers without animation, all lines are visible at once.
 package main
 
 import (
@@ -60,7 +60,7 @@ func record(path, title string, command []string) error {
 	return os.WriteFile(path, draw(title, lines), 0o644)
 }
 
-// line is what was printed, and how long after the start.
+// line is a printed line, and its time since the start.
 type line struct {
 	at   time.Duration
 	text string
@@ -76,8 +76,7 @@ func listen(r io.Reader, now func() time.Time) (lines []line, err error) {
 }
 
 const (
-	// longest is how long the picture stands still between two lines, whatever
-	// the run did.
+	// longest bounds the pause between two lines in the picture.
 	longest = 1500 * time.Millisecond
 	size    = 13.0 // of the font
 	advance = size * 0.602
@@ -86,8 +85,8 @@ const (
 	bar     = 30.0 // above the lines, with the title
 )
 
-// shortened are the times of lines with no pause beyond the longest, in tenths
-// of a second.
+// shortened returns the times of lines, with pauses of at most the longest, in
+// tenths of a second.
 func shortened(lines []line) []time.Duration {
 	times := make([]time.Duration, len(lines))
 	var at, before time.Duration
@@ -124,7 +123,7 @@ func draw(title string, lines []line) []byte {
 	return b.Bytes()
 }
 
-// style has the colours of both kinds of page, each with a contrast beyond 7,
+// style has the colours for light and dark pages, each with a contrast above 7,
 // and the appearance of a line.
 const style = `<style>
 .paper { fill: #f6f8fa; stroke: #8c959f; }
@@ -142,7 +141,8 @@ text { fill: #1b1f24; white-space: pre; }
 </style>
 `
 
-// escape makes text fit for elements; what XML has no form for becomes U+FFFD.
+// escape makes text valid in elements; what XML cannot represent becomes
+// U+FFFD.
 func escape(s string) string {
 	var b strings.Builder
 	_ = xml.EscapeText(&b, []byte(s)) // a Builder takes all

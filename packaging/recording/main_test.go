@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Each line stands at the time at which it came; long pauses are shortened.
+// Each line appears at its time; long pauses are shortened.
 func TestListenAndShorten(t *testing.T) {
 	clock := []time.Duration{0, 200 * time.Millisecond, 10 * time.Second, 10*time.Second + 300*time.Millisecond}
 	now := func() time.Time {
@@ -31,8 +31,7 @@ func TestListenAndShorten(t *testing.T) {
 	}
 }
 
-// What was printed is in the picture, whatever it was, for those who see it and
-// for those who do not.
+// The picture has all the output, also for readers who cannot see it.
 func TestDraw(t *testing.T) {
 	picture := string(draw("a <b>", []line{{0, "x < y & z\x1b"}, {time.Second, ""}, {2 * time.Second, "end"}}))
 	texts, desc := 0, ""

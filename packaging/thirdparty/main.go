@@ -1,10 +1,10 @@
 // Command thirdparty writes the notices of the modules that the program is
-// built from: name, version, licence and its text, for THIRD_PARTY.md.
+// built from, for THIRD_PARTY.md: name, version, licence and its text.
 //
 //	go run ./packaging/thirdparty > THIRD_PARTY.md
 //
-// It fails for a module without a licence, and for a licence that it does not
-// know to fit the program's own, MIT.
+// It fails for a module without a licence, and for a licence that is not known
+// to be compatible with MIT, the licence of the program.
 package main
 
 import (
@@ -31,11 +31,11 @@ func main() {
 	}
 }
 
-// module is what the program is built from, and where its source lies.
+// module is a module of the program, and the place of its source.
 type module struct{ Path, Version, Dir string }
 
-// licences are told by a sentence of theirs; unless names a sentence that
-// makes it another one.
+// licences are recognised by a sentence of each; unless is a sentence that
+// makes it a different one.
 var licences = []struct{ name, sentence, unless string }{
 	{name: "Apache-2.0", sentence: "Apache License Version 2.0"},
 	{name: "BSD-3-Clause", sentence: "Neither the name of"},
@@ -52,7 +52,7 @@ file is made by ` + "`make third-party`" + `.
 
 `
 
-// notices is the text for all modules of the program on Linux.
+// notices returns the text for all modules of the program on Linux.
 func notices() (string, error) {
 	modules, err := modulesOf("./cmd/dmsnapctl")
 	if err != nil {
@@ -82,7 +82,7 @@ func notices() (string, error) {
 	return head + "| module | version | licence |\n|---|---|---|\n" + table.String() + texts.String(), nil
 }
 
-// modulesOf lists the modules of a package's dependencies, and Go itself.
+// modulesOf lists the modules that a package depends on, and Go itself.
 func modulesOf(pkg string) ([]module, error) {
 	root, err := output("go", "env", "GOROOT")
 	if err != nil {
@@ -108,8 +108,8 @@ func modulesOf(pkg string) ([]module, error) {
 	return modules, nil
 }
 
-// output runs a command at the top of the repository, for a system that does
-// not depend on this machine.
+// output runs a command at the top of the repository, for a fixed system that
+// does not depend on this machine.
 func output(name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
@@ -124,8 +124,8 @@ func output(name string, args ...string) (string, error) {
 
 type licenceFile struct{ name, text string }
 
-// licenceFiles are the files of a module's top folder that say on what terms
-// it may be used.
+// licenceFiles returns the files in a module's top directory with its terms of
+// use.
 func licenceFiles(dir string) ([]licenceFile, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -149,8 +149,7 @@ func licenceFiles(dir string) ([]licenceFile, error) {
 	return files, nil
 }
 
-// licencesOf names the licences in a text; those that are not known to fit it
-// does not name.
+// licencesOf names the known compatible licences in a text.
 func licencesOf(text string) (names []string) {
 	flat := strings.Join(strings.Fields(text), " ")
 	for _, l := range licences {
@@ -161,7 +160,7 @@ func licencesOf(text string) (names []string) {
 	return names
 }
 
-// indented is a text as Markdown shows it unchanged.
+// indented returns a text in the form that Markdown shows unchanged.
 func indented(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(strings.TrimSpace(text)) {

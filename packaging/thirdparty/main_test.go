@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The notices are those of the modules in use.
+// The notices match the modules in use.
 func TestNoticesAreCurrent(t *testing.T) {
 	t.Chdir(filepath.Join("..", ".."))
 	want, err := notices()
