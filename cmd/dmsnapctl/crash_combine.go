@@ -57,7 +57,7 @@ func runCrashCombine(c *cli.Context) error {
 		o.warnf("%s", w)
 	}
 	if next := adviceOnSum(sum, read); o.json {
-		err = o.printJSON(explored{sum, next})
+		err = o.printJSON(explored{exploreSchema, sum, next})
 	} else {
 		err = printExploration(o, sum, next, regions{})
 	}
@@ -97,6 +97,9 @@ func readReport(path string) (r explored, err error) {
 	r.Report = &crash.Report{}
 	if err := json.NewDecoder(f).Decode(&r); err != nil {
 		return r, fmt.Errorf("%s: not a report of an exploration: %w", path, err)
+	}
+	if r.Schema != exploreSchema {
+		return r, fmt.Errorf("%s: not a report of an exploration: its schema is %q, not %q", path, r.Schema, exploreSchema)
 	}
 	return r, nil
 }

@@ -208,8 +208,13 @@ func sometimes(o *console) func(format string, args ...any) {
 	}
 }
 
+// exploreSchema is the schema of an exploration's report, which crash combine
+// reads and writes.
+var exploreSchema = schemaOf("crash explore")
+
 // explored is a report with advice, as JSON has it.
 type explored struct {
+	Schema string `json:"schema"`
 	*crash.Report
 	Advice []advice `json:"advice"`
 }
@@ -220,7 +225,7 @@ func showExploration(c *cli.Context, o *console, r *crash.Report, at regions, fa
 	}
 	var err error
 	if next := adviceOnLog(r, reproducer(c, at)); o.json {
-		err = o.printJSON(explored{r, next})
+		err = o.printJSON(explored{exploreSchema, r, next})
 	} else {
 		err = printExploration(o, r, next, at)
 	}

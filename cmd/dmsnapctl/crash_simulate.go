@@ -84,7 +84,7 @@ func runCrashSimulate(c *cli.Context) error {
 	}
 	switch {
 	case o.json:
-		err = o.printJSON(sim)
+		err = o.printJSON(simulationJSON{schemaOf(o.command), sim})
 	case len(sim.Crashes) > 0:
 		err = printSimulation(o, sim)
 	default:
@@ -102,6 +102,12 @@ func runCrashSimulate(c *cli.Context) error {
 		return exitStatus(exitWarning)
 	}
 	return nil
+}
+
+// simulationJSON is the result as JSON.
+type simulationJSON struct {
+	Schema string `json:"schema"`
+	*allocator.Simulation
 }
 
 func simulateOptions(c *cli.Context) (opt allocator.SimulateOptions, err error) {

@@ -20,7 +20,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
-	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
@@ -78,7 +77,7 @@ var jsonObjects = []struct {
 	{"crash record", recordJSON{}},
 	{"crash explore, combine", explored{}},
 	{"crash state", crashStateJSON{}},
-	{"crash simulate", allocator.Simulation{}},
+	{"crash simulate", simulationJSON{}},
 	{"crash simulate --rates", ratesJSON{}},
 }
 

@@ -46,14 +46,14 @@ var advisories = []Advisory{
 	{
 		ID:       LeakAdvisory,
 		Title:    "a crash can leave chunks of a COW store allocated that no exception names: their space is lost",
-		Trace:    "verify reports leaked-chunks",
+		Trace:    "the finding leaked-chunks",
 		Sources:  []string{"Linux commit 230c83afdd9c (dm snapshot: avoid snapshot space leak on crash)", "LVM2: the same versions"},
 		versions: unfixed,
 	},
 	{
 		ID:       "CVE-2013-4299",
 		Title:    "after a snapshot is activated again, data can be written over its metadata, and read from there by others",
-		Trace:    "verify reports chunk-is-metadata: an exception whose chunk is one of the metadata",
+		Trace:    "the finding chunk-is-metadata: an exception whose chunk is one of the metadata",
 		Sources:  []string{"CVE-2013-4299 (Linux through 3.11.6)", "a version with the leak fix implies this one on mainline and stable kernels"},
 		versions: unfixed,
 		releases: []releaseSpan{{release{}, release{3, 11, 6, final}}},
@@ -61,7 +61,7 @@ var advisories = []Advisory{
 	{
 		ID:      "last-area-garbage",
 		Title:   "the last metadata area can be written with garbage behind its exceptions",
-		Trace:   "verify reports stale-record or chunk findings in the last area",
+		Trace:   "the finding stale-record, or one about chunks, in the last area",
 		Sources: []string{"Linux commit 2c945820ca (dm snapshot: fix metadata corruption); in release candidates of 3.14 only"},
 		// No version tells, but 3.14 lies between these two.
 		versions: []versionSpan{{Version{1, 12, 0}, Version{1, 14, 0}}},
@@ -91,7 +91,7 @@ var advisories = []Advisory{
 	{
 		ID:       "torn-commit",
 		Title:    "records that a power cut left of a torn commit can come alive at the next crash",
-		Trace:    "verify reports stale-record before, and duplicate-origin-chunk or nothing after",
+		Trace:    "the finding stale-record before, and duplicate-origin-chunk or nothing after",
 		Sources:  []string{"docs/crash-findings.md, 3: seen with snapshot target 1.16.0, Linux 6.1 to 7.2; no version is known to mend it"},
 		versions: unmended,
 	},

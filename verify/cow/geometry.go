@@ -70,14 +70,14 @@ func (g Geometry) AreaOf(c Chunk) uint64 { return (uint64(c) - 1) / (g.perArea +
 // DataChunk is data chunk k, counted from 0: 2 + k + ⌊k/E⌋. This is the
 // canonical layout: a kernel that completes exceptions in the order of
 // allocation gives exception k this chunk.
-func (g Geometry) DataChunk(k uint64) Chunk { return Chunk(2 + k + k/g.perArea) }
+func (g Geometry) DataChunk(k uint64) Chunk { return FirstData + Chunk(k+k/g.perArea) }
 
 // DataIndex is the inverse of DataChunk; ok is false for metadata chunks.
 func (g Geometry) DataIndex(c Chunk) (k uint64, ok bool) {
 	if g.IsMetadata(c) {
 		return 0, false
 	}
-	return uint64(c) - 2 - g.AreaOf(c), true
+	return uint64(c-FirstData) - g.AreaOf(c), true
 }
 
 // DataChunksIn is the number of data chunks in [first, end). It takes constant
@@ -90,11 +90,10 @@ func (g Geometry) DataChunksIn(first, end Chunk) uint64 {
 }
 
 func (g Geometry) dataChunksBelow(c Chunk) uint64 {
-	if c < 2 {
+	if c < FirstData {
 		return 0
 	}
-	metadata := 2 + g.AreaOf(c-1) // the header and areas 0…AreaOf(c-1)
-	return uint64(c) - metadata
+	return uint64(c-FirstData) - g.AreaOf(c-1) // behind the header and area 0
 }
 
 // Offset is the byte offset at which a chunk starts. ok is false if it exceeds

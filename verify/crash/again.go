@@ -47,11 +47,7 @@ func (o *Overlay) ContinueTold(k allocator.Kernel, origin, store Region, done Fo
 	if err != nil {
 		return nil, err
 	}
-	c := &continued{Overlay: o, origin: at, store: to, bounds: cow.Bounds{
-		Geometry:     g,
-		DeviceChunks: g.ChunksIn(uint64(store.Len) * cow.SectorSize),
-		OriginChunks: g.ChunksCovering(uint64(origin.Len) * cow.SectorSize),
-	}}
+	c := &continued{Overlay: o, origin: at, store: to, bounds: g.BoundsOf(uint64(store.Len)*cow.SectorSize, uint64(origin.Len)*cow.SectorSize)}
 	err = c.run(k, done)
 	return c.touched, err
 }

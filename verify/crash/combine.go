@@ -212,8 +212,6 @@ func Combine(reports []*Report) (*Report, error) {
 // joins returns why a report is not from the same exploration as first, or nil.
 func (r *Report) joins(first *Report) error {
 	switch {
-	case r.Schema != Schema:
-		return fmt.Errorf("has the schema %q, not %q", r.Schema, Schema)
 	case r.Shard.Of < 1 || r.Shard.Index < 1 || r.Shard.Index > r.Shard.Of:
 		return errors.New("is not of a shard")
 	case r.Shard.Of != first.Shard.Of:

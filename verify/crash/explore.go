@@ -168,7 +168,7 @@ var momentOf = [...]Moment{
 
 func newReport(l *logwrites.Log, opt *Options) *Report {
 	r := &Report{
-		Schema: Schema, Entries: l.Len(), Worst: &Worst{Entry: -1}, SecondCrash: &SecondCrash{},
+		Entries: l.Len(), Worst: &Worst{Entry: -1}, SecondCrash: &SecondCrash{},
 		Windows: []Window{}, Doubts: []Doubt{}, Violations: []Violation{}, Checks: Checks{Failures: []CheckFailure{}}, Warnings: l.Warnings(), Kernel: opt.Expect, Shard: opt.Shard,
 	}
 	if r.Warnings == nil {

@@ -167,7 +167,7 @@ func (s *storeLayout) placesIn(part span, seen *[inData + 1]bool) {
 	}
 	g := s.bounds.Geometry
 	first, last := max(1, s.chunkAt(part.first)), s.chunkAt(part.end-1)
-	if s.bounds.DeviceChunks < 2 || uint64(first) >= s.bounds.DeviceChunks {
+	if s.bounds.Areas() == 0 || !s.bounds.OnDevice(first) {
 		return
 	}
 	last = min(last, cow.Chunk(s.bounds.DeviceChunks-1))

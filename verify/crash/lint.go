@@ -174,7 +174,7 @@ func (l *linter) departures(e interval) {
 	}
 	for t := range l.touched {
 		s := l.x.stores[t.store]
-		if s.freeze > e.to || s.departs != never || uint64(t.chunk) >= s.bounds.OriginChunks {
+		if s.freeze > e.to || s.departs != never || !s.bounds.OnOrigin(t.chunk) {
 			continue
 		}
 		o := s.bringOrigin(t.chunk)

@@ -10,14 +10,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
 
-// Schema is the schema of a Report's JSON form.
-const Schema = "dmsnapctl.crash-explore/1"
-
 // Report is what Explore found.
 type Report struct {
-	Schema  string `json:"schema"`
-	Entries int    `json:"entries"`
-	Commits int    `json:"commits"`
+	Entries int `json:"entries"`
+	Commits int `json:"commits"`
 	// ExploredEntries is the entry up to which crashes were explored: all
 	// entries, unless the exploration was interrupted.
 	ExploredEntries int `json:"explored_entries"`

@@ -14,9 +14,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// SimulateSchema is the schema of a Simulation's JSON form.
-const SimulateSchema = "dmsnapctl.crash-simulate/1"
-
 // SimulateOptions describes a simulation.
 type SimulateOptions struct {
 	Kernel     Kernel
@@ -38,7 +35,6 @@ const MaxExceptions = 1 << 26
 
 // Simulation is the result of Simulate: what the crashes left.
 type Simulation struct {
-	Schema     string       `json:"schema"`
 	Kernel     Kernel       `json:"kernel"`
 	Seed       uint64       `json:"seed"`
 	Exceptions uint64       `json:"exceptions"`
@@ -87,7 +83,7 @@ func Simulate(ctx context.Context, opt SimulateOptions) (*Simulation, error) {
 		return nil, err
 	}
 	sim := &Simulation{
-		Schema: SimulateSchema, Kernel: opt.Kernel, Seed: opt.Seed, Exceptions: opt.Exceptions,
+		Kernel: opt.Kernel, Seed: opt.Seed, Exceptions: opt.Exceptions,
 		InFlight: opt.InFlight, ChunkBytes: g.ChunkBytes(), Crashes: []CrashPoint{},
 	}
 	// Each life leaks no more than it starts, and never uses more areas
