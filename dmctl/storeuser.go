@@ -5,6 +5,7 @@ package dmctl
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
@@ -74,6 +75,32 @@ func (c *Controller) SnapshotAt(ctx context.Context, dev blockdev.DevNo) (*Snaps
 		return nil, err
 	}
 	return &s, ctx.Err()
+}
+
+// SnapshotOf returns a snapshot whose origin has a number, or nil if that is no
+// origin. Both the device below and the one above it are the origin, and so is one
+// that a snapshot is being merged into.
+func (c *Controller) SnapshotOf(ctx context.Context, origin blockdev.DevNo) (*Snapshot, error) {
+	v, err := devices.Look(c.e)
+	if err != nil {
+		return nil, err
+	}
+	base := origin
+	if d := v.ByDev(origin); d != nil {
+		if below, over := d.Base(); over {
+			base = below
+		}
+	}
+	for _, d := range v {
+		if of, _, ok := storeArgs(d); !ok || of != base {
+			continue
+		}
+		s, ok, err := c.snapshotOf(v, d)
+		if ok || err != nil {
+			return &s, errors.Join(err, ctx.Err())
+		}
+	}
+	return nil, ctx.Err()
 }
 
 // userOf returns the device whose live table uses a store as its COW device.

@@ -62,6 +62,12 @@ func TestStoreUser(t *testing.T) {
 			t.Errorf("at %v is %+v, error %v", dev(minor), s, err)
 		}
 	}
+	for of, want := range map[blockdev.DevNo]string{disk(0): "a", dev(3): "a", disk(3): "vg-lv", dev(4): "vg-lv", disk(1): "", dev(1): "", disk(7): ""} {
+		s, err := c.SnapshotOf(context.Background(), of)
+		if err != nil || (s == nil) != (want == "") || s != nil && s.Name != want {
+			t.Errorf("of %v is %+v, error %v", of, s, err)
+		}
+	}
 }
 
 func TestMomentsOfAStore(t *testing.T) {

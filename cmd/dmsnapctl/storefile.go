@@ -32,7 +32,7 @@ func openStoreFile(ctx context.Context, o *console, path string) (*storeFile, er
 	if err != nil {
 		return nil, adviseOpening(err, "a COW device or file")
 	}
-	if err := refuseSnapshot(ctx, o, file); err != nil {
+	if err := refuseRoles(ctx, o, file); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	s := &storeFile{path: path, file: file, from: file}

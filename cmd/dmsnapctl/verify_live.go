@@ -55,23 +55,41 @@ func activityOf(ctx context.Context, store *blockdev.File) (*activity, error) {
 // written to all the same, but no exceptions are committed.
 func alienMoment(context.Context) (verify.Moment, error) { return verify.Moment{Quiet: true}, nil }
 
-// refuseSnapshot is an error where what was opened as a store is the device of
-// a snapshot itself: whatever stands there is the snapshot's content.
-func refuseSnapshot(ctx context.Context, o *console, store *blockdev.File) (err error) {
-	if !isMapped(store) {
-		return nil
+// refuseRoles is an error where what was opened as a store has another role: the
+// device of a snapshot, whatever it shows, or an origin whose start is blank.
+func refuseRoles(ctx context.Context, o *console, store *blockdev.File) (err error) {
+	above, err := devicesAbove(store)
+	if err != nil || len(above) == 0 && !isMapped(store) {
+		return err
+	}
+	own := store.DevNo()
+	if len(above) > 0 {
+		own = above[0].dev
 	}
 	c, err := openController()
 	if err != nil {
-		o.warnf("%s: whether it is a snapshot itself cannot be told: %w", store.Path(), err)
+		if isMapped(store) { // the other kind fails soon
+			o.warnf("%s: whether it is a snapshot or an origin cannot be told: %w", store.Path(), err)
+		}
 		return nil
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	s, err := c.SnapshotAt(ctx, store.DevNo())
+	s, err := c.SnapshotAt(ctx, own)
+	if err != nil {
+		return err
+	}
+	if s != nil {
+		return fmt.Errorf("%s is snapshot %s itself; its store is %s", store.Path(), s.Name, s.COW)
+	}
+	s, err = c.SnapshotOf(ctx, own)
 	if err != nil || s == nil {
 		return err
 	}
-	return fmt.Errorf("%s is snapshot %s itself; its store is %s", store.Path(), s.Name, s.COW)
+	carried, err := blockdev.Carried(store, store.Size())
+	if err == nil && carried == "" {
+		err = fmt.Errorf("%s is the origin of a snapshot; the snapshot's store is %s", store.Path(), s.COW)
+	}
+	return err
 }
 
 // layer is a device over a store, or the store's own.

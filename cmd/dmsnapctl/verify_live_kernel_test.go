@@ -203,6 +203,9 @@ func TestVerifyOfAMergeByDmsetup(t *testing.T) {
 // TestVerifyOfASnapshotItself: whatever a snapshot shows, it is no store.
 func TestVerifyOfASnapshotItself(t *testing.T) {
 	disks := testDisks(t)
+	if err := writeZeros(disks[0], 1<<20, 0); err != nil {
+		t.Fatal(err)
+	}
 	c, err := dmctl.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -223,6 +226,11 @@ func TestVerifyOfASnapshotItself(t *testing.T) {
 	for _, command := range []string{"verify", "map"} {
 		_, stderr, code := commanded(ctx, command, "/dev/mapper/shown")
 		if want := "is snapshot shown itself; its store is " + disks[1]; code != exitUnknown || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d, stderr %q", command, code, stderr)
+		}
+		// The origin is blank, and all the same no device for a new store.
+		_, stderr, code = commanded(ctx, command, disks[0])
+		if want := "is the origin of a snapshot; the snapshot's store is " + disks[1]; code != exitUnknown || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit code %d, stderr %q", command, code, stderr)
 		}
 	}
