@@ -14,7 +14,9 @@ import (
 // output.
 func TestCommandsInMonitors(t *testing.T) {
 	root := debianRoot(t, "nagios4-core", "icinga2-bin")
-	must(t, "cp", "-r", leakySystem(t)+"/lib/.", root+"/usr/lib")
+	leaky := leakySystem(t)
+	must(t, "cp", "-r", leaky+"/lib/.", root+"/usr/lib")
+	must(t, "cp", "-rd", leaky+"/boot", leaky+"/vmlinuz", root)
 	files := unpacked(t)
 	must(t, "cp", files+"/usr/sbin/dmsnapctl", root+"/usr/sbin")
 	must(t, "sh", "-c", "gunzip -c ../testdata/stores/leaky.cow.gz >"+root+"/srv/leaky.cow")
