@@ -161,7 +161,7 @@ func TestCloneRefusals(t *testing.T) {
 		{"base on a store", steps{clone}, with(func(r *CloneRequest) { r.Names, r.Base = []string{"t"}, "/dev/mapper/s" }), ErrForce, "not read-only"},
 		{"reset in use", steps{clone, inUse}, doReset("s"), ErrBusy, "mounted at /mnt"},
 		{"reset that is open", steps{clone, open}, doReset("s"), ErrBusy, "open by a program"},
-		{"reset on a device", steps{with(func(r *CloneRequest) { r.Store, r.StoreDir = "/dev/b", "" })}, doReset("s"), ErrRefused, "make it anew"},
+		{"reset on a device", steps{with(func(r *CloneRequest) { r.Store, r.StoreDir = "/dev/b", "" })}, doReset("s"), ErrRefused, "make it again"},
 		{"reset nothing", nil, doReset("s"), ErrNotFound, "no snapshot"},
 		{"reset a snapshot", steps{doCreate(onPlain)}, doReset("s"), ErrNoClone, "not a clone"},
 		{"remove in use", steps{clone, inUse}, doRemoveClones(false, "s"), ErrBusy, "mounted at /mnt"},

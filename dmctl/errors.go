@@ -43,7 +43,7 @@ var (
 	ErrUnread       = errors.New("the store cannot be read whole")
 	ErrStale        = errors.New("the store has stale records")
 	ErrStoreThere   = errors.New("the store is there already")
-	ErrNoStoreFile  = errors.New("the store is no file") // with a name, under a loop device
+	ErrNoStoreFile  = errors.New("the store is not a file") // with a name, under a loop device
 	ErrLargeEnough  = errors.New("the store can hold every chunk")
 	ErrMayBeChanged = errors.New("the origin may be changed") // while the store was inactive
 )
@@ -75,7 +75,7 @@ var ErrPauseTooLong = plan.ErrPauseTooLong
 var (
 	ErrMergeFailed  = errors.New("the kernel stopped the merge at an I/O error (see dmesg)")
 	ErrMergeInvalid = errors.New("the store became invalid during the merge: the origin holds a part of the snapshot")
-	ErrStillMerging = errors.New("the merge goes on in the kernel")
+	ErrStillMerging = errors.New("the merge continues in the kernel")
 )
 
 // ErrLost says that a snapshot became invalid or vanished while it was in use.

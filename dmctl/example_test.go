@@ -76,7 +76,7 @@ func ExampleController_Create() {
 	}
 	fmt.Println(err)
 	// Output:
-	// unless forced: COW device /dev/b carries ext4, which would be overwritten
+	// unless forced: COW device /dev/b contains ext4, which would be overwritten
 	// <nil>
 }
 

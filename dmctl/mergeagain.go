@@ -78,7 +78,7 @@ func (c *Controller) planMergeAgain(p *Plan, d, o *devices.Device) error {
 func (c *Controller) checkHandBack(m table.SnapshotArgs) error {
 	merged, err := c.lastIsMerged(m)
 	if err != nil {
-		return fmt.Errorf("compare what is to be merged next with the origin: %w", err)
+		return fmt.Errorf("compare the next chunks to merge with the origin: %w", err)
 	}
 	if merged {
 		return devices.Refuse("the kernel has merged a chunk and could not record that in the store, which it knows in memory only: " +

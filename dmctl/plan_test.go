@@ -214,7 +214,7 @@ func TestCarried(t *testing.T) {
 	ctx := context.Background()
 	f := dmtest.New()
 	f.Disks["/dev/b"].Carries = []string{"ext4"}
-	if _, err := NewOn(f).PlanCreate(ctx, onPlain); !errors.Is(err, ErrForce) || !strings.Contains(err.Error(), "carries ext4") {
+	if _, err := NewOn(f).PlanCreate(ctx, onPlain); !errors.Is(err, ErrForce) || !strings.Contains(err.Error(), "contains ext4") {
 		t.Errorf("without force: %v", err)
 	}
 	r := onPlain
@@ -226,7 +226,7 @@ func TestCarried(t *testing.T) {
 		f.Calls, f.Zeroed, f.Failures = 0, nil, map[int]dmtest.Failure{n: dmtest.Clean}
 		c := NewOn(f)
 		p, err := c.PlanCreate(ctx, r)
-		if err != nil || !strings.Contains(p.String(), "carries ext4, which is overwritten") {
+		if err != nil || !strings.Contains(p.String(), "contains ext4, which is overwritten") {
 			t.Fatalf("with force: %v, %v", p, err)
 		}
 		if err := c.Run(ctx, p); err == nil || !strings.Contains(err.Error(), want) {

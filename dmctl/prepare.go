@@ -347,7 +347,7 @@ const blankBytes = 1 << 20
 func (j *job) checkBlank() (carried string, err error) {
 	found, common, err := carries(j.cow, max(blankBytes, j.headBytes()))
 	if err != nil {
-		return "", fmt.Errorf("look what COW device %s carries: %w", j.cow.Path(), err)
+		return "", fmt.Errorf("look for data on COW device %s: %w", j.cow.Path(), err)
 	}
 	if common {
 		j.notes = append(j.notes, fmt.Sprintf("blkid is not installed: %s was searched only for the most common signatures, and for any data in its first %d bytes", j.cow.Path(), max(blankBytes, j.headBytes())))
@@ -356,8 +356,8 @@ func (j *job) checkBlank() (carried string, err error) {
 		return "", nil
 	}
 	carried = strings.Join(found, ", ")
-	j.notes = append(j.notes, fmt.Sprintf("%s carries %s, which is overwritten by force", j.cow.Path(), carried))
-	return carried, devices.UnlessForced(j.force, "COW device %s carries %s, which would be overwritten", j.cow.Path(), carried)
+	j.notes = append(j.notes, fmt.Sprintf("%s contains %s, which is overwritten by force", j.cow.Path(), carried))
+	return carried, devices.UnlessForced(j.force, "COW device %s contains %s, which would be overwritten", j.cow.Path(), carried)
 }
 
 // carries reports what a disk contains: known signatures, or otherwise a

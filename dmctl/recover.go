@@ -179,7 +179,7 @@ func (r *recovery) merges() {
 		}
 		s, _, err := r.c.snapshotOf(r.v, d)
 		if err != nil || !s.mergeDone() {
-			r.p.NoteAbout(ErrStillMerging, d.Name.String(), "the merge of %s goes on in the kernel", d.Name)
+			r.p.NoteAbout(ErrStillMerging, d.Name.String(), "the merge of %s continues in the kernel", d.Name)
 			continue
 		}
 		done := &Plan{Of: mergeOf(d, r.v.MergingInto(d))}

@@ -77,7 +77,7 @@ func TestRefusals(t *testing.T) {
 		{"first byte behind the first MiB", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Size, d.Data = 1<<21, append(make([]byte, 1<<20), 1) }), doCreate(onPlain), nil, ""},
 		{"byte in large chunk 1", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Size, d.Data = 1<<23, append(make([]byte, 2<<20-1), 1) }),
 			doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkSize: 1 << 20}), ErrForce, "byte 2097151"},
-		{"a signature", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Carries = []string{"ext4"} }), doCreate(onPlain), ErrForce, "carries ext4"},
+		{"a signature", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Carries = []string{"ext4"} }), doCreate(onPlain), ErrForce, "contains ext4"},
 		{"old kernel and features", nil, func(m *dmtest.Machine) { m.SnapshotVersion.Minor = 15 }, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", DiscardZeroesCOW: true}), ErrRefused, "discard features"},
 		{"name taken", withS, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/c", COW: "/dev/d"}), ErrExists, ""},
 		{"no nodes can be made", nil, func(m *dmtest.Machine) { m.NoNodes = devices.Refuse("/dev is read-only") }, doCreate(onPlain), ErrRefused, "/dev is read-only"},

@@ -60,7 +60,7 @@ func (c *Controller) resetPart(p *Plan, k activeClone, n *note) error {
 	case k.HasInactive():
 		return devices.RefuseFor(ErrUnfinished, "a table waits to be put in place")
 	case file == "":
-		return devices.Refuse("its store is the device %s: remove the clone and make it anew", c.e.NodePath(old))
+		return devices.Refuse("its store is the device %s: remove the clone and make it again", c.e.NodePath(old))
 	}
 	users, err := c.lastingUsers(k.Device)
 	if err != nil {
@@ -85,7 +85,7 @@ func (c *Controller) resetPart(p *Plan, k activeClone, n *note) error {
 		f = n.add(k.store, true)
 		p.Add(plan.NewStore{Path: f.Temp, Bytes: bytes, To: h})
 	case k.args.Store.IsPersistent():
-		return devices.Refuse("its store has been deleted: remove the clone and make it anew")
+		return devices.Refuse("its store has been deleted: remove the clone and make it again")
 	default:
 		p.Add(plan.NewScratch{Dir: filepath.Dir(strings.TrimSuffix(file, host.Deleted)), Bytes: bytes, To: h})
 	}

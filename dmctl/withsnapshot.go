@@ -287,7 +287,7 @@ var mountable = map[string]string{
 func fileSystem(d host.Disk) (string, error) {
 	found, _, err := d.Signatures()
 	if err != nil {
-		return "", fmt.Errorf("look what %s carries: %w", d.Path(), err)
+		return "", fmt.Errorf("look for a file system on %s: %w", d.Path(), err)
 	}
 	// The result of blkid comes last and is more exact.
 	for _, kind := range slices.Backward(found) {

@@ -102,7 +102,7 @@ func (a *arranger) next() error {
 	case len(a.commands) > 0:
 		return a.descend(token)
 	case a.helping:
-		return usagef("help: %q is no command of %s", token, a.describe())
+		return usagef("help: %q is not a command of %s", token, a.describe())
 	default:
 		a.line.positionals = append(a.line.positionals, token)
 		return nil

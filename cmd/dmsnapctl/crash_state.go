@@ -128,7 +128,7 @@ func goOn(c *cli.Context, image *crash.Overlay, at regions, done crash.FollowUp)
 		return usagef("crash state: a state of a second crash needs --origin and --cow")
 	}
 	if done.Store >= len(at.stores) {
-		return usagef("crash state: store %d goes on before the second crash, and --cow is given %s", done.Store, count.Of(len(at.stores), "time"))
+		return usagef("crash state: store %d continues before the second crash, but --cow is given %s", done.Store, count.Of(len(at.stores), "time"))
 	}
 	kernel, err := kernelFlag(c, "expect", allocator.Fixed, allocator.Leaky, allocator.Mended)
 	if err != nil {

@@ -20,7 +20,7 @@ func TestHints(t *testing.T) {
 		{on("snap", dmctl.ErrNotFound), "merge snap: no snapshot of this name (see `dmsnapctl list`)"},
 		{on("snap", dmctl.ErrNotOurs), "merge snap: the snapshot was made by another program (use that program to change it; `dmsnapctl status snap` shows it)"},
 		{&dmctl.Error{Op: "grow", Name: "live-rw", Err: errors.Join(dmctl.ErrNotOurs, dmctl.ErrForce)}, "grow live-rw: the snapshot was made by another program; refused unless forced (--force does it anyway)"},
-		{on("snap", fmt.Errorf("%w (%w)", dmctl.ErrStillMerging, errors.New("interrupted"))), "merge snap: the merge goes on in the kernel (interrupted) (`dmsnapctl merge snap` waits for it and finishes it)"},
+		{on("snap", fmt.Errorf("%w (%w)", dmctl.ErrStillMerging, errors.New("interrupted"))), "merge snap: the merge continues in the kernel (interrupted) (`dmsnapctl merge snap` waits for it and finishes it)"},
 		{on("snap", dmctl.ErrMergeFailed), "merge snap: the kernel stopped the merge at an I/O error (see dmesg) (`dmsnapctl merge` continues it)"},
 		{on("snap", dmctl.ErrSuspended), "merge snap: the device is suspended (`dmsnapctl resume snap` or `dmsnapctl recover` continues its I/O)"},
 		{fmt.Errorf("vol: %w", dmctl.ErrSuspended), "vol: the device is suspended (`dmsnapctl resume` or `dmsnapctl recover` continues its I/O)"},

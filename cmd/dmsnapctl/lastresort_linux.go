@@ -90,7 +90,7 @@ func endedAs(status syscall.WaitStatus) (code int, err error) {
 	case status.Exited():
 		return status.ExitStatus(), nil
 	case status.Signal() == syscall.SIGABRT:
-		return 0, errors.New("it could not go on, most likely for lack of memory (see ulimit -v and -d): there is no result")
+		return 0, errors.New("it could not continue, most likely because memory ran out (see ulimit -v and -d): there is no result")
 	default:
 		signal.Reset()
 		_ = unix.Kill(os.Getpid(), status.Signal()) // and end the same way

@@ -218,7 +218,7 @@ func (w *rescuing) makeRoom() (made bool) {
 		w.do("the store is full: enlarge it", exitFine, "grow", w.snapshot, "--by", by, "--force", "--yes")
 		made = true
 	default:
-		w.note("the store is full, and its device is no file: enlarge it, for example with lvextend")
+		w.note("the store is full, and its device is not a file: enlarge it, for example with lvextend")
 	}
 	return made
 }

@@ -60,7 +60,7 @@ func verdictLine(r *verify.Report) string {
 func unsettledWhy(r *verify.Report) string {
 	switch n := r.Live.InFlightChunks; {
 	case n == 0:
-		return "records behind the end of the list may be a write under way"
+		return "records after the end of the list may be a write in flight"
 	case r.Live.Merging:
 		return count.Of(n, "chunk") + " that no exception names: leaked, or already merged"
 	default:

@@ -48,7 +48,7 @@ var (
 	// ErrSuspended says that a device must be resumed first.
 	ErrSuspended = errors.New("the device is suspended")
 	// ErrMerging says that a snapshot is being merged.
-	ErrMerging = errors.New("a merge is under way")
+	ErrMerging = errors.New("a merge is in progress")
 )
 
 // Reasons to reject a name that the user chose.

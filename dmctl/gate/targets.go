@@ -68,7 +68,7 @@ func parseTarget(line string) (name string, v Version, err error) {
 	ours := fields[0] == SnapshotTarget || fields[0] == OriginTarget || fields[0] == MergeTarget
 	if len(fields) != 2 {
 		if ours {
-			return fields[0], Version{}, fmt.Errorf("%s is no target and its version", excerpt(line))
+			return fields[0], Version{}, fmt.Errorf("%s is not a target and its version", excerpt(line))
 		}
 		return "", Version{}, nil
 	}

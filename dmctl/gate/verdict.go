@@ -68,9 +68,9 @@ func Judge(v Version) (Verdict, string) {
 	case v.AtLeast(fixedMainline):
 		return Fixed, fmt.Sprintf("snapshot target %v is %v or newer, the version that brought the leak fix", v, fixedMainline)
 	case v.AtLeast(leakySeries):
-		return Leaky, fmt.Sprintf("snapshot target %v is of the series 1.11, no version of which has the leak fix", v)
+		return Leaky, fmt.Sprintf("snapshot target %v is in series 1.11, which never got the leak fix", v)
 	case v.AtLeast(fixedBackport):
-		return Fixed, fmt.Sprintf("snapshot target %v is of the series 1.10 from %v on, which has the backported leak fix", v, fixedBackport)
+		return Fixed, fmt.Sprintf("snapshot target %v is in series 1.10, which has the backported leak fix from %v on", v, fixedBackport)
 	default:
 		return Leaky, fmt.Sprintf("snapshot target %v is older than %v, the oldest version with the leak fix", v, fixedBackport)
 	}

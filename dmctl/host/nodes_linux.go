@@ -82,7 +82,7 @@ func (h *Linux) NodeFree(name devices.Name) error {
 	if err != nil {
 		return err
 	}
-	return devices.Refuse("%s is in the way and is no mapped device's node: remove it or choose another name", path)
+	return devices.Refuse("%s exists but is not the node of a mapped device: remove it or choose another name", path)
 }
 
 // nodesCanBeMade tries it with the device number that no device has: /dev may

@@ -38,7 +38,7 @@ func Metrics(snapshots []dmctl.Snapshot, fullIn func(name string) time.Duration)
 	figures := func(s *dmctl.Snapshot) bool { return s.HasFigures() }
 	families := []Family{
 		stateFamily(snapshots),
-		family("store_allocated_bytes", "what is allocated of the store, metadata included", snapshots, figures,
+		family("store_allocated_bytes", "the allocated part of the store, including metadata", snapshots, figures,
 			func(s *dmctl.Snapshot) float64 { return inBytes(s.Allocated) }),
 		family("store_metadata_bytes", "what of that is metadata", snapshots, func(s *dmctl.Snapshot) bool { return s.HasMetadata },
 			func(s *dmctl.Snapshot) float64 { return inBytes(s.Metadata) }),

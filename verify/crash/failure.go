@@ -114,7 +114,7 @@ func (s *store) explain(d verdict) string {
 	case d.state == alien:
 		return "the header is of another version or chunk size"
 	case d.truncated:
-		why = append(why, "the list of exceptions goes on where the device does not")
+		why = append(why, "the list of exceptions continues beyond the device")
 	}
 	if d.corrupt {
 		for code, n := range s.ledger.Counts() {
@@ -143,7 +143,7 @@ func (s *store) explainImage(broken int) string {
 	if at := first.now(); at != nil {
 		where = fmt.Sprintf("it is read from chunk %d of the COW store, which holds something else", at.number)
 		if !s.lenient(s.opt) && !s.opt.ReadOnlySnapshot && s.known[cow.Exception{Old: first.number, New: at.number}].content == otherContent {
-			where += " (nothing in the log tells that somebody wrote to the snapshot)"
+			where += " (nothing in the log shows a write to the snapshot)"
 		}
 	}
 	return fmt.Sprintf("the snapshot shows something other than the frozen image in %s, the first of them chunk %d: %s", count.Of(uint64(broken), "chunk"), first.number, where)

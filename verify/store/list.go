@@ -35,7 +35,7 @@ func (e *ReadError) Unwrap() error { return e.Err }
 
 // ErrTruncated is yielded if the list continues into an area that does not fit
 // on the device.
-var ErrTruncated = errors.New("the list of exceptions goes on where the device does not")
+var ErrTruncated = errors.New("the list of exceptions continues beyond the device")
 
 // Exceptions iterates over the list in disk order, up to the terminator.
 // Records are not checked; that is up to the caller.

@@ -20,7 +20,7 @@ func ExampleRun() {
 	fmt.Println(result.Kernels[0].Rule)
 	// Output:
 	// leaky
-	// snapshot target 1.11.1 is of the series 1.11, no version of which has the leak fix
+	// snapshot target 1.11.1 is in series 1.11, which never got the leak fix
 }
 
 // What another machine runs, by the output of its `dmsetup targets`.

@@ -79,7 +79,7 @@ func (d *Destination) checkContent(dir *os.Root, name string, info fs.FileInfo) 
 	case err != nil:
 		return fmt.Errorf("cannot tell what is there: %w", err)
 	case what != "":
-		return d.refuse(fmt.Sprintf("carries data (%s); name another file, or remove it first", what))
+		return d.refuse(fmt.Sprintf("contains data (%s); name another file, or remove it first", what))
 	}
 	return nil
 }

@@ -111,7 +111,7 @@ func (m *extlinuxMenu) line(key, value string, depth int) error {
 		}
 	case "config":
 		if m.current == nil {
-			return fmt.Errorf("it goes on in %s", value)
+			return fmt.Errorf("it continues in %s", value)
 		}
 	}
 	if m.current != nil {

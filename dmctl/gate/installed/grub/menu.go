@@ -63,7 +63,7 @@ func (r *interpreter) choose() (e Entry, why string, ok bool, err error) {
 	spec, _ := r.lookUp("default")
 	switch {
 	case r.lost != "":
-		return e, "", true, errNotTold(fmt.Sprintf("it has what is not followed here (%s)", r.lost))
+		return e, "", true, errNotTold(fmt.Sprintf("it uses something that is not understood here (%s)", r.lost))
 	case len(r.root.Children) == 0:
 		return e, "", false, nil
 	case !IsKnown(spec):

@@ -208,4 +208,4 @@ func (t *Tree) ReadLink(name string) (string, error) {
 func (t *Tree) ReadDir(resolved string) ([]fs.DirEntry, error) { return fs.ReadDir(t.fsys, resolved) }
 
 // ErrDangling means that a name is a link to nothing.
-var ErrDangling = errors.New("a link to what is not there")
+var ErrDangling = errors.New("a link to nothing")
