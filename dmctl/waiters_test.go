@@ -171,3 +171,40 @@ func TestLockIsWaitedForWhileOthersGetOn(t *testing.T) {
 		}
 	}
 }
+
+// Whatever plans a change keeps others from planning one. A plan that did not
+// wait could be wrong by the time that it is run.
+func TestEveryPlanWaitsForTheLock(t *testing.T) {
+	ctx := t.Context()
+	for name, planned := range map[string]func(c *Controller) (*Plan, error){
+		"create": func(c *Controller) (*Plan, error) {
+			return c.PlanCreate(ctx, CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b"})
+		},
+		"activate": func(c *Controller) (*Plan, error) {
+			return c.PlanActivate(ctx, ActivateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b"})
+		},
+		"remove":  func(c *Controller) (*Plan, error) { return c.PlanRemove(ctx, RemoveRequest{Name: "s"}) },
+		"merge":   func(c *Controller) (*Plan, error) { return c.PlanMerge(ctx, MergeRequest{Name: "s"}) },
+		"grow":    func(c *Controller) (*Plan, error) { return c.PlanGrow(ctx, GrowRequest{Name: "s", By: 1 << 20}) },
+		"rename":  func(c *Controller) (*Plan, error) { return c.PlanRename(ctx, "s", "t") },
+		"suspend": func(c *Controller) (*Plan, error) { return c.PlanSuspend(ctx, "s") },
+		"resume":  func(c *Controller) (*Plan, error) { return c.PlanResume(ctx, "s") },
+		"recover": func(c *Controller) (*Plan, error) { return c.PlanRecover(ctx) },
+		"clone": func(c *Controller) (*Plan, error) {
+			return c.PlanClone(ctx, CloneRequest{Names: []string{"s"}, Base: "/dev/a", Store: "/dev/b"})
+		},
+		"activate clone": func(c *Controller) (*Plan, error) {
+			return c.PlanActivateClone(ctx, ActivateCloneRequest{Name: "s", Base: "/dev/a", Store: "/dev/b"})
+		},
+		"reset": func(c *Controller) (*Plan, error) { return c.PlanReset(ctx, ResetRequest{Names: []string{"s"}}) },
+		"remove clones": func(c *Controller) (*Plan, error) {
+			return c.PlanRemoveClones(ctx, RemoveClonesRequest{Names: []string{"s"}})
+		},
+	} {
+		f := dmtest.New()
+		f.Lock = func() bool { return false }
+		if p, err := planned(NewOn(f)); !errors.Is(err, ErrBusy) || p != nil {
+			t.Errorf("%s: %v, %v", name, p, err)
+		}
+	}
+}

@@ -45,7 +45,7 @@ func (d *Destination) tryReplace(fill func(*os.File) error) (err error) {
 	for _, step := range []func() error{
 		func() error { return fill(f) },
 		func() error { return d.permit(f, old) },
-		f.Sync,
+		func() error { return syncFile(f) },
 		f.Close,
 		func() error { return d.move(dir, beside, name) },
 	} {
@@ -55,6 +55,9 @@ func (d *Destination) tryReplace(fill func(*os.File) error) (err error) {
 	}
 	return syncDirectory(dir)
 }
+
+// syncFile makes the content durable, before the file has its name.
+var syncFile = (*os.File).Sync // tests see when
 
 // create makes a new file next to name, under a name that no other file has.
 func (d *Destination) create(dir *os.Root, name string, old fs.FileInfo) (*os.File, string, error) {

@@ -269,3 +269,32 @@ func TestStdout(t *testing.T) {
 		t.Errorf("an image: %v, want a refusal", err)
 	}
 }
+
+// The content is durable before the file has its name: a crash leaves the old
+// file or the whole new one. Nothing may rely on a file that cannot be synced.
+func TestContentIsSyncedBeforeTheName(t *testing.T) {
+	defer func(old func(*os.File) error) { syncFile = old }(syncFile)
+	for _, isNew := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "out")
+		d, err := To(path, Options{New: isNew})
+		if err != nil {
+			t.Fatal(err)
+		}
+		failing := errors.New("no sync")
+		syncFile = func(f *os.File) error {
+			if got := content(t, f.Name()); got != "all of it" {
+				t.Errorf("synced with %q", got)
+			}
+			if _, err := os.Lstat(path); err == nil {
+				t.Error("it has its name already")
+			}
+			return failing
+		}
+		if err := d.Write(text("all of it")); !errors.Is(err, failing) {
+			t.Errorf("%v, want %v", err, failing)
+		}
+		if left := names(t, filepath.Dir(path)); left != "" {
+			t.Errorf("left: %s", left)
+		}
+	}
+}
