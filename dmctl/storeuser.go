@@ -1,6 +1,6 @@
 package dmctl
 
-// Stores that are active in the kernel: their users and what the kernel says of
+// Stores that are active in the kernel: their users and what the kernel says about
 // them.
 
 import (

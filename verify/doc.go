@@ -4,7 +4,7 @@
 // It never writes. All rules of judgement (what is a leak, a duplicate, out of
 // place, in order) are here; other packages call this one. It knows nothing of
 // device mapper: the caller passes in a function that returns what the kernel
-// says of a live store.
+// says about a live store.
 //
 // From the top down: verify, live, once, passes, account, leaks, bins, forensics, words,
 // ledger, rules, report, finding, unread.

@@ -20,7 +20,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// Moment is what the kernel says of an active store at one moment.
+// Moment is what the kernel says about an active store at one moment.
 type Moment struct {
 	// Status is the status line of the snapshot, or of the merge.
 	Status string

@@ -42,7 +42,7 @@ func (l commandLine) name() string { return strings.Join(l.path, " ") }
 
 func (l commandLine) String() string { return strings.Join(l.args(), " ") }
 
-// hasSwitch tells whether a switch is on in arguments that may be wrong
+// hasSwitch reports whether a switch is on in arguments that may be wrong
 // otherwise.
 func hasSwitch(args []string, name string) bool {
 	on := false
@@ -211,7 +211,7 @@ func findFlag(flags []cli.Flag, name string) cli.Flag {
 	return nil
 }
 
-// isSwitch tells whether a flag stands alone, without a value after it.
+// isSwitch reports whether a flag stands alone, without a value after it.
 func isSwitch(f cli.Flag) bool {
 	_, ok := f.(*cli.BoolFlag)
 	return ok

@@ -139,7 +139,7 @@ var exampleFirst = map[string]string{
 // device mapper or mounts.
 var onKernels = strings.Fields("activate clone create grow list merge monitor mount recover remove rename reset resume status suspend with-snapshot")
 
-// needsKernel tells whether an example of a command can only run on a kernel
+// needsKernel reports whether an example of a command can only run on a kernel
 // with device mapper, as root.
 func needsKernel(name, example string) bool {
 	_, command, _ := strings.Cut(name, " ")
@@ -213,7 +213,7 @@ func bash(t *testing.T, dir string, env []string, script string) (code int, said
 	return cmd.ProcessState.ExitCode(), string(out)
 }
 
-// asksThisMachine tells whether an example is about the kernels of the machine
+// asksThisMachine reports whether an example is about the kernels of the machine
 // that it runs on, which may have none that can be judged.
 func asksThisMachine(example string) bool {
 	return example == "dmsnapctl check" || strings.Contains(example, "--all-kernels") && !strings.Contains(example, "--root")

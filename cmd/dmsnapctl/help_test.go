@@ -137,7 +137,7 @@ func codesSeen(t *testing.T) map[string]map[int]bool {
 // their exit codes.
 var needKernel = []string{"status", "merge", "activate"}
 
-// canEndWith tells whether the help of a command has an exit code.
+// canEndWith reports whether the help of a command has an exit code.
 func canEndWith(name string, code int) bool {
 	return slices.ContainsFunc(exitsOf(name), func(x manual.Exit) bool { return x.Code == strconv.Itoa(code) })
 }

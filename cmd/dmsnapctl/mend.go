@@ -148,7 +148,7 @@ func mendText(p *mend.Plan) string {
 	return b.String()
 }
 
-// dumpCheck tells whether an existing dump undoes a change of a store.
+// dumpCheck reports whether an existing dump undoes a change of a store.
 type dumpCheck func(ctx context.Context, dump io.Reader, dev blockdev.Device) error
 
 // undoByDump writes a dump of the store to name, for 'restore'. An existing one,

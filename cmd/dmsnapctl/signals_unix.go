@@ -58,7 +58,7 @@ func (l *listener) passTo(p *os.Process) {
 	}
 }
 
-// inForeground tells whether the terminal sends its signals to this process.
+// inForeground reports whether the terminal sends its signals to this process.
 func inForeground() bool {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDONLY, 0)
 	if err != nil {

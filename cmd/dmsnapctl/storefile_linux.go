@@ -35,7 +35,7 @@ func usersOf(f *blockdev.File) (string, error) {
 	return fmt.Sprintf("mounted on %s", strings.Join(places, ", ")), nil
 }
 
-// isReadOnly tells whether the kernel refuses writes to a block device.
+// isReadOnly reports whether the kernel refuses writes to a block device.
 func isReadOnly(f *blockdev.File) bool {
 	return f.IsBlockDevice() && blockdev.System{}.IsReadOnly(f.DevNo())
 }
@@ -70,7 +70,7 @@ func refuseOriginOf(all []dmctl.Snapshot, node string) error {
 	return nil
 }
 
-// isLoop tells whether a device is a loop device over a file with a name.
+// isLoop reports whether a device is a loop device over a file with a name.
 func isLoop(f *blockdev.File) bool {
 	return f.IsBlockDevice() && blockdev.System{}.LoopFile(f.DevNo()) != ""
 }

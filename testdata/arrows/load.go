@@ -25,7 +25,7 @@ type source struct {
 	uses  map[*ast.Ident]types.Object
 }
 
-// listing is what the go command says of a package.
+// listing is what the go command says about a package.
 type listing struct {
 	ImportPath string
 	Dir        string

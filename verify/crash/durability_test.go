@@ -237,7 +237,7 @@ func TestDurabilityAgainstReading(t *testing.T) {
 	}
 }
 
-// lostByHand tells whether a state that a crash behind a mark can leave shows a
+// lostByHand reports whether a state that a crash behind a mark can leave shows a
 // block of the device on top that is older than what was flushed before it.
 func (w *tower) lostByHand(log *logwrites.Log, s State) bool {
 	w.t.Helper()
@@ -273,7 +273,7 @@ func (w *tower) lostByHand(log *logwrites.Log, s State) bool {
 	return false
 }
 
-// changesNothing tells whether an entry writes what stood there already in all
+// changesNothing reports whether an entry writes what stood there already in all
 // states: then no state names it.
 func (w *tower) changesNothing(entry int) bool {
 	e := w.log[entry]

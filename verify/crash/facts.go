@@ -1,11 +1,11 @@
-// Facts: what the whole log says of a store, worked out once before its states
+// Facts: what the whole log says about a store, worked out once before its states
 // are explored.
 
 package crash
 
 import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 
-// facts are what the whole log says of a store. They do not change during the
+// facts are what the whole log says about a store. They do not change during the
 // exploration.
 type facts struct {
 	freeze  int  // the entry at which the origin was frozen

@@ -60,7 +60,7 @@ func run(t *testing.T, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// kernelKind tells whether the kernel at hand has the leak fix, and whether it
+// kernelKind reports whether the kernel at hand has the leak fix, and whether it
 // is the lab's mended one.
 func kernelKind(t *testing.T) allocator.Kernel {
 	t.Helper()

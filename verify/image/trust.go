@@ -89,7 +89,7 @@ func firstMessage(r *verify.Report) string {
 	return string(r.Verdict)
 }
 
-// messageOf is what the report says of a code.
+// messageOf is what the report says about a code.
 func messageOf(r *verify.Report, code verify.Code) string {
 	for _, f := range r.Findings {
 		if f.Code == code {

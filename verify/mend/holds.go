@@ -44,7 +44,7 @@ func (h holder) holdsChunks(ctx context.Context) error {
 	return h.sameWhereMoved(s.st.Exceptions(ctx))
 }
 
-// blank tells whether there are exceptions, and all their chunks are zero.
+// blank reports whether there are exceptions, and all their chunks are zero.
 func (h holder) blank() (bool, error) {
 	blank := false
 	for d, err := range h.listed() {

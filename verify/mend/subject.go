@@ -64,7 +64,7 @@ func (s *subject) reason() string {
 	return string(s.report.Verdict)
 }
 
-// messageOf is what the judge says of a code.
+// messageOf is what the judge says about a code.
 func (s *subject) messageOf(code verify.Code) string {
 	for _, f := range s.report.Findings {
 		if f.Code == code {

@@ -3,7 +3,7 @@
 
 package picture
 
-// What a part of a picture says of its subject, from best to worst. The
+// What a part of a picture says about its subject, from best to worst. The
 // colours are of Okabe and Ito's palette, some of them lightened.
 var (
 	Fine = Paint{Fill: "#cfe8f7"}

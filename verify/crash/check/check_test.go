@@ -231,7 +231,7 @@ func TestInterruptEndsTheGroup(t *testing.T) {
 	}
 }
 
-// alive tells whether a process runs.
+// alive reports whether a process runs.
 func alive(pid string) bool {
 	for range 100 {
 		status, err := os.ReadFile("/proc/" + pid + "/stat")

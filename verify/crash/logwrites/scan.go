@@ -93,7 +93,7 @@ func (l *Log) scan(size uint64) error {
 	}
 }
 
-// ended tells whether the last entry is the one that the kernel ended the log
+// ended reports whether the last entry is the one that the kernel ended the log
 // with: what follows was there before.
 func (l *Log) ended() bool { return uint64(l.Len()) == l.Declared && l.Complete() }
 
@@ -104,7 +104,7 @@ func (l *Log) stop(why string) {
 	}
 }
 
-// CouldHoldEntries tells whether a reader could take a block in b for an entry,
+// CouldHoldEntries reports whether a reader could take a block in b for an entry,
 // whatever the size of the log's sectors. b begins at a multiple of 512 bytes.
 func CouldHoldEntries(b []byte) bool {
 	few := Log{SectorSize: MinSectorSize}

@@ -71,7 +71,7 @@ func (r *Rest) Next() bool {
 	return r.sieving != nil || r.gapping != nil || r.siftCOW || r.siftOrigin
 }
 
-// Last tells whether the present pass is the last, as far as is known.
+// Last reports whether the present pass is the last, as far as is known.
 func (r *Rest) Last() bool {
 	return r.sieving == nil && (r.gaps == nil || r.gapping != nil && r.gapping.to >= r.gaps.end)
 }

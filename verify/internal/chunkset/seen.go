@@ -28,7 +28,7 @@ func New(b cow.Bounds, memory uint64) *Seen {
 	return s
 }
 
-// Complete tells whether this pass has answered for all chunks so far; Rest
+// Complete reports whether this pass has answered for all chunks so far; Rest
 // answers for the others.
 func (s *Seen) Complete() bool { return !s.cowLost() && !s.origin.lost }
 

@@ -38,7 +38,7 @@ type set struct {
 	fill func(first cow.Chunk, p *page) int
 }
 
-// add puts a chunk into the set and tells whether it was there before.
+// add puts a chunk into the set and reports whether it was there before.
 func (s *set) add(c cow.Chunk) (was bool) {
 	if n := uint64(c) >> pageBits; n < uint64(len(s.directory)) {
 		if p := &s.directory[n]; p.page != nil {

@@ -67,7 +67,7 @@ func (s *suspects) filterWord(m uint64) *uint64 {
 // mayHave is true for all of them, and for few others.
 func (s *suspects) mayHave(m uint64) bool { return *s.filterWord(m)&(1<<(m&63)) != 0 }
 
-// again tells whether m is one of them and was asked for before.
+// again reports whether m is one of them and was asked for before.
 func (s *suspects) again(m uint64) bool {
 	i := s.high(m)
 	for at := s.index[i]; at < s.index[i+1]; at++ {

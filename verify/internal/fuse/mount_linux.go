@@ -186,7 +186,7 @@ func Clear(dir string) error {
 	return nil
 }
 
-// isMounted tells whether a mount of this package is on dir.
+// isMounted reports whether a mount of this package is on dir.
 func isMounted(dir string) (bool, error) {
 	table, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {

@@ -149,7 +149,7 @@ func (d *Destination) checkStream(name string, info fs.FileInfo) *Refusal {
 	return refused
 }
 
-// SamePlace tells whether two paths name the same file in the same directory,
+// SamePlace reports whether two paths name the same file in the same directory,
 // whether it exists or not.
 func SamePlace(a, b string) bool {
 	if filepath.Base(a) != filepath.Base(b) {
