@@ -29,6 +29,8 @@ const (
 	// NoCommonMark: the log of the layer above and the one below have no common
 	// mark after the freeze, so nothing could be demanded.
 	NoCommonMark DoubtCode = "no-common-mark"
+	// LogBreaksOff: the log says that it has more entries than can be read.
+	LogBreaksOff DoubtCode = "log-breaks-off"
 )
 
 // Doubt is an assumption behind a verdict without failures: with a doubt,
@@ -43,6 +45,9 @@ func (x *exploration) doubts() []Doubt {
 	found := []Doubt{}
 	note := func(code DoubtCode, format string, args ...any) {
 		found = append(found, Doubt{code, fmt.Sprintf(format, args...)})
+	}
+	if x.log.Cut != "" {
+		note(LogBreaksOff, "the log breaks off at %s: what was written from there on was not explored", x.log.Cut)
 	}
 	begin := never // the earliest freeze
 	for i, s := range x.facts {

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -62,6 +63,25 @@ func TestDoubts(t *testing.T) {
 		}
 		if !has {
 			t.Errorf("%s: doubts %+v, want %q", test.name, r.Doubts, test.want)
+		}
+	}
+}
+
+// The entries that a log declares and does not have were not explored.
+func TestLogThatBreaksOffIsDoubted(t *testing.T) {
+	m := newMachine(t, 512, 8, 64, 64)
+	base := m.image()
+	m.create(allocator.Fixed)
+	m.overwrite(chunks(0, 20)...)
+	m.end()
+	whole := logBytes(t, 512, m.log)
+	for _, size := range []int{len(whole), len(whole) - 512, len(whole) * 3 / 4} {
+		var found []DoubtCode
+		for _, d := range explore(t, whole[:size], m.options(base)).Doubts {
+			found = append(found, d.Code)
+		}
+		if want := size < len(whole); slices.Contains(found, LogBreaksOff) != want {
+			t.Errorf("%d of %d bytes: doubts %q", size, len(whole), found)
 		}
 	}
 }
