@@ -68,6 +68,6 @@
 // From the top down: activateclone, clone, reset, merge, removeclones,
 // mergeagain, grow, recoverstores, guardian, recover, withsnapshot, create,
 // remove, mergestart, mergeend, record, clearlog, storeuser, suspend, origin, rename,
-// status, activate, layout, prepare, clonefiles, controller, repairfirst,
-// errors, names.
+// status, activate, layout, prepare, layerable, clonefiles, controller,
+// repairfirst, errors, names.
 package dmctl

@@ -19,6 +19,11 @@ import (
 // progress.
 const mergePause = 200 * time.Millisecond
 
+// mergeDone reports whether a merging snapshot has nothing left to merge.
+func (s Snapshot) mergeDone() bool {
+	return s.State == StateMerging && s.HasMetadata && s.Allocated == s.Metadata
+}
+
 // mergeRun is a merge that this run began or saw under way.
 type mergeRun struct {
 	name     devices.Name

@@ -168,14 +168,6 @@ func (j *job) placeExisting() error {
 	return checkIdle(j.over, j.force)
 }
 
-// layerable lists the targets whose table may be live in two devices at once,
-// as happens briefly while the tables are swapped: targets that keep no state
-// of their own about the devices below them.
-var layerable = map[string]bool{
-	"linear": true, "striped": true, "zero": true, "error": true, "crypt": true, "thin": true,
-	"delay": true, "flakey": true, "dust": true, "unstriped": true, "switch": true,
-}
-
 // placeMapped reports whether a dm device can become an origin: its own table
 // moves down into ORIGIN-dmsnap-real, and the device itself becomes a
 // snapshot-origin over that. Nothing above it notices.
@@ -188,10 +180,8 @@ func (j *job) placeMapped() error {
 	case o.ReadOnly():
 		return devices.Refuse("%s is read-only: it will not change, and needs no snapshot", o.Name)
 	}
-	for _, t := range o.Live {
-		if !layerable[t.Spec.Type()] {
-			return devices.Refuse("%s has a target %s, which cannot be moved below a snapshot-origin while it is live", o.Name, t.Spec.Type())
-		}
+	if err := checkLayerable(o); err != nil {
+		return err
 	}
 	if err := checkIdle(o, j.force); err != nil {
 		return err

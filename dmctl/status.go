@@ -52,11 +52,6 @@ const (
 // HasFigures reports whether the usage of the store is known.
 func (s Snapshot) HasFigures() bool { return s.Total > 0 }
 
-// mergeDone reports whether a merging snapshot has nothing left to merge.
-func (s Snapshot) mergeDone() bool {
-	return s.State == StateMerging && s.HasMetadata && s.Allocated == s.Metadata
-}
-
 // Snapshots returns all snapshots, ours and others', in the kernel's order.
 func (c *Controller) Snapshots(ctx context.Context) ([]Snapshot, error) {
 	v, err := devices.Look(c.e)
