@@ -1,4 +1,5 @@
-// Leaks: data chunks that are allocated but not named by any exception.
+// Leaks: data chunks that are allocated but not named by any exception. What the
+// kernel counts as allocated is cow.Bounds.Allocated.
 
 package verify
 

@@ -1,4 +1,5 @@
-// What a boot loader chose, and how choices become the answer.
+// What a boot loader chose, and what all loaders agree on: where they disagree, none
+// is believed, unless the firmware names one (boot.go).
 
 package boot
 
