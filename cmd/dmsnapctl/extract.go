@@ -197,13 +197,17 @@ func backingOf(path, overlay string) (_ *image.Backing, err error) {
 	return b, nil
 }
 
-// mayRead refuses what changes while it is read.
+// mayRead refuses what changes while it is read. The kernel does not touch the
+// store of a snapshot that it has invalidated.
 func (e *extraction) mayRead(store *storeFile, origin *blockdev.File) error {
 	if !e.origins {
-		if store.active != nil {
-			return fmt.Errorf("extract %s: in use by %s; read the image from that device", store.path, store.active.by)
+		if store.active == nil {
+			return nil
 		}
-		return nil
+		if invalid, err := store.isInvalidated(e.c.Context); invalid || err != nil {
+			return err
+		}
+		return fmt.Errorf("extract %s: in use by %s; read the image from that device", store.path, store.active.by)
 	}
 	by, err := usersOf(origin)
 	if err != nil {

@@ -73,11 +73,16 @@ func runRescue(c *cli.Context, run runner) error {
 		return fmt.Errorf("rescue %s: %w", w.path, err)
 	}
 	stays := w.plan()
+	held := w.user != "" && !w.worksInUse()
+	if held {
+		w.note("the store is in use by %s: unmount that and remove its device first; for LVM, dmsetup remove takes the device away and leaves the store", w.user)
+		stays = exitUnknown
+	}
 	for _, s := range w.steps {
 		w.said.Steps = append(w.said.Steps, s.String())
 	}
 	// Without --yes it only shows the plan.
-	w.said.DryRun = c.Bool("dry-run") || !c.Bool("yes")
+	w.said.DryRun = c.Bool("dry-run") || !c.Bool("yes") || held
 	if err := w.said.print(o, w.steps); err != nil {
 		return err
 	}
@@ -147,6 +152,28 @@ func (w *rescuing) look() (err error) {
 	return nil
 }
 
+// worksInUse reports whether all steps work while the store is in use: judging
+// it, enlarging it through its snapshot, and reading what the kernel has given
+// up.
+func (w *rescuing) worksInUse() bool {
+	for _, s := range w.steps {
+		switch s.args[0] {
+		case "verify":
+		case "grow":
+			if w.snapshot == "" {
+				return false
+			}
+		case "extract":
+			if w.report.Verdict != verify.Invalid {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 func (w *rescuing) do(why string, fine int, args ...string) {
 	w.steps = append(w.steps, rescueStep{args, why, fine})
 }
@@ -165,6 +192,10 @@ func (w *rescuing) plan() (stays int) {
 			return exitCritical
 		}
 		w.result(false)
+		return exitFine
+	}
+	if w.report.Verdict == verify.Corrupt && w.c.IsSet("output") {
+		w.result(false) // as it is: a repair may be refused, and would write
 		return exitFine
 	}
 	w.mend()

@@ -60,6 +60,16 @@ func (s *storeFile) close() error {
 	return err
 }
 
+// isInvalidated reports whether the store's header says that the kernel has
+// invalidated its snapshot.
+func (s *storeFile) isInvalidated(ctx context.Context) (bool, error) {
+	r, err := verify.Verify(ctx, newPatientReader(s.from), s.file.Size(), verify.Options{HeaderOnly: true})
+	if err != nil {
+		return false, err
+	}
+	return r.Verdict == verify.Invalid, nil
+}
+
 // judge judges the store, with its progress on stderr.
 func (s *storeFile) judge(ctx context.Context, o *console, opt verify.Options) (*judged, error) {
 	if s.active != nil {

@@ -6,6 +6,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -130,6 +131,40 @@ func TestRescueOfAnOverlayInUse(t *testing.T) {
 		t.Errorf("its file alone: %s", why)
 	}
 	unmap(t, "live-rw")
+}
+
+// TestRescueOfAnInvalidLVMSnapshot: LVM keeps the device of a snapshot that ran
+// full. The chunks that were copied until then are read from the store.
+func TestRescueOfAnInvalidLVMSnapshot(t *testing.T) {
+	f := onLVM(t, "ext4")
+	t.Chdir(t.TempDir())
+	shell(t, `dd if=/dev/urandom of="$1/file" bs=64k count=64 2>/dev/null; sync; dd if=/dev/v-g/vol of=was bs=1M 2>/dev/null`, f.dir)
+	shell(t, `lvm lvcreate -qq -s -n full -L 4m v-g/vol; dd if=/dev/v-g/full of=was bs=1M 2>/dev/null`)
+	shell(t, `dd if=/dev/urandom of="$1/file" bs=64k count=128 conv=notrunc 2>/dev/null; sync`, f.dir)
+	if state := shell(t, `dmsetup status v--g-full`); !strings.Contains(state, "Invalid") {
+		t.Fatalf("the snapshot is not invalid: %s", state)
+	}
+	b := toolbox{t: t}
+	if out, _ := b.run(exitUnknown, "rescue v-g/full --origin v-g/vol --origin-unchanged --yes"); !strings.Contains(out, "dmsetup remove") {
+		t.Errorf("what needs the store idle: %s", out)
+	}
+	b.run(exitWarning, "rescue v-g/full --origin v-g/vol -o image --yes")
+	out, _ := b.run(exitWarning, "extract v-g/full --origin v-g/vol --best-effort -o again --json")
+	var said extractJSON
+	if err := json.Unmarshal([]byte(out), &said); err != nil {
+		t.Fatal(err)
+	}
+	was, image, certain := b.read("was"), b.read("image"), int64(0)
+	for _, s := range said.Certain {
+		certain += s.Length
+		if !bytes.Equal(image[s.Offset:s.End()], was[s.Offset:s.End()]) {
+			t.Errorf("bytes %d-%d are not those of the snapshot", s.Offset, s.End()-1)
+		}
+	}
+	if certain < 2<<20 {
+		t.Errorf("%d certain bytes of a store of 4 MiB", certain)
+	}
+	shell(t, `lvm lvremove -qq -y v-g/full`)
 }
 
 // TestIncrementalBackups: two increments of a logical volume that is in use, by
