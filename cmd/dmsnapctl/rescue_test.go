@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"testing"
 )
@@ -29,6 +30,13 @@ func TestRescue(t *testing.T) {
 			t.Errorf("%s: another image or store", name)
 		}
 	}
+	b.damage(func(s []byte) { binary.LittleEndian.PutUint64(s[toolChunk+8:], 1<<40) })
+	damaged := b.read("store")
+	b.run(exitWarning, "rescue store --origin origin -o left --yes")
+	if len(b.read("left")) != len(b.shows) || !bytes.Equal(b.read("store"), damaged) {
+		t.Error("of a damaged store: another size, or it was written to")
+	}
+	b.write("store", sound)
 	b.damage(invalidate)
 	if out, _ := b.run(exitCritical, "rescue store --origin origin --yes"); !strings.Contains(out, "may have changed") {
 		t.Errorf("an origin that may have changed: %s", out)

@@ -138,9 +138,12 @@ func TestRescueOfAnOverlayInUse(t *testing.T) {
 func TestRescueOfAnInvalidLVMSnapshot(t *testing.T) {
 	f := onLVM(t, "ext4")
 	t.Chdir(t.TempDir())
-	shell(t, `dd if=/dev/urandom of="$1/file" bs=64k count=64 2>/dev/null; sync; dd if=/dev/v-g/vol of=was bs=1M 2>/dev/null`, f.dir)
-	shell(t, `lvm lvcreate -qq -s -n full -L 4m v-g/vol; dd if=/dev/v-g/full of=was bs=1M 2>/dev/null`)
-	shell(t, `dd if=/dev/urandom of="$1/file" bs=64k count=128 conv=notrunc 2>/dev/null; sync`, f.dir)
+	shell(t, `dd if=/dev/urandom of="$1/file" bs=64k count=64 2>/dev/null; sync`, f.dir)
+	shell(t, `mount -o remount,ro "$1"; dd if=/dev/v-g/vol of=was bs=4k conv=sparse 2>/dev/null
+		lvm lvcreate -qq -s -n full -L 4m v-g/vol; mount -o remount,rw "$1"`, f.dir)
+	for _, pieces := range []string{"16", "128"} { // what is not committed when the store overflows is lost
+		shell(t, `dd if=/dev/urandom of="$1/file" bs=64k count="$2" conv=notrunc 2>/dev/null; sync`, f.dir, pieces)
+	}
 	if state := shell(t, `dmsetup status v--g-full`); !strings.Contains(state, "Invalid") {
 		t.Fatalf("the snapshot is not invalid: %s", state)
 	}
@@ -154,14 +157,12 @@ func TestRescueOfAnInvalidLVMSnapshot(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &said); err != nil {
 		t.Fatal(err)
 	}
-	was, image, certain := b.read("was"), b.read("image"), int64(0)
+	certain := int64(0)
 	for _, s := range said.Certain {
 		certain += s.Length
-		if !bytes.Equal(image[s.Offset:s.End()], was[s.Offset:s.End()]) {
-			t.Errorf("bytes %d-%d are not those of the snapshot", s.Offset, s.End()-1)
-		}
+		shell(t, `cmp -n "$1" -i "$2" was image`, fmt.Sprint(s.Length), fmt.Sprint(s.Offset))
 	}
-	if certain < 2<<20 {
+	if certain < 1<<20 {
 		t.Errorf("%d certain bytes of a store of 4 MiB", certain)
 	}
 	shell(t, `lvm lvremove -qq -y v-g/full`)
