@@ -1,29 +1,29 @@
-// The arena: memory that the sets of the first pass share, and that the
-// further passes use again for something else. (A garbage collector would let
-// a multiple of it pile up first.)
+// The arena: memory that the sets of the first pass share and that later
+// passes reuse. (With a garbage collector, several times as much would pile up
+// first.)
 
 package chunkset
 
 const (
-	// leastPages let each pass get on, however little memory there is.
+	// leastPages lets each pass make progress, however little memory there is.
 	leastPages = 64
-	// loosePages are allocated one by one before all the memory is: most stores
-	// need no more.
+	// loosePages are allocated one by one, before the whole memory is
+	// allocated: most stores need no more.
 	loosePages = 64
 )
 
 // memory is a piece of an arena.
 type memory []uint64
 
-// arena hands out memory up to a bound.
+// arena hands out memory up to a limit.
 type arena struct {
-	words uint64 // the bound
-	all   memory // allocated once it is needed; the system gives it page by page
+	words uint64 // the limit
+	all   memory // allocated when first needed; the system provides it page by page
 	pages uint64 // in use
 	loose uint64 // pages that were allocated one by one
 	next  uint64 // first word of all that was never handed out
 	spare []*page
-	extra uint64 // bytes that its users hold beside it
+	extra uint64 // bytes that the users hold in addition
 	users []user
 }
 
@@ -31,14 +31,14 @@ func newArena(bytes uint64) *arena {
 	return &arena{words: max(leastPages, bytes/pageBytes) * pageWords}
 }
 
-// user is who holds pages of an arena.
+// user holds pages of an arena.
 type user interface {
 	holds() uint64 // pages
-	lose()         // gives them all back, for good
+	lose()         // gives them all back, permanently
 }
 
-// page is a page to use, all zero. If the memory is used up, the user that holds
-// most of it loses that; nil if nobody holds any.
+// page returns a zeroed page. If the memory is used up, the user that holds
+// the most pages loses all of them. It returns nil if no user holds any.
 func (a *arena) page() *page {
 	for a.pages >= leastPages && (a.pages+1)*pageBytes+a.extra > a.words*8 {
 		largest := a.users[0]
@@ -69,14 +69,14 @@ func (a *arena) page() *page {
 	return p
 }
 
-// giveBack takes a page that nobody uses any more.
+// giveBack takes back a page that is no longer used.
 func (a *arena) giveBack(p *page) {
 	a.pages--
 	a.spare = append(a.spare, p)
 }
 
-// take is zeroed memory of n words, or of all there is, for one user. It ends
-// the use of all that was handed out before, and no pages are handed out
+// take returns n words of zeroed memory, or all there is, for one user. Memory
+// handed out before must not be used any more, and no pages are handed out
 // afterwards.
 func (a *arena) take(n uint64) memory {
 	a.spare = nil
@@ -87,7 +87,7 @@ func (a *arena) take(n uint64) memory {
 	return a.all[:n]
 }
 
-// allocate sees to it that the memory is there.
+// allocate allocates the memory if that has not been done.
 func (a *arena) allocate() {
 	if a.all == nil {
 		a.all = make(memory, a.words)

@@ -1,5 +1,5 @@
-// The gaps: what lies between the COW chunks that were named, and which of
-// those were named twice, from the lowest chunk to the highest.
+// The gaps: the ranges between the named COW chunks, and the chunks that were
+// named twice, from the lowest chunk to the highest.
 
 package chunkset
 
@@ -9,20 +9,20 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// batch is how many chunks are taken at once: each is a visit to another place
-// in memory, and the visits are begun before the first is waited for.
+// batch is how many chunks are taken at once. Each visits another place in
+// memory, and all these visits start before the first one is waited for.
 const batch = 32
 
-// gaps are found window by window, upwards. How large a window may be is what
-// counting tells, unless a bitmap of all that is left fits the memory.
+// gaps are found window by window, in ascending order. Counting determines the
+// size of a window, unless a bitmap of everything that is left fits in memory.
 type gaps struct {
-	repeated *suspects // chunks that were named twice; nil where nobody asks
-	first    cow.Chunk // where gaps are wanted
-	limit    cow.Chunk // where that ends
-	at, end  cow.Chunk // all below at is answered for, nothing from end on is of interest
-	to       cow.Chunk // the end of the present window
+	repeated *suspects // chunks that were named twice; nil if they are not wanted
+	first    cow.Chunk // start of the range in which gaps are wanted
+	limit    cow.Chunk // end of that range
+	at, end  cow.Chunk // below at everything is answered; from end on nothing is wanted
+	to       cow.Chunk // the end of the current window
 	counts   counts
-	// The present pass: one of them, or counting.
+	// The current pass uses one of these, or counts.
 	bitmap memory
 	lineup *lineup
 }
@@ -31,8 +31,9 @@ func newGaps(first, limit, highest cow.Chunk, repeated *suspects) *gaps {
 	return &gaps{repeated: repeated, first: first, limit: limit, end: max(limit, highest+1)}
 }
 
-// begin begins a pass. It is false if none is needed, or if m is nil and chunks
-// cannot just be counted: then a later pass is for the gaps.
+// begin begins a pass. It returns false if none is needed. It also returns
+// false if m is nil and chunks cannot just be counted: then a later pass finds
+// the gaps.
 func (g *gaps) begin(m memory) bool {
 	g.bitmap, g.lineup = nil, nil
 	if g.at >= g.end {
@@ -55,7 +56,7 @@ func (g *gaps) begin(m memory) bool {
 		g.lineup = newLineup(&g.counts, g.at, g.to, m)
 	case g.counts.bucketEnd(g.at)-g.at <= chunks:
 		g.bitmap, g.to = m, g.counts.bucketEnd(g.at)
-	default: // too many in one place: have a closer look at it
+	default: // too many in one bucket: count within it
 		g.counts.begin(g.at, g.counts.bucketEnd(g.at))
 	}
 	return true
@@ -78,7 +79,7 @@ func (g *gaps) takeNew(records []byte, b cow.Bounds) {
 	}
 }
 
-// take notes chunks, a batch of them at most.
+// take notes up to a batch of chunks.
 func (g *gaps) take(chunks []cow.Chunk) {
 	switch {
 	case g.bitmap != nil:
@@ -112,8 +113,8 @@ func (g *gaps) setBit(c cow.Chunk) {
 	g.repeated.list = append(g.repeated.list, uint64(c))
 }
 
-// crowded makes room for repeated chunks: it leaves the upper half of them, and
-// all above, to a further pass, unless most of them are the same.
+// crowded makes room for repeated chunks: it leaves the upper half of them,
+// and everything above, to a later pass, unless most of them are the same.
 func (g *gaps) crowded() {
 	g.repeated.sort()
 	if n := len(g.repeated.list); n >= g.repeated.most*3/4 {
@@ -140,7 +141,7 @@ func (g *gaps) finish(yield func(first, end cow.Chunk)) {
 	if g.repeated == nil {
 		return
 	}
-	for i, c := range g.repeated.list { // suspects are mixed
+	for i, c := range g.repeated.list { // suspects are stored as mixed numbers
 		g.repeated.list[i] = mix(c)
 	}
 }

@@ -1,5 +1,5 @@
-// Lining up: chunks are counted by where they lie, in buckets of the same
-// size, and then put into places that are as large as those counts.
+// The lineup: chunks are counted in buckets of equal size, and then put into
+// places sized by those counts.
 
 package chunkset
 
@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	// narrowBits are chunks to a bucket, as a power of two, whose numbers
-	// within it take 16 bits: four to a word.
+	// narrowBits is the largest bucket, in chunks as a power of two, in which
+	// a chunk's number takes 16 bits: four to a word.
 	narrowBits = 16
 	// mostBuckets bounds the memory for counts: 3 MiB.
 	mostBuckets = 1 << 18
-	// mostWide bounds what is sorted at once.
+	// mostWide bounds the number of chunks sorted at once.
 	mostWide = 1 << 16
 )
 
@@ -61,10 +61,10 @@ func (c *counts) take(chunks []cow.Chunk) {
 	}
 }
 
-// bucketOf is the number of the bucket in which at lies.
+// bucketOf is the number of the bucket that contains at.
 func (c *counts) bucketOf(at cow.Chunk) int { return int((at - c.from) >> c.bits) }
 
-// startOf is where bucket i starts, or the buckets end.
+// startOf is the start of bucket i, or the end of the last bucket.
 func (c *counts) startOf(i int) cow.Chunk {
 	if i >= len(c.buckets) {
 		return c.to
@@ -74,7 +74,7 @@ func (c *counts) startOf(i int) cow.Chunk {
 
 func (c *counts) bucketEnd(at cow.Chunk) cow.Chunk { return c.startOf(c.bucketOf(at) + 1) }
 
-// perWord is how many chunks of a bucket a word holds, as a power of two.
+// perWord is how many chunks of a bucket fit in a word, as a power of two.
 func (c *counts) perWord() int {
 	switch {
 	case c.bits <= narrowBits:
@@ -86,8 +86,9 @@ func (c *counts) perWord() int {
 	}
 }
 
-// window is the end of the buckets from at on, which is the start of one, that
-// can be lined up in m at once; at where not even one can.
+// window returns the end of the buckets, starting with the one at at, that can
+// be lined up in m at once. at must be the start of a bucket. It returns at if
+// not even one fits.
 func (c *counts) window(at cow.Chunk, m memory) cow.Chunk {
 	room := min(uint64(len(m))<<c.perWord(), math.MaxUint32)
 	i := c.bucketOf(at)
@@ -101,7 +102,7 @@ func (c *counts) window(at cow.Chunk, m memory) cow.Chunk {
 	return c.startOf(i)
 }
 
-// lineup is the chunks of a window, bucket by bucket.
+// lineup holds the chunks of a window, bucket by bucket.
 type lineup struct {
 	counts   *counts
 	from, to cow.Chunk
@@ -123,7 +124,7 @@ func newLineup(c *counts, from, to cow.Chunk, m memory) *lineup {
 
 func (l *lineup) buckets() []bucket { return l.counts.buckets[l.first : l.first+l.n] }
 
-// take puts the chunks that lie in the window, a batch of them at most, into
+// take puts those of the chunks, a batch at most, that are in the window into
 // their places. If there are more of them than were counted, the store has
 // changed, and no answer would be right.
 func (l *lineup) take(chunks []cow.Chunk) {
@@ -147,7 +148,7 @@ func (l *lineup) take(chunks []cow.Chunk) {
 	}
 }
 
-// chunks iterates over the chunks of a bucket, as numbers within it.
+// chunks iterates over the chunks in a bucket, as numbers within it.
 func (l *lineup) chunks(b bucket) iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
 		per := l.counts.perWord()
@@ -160,9 +161,9 @@ func (l *lineup) chunks(b bucket) iter.Seq[uint64] {
 	}
 }
 
-// finish yields the gaps of the window, and adds the chunks that were named
-// twice to repeated, unless that is nil. It returns how far it came: to the end
-// of the window, or to a bucket for whose repetitions there is no room.
+// finish yields the gaps of the window. It adds the chunks that were named
+// twice to repeated, unless that is nil. It returns how far it got: to the end
+// of the window, or to a bucket whose repetitions do not fit.
 func (l *lineup) finish(repeated *suspects, yield func(first, end cow.Chunk)) cow.Chunk {
 	var a assorted
 	for i, b := range l.buckets() {
@@ -177,7 +178,7 @@ func (l *lineup) finish(repeated *suspects, yield func(first, end cow.Chunk)) co
 			a.mark(l.chunks(b), first)
 		}
 		if repeated != nil && len(a.twice) > 0 {
-			// A bucket alone may have more than there is room for.
+			// One bucket alone may have more than fit.
 			if n := len(repeated.list); n > 0 && n+len(a.twice) > repeated.most {
 				return first
 			}
@@ -194,12 +195,12 @@ func (l *lineup) finish(repeated *suspects, yield func(first, end cow.Chunk)) co
 	return l.counts.startOf(l.first + l.n)
 }
 
-// assorted is the chunks of one bucket in order: narrow ones as bits, wide
-// ones as a list.
+// assorted holds the chunks of one bucket in order: as bits for a narrow
+// bucket, as a list for a wide one.
 type assorted struct {
 	named  [1 << narrowBits / 64]uint64
 	sorted []cow.Chunk
-	twice  []cow.Chunk // or more often
+	twice  []cow.Chunk // twice or more often
 }
 
 // mark sets the bits of a bucket's chunks; the bucket starts at first.
@@ -235,7 +236,7 @@ func (a *assorted) sort(chunks iter.Seq[uint64], first cow.Chunk) {
 	a.settle()
 }
 
-// settle leaves each chunk in twice once.
+// settle removes duplicates from twice.
 func (a *assorted) settle() {
 	if len(a.twice) > 0 {
 		slices.Sort(a.twice)

@@ -1,4 +1,4 @@
-// A page: the bitmap of a run of chunks, of which sets are made.
+// A page: the bitmap of a run of chunks. Sets consist of pages.
 
 package chunkset
 
@@ -19,16 +19,16 @@ const (
 // page is the bitmap of pageSize chunks.
 type page [pageWords]uint64
 
-// place is where a set keeps a page: nil where there is none, and how many of
-// its bits are set. (The count does not stand in the page, which would make
-// each addition touch two places in memory.)
+// place is where a set keeps a page, or nil if there is none, and the number
+// of bits set in it. (The count is not in the page, because then each addition
+// would touch two places in memory.)
 type place struct {
 	*page
 	n int
 }
 
-// fullPage stands for every page with all its bits set, once setFull was
-// called. It is compared by address.
+// fullPage stands for every page with all bits set, once setFull was called.
+// It is compared by address.
 var fullPage = new(page)
 
 var setFull = sync.OnceFunc(func() { fullPage.setRun(0, pageSize) })
@@ -39,7 +39,7 @@ func clip(first, end cow.Chunk, n uint64) (from, to uint64) {
 	return max(uint64(first), base) - base, min(uint64(end)-base, pageSize)
 }
 
-// mask is the bits of word w that lie in [from, to).
+// mask is the bits of word w that are in [from, to).
 func mask(w, from, to uint64) uint64 {
 	m := ^uint64(0)
 	if from > w*64 {

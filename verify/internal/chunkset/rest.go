@@ -1,40 +1,40 @@
-// Rest: the further passes, over a store whose chunks are too scattered for
-// the first one.
+// Rest: the further passes over a store whose chunks are too scattered for the
+// first pass.
 
 package chunkset
 
 import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 
-// Rest answers what a first pass could not. Each of its passes is Next, Take
-// for all exceptions that the first pass took, in the same order, and End.
+// Rest answers what a first pass could not. Each pass is: Next, Take for all
+// exceptions that the first pass took, in the same order, and End.
 type Rest struct {
 	bounds cow.Bounds
-	taken  uint64 // exceptions of the present pass
-	// The present pass: nil where it is not for that.
+	taken  uint64 // exceptions of the current pass
+	// What the current pass does; nil if it does not do that.
 	gapping             *gaps
 	sieving             *sieve
 	siftCOW, siftOrigin bool
 
-	gaps   *gaps  // of the COW device; nil where nothing is left to it
+	gaps   *gaps  // of the COW device; nil if nothing is left to find
 	sieve  *sieve // of the origin; the same
 	cow    suspects
 	origin suspects
-	// Exceptions up to which the first pass told of repetitions.
+	// The first pass reported the repetitions of this many exceptions.
 	cowTold, originTold uint64
 	arena               *arena
 }
 
 // The suspects' shares of the memory, in sixty-fourths. The rest is for the
-// sieve, or for the gaps.
+// sieve or for the gaps.
 const (
 	shares       = 64
 	originShares = 5
 	cowShares    = 1
 )
 
-// Rest is for what this pass has not answered, with its memory, which the pass
-// gives up. Gaps are wanted in [first, end); nothing where the pass is
-// complete.
+// Rest returns the passes for what this pass has not answered. They take over
+// the memory of this pass. Gaps are wanted in [first, end). A complete pass
+// leaves nothing to find.
 func (s *Seen) Rest(first, end cow.Chunk) *Rest {
 	bytes := s.arena.words * 8
 	r := &Rest{
@@ -53,7 +53,7 @@ func (s *Seen) Rest(first, end cow.Chunk) *Rest {
 	return r
 }
 
-// Next begins a pass; it is false where no more is needed.
+// Next begins a pass. It returns false if no more passes are needed.
 func (r *Rest) Next() bool {
 	r.taken, r.sieving, r.gapping = 0, nil, nil
 	r.siftCOW, r.siftOrigin = r.cow.prepare(), r.origin.prepare()
@@ -71,13 +71,13 @@ func (r *Rest) Next() bool {
 	return r.sieving != nil || r.gapping != nil || r.siftCOW || r.siftOrigin
 }
 
-// Last reports whether the present pass is the last, as far as is known.
+// Last reports whether the current pass is the last, as far as is known.
 func (r *Rest) Last() bool {
 	return r.sieving == nil && (r.gaps == nil || r.gapping != nil && r.gapping.to >= r.gaps.end)
 }
 
-// Take takes the exceptions of records. It calls repeated with those that repeat
-// a chunk without the first pass having told of it.
+// Take takes the exceptions in records. It calls repeated for those that
+// repeat a chunk and were not reported by the first pass.
 func (r *Rest) Take(records []byte, repeated func(slot int, e cow.Exception, onCOW, onOrigin bool)) {
 	n := uint64(len(records)) / cow.ExceptionSize
 	if r.gapping != nil {
@@ -104,8 +104,8 @@ func (r *Rest) sift(records []byte, repeated func(slot int, e cow.Exception, onC
 	}
 }
 
-// End ends a pass, and calls yield for the gaps that it found, which lie above
-// those of the passes before. Neighbouring gaps may touch.
+// End ends a pass. It calls yield for the gaps it found, which are above those
+// of earlier passes. Neighbouring gaps may touch.
 func (r *Rest) End(yield func(first, end cow.Chunk)) {
 	if r.siftCOW {
 		r.cow.reset()

@@ -1,4 +1,4 @@
-// Runs: where the chunks of one device lie, and where none do.
+// Runs: the ranges of one device that contain chunks, and those that do not.
 
 package chunkset
 
@@ -9,19 +9,19 @@ import (
 )
 
 // Runs puts the chunks below an end in order, in as many passes over them as
-// the memory asks for: one, for almost all stores. Each pass is Next, Take for
-// all chunks, and then either Named or Absent.
+// the memory requires: one, for almost all stores. Each pass is: Next, Take
+// for all chunks, and then either Named or Absent.
 type Runs struct {
 	arena *arena
-	end   cow.Chunk // chunks from here on are passed over
-	first bool      // the present pass is the first
+	end   cow.Chunk // chunks from here on are skipped
+	first bool      // the current pass is the first
 	begun bool
 	set   set
-	gaps  *gaps // of the further passes
+	gaps  *gaps // of later passes
 	high  cow.Chunk
 }
 
-// NewRuns is for chunks below end, in about memory bytes.
+// NewRuns is for chunks below end. It uses about memory bytes.
 func NewRuns(end cow.Chunk, memory uint64) *Runs {
 	r := &Runs{arena: newArena(memory), end: end}
 	r.set = set{arena: r.arena}
@@ -29,7 +29,7 @@ func NewRuns(end cow.Chunk, memory uint64) *Runs {
 	return r
 }
 
-// Next begins a pass; it is false where no more is needed.
+// Next begins a pass. It returns false if no more passes are needed.
 func (r *Runs) Next() bool {
 	if !r.begun {
 		r.begun, r.first = true, true
@@ -62,9 +62,9 @@ func (r *Runs) Take(chunks ...cow.Chunk) {
 	}
 }
 
-// Absent ends a pass: it calls yield for the runs of chunks below the end that
-// were not taken, above those of the passes before. Neighbouring runs may
-// touch.
+// Absent ends a pass. It calls yield for the runs of chunks below the end that
+// were not taken and that are above those of earlier passes. Neighbouring runs
+// may touch.
 func (r *Runs) Absent(yield func(first, end cow.Chunk)) {
 	switch {
 	case !r.first:
@@ -76,8 +76,8 @@ func (r *Runs) Absent(yield func(first, end cow.Chunk)) {
 	}
 }
 
-// Named ends a pass: it calls yield for the runs of chunks that were taken,
-// above those of the passes before. Neighbouring runs may touch.
+// Named ends a pass. It calls yield for the runs of chunks that were taken and
+// that are above those of earlier passes. Neighbouring runs may touch.
 func (r *Runs) Named(yield func(first, end cow.Chunk)) {
 	from := cow.Chunk(0)
 	if !r.first {

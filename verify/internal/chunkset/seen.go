@@ -1,10 +1,10 @@
-// Seen: the first pass, which is the only one for almost all stores.
+// Seen: the first pass. For almost all stores it is the only one.
 
 package chunkset
 
 import "github.com/dmsnapctl/dmsnapctl/verify/cow"
 
-// Seen is the chunks of the two devices that exceptions have named so far.
+// Seen holds the chunks of the two devices that exceptions have named so far.
 type Seen struct {
 	bounds   cow.Bounds
 	arena    *arena
@@ -14,7 +14,8 @@ type Seen struct {
 	highest  cow.Chunk // named, on the COW device
 
 	exceptions uint64 // taken so far
-	// Exceptions up to which the sets told of repetitions: all, unless lost.
+	// The sets reported the repetitions of this many exceptions: all, unless
+	// lost.
 	cowTold, originTold uint64
 }
 
@@ -28,14 +29,14 @@ func New(b cow.Bounds, memory uint64) *Seen {
 	return s
 }
 
-// Complete reports whether this pass has answered for all chunks so far; Rest
+// Complete reports whether this pass has answered for all chunks so far. Rest
 // answers for the others.
 func (s *Seen) Complete() bool { return !s.cowLost() && !s.origin.lost }
 
 func (s *Seen) cowLost() bool { return s.cow.lost || s.metadata.lost }
 
-// Add notes the chunks of an exception and tells which of them an exception
-// named before. Chunks that the device does not hold have no repetitions.
+// Add notes the chunks of an exception and reports which of them an earlier
+// exception named. Chunks that are not on the device have no repetitions.
 func (s *Seen) Add(e cow.Exception) (cowRepeated, originRepeated bool) {
 	cowRepeated, originRepeated = s.addCOW(e.New), s.origin.add(e.Old)
 	answered := uint64(1)
@@ -61,10 +62,10 @@ func (s *Seen) addCOW(c cow.Chunk) (was bool) {
 	}
 }
 
-// AddRun notes the exceptions of records, whose COW chunks are data chunks
-// from first on, one after the other. It calls repeated with those whose
-// origin chunk an exception named before. It is false, and has done nothing,
-// where a COW chunk was named before or it cannot tell.
+// AddRun notes the exceptions in records, whose COW chunks are consecutive
+// data chunks starting at first. It calls repeated for those whose origin
+// chunk an earlier exception named. If a COW chunk was named before, or if it
+// cannot know that, it does nothing and returns false.
 func (s *Seen) AddRun(first cow.Chunk, records []byte, repeated func(slot int, e cow.Exception)) bool {
 	n := uint64(len(records)) / cow.ExceptionSize
 	if s.cowLost() || !s.cow.addRun(first, n) {
@@ -75,8 +76,9 @@ func (s *Seen) AddRun(first cow.Chunk, records []byte, repeated func(slot int, e
 	return true
 }
 
-// took counts n exceptions; the origin's set has told of the repetitions of
-// some of them, the COW device's sets of all or, where they are lost, none.
+// took counts n exceptions. The origin's set has reported the repetitions of
+// the first byOrigin of them; the COW device's sets of all, or of none if they
+// are lost.
 func (s *Seen) took(n, byOrigin uint64) {
 	if s.originTold == s.exceptions {
 		s.originTold += byOrigin
@@ -88,8 +90,7 @@ func (s *Seen) took(n, byOrigin uint64) {
 }
 
 // AbsentCOW calls yield for the runs of [first, end) that no exception named,
-// in order, unless that is left to further passes. Neighbouring runs may
-// touch.
+// in order, unless a later pass finds them. Neighbouring runs may touch.
 func (s *Seen) AbsentCOW(first, end cow.Chunk, yield func(first, end cow.Chunk)) {
 	if !s.cowLost() {
 		s.cow.absent(first, end, yield)
@@ -103,8 +104,8 @@ func (s *Seen) metadataIndex(c cow.Chunk) cow.Chunk {
 	return cow.Chunk(s.bounds.Geometry.AreaOf(c) + 1)
 }
 
-// fillMetadata puts the metadata chunks of a new page into it, so that a page
-// whose data chunks are all in use is full.
+// fillMetadata marks the metadata chunks in a new page, so that a page whose
+// data chunks are all in use is full.
 func (s *Seen) fillMetadata(first cow.Chunk, p *page) (n int) {
 	put := func(c cow.Chunk) {
 		p[(c-first)/64] |= 1 << ((c - first) % 64)

@@ -11,21 +11,21 @@ import (
 )
 
 const (
-	// directoryPages bounds the numbers that are found by index in the paged
-	// bitmap. A chunk above them (8 TiB into a device with chunks of 4 KiB) is
-	// far.
+	// directoryPages bounds the page numbers that are found by index in the
+	// paged bitmap. A chunk above them (8 TiB into a device with chunks of 4
+	// KiB) is far.
 	directoryPages = 1 << 16
-	// mostFar bounds the far chunks, which are kept one by one: a damaged
-	// store has a few.
+	// mostFar bounds the number of far chunks, which are kept one by one: a
+	// damaged store has a few.
 	mostFar = 1 << 13
 
-	placeCost = 16 // bytes of memory to a page's place in the directory
-	farCost   = 64 // bytes of memory to a far chunk, at most
+	placeCost = 16 // bytes of memory for a page's place in the directory
+	farCost   = 64 // bytes of memory for a far chunk, at most
 )
 
-// set is a set of chunk numbers. Pages come into being where chunks do, and
-// one that fills up gives its memory back. A set that finds no memory is lost:
-// it drops all it has, and answers for nothing any more.
+// set is a set of chunk numbers. A page is created with its first chunk, and
+// gives its memory back when it is full. If a set gets no memory, it is lost:
+// it drops everything and gives no more answers.
 type set struct {
 	arena     *arena
 	directory []place // by page number
@@ -33,8 +33,8 @@ type set struct {
 	held      uint64 // pages of memory
 	lost      bool
 
-	// fill gives a new page the chunks that are in the set from the start and
-	// returns their number; it may be nil.
+	// fill puts the chunks that are always in the set into a new page and
+	// returns their number. It may be nil.
 	fill func(first cow.Chunk, p *page) int
 }
 
@@ -48,11 +48,11 @@ func (s *set) add(c cow.Chunk) (was bool) {
 	return s.addAnew(c)
 }
 
-// addOld adds the old chunks of records in order, and calls repeated with the
-// records whose chunk was there. It returns how many records it answered for:
-// all, unless the set is lost. Most of the judge's time goes into this loop:
-// if the origin was written to at random, each chunk visits another place in
-// memory, and several visits must be under way at once.
+// addOld adds the old chunks of records in order, and calls repeated for the
+// records whose chunk was already there. It returns the number of records it
+// answered for: all, unless the set is lost. Most of the judge's time is spent
+// in this loop. If the origin was written at random, each chunk is at another
+// place in memory, and several accesses must be under way at once.
 func (s *set) addOld(records []byte, repeated func(slot int, e cow.Exception)) (answered uint64) {
 	directory := s.directory
 	for at := 0; at+cow.ExceptionSize <= len(records); at += cow.ExceptionSize {
@@ -91,7 +91,7 @@ func (s *set) set(p *place, c cow.Chunk) (was bool) {
 	return false
 }
 
-// collapse gives back the memory of a page that has filled up.
+// collapse frees the memory of a page that is full.
 func (s *set) collapse(p *place) {
 	s.arena.giveBack(p.page)
 	s.held--
@@ -99,7 +99,7 @@ func (s *set) collapse(p *place) {
 	p.page = fullPage
 }
 
-// addAnew is add for chunks whose page is not there, or that are far.
+// addAnew is add for chunks that are far or whose page does not exist yet.
 func (s *set) addAnew(c cow.Chunk) (was bool) {
 	if s.lost {
 		return false
@@ -130,8 +130,8 @@ func (s *set) addFar(c cow.Chunk) (was bool) {
 	return false
 }
 
-// pageFor is the place of page n, which is made where it is not there; nil
-// where there is no memory for it.
+// pageFor returns the place of page n and creates the page if necessary. It
+// returns nil if there is no memory for it.
 func (s *set) pageFor(n uint64) *place {
 	if n >= uint64(len(s.directory)) {
 		s.growDirectory(n + 1)
@@ -142,7 +142,7 @@ func (s *set) pageFor(n uint64) *place {
 	}
 	memory := s.arena.page()
 	switch {
-	case s.lost: // to make room
+	case s.lost: // lost to make room
 		if memory != nil {
 			s.arena.giveBack(memory)
 		}
@@ -159,7 +159,7 @@ func (s *set) pageFor(n uint64) *place {
 	return p
 }
 
-// growDirectory makes the directory hold n pages or more.
+// growDirectory makes the directory hold at least n pages.
 func (s *set) growDirectory(n uint64) {
 	have := uint64(len(s.directory))
 	n = min(directoryPages, max(n, have+have/4+64))
@@ -171,7 +171,7 @@ func (s *set) growDirectory(n uint64) {
 
 func (s *set) holds() uint64 { return s.held }
 
-// lose drops all that the set has.
+// lose drops everything in the set.
 func (s *set) lose() {
 	for _, p := range s.directory {
 		if p.page != nil && p.page != fullPage {
@@ -182,8 +182,8 @@ func (s *set) lose() {
 	s.directory, s.far, s.held, s.lost = nil, nil, 0, true
 }
 
-// addRun puts n consecutive chunks into the set at once. It is false, and has
-// done nothing, where one of them was there already or it cannot tell.
+// addRun adds n consecutive chunks at once. If one of them was already there,
+// or if it cannot know that, it does nothing and returns false.
 func (s *set) addRun(first cow.Chunk, n uint64) bool {
 	end := first + cow.Chunk(n)
 	if s.lost || n == 0 || end < first || uint64(end-1)>>pageBits >= directoryPages {

@@ -1,5 +1,5 @@
-// The sieve: a Bloom filter, which lets through the origin chunks that may
-// have been named before.
+// The sieve: a Bloom filter that lets through the origin chunks that may have
+// been named before.
 
 package chunkset
 
@@ -11,12 +11,12 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// sieveLoad is how many chunks there may be to a word of the filter: of twice
-// as many a tenth would get through.
+// sieveLoad is the most chunks per word of the filter. With twice as many, a
+// tenth of them would get through.
 const sieveLoad = 8
 
-// sieve looks at the chunks whose mixed numbers are in [from, last], in as many
-// passes as its suspects and the number of chunks ask for.
+// sieve checks the chunks whose mixed numbers are in [from, last]. The number
+// of passes depends on the number of chunks and suspects.
 type sieve struct {
 	suspects *suspects
 	all      uint64 // chunks in all passes
@@ -29,12 +29,12 @@ type sieve struct {
 
 func newSieve(all uint64, s *suspects) *sieve { return &sieve{suspects: s, all: all} }
 
-// begin begins a pass; it is false where none is needed.
+// begin begins a pass. It returns false if none is needed.
 func (s *sieve) begin(m memory) bool {
 	if s.done {
 		return false
 	}
-	// No more than it takes: a smaller filter misses the processor's cache less.
+	// Use no more than needed: a smaller filter has fewer cache misses.
 	wanted := uint64(1) << bits.Len64(s.all/(sieveLoad*5/4))
 	words := min(wanted, 1<<(bits.Len(uint(len(m)))-1))
 	s.filter, s.mask = m[:words], words-1
@@ -72,8 +72,8 @@ func (s *sieve) takeOld(records []byte) {
 	}
 }
 
-// bitsOf are the four bits of a chunk in its word of the filter. With three, a
-// fourth more chunks would get through.
+// bitsOf returns the four bits of a chunk in its word of the filter. With
+// three bits, a quarter more chunks would get through.
 func bitsOf(m uint64) uint64 {
 	return 1<<(m>>32&63) | 1<<(m>>38&63) | 1<<(m>>44&63) | 1<<(m>>50&63)
 }
@@ -89,7 +89,7 @@ func (s *sieve) suspect(m uint64) {
 	s.suspects.list = append(s.suspects.list, m)
 }
 
-// crowded makes room for suspects: it leaves their upper half to a further
+// crowded makes room for suspects: it leaves the upper half of them to a later
 // pass, unless most of them are the same.
 func (s *sieve) crowded() {
 	s.suspects.sort()
@@ -107,8 +107,8 @@ func (s *sieve) finish() {
 	}
 }
 
-// mix gives each chunk another number, all of whose bits depend on all of the
-// chunk's.
+// mix maps each chunk to a different number. All bits of the number depend on
+// all bits of the chunk's number.
 func mix(c uint64) uint64 {
 	c ^= c >> 33
 	c *= 0xff51afd7ed558ccd

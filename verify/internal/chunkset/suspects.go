@@ -1,5 +1,5 @@
 // Suspects: the chunks of one device that may have been named twice. A pass
-// over all exceptions tells which were, and where.
+// over all exceptions finds out which ones were, and where.
 
 package chunkset
 
@@ -8,40 +8,41 @@ import (
 	"slices"
 )
 
-// leastSuspects is how many there may be, however little memory there is.
+// leastSuspects is the limit if there is little memory.
 const leastSuspects = 1 << 9
 
 // suspects are mixed chunk numbers.
 type suspects struct {
-	most   int // may be exceeded by what must be added at once
+	most   int // may be exceeded by suspects that must be added at once
 	list   []uint64
-	seen   []uint64 // a bit for each, once it was named
-	filter []uint64 // of bits for their low ends
-	index  []uint32 // the first by its high end
+	seen   []uint64 // one bit each, set when the suspect was named
+	filter []uint64 // bits chosen by the low ends of the numbers
+	index  []uint32 // index of the first suspect by its high end
 	shift  int
 }
 
-// newSuspects reserves the list at once: growing it would leave a multiple of
-// it as garbage.
+// newSuspects reserves the list at once: growing it would leave several times
+// its size as garbage.
 func newSuspects(bytes uint64) suspects {
 	most := int(max(leastSuspects, bytes/8))
 	return suspects{most: most, list: make([]uint64, 0, most)}
 }
 
-// sort brings them in ascending order and leaves out what is there twice.
+// sort sorts the suspects and removes duplicates.
 func (s *suspects) sort() {
 	slices.Sort(s.list)
 	s.list = slices.Compact(s.list)
 }
 
-// prepare makes them ready to be asked for; it is false where there are none.
+// prepare prepares the suspects for queries. It returns false if there are
+// none.
 func (s *suspects) prepare() bool {
 	if len(s.list) == 0 {
 		return false
 	}
 	s.sort()
 	s.seen = make([]uint64, len(s.list)/64+1)
-	s.filter = make([]uint64, 1<<bits.Len(uint(len(s.list)/4))) // 16 bits to each
+	s.filter = make([]uint64, 1<<bits.Len(uint(len(s.list)/4))) // 16 bits each
 	width := bits.Len(uint(len(s.list) / 4))
 	s.shift = 64 - width
 	s.index = make([]uint32, 1<<width+1)
@@ -64,10 +65,10 @@ func (s *suspects) filterWord(m uint64) *uint64 {
 	return &s.filter[m>>6&uint64(len(s.filter)-1)]
 }
 
-// mayHave is true for all of them, and for few others.
+// mayHave returns true for all suspects and for few other numbers.
 func (s *suspects) mayHave(m uint64) bool { return *s.filterWord(m)&(1<<(m&63)) != 0 }
 
-// again reports whether m is one of them and was asked for before.
+// again reports whether m is a suspect, and again was called with it before.
 func (s *suspects) again(m uint64) bool {
 	i := s.high(m)
 	for at := s.index[i]; at < s.index[i+1]; at++ {

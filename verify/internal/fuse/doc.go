@@ -1,12 +1,13 @@
 // Package fuse shows generated images as files in a directory, through the
-// kernel's FUSE: one for the whole of a mount, or any number that come and go. The content is any io.ReaderAt; it is read only where somebody
-// reads the file. Writes are refused, or kept apart in a file without a name,
-// so that what the image is made of never changes.
+// kernel's FUSE. A mount shows either one file for its whole life, or any
+// number of files that come and go. The content is any io.ReaderAt. It is read
+// only when somebody reads the file. Writes are refused, or kept in a separate
+// unnamed file, so that what the image is made from never changes.
 //
 // The package knows nothing of stores. It must not open its own mount: a
-// process that waits for an answer from itself can wait for ever.
+// process that waits for an answer from itself can hang.
 //
-// Files: mount.go (mounting and its end, Linux only) calls node.go (the
+// Files: mount.go (mounting and unmounting, Linux only) calls node.go (the
 // kernel's requests), which calls private.go (writes).
 //
 // From the top down: mount, node, private.
@@ -17,22 +18,22 @@ import (
 	"io"
 )
 
-// ErrUnsupported is returned where the system has no FUSE that this package
-// can use.
+// ErrUnsupported is returned if the system has no FUSE that this package can
+// use.
 var ErrUnsupported = errors.New("no FUSE on this system")
 
 // File is the file in a mount.
 type File struct {
 	Name    string      // within the directory
-	Content io.ReaderAt // read by several goroutines at once
+	Content io.ReaderAt // called by several goroutines at once
 	Size    int64       // bytes
-	// Writable lets readers write. What they write is seen by all readers of
-	// the file, never reaches Content, and is gone when the file is.
+	// Writable lets readers write. All readers of the file see what they
+	// write. It never reaches Content, and is lost when the file is removed.
 	Writable bool
-	// SpillDir is where written blocks are kept; "" for the system's
+	// SpillDir is the directory for written blocks; "" means the system's
 	// directory for temporary files.
 	SpillDir string
-	// OnError, where it is not nil, hears of each read or write that failed.
-	// It is called by several goroutines; the reader has EIO.
+	// OnError, if not nil, is called for each read or write that failed, by
+	// several goroutines. The reader gets EIO.
 	OnError func(error)
 }

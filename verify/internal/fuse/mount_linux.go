@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long the end of a mount waits for readers to close the file, before
-// they get errors.
+// How long an unmount waits for readers to close the file before they get
+// errors.
 const (
 	busyTries = 10
 	busyPause = 50 * time.Millisecond
@@ -26,16 +26,16 @@ const (
 // fsName is the source and the subtype of our mounts.
 const fsName = "dmsnapctl"
 
-// Mount is a directory of files that are shown.
+// Mount is a directory with the files shown.
 type Mount struct {
 	dir  string
 	tree *tree
-	done chan struct{} // closed when the kernel has let go of it
+	done chan struct{} // closed when the kernel has released the mount
 }
 
-// Show mounts f on the directory dir, which must exist; what it held is hidden
-// meanwhile. Only the user who mounts can look into it. Close ends it, and so
-// does umount(8).
+// Show mounts f on the directory dir, which must exist. Files in dir are
+// hidden during the mount. Only the user who mounts can look into it. Close or
+// umount(8) ends it.
 func Show(dir string, f File) (*Mount, error) {
 	t := newTree()
 	if _, err := t.add(f); err != nil {
@@ -44,7 +44,7 @@ func Show(dir string, f File) (*Mount, error) {
 	return mount(dir, t, f.Writable)
 }
 
-// ShowMany is Show of a directory without files: Add adds them.
+// ShowMany is Show for a directory without files. Add adds them.
 func ShowMany(dir string) (*Mount, error) { return mount(dir, newTree(), true) }
 
 func mount(dir string, t *tree, writable bool) (*Mount, error) {
@@ -55,14 +55,14 @@ func mount(dir string, t *tree, writable bool) (*Mount, error) {
 	options := &fuse.MountOptions{
 		Name: fsName, FsName: fsName, DirectMount: true,
 		MaxWrite: 1 << 20, MaxReadAhead: 1 << 20, DisableXAttrs: true, DisableReadDirPlus: true,
-		// What it says concerns requests whose reader died.
+		// It would log requests whose reader has died.
 		Logger: log.New(io.Discard, "", 0),
 	}
 	if !writable {
 		options.Options = []string{"ro"}
 		options.DirectMountFlags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV
 	}
-	if os.Geteuid() == 0 { // the kernel's own mount has no such option
+	if os.Geteuid() == 0 { // mount(2) has no such option
 		options.DirectMountStrict, options.Options = true, nil
 	}
 	server, err := fuse.NewServer(t, dir, options)
@@ -79,9 +79,9 @@ func mount(dir string, t *tree, writable bool) (*Mount, error) {
 }
 
 // Add shows one more file. Its name must not have been used on this mount
-// before, as the kernel remembers names. Remove takes the file away; when it
-// returns, nobody reads the content any more. Whoever still has the file open
-// gets errors.
+// before, because the kernel caches names. Remove removes the file; when it
+// returns, the content is no longer read. Readers that still have the file
+// open get errors.
 func (m *Mount) Add(f File) (remove func(), err error) {
 	n, err := m.tree.add(f)
 	if err != nil {
@@ -90,8 +90,7 @@ func (m *Mount) Add(f File) (remove func(), err error) {
 	return func() { m.tree.remove(n) }, nil
 }
 
-// mountPoint is dir's own path, without links: the name under which the kernel
-// will know it.
+// mountPoint is the path of dir without links: the name that the kernel shows.
 func mountPoint(dir string) (string, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -113,18 +112,18 @@ func explain(dir string, err error) error {
 	return fmt.Errorf("mount on %s: %w", dir, err)
 }
 
-// Done is closed when the mount has ended, by whomever.
+// Done is closed when the mount has ended, no matter who ended it.
 func (m *Mount) Done() <-chan struct{} { return m.done }
 
-// Close unmounts. Readers that still hold the file open have a moment to
-// close it; after that they get errors.
+// Close unmounts. Readers that still have the file open get a moment to close
+// it; after that they get errors.
 func (m *Mount) Close() error {
 	for range busyTries {
 		if m.ended() {
 			return nil
 		}
 		err := m.unmount(0)
-		if err == nil || errors.Is(err, unix.EINVAL) { // EINVAL: it is no mount any more
+		if err == nil || errors.Is(err, unix.EINVAL) { // EINVAL: it is no longer a mount
 			<-m.done
 			return nil
 		}
@@ -134,8 +133,8 @@ func (m *Mount) Close() error {
 		case <-time.After(busyPause):
 		}
 	}
-	// A forced unmount ends the connection: waiting readers get errors. It
-	// may leave the mount where it is, which the lazy one then takes away.
+	// A forced unmount ends the connection: waiting readers get errors. It may
+	// leave the mount in place; the lazy unmount then removes it.
 	_ = m.unmount(unix.MNT_FORCE)
 	if err := m.unmount(unix.MNT_DETACH); err != nil && !m.ended() && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("unmount %s: %w", m.dir, err)
@@ -155,7 +154,7 @@ func (m *Mount) ended() bool {
 	}
 }
 
-// unmount asks the kernel, or as a plain user the program that may.
+// unmount asks the kernel or, for a plain user, the program that may unmount.
 func (m *Mount) unmount(flags int) error { return unmount(m.dir, flags) }
 
 func unmount(dir string, flags int) error {
@@ -173,8 +172,8 @@ func unmount(dir string, flags int) error {
 	return nil
 }
 
-// Clear takes away what is mounted on dir by a process that has ended; where
-// nothing is mounted there it does nothing. It does not look into the mount.
+// Clear unmounts what a process that has ended left mounted on dir. It does
+// nothing if nothing is mounted there. It does not look into the mount.
 func Clear(dir string) error {
 	mounted, err := isMounted(dir)
 	if err != nil || !mounted {
@@ -192,13 +191,13 @@ func isMounted(dir string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	// Blanks, tabs, newlines and backslashes of a name are written in octal.
+	// Spaces, tabs, newlines and backslashes in a name are written in octal.
 	name := strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`).Replace(dir)
 	return strings.Contains("\n"+string(table), "\n"+fsName+" "+name+" fuse."+fsName+" "), nil
 }
 
-// Serve shows f on dir until somebody unmounts it or ctx ends, and unmounts
-// then. It calls ready once the file can be read.
+// Serve shows f on dir until somebody unmounts it or ctx ends, and then
+// unmounts. It calls ready once the file can be read.
 func Serve(ctx context.Context, dir string, f File, ready func()) error {
 	m, err := Show(dir, f)
 	if err != nil {

@@ -4,7 +4,7 @@ package fuse
 
 import "context"
 
-// Mount is a directory of files that are shown.
+// Mount is a directory with the files shown.
 type Mount struct{}
 
 // Show fails: there is no FUSE here.
@@ -16,13 +16,13 @@ func ShowMany(string) (*Mount, error) { return nil, ErrUnsupported }
 // Add fails: there is no FUSE here.
 func (*Mount) Add(File) (func(), error) { return nil, ErrUnsupported }
 
-// Clear has nothing to take away.
+// Clear does nothing.
 func Clear(string) error { return nil }
 
 // Done is never closed.
 func (*Mount) Done() <-chan struct{} { return nil }
 
-// Close has nothing to end.
+// Close does nothing.
 func (*Mount) Close() error { return nil }
 
 // Serve fails: there is no FUSE here.

@@ -16,11 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rootNode is the directory's inode; the files have those that follow on it.
+// rootNode is the directory's inode. The files have the inodes after it.
 const rootNode = fuse.FUSE_ROOT_ID
 
-// forever is how long the kernel may remember names and attributes: neither
-// changes, and no name and no inode is ever given to another file.
+// forever is how long the kernel may cache names and attributes. Neither
+// changes, and no name or inode is ever reused for another file.
 const forever = 24 * 60 * 60 // seconds
 
 // statFSBlock is the unit of statfs(2).
@@ -28,22 +28,22 @@ const statFSBlock = 4096
 
 // tree answers the kernel's requests: a directory of files.
 type tree struct {
-	fuse.RawFileSystem // answers ENOSYS to all that is not here
+	fuse.RawFileSystem // answers ENOSYS to everything not implemented here
 	born               time.Time
 
 	mu     sync.RWMutex
 	byName map[string]*node
 	byNode map[uint64]*node
-	last   uint64 // the inode that was given last
+	last   uint64 // the inode that was assigned last
 }
 
 // node is a file of the tree.
 type node struct {
 	File
 	number  uint64
-	private *Private // nil where the file cannot be written
+	private *Private // nil if the file cannot be written
 
-	requests sync.RWMutex // held for reading by each request that is answered
+	requests sync.RWMutex // held for reading by each request while it is answered
 	gone     bool
 }
 
@@ -54,7 +54,7 @@ func newTree() *tree {
 	}
 }
 
-// add shows a file. Its name must be new to the tree.
+// add adds a file. Its name must be new to the tree.
 func (t *tree) add(f File) (*node, error) {
 	if f.Name == "" || f.Name == "." || f.Name == ".." || strings.ContainsRune(f.Name, '/') {
 		return nil, fmt.Errorf("%q is no name of a file", f.Name)
@@ -74,8 +74,8 @@ func (t *tree) add(f File) (*node, error) {
 	return n, nil
 }
 
-// remove takes a file away. When it returns, nobody reads its content any more,
-// and its writes are gone.
+// remove removes a file. When it returns, the content is no longer read, and
+// writes to the file are gone.
 func (t *tree) remove(n *node) {
 	t.mu.Lock()
 	delete(t.byName, n.Name)
@@ -84,7 +84,7 @@ func (t *tree) remove(n *node) {
 	n.requests.Lock()
 	defer n.requests.Unlock()
 	if n.gone = true; n.private != nil {
-		_ = n.private.Close() // a file without a name; its writes are of no use any more
+		_ = n.private.Close() // an unnamed file; its writes are no longer needed
 	}
 }
 
@@ -95,15 +95,15 @@ func (t *tree) removeAll() {
 	}
 }
 
-// files are all there are, in the order in which they came.
+// files are all files, in the order in which they were added.
 func (t *tree) files() []*node {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return slices.SortedFunc(maps.Values(t.byNode), func(a, b *node) int { return cmp.Compare(a.number, b.number) })
 }
 
-// node is a file by its inode; done must be called when the request is
-// answered. It is nil where the file is gone.
+// node returns the file with an inode, or nil if the file is gone. done must
+// be called after the request is answered.
 func (t *tree) node(number uint64) (n *node, done func()) {
 	t.mu.RLock()
 	n = t.byNode[number]
@@ -121,7 +121,7 @@ func (t *tree) node(number uint64) (n *node, done func()) {
 
 func (t *tree) String() string { return "dmsnapctl" }
 
-// attr fills in what a file, or nil for the directory, is like.
+// attr fills in the attributes of a file, or of the directory if n is nil.
 func (t *tree) attr(n *node, out *fuse.Attr) {
 	out.Ino, out.Owner, out.Nlink = rootNode, fuse.Owner{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid())}, 1
 	out.SetTimes(&t.born, &t.born, &t.born)
@@ -158,8 +158,8 @@ func (t *tree) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut)
 	return fuse.OK
 }
 
-// SetAttr takes times and the size that the file has: programs set both on
-// what they write. Nothing else changes.
+// SetAttr accepts times, and the size that the file already has: programs set
+// both on files they write. Nothing else can be changed.
 func (t *tree) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
 	n, done := t.node(in.NodeId)
 	defer done()
@@ -186,8 +186,8 @@ func (t *tree) Access(_ <-chan struct{}, in *fuse.AccessIn) fuse.Status {
 	return fuse.OK
 }
 
-// Open lets the kernel keep what it has read: the content does not change but
-// by writes through the same mount.
+// Open lets the kernel cache what it has read: the content changes only by
+// writes through the same mount.
 func (t *tree) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
 	n, done := t.node(in.NodeId)
 	defer done()
@@ -245,7 +245,7 @@ func (t *tree) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, 
 	return uint32(n), fuse.OK
 }
 
-// failed tells of err and is what the reader gets.
+// failed reports err and returns the status for the reader.
 func (n *node) failed(err error) fuse.Status {
 	if n.OnError != nil {
 		n.OnError(err)
@@ -256,7 +256,7 @@ func (n *node) failed(err error) fuse.Status {
 	return fuse.EIO
 }
 
-// Fsync has nothing to do: private writes die with the file.
+// Fsync does nothing: private writes are lost with the file anyway.
 func (t *tree) Fsync(<-chan struct{}, *fuse.FsyncIn) fuse.Status { return fuse.OK }
 
 func (t *tree) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.OK }

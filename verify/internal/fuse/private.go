@@ -10,14 +10,14 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
-// Private is an image that can be written without a change to what lies
-// below. Written blocks go to a sparse file without a name, each at its own
-// offset; memory holds one bit for each block of a page that was written to.
+// Private is an image that can be written without changing the image below it.
+// Written blocks go to a sparse, unnamed file, each at its own offset. Memory
+// holds one bit per block, in pages that exist only where blocks were written.
 type Private struct {
 	below io.ReaderAt
 	size  int64
 
-	mu      sync.RWMutex // a write excludes all else: a block is filled up before it counts
+	mu      sync.RWMutex // writes are exclusive: a block is complete before it counts
 	spill   *os.File
 	dir     string
 	written map[int64]*[bitsPage / 8]byte
@@ -28,13 +28,13 @@ const (
 	bitsPage   = 8192 // blocks to a page of bits
 )
 
-// NewPrivate is below with nothing written yet. Close it to give the spilled
-// blocks back.
+// NewPrivate returns an image that equals below until it is written to. Close
+// frees the space of the written blocks.
 func NewPrivate(below io.ReaderAt, size int64, dir string) *Private {
 	return &Private{below: below, size: size, dir: dir, written: map[int64]*[bitsPage / 8]byte{}}
 }
 
-// Close gives back the space of written blocks.
+// Close frees the space of the written blocks.
 func (p *Private) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -46,7 +46,7 @@ func (p *Private) Close() error {
 	return err
 }
 
-// ReadAt is io.ReaderAt.
+// ReadAt implements io.ReaderAt.
 func (p *Private) ReadAt(b []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("read at a negative offset")
@@ -69,7 +69,8 @@ func (p *Private) ReadAt(b []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// run is where the bytes from off on stand, and how many of most do.
+// run is where the bytes starting at off are stored, and how many of most are
+// there.
 func (p *Private) run(off, most int64) (from io.ReaderAt, n int64) {
 	block := off / blockBytes
 	own := p.has(block)
@@ -83,7 +84,7 @@ func (p *Private) run(off, most int64) (from io.ReaderAt, n int64) {
 	return p.below, n
 }
 
-// WriteAt is io.WriterAt within the image's size.
+// WriteAt implements io.WriterAt within the image's size.
 func (p *Private) WriteAt(b []byte, off int64) (int, error) {
 	if off < 0 || off > p.size || int64(len(b)) > p.size-off {
 		return 0, fmt.Errorf("write of %s at %d: the image has %d", count.Of(len(b), "byte"), off, p.size)
@@ -132,7 +133,7 @@ func (p *Private) open() error {
 	return nil
 }
 
-// fill copies a block from below, which makes it a written one.
+// fill copies a block from below, and marks it as written.
 func (p *Private) fill(block int64) error {
 	var buf [blockBytes]byte
 	off := block * blockBytes
@@ -163,7 +164,7 @@ func (p *Private) set(block int64) {
 	page[bit/8] |= 1 << (bit % 8)
 }
 
-// noEOF is the error of a read that was short within the image.
+// noEOF is the error for a short read within the image.
 func noEOF(err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
