@@ -24,8 +24,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// runCold measures the stores in the canonical layout past the page cache,
-// after all else: it needs what a machine may lack.
+// runCold measures the stores in the canonical layout without the page cache.
+// It runs last, because it needs what a machine may lack.
 func runCold(dir, program string, runs int) error {
 	fmt.Printf("\npast the page cache\n")
 	if _, err := exec.LookPath("fio"); err != nil {
@@ -90,8 +90,8 @@ func (s *sample) cold(program string, runs int) error {
 	return nil
 }
 
-// directFile reads past the page cache. What is smaller than a block, the
-// header, takes a detour.
+// directFile reads past the page cache. A read that is smaller than a block
+// (the header) reads the whole block.
 type directFile struct{ *os.File }
 
 func (f directFile) ReadAt(p []byte, off int64) (int, error) {
@@ -103,7 +103,7 @@ func (f directFile) ReadAt(p []byte, off int64) (int, error) {
 	return copy(p, block[:n]), err
 }
 
-// forget has the kernel drop the file's pages.
+// forget makes the kernel drop the file's pages.
 func (s *sample) forget() error {
 	f, err := os.Open(s.path)
 	if err != nil {
@@ -113,8 +113,8 @@ func (s *sample) forget() error {
 	return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
 }
 
-// fio reads the areas in order, so many at once, and tells how long that took
-// without fio's own beginning and end.
+// fio reads the areas in order, a number of them at once, and returns how long
+// that took without fio's own start and end.
 func (s *sample) fio() (time.Duration, error) {
 	stride := (s.geometry.ExceptionsPerArea() + 1) * chunkBytes
 	out, err := exec.Command("fio", "--name=areas", "--filename="+s.path, "--readonly", "--output-format=json",

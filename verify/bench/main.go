@@ -1,8 +1,8 @@
 //go:build linux
 
-// Bench measures the judge against the least that any judge must do: read the
-// same areas and nothing else, by as many threads. Both are processes of their
-// own, and CPU stands beside wall time.
+// Bench compares the judge with the least that any judge must do: read the
+// same areas with the same number of threads, and nothing else. Each runs in a
+// process of its own. CPU time is printed next to wall time.
 //
 //	go run ./verify/bench [-dir DIR] [-runs N] [-cold]
 //	go run ./verify/bench -moves [-dir DIR] [-runs N] [-mib N]
@@ -11,7 +11,7 @@
 // runs in brackets. With -cold it measures without the page cache as well,
 // against fio reading the same blocks at the same depth.
 //
-// With -moves it measures what moves data, against dd.
+// With -moves it compares the commands that move data with dd.
 //
 // From the top down: main, warm, cold, moves, process, store.
 package main
@@ -51,7 +51,8 @@ func main() {
 	}
 }
 
-// inDir runs in a directory: a new one, which is removed, where none is given.
+// inDir runs in a directory. Without one, it makes a directory and removes it
+// afterwards.
 func inDir(dir string, run func(dir string) error) error {
 	if dir != "" {
 		return run(dir)
@@ -92,13 +93,13 @@ func run(dir string, runs int, cold bool) error {
 	return runCold(dir, program, runs)
 }
 
-// scatteredRun is what a store with scattered chunks costs.
+// scatteredRun is the cost of a store with scattered chunks.
 type scatteredRun struct {
 	exceptions uint64
 	costs
 }
 
-// printScattered tells how the cost of scattered chunks grows.
+// printScattered prints how the cost of scattered chunks grows.
 func printScattered(runs []scatteredRun) {
 	fmt.Printf("\nscattered chunks: CPU of verification to that of reading, and to that of half as many exceptions\n")
 	for i, r := range runs {

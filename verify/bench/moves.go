@@ -24,7 +24,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
-// mover is one disk of files, and the program.
+// mover has the directory of the files, all on one disk, and the program.
 type mover struct {
 	dir, program string
 	bytes        int64 // of data that is moved
@@ -33,8 +33,8 @@ type mover struct {
 // moveLayout is where a store's data lies.
 type moveLayout struct {
 	name   string
-	random bool // origin chunks in random order, or as they come
-	holes  int  // how long holes and what lies between them are, in chunks, for reclaim; 0 for no holes
+	random bool // origin chunks are in random order
+	holes  int  // for reclaim: chunks per hole and between holes; 0: no holes
 }
 
 // runMoves prints, for each command and layout, its speed and that of dd.
@@ -63,8 +63,8 @@ func runMoves(dir string, runs int, bytes int64) error {
 
 func (m mover) path(name string) string { return filepath.Join(m.dir, name) }
 
-// compare runs dd and a command in turn, so that a busy disk is unfair to both
-// alike.
+// compare runs dd and a command in turn, so that other load on the disk
+// affects both alike.
 func (m mover) compare(what string, runs int, layout moveLayout, args ...string) error {
 	var dd, program series
 	for range runs {
@@ -102,8 +102,8 @@ func (m mover) compare(what string, runs int, layout moveLayout, args ...string)
 	return nil
 }
 
-// dd copies as many bytes, and flushes as the command does: reclaim after each of
-// its batches. apply and reclaim write to what is there.
+// dd copies as many bytes, and flushes as the command does: reclaim flushes
+// after each of its batches. apply and reclaim write to files that exist.
 func (m mover) dd(as string) (time.Duration, error) {
 	piece, conv := m.bytes, "fsync"
 	if as == "reclaim" {
@@ -129,7 +129,7 @@ func (m mover) dd(as string) (time.Duration, error) {
 	return time.Since(start), nil
 }
 
-// prepare makes the files anew, and tells how many bytes there are to move.
+// prepare makes new files and returns how many bytes will be moved.
 func (m mover) prepare(layout moveLayout) (moved int64, err error) {
 	if _, err := os.Stat(m.path("data")); err != nil {
 		if err := m.noise("data", m.bytes); err != nil {
@@ -142,7 +142,7 @@ func (m mover) prepare(layout moveLayout) (moved int64, err error) {
 	}
 	n := uint64(m.bytes / chunkBytes)
 	slots, end := m.slots(layout, n)
-	if layout.holes > 0 { // what lies behind the first n slots moves
+	if layout.holes > 0 { // data past the first n slots moves
 		for _, s := range slots {
 			if s >= n {
 				moved += chunkBytes
@@ -240,7 +240,7 @@ func (m mover) sync(name string) error {
 	return f.Sync()
 }
 
-// forget has the kernel drop the files' pages.
+// forget makes the kernel drop the files' pages.
 func (m mover) forget(names ...string) error {
 	for _, name := range names {
 		f, err := os.Open(m.path(name))
@@ -258,7 +258,7 @@ func (m mover) forget(names ...string) error {
 	return nil
 }
 
-// quietly runs a command whose notes nobody wants.
+// quietly runs a command and discards its messages.
 func quietly(name string, args ...string) error {
 	out, err := exec.Command(name, args...).CombinedOutput()
 	if err != nil {

@@ -25,8 +25,8 @@ func (s series) median() time.Duration {
 
 func (s series) best() time.Duration { return slices.Min(s) }
 
-// timings are wall and CPU time of a process, run after run, and the most
-// memory that it took in bytes.
+// timings are the wall and CPU times of a process, run by run, and the most
+// memory that it used, in bytes.
 type timings struct {
 	wall, cpu series
 	peak      int64
@@ -56,17 +56,18 @@ func (t *timings) run(count bool, name string, args ...string) error {
 	return nil
 }
 
-// measured is what one process took.
+// measured is what one process used.
 type measured struct {
 	Wall, CPU time.Duration
 	Peak      int64 // bytes of memory
 }
 
-// measure runs a process to its end and writes what it took. Exit code 1 is a
-// warning, no failure.
+// measure runs a process to its end and writes what it used. Exit code 1 is a
+// warning, not a failure.
 //
-// It is a process of its own: the kernel counts the memory of a process from
-// before its exec, when it still was its parent, and the bench itself is large.
+// It is a separate process: the kernel also counts the memory that a process
+// had before its exec, when it was still a copy of its parent, and the bench
+// itself is large.
 func measure(name string, args ...string) error {
 	c := exec.Command(name, args...)
 	c.Stderr = os.Stderr

@@ -1,6 +1,6 @@
 //go:build linux
 
-// The stores that are judged.
+// The stores to judge.
 
 package main
 
@@ -17,18 +17,18 @@ const (
 	chunkBytes   = 4096
 )
 
-// kind is what a store is like. Its origin was written to in random order, each
-// chunk once.
+// kind describes a store. Its origin was written in random order, each chunk
+// once.
 type kind struct {
 	exceptions uint64
 	origin     uint64 // chunks, a power of two
-	scatter    uint64 // chunks of the COW device, a power of two, all over which the data lies; 0 for the canonical layout
+	scatter    uint64 // chunks over which the data is spread, a power of two; 0: canonical layout
 }
 
 var kinds = []kind{
 	{exceptions: 1_000_000, origin: 1 << 20},
 	{exceptions: 16_700_000, origin: 1 << 24},
-	{exceptions: 1_000_000, origin: 1 << 28}, // all over 1 TiB
+	{exceptions: 1_000_000, origin: 1 << 28}, // spread over 1 TiB
 	{exceptions: 2_087_500, origin: 1 << 40, scatter: 1 << 31},
 	{exceptions: 4_175_000, origin: 1 << 40, scatter: 1 << 31},
 	{exceptions: 8_350_000, origin: 1 << 40, scatter: 1 << 31},
@@ -93,13 +93,13 @@ func generate(path string, k kind) (*sample, error) {
 	return s, f.Sync()
 }
 
-// jump is the number after n in an order of the numbers below of, a power of
-// two, that jumps all over them and names each once: a full-period generator
-// (its increment is odd, its factor less one divisible by 4).
+// jump returns the number after n in a sequence that jumps around among the
+// numbers below of, a power of two, and visits each once. It is a full-period
+// generator (its increment is odd, its factor minus one is divisible by 4).
 func jump(n, of uint64) uint64 {
 	return (n*6364136223846793005 + 1442695040888963407) & (of - 1)
 }
 
 // verify is the command line that judges the store. Scattered chunks leave
-// holes, which is a warning.
+// holes, which cause a warning.
 func (s *sample) verify() []string { return []string{"verify", "--quiet", s.path} }

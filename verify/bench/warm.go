@@ -1,6 +1,6 @@
 //go:build linux
 
-// With the pages in the page cache: reading against judging.
+// With the pages in the page cache: reading compared with judging.
 
 package main
 
@@ -17,13 +17,13 @@ import (
 // costs are those of one store.
 type costs struct{ reading, judging, delta timings }
 
-// warm measures in turn, so that a busy machine is unfair to all alike.
+// warm measures in turn, so that other load on the machine affects all alike.
 func (s *sample) warm(program string, runs int) (c costs, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return c, err
 	}
-	for i := range runs + 1 { // the first turn fills the page cache
+	for i := range runs + 1 { // the first round fills the page cache
 		if err := c.reading.run(i > 0, self, "-read", s.path, "-areas", strconv.FormatUint(s.areas, 10)); err != nil {
 			return c, err
 		}
@@ -51,10 +51,11 @@ func (s *sample) warm(program string, runs int) (c costs, err error) {
 	return c, nil
 }
 
-// turn is how many areas one thread reads at a turn, as a judge would.
+// turn is how many areas one thread reads at a time, as a judge would.
 const turn = 16
 
-// readAreas reads the areas of a store and nothing else, by so many threads.
+// readAreas reads the areas of a store and nothing else, with this many
+// threads.
 func readAreas(path string, areas uint64, threads int) error {
 	file, err := blockdev.Open(path)
 	if err != nil {

@@ -4,8 +4,7 @@
 //
 // It reads a store through package store and does not trust it: an exception
 // that cannot be right is ignored and reported. It never writes to a store or
-// an origin, and knows no device mapper.
-// write to a store or an origin, and knows no device mapper.
+// an origin, and does not know device mapper.
 //
 // From the top down: mount, bmap, qcow2, raw (formats), stored (copying in the
 // order of the store), walk (in that of the image), delta (what changed), trust (what is certain), image (reading), index

@@ -33,7 +33,7 @@ func (e extent) new() cow.Chunk { return cow.Chunk(e.place & (1<<placeBits - 1))
 func (e extent) n() uint64      { return e.place>>placeBits + 1 }
 func (e extent) end() cow.Chunk { return e.old + cow.Chunk(e.n()) }
 
-// from is the part of e from chunk old on.
+// from returns the part of e that starts at chunk old.
 func (e extent) from(old cow.Chunk) extent {
 	skip := old - e.old
 	return newExtent(old, e.new()+skip, e.n()-uint64(skip))

@@ -21,7 +21,7 @@ type Image struct {
 	size     int64
 	geometry cow.Geometry
 	index    index
-	list     *store.Store // nil where not all that it names is certain
+	list     *store.Store // nil unless everything that it names is certain
 	report   *verify.Report
 }
 
@@ -137,7 +137,7 @@ func (im *Image) readStored(want []byte, off int64, segments []segment) error {
 			if scratch == nil {
 				scratch = make([]byte, mostSpan)
 			}
-			// What lies between may be what cannot be read.
+			// The gap may be what cannot be read.
 			together = im.readStore(scratch[:end-first.place], first.place) == nil
 		}
 		for _, s := range segments[:n] {

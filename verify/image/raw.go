@@ -52,8 +52,8 @@ func (im *Image) WriteRaw(ctx context.Context, w Sink, progress func(Progress)) 
 	return im.CopyStored(ctx, take)
 }
 
-// kept are the parts of the image that the origin has and that may hold other
-// bytes than zeroes.
+// kept are the parts of the image that come from the origin and may hold
+// nonzero bytes.
 func (im *Image) kept() iter.Seq2[Span, error] {
 	holes := without(dataOf(im.origin, im.size), im.size)
 	return without(union(im.Changed(), holes), im.size)

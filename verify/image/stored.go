@@ -9,14 +9,14 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// CopyStored hands on what the store has of the image, all that [Image.Changed]
-// names, in the order of the store's list: on its device that is in order or
-// nearly so, however the origin was written to. What take gets is overwritten
-// afterwards.
+// CopyStored passes on what the store has of the image, everything that
+// [Image.Changed] names, in the order of the store's list. On the store's
+// device that order is sequential or nearly so, no matter how the origin was
+// written to. The slice that take gets is overwritten afterwards.
 //
-// An image that is a best effort, of which a chunk may be named twice, and one of
-// chunks smaller than a page or larger than a window come in the order of the
-// image.
+// The parts come in the order of the image instead if the image is a best
+// effort, because a chunk may be named twice, or if chunks are smaller than a
+// page or larger than a window.
 func (im *Image) CopyStored(ctx context.Context, take func(at int64, b []byte) error) error {
 	if im.list == nil || im.ChunkBytes() < holeBytes || im.ChunkBytes() > windowBytes {
 		return im.Copy(ctx, im.Changed(), take)
@@ -24,7 +24,8 @@ func (im *Image) CopyStored(ctx context.Context, take func(at int64, b []byte) e
 	return readAhead(ctx, im.storedLoads(ctx), take)
 }
 
-// storedLoads are the list's chunks, as many at once as a window holds.
+// storedLoads yields the chunks in the list, as many at a time as fit in a
+// window.
 func (im *Image) storedLoads(ctx context.Context) iter.Seq2[load, error] {
 	chunk := im.ChunkBytes()
 	return func(yield func(load, error) bool) {
@@ -49,8 +50,8 @@ func (im *Image) storedLoads(ctx context.Context) iter.Seq2[load, error] {
 	}
 }
 
-// storedLoad reads exceptions' chunks; they come in the order of the image, and
-// neighbours together.
+// storedLoad reads the chunks of exceptions, in the order of the image and
+// with neighbours together.
 func (im *Image) storedLoad(batch []cow.Exception) load {
 	slices.SortFunc(batch, func(a, b cow.Exception) int { return cmp.Compare(a.Old, b.Old) })
 	chunk := im.ChunkBytes()
@@ -60,7 +61,7 @@ func (im *Image) storedLoad(batch []cow.Exception) load {
 		at := int64(e.Old) * chunk // below 2^63, or it would not fit
 		n := min(chunk, im.size-at)
 		if n <= 0 {
-			continue // what the origin has behind its last whole sector
+			continue // past the origin's last whole sector
 		}
 		segments = append(segments, segment{at: behind, length: n, inStore: true, place: int64(e.New) * chunk})
 		behind += n

@@ -60,7 +60,7 @@ const (
 	windows     = 4       // in memory at once
 )
 
-// load is what is read at once, into one window: parts of the image, one behind
+// load is what is read at once into one window: parts of the image, one after
 // the other.
 type load struct {
 	parts []Span
@@ -88,8 +88,8 @@ func walk(ctx context.Context, r io.ReaderAt, spans iter.Seq2[Span, error], take
 	}, take)
 }
 
-// readAhead reads loads, some at once, and hands their parts on in order. What
-// take gets is overwritten afterwards.
+// readAhead reads loads, several at once, and passes their parts on in order.
+// The slice that take gets is overwritten afterwards.
 func readAhead(ctx context.Context, loads iter.Seq2[load, error], take func(at int64, b []byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup

@@ -1,5 +1,5 @@
-// The canvas: SVG in the making, for maps of stores and for whoever else
-// draws.
+// The canvas: an SVG picture while it is drawn. Maps of stores use it, and so
+// can other pictures.
 
 package picture
 
@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// Hatch is a pattern over a colour, so that two areas can be told apart without
-// telling their colours.
+// Hatch is a pattern over a colour. It distinguishes two areas for readers who
+// cannot tell their colours apart.
 type Hatch uint8
 
 // The hatches.
@@ -43,7 +43,7 @@ type Paint struct {
 	Width   float64 // of the stroke; 0 stands for 1
 }
 
-// Anchor is which end of a text stands at its place.
+// Anchor says which end of a text is at its position.
 type Anchor string
 
 // The anchors.
@@ -64,28 +64,29 @@ type Font struct {
 
 // Canvas is an SVG picture in the making. All texts are escaped.
 type Canvas struct {
-	// ID stands before the ids of the picture's elements, for documents that
-	// hold several pictures. It must be made of letters, digits and dashes.
+	// ID is the prefix of the ids of the picture's elements, for documents
+	// with several pictures. It must consist of letters, digits and dashes.
 	ID            string
 	width, height float64
 	title, desc   string
 	body          strings.Builder
-	hatched       []Paint // for each hatch in use: its number is its pattern's
+	hatched       []Paint // one per hatch in use; the index is the number of its pattern
 }
 
 // NewCanvas begins a white picture of this size in pixels. Its title and
-// description are for those who cannot see it.
+// description are for people who cannot see it.
 func NewCanvas(width, height float64, title, desc string) *Canvas {
 	return &Canvas{width: width, height: height, title: title, desc: desc}
 }
 
-// Rect draws a rectangle. A tooltip that is not empty is shown by viewers when
-// they are pointed at it.
+// Rect draws a rectangle. Viewers show a nonempty tooltip when the pointer is
+// over the rectangle.
 func (c *Canvas) Rect(x, y, width, height float64, p Paint, tooltip string) {
 	c.shape(fmt.Sprintf(`rect x="%s" y="%s" width="%s" height="%s"`, number(x), number(y), number(width), number(height)), "rect", p, tooltip)
 }
 
-// Path draws a path in SVG's notation, which must not come from outside.
+// Path draws a path in SVG's notation, which must not come from untrusted
+// input.
 func (c *Canvas) Path(d string, p Paint, tooltip string) {
 	c.shape(fmt.Sprintf(`path d="%s"`, escape(d)), "path", p, tooltip)
 }
@@ -111,12 +112,12 @@ func (c *Canvas) Text(x, y float64, f Font, text string) {
 	fmt.Fprintf(&c.body, ">%s</text>\n", escape(text))
 }
 
-// dark turns a picture that stands alone around for readers who want dark
-// pages: what was light is dark then, and hues stay. Contrast survives that. In
-// a page of HTML the root is the page, which decides for itself.
+// dark inverts a standalone picture for readers who prefer dark pages: light
+// becomes dark, and hues stay. That preserves the contrast. In an HTML page
+// the root is the page, which decides for itself.
 const dark = `<style>@media (prefers-color-scheme: dark) { svg:root { filter: invert(.92) hue-rotate(180deg); } }</style>` + "\n"
 
-// WriteTo writes the document; it is io.WriterTo.
+// WriteTo writes the document; it implements io.WriterTo.
 func (c *Canvas) WriteTo(w io.Writer) (int64, error) {
 	counted := &countingWriter{w: w}
 	b := bufio.NewWriter(counted)
@@ -164,7 +165,7 @@ func (c *Canvas) shape(start, name string, p Paint, tooltip string) {
 	fmt.Fprintf(&c.body, "><title>%s</title></%s>\n", escape(tooltip), name)
 }
 
-// fill is the value of an attribute that fills with p.
+// fill returns the value of an attribute that fills an element with p.
 func (c *Canvas) fill(p Paint) string {
 	switch {
 	case p.Fill == "":
@@ -185,13 +186,13 @@ func (c *Canvas) fill(p Paint) string {
 	return hatchURL(len(c.hatched) - 1)
 }
 
-// idMark stands in the body where ID will; no text can hold it, as it has no
-// form in XML.
+// idMark marks the places in the body where ID goes. No text can contain it,
+// because XML cannot represent it.
 const idMark = "\x00"
 
 func hatchURL(n int) string { return fmt.Sprintf("url(#%shatch%d)", idMark, n) }
 
-// number writes a length with at most one digit behind the point, an opacity
+// number writes a length with at most one digit after the point, an opacity
 // with two.
 func number(v float64) string {
 	format := "%.1f"
@@ -202,11 +203,11 @@ func number(v float64) string {
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }
 
-// escape makes text fit for elements and attributes. What XML has no form for
-// becomes U+FFFD.
+// escape prepares text for elements and attributes. Characters that XML cannot
+// represent become U+FFFD.
 func escape(s string) string {
 	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(s)) // a Builder takes all
+	_ = xml.EscapeText(&b, []byte(s)) // a Builder never fails
 	return b.String()
 }
 

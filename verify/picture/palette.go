@@ -1,5 +1,6 @@
-// The palette: colours that people with red-green blindness tell apart, of
-// different lightness, each with its hatch, so that grey shows them too.
+// The palette: colours that people with red-green blindness can tell apart.
+// They differ in lightness, and each has its hatch, so they also differ in
+// grey.
 
 package picture
 
@@ -15,11 +16,11 @@ var (
 	Corrupt = Paint{Fill: "#000000", Hatch: Dotted, Ink: "#ffffff"}
 )
 
-// Lines are colours for things of several kinds that are all alike in worth,
-// darkest first.
+// Lines are colours for things of several kinds, none better or worse than
+// another, darkest first.
 var Lines = []string{"#000000", "#0f4c81", "#8a2f6b", "#d55e00", "#009e73", "#56b4e9"}
 
-// The colours of what is no judgement.
+// Colours that express no judgement.
 const (
 	Black = "#000000"
 	Grey  = "#888888"

@@ -123,7 +123,7 @@ const (
 	shownLeaks = 12
 )
 
-// rect is a filled rectangle, text a line of it whose baseline is at y.
+// rect is a filled rectangle. text is a line of text with its baseline at y.
 type rect struct {
 	x, y, w, h int
 	look       look
@@ -133,10 +133,10 @@ type text struct {
 	x, y  int
 	s     string
 	bold  bool
-	scale bool // beside the grid
+	scale bool // next to the grid
 }
 
-// scene is a picture before it is SVG or PNG.
+// scene is a picture before it becomes SVG or PNG.
 type scene struct {
 	w, h  int
 	rects []rect

@@ -14,7 +14,7 @@ import (
 func SVG(w io.Writer, name string, r *verify.Report) error {
 	s := newScene(name, r)
 	c := NewCanvas(float64(s.w), float64(s.h), "Map of COW store "+name, s.description())
-	// One path to a look is a third of the size of one element to a cell.
+	// One path per look takes a third of the space of one element per cell.
 	for _, l := range looksOf(s.rects) {
 		var d strings.Builder
 		for _, t := range s.rects {

@@ -56,8 +56,8 @@ func (t Terminal) Text(w io.Writer, name string, r *verify.Report) error {
 	return b.Flush()
 }
 
-// legend says what the marks are and how many chunks each stands for, in as
-// many lines as it takes.
+// legend says what the marks mean and how many chunks each stands for, in as
+// many lines as needed.
 func (t Terminal) legend(r *verify.Report) (lines []string) {
 	total, line, width := totals(r), "", 0
 	for _, c := range []class{data, metadata, leaked, damaged, free} {
