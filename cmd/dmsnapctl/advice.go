@@ -10,7 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 )
 
-// advice is a command that is worth running next, and why.
+// advice is a command to run next, and why.
 type advice struct {
 	Why     string `json:"why"`
 	Command string `json:"command"`

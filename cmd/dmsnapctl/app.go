@@ -22,7 +22,7 @@ func run(ctx context.Context, args []string, std streams) (code int) {
 	app := newAppOf(std, commandsFor(run, args))
 	what := ""
 	fail := func(err error) int {
-		defer func() { _ = errs.Flush() }() // nobody is left to tell
+		defer func() { _ = errs.Flush() }() // there is nowhere left to report it
 		var status exitStatus
 		refused, _ := errors.AsType[*output.Refusal](err)
 		if err != nil && !errors.As(err, &status) && (refused == nil || !refused.Stderr) {
@@ -57,11 +57,11 @@ func newAppOf(std streams, commands []*cli.Command) *cli.App {
 		Name:      "dmsnapctl",
 		Usage:     "manage device-mapper snapshots, and find chunks that leaky kernels lost",
 		UsageText: "dmsnapctl [global flags] COMMAND [flags] ARGUMENTS",
-		Version:   "-", // printVersion knows it
+		Version:   "-", // printVersion prints it
 		Flags:     globalFlags(),
 		Commands:  commands,
-		// The library's own answers would break the contract: it prints usage to
-		// stdout, exits by itself and has no code 64.
+		// The library's defaults would break the contract: it prints usage to
+		// stdout, exits by itself, and does not use code 64.
 		HideHelpCommand: true,
 		ExitErrHandler:  func(*cli.Context, error) {},
 		OnUsageError:    badFlag,
@@ -77,7 +77,7 @@ func newAppOf(std streams, commands []*cli.Command) *cli.App {
 	return app
 }
 
-// prepare sets what all commands of the tree share.
+// prepare sets what all commands in the tree share.
 func prepare(commands []*cli.Command) {
 	for _, c := range commands {
 		c.HideHelpCommand = true

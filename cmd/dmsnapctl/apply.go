@@ -86,7 +86,7 @@ func undoApply(c *cli.Context, o *console, im *image.Image, dev, origin blockdev
 		return nil, err
 	}
 	return func() error {
-		if kept { // looked at first: if it is somebody else's, no file is left beside it
+		if kept { // checked first: if it is not ours, no new file is left next to it
 			if err := checkOriginUndo(c, o, im, name); err != nil {
 				return err
 			}
@@ -182,7 +182,7 @@ func runRestore(c *cli.Context) (err error) {
 	return err
 }
 
-// makeStore makes a new file where --size asks for one.
+// makeStore makes a new file if --size asks for one.
 func makeStore(c *cli.Context, path string) (created bool, err error) {
 	size, given, err := sizeFlag(c, "size")
 	switch {

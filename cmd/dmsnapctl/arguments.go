@@ -14,8 +14,8 @@ import (
 )
 
 // withArgs runs action with exactly these arguments. A name in brackets is
-// optional; a last name with dots may repeat. A command whose result or errors
-// would go over a file that it names is refused.
+// optional; a last name with dots may repeat. A command is refused if its
+// result or errors would overwrite a file that it names.
 func withArgs(names string, action cli.ActionFunc) cli.ActionFunc {
 	fields := strings.Fields(names)
 	required, most := 0, len(fields)
@@ -44,8 +44,8 @@ func withArgs(names string, action cli.ActionFunc) cli.ActionFunc {
 	}
 }
 
-// namedFiles are the arguments and values of flags that may be files: all but
-// the command line of a command to run.
+// namedFiles are the arguments and flag values that may be files, except the
+// command line of a command to run.
 func namedFiles(c *cli.Context, fields []string) []string {
 	args := c.Args().Slice()
 	if i := slices.IndexFunc(fields, func(f string) bool { return strings.Contains(f, "COMMAND") }); i >= 0 {
@@ -67,7 +67,7 @@ func commandName(c *cli.Context) string {
 	return strings.TrimPrefix(c.Command.HelpName, c.App.Name+" ")
 }
 
-// parseSize reads a size of the command line: bytes, or with k/K, M, G, T
+// parseSize reads a size from the command line: bytes, or with k/K, M, G, T
 // (1024-based) or s (sectors of 512 bytes).
 func parseSize(s string) (bytes uint64, err error) {
 	digits, unit := s, uint64(1)
@@ -96,7 +96,7 @@ func sizeFlag(c *cli.Context, name string) (bytes uint64, ok bool, err error) {
 	return bytes, true, nil
 }
 
-// needFlags is a usage error if one of these flags is missing.
+// needFlags returns a usage error if one of these flags is missing.
 func needFlags(c *cli.Context, names ...string) error {
 	for _, name := range names {
 		if !c.IsSet(name) || c.String(name) == "" { // the text of a missing list is not empty

@@ -1,7 +1,7 @@
-// Arranging the command line: the CLI library takes every flag that comes
-// after the first positional argument for another argument, silently. Here
-// flags are put where the library sees them, and what no flag, command or
-// argument explains becomes a usage error.
+// Arranging the command line. The CLI library silently takes every flag after
+// the first positional argument for another argument. Here flags are moved to
+// where the library sees them, and anything that is not a flag, command or
+// argument becomes a usage error.
 
 package main
 
@@ -13,7 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// commandLine is a command line taken apart.
+// commandLine is a parsed command line.
 type commandLine struct {
 	program     string
 	global      []string // global flags with their values
@@ -23,7 +23,7 @@ type commandLine struct {
 	help        bool
 }
 
-// args puts the line together in the one order that the library understands.
+// args assembles the line in the only order that the library understands.
 func (l commandLine) args() []string {
 	out := append([]string{l.program}, l.global...)
 	out = append(out, l.path...)
@@ -42,7 +42,7 @@ func (l commandLine) name() string { return strings.Join(l.path, " ") }
 
 func (l commandLine) String() string { return strings.Join(l.args(), " ") }
 
-// hasSwitch reports whether a switch is on in arguments that may be wrong
+// hasSwitch reports whether a switch is on. The arguments may be wrong
 // otherwise.
 func hasSwitch(args []string, name string) bool {
 	on := false
@@ -61,8 +61,8 @@ func hasSwitch(args []string, name string) bool {
 	return on
 }
 
-// arrange takes args (with the program's name first) apart along app's tree.
-// Beside an error it returns what it understood before.
+// arrange splits args (with the program's name first) along app's tree. With
+// an error it also returns what it understood before.
 func arrange(app *cli.App, args []string) (commandLine, error) {
 	a := arranger{app: app, commands: app.Commands}
 	if len(args) > 0 {
@@ -109,7 +109,7 @@ func (a *arranger) next() error {
 	}
 }
 
-// descend enters the command that name names.
+// descend enters the command with this name.
 func (a *arranger) descend(name string) error {
 	for _, c := range a.commands {
 		if c.HasName(name) {
@@ -127,7 +127,7 @@ func (a *arranger) descend(name string) error {
 	return usagef("unknown command %q%s; see '%s --help'", name, suggest(name, names), a.describe())
 }
 
-// flag files one flag, and its value where it takes one.
+// flag stores one flag, and its value if it takes one.
 func (a *arranger) flag(token string) error {
 	name, value, hasValue := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(token, "-"), "-"), "=")
 	if name == "help" || name == "h" {
@@ -163,12 +163,12 @@ func (a *arranger) flag(token string) error {
 	return nil
 }
 
-// describe names the command so far as the user would type it.
+// describe returns the command so far as the user would type it.
 func (a *arranger) describe() string {
 	return strings.Join(append([]string{a.app.Name}, a.line.path...), " ")
 }
 
-// about begins an error about the command so far, if there is one.
+// about begins an error with the command so far, if there is one.
 func (a *arranger) about() string {
 	if a.command == nil {
 		return ""
@@ -189,8 +189,8 @@ func (a *arranger) flagNames() []string {
 	return names
 }
 
-// dashed are a flag's long names as they are typed: of short ones each is near
-// to any other.
+// dashed returns a flag's long names as they are typed. Short ones are left
+// out, because each is near to any other.
 func dashed(f cli.Flag) (names []string) {
 	for _, name := range f.Names() {
 		if len(name) > 1 {
@@ -211,15 +211,15 @@ func findFlag(flags []cli.Flag, name string) cli.Flag {
 	return nil
 }
 
-// isSwitch reports whether a flag stands alone, without a value after it.
+// isSwitch reports whether a flag takes no value.
 func isSwitch(f cli.Flag) bool {
 	_, ok := f.(*cli.BoolFlag)
 	return ok
 }
 
-// suggest returns " (did you mean …?)" for the candidate that is nearest to
-// word, where one is near enough to be a slip of the finger: one letter in
-// three, and two at most.
+// suggest returns " (did you mean …?)" for the candidate nearest to word, if
+// it is near enough for a typing error: at most one letter in three, and at
+// most two.
 func suggest(word string, candidates []string) string {
 	best, bestDistance := "", min(3, (len(word)+1)/3+1)
 	for _, c := range candidates {

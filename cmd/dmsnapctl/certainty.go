@@ -15,7 +15,7 @@ import (
 // rangesShown is how many ranges of a kind the text lists.
 const rangesShown = 5
 
-// extents are the ranges of one kind, of which only the first are kept.
+// extents are the ranges of one kind. Only the first ones are kept.
 type extents struct {
 	bytes int64
 	n     int
@@ -51,7 +51,7 @@ func (e extents) String() string {
 	return text
 }
 
-// certainty is what is known of an image.
+// certainty is what is known about an image.
 type certainty struct {
 	certain, uncertain extents
 	why                string // what the uncertain parts hold
@@ -69,13 +69,13 @@ func certaintyOf(im *image.Image, report *verify.Report) (c certainty, err error
 	return c, err
 }
 
-// lines are the ranges of both kinds for people.
+// lines describes the ranges of both kinds for people.
 func (c certainty) lines() []string {
 	return []string{"certain    " + c.certain.String(), "uncertain  " + c.uncertain.String()}
 }
 
-// code is the exit code of a command that got the image right: one that rests
-// on an assumption is no success.
+// code is the exit code of a command that made the image. If the image rests
+// on an assumption, that is not a success.
 func (c certainty) code() error {
 	if c.uncertain.n == 0 {
 		return nil
@@ -83,7 +83,7 @@ func (c certainty) code() error {
 	return exitStatus(exitWarning)
 }
 
-// warn says on stderr that not all of the image is certain.
+// warn says on stderr that parts of the image are not certain.
 func (c certainty) warn(o *console, path string) {
 	if c.uncertain.n > 0 {
 		o.warnf("%s %s: %d of %d bytes are not certain: %s", o.command, path, c.uncertain.bytes, c.uncertain.bytes+c.certain.bytes, c.why)

@@ -7,8 +7,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
 )
 
-// kernelCode is the exit code for a kernel: of the verdict, or of the advisory
-// where the question is about one.
+// kernelCode is the exit code for a kernel: that of the verdict, or of the
+// advisory if the question is about one.
 func kernelCode(k check.Kernel, about *gate.Advisory) int {
 	if about == nil {
 		return gateCode(k.Verdict)
@@ -35,8 +35,8 @@ func gateCode(v gate.Verdict) int {
 	}
 }
 
-// worseCode returns the one that weighs more: a kernel that is known to leak
-// before one that nothing is known of.
+// worseCode returns the worse of two codes: a kernel that is known to leak
+// comes before one about which nothing is known.
 func worseCode(a, b int) int {
 	if a == exitWarning || b == exitFine {
 		return a
@@ -44,7 +44,7 @@ func worseCode(a, b int) int {
 	return b
 }
 
-// code is the exit code of all kernels: the worst one's.
+// code is the exit code for all kernels: that of the worst one.
 func (a checkAnswer) code() int {
 	if len(a.Kernels) == 0 {
 		return exitUnknown

@@ -29,7 +29,7 @@ const (
 
 var checkFormats = []string{formatText, formatJSON, formatNagios, formatPrometheus, formatFacts}
 
-// checkAnswer is all that check has to say.
+// checkAnswer is everything that check reports.
 type checkAnswer struct {
 	check.Result
 	schema   string
@@ -37,8 +37,8 @@ type checkAnswer struct {
 	many     bool // the answer is a list
 }
 
-// write puts the result on stdout or into a file. Where the file cannot be
-// written, the result is on stdout, so that it is not lost.
+// write puts the result on stdout or into a file. If the file cannot be
+// written, the result goes to stdout, so that it is not lost.
 func (r checkAnswer) write(o *console, format string, to *output.Destination) error {
 	if err := to.Spare(r.Read...); err != nil {
 		return err
@@ -68,15 +68,15 @@ func (r checkAnswer) write(o *console, format string, to *output.Destination) er
 		return err
 	})
 	if err != nil && !to.IsStdout() {
-		_, _ = io.WriteString(o.out, b.String()) // the error is told either way
+		_, _ = io.WriteString(o.out, b.String()) // the error is reported in any case
 		o.warnf("%w", err)
 		return exitStatus(exitUnknown)
 	}
 	return err
 }
 
-// checkRecord is what JSON has of every answer: what was found out where, when
-// and by what.
+// checkRecord is the part of the JSON that all answers have: where, when and
+// by which version it was found.
 type checkRecord struct {
 	Host         string  `json:"host"`
 	Time         string  `json:"time"` // RFC 3339, UTC
@@ -95,8 +95,8 @@ func (r checkAnswer) record() checkRecord {
 	return record
 }
 
-// advice is what can be done about a kernel that leaks: where one is installed
-// that does not, booting it.
+// advice is what can be done about a kernel that leaks: boot an installed one
+// that does not, if there is one.
 func (r checkAnswer) advice() []advice {
 	if r.many || r.advisory != nil || r.Verdict != gate.Leaky || len(r.Kernels) != 1 || r.Kernels[0].KernelRelease == "" {
 		return []advice{}
@@ -129,7 +129,7 @@ type checkOne struct {
 
 func (r checkAnswer) writeJSON(w io.Writer) {
 	if r.many {
-		_ = output.JSON(w, checkList{ // a strings.Builder takes all
+		_ = output.JSON(w, checkList{ // a strings.Builder never fails
 			r.schema, r.Verdict, r.NextWhy, r.record(), errorText(r.Err), append([]check.Kernel{}, r.Kernels...), r.advice()})
 		return
 	}
@@ -152,14 +152,14 @@ type (
 		Version    *gate.Version    `json:"version"`
 		Running    bool             `json:"running"`
 		Next       bool             `json:"next"`
-		Advisories map[string]*bool `json:"advisories"` // null: cannot be told
+		Advisories map[string]*bool `json:"advisories"` // null: not known
 	}
 )
 
-// writeFacts writes the answer as facts: JSON that Ansible takes as a local fact
-// (/etc/ansible/facts.d/dmsnapctl.fact) and Facter as an external one
-// (/etc/facter/facts.d/dmsnapctl.json). Facter's names are global, hence the one
-// key around all.
+// writeFacts writes the answer as facts: JSON that Ansible takes as a local
+// fact (/etc/ansible/facts.d/dmsnapctl.fact) and Facter as an external one
+// (/etc/facter/facts.d/dmsnapctl.json). Facter's names are global, so
+// everything is under one key.
 func (r checkAnswer) writeFacts(w io.Writer) {
 	facts := []kernelFact{}
 	for _, k := range r.Kernels {
@@ -210,8 +210,8 @@ func (r checkAnswer) writeText(w io.Writer, o *console) {
 	_ = printAdvice(w, r.advice())
 }
 
-// writeTable shows all kernels, a line to each. Colours would upset its
-// columns, so they come last.
+// writeTable shows all kernels, one per line. The coloured column comes last,
+// because colours would break the alignment of columns after it.
 func (r checkAnswer) writeTable(w io.Writer, o *console) {
 	if len(r.Kernels) == 0 {
 		return
@@ -235,7 +235,8 @@ func (r checkAnswer) writeTable(w io.Writer, o *console) {
 	}
 }
 
-// nextText says how the kernel that boots next was told, and what that rests on.
+// nextText says how the kernel that boots next was found, and what that rests
+// on.
 func (r checkAnswer) nextText() string {
 	if r.NextEvidence == boot.None {
 		return r.NextWhy
@@ -306,7 +307,7 @@ func (r checkAnswer) writePrometheus(w io.Writer) {
 	m := output.NewMetrics(w)
 	m.Gauge("dmsnapctl_check_status", "Whether a kernel has the fix for the snapshot space leak: 0 fixed, 1 leaky, 3 unknown.")
 	kernels := r.Kernels
-	if len(kernels) == 0 { // a metric that is missing raises no alarm
+	if len(kernels) == 0 { // a missing metric would raise no alarm
 		kernels = []check.Kernel{{Source: check.FromModule}}
 	}
 	for _, k := range kernels {
@@ -323,10 +324,10 @@ func (r checkAnswer) writePrometheus(w io.Writer) {
 		}
 	}
 	r.prometheusRun(m)
-	_ = m.Flush() // a strings.Builder takes all
+	_ = m.Flush() // a strings.Builder never fails
 }
 
-// prometheusRun writes the series of the run as a whole: alarms go by them.
+// prometheusRun writes the series about the run as a whole, which alarms use.
 func (r checkAnswer) prometheusRun(m *output.Metrics) {
 	m.Gauge("dmsnapctl_check_worst", "The worst status of all kernels that were asked for: 0 fixed, 1 leaky, 3 unknown.")
 	m.Sample(float64(gateCode(r.Verdict)))

@@ -98,7 +98,7 @@ func (c *completion) of(words []string) suggestion {
 	return s
 }
 
-// take reads a word that is complete.
+// take reads a complete word.
 func (c *completion) take(word string) {
 	switch {
 	case c.pending != nil:
@@ -180,7 +180,7 @@ func (c *completion) flagNames() []candidate {
 	return append(out, candidate{"--help", "show help"})
 }
 
-// choices is a flag's usage that ends with the words that it takes.
+// choices matches a flag's usage that ends with the values that it takes.
 var choices = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`: ([\w-]+(?:, [\w-]+)*(?:(?:,| or) (?:or )?[\w-]+))$`)
 })
@@ -188,7 +188,7 @@ var choices = sync.OnceValue(func() *regexp.Regexp {
 // choiceFlags are flags whose usage does not end with what they take.
 var choiceFlags = map[string][]string{"expect": {"fixed", "leaky", "mended"}}
 
-// value is what a flag takes, told by the placeholder of its usage.
+// value returns what a flag takes, according to the placeholder in its usage.
 func (c *completion) value(f cli.Flag) suggestion {
 	d, ok := f.(cli.DocGenerationFlag)
 	if !ok {

@@ -24,7 +24,7 @@ func planFlags(more ...cli.Flag) []cli.Flag {
 	)
 }
 
-// openController is the way to device mapper; tests have another one.
+// openController opens device mapper; tests replace it.
 var openController = dmctl.Open
 
 // withController runs action with an open controller.
@@ -34,7 +34,7 @@ func withController(action func(c *cli.Context, o *console, ctl *dmctl.Controlle
 		if err != nil {
 			return err
 		}
-		defer ctl.Close() // it was read from only; there is nothing to lose
+		defer ctl.Close() // only read from; there is nothing to lose
 		return action(c, outputOf(c), ctl)
 	}
 }

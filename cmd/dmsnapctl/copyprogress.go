@@ -25,7 +25,7 @@ type copyProgress struct {
 	done, total int64
 }
 
-// startCopyProgress begins to show what update is told; stop takes it away.
+// startCopyProgress starts to show what update reports; stop removes it.
 func startCopyProgress(o *console) *copyProgress {
 	p := newCopyProgress(o)
 	p.begin()
@@ -76,8 +76,8 @@ func (p *copyProgress) update(done, total int64) {
 	p.mu.Unlock()
 }
 
-// metered is r, whose reads are what p shows, of some passes over a store's list.
-// Passes beyond those are known when they come.
+// metered returns r with its reads shown by p, for a number of passes over a
+// store's list. Further passes become known when they begin.
 func (p *copyProgress) metered(r io.ReaderAt, report *verify.Report, passes int64) io.ReaderAt {
 	one := int64(0)
 	if u := report.Usage; u != nil && report.Header != nil {
@@ -93,7 +93,7 @@ type meter struct {
 	pass, total int64 // bytes
 }
 
-// ReadAt is io.ReaderAt.
+// ReadAt implements io.ReaderAt.
 func (m *meter) ReadAt(b []byte, off int64) (int, error) {
 	n, err := m.ReaderAt.ReadAt(b, off)
 	m.to.mu.Lock()

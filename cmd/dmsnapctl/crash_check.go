@@ -100,7 +100,7 @@ func (s *sheet) checks(r *crash.Report) {
 	}
 }
 
-// failedCheck tells of the first image that the checker did not find good.
+// failedCheck describes the first image that the checker did not find good.
 func failedCheck(r *crash.Report, width int) string {
 	if len(r.Failures) == 0 {
 		return ""
@@ -110,7 +110,7 @@ func failedCheck(r *crash.Report, width int) string {
 	return fmt.Sprintf("\n%s\n", strings.Join(told, "\n"))
 }
 
-// checkedImage is the command that writes the first such image out.
+// checkedImage is the command that writes the first such image to a file.
 func checkedImage(r *crash.Report, reproduce string) string {
 	f, store := r.Failures[0], ""
 	if f.Store > 0 && r.Checks.View == crash.SnapshotView {

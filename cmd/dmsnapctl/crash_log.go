@@ -17,7 +17,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// withLog runs action with a log and, where one was given, the base image.
+// withLog runs action with a log and, if one was given, the base image.
 func withLog(c *cli.Context, action func(l *logwrites.Log, base io.ReaderAt, size uint64) error) error {
 	if err := needFlags(c, "log"); err != nil {
 		return err
@@ -44,7 +44,7 @@ func openLog(o *console, path string, action func(*logwrites.Log) error) (err er
 	return action(l)
 }
 
-// withBase runs action with a log and, where one was given, the base image.
+// withBase runs action with a log and, if one was given, the base image.
 func withBase(c *cli.Context, l *logwrites.Log, action func(l *logwrites.Log, base io.ReaderAt, size uint64) error) (err error) {
 	path := c.String("base")
 	if path == "" {
@@ -58,8 +58,8 @@ func withBase(c *cli.Context, l *logwrites.Log, action func(l *logwrites.Log, ba
 	return action(l, base, uint64(base.Size()))
 }
 
-// logOutput is the file that a flag names, nil without the flag. Inputs of the
-// command are refused.
+// logOutput is the file that a flag names, or nil without the flag. It refuses
+// inputs of the command.
 func logOutput(c *cli.Context, flag string, opt output.Options) (*output.Destination, error) {
 	switch name := c.String(flag); {
 	case name == "" && c.IsSet(flag):

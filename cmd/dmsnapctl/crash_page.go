@@ -1,5 +1,5 @@
-// What crash explore draws beside its result: a timeline, and a page with all
-// findings.
+// What crash explore draws in addition to its result: a timeline, and a page
+// with all findings.
 
 package main
 
@@ -47,7 +47,7 @@ func (d drawings) write(c *cli.Context, o *console, r *crash.Report, reproduce s
 	return end
 }
 
-// nextCommands make the first failures again.
+// nextCommands are the commands that reproduce the first failures.
 func nextCommands(r *crash.Report, reproduce string) (list []page.Command) {
 	if f := r.FirstFailure; f != nil {
 		list = append(list, page.Command{What: "The first failing state, as an image of the logged device:", Line: reproduce + " --state " + f.State + " --out state.img"})

@@ -117,13 +117,13 @@ func runWorkload(c *cli.Context, o *console, device string) (int, error) {
 	cmd.Env = append(os.Environ(), "DMSNAPCTL_DEVICE="+device)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, output.Raw(o.out), ownFile(o.err)
 	if o.json {
-		cmd.Stdout = cmd.Stderr // stdout has the one object
+		cmd.Stdout = cmd.Stderr // stdout is for the one object
 	}
 	cmd.WaitDelay = workloadGrace
 	endWithParent(cmd)
-	runtime.LockOSThread() // the kernel takes the end of this thread for the parent's
+	runtime.LockOSThread() // the end of this thread counts as the end of the parent
 	defer runtime.UnlockOSThread()
-	held, err := os.Open(device) // so that no recover takes it for a killed run's
+	held, err := os.Open(device) // so that recover does not take it for a killed run's
 	if err != nil {
 		return 0, err
 	}

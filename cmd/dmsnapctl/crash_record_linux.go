@@ -5,6 +5,6 @@ import (
 	"syscall"
 )
 
-// endWithParent has a program get SIGTERM when this one dies, however it does:
-// a workload that nobody logs any more would keep its device in use.
+// endWithParent makes a program get SIGTERM when this one dies for any reason:
+// a workload that is no longer logged would keep its device in use.
 func endWithParent(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} }

@@ -144,7 +144,7 @@ func keepStores(c *cli.Context, crashes int) (*storesKept, error) {
 	}
 	dir = filepath.Clean(dir) // with a slash at its end, a link would be followed
 
-	if info, err := os.Lstat(dir); err == nil && !info.IsDir() { // a link neither
+	if info, err := os.Lstat(dir); err == nil && !info.IsDir() { // links are refused too
 		return nil, usagef("crash simulate: --out: %s is not a directory", dir)
 	}
 	kept := &storesKept{places: make([]*output.Destination, crashes)}
@@ -183,7 +183,7 @@ func printSimulation(o *console, s *allocator.Simulation) error {
 	return err
 }
 
-// rateSeeds is how many crashes each point of the picture is the average of.
+// rateSeeds is the number of crashes that each point of the picture averages.
 const rateSeeds = 64
 
 // ratesJSON is the picture's figures as JSON.

@@ -159,7 +159,7 @@ func stateView(c *cli.Context, named regions) (crash.View, error) {
 	return view, nil
 }
 
-// writeState writes a view of a state to out, and is the image's size.
+// writeState writes a view of a state to out, and returns the image's size.
 func writeState(c *cli.Context, out *output.Destination, disk *crash.Overlay, at regions, view crash.View) (uint64, error) {
 	if view == crash.DiskView {
 		return disk.Size(), out.WriteImage(int64(disk.Size()), func(f *os.File) error { return disk.WriteTo(f) })

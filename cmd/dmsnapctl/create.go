@@ -58,8 +58,8 @@ func runCreate(c *cli.Context) error {
 	})(c)
 }
 
-// createRequest reads the command line; what is wrong with it is said before
-// device mapper is asked for.
+// createRequest reads the command line. It reports mistakes before device
+// mapper is used.
 func createRequest(c *cli.Context) (r dmctl.CreateRequest, err error) {
 	if err := needFlags(c, "origin", "cow"); err != nil {
 		return r, err

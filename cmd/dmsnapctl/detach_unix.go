@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// detach has a program go on without this one and its terminal.
+// detach makes a program continue without this one and its terminal.
 func detach(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }

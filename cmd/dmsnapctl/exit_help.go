@@ -24,9 +24,9 @@ var exitTable = []manual.Exit{
 }
 
 // endings says what a command means by its exit codes. A command without a
-// warning or critical text never ends with 1 or 2, and one with an own text also
+// warning or critical text never ends with 1 or 2. One with an own text also
 // passes on the exit code of the COMMAND that it runs. Any other empty text
-// stands for that of exitTable.
+// means that of exitTable.
 type endings struct{ fine, warning, critical, unknown, interrupted, own string }
 
 // Texts that several commands share.
@@ -39,8 +39,8 @@ const (
 	softFindings = "not determined or done; also the finding blind of --fail-on"
 )
 
-// endingsOf has the commands that differ from exitTable. A test holds it against
-// what the commands do.
+// endingsOf has the commands that differ from exitTable. A test compares it
+// with what the commands do.
 var endingsOf = map[string]endings{
 	"verify":         {warning: "leaked chunks, stale records or a full store", critical: "a damaged or invalidated store"},
 	"map":            {fine: "the picture is drawn, whatever it shows"},

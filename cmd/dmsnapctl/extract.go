@@ -197,8 +197,8 @@ func backingOf(path, overlay string) (_ *image.Backing, err error) {
 	return b, nil
 }
 
-// mayRead refuses what changes while it is read. The kernel does not touch the
-// store of a snapshot that it has invalidated.
+// mayRead refuses what changes while it is read. The kernel no longer writes
+// to the store of a snapshot that it has invalidated.
 func (e *extraction) mayRead(store *storeFile, origin *blockdev.File) error {
 	if !e.origins {
 		if store.active == nil {
@@ -235,7 +235,7 @@ func (e *extraction) write() error {
 	return e.to.WriteImage(0, func(f *os.File) error { return e.im.WriteOverlay(ctx, f, *e.backing, e.content, tell) })
 }
 
-// tell says what was written, and which parts are certain.
+// tell reports what was written, and which parts are certain.
 func (e *extraction) tell(path string) error {
 	r := extractJSON{
 		Schema: schemaOf(e.o.command), Path: path, Output: e.c.String("output"), Format: e.format,

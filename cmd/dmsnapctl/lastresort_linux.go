@@ -1,5 +1,6 @@
-// Last resort: what the Go runtime does when it cannot go on must not look
-// like a verdict. It ends the process with 2, which here means "critical".
+// Last resort: when the Go runtime cannot continue, its exit code must not
+// look like a verdict. The runtime ends the process with 2, which means
+// "critical" here.
 
 package main
 
@@ -19,14 +20,14 @@ import (
 )
 
 // superviseVariable names, in a supervised process, the supervisor's process
-// ID. Processes that it starts in turn have another parent.
+// ID. Processes started by the supervised process have another parent.
 const superviseVariable = "DMSNAPCTL_SUPERVISED_BY"
 
-// lastResort makes the runtime's fatal errors end in SIGABRT, which is no exit
-// code. Where the process has a limit on its memory, another process does the
-// work, and this one makes that signal exit code 3. Errors of the runtime
-// before main, in this process, are out of reach. It returns where the command
-// is to be run in this process.
+// lastResort makes the runtime's fatal errors end in SIGABRT, which is not an
+// exit code. If the process has a limit on its memory, another process does
+// the work, and this one turns that signal into exit code 3. It cannot catch
+// errors of the runtime before main in this process. It returns if the command
+// is to run in this process.
 func lastResort(stderr io.Writer) (code int, ended bool) {
 	debug.SetTraceback("crash")
 	if os.Getenv(superviseVariable) == strconv.Itoa(os.Getppid()) {
@@ -55,9 +56,9 @@ func memoryIsLimited() bool {
 	return false
 }
 
-// supervise runs this command line in another process and ends as that does.
+// supervise runs this command line in another process and ends the same way.
 func supervise() (code int, err error) {
-	runtime.LockOSThread() // Pdeathsig is about the thread that starts the process
+	runtime.LockOSThread() // Pdeathsig concerns the thread that starts the process
 	worker := exec.Command("/proc/self/exe")
 	worker.Args = os.Args
 	worker.Env = append(os.Environ(), superviseVariable+"="+strconv.Itoa(os.Getpid()), "GOTRACEBACK=crash")
@@ -84,7 +85,7 @@ func supervise() (code int, err error) {
 	return endedAs(worker.ProcessState.Sys().(syscall.WaitStatus))
 }
 
-// endedAs is the exit code for a worker that ended so.
+// endedAs returns the exit code for a worker that ended with this status.
 func endedAs(status syscall.WaitStatus) (code int, err error) {
 	switch {
 	case status.Exited():

@@ -7,8 +7,8 @@ import (
 	"runtime/debug"
 )
 
-// lastResort makes the runtime's fatal errors end in a signal rather than in
-// exit code 2, where the system has one.
+// lastResort makes the runtime's fatal errors end in a signal instead of exit
+// code 2, if the system has one.
 func lastResort(io.Writer) (code int, ended bool) {
 	debug.SetTraceback("crash")
 	return 0, false

@@ -1,9 +1,9 @@
 // Command dmsnapctl manages Linux dm-snapshot devices, reports whether a kernel
 // leaks snapshot space when it crashes, and verifies COW stores offline.
 //
-// The package is the face of the program: one file per command, which parses,
-// calls one function of a package below and prints. Exit codes, flags and JSON
-// are a contract with scripts; see docs/cli.md.
+// The package is the program's command line: one file per command, which
+// parses its arguments, calls one function of a package below, and prints.
+// Exit codes, flags and JSON are a contract with scripts; see docs/cli.md.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 	"io"
 	"os"
 
-	_ "github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/first" // ends the process where it has too few descriptors to begin
+	_ "github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/first" // ends the process if it has too few descriptors
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 

@@ -74,7 +74,7 @@ type mendRun struct {
 	path string
 	plan *mend.Plan
 	undo func() error                             // writes the undo file; nil for none
-	work func(progress func(mend.Progress)) error // carries out the plan; nil where there is nothing to do
+	work func(progress func(mend.Progress)) error // does the work; nil if there is none
 }
 
 // runOf is a run of a plan that changes devices.

@@ -1,4 +1,5 @@
-// What a monitor and a status say to Prometheus, and what a monitor survives.
+// What a monitor and a status report to Prometheus, and what a monitor
+// survives.
 
 package main
 
@@ -14,7 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/monitor"
 )
 
-// What a monitor goes on after, as its metrics call it.
+// Errors after which a monitor continues, as its metrics name them.
 const (
 	textfileTrouble = "textfile"
 	growTrouble     = "grow"
@@ -23,20 +24,20 @@ const (
 	notifyTrouble   = "notify"
 )
 
-// troubles are counted by what had them. Each is told of when it begins, not
-// at every look.
+// troubles counts errors by their source. Each trouble is reported when it
+// begins, not at every look.
 type troubles struct {
 	warn func(error)
 
 	mu    sync.Mutex
 	count map[string]uint64
-	last  map[string]string // what was told of last
+	last  map[string]string // what was last reported
 }
 
-// of takes in what came of one try; nil ends the trouble.
+// of records the result of one attempt; nil ends the trouble.
 func (t *troubles) of(what string, err error) { t.with(what, "", err) }
 
-// with is of for a trouble that each snapshot has separately.
+// with is of, for a trouble that each snapshot has separately.
 func (t *troubles) with(what, name string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -55,8 +56,8 @@ func (t *troubles) with(what, name string, err error) {
 	}
 }
 
-// unlessPipe takes in an error of stdout. A pipe that nobody reads any more
-// ends the monitor, a full file system does not.
+// unlessPipe records an error of stdout. A pipe that nobody reads any more
+// ends the monitor; a full file system does not.
 func (t *troubles) unlessPipe(err error) error {
 	if errors.Is(err, syscall.EPIPE) {
 		return err
@@ -71,7 +72,8 @@ func (t *troubles) counted(what string) uint64 {
 	return t.count[what]
 }
 
-// writeMonitorMetrics writes a look at snapshots, and how the monitor is.
+// writeMonitorMetrics writes a look at snapshots, and the state of the
+// monitor.
 func writeMonitorMetrics(w io.Writer, snapshots []dmctl.Snapshot, fullIn func(string) time.Duration, t *troubles, now time.Time) error {
 	m := output.NewMetrics(w)
 	addSnapshotMetrics(m, snapshots, fullIn)

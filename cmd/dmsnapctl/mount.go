@@ -149,7 +149,7 @@ func (m *mounting) interrupted() error {
 	return fmt.Errorf("mount %s: ended, and %s is unmounted: %w", m.said.Path, m.dir, context.Cause(m.c.Context))
 }
 
-// during shows the image as long as a command runs.
+// during shows the image while a command runs.
 func (m *mounting) during(args []string) error {
 	ctx, end := context.WithCancel(m.c.Context)
 	defer end()
@@ -192,7 +192,7 @@ func (m *mounting) command(args []string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), "DMSNAPCTL_IMAGE="+m.said.Image)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = m.c.App.Reader, output.Raw(m.o.out), ownFile(m.o.err)
 	if m.o.json {
-		cmd.Stdout = cmd.Stderr // stdout has the one object
+		cmd.Stdout = cmd.Stderr // stdout is for the one object
 	}
 	return cmd
 }

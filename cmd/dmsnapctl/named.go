@@ -13,7 +13,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-// nodesDir is where mapped devices have their nodes; tests have another one.
+// nodesDir is the directory of mapped devices' nodes; tests replace it.
 var nodesDir = "/dev/mapper"
 
 // storeNamed is the path of a store given as NAME, /dev/mapper/NAME, VG/LV or
@@ -56,7 +56,7 @@ func storeOfSnapshot(ctx context.Context, name string) string {
 	if err != nil {
 		return ""
 	}
-	defer ctl.Close() // it was read from only
+	defer ctl.Close() // only read from
 	s, err := ctl.SnapshotNamed(ctx, name)
 	if err != nil {
 		return ""

@@ -299,7 +299,7 @@ func runSteps(ctx context.Context, run runner, o *console, steps []rescueStep) e
 		o.warnf("rescue: %s", s)
 		std := streams{in: strings.NewReader(""), out: o.out, err: o.err}
 		if o.json {
-			std.out = o.err // stdout has the one object
+			std.out = o.err // stdout is for the one object
 		}
 		if code := run(ctx, append([]string{"dmsnapctl"}, s.args...), std); code > s.fine {
 			return exitStatus(code)

@@ -1,4 +1,4 @@
-// Sheets: a text result as lines of a name and what is said of it.
+// Sheets: a text result as lines, each with a name and a text.
 
 package main
 
@@ -16,7 +16,7 @@ type sheet struct {
 	width int
 }
 
-// line adds a row; a text that does not fit goes on below itself.
+// line adds a row. A text that does not fit continues below itself.
 func (s *sheet) line(name, format string, args ...any) {
 	at := fmt.Sprintf("  %-*s", sheetIndent-2, name)
 	for i, part := range wrapWords(output.Name(fmt.Sprintf(format, args...)), max(20, s.width-sheetIndent)) {
@@ -27,8 +27,8 @@ func (s *sheet) line(name, format string, args ...any) {
 	}
 }
 
-// wrapWords breaks a text at blanks into lines of at most width columns, where
-// its words are no longer than that.
+// wrapWords breaks a text at spaces into lines of at most width columns. A
+// word that is longer makes a longer line.
 func wrapWords(text string, width int) []string {
 	var lines []string
 	line := ""

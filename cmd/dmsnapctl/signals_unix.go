@@ -1,6 +1,6 @@
 //go:build unix
 
-// Signals that go on to a command.
+// Signals that are passed on to a command.
 
 package main
 
@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listener takes the signals that would end this process, and others that
+// listener receives the signals that would end this process, and others that
 // commands know.
 type listener struct {
 	ctx  context.Context
@@ -34,9 +34,9 @@ func (l *listener) stop() {
 	close(l.done)
 }
 
-// passTo hands signals on, until stop. What the terminal sent to the whole
-// foreground, the command has already: two interrupts mean something else to
-// many programs than one.
+// passTo passes signals on until stop. The command already has those that the
+// terminal sent to the whole foreground. To many programs two interrupts do
+// not mean the same as one.
 func (l *listener) passTo(p *os.Process) {
 	cancelled := l.ctx.Done()
 	for {
@@ -51,7 +51,7 @@ func (l *listener) passTo(p *os.Process) {
 		case <-cancelled:
 			cancelled = nil
 			var s signalled
-			if !errors.As(context.Cause(l.ctx), &s) { // which comes by the other way, too
+			if !errors.As(context.Cause(l.ctx), &s) { // a signal is passed on above
 				_ = p.Signal(os.Interrupt)
 			}
 		}
@@ -64,7 +64,7 @@ func inForeground() bool {
 	if err != nil {
 		return false
 	}
-	defer tty.Close() // it was asked only
+	defer tty.Close() // only queried
 	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
 	return err == nil && group == unix.Getpgrp()
 }

@@ -108,8 +108,8 @@ func runStatus(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	return nil
 }
 
-// orUnknown is an action that, where it fails and the line of a monitoring
-// plugin is wanted, prints one.
+// orUnknown returns an action that prints a monitoring plugin's line if it
+// fails and that line is wanted.
 func orUnknown(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		err := action(c)

@@ -25,7 +25,7 @@ type snapshotJSON struct {
 	Store     string `json:"store,omitempty"`
 }
 
-// fullnessJSON is null where the kernel's status line is a word instead of
+// fullnessJSON is null if the kernel's status line is a word instead of
 // figures.
 type fullnessJSON struct {
 	AllocatedSectors *cow.Sectors `json:"allocated_sectors"`

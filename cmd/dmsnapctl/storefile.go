@@ -139,9 +139,9 @@ func adviseOpening(err error, what string) error {
 	return err
 }
 
-// tuneRuntime sets Go's runtime up for judging.
+// tuneRuntime configures Go's runtime for judging.
 func tuneRuntime() {
-	// The judge bounds what it keeps; this bounds what it leaves behind.
+	// The judge bounds the memory that it keeps; this bounds its garbage.
 	debug.SetMemoryLimit(judgeMemory)
 }
 

@@ -40,8 +40,8 @@ func isReadOnly(f *blockdev.File) bool {
 	return f.IsBlockDevice() && blockdev.System{}.IsReadOnly(f.DevNo())
 }
 
-// refuseSnapshots refuses an origin of which there are snapshots: what they show
-// would change with it, or their stores would have to take it all.
+// refuseSnapshots refuses an origin that has snapshots: what they show would
+// change with it, or their stores would have to hold all of it.
 func refuseSnapshots(ctx context.Context, origin *blockdev.File) error {
 	if !origin.IsBlockDevice() {
 		return nil
@@ -53,7 +53,7 @@ func refuseSnapshots(ctx context.Context, origin *blockdev.File) error {
 	if err != nil {
 		return err
 	}
-	defer ctl.Close() // it was read from only
+	defer ctl.Close() // only read from
 	all, err := ctl.Snapshots(ctx)
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ func runTableLint(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close() // it was read from only
+	defer in.Close() // only read from
 	p := &problemPrinter{out: bufio.NewWriter(o.out), path: output.Name(path)}
 	if o.json {
 		p.schema = schemaOf(o.command)

@@ -26,7 +26,7 @@ func readText(c *cli.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer in.Close() // it was read from only
+	defer in.Close() // only read from
 	text, err := io.ReadAll(io.LimitReader(in, most+1))
 	if err == nil && len(text) > most {
 		err = fmt.Errorf("%s: longer than %d bytes: not a table", path, most)

@@ -113,8 +113,8 @@ func mapFlag(c *cli.Context, path string) (*pictureFile, error) {
 	return file, nil
 }
 
-// drawMap draws a report that is printed already, where a picture is asked
-// for. It reports whether drawing failed.
+// drawMap draws a report that has already been printed, if a picture is
+// requested. It reports whether drawing failed.
 func drawMap(o *console, file *pictureFile, r *judged) (failed bool) {
 	if file == nil {
 		return false

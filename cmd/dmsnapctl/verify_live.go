@@ -19,8 +19,9 @@ type activity struct {
 	close func() error
 }
 
-// activityOf tells who has a store active; nil where nobody has. Devices over
-// the store's own count too: a COW device is often a linear piece of one.
+// activityOf returns who has a store active, or nil if nobody has. Devices on
+// top of the store's own count too: a COW device is often a linear piece of
+// one.
 func activityOf(ctx context.Context, store *blockdev.File) (*activity, error) {
 	above, err := devicesAbove(store)
 	if err != nil || len(above) == 0 {
@@ -51,12 +52,13 @@ func activityOf(ctx context.Context, store *blockdev.File) (*activity, error) {
 	return a, nil
 }
 
-// alienMoment is any moment of a store that is held by no snapshot: it may be
-// written to all the same, but no exceptions are committed.
+// alienMoment is any moment of a store that no snapshot holds. It may still be
+// written to, but no exceptions are committed.
 func alienMoment(context.Context) (verify.Moment, error) { return verify.Moment{Quiet: true}, nil }
 
-// refuseRoles is an error where what was opened as a store has another role: the
-// device of a snapshot, whatever it shows, or an origin whose start is blank.
+// refuseRoles returns an error if the device opened as a store has another
+// role: the device of a snapshot, whatever it shows, or an origin whose start
+// is blank.
 func refuseRoles(ctx context.Context, o *console, store *blockdev.File) (err error) {
 	above, err := devicesAbove(store)
 	if err != nil || len(above) == 0 && !isMapped(store) {
@@ -92,7 +94,7 @@ func refuseRoles(ctx context.Context, o *console, store *blockdev.File) (err err
 	return err
 }
 
-// layer is a device over a store, or the store's own.
+// layer is a device on top of a store, or the store's own.
 type layer struct {
 	dev  blockdev.DevNo
 	node string

@@ -8,8 +8,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// devicesAbove is the store's own device and all that are built on it; nothing
-// where nothing is. A file's own device is the loop device that it is behind.
+// devicesAbove returns the store's own device and all that are built on it, or
+// nothing if none are. A file's own device is the loop device over it.
 func devicesAbove(store *blockdev.File) ([]layer, error) {
 	var system blockdev.System
 	own, ok := store.DevNo(), store.IsBlockDevice()
@@ -39,7 +39,7 @@ func devicesAbove(store *blockdev.File) ([]layer, error) {
 	return layers, nil
 }
 
-// isMapped says whether the store is a device of device mapper's.
+// isMapped reports whether the store is a mapped device.
 func isMapped(store *blockdev.File) bool {
 	return store.IsBlockDevice() && store.DevNo().Major == blockdev.System{}.MappedMajor()
 }

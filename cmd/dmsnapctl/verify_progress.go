@@ -1,4 +1,4 @@
-// Progress of long readings: a line on stderr, after the first second, and
+// Progress of long reads: a line on stderr, after the first second and
 // whenever SIGUSR1 asks for it.
 
 package main
@@ -24,7 +24,7 @@ type progress struct {
 	out    io.Writer
 	path   string
 	start  time.Time
-	shown  bool // the line stands on the terminal
+	shown  bool // the line is on the terminal
 	mu     sync.Mutex
 	now    verify.Progress
 	since  time.Time // when the pass began
@@ -32,8 +32,8 @@ type progress struct {
 	group  sync.WaitGroup
 }
 
-// startProgress begins to watch a judge that reports to update. The line is
-// shown by itself where o wants progress; stop takes it away.
+// startProgress starts to watch a judge that reports to update. The line
+// appears by itself if o wants progress; stop removes it.
 func startProgress(o *console, path string) *progress {
 	p := &progress{out: o.err, path: path, start: time.Now(), closed: make(chan struct{})}
 	asked, forget := askedForProgress()
@@ -64,7 +64,7 @@ func startProgress(o *console, path string) *progress {
 	return p
 }
 
-// clear takes the line off the terminal.
+// clear removes the line from the terminal.
 func (p *progress) clear() {
 	if p.shown {
 		p.shown = false
@@ -87,9 +87,9 @@ func (p *progress) stop() {
 	p.group.Wait()
 }
 
-// line says how far it is, how fast, and how long the present pass goes on:
-// in the first one for how long at most, since where the list of exceptions
-// ends is known when it is reached.
+// line says how far the judge is, how fast, and how long the current pass will
+// take. In the first pass that is the most it can take, because the end of the
+// list is known only when it is reached.
 func (p *progress) line(at time.Time) string {
 	p.mu.Lock()
 	now, took := p.now, at.Sub(p.since)
@@ -114,7 +114,8 @@ func (p *progress) line(at time.Time) string {
 	return line
 }
 
-// roughly is a time of so many seconds, which may be longer than Go's take.
+// roughly formats a number of seconds, which may be too large for a
+// time.Duration.
 func roughly(seconds float64) string {
 	const day = 24 * 60 * 60
 	if seconds >= 2*day {

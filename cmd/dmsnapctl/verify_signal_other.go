@@ -4,5 +4,5 @@ package main
 
 import "os"
 
-// askedForProgress hears of nothing: there is no SIGUSR1 here.
+// askedForProgress receives nothing: there is no SIGUSR1 here.
 func askedForProgress() (asked <-chan os.Signal, forget func()) { return nil, func() {} }

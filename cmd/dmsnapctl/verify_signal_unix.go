@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// askedForProgress hears of each SIGUSR1 until forget is called.
+// askedForProgress receives each SIGUSR1 until forget is called.
 func askedForProgress() (asked <-chan os.Signal, forget func()) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGUSR1)

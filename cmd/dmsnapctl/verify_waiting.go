@@ -1,4 +1,5 @@
-// Waiting: telling reads that wait for a device from those that copy memory.
+// Waiting: how to tell reads that wait for a device from reads that copy
+// memory.
 
 package main
 
@@ -13,21 +14,21 @@ import (
 )
 
 const (
-	// slowRead is longer than a read from memory takes and shorter than one
-	// from a disk.
+	// slowRead is longer than a read from memory takes, and shorter than a
+	// read from a disk.
 	slowRead = 30 * time.Microsecond
-	// waitingScore is how many reads more must be slow than quick: a busy
-	// machine interrupts quick ones, too.
+	// waitingScore is how many more reads must be slow than quick: a busy
+	// machine interrupts quick ones too.
 	waitingScore = 8
-	// sampledReads is the share of reads that are timed, one in so many:
-	// asking for the time costs as much as a read from memory.
+	// sampledReads is the share of reads that are timed, one in this many:
+	// reading the clock costs as much as a read from memory.
 	sampledReads = 16
 )
 
 // patientReader gives Go's scheduler a processor for each read that can be
-// under way once reads turn out to wait for the device: the scheduler takes
-// its time to notice that one waits. A store in the page cache is read faster
-// without them.
+// under way, once reads turn out to wait for the device: the scheduler is slow
+// to notice that a read waits. Without them, a store in the page cache is read
+// faster.
 type patientReader struct {
 	io.ReaderAt
 	wait  func() // called once
@@ -42,8 +43,8 @@ func newPatientReader(r io.ReaderAt) *patientReader {
 	}}
 }
 
-// ReadAt is io.ReaderAt. The first reads are all timed: a store may have no
-// more of them.
+// ReadAt implements io.ReaderAt. The first reads are all timed, because a
+// store may have no more.
 func (r *patientReader) ReadAt(p []byte, off int64) (int, error) {
 	if n := r.reads.Add(1); n > 2*waitingScore && n%sampledReads != 0 {
 		return r.ReaderAt.ReadAt(p, off)

@@ -10,26 +10,26 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// Set by the linker, as the Makefile does; empty where somebody builds the
-// program another way.
+// Set by the linker, as in the Makefile; empty if the program is built another
+// way.
 var (
 	release = ""
 	commit  = ""
 )
 
-// printVersion is the library's way to print the version.
+// printVersion is called by the library to print the version.
 func printVersion(c *cli.Context) {
-	_, _ = fmt.Fprintf(c.App.Writer, "%s version %s\n", c.App.Name, version()) // the stream remembers
+	_, _ = fmt.Fprintf(c.App.Writer, "%s version %s\n", c.App.Name, version()) // the stream keeps the error
 }
 
-// version is what --version prints behind the program's name: the release, the
+// version is what --version prints after the program's name: the release, the
 // commit and the Go version.
 func version() string {
-	info, _ := debug.ReadBuildInfo() // nil tells nothing
+	info, _ := debug.ReadBuildInfo() // nil if there is none
 	return versionOf(release, commit, info)
 }
 
-// versionOf prefers what the linker was told to what Go noted.
+// versionOf prefers the linker's values to those that Go recorded.
 func versionOf(release, commit string, info *debug.BuildInfo) string {
 	if info != nil {
 		if release == "" {
@@ -48,7 +48,7 @@ func versionOf(release, commit string, info *debug.BuildInfo) string {
 	return release + " (commit " + commit + ", " + runtime.Version() + ")"
 }
 
-// commitOf is the commit that Go noted when it built from a repository.
+// commitOf is the commit that Go recorded when it built from a repository.
 func commitOf(info *debug.BuildInfo) string {
 	const short = 12
 	revision, modified := "", ""

@@ -59,7 +59,7 @@ func withSnapshotCommand() *cli.Command {
 	}
 }
 
-// defaultStoreDir is for large files that may go.
+// defaultStoreDir is for large temporary files.
 const defaultStoreDir = "/var/tmp"
 
 // withSnapshotJSON is the result for machines.
@@ -120,7 +120,7 @@ func withRequest(c *cli.Context) (r dmctl.WithRequest, err error) {
 	if r.Bytes, r.Percent, err = withSize(c.String("size")); err != nil || !c.IsSet("mount") {
 		return r, err
 	}
-	// As the kernel's table of mounts has it.
+	// In the form of the kernel's mount table.
 	if r.Mount, err = filepath.Abs(c.String("mount")); err == nil {
 		r.Mount, err = filepath.EvalSymlinks(r.Mount)
 	}
@@ -204,10 +204,10 @@ func runBesides(c *cli.Context, o *console, with *dmctl.With) (status int, err e
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, ownFile(o.out), ownFile(o.err)
 	if o.json {
-		cmd.Stdout = cmd.Stderr // stdout has the one object
+		cmd.Stdout = cmd.Stderr // stdout is for the one object
 	}
 	endWithParent(cmd)
-	runtime.LockOSThread() // the kernel takes the end of this thread for the parent's
+	runtime.LockOSThread() // the end of this thread counts as the end of the parent
 	defer runtime.UnlockOSThread()
 	signals := listen(c.Context)
 	defer signals.stop()

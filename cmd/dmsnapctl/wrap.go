@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// wrap breaks a text into lines of helpWidth at most, indented so far.
+// wrap breaks a text into lines of at most helpWidth, with this indentation.
 func wrap(text string, first, next int) string {
 	var b strings.Builder
 	line, indent := "", first
