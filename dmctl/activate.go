@@ -65,8 +65,8 @@ func (c *Controller) PlanActivate(ctx context.Context, r ActivateRequest) (p *Pl
 	return p, j.addSnapshot(p, devices.RoleActivated)
 }
 
-// judge verifies the store on a claimed COW device. The page cache may not have
-// what the kernel wrote when the store was last active.
+// judge verifies the store on a claimed COW device. The page cache may be out
+// of date: the kernel writes past it while a store is active.
 func judge(ctx context.Context, d host.Disk, originBytes int64) (*verify.Report, error) {
 	content, err := d.Content()
 	if err != nil {

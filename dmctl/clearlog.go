@@ -1,7 +1,7 @@
 package dmctl
 
-// Clearing a device for a log: whoever reads the log later must not take what
-// was there before for entries.
+// Clearing a device for a log, so that later readers of the log do not take
+// old data for entries.
 
 import (
 	"context"
@@ -17,10 +17,11 @@ import (
 // entry or mark: it is always zeroed.
 const clearPiece = 1 << 20
 
-// clearLog zeroes each piece of a claimed device that has a block that could be
-// taken for an entry. After a kill the number of entries in the super block lags,
-// and only such a block lets the log seem to go on. All else may stay: an old log
-// of data or an empty device is read, and not written.
+// clearLog zeroes each piece of a claimed device with a block that could be
+// taken for an entry. After a kill, the number of entries in the super block
+// lags behind, and the log seems to continue only if there is such a block.
+// Everything else may stay: an old log of data or an empty device is read, but
+// not written.
 func clearLog(ctx context.Context, log host.Disk, progress func(done, total int64)) (err error) {
 	from, err := log.Content()
 	if err != nil {

@@ -124,7 +124,6 @@ func (j *job) onMapped(p *Plan, snap *devices.Ref) error {
 // its own store and never to the origin. If an origin write waits for a copy to
 // such a store, the copy is done before the origin is suspended. None of this
 // shows in the new snapshot.
-// of that shows in the new snapshot.
 func (j *job) onExisting(p *Plan, snap *devices.Ref) {
 	o := j.over.Ref()
 	base, _ := j.over.Base()

@@ -67,14 +67,16 @@ func (c *Controller) planMergeAgain(p *Plan, d, o *devices.Device) error {
 	return nil
 }
 
-// checkHandBack refuses to hand a store back whose last chunk was merged, and not
-// recorded so. The kernel clears a record in memory before it writes that, and
-// hands its memory over from table to table (drivers/md/dm-snap-persistent.c:
-// persistent_commit_merge). After a write that failed it would take the cleared
-// record for one of chunk 0, and write the store's header over the origin's start.
+// checkHandBack refuses to hand back a store whose last chunk was merged
+// without a record of that. The kernel clears a record in memory before it
+// writes the cleared record, and passes its memory on from table to table
+// (drivers/md/dm-snap-persistent.c: persistent_commit_merge). After a failed
+// write it would take the cleared record for one of chunk 0, and write the
+// store's header over the start of the origin.
 //
-// On disk the last record is there still, and its chunk is in the origin already.
-// Where the chunk is not, it was the copy that failed, which comes before.
+// On disk the last record is still there, and its chunk is already in the
+// origin. If the chunk is not there, the copy failed, which comes before the
+// record.
 func (c *Controller) checkHandBack(m table.SnapshotArgs) error {
 	merged, err := c.lastIsMerged(m)
 	if err != nil {
@@ -87,8 +89,8 @@ func (c *Controller) checkHandBack(m table.SnapshotArgs) error {
 	return nil
 }
 
-// lastIsMerged says whether the chunk of the last record on disk, the first to be
-// merged, is in the origin.
+// lastIsMerged reports whether the chunk of the last record on disk, the first
+// to be merged, is in the origin.
 func (c *Controller) lastIsMerged(m table.SnapshotArgs) (merged bool, err error) {
 	content, closeStore, err := c.contentOf(m.COW)
 	if err != nil {
@@ -126,7 +128,7 @@ func (c *Controller) lastIsMerged(m table.SnapshotArgs) (merged bool, err error)
 	return bytes.Equal(kept[:n], there[:n]), nil
 }
 
-// contentOf opens a device of a table to read what it holds.
+// contentOf opens a device of a table for reading.
 func (c *Controller) contentOf(device string) (host.Content, func(), error) {
 	dev, ok := devices.ParseDev(device)
 	if !ok {
@@ -140,7 +142,7 @@ func (c *Controller) contentOf(device string) (host.Content, func(), error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, d.Close())
 	}
-	return content, func() { _ = errors.Join(content.Close(), d.Close()) }, nil // they were read only
+	return content, func() { _ = errors.Join(content.Close(), d.Close()) }, nil // read only
 }
 
 func (c *Controller) mergeAtFirst(name devices.Name) error {

@@ -114,7 +114,7 @@ func (m *mergeRun) failure(s Snapshot) error {
 // A merge that another run finished is over; one that still runs is not. It
 // waits for other runs until ctx ends.
 func (c *Controller) endMerge(ctx context.Context, m *mergeRun) (over bool, err error) {
-	if !c.e.Locked() { // else it is part of a running plan
+	if !c.e.Locked() { // otherwise it is part of a running plan
 		if err := c.e.LockUntil(ctx); err != nil {
 			return false, &Error{Op: "merge", Name: m.name.String(), Err: devices.Also(ErrIncomplete, "it is done, but the devices are not in order: %w", err)}
 		}

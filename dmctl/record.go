@@ -27,8 +27,8 @@ const recordPrefix = "dmsnap-record-"
 type RecordRequest struct {
 	Device, Log string // paths of block devices; the contents of Log are lost
 	Mark        string // a mark at the start; "" for none
-	// Progress, if not nil, is told how many of the log device's bytes are looked
-	// through.
+	// Progress, if not nil, is called with the number of the log device's
+	// bytes that have been checked.
 	Progress func(done, total int64)
 }
 
@@ -184,7 +184,7 @@ func (r *Recording) readLog() (done Recorded, err error) {
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
 	l, err := logwrites.Open(content, uint64(content.Size()))
-	if errors.Is(err, logwrites.ErrNoLog) { // not even its first block found room
+	if errors.Is(err, logwrites.ErrNoLog) { // not even its first block fits
 		return Recorded{Full: true}, nil
 	}
 	if err != nil {

@@ -26,7 +26,7 @@ type StoreUser struct {
 	Store blockdev.DevNo
 
 	c     *Controller
-	mixed bool // the device has several targets, one of them a snapshot: no more can be read
+	mixed bool // several targets, one of them a snapshot: no more is known
 }
 
 // StoreUser finds the snapshot or merge that uses one of several devices, given
@@ -77,9 +77,9 @@ func (c *Controller) SnapshotAt(ctx context.Context, dev blockdev.DevNo) (*Snaps
 	return &s, ctx.Err()
 }
 
-// SnapshotOf returns a snapshot whose origin has a number, or nil if that is no
-// origin. Both the device below and the one above it are the origin, and so is one
-// that a snapshot is being merged into.
+// SnapshotOf returns a snapshot whose origin has a number, or nil if that is
+// not an origin. Both the device below and the one above an origin count as
+// the origin, and so does a device that a snapshot is being merged into.
 func (c *Controller) SnapshotOf(ctx context.Context, origin blockdev.DevNo) (*Snapshot, error) {
 	v, err := devices.Look(c.e)
 	if err != nil {

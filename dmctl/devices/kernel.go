@@ -75,12 +75,13 @@ type Kernel interface {
 	Message(name Name, sector uint64, text string) error
 
 	// AwaitLock keeps other controllers from locking until Unlock or death. It
-	// waits in a queue until ctx ends; then it says false, and the place in the
-	// queue is kept for the next AwaitLock. Unlock gives up that, too.
+	// waits in a queue until ctx ends; then it returns false and keeps its
+	// place in the queue for the next AwaitLock. Unlock also gives up the
+	// place.
 	AwaitLock(ctx context.Context) (bool, error)
 	Unlock()
-	// Advance says to all who wait for the lock that it is put to use: Advanced,
-	// the time of the last one, changes.
+	// Advance tells everyone who waits for the lock that its holder makes
+	// progress: it changes Advanced, the time of the last Advance.
 	Advance()
 	Advanced() time.Time
 

@@ -250,7 +250,7 @@ func (m *Machine) DropNote(name string) error {
 
 // Bury does what the kernel does after a process died: its memory, lock and
 // claims are released, and its guardian, if it had one, resumes the devices in
-// use. To run recover then is up to the caller.
+// use. The caller has to run recover.
 func (m *Machine) Bury() (guarded bool) {
 	m.MemoryLocked = 0
 	m.claims = map[blockdev.DevNo]bool{}

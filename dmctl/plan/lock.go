@@ -1,7 +1,7 @@
 package plan
 
 // One run at a time: a plan is made from a look at the kernel's state, and is
-// right only as long as nobody else of us changes that.
+// right only while no other controller changes that state.
 
 import (
 	"context"
@@ -12,28 +12,28 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
-// LockTries and LockPause bound the wait for another run that gets no further:
-// half a minute.
+// LockTries and LockPause bound the wait for another run that makes no
+// progress: half a minute.
 const (
 	LockTries = 150
 	LockPause = 200 * time.Millisecond
 )
 
-// Lock keeps other engines from planning until Unlock. Those who want that get
-// it in their order. The kernel drops the lock of a process that dies.
+// Lock keeps other engines from planning until Unlock. Callers get it in the
+// order in which they asked. The kernel drops the lock of a process that dies.
 func (e *Engine) Lock() error { return e.LockFor(context.Background()) }
 
-// LockFor is Lock that ends with ctx.
+// LockFor is Lock, but ends with ctx.
 func (e *Engine) LockFor(ctx context.Context) error { return e.await(ctx, LockTries) }
 
-// LockUntil is Lock for those who wait until ctx ends.
+// LockUntil is Lock for callers that wait until ctx ends.
 func (e *Engine) LockUntil(ctx context.Context) error { return e.await(ctx, math.MaxInt) }
 
-// Locked says whether the lock is held.
+// Locked reports whether the lock is held.
 func (e *Engine) Locked() bool { return e.locked }
 
-// await waits for the lock. Whatever others do with it meanwhile has the count of
-// tries begin anew: in a long queue nobody is at fault.
+// await waits for the lock. Each time another run makes progress, the tries
+// are counted from 0 again: in a long queue no run is stuck.
 func (e *Engine) await(ctx context.Context, tries int) error {
 	advanced := e.Advanced()
 	for try := 1; ; try++ {
@@ -45,7 +45,7 @@ func (e *Engine) await(ctx context.Context, tries int) error {
 		}
 		switch {
 		case ctx.Err() != nil:
-			e.Machine.Unlock() // which leaves the queue
+			e.Machine.Unlock() // also leaves the queue
 			return errors.Join(devices.Busy("another run is at work"), ctx.Err())
 		case try == tries:
 			e.Machine.Unlock()
@@ -54,7 +54,7 @@ func (e *Engine) await(ctx context.Context, tries int) error {
 	}
 }
 
-// tryLock waits for a part of the time.
+// tryLock waits for LockPause.
 func (e *Engine) tryLock(ctx context.Context) (bool, error) {
 	if e.locked {
 		return true, nil
@@ -73,8 +73,8 @@ func (e *Engine) tryLock(ctx context.Context) (bool, error) {
 	return got, nil
 }
 
-// Unlock gives up the plans that were made, run or not: their disks are closed,
-// and others go on.
+// Unlock drops the plans that were made, run or not: it closes their disks and
+// lets other runs continue.
 func (e *Engine) Unlock() {
 	e.closeDisks()
 	if e.locked {
@@ -83,7 +83,7 @@ func (e *Engine) Unlock() {
 	}
 }
 
-// Close ends all that a plan began, run or not, and closes the machine.
+// Close ends everything that plans began, run or not, and closes the machine.
 func (e *Engine) Close() error {
 	e.Unlock()
 	return e.Machine.Close()

@@ -81,7 +81,7 @@ func (e *Engine) runParts(ctx context.Context, parts []namedPlan) error {
 					mu.Lock()
 					died = p
 					mu.Unlock()
-					for range next { // nobody waits for this goroutine in vain
+					for range next { // others must not wait for this goroutine forever
 					}
 				}
 			}()

@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// source is a package of ours, read and with its names resolved.
+// source is a package of this module, parsed and with its names resolved.
 type source struct {
 	path  string
 	fset  *token.FileSet
@@ -25,16 +25,17 @@ type source struct {
 	uses  map[*ast.Ident]types.Object
 }
 
-// listing is what the go command says about a package.
+// listing is what the go command reports about a package.
 type listing struct {
 	ImportPath string
 	Dir        string
 	GoFiles    []string
-	Export     string // the file of its compiled declarations
+	Export     string // the file with its compiled declarations
 	DepOnly    bool
 }
 
-// load reads the packages that the patterns name, as they are built here.
+// load reads the packages that match the patterns, as they are built on this
+// system.
 func load(patterns []string) ([]*source, error) {
 	all, err := goList(patterns)
 	if err != nil {

@@ -1,10 +1,11 @@
-// Arrows sees that calls go down within a package: a package lists its files from
-// the top down in its comment, and no function calls one in a file that stands
-// higher. For a package without a list there must be some such order.
+// Arrows checks that calls within a package go down. A package lists its files
+// from the top down in its comment, and no function may call a function of a
+// file that is higher in the list. A package without a list must have some
+// such order.
 //
 //	go run ./testdata/arrows [-suggest] [PACKAGES]
 //
-// It prints each call that climbs, and fails where there is one.
+// It prints each call that goes up, and fails if there is one.
 package main
 
 import (
@@ -58,7 +59,7 @@ func main() {
 	}
 }
 
-// judge tells what is wrong with a package, in sentences.
+// judge returns what is wrong with a package, in sentences.
 func (p *source) judge() (wrong []string) {
 	order := listed(p.files)
 	if len(order) == 0 {
@@ -84,7 +85,7 @@ func (p *source) judge() (wrong []string) {
 	return append(wrong, p.climbing(order)...)
 }
 
-// climbing finds the calls from one file to another that stands above it.
+// climbing finds the calls from one file to another that is above it.
 func (p *source) climbing(order map[string]int) (wrong []string) {
 	seen := make(map[string]bool)
 	p.calls(func(from, caller, to, called string) {
@@ -97,7 +98,7 @@ func (p *source) climbing(order map[string]int) (wrong []string) {
 	return wrong
 }
 
-// between counts the calls from each file to each other.
+// between counts the calls from each file to each other file.
 func (p *source) between() graph {
 	counts := make(graph)
 	p.calls(func(from, _, to, _ string) {
@@ -109,7 +110,7 @@ func (p *source) between() graph {
 	return counts
 }
 
-// calls visits each use of a function of this package in another.
+// calls visits each use of a function of this package in another function.
 func (p *source) calls(visit func(from, caller, to, called string)) {
 	for _, file := range p.files {
 		from := stem(p.fset, file.Pos())
@@ -134,7 +135,8 @@ func (p *source) calls(visit func(from, caller, to, called string)) {
 	}
 }
 
-// stem is a file's name without what says where it is built.
+// stem is a file's name without the part that says for which system it is
+// built.
 func stem(fset *token.FileSet, at token.Pos) string {
 	name := strings.TrimSuffix(filepath.Base(fset.Position(at).Filename), ".go")
 	for _, system := range []string{"_linux", "_unix", "_other", "_darwin", "_windows"} {

@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// graph counts the calls from each file to each other.
+// graph counts the calls from each file to each other file.
 type graph map[string]map[string]int
 
-// suggest orders files so that few calls climb: again and again one that nothing
-// left calls, but for files that it calls itself in a circle, goes on top. In a
-// circle it is the one that calls most and is called least.
+// suggest orders files so that few calls go up. It repeatedly puts on top a
+// file that is not called by any remaining file, except by files of the same
+// cycle. In a cycle, the file that calls most and is called least comes first.
 func suggest(calls graph) (order []string) {
 	left := make(map[string]bool)
 	for from, to := range calls {
@@ -39,7 +39,7 @@ func suggest(calls graph) (order []string) {
 	return order
 }
 
-// reached are the files that a file calls, and those that they call.
+// reached returns the files that a file calls, directly or through others.
 func (g graph) reached(from string) map[string]bool {
 	seen := make(map[string]bool)
 	for todo := []string{from}; len(todo) > 0; todo = todo[1:] {
@@ -53,7 +53,8 @@ func (g graph) reached(from string) map[string]bool {
 	return seen
 }
 
-// weight speaks for a file to stand above those of its circle that are left.
+// weight is high for a file that belongs above the remaining files of its
+// cycle.
 func (g graph) weight(left map[string]bool, name string) (w int) {
 	for other := range left {
 		if other != name {

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// mutant is one small change to a rule. Old and New are whole lines; how they
-// are indented does not count.
+// mutant is one small change to a rule. Old and New are whole lines; their
+// indentation is ignored.
 type mutant struct {
 	Name     string
 	File     string   // relative to the repository
 	Packages []string // whose tests must fail
 	Old, New []string
-	line     int // of the list, where it begins
+	line     int // of the list, where the mutant begins
 }
 
 // parseList reads mutants. Each begins with its name:
@@ -72,7 +72,7 @@ func parseLine(list *[]mutant, line string, number int) error {
 	return nil
 }
 
-// apply changes the one place in source at which the old lines stand.
+// apply changes the only place in source that has the old lines.
 func (m mutant) apply(source string) (string, error) {
 	lines := strings.Split(source, "\n")
 	at := -1

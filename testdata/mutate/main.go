@@ -3,8 +3,8 @@
 //
 //	go run ./testdata/mutate [-run TEXT] [LIST]
 //
-// The tree is not touched: the compiler is handed the changed file in place of
-// the real one.
+// The tree is not changed: the compiler gets the changed file in place of the
+// real one.
 package main
 
 import (
@@ -112,8 +112,8 @@ func soundWithout(list []mutant) error {
 	return nil
 }
 
-// test runs the tests on the mutant. It died if they failed; a mutant that
-// does not compile says nothing and is an error.
+// test runs the tests on the mutant. The mutant was noticed if they failed. A
+// mutant that does not compile proves nothing and is an error.
 func (m mutant) test() (died bool, err error) {
 	source, err := os.ReadFile(m.File)
 	if err != nil {
@@ -144,8 +144,8 @@ func (m mutant) test() (died bool, err error) {
 	return err != nil && strings.Contains(out, "FAIL"), nil
 }
 
-// writeOverlay writes the changed file and go's description of what it stands
-// for.
+// writeOverlay writes the changed file, and the overlay that tells go which
+// file it replaces.
 func writeOverlay(dir, file, changed string) (string, error) {
 	real, err := filepath.Abs(file)
 	if err != nil {

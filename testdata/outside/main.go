@@ -1,5 +1,5 @@
-// Outside is a program of somebody else, which imports what anybody may import. A
-// test of package verify builds and runs it.
+// Outside is a program as others may write it: it imports only what anybody
+// can import. A test of package verify builds and runs it.
 package main
 
 import (
@@ -30,7 +30,7 @@ func main() {
 	fmt.Println("gate:", answer.Verdict)
 }
 
-// judge reads a store of which a crash has lost chunk 3.
+// judge reads a store in which a crash has lost chunk 3.
 func judge(ctx context.Context) error {
 	image := cowtest.Store{Chunk: 8, Exceptions: []cow.Exception{{Old: 7, New: 2}, {Old: 9, New: 4}}}.Bytes()
 	device, size := bytes.NewReader(image), int64(len(image))
@@ -53,7 +53,7 @@ func judge(ctx context.Context) error {
 	return nil
 }
 
-// control makes a snapshot on a kernel in memory.
+// control makes a snapshot on an in-memory kernel.
 func control(ctx context.Context) error {
 	c := dmctl.NewOn(dmtest.New())
 	if err := c.Create(ctx, dmctl.CreateRequest{Name: "snap", Origin: "/dev/a", COW: "/dev/b"}); err != nil {

@@ -1,6 +1,6 @@
 // Package thorough says how much a test does: little in `go test ./...`, which
-// is to stay quick, and all of it in `make test`, which sets Variable. It knows
-// no test.
+// must be quick, and everything in `make test`, which sets Variable. It does
+// not know the tests.
 package thorough
 
 import (
@@ -10,26 +10,27 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Variable names the environment variable that, with any value, asks for all
-// that tests can do.
+// Variable names an environment variable. If it has a value, tests do
+// everything that they can.
 const Variable = "DMSNAPCTL_THOROUGH"
 
-// quickChecks is how often rapid tries a property unless it is told how often.
+// quickChecks is how often rapid checks a property, unless a flag says
+// otherwise.
 const quickChecks = "25"
 
 func init() {
 	if !All() {
-		_ = rapid.Check // whose package defines the flag
+		_ = rapid.Check // that package defines the flag
 		if err := flag.Set("rapid.checks", quickChecks); err != nil {
 			panic(err)
 		}
 	}
 }
 
-// All reports whether tests do all that they can.
+// All reports whether tests do everything that they can.
 func All() bool { return os.Getenv(Variable) != "" }
 
-// Of returns how much of something a test does: little, or all of it.
+// Of returns how much of something a test does: little, or all.
 func Of(little, all int) int {
 	if All() {
 		return all

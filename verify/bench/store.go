@@ -22,7 +22,7 @@ const (
 type kind struct {
 	exceptions uint64
 	origin     uint64 // chunks, a power of two
-	scatter    uint64 // chunks over which the data is spread, a power of two; 0: canonical layout
+	scatter    uint64 // chunks over which the data is spread, a power of two; 0: canonical
 }
 
 var kinds = []kind{

@@ -49,7 +49,7 @@ func AskRunning(load bool) (gate.Version, error) {
 	if err != nil {
 		return gate.Version{}, err
 	}
-	defer func() { _ = ctl.Close() }() // it was read from only; there is nothing to lose
+	defer func() { _ = ctl.Close() }() // only read from; there is nothing to lose
 	return ctl.TargetVersion(gate.SnapshotTarget, load)
 }
 

@@ -19,8 +19,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 )
 
-// judgeInitramfs judges the kernel's initramfs. A dm-snapshot there counts as
-// well as the one on disk, and the worse of the two wins; alone means that
+// judgeInitramfs judges the kernel's initramfs. A dm-snapshot in it counts as
+// much as the one on disk: the worse of the two decides. alone means that
 // there is none on disk.
 func (t *system) judgeInitramfs(k *Kernel, named []string, alone bool) {
 	for _, file := range t.initramfsOf(k.Release, named) {
@@ -145,7 +145,7 @@ func (m *initramfsVisitor) visit(f initramfs.File, content io.Reader) error {
 		return fmt.Errorf("more than %d modules dm-snapshot in it", maxSnapshotModules)
 	}
 	k := Kernel{Release: m.release}
-	if f.Links > 1 && f.Size == 0 { // the content stands with another name
+	if f.Links > 1 && f.Size == 0 { // another name of the file has the content
 		k.Rule = fmt.Sprintf("the version of the snapshot target in its initramfs cannot be told: %s is a link to another file there", f.Name)
 		m.found[f.Name] = k
 		return nil

@@ -113,7 +113,7 @@ func (t *system) releases() (releases []string, err error) {
 		for _, e := range entries {
 			name := e.Name()
 			if strings.ContainsFunc(name, unicode.IsControl) {
-				continue // no kernel's, and a terminal might obey it
+				continue // not a kernel's, and could control a terminal
 			}
 			if !slices.Contains(releases, name) && t.isKernel(name) {
 				releases = append(releases, name)

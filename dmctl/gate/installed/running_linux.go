@@ -4,8 +4,8 @@ package installed
 
 import "golang.org/x/sys/unix"
 
-// RunningRelease returns the release of the kernel that runs (uname -r), ""
-// where it cannot be told.
+// RunningRelease returns the release of the running kernel (uname -r), or ""
+// if it is not known.
 func RunningRelease() string {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {

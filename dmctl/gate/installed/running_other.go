@@ -2,7 +2,7 @@
 
 package installed
 
-// The kernel that runs: elsewhere there is none of interest.
+// The running kernel: on other systems there is none to judge.
 
 // RunningRelease returns "": this system has no Linux kernel.
 func RunningRelease() string { return "" }

@@ -40,8 +40,8 @@ func ImageRelease(r io.Reader) string {
 // banner starts the text that a kernel prints first (init/version.c).
 const banner = "Linux version "
 
-// bannerRelease returns the release in that text. A kernel has the format of the
-// text as well, which names none.
+// bannerRelease returns the release in that text. A kernel also contains the
+// format of the text, which has no release.
 func bannerRelease(data []byte) string {
 	for range maxNames {
 		i := bytes.Index(data, []byte(banner))

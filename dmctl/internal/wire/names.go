@@ -98,7 +98,7 @@ func isPlain(c byte) bool {
 		strings.IndexByte("#+-.:=@_", c) >= 0
 }
 
-// isHexEscape says whether s starts with \xNN.
+// isHexEscape reports whether s starts with \xNN.
 func isHexEscape(s string) bool {
 	return len(s) >= 4 && s[1] == 'x' && isHex(s[2]) && isHex(s[3])
 }

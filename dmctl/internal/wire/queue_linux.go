@@ -1,12 +1,13 @@
 package wire
 
 // A queue for the one lock that all controllers share. The kernel wakes those
-// who wait for a file lock in order, but a newcomer is faster than one that is
-// just waking up: a process that unlocks and wants the lock again would always
-// win. So there are two locks on one file. The gate is taken first and released
-// when the lock is held: only one process waits for the lock itself, and gets
-// it next; the others wait at the gate. The gate is a lock on a range of bytes,
-// which the kernel keeps apart from flock's. Both end with their process.
+// who wait for a file lock in order, but a newcomer is faster than a process
+// that is just waking up: a process that unlocks and wants the lock again
+// would always win. So there are two locks on one file. The gate is taken
+// first and released when the lock is held: only one process waits for the
+// lock itself, and gets it next; the others wait at the gate. The gate is a
+// lock on a range of bytes, which the kernel keeps separate from flock's
+// locks. Both end with their process.
 
 import (
 	"context"
@@ -20,16 +21,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// overtakeAfter is how long nobody has made progress before those at the gate
-// try the lock themselves: the process before them may be stopped.
+// overtakeAfter is how long nobody must have made progress before those at the
+// gate try the lock themselves: the process before them may be stopped.
 const overtakeAfter = time.Second
 
-// queue is one caller's place among those who want a lock.
+// queue is one caller's place among those who want the lock.
 type queue struct {
 	f *os.File
 
 	mu     sync.Mutex
-	wanted bool          // by a caller, who may have gone for a while
+	wanted bool          // by a caller, who may be between two waits
 	held   bool          // by a caller
 	turn   chan struct{} // closed when a wait is over; nil while nobody waits
 	failed error         // why a wait ended without the lock
@@ -86,7 +87,7 @@ func (q *queue) takeFree() (bool, error) {
 func (q *queue) stand(turn chan struct{}) {
 	raw, err := q.f.SyscallConn()
 	if err == nil {
-		// The file stays open for all of this, however soon it is closed.
+		// The file stays open meanwhile, even if it is closed soon.
 		err = raw.Control(func(fd uintptr) {
 			for !q.standOnce(fd) {
 			}
@@ -107,7 +108,7 @@ func (q *queue) standOnce(fd uintptr) (over bool) {
 	defer q.mu.Unlock()
 	defer func() { _ = gateOf(fd, unix.F_OFD_SETLK, unix.F_UNLCK) }()
 	if q.wanted && !q.held && failed == nil {
-		// Whoever unlocked meanwhile has unlocked this, too.
+		// An unlock meanwhile has also unlocked this.
 		failed = flock(fd, unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(failed, unix.EWOULDBLOCK) {
 			return false

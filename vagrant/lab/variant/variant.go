@@ -80,7 +80,7 @@ var Mended = Variant{
 			find:    `r = write_header\(ps\);`,
 			replace: "r = zero_disk_area(ps, 0);\n\t\tif (r)\n\t\t\treturn r;\n\t\t${0}",
 		},
-		// Records behind the terminator of a list are cleared, also on disk,
+		// Records after the terminator of a list are cleared, also on disk,
 		// before the list can grow.
 		{
 			file: persistent,

@@ -1,5 +1,5 @@
-// What a boot loader chose, and what all loaders agree on: where they disagree, none
-// is believed, unless the firmware names one (boot.go).
+// What a boot loader chose, and what all loaders agree on. If they disagree,
+// none counts, unless the firmware names one (boot.go).
 
 package boot
 

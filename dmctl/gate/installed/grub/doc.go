@@ -7,7 +7,5 @@
 // It knows GRUB's language, and nothing about kernels: others find out what an
 // entry boots.
 //
-// From top to bottom: menu, run, condition, script.
-//
 // From the top down: menu, run, entries, condition, variables, script.
 package grub

@@ -1,5 +1,6 @@
-// Package packtest packs data for tests, with other implementations than those
-// that package unpack reads with, where there are such. Only tests import it.
+// Package packtest packs data for tests. Where possible it uses other
+// implementations than those that package unpack reads with. Only tests import
+// it.
 package packtest
 
 import (
@@ -14,10 +15,11 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 )
 
-// maxDictionary is what package unpack lets a file ask for, in bytes.
+// maxDictionary is the largest dictionary that package unpack allows a file,
+// in bytes.
 const maxDictionary = 128 << 20
 
-// Packers open a writer that packs, by the name of the way of packing.
+// Packers open a writer that packs, by the name of the format.
 var Packers = map[string]func(io.Writer) (io.WriteCloser, error){
 	"gzip": func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil },
 	"xz":   func(w io.Writer) (io.WriteCloser, error) { return xz.WriterConfig{DictCap: 1 << 20}.NewWriter(w) },
@@ -35,7 +37,7 @@ var Packers = map[string]func(io.Writer) (io.WriteCloser, error){
 	},
 }
 
-// Packed returns data packed in the way of that name.
+// Packed returns data packed in the format with that name.
 func Packed(t testing.TB, how string, data []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer

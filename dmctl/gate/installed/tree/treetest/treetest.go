@@ -18,8 +18,8 @@ import (
 )
 
 // FS is the files of a machine: contents by path. "-> TARGET" is a symbolic
-// link, "@NAME" the file of testdata/modules of that name; a module is one of the
-// kernel in whose directory it lies, or, as "@NAME=RELEASE", of that one.
+// link, "@NAME" the file of testdata/modules of that name. A module is for the
+// kernel in whose directory it is or, as "@NAME=RELEASE", for that release.
 func FS(t testing.TB, files map[string]string) fstest.MapFS {
 	t.Helper()
 	m := make(fstest.MapFS)
@@ -80,8 +80,8 @@ func System(t testing.TB, files map[string]string) *tree.Tree {
 	return tree.New(FS(t, files))
 }
 
-// With returns files with more of them, name and content in turn; "" takes one
-// away.
+// With returns files with more files added, name and content in turn; ""
+// removes one.
 func With(files map[string]string, more ...string) map[string]string {
 	all := maps.Clone(files)
 	for i := 0; i < len(more); i += 2 {

@@ -1,5 +1,5 @@
-// Modprobe is what a kernel under test runs when it wants a module: it is
-// called as the real one is, with options and the name last, and loads that
+// Modprobe is the program that a kernel under test runs to load a module. It
+// is called like the real one, with options and then the name, and loads that
 // file of User-mode Linux's device mapper.
 package main
 
