@@ -10,11 +10,12 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// TestActivateExits: a store that is damaged or was invalidated is critical with
-// --repair and without it; one that needs --repair is not done.
+// TestActivateExits: a store that is damaged or was invalidated is critical
+// with and without --repair. A store that needs --repair is not activated
+// without it.
 func TestActivateExits(t *testing.T) {
 	list := []cow.Exception{{Old: 0, New: 2}, {Old: 5, New: 3}}
-	twice := []cow.Exception{{Old: 5, New: 2}, {Old: 5, New: 3}} // no tool knows which is right
+	twice := []cow.Exception{{Old: 5, New: 2}, {Old: 5, New: 3}} // nothing shows which is right
 	invalid := cowtest.Store{Chunk: 8, Exceptions: list, DeviceChunks: 64}.Bytes()
 	invalidate(invalid)
 	stale := cowtest.Store{Chunk: 8, Exceptions: list, DeviceChunks: 64}.Bytes()

@@ -13,8 +13,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// TestAdviceOfStatus: what is not well has a command, in text and JSON the same;
-// what LVM made is LVM's to change.
+// TestAdviceOfStatus: a snapshot in a bad state gets a command, the same in
+// text and JSON. Snapshots that LVM made are left to LVM.
 func TestAdviceOfStatus(t *testing.T) {
 	const grow = "dmsnapctl grow s   # after enlarging its COW device 8:1"
 	for _, tt := range []struct {
@@ -59,7 +59,8 @@ func TestAdviceOfStatus(t *testing.T) {
 	}
 }
 
-// TestAdviceOfMerges: one that another program started is that program's.
+// TestAdviceOfMerges: a merge that another program started is left to that
+// program.
 func TestAdviceOfMerges(t *testing.T) {
 	m := dmtest.New()
 	onMachine(t, m)

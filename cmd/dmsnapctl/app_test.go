@@ -14,7 +14,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// brokenPipe takes nothing.
+// brokenPipe accepts no data.
 type brokenPipe struct{}
 
 func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
@@ -85,8 +85,8 @@ func TestSuggestionsAreSlipsOfTheFinger(t *testing.T) {
 	}
 }
 
-// A command line that begins with a command makes that one alone: by its name,
-// which its maker must therefore know.
+// A command line that begins with a command makes only that command, by its
+// name. The maker must therefore know the name.
 func TestMakersKnowTheirNames(t *testing.T) {
 	for _, m := range makers(run) {
 		if got := m.make().Name; got != m.name {

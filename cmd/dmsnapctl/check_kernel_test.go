@@ -1,5 +1,5 @@
-// The command check on a real kernel: it says of the running kernel what
-// dmsetup says.
+// The command check on a real kernel: it reports the same about the running
+// kernel as dmsetup.
 
 //go:build linux && kernel
 
@@ -44,7 +44,7 @@ func TestCheckAgreesWithDmsetup(t *testing.T) {
 	t.Logf("%s: %v", running.Version, running.Verdict)
 }
 
-// Without udev nothing brings the node back but the program itself.
+// Without udev only the program itself can make the node again.
 func TestCheckMakesTheControlNode(t *testing.T) {
 	const node = "/dev/mapper/control"
 	if err := os.Remove(node); err != nil {

@@ -1,6 +1,6 @@
-// Scripts for the command check, and the examples of its documentation: what
-// the documentation shows is what is run here. They ask nothing of the kernel,
-// and would only make its tests slow.
+// Scripts for the command check, and the examples of its documentation: the
+// tests run what the documentation shows. They need nothing from the kernel,
+// and would only slow down its tests.
 
 //go:build !kernel
 
@@ -46,8 +46,8 @@ func TestCheckScripts(t *testing.T) {
 	})
 }
 
-// module is the command "module NAME FILE": a module of testdata/modules in a
-// kernel's directory, and of that kernel.
+// module is the command "module NAME FILE": it puts a module of
+// testdata/modules into a kernel's directory, as a module of that kernel.
 func module(t *testing.T) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, _ bool, args []string) {
 		if len(args) != 2 {
@@ -61,8 +61,7 @@ func module(t *testing.T) func(*testscript.TestScript, bool, []string) {
 	}
 }
 
-// A block of the documentation that is headed by the name of an example is
-// that example.
+// A block of the documentation under the name of an example is that example.
 func TestCheckDocumentationShowsTheExamples(t *testing.T) {
 	text, err := os.ReadFile(checkDoc)
 	if err != nil {

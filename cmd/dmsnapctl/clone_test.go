@@ -9,8 +9,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 )
 
-// Clones on the command line, on a machine in memory: what fails of several is
-// told by name, and the others are done.
+// Clones on the command line, on an in-memory machine: those that fail are
+// reported by name, and the others are done.
 func TestClonesOnTheCommandLine(t *testing.T) {
 	m := dmtest.New()
 	m.Files["/img"] = &dmtest.File{Bytes: 1 << 20}
@@ -40,11 +40,11 @@ func TestClonesOnTheCommandLine(t *testing.T) {
 	m.Find("t").Mounted = ""
 	must(t, "reset", "t", "--yes")
 	must(t, "remove", "t", "--yes")
-	m.Files["/stores/t.cow"].Data = dmtest.EmptyStore(8) // as the kernel would have it
+	m.Files["/stores/t.cow"].Data = dmtest.EmptyStore(8) // as the kernel would write it
 	must(t, "activate", "t", "--base", "/img", "--store", "/stores/t.cow", "--yes")
 }
 
-// What is wrong with the command line is said before anything is opened.
+// Mistakes in the command line are reported before anything is opened.
 func TestCloneUsage(t *testing.T) {
 	for _, line := range []string{
 		"clone", "clone s", "clone s --base /img", "clone s --base /img --store-dir /d --store /f",

@@ -16,7 +16,7 @@ func TestCompletion(t *testing.T) {
 		"lib/modules/6.12.0/x":         {},
 	}
 	for _, c := range []struct {
-		line  string // words parted by spaces; the last one is being typed
+		line  string // words separated by spaces; the last one is being typed
 		want  []string
 		paths string
 	}{
@@ -46,7 +46,7 @@ func TestCompletion(t *testing.T) {
 		for _, one := range got.candidates {
 			words = append(words, one.word)
 		}
-		if c.line == "no-such " { // then what is offered are commands
+		if c.line == "no-such " { // then commands are offered
 			words = nil
 		}
 		if diff := cmp.Diff(c.want, words); diff != "" || got.paths != c.paths {

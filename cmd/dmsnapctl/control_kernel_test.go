@@ -154,8 +154,8 @@ func TestStatusOfAnInvalidSnapshot(t *testing.T) {
 	}
 }
 
-// What is asked of devices that are not there, or are no snapshots, and how
-// the answers go on.
+// Requests for devices that do not exist or are not snapshots, and what the
+// errors say.
 func TestControlRefusals(t *testing.T) {
 	disks := strings.Split(os.Getenv("DMSNAPCTL_TEST_DISKS"), ":")
 	if len(disks) < 4 {

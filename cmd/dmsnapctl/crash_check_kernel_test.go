@@ -15,9 +15,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// TestExploreChecks: the snapshot's one image is good; the origin's are not
-// where it was overwritten, and the printed command writes out what the checker
-// saw.
+// TestExploreChecks: the snapshot's one image is good. The origin's are not
+// where it was overwritten, and the printed command writes what the checker
+// saw to a file.
 func TestExploreChecks(t *testing.T) {
 	fixtures, err := filepath.Abs(filepath.Join("..", "..", "testdata", "crash"))
 	if err != nil {

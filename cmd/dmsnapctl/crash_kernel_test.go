@@ -42,7 +42,7 @@ dmsetup remove --retry c
 dmsetup remove --retry o
 `
 
-// crashRun runs a command, and is what it says and its exit code.
+// crashRun runs a command and returns its output and its exit code.
 func crashRun(ctx context.Context, args ...string) (out, complaints string, code int) {
 	var stdout, stderr bytes.Buffer
 	code = run(ctx, append([]string{"dmsnapctl", "crash"}, args...), streams{in: strings.NewReader(""), out: &stdout, err: &stderr})
@@ -70,7 +70,7 @@ func TestRecordAndExplore(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatalf("explore: exit code %d, %v\n%s%s", code, err, out, complaints)
 	}
-	// Writes that are waited for one by one do not leak on any kernel.
+	// Writes that are waited for one by one leak on no kernel.
 	if code != exitFine || report.Commits < 100 || report.States < 1000 || report.LintViolations != 0 {
 		t.Errorf("explore: exit code %d, %d commits, %d states, %d violations %v\n%s", code, report.Commits, report.States, report.LintViolations, report.Violations, complaints)
 	}
@@ -110,9 +110,9 @@ func TestRecordIsInterrupted(t *testing.T) {
 	}
 }
 
-// TestRecordIsKilled: with SIGKILL nothing can be taken down any more. The
-// workload ends all the same, and recover takes the device down and leaves a
-// log that is whole.
+// TestRecordIsKilled: after SIGKILL the command cannot take the device down.
+// The workload still ends, and recover takes the device down and leaves a
+// complete log.
 func TestRecordIsKilled(t *testing.T) {
 	disks := scratchDisks(t)
 	started := filepath.Join(t.TempDir(), "started")
@@ -175,7 +175,7 @@ func mappedDevices(t *testing.T) string {
 	return string(out)
 }
 
-// logOn reads the log that is on a disk.
+// logOn reads the log on a disk.
 func logOn(t *testing.T, disk string) (entries int, complete bool) {
 	t.Helper()
 	f, err := blockdev.Open(disk)

@@ -53,7 +53,7 @@ func unpack(t *testing.T, from, to string) {
 }
 
 // TestReproducerOfSecondStore: with two stores on a device of larger blocks,
-// the line that is printed has all regions in its sectors, and does what it says.
+// the printed line gives all regions in its sectors, and does what it says.
 func TestReproducerOfSecondStore(t *testing.T) {
 	const block = 4096
 	dir := t.TempDir()
@@ -113,7 +113,7 @@ func TestReproducerOfSecondStore(t *testing.T) {
 	}
 }
 
-// TestSimulationIsInterrupted: it says what was done.
+// TestSimulationIsInterrupted: it reports what was done.
 func TestSimulationIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -136,8 +136,8 @@ func TestSimulationIsInterrupted(t *testing.T) {
 	}
 }
 
-// TestExploreIsInterrupted: it says what is known and how far that goes, in
-// one object where JSON was asked for.
+// TestExploreIsInterrupted: it reports what is known and how much was
+// explored, with --json in one object.
 func TestExploreIsInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"stock.log", "base.img"} {
@@ -162,8 +162,8 @@ func TestExploreIsInterrupted(t *testing.T) {
 	}
 }
 
-// TestExplorationFitsTheTerminal: no line of what was found is wider than the
-// terminal, apart from a command that is to be copied.
+// TestExplorationFitsTheTerminal: no line about the findings is wider than the
+// terminal, except commands to be copied.
 func TestExplorationFitsTheTerminal(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"torn.log", "torn.img", "leaky.log", "base.img"} {

@@ -31,7 +31,8 @@ func examplesOf(c *cli.Command) []string {
 	return out
 }
 
-// exampleTools are what examples call beside the program, and what they do of it.
+// exampleTools are the other tools that examples call, and what stands in for
+// them.
 var exampleTools = map[string]string{
 	"dmsetup": `case "$*" in
 		table) echo "vol: 0 2048 linear 8:0 0" ;;
@@ -46,8 +47,8 @@ var exampleTools = map[string]string{
 	"jq": "cat >/dev/null", "man": "cat >/dev/null", "zstd": "cat", "bmaptool": `test -s "$3"`, "e2fsck": `test -s "$2" && exit 1`,
 }
 
-// exampleFiles are in the folder where the examples of a command run. Paths of
-// devices and of a mounted system are taken below it.
+// exampleFiles are in the directory where the examples of a command run. Paths
+// of devices and of a mounted system are taken below that directory.
 func exampleFiles(t *testing.T) map[string][]byte {
 	t.Helper()
 	store := cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, cowtest.Run(0, 30)...)}
@@ -56,7 +57,7 @@ func exampleFiles(t *testing.T) map[string][]byte {
 	stale.Stale = cowtest.Canonical(8, cowtest.Run(40, 1)...)
 	disk := bytes.Repeat([]byte("content "), 3<<15)
 	changed := stale.Bytes()
-	copy(changed[2*4096:], disk) // behind the header and the only area
+	copy(changed[2*4096:], disk) // after the header and the only area
 	log, module := unzipped(t, "crash/leaky.log.gz"), fixture(t, "modules/amd64-leaky.ko.xz")
 	return map[string][]byte{
 		"overlay.img": store.Bytes(), "store.img": store.Bytes(), "cow.img": changed, "full.img": full.Bytes(),
@@ -125,7 +126,7 @@ func leakedStore(t *testing.T) []byte {
 	return content
 }
 
-// exampleFirst is done once before the examples of a command.
+// exampleFirst is run once before the examples of a command.
 var exampleFirst = map[string]string{
 	"dmsnapctl apply":      "rm before.img", // of the device, elsewhere
 	"dmsnapctl reclaim":    "cp dev/vg/cow cow.img",
@@ -147,8 +148,9 @@ func needsKernel(name, example string) bool {
 		strings.Contains(example, "--lvm") || strings.Contains(example, "crash record ")
 }
 
-// TestExamplesOfTheHelpTexts runs each example in turn, if it can run without a
-// kernel. The others must at least be command lines that the program understands.
+// TestExamplesOfTheHelpTexts runs each example, one after the other, if it can
+// run without a kernel. The others must at least be command lines that the
+// program understands.
 func TestExamplesOfTheHelpTexts(t *testing.T) {
 	ran, files := 0, exampleFiles(t)
 	everyCommand(func(name string, c *cli.Command) {
@@ -176,14 +178,14 @@ func TestExamplesOfTheHelpTexts(t *testing.T) {
 	}
 }
 
-// everyCommand calls do for the program as a whole, too.
+// everyCommand calls do for each command, and for the program as a whole.
 func everyCommand(do func(name string, c *cli.Command)) {
 	app := newApp(streams{})
 	do(app.Name, &cli.Command{Description: app.Description})
 	visible(app, do)
 }
 
-// exampleExit goes by what the files are: a leaky module, a log of a leaky kernel.
+// exampleExit depends on the files: a leaky module, a log of a leaky kernel.
 func exampleExit(example string) int {
 	leaks := regexp.MustCompile(`^dmsnapctl (check --(target-version 1.11|.*--root|module)|crash (explore|combine|simulate --kernel leaky))`)
 	if leaks.MatchString(example) {
@@ -213,14 +215,14 @@ func bash(t *testing.T, dir string, env []string, script string) (code int, said
 	return cmd.ProcessState.ExitCode(), string(out)
 }
 
-// asksThisMachine reports whether an example is about the kernels of the machine
-// that it runs on, which may have none that can be judged.
+// asksThisMachine reports whether an example is about the kernels of the
+// machine that runs the test, which may have none that can be judged.
 func asksThisMachine(example string) bool {
 	return example == "dmsnapctl check" || strings.Contains(example, "--all-kernels") && !strings.Contains(example, "--root")
 }
 
-// understood takes the calls of the program out of a line of shell, and has
-// the program read them without doing them.
+// understood takes the calls of the program out of a line of shell, and makes
+// the program parse them without running them.
 func understood(t *testing.T, example string) {
 	cut := strings.NewReplacer("||", "\n", "&&", "\n", "|", "\n", ";", "\n").Replace(example)
 	for call := range strings.Lines(cut) {
@@ -240,7 +242,7 @@ func understood(t *testing.T, example string) {
 	}
 }
 
-// inert leaves of commands only that they read their flags.
+// inert reduces commands to reading their flags.
 func inert(commands []*cli.Command) {
 	for _, c := range commands {
 		if len(c.Subcommands) == 0 {
@@ -252,7 +254,8 @@ func inert(commands []*cli.Command) {
 
 // shellWords splits a call into words as the shell does.
 func shellWords(t *testing.T, call string) []string {
-	// In a directory of its own: the shell opens what a line redirects to.
+	// In a separate directory: the shell opens the files that a line redirects
+	// to.
 	cmd := exec.Command("bash", "-c", `eval "set -- $0"; printf '%s\0' "$@"`, strings.TrimSpace(call))
 	cmd.Dir = t.TempDir()
 	out, err := cmd.CombinedOutput()

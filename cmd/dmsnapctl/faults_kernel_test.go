@@ -2,8 +2,8 @@
 
 package main
 
-// What the commands that get data back do on devices that fail, and where there
-// is no room for what they write.
+// What the commands that recover data do on devices that fail, and on full
+// file systems.
 
 import (
 	"bytes"
@@ -87,7 +87,7 @@ func (f *faulty) maps(bad ...fault) (unmaps func()) {
 	return f.unmaps
 }
 
-// node lets a device be known by its name in the directory of the test.
+// node gives a device a name in the directory of the test.
 func (f *faulty) node(i int, node string) {
 	f.t.Helper()
 	_ = os.Remove(faultyNames[i])
@@ -105,8 +105,8 @@ func (f *faulty) unmaps() {
 	}
 }
 
-// refuses runs a command that must end with 3, say what went wrong, and how to
-// go on.
+// refuses runs a command that must end with 3, and say what went wrong and how
+// to continue.
 func (f *faulty) refuses(line string, says ...string) {
 	f.t.Helper()
 	_, complaint := f.run(exitUnknown, line)
@@ -117,8 +117,8 @@ func (f *faulty) refuses(line string, says ...string) {
 	}
 }
 
-// nothingLost holds that store and origin together, or the origin alone, still
-// show the image.
+// nothingLost checks that store and origin together, or the origin alone,
+// still show the image.
 func (f *faulty) nothingLost(when string) {
 	f.t.Helper()
 	_ = os.Remove("image")
@@ -130,9 +130,9 @@ func (f *faulty) nothingLost(when string) {
 	}
 }
 
-// TestWritesThatFail: wherever a device fails to write, the command says where
-// it stands, nothing is lost, and the same command finishes when the device
-// works again.
+// TestWritesThatFail: for each place where a device fails to write, the
+// command says how far it got, nothing is lost, and the same command finishes
+// when the device works again.
 func TestWritesThatFail(t *testing.T) {
 	const again = "run it again to finish"
 	header, area := fault{storeDisk, 0}, fault{storeDisk, 1}
@@ -181,8 +181,8 @@ func TestWritesThatFail(t *testing.T) {
 	})
 }
 
-// TestReadsThatFail: what cannot be read ends a command with 3, leaves no file,
-// and loses nothing.
+// TestReadsThatFail: if something cannot be read, a command ends with 3,
+// leaves no file, and loses nothing.
 func TestReadsThatFail(t *testing.T) {
 	if strings.Contains(os.Getenv("DMSNAPCTL_TEST_MISSING"), "dm-dust") {
 		t.Skip("not applicable: the kernel has no dm-dust")
@@ -207,7 +207,7 @@ func TestReadsThatFail(t *testing.T) {
 	const eio = "input/output error"
 	bad(storeDisk, 23, func() { // data of an exception
 		for _, line := range []string{"delta faulty-store", "dump faulty-store", "size faulty-store"} {
-			f.run(exitFine, line) // which reads no data
+			f.run(exitFine, line) // reads no data
 		}
 		f.refuses("extract faulty-store --origin faulty-origin -o out", eio)
 		f.refuses("reclaim faulty-store --to out --yes", eio)
@@ -228,7 +228,7 @@ func TestReadsThatFail(t *testing.T) {
 	bad(originDisk, 50, func() { // what only the origin has
 		f.refuses("extract faulty-store --origin faulty-origin -o out", eio)
 	})
-	bad(originDisk, 57, func() { // what apply writes over
+	bad(originDisk, 57, func() { // what apply overwrites
 		f.refuses("apply faulty-store --to faulty-origin --undo out --yes", eio, "nothing was changed")
 	})
 	if exists("out") {
@@ -248,8 +248,8 @@ func (f *faulty) forget() {
 	}
 }
 
-// TestOutputsWithoutRoom: no output and no undo file on a full file system stays
-// behind, and nothing is changed.
+// TestOutputsWithoutRoom: on a full file system no output and no undo file is
+// left behind, and nothing is changed.
 func TestOutputsWithoutRoom(t *testing.T) {
 	b := newToolbox(t)
 	b.damage(staleRecord)

@@ -1,4 +1,5 @@
-// The list of JSON fields in docs/cli.md, held against the types that are printed.
+// The list of JSON fields in docs/cli.md, compared with the types that are
+// printed.
 
 package main
 
@@ -25,8 +26,8 @@ import (
 
 var updateFields = flag.Bool("update-fields", false, "write the list of JSON fields into docs/cli.md")
 
-// What is written piece by piece has no type of its own in the program; these are
-// held against what it writes by TestStreamedJSON.
+// JSON that is written piece by piece has no type in the program.
+// TestStreamedJSON compares these types with what the program writes.
 type (
 	deltaObject struct {
 		Schema   string `json:"schema"`
@@ -108,8 +109,8 @@ func isText(t reflect.Type) bool {
 	return t.Implements(text) || reflect.PointerTo(t).Implements(text)
 }
 
-// fieldsOf lists the fields below a type, one to a line: its path, its kind, and
-// what else it can be.
+// fieldsOf lists the fields below a type, one per line: its path, its kind,
+// and other kinds that it can have.
 func fieldsOf(t reflect.Type, path string) (lines []string) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -166,7 +167,7 @@ func fieldList() string {
 	return b.String()
 }
 
-// The list in the contract is that of the types. To write it anew:
+// The list in the contract is that of the types. To write it again:
 // go test ./cmd/dmsnapctl -run TestJSONFieldsAreListed -update-fields
 func TestJSONFieldsAreListed(t *testing.T) {
 	const path = "../../docs/cli.md"
@@ -232,8 +233,8 @@ func carriesSchema(f *ast.Field) bool {
 	return f.Tag != nil && strings.Contains(f.Tag.Value, `json:"schema"`)
 }
 
-// strictly decodes one object, all of whose fields must be known, and fails where
-// one that is always there is missing.
+// strictly decodes one object. All its fields must be known, and none that is
+// always there may be missing.
 func strictly(t *testing.T, text []byte, into any) {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(text))

@@ -25,7 +25,7 @@ func TestGenerator(t *testing.T) {
 	}
 	tab := file("tab", "wrong\nsnap /dev/a /dev/b\n")
 	quiet := file("cmdline", "root=/dev/sda1 quiet")
-	// A line that is wrong is told of and costs that line only.
+	// A wrong line is reported and affects only its own entry.
 	code, said := generate("units", "--tab", tab, "--cmdline", quiet)
 	if code != exitUnknown || !strings.Contains(said, "line 1: 1 field") {
 		t.Errorf("exit code %d and %q, want %d and what is wrong with line 1", code, said, exitUnknown)
@@ -34,7 +34,7 @@ func TestGenerator(t *testing.T) {
 	if unit, err := os.ReadFile(link); err != nil || !strings.Contains(string(unit), " activate snap --origin /dev/a --cow /dev/b ") {
 		t.Errorf("%v: the unit is %q", err, unit)
 	}
-	// What stands in a unit's place is not written through.
+	// A link in the place of a unit is not followed.
 	keep := file("keep", "precious")
 	if err := os.Mkdir(filepath.Join(dir, "planted"), 0o755); err != nil {
 		t.Fatal(err)

@@ -62,7 +62,7 @@ func TestHelpFitsATerminal(t *testing.T) {
 func TestHelpHasExamples(t *testing.T) {
 	eachCommand(func(words []string, c *cli.Command) {
 		if words[0] == "table" && len(words) == 2 && c.Description == "" {
-			return // the targets, of which "table" has the examples
+			return // the targets; "table" has their examples
 		}
 		if !strings.Contains(c.Description, "EXAMPLES:\n   ") {
 			t.Errorf("%v: no examples", words)
@@ -85,8 +85,8 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-// codesSeen are the exit codes that scripts and the tests of the store tools see
-// of each command.
+// codesSeen are the exit codes of each command in scripts and in the tests of
+// the store tools.
 func codesSeen(t *testing.T) map[string]map[int]bool {
 	t.Helper()
 	seen := map[string]map[int]bool{}
@@ -133,11 +133,11 @@ func codesSeen(t *testing.T) map[string]map[int]bool {
 	return seen
 }
 
-// needKernel have findings that only a kernel's devices give; kernel tests see
-// their exit codes.
+// needKernel are the commands with findings that need a kernel's devices.
+// Kernel tests cover their exit codes.
 var needKernel = []string{"status", "merge", "activate"}
 
-// canEndWith reports whether the help of a command has an exit code.
+// canEndWith reports whether the help of a command lists an exit code.
 func canEndWith(name string, code int) bool {
 	return slices.ContainsFunc(exitsOf(name), func(x manual.Exit) bool { return x.Code == strconv.Itoa(code) })
 }

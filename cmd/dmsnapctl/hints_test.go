@@ -9,7 +9,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-// What a user reads of an error: what is the matter, then what to do.
+// What a user reads in an error: what is wrong, then what to do.
 func TestHints(t *testing.T) {
 	on := func(name string, err error) error { return &dmctl.Error{Op: "merge", Name: name, Err: err} }
 	for _, tt := range []struct {

@@ -1,7 +1,7 @@
 package main
 
-// Names that would forge rows, colour terminals, or end a label: in every
-// command that shows names to people, and in every format of lines.
+// Names that could forge rows, colour terminals or end a label, in every
+// command that shows names to people and in every line format.
 
 import (
 	"bytes"
@@ -25,12 +25,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// hostile is a name with all that a name must not do: colours, a forged row, a
-// C1 control both ways, bidi controls, bytes that are no UTF-8, quotes.
+// hostile is a name with everything that must not get through: colours, a
+// forged row, C1 controls in both encodings, bidi controls, bytes that are not
+// UTF-8, quotes.
 const hostile = "h\x1b[31m\nforged: clean\r\u202e\u2066\x9b\xff\u009b\u2028ä\t|'\"}"
 
-// wantTame wants a text that commands nothing and has no row that a name forged.
-// Colours are off: there is no terminal.
+// wantTame requires a text that cannot control a terminal and has no row
+// forged by a name. Colours are off, because there is no terminal.
 func wantTame(t *testing.T, locale, what, text string) {
 	t.Helper()
 	if !utf8.ValidString(text) {
@@ -55,7 +56,7 @@ func wantTame(t *testing.T, locale, what, text string) {
 	}
 }
 
-// inLocales runs the same in a locale of ASCII and in one of UTF-8.
+// inLocales runs a test in an ASCII locale and in a UTF-8 locale.
 func inLocales(t *testing.T, do func(t *testing.T, locale string)) {
 	for _, locale := range []string{"C", "C.UTF-8"} {
 		t.Run(locale, func(t *testing.T) {
@@ -90,7 +91,8 @@ func wantTameRun(t *testing.T, locale string, args ...string) (stdout string) {
 	return stdout
 }
 
-// TestHostileFileNames: stores, origins, logs, modules and tables of such names.
+// TestHostileFileNames: stores, origins, logs, modules and tables with hostile
+// names.
 func TestHostileFileNames(t *testing.T) {
 	store, origin, log, module, broken := hostile+"store", hostile+"origin", hostile+"log", hostile+"module", hostile+"broken"
 	with := func(b toolbox) {
@@ -182,7 +184,8 @@ func wantXML(t *testing.T, file string, content []byte) {
 	}
 }
 
-// hostileMachine has a snapshot, a merge and an origin that others named.
+// hostileMachine has a snapshot, a merge and an origin with names given by
+// others.
 func hostileMachine(t *testing.T) *dmtest.Machine {
 	t.Helper()
 	m := dmtest.New()
@@ -197,7 +200,7 @@ func hostileMachine(t *testing.T) *dmtest.Machine {
 	return m
 }
 
-// TestHostileDeviceNames: what is live, in all formats.
+// TestHostileDeviceNames: active devices, in all formats.
 func TestHostileDeviceNames(t *testing.T) {
 	inLocales(t, func(t *testing.T, locale string) {
 		m := hostileMachine(t)
@@ -223,7 +226,7 @@ func TestHostileDeviceNames(t *testing.T) {
 	})
 }
 
-// wantTameMonitor runs the monitor until its first lines are there.
+// wantTameMonitor runs the monitor until it has printed its first lines.
 func wantTameMonitor(t *testing.T, locale string, m *dmtest.Machine) {
 	t.Helper()
 	for _, flags := range [][]string{nil, {"--json"}} {

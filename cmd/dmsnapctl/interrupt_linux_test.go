@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A terminal that goes away interrupts a command in order, unless it was started
-// with nohup.
+// A terminal that closes interrupts a command, which ends in order, unless it
+// was started with nohup.
 func TestHangUp(t *testing.T) {
 	for shell, hears := range map[string]bool{`exec "$@"`: true, `trap '' HUP; exec "$@"`: false} {
 		var stderr bytes.Buffer
 		cmd := exec.Command("sh", "-c", shell, "sh", "dmsnapctl", "check", "--targets", "-")
 		cmd.Stderr = &stderr
-		stdin, err := cmd.StdinPipe() // which says nothing
+		stdin, err := cmd.StdinPipe() // sends nothing
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,8 @@
 package main
 
-// What changes a store is killed before each of its steps: each write, flush,
-// truncation and new name that reaches the file system, which counts them.
+// Commands that change a store are killed before each of their steps: each
+// write, flush, truncation and new name that reaches the file system, which
+// counts them.
 
 import (
 	"bytes"
@@ -43,19 +44,19 @@ func (r *reaper) step() bool {
 	return !r.killed
 }
 
-// counted is a file or directory of the file system that counts.
+// counted is a file or directory of the counting file system.
 type counted struct {
 	fs.LoopbackNode
 	r *reaper
 }
 
-// WrapChild makes each file below one that counts.
+// WrapChild makes each file below one that counts, too.
 func (n *counted) WrapChild(context.Context, fs.InodeEmbedder) fs.InodeEmbedder {
 	return &counted{LoopbackNode: fs.LoopbackNode{RootData: n.RootData}, r: n.r}
 }
 
-// handle is an open file without the way past this file system that newer
-// kernels take.
+// handle is an open file. It hides the way past this file system that newer
+// kernels use.
 type handle struct {
 	fs.FileReader
 	fs.FileWriter
@@ -129,7 +130,7 @@ func (n *counted) Unlink(ctx context.Context, name string) syscall.Errno {
 }
 
 // countingOn shows the working directory in another place, where steps are
-// counted. This process must not look there.
+// counted. This process must not access that place.
 func countingOn(t *testing.T, r *reaper) (mounted string) {
 	t.Helper()
 	below, err := os.Getwd()
@@ -180,8 +181,8 @@ func (r *reaper) killedAfter(t *testing.T, steps int, program, dir, line string)
 	return r.killed
 }
 
-// TestKilledAtEveryStep: wherever a run is killed, the snapshot shows the same,
-// a second run finishes, and the undo file of both undoes them.
+// TestKilledAtEveryStep: no matter where a run is killed, the snapshot shows
+// the same, a second run finishes, and the undo file of both undoes them.
 func TestKilledAtEveryStep(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -200,7 +201,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 		damage func([]byte)
 		line   string
 		whole  bool   // the store is never marked invalid meanwhile
-		undo   string // gives back what was there
+		undo   string // restores the former content
 	}{
 		"repair":        {staleRecord, "repair store", true, "restore undo store --yes"},
 		"a lost header": {func(s []byte) { copy(s, "no header at all") }, "repair store", false, "apply undo --to store --yes"},

@@ -24,7 +24,7 @@ func init() {
 	}
 }
 
-// limited runs a program under a limit of the shell's.
+// limited runs a program under a limit set by the shell.
 func limited(limit string, program ...string) *exec.Cmd {
 	return exec.Command("sh", append([]string{"-c", "ulimit " + limit + ` || exit 99; exec "$@"`, "sh"}, program...)...)
 }
@@ -42,8 +42,8 @@ func exitCode(t *testing.T, err error) int {
 	return 0
 }
 
-// Without a result there is no verdict: the runtime's own exit code, 2, means
-// critical.
+// Without a result there is no verdict: the runtime's own exit code, 2, would
+// mean critical.
 func TestWhatGoesWrongInTheRuntimeIsNoVerdict(t *testing.T) {
 	for _, tt := range []struct {
 		limit   string
@@ -77,10 +77,11 @@ func TestWhatGoesWrongInTheRuntimeIsNoVerdict(t *testing.T) {
 	}
 }
 
-// Where nobody supervises, a fatal error is a signal and no exit code.
+// Without a supervisor, a fatal error ends in a signal and not in an exit
+// code.
 func TestFatalErrorsAreSignals(t *testing.T) {
 	cmd := limited("-v 2000000", "exhaust")
-	// It takes itself for supervised, so that its death is seen as it is.
+	// It believes that it is supervised, so that its own end is seen.
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", superviseVariable, os.Getpid()))
 	err := cmd.Run()
 	var status *exec.ExitError
@@ -92,7 +93,7 @@ func TestFatalErrorsAreSignals(t *testing.T) {
 // Signals reach the process that does the work.
 func TestSignalsReachTheWorker(t *testing.T) {
 	cmd := limited("-v 2000000", "dmsnapctl", "check", "--targets", "-")
-	stdin, err := cmd.StdinPipe() // which says nothing
+	stdin, err := cmd.StdinPipe() // sends nothing
 	if err != nil {
 		t.Fatal(err)
 	}

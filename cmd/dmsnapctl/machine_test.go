@@ -1,6 +1,6 @@
 package main
 
-// Commands of the controller on a machine in memory.
+// Commands of the controller on an in-memory machine.
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 )
 
-// onMachine has commands control m until the test ends.
+// onMachine makes commands control m until the test ends.
 func onMachine(t *testing.T, m *dmtest.Machine) {
 	t.Helper()
 	real := openController
@@ -26,7 +26,7 @@ func commanded(ctx context.Context, args ...string) (stdout, stderr string, code
 	return out.String(), err.String(), code
 }
 
-// must is commanded for what has to be done.
+// must is commanded for commands that must succeed.
 func must(t *testing.T, args ...string) string {
 	t.Helper()
 	stdout, stderr, code := commanded(context.Background(), args...)

@@ -11,8 +11,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-// The metrics of a monitor are a contract with alerts and dashboards, which are
-// tried on this very text.
+// The metrics of a monitor are a contract with alerts and dashboards, which
+// are tested with this text.
 func TestMonitorMetrics(t *testing.T) {
 	snapshots := []dmctl.Snapshot{
 		{Name: "before", Origin: "/dev/vdb", State: "active", Allocated: 1 << 20, Total: 1 << 21, Metadata: 64, HasMetadata: true},

@@ -12,7 +12,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 )
 
-// The service manager hears that the monitor is ready once, and of each look.
+// The service manager is told once that the monitor is ready, and then of each
+// look.
 func TestMonitorTellsTheServiceManager(t *testing.T) {
 	onMachine(t, dmtest.New())
 	socket := filepath.Join(t.TempDir(), "notify")

@@ -13,7 +13,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 )
 
-// A service that is stopped has not failed; a monitor that a person interrupts
+// A service that is stopped has not failed. A monitor that a person interrupts
 // was interrupted.
 func TestMonitorEndsAsItIsTold(t *testing.T) {
 	onMachine(t, dmtest.New())
@@ -26,8 +26,8 @@ func TestMonitorEndsAsItIsTold(t *testing.T) {
 	}
 }
 
-// The monitor goes on where its file cannot be written, says so once, and
-// writes it when that can be done again.
+// The monitor continues if it cannot write its file, reports that once, and
+// writes the file again when it can.
 func TestMonitorSurvivesWhatCannotBeWritten(t *testing.T) {
 	m := dmtest.New()
 	onMachine(t, m)
@@ -112,8 +112,8 @@ func TestGrowthFlags(t *testing.T) {
 	}
 }
 
-// A clone's store grows before it is full. One that could not grow is told of,
-// counted, and tried again.
+// A clone's store grows before it is full. A store that could not grow is
+// reported, counted, and tried again.
 func TestMonitorGrows(t *testing.T) {
 	for name, failure := range map[string]dmtest.Failure{"at once": "", "the second time": dmtest.Clean} {
 		m := dmtest.New()
@@ -124,7 +124,7 @@ func TestMonitorGrows(t *testing.T) {
 		m.Failures = map[int]dmtest.Failure{m.Calls + 1: failure}
 		metrics := filepath.Join(t.TempDir(), "metrics.prom")
 		ctx, cancel := context.WithCancelCause(context.Background())
-		enough := m.Calls + 20 // more than two tries take
+		enough := m.Calls + 20 // more calls than two attempts make
 		m.BeforeCall = func(n int) {
 			if n == enough {
 				cancel(signalled{syscall.SIGTERM})

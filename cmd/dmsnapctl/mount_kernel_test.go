@@ -15,7 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMountShowsTheImage as long as a command runs, whose exit code it has.
+// TestMountShowsTheImage while a command runs, and ends with the command's
+// exit code.
 func TestMountShowsTheImage(t *testing.T) {
 	b := newToolbox(t)
 	b.run(exitFine, "extract store --origin origin -o raw")

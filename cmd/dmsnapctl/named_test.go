@@ -10,8 +10,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 )
 
-// TestStoresByName: every command takes the names of a logical volume's snapshot
-// for its store, and that of a logical volume for an origin.
+// TestStoresByName: every command accepts the names of a logical volume's
+// snapshot for its store, and the name of a logical volume for an origin.
 func TestStoresByName(t *testing.T) {
 	onMachine(t, dmtest.New())
 	for _, tt := range []struct {
@@ -48,8 +48,8 @@ func TestStoresByName(t *testing.T) {
 	}
 }
 
-// TestNamesThatArePaths: a name of our snapshots is that of their stores; what
-// is there as a file is what it is.
+// TestNamesThatArePaths: a name of one of our snapshots means its store. A
+// file of that name takes precedence.
 func TestNamesThatArePaths(t *testing.T) {
 	onMachine(t, dmtest.New())
 	t.Chdir(t.TempDir())

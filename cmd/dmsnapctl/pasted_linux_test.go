@@ -12,8 +12,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// TestCommandsCanBePasted: a shell reads the name of the very file out of what
-// verify and rescue say, in text and JSON, in each locale.
+// TestCommandsCanBePasted: a shell reads the name of exactly that file from
+// the output of verify and rescue, in text and JSON, in each locale.
 func TestCommandsCanBePasted(t *testing.T) {
 	stale := cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, cowtest.Run(0, 30)...), Stale: cowtest.Canonical(8, cowtest.Run(40, 1)...)}.Bytes()
 	names := []string{"plain", "two words", "it's", "größe", "größe\n", "-x", hostile, "no\xffUTF-8", `back\slash é`, "$(x) `y` $'z'", "é'"}

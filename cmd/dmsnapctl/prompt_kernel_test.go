@@ -1,6 +1,6 @@
 //go:build linux && kernel
 
-// The prompt on a terminal, which nobody answers for a while.
+// The prompt on a terminal, with an answer that comes late.
 
 package main
 
@@ -41,7 +41,7 @@ func terminal(t *testing.T) (user, program *os.File) {
 	return user, program
 }
 
-// transcript is a buffer that is read while it is written.
+// transcript is a buffer that can be read while it is written.
 type transcript struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -59,7 +59,8 @@ func (w *transcript) String() string {
 	return w.b.String()
 }
 
-// While one run asks, others work; what they changed is asked about again.
+// While one run waits for an answer, others work. What they changed is asked
+// about again.
 func TestPromptHoldsNobodyUp(t *testing.T) {
 	disks := strings.Split(os.Getenv("DMSNAPCTL_TEST_DISKS"), ":")
 	if len(disks) < 4 {
@@ -108,7 +109,7 @@ func TestPromptHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// What there was nothing to do about, and the names that machines get.
+// Requests with nothing to do, and names as machines have them.
 func TestNothingToDo(t *testing.T) {
 	disks := strings.Split(os.Getenv("DMSNAPCTL_TEST_DISKS"), ":")
 	if len(disks) < 4 {

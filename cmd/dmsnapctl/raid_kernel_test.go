@@ -2,7 +2,7 @@
 
 package main
 
-// Rescue of a RAID: repairs are tried on clones of its members.
+// Rescue of a RAID: a repair is tried on clones of its members.
 
 import (
 	"crypto/sha256"
@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// modprobe loads a module, also where the kernel's modules are not in
+// modprobe loads a module, even if the kernel's modules are not in
 // /lib/modules.
 func modprobe(t *testing.T, name string) {
 	t.Helper()
@@ -26,8 +26,8 @@ fi
 modprobe -d "$root" "$1"`, name, t.TempDir())
 }
 
-// TestARepairIsTriedOnClones: an array runs on clones of its members, even with
-// one of them lost, is repaired and written to; the members stay as they were.
+// TestARepairIsTriedOnClones: an array runs on clones of its members, even if
+// one is lost. It is repaired and written to, and the members do not change.
 func TestARepairIsTriedOnClones(t *testing.T) {
 	disks := testDisks(t)[:3]
 	modprobe(t, "raid456")

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// What the README shows of commands is what they print. A line "..." stands
-// for any that follow.
+// The README shows the actual output of commands. A line "..." stands for any
+// lines.
 func TestREADME(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {

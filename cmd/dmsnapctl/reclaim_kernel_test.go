@@ -22,7 +22,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// mapped makes a device of tables, and tells its node.
+// mapped makes a device from tables, and returns its node.
 func mapped(t *testing.T, name string, tables ...devmapper.Table) string {
 	t.Helper()
 	if err := devmapper.CreateAndLoad(name, "", 0, tables...); err != nil {

@@ -13,14 +13,15 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// TestARepairedStoreGrowsIntoNoStaleRecord: the kernel's next commit ends where a
-// record of a torn one stands, and brings it to life with what lies in its chunk;
-// not so after a repair (docs/crash-findings.md, finding 3).
+// TestARepairedStoreGrowsIntoNoStaleRecord: the kernel's next commit ends
+// where a record of a torn commit is, so the record becomes valid, with
+// whatever is in its chunk. After a repair it does not
+// (docs/crash-findings.md, finding 3).
 func TestARepairedStoreGrowsIntoNoStaleRecord(t *testing.T) {
 	disks := newFaulty(t).disks
 	for _, repaired := range []bool{false, true} {
 		f := &faulty{toolbox: newToolbox(t), disks: disks}
-		f.damage(func(store []byte) { // right behind the next exception's place
+		f.damage(func(store []byte) { // right after the next exception's place
 			copy(store[toolChunk+21*cow.ExceptionSize:], cow.Exception{Old: 90, New: 30}.AppendTo(nil))
 		})
 		f.fill()
@@ -47,7 +48,7 @@ func TestARepairedStoreGrowsIntoNoStaleRecord(t *testing.T) {
 	}
 }
 
-// nodeOf is where a device's name in the directory of the test leads.
+// nodeOf returns the device that a name in the directory of the test leads to.
 func (f *faulty) nodeOf(i int) string {
 	f.t.Helper()
 	node, err := os.Readlink(faultyNames[i])
@@ -57,8 +58,8 @@ func (f *faulty) nodeOf(i int) string {
 	return node
 }
 
-// TestApplyLeavesOriginsInUseAlone: one that is mounted, and one of which there is
-// a snapshot.
+// TestApplyLeavesOriginsInUseAlone: a mounted origin, and an origin with a
+// snapshot.
 func TestApplyLeavesOriginsInUseAlone(t *testing.T) {
 	f := newFaulty(t)
 	f.fill()

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestRescue: for each thing that can be wrong, the commands; and after them a
-// sound store or an image.
+// TestRescue: for each kind of damage, the commands, and after them a sound
+// store or an image.
 func TestRescue(t *testing.T) {
 	b := newToolbox(t)
 	if out, _ := b.run(exitFine, "rescue store --origin origin --yes"); !strings.Contains(out, "nothing to rescue") {
@@ -88,7 +88,7 @@ func TestGrowOfAFile(t *testing.T) {
 	b := newToolbox(t)
 	b.run(exitUsage, "grow store --yes")
 	b.run(exitUsage, "grow store --by 0 --yes")
-	b.run(exitUsage, "grow store --by 1M") // nobody says yes
+	b.run(exitUsage, "grow store --by 1M") // nobody answers yes
 	b.run(exitFine, "grow store --by 1M --dry-run")
 	if n := len(b.read("store")); n != 40*toolChunk {
 		t.Errorf("the file has %d bytes", n)

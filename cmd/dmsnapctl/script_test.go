@@ -15,7 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-// programs are what tests run as processes of their own.
+// programs are what tests run as separate processes.
 var programs = map[string]func(){"dmsnapctl": main}
 
 func TestMain(m *testing.M) {

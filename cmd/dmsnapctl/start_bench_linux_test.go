@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// BenchmarkStart measures what it costs to start the program, in CPU time and
-// page faults of whole processes, against a program that does nothing, built the
-// same way. The two take turns, so that both meet the same machine. Most of the
-// time goes into page faults, whose number the machine's load does not change.
+// BenchmarkStart measures the cost of starting the program, in CPU time and
+// page faults of whole processes. It compares with a program that does
+// nothing, built the same way. The two run alternately, so that the load of
+// the machine affects both. Most of the time goes into page faults, whose
+// number does not depend on the load.
 func BenchmarkStart(b *testing.B) {
 	dir := b.TempDir()
 	empty, program := filepath.Join(dir, "empty"), filepath.Join(dir, "dmsnapctl")
@@ -35,7 +36,7 @@ func BenchmarkStart(b *testing.B) {
 	b.ReportMetric(float64(busy.faults)/n, "faults")
 }
 
-// cost is what processes took.
+// cost is what processes used.
 type cost struct {
 	cpu    time.Duration
 	faults int64 // of pages, without I/O

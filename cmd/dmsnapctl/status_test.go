@@ -44,7 +44,8 @@ func TestStatusForMonitoring(t *testing.T) {
 	}
 }
 
-// A plugin that fails says so on standard output: nobody reads its errors.
+// A plugin that fails says so on standard output, because nobody reads its
+// errors.
 func TestStatusForMonitoringFails(t *testing.T) {
 	halfFull(t, "1024/2048 8")
 	stdout, stderr, code := commanded(context.Background(), "status", "none|such", "--format", "nagios")
@@ -68,8 +69,8 @@ func TestStatusForPrometheus(t *testing.T) {
 	}
 }
 
-// LVM's and dmsetup's merges have no snapshot device any more: the device that
-// is merged into stands for the snapshot.
+// Merges of LVM and dmsetup no longer have a snapshot device: the device that
+// is merged into is listed as the snapshot.
 func TestStatusShowsOthersMerges(t *testing.T) {
 	m := dmtest.New()
 	onMachine(t, m)
@@ -87,7 +88,8 @@ func TestStatusShowsOthersMerges(t *testing.T) {
 	}
 }
 
-// The kernel says no more of an invalid snapshot than that; its store does.
+// The kernel reports only that the snapshot is invalid; its store has the
+// figures.
 func TestStatusOfInvalidSnapshotShowsItsFill(t *testing.T) {
 	m := halfFull(t, "Invalid")
 	store := m.Disks["/dev/b"]

@@ -7,8 +7,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 )
 
-// TestOriginsThatHaveSnapshots: by the device that is snapshotted, and by that
-// through which it is written.
+// TestOriginsThatHaveSnapshots: given as the device that is snapshotted, and
+// as the device for writing to it.
 func TestOriginsThatHaveSnapshots(t *testing.T) {
 	all := []dmctl.Snapshot{{Name: "s", Origin: "/dev/vdb", OriginDevice: "/dev/mapper/s-origin"}}
 	for node, refused := range map[string]bool{"/dev/vdb": true, "/dev/mapper/s-origin": true, "/dev/vdc": false} {

@@ -2,7 +2,7 @@
 
 package main
 
-// Whole stories, from what went wrong, or is wanted, to the data.
+// Whole stories: from a problem or a wish to the data.
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loadLoop has the kernel know loop devices.
+// loadLoop makes the kernel load its loop driver.
 func loadLoop(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat("/dev/loop-control"); err != nil {
@@ -35,8 +35,8 @@ func loopOn(t *testing.T, file string, flags ...string) string {
 	return loop
 }
 
-// overlaid makes a live system's overlay: a snapshot that is written to, of a base
-// that is read-only.
+// overlaid makes a live system's overlay: a snapshot of a read-only base,
+// which is written to.
 func overlaid(t *testing.T, base, store string) string {
 	t.Helper()
 	info, err := os.Stat(base)
@@ -48,8 +48,9 @@ func overlaid(t *testing.T, base, store string) string {
 	})
 }
 
-// TestAnOverlayThatRanFull: a live system's overlay fills up and is invalidated;
-// rescue brings it back with every write that was acknowledged, and with room.
+// TestAnOverlayThatRanFull: a live system's overlay fills up and is
+// invalidated. rescue recovers it with every acknowledged write, and makes
+// room.
 func TestAnOverlayThatRanFull(t *testing.T) {
 	const chunk, chunks = 4096, 4096
 	t.Chdir(t.TempDir())
@@ -107,8 +108,8 @@ func TestAnOverlayThatRanFull(t *testing.T) {
 	unmap(t, "live-rw")
 }
 
-// TestRescueOfAnOverlayInUse: the store of an active snapshot that is full, and
-// still valid, grows before the next write.
+// TestRescueOfAnOverlayInUse: the store of an active snapshot that is full and
+// still valid grows before the next write.
 func TestRescueOfAnOverlayInUse(t *testing.T) {
 	const chunk, chunks, room = 4096, 256, 32
 	t.Chdir(t.TempDir())
@@ -168,7 +169,7 @@ func TestRescueOfAnInvalidLVMSnapshot(t *testing.T) {
 	shell(t, `lvm lvremove -qq -y v-g/full`)
 }
 
-// TestIncrementalBackups: two increments of a logical volume that is in use, by
+// TestIncrementalBackups: two increments of a logical volume in use, with
 // LVM's snapshots and qcow2 overlays, which qemu-img commits.
 func TestIncrementalBackups(t *testing.T) {
 	f := onLVM(t, "ext4")

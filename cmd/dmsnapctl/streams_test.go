@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// What a command reads must not get its result or its errors, as by `verify
-// store 1<>store`, nor by stderr.
+// A file that a command reads must not receive its result or its errors, for
+// example by `verify store 1<>store` or by stderr.
 func TestStreamsAreNoInput(t *testing.T) {
 	log, base := unzipped(t, "crash/stock.log.gz"), unzipped(t, "crash/base.img.gz")
 	b := newToolbox(t)
@@ -73,7 +73,7 @@ func TestStreamsAreNoInput(t *testing.T) {
 }
 
 // runInto runs a command line with some of its streams redirected into a file,
-// and returns what came by the others.
+// and returns the output of the others.
 func runInto(t *testing.T, line, file, redirected string) (code int, said string) {
 	t.Helper()
 	f, err := os.OpenFile(file, os.O_RDWR, 0)
@@ -95,7 +95,7 @@ func runInto(t *testing.T, line, file, redirected string) (code int, said string
 	return code, rest.String()
 }
 
-// A name may lead to a file that is not on the command line.
+// A name may lead to a file that is not named on the command line.
 func TestOpenInputLooksAtStreams(t *testing.T) {
 	b := newToolbox(t)
 	f, err := os.OpenFile("store", os.O_RDWR, 0)

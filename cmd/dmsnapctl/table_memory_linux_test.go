@@ -11,7 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
 )
 
-// repeated is a text over and over again, so many bytes long.
+// repeated is a text repeated up to a length in bytes.
 func repeated(text string, bytes int) io.Reader {
 	return io.MultiReader(func() (parts []io.Reader) {
 		for range bytes / len(text) {
@@ -21,7 +21,7 @@ func repeated(text string, bytes int) io.Reader {
 	}()...)
 }
 
-// TestMemoryOfLint: whatever is on stdin, memory stays in its bounds.
+// TestMemoryOfLint: no input on stdin makes memory exceed its bounds.
 func TestMemoryOfLint(t *testing.T) {
 	const most = 64 << 10 // KiB
 	for name, text := range map[string]string{

@@ -12,7 +12,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// hostileStores are stores that are wrong in one way each.
+// hostileStores are stores with one mistake each.
 func hostileStores() [][]byte {
 	list := []cow.Exception{{Old: 0, New: 2}, {Old: 5, New: 3}, {Old: 7, New: 6}}
 	whole := cowtest.Store{Chunk: 8, Exceptions: list, DeviceChunks: 8}.Bytes()
@@ -25,19 +25,19 @@ func hostileStores() [][]byte {
 	return [][]byte{
 		whole, whole[:3*toolChunk], whole[:20], nil,
 		changed(4, 0),       // invalidated
-		changed(8, 9),       // a version that nobody knows
-		changed(12, 0, 255), // a chunk size that is none
+		changed(8, 9),       // an unknown version
+		changed(12, 0, 255), // not a valid chunk size
 		changed(12, 0, 0, 64),
 		changed(area, bytes.Repeat([]byte{0xff}, 7)...),   // an old chunk beyond any origin
 		changed(area+8, bytes.Repeat([]byte{0xff}, 8)...), // a new chunk beyond any device
-		changed(area+8, 1),  // one that is an area
-		changed(area+24, 2), // one that has another exception's data
-		changed(area+3*16, bytes.Repeat([]byte{1}, 64)...), // a list that goes on
+		changed(area+8, 1),  // the chunk of an area
+		changed(area+24, 2), // the chunk of another exception's data
+		changed(area+3*16, bytes.Repeat([]byte{1}, 64)...), // a list that continues
 	}
 }
 
 // FuzzTools: no store, however wrong, makes a command that reads it panic, or
-// write more than the origin has.
+// write more than the size of the origin.
 func FuzzTools(f *testing.F) {
 	for _, store := range hostileStores() {
 		f.Add(store)
@@ -79,7 +79,7 @@ func FuzzTools(f *testing.F) {
 	})
 }
 
-// checkRanges holds that a delta is sorted, joined, and within the origin.
+// checkRanges checks that a delta is sorted, joined, and within the origin.
 func checkRanges(t *testing.T, text []byte, origin int64) {
 	t.Helper()
 	var delta struct {

@@ -27,7 +27,7 @@ type toolbox struct {
 
 const toolChunk = 4096
 
-// newToolbox works in a directory of its own: 20 chunks changed, 3 leaked.
+// newToolbox works in a separate directory: 20 chunks changed, 3 leaked.
 func newToolbox(t *testing.T) toolbox {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -74,7 +74,7 @@ func (b toolbox) read(name string) []byte {
 	return data
 }
 
-// run runs the program and wants its exit code.
+// run runs the program and checks its exit code.
 func (b toolbox) run(want int, line string) (out, complaint string) {
 	b.t.Helper()
 	var o, e bytes.Buffer
@@ -266,7 +266,7 @@ func TestDumpAndRestore(t *testing.T) {
 		t.Errorf("dump:\n%s", out)
 	}
 	b.damage(func(s []byte) { clear(s[:2*toolChunk]) })
-	b.run(exitUsage, "restore lines store") // nobody says yes
+	b.run(exitUsage, "restore lines store") // nobody answers yes
 	b.run(exitFine, "restore lines store --dry-run")
 	if bytes.Equal(b.read("store"), store) {
 		t.Error("a dry run wrote")
@@ -301,7 +301,7 @@ func TestDumpAndRestore(t *testing.T) {
 	}
 }
 
-// TestUndoBeyondADump: where a run overwrites more than a store's records, the
+// TestUndoBeyondADump: if a run overwrites more than a store's records, the
 // undo file is a store of the device, and a second run keeps it.
 func TestUndoBeyondADump(t *testing.T) {
 	b := newToolbox(t)
@@ -342,7 +342,7 @@ func TestUndoBeyondADump(t *testing.T) {
 			t.Errorf("%s: the undo file does not undo", name)
 		}
 	}
-	b.write("undo", other) // of something else
+	b.write("undo", other) // of another device
 	b.write("store", lost)
 	if _, complaint := b.run(exitUnknown, "repair store --undo undo --yes"); !strings.Contains(complaint, "nothing was changed") || !bytes.Equal(b.read("store"), lost) {
 		t.Errorf("somebody else's file: %q", complaint)
@@ -397,8 +397,8 @@ func TestRepairReclaimRevalidate(t *testing.T) {
 	b.run(exitCritical, "revalidate store --origin-unchanged --yes")
 }
 
-// reclaimToNewFile holds that reclaim --to asks, saves what undoes it, and leaves
-// the store as it is.
+// reclaimToNewFile checks that reclaim --to asks, saves what undoes it, and
+// does not change the store.
 func (b toolbox) reclaimToNewFile() {
 	b.t.Helper()
 	before := b.read("store")
@@ -419,11 +419,11 @@ func (b toolbox) reclaimToNewFile() {
 	if err := os.Remove("anew"); err != nil {
 		b.t.Fatal(err)
 	}
-	b.run(exitFine, "reclaim store --to anew --undo old --yes") // which is kept
+	b.run(exitFine, "reclaim store --to anew --undo old --yes") // the undo file is kept
 	if !bytes.Equal(b.read("store"), before) {
 		b.t.Error("the store has changed")
 	}
-	b.run(exitUsage, "reclaim store --to anew --yes") // it is there
+	b.run(exitUsage, "reclaim store --to anew --yes") // the file exists
 	b.damage(beyond)
 	b.run(exitCritical, "reclaim store --to other --dry-run")
 	b.run(exitCritical, "reclaim store --to other --yes")
@@ -465,7 +465,7 @@ func exists(name string) bool {
 func TestOutputsThatCannotBeWritten(t *testing.T) {
 	b := newToolbox(t)
 	store := b.read("store")
-	if err := os.WriteFile("unlucky.dump", store, 0o600); err != nil { // a store by an unlucky name
+	if err := os.WriteFile("unlucky.dump", store, 0o600); err != nil { // a store with a misleading name
 		t.Fatal(err)
 	}
 	if err := os.WriteFile("beside.dump", []byte("precious"), 0o600); err != nil {
@@ -538,8 +538,8 @@ func TestMountNeedsADirectory(t *testing.T) {
 	b.run(exitUsage, "mount store --origin origin")
 }
 
-// TestProgressOfPasses: what reads a list in passes knows how far it is, also
-// where there are more passes than it expected.
+// TestProgressOfPasses: a command that reads a list in passes reports its
+// progress, even with more passes than it expected.
 func TestProgressOfPasses(t *testing.T) {
 	b := newToolbox(t)
 	o := &console{command: "dump", out: io.Discard, err: io.Discard}

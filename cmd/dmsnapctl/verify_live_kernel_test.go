@@ -33,7 +33,7 @@ func testDisks(t *testing.T) []string {
 	return disks
 }
 
-// mappedBy has dmsetup make a device until the test ends.
+// mappedBy makes a device with dmsetup, which lasts until the test ends.
 func mappedBy(t *testing.T, name, table string) (node string) {
 	t.Helper()
 	dmsetup(t, "create", "--noudevsync", name, "--table", table)
@@ -62,9 +62,9 @@ func writeZeros(path string, bytes int, at int64) error {
 	return err
 }
 
-// TestVerifyOfCopiesInFlight holds six copies up while 256 later ones fill an
-// area. A leaky kernel commits that area, and the six are no leaks: their
-// writers wait, and get them in the end. A fixed kernel commits nothing.
+// TestVerifyOfCopiesInFlight delays six copies while 256 later ones fill an
+// area. A leaky kernel commits that area. The six are not leaks: their writers
+// wait, and they are committed in the end. A fixed kernel commits nothing.
 func TestVerifyOfCopiesInFlight(t *testing.T) {
 	const held, area, delay = 6, 256, 25 * time.Second
 	disks := testDisks(t)
@@ -148,8 +148,8 @@ func snapshotOf(t *testing.T, c *dmctl.Controller, name string) dmctl.Snapshot {
 	return s
 }
 
-// TestVerifyOfAMergeByDmsetup: the holes that a merge leaves in a store that was
-// written out of order are no leaks, and status shows the merge.
+// TestVerifyOfAMergeByDmsetup: a merge leaves holes in a store that was
+// written out of order. They are not leaks, and status shows the merge.
 func TestVerifyOfAMergeByDmsetup(t *testing.T) {
 	disks := testDisks(t)
 	const sectors = 8192
@@ -200,7 +200,8 @@ func TestVerifyOfAMergeByDmsetup(t *testing.T) {
 	}
 }
 
-// TestVerifyOfASnapshotItself: whatever a snapshot shows, it is no store.
+// TestVerifyOfASnapshotItself: no matter what a snapshot shows, it is not a
+// store.
 func TestVerifyOfASnapshotItself(t *testing.T) {
 	disks := testDisks(t)
 	if err := writeZeros(disks[0], 1<<20, 0); err != nil {
@@ -228,7 +229,7 @@ func TestVerifyOfASnapshotItself(t *testing.T) {
 		if want := "is snapshot shown itself; its store is " + disks[1]; code != exitUnknown || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit code %d, stderr %q", command, code, stderr)
 		}
-		// The origin is blank, and all the same no device for a new store.
+		// The origin is blank, but still not a device for a new store.
 		_, stderr, code = commanded(ctx, command, disks[0])
 		if want := "is the origin of a snapshot; the snapshot's store is " + disks[1]; code != exitUnknown || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit code %d, stderr %q", command, code, stderr)

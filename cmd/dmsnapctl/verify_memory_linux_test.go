@@ -15,9 +15,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// mainAndPeak is the program, and then its peak of memory as the kernel has it.
-// (What a parent is told of a child's peak includes its own: exec_mmap in the
-// kernel's fs/exec.c.)
+// mainAndPeak runs the program and prints its peak of memory as the kernel
+// counts it. (The peak that a parent gets for a child includes the parent's
+// own: exec_mmap in the kernel's fs/exec.c.)
 func mainAndPeak() {
 	run(context.Background(), os.Args, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	status, err := os.ReadFile("/proc/self/status")
@@ -33,8 +33,8 @@ func mainAndPeak() {
 
 func init() { programs["dmsnapctl-and-peak"] = mainAndPeak }
 
-// TestMemoryOfBrokenStores: a store whose exceptions are scattered over all
-// there is takes no more memory than any other.
+// TestMemoryOfBrokenStores: a store with exceptions scattered everywhere takes
+// no more memory than any other.
 func TestMemoryOfBrokenStores(t *testing.T) {
 	const exceptions, most = 1_500_000, 64 << 10 // KiB
 	path := filepath.Join(t.TempDir(), "store")

@@ -53,7 +53,7 @@ func TestInterruptedVerify(t *testing.T) {
 		t.Errorf("stderr %q", errs.String())
 	}
 
-	// map has nothing to show of a part, and draws nothing.
+	// map cannot show a part, and draws nothing.
 	picture := filepath.Join(t.TempDir(), "picture.svg")
 	for _, args := range [][]string{{"map", path, "-o", picture}, {"verify", "--quiet", path, "--map", picture}} {
 		errs.Reset()

@@ -32,8 +32,8 @@ func TestProgressLine(t *testing.T) {
 	}
 }
 
-// TestProgressOfEachPass: the time that one pass took is not counted to the
-// next, nor that of the reading before of an active store.
+// TestProgressOfEachPass: the time of one pass does not count for the next,
+// and neither does the time of an earlier reading of an active store.
 func TestProgressOfEachPass(t *testing.T) {
 	for _, next := range []verify.Progress{{Pass: 2, Area: 100, Areas: 200}, {Pass: 1, Area: 1, Areas: 200}} {
 		p := &progress{path: "store"}

@@ -45,7 +45,7 @@ func onMapped(t *testing.T, kind string) liveFS {
 	t.Helper()
 	disks := testDisks(t)
 	writeAt(t, disks[1], 0, make([]byte, 1<<20))
-	const half = 200 << 20 // xfs wants more than one disk has
+	const half = 200 << 20 // xfs needs more than one disk has
 	mapped(t, "vol", devmapper.LinearTable{Length: half, BackendDevice: disks[0]},
 		devmapper.LinearTable{Start: half, Length: half, BackendDevice: disks[2]})
 	t.Cleanup(func() { unmap(t, "vol") })
@@ -61,15 +61,15 @@ func onMapped(t *testing.T, kind string) liveFS {
 	return liveOn(t, kind, "/dev/mapper/vol", "--origin", "vol", "--cow", disks[1])
 }
 
-// inFile has what changes go to a file.
+// inFile makes changes go to a file.
 func (f liveFS) inFile(t *testing.T) liveFS {
 	loadLoop(t)
 	f.with = []string{"with-snapshot", "--origin", "vol", "--store-dir", filepath.Dir(f.snap), "--mount", f.snap, "--"}
 	return f
 }
 
-// onLVM makes a file system on the logical volume v-g/vol, with LVM's own way of
-// doing without udev and monitoring.
+// onLVM makes a file system on the logical volume v-g/vol, with LVM configured
+// to work without udev and monitoring.
 func onLVM(t *testing.T, kind string) liveFS {
 	t.Helper()
 	disks, dir := testDisks(t), t.TempDir()
@@ -112,7 +112,7 @@ var liveCases = map[string]func(t *testing.T) liveFS{
 	"LVM, xfs":                func(t *testing.T) liveFS { return onLVM(t, "xfs") },
 }
 
-// nothingLeft holds that no snapshot, no mount and no intent is there.
+// nothingLeft checks that no snapshot, mount or intent is left.
 func (f liveFS) nothingLeft(t *testing.T) {
 	t.Helper()
 	if list, _ := dmsnapctl(t, exitFine, "list", "--json"); !strings.Contains(list, `"snapshots":[]`) {
@@ -131,8 +131,8 @@ func (f liveFS) nothingLeft(t *testing.T) {
 }
 
 // TestWithSnapshotOfLiveFileSystems: COMMAND sees the moment at which the
-// snapshot was made, while the origin goes on; nothing is left behind, so that
-// the next one can be made.
+// snapshot was made, while the origin continues. Nothing is left behind, so
+// that the next one can be made.
 func TestWithSnapshotOfLiveFileSystems(t *testing.T) {
 	for name, make := range liveCases {
 		t.Run(name, func(t *testing.T) {
@@ -154,8 +154,8 @@ if touch "$DMSNAPCTL_MOUNT/touched" 2>/dev/null; then echo writable; fi; rm "$1/
 	}
 }
 
-// TestWithSnapshotKilled: what a SIGKILL leaves, recover clears up; COMMAND got
-// SIGTERM.
+// TestWithSnapshotKilled: recover cleans up what a SIGKILL leaves, and COMMAND
+// got SIGTERM.
 func TestWithSnapshotKilled(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -175,7 +175,7 @@ func TestWithSnapshotKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			appears(t, began)
-			dmsnapctl(t, exitFine, "recover", "--yes") // which leaves one alone that lives
+			dmsnapctl(t, exitFine, "recover", "--yes") // not if its process lives
 			if mounts, err := os.ReadFile("/proc/self/mounts"); err != nil || !strings.Contains(string(mounts), f.snap) {
 				t.Errorf("%v: not mounted at %s any more", err, f.snap)
 			}
@@ -202,7 +202,7 @@ func appears(t *testing.T, path string) {
 	t.Fatalf("%s does not appear", path)
 }
 
-// TestWithSnapshotThatIsLost: more changes than the store has room for.
+// TestWithSnapshotThatIsLost: more changes than fit in the store.
 func TestWithSnapshotThatIsLost(t *testing.T) {
 	f := onMapped(t, "ext4")
 	disks := testDisks(t)
@@ -217,8 +217,8 @@ func TestWithSnapshotThatIsLost(t *testing.T) {
 	f.nothingLeft(t)
 }
 
-// TestBackupPrograms: the examples of the help text, against repositories on a
-// disk of their own; what they give back is what the snapshot had shown.
+// TestBackupPrograms: the examples of the help text, with repositories on a
+// separate disk. What they restore is what the snapshot had shown.
 func TestBackupPrograms(t *testing.T) {
 	for name, script := range map[string]struct{ init, backup, restore string }{
 		"restic": {
@@ -257,7 +257,7 @@ func TestBackupPrograms(t *testing.T) {
 }
 
 // TestStoresByLVMNames: LVM's snapshot, while it is active, by LVM's names, in
-// every command that reads one.
+// every command that reads a store.
 func TestStoresByLVMNames(t *testing.T) {
 	f := onLVM(t, "ext4")
 	shell(t, "lvm lvcreate -qq -s -n a-b -L 32m v-g/vol")

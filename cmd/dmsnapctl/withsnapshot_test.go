@@ -13,7 +13,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 )
 
-// withMachine is a machine whose disk /dev/a carries ext4.
+// withMachine is a machine whose disk /dev/a contains ext4.
 func withMachine(t *testing.T) *dmtest.Machine {
 	t.Helper()
 	m := dmtest.New()
@@ -22,7 +22,7 @@ func withMachine(t *testing.T) *dmtest.Machine {
 	return m
 }
 
-// unchanged holds that nothing is left of the snapshot.
+// unchanged checks that nothing is left of the snapshot.
 func unchanged(t *testing.T, m *dmtest.Machine) {
 	t.Helper()
 	if len(m.Devices) > 0 || len(m.NodeDevs) > 0 || len(m.Intents) > 0 {
@@ -30,7 +30,8 @@ func unchanged(t *testing.T, m *dmtest.Machine) {
 	}
 }
 
-// TestWithSnapshotRunsACommand: what COMMAND finds, and whose exit code it is.
+// TestWithSnapshotRunsACommand: what COMMAND gets, and that its exit code is
+// passed on.
 func TestWithSnapshotRunsACommand(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -71,8 +72,8 @@ func TestWithSnapshotJSON(t *testing.T) {
 	unchanged(t, m)
 }
 
-// TestWithSnapshotLost: a snapshot that became invalid is exit code 3, whatever
-// COMMAND says, and is removed.
+// TestWithSnapshotLost: a snapshot that became invalid gives exit code 3, no
+// matter what COMMAND returns, and is removed.
 func TestWithSnapshotLost(t *testing.T) {
 	for _, exit := range []string{"0", "5"} {
 		m := withMachine(t)
@@ -85,8 +86,8 @@ func TestWithSnapshotLost(t *testing.T) {
 	}
 }
 
-// TestWithSnapshotInterrupted: before COMMAND nothing is left; during COMMAND it
-// gets the signal, is waited for, and says what the exit code is.
+// TestWithSnapshotInterrupted: before COMMAND nothing is left. During COMMAND
+// it gets the signal, is waited for, and decides the exit code.
 func TestWithSnapshotInterrupted(t *testing.T) {
 	args := []string{"with-snapshot", "--origin", "/dev/a", "--cow", "/dev/b", "--", "sh", "-c"}
 	m := withMachine(t)

@@ -11,8 +11,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// hard is a page of all that mdoc would misread: a line that begins with a
-// dot, words that are macros, hyphens and quotes in commands, delimiters.
+// hard is a page with everything that mdoc would misread: a line that begins
+// with a dot, words that are macros, hyphens and quotes in commands,
+// delimiters.
 var hard = Page{
 	Name: "prog sub command", Summary: "do it - or not", Arguments: "FILE [NAME] [-- COMMAND ...]", Date: time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC),
 	Text: `   A first sentence. A second one, which is so long that it does not fit on one line of the source.

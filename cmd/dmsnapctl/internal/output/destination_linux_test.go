@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A file system that is full takes nothing of the old file away.
+// A full file system does not damage the old file.
 func TestAFullFileSystem(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
@@ -32,7 +32,7 @@ func TestAFullFileSystem(t *testing.T) {
 	}
 }
 
-// Who may write is kept by root: the file stays that of its owner.
+// Root keeps the owner: the file still belongs to its owner.
 func TestTheOwnerIsKept(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("giving files away takes root")

@@ -102,7 +102,7 @@ func link(t *testing.T, old, name string) string {
 	return name
 }
 
-// What is read is found behind every name that it has.
+// A file that is read is recognised under each of its names.
 func TestWhatIsReadIsNotWritten(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, filepath.Join(dir, "read"), "content")
@@ -156,7 +156,7 @@ func TestStdinIsReadToo(t *testing.T) {
 	}
 }
 
-// A place that was fine when the run began, and is not when it ends.
+// A destination that was fine when the run began, and is not when it ends.
 func TestPlacesThatChange(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, path, victim string){
 		"a planted link": func(t *testing.T, path, victim string) { link(t, victim, path) },
@@ -203,7 +203,7 @@ func TestPlacesThatChange(t *testing.T) {
 	}
 }
 
-// A link that appears after the last look is replaced, and not followed.
+// A link that appears after the last check is replaced, and not followed.
 func TestRenamingFollowsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	path, victim := filepath.Join(dir, "out"), write(t, filepath.Join(dir, "victim"), "precious")

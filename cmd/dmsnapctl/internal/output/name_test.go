@@ -33,7 +33,7 @@ func TestErrorsStandInOneLine(t *testing.T) {
 	}
 }
 
-// TestNamesInLocales: a terminal that shows no UTF-8 gets none; pictures and
+// TestNamesInLocales: a terminal that shows no UTF-8 gets none. Pictures and
 // pages are UTF-8 everywhere.
 func TestNamesInLocales(t *testing.T) {
 	t.Setenv("LC_ALL", "C")

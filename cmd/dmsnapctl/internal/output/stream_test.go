@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestStreamsCommandNothing: whoever writes, no byte leaves that a screen should
-// not get; data is not touched.
+// TestStreamsCommandNothing: no writer can send bytes that a terminal should
+// not get. Data is not changed.
 func TestStreamsCommandNothing(t *testing.T) {
 	const hostile = "a ä 漢\u202e\u009b\xff\n"
 	for locale, want := range map[string]string{
@@ -43,7 +43,7 @@ func TestStreamsCommandNothing(t *testing.T) {
 	}
 }
 
-// TestStreamsRemember: an error is not lost, whichever way it came.
+// TestStreamsRemember: no error is lost, whichever call it came from.
 func TestStreamsRemember(t *testing.T) {
 	broken := errors.New("broken")
 	for name, through := range map[string]func(s *Stream) io.Writer{

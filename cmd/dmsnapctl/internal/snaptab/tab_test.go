@@ -93,7 +93,7 @@ later /dev/vdb /dev/vdc noauto,no-overflow
 	}
 }
 
-// TestUnitNames holds the escapes against what systemd-escape(1) prints.
+// TestUnitNames compares the escapes with the output of systemd-escape(1).
 func TestUnitNames(t *testing.T) {
 	for in, want := range map[string]string{
 		"/dev/mapper/a-b":   `dev-mapper-a\x2db`,
