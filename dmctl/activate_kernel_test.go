@@ -25,7 +25,7 @@ func run(t *testing.T, c *Controller, p *Plan, err error) *Plan {
 }
 
 // A store that was deactivated and activated again shows the same snapshot,
-// and can be merged when its origin was not touched meanwhile.
+// and can be merged if its origin was not changed meanwhile.
 func TestActivate(t *testing.T) {
 	c, disks := scratch(t)
 	ctx := context.Background()
@@ -122,8 +122,9 @@ func TestRenameSuspendResume(t *testing.T) {
 	remove(t, c, "other name")
 }
 
-// A full store: a write through the snapshot gives Overflow and stays valid,
-// one to the origin invalidates. Before that, the store grows with its device.
+// A full store: a write through the snapshot gives Overflow and leaves it
+// valid; a write to the origin invalidates it. Before that, the store grows
+// with its device.
 func TestGrowOverflowInvalid(t *testing.T) {
 	c, disks := scratch(t)
 	ctx := context.Background()

@@ -2,9 +2,9 @@
 
 package dmctl
 
-// Devices that fail below the origin and below the COW store, before every step
-// of what is done with them: nothing stays suspended, and when the device works
-// again recover finds what was before or what was wanted.
+// Devices that fail below the origin and below the COW store, before every
+// step of each operation: nothing stays suspended, and when the device works
+// again, recover restores the former state or completes the operation.
 
 import (
 	"context"
@@ -39,7 +39,7 @@ func (f faulty) make(t *testing.T, c *Controller) {
 
 func (f faulty) good() string { return fmt.Sprintf("0 %d linear %s 0", faultySectors, f.disk) }
 
-// become swaps the table under whoever uses the device.
+// become swaps the table while the device is in use.
 func (f faulty) become(t *testing.T, c *Controller, lines string) {
 	t.Helper()
 	tab, err := table.Parse(lines)
@@ -51,7 +51,7 @@ func (f faulty) become(t *testing.T, c *Controller, lines string) {
 	}
 }
 
-// mend has the device work again, with its node.
+// mend makes the device work again, with its node.
 func (f faulty) mend(t *testing.T, c *Controller) {
 	t.Helper()
 	f.become(t, c, f.good())
@@ -71,7 +71,7 @@ type fault struct {
 	then func(t *testing.T, c *Controller, f faulty)
 }
 
-// faults are those that this kernel can have.
+// faults are the faults that this kernel supports.
 func faults(t *testing.T) []fault {
 	t.Helper()
 	one := func(format string) func(faulty) string {
@@ -105,12 +105,12 @@ func faults(t *testing.T) []fault {
 	}})
 }
 
-// victim is what is done with a stack on faulty devices.
+// victim is an operation on a stack of faulty devices.
 type victim struct {
 	name   string
-	plain  bool // the origin is no mapped device, but a loop device
+	plain  bool // the origin is a loop device, not a mapped one
 	first  bool // with the snapshot s
-	second bool // with the snapshot s, and another store that is made
+	second bool // with the snapshot s, and another store that is being made
 	merges bool
 	do     func(ctx context.Context, c *Controller, origin, store string) error
 }
@@ -142,8 +142,8 @@ func victims() []victim {
 	}
 }
 
-// recordOnce is a recording from its start to its end. One that cannot be ended
-// is left as by a program that ends there.
+// recordOnce records from start to end. A recording that cannot be ended is
+// left as if the program had ended there.
 func recordOnce(ctx context.Context, c *Controller, device, log string) error {
 	p, rec, err := c.PlanRecord(ctx, RecordRequest{Device: device, Log: log})
 	if err != nil {
@@ -159,7 +159,7 @@ func recordOnce(ctx context.Context, c *Controller, device, log string) error {
 	return nil
 }
 
-// stack is the devices of a case.
+// stack holds the devices of a case.
 type stack struct {
 	base, store faulty
 	spare       string // a COW device that works
@@ -169,7 +169,7 @@ type stack struct {
 	old, now    []byte // of the origin: as the snapshot has it, and as it is
 }
 
-// build makes them anew.
+// build makes the devices again.
 func (v victim) build(t *testing.T, c *Controller, s *stack, disks []string) {
 	t.Helper()
 	s.takeDown(t, c)
@@ -212,8 +212,8 @@ func (s *stack) placeOrigin(t *testing.T, c *Controller, plain bool) {
 	s.detach = func() { _ = exec.Command("/usr/sbin/losetup", "-d", s.origin).Run() }
 }
 
-// refit has the loop device take the size of what is below it now: to its driver
-// a write that ends early is one that succeeded (drivers/block/loop.c:
+// refit makes the loop device take the present size of what is below it. Its
+// driver treats a write that ends early as successful (drivers/block/loop.c:
 // lo_complete_rq), which no disk does.
 func (s *stack) refit(t *testing.T) {
 	t.Helper()
@@ -225,7 +225,7 @@ func (s *stack) refit(t *testing.T) {
 	}
 }
 
-// takeDown ends everything. The loop device goes with its last user.
+// takeDown removes everything. The loop device goes with its last user.
 func (s *stack) takeDown(t *testing.T, c *Controller) {
 	t.Helper()
 	if s.detach != nil {
@@ -235,7 +235,8 @@ func (s *stack) takeDown(t *testing.T, c *Controller) {
 	removeAll(t, c)
 }
 
-// run does it, with a fault before a step, and says how many steps there were.
+// run runs the operation, with a fault before one step, and returns the number
+// of steps.
 func (v victim) run(t *testing.T, c *Controller, s *stack, at int, strike func()) (steps int, err error) {
 	t.Helper()
 	c.e.BeforeStep = func(*Plan, int) {
@@ -283,8 +284,8 @@ func TestAttackFaults(t *testing.T) {
 	}
 }
 
-// strike is one case. Loop devices may get other numbers each time: before and
-// after are compared without them.
+// strike runs one case. Loop devices may get other numbers each time, so the
+// comparison of before and after ignores them.
 func (v victim) strike(t *testing.T, c *Controller, s *stack, disks []string, at int, kind fault, below, before, after string) {
 	t.Helper()
 	when := fmt.Sprintf("%s below the %s before step %d", kind.name, below, at)
@@ -328,9 +329,9 @@ func (v victim) strike(t *testing.T, c *Controller, s *stack, disks []string, at
 	same(t, when+": the origin", content(t, s.base.path()), want)
 }
 
-// mergeAgain goes on with a merge that failed. Where the kernel could not record
-// what it had merged, that is refused: the store is activated anew, as after a
-// reboot.
+// mergeAgain continues a merge that failed. If the kernel could not record
+// what it had merged, that is refused, and the store is activated again, as
+// after a reboot.
 func (v victim) mergeAgain(t *testing.T, c *Controller, s *stack, when string) {
 	t.Helper()
 	_, err := v.run(t, c, s, 0, nil)

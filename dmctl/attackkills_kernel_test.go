@@ -2,8 +2,8 @@
 
 package dmctl
 
-// SIGKILL at random times, also within a call of the kernel that swaps tables
-// under a writer: what that wrote is there, and recover leaves nothing.
+// SIGKILL at random times, also within a kernel call that swaps tables under a
+// writer: what was written is there, and recover leaves nothing behind.
 
 import (
 	"context"
@@ -72,7 +72,7 @@ func (w *modelWriter) end(t *testing.T, when string) {
 	same(t, when+": "+w.path, content(t, w.path), w.want)
 }
 
-// killable are the scenarios whose origin is vol, which is there all the time.
+// killable are the scenarios with the origin vol, which always exists.
 func killable(disks []string) (out []death) {
 	for _, d := range deathScenarios(disks) {
 		if strings.HasSuffix(d.name, "mapped") || d.name == "remove one of two" || d.name == "grow" {
@@ -112,7 +112,7 @@ func TestAttackKills(t *testing.T) {
 	}
 }
 
-// time is how long the whole of it takes, under I/O.
+// time returns how long the whole operation takes under I/O.
 func (d death) time(t *testing.T, c *Controller, disks []string) time.Duration {
 	t.Helper()
 	d.blank(t, c, disks)
@@ -127,7 +127,7 @@ func (d death) time(t *testing.T, c *Controller, disks []string) time.Duration {
 }
 
 // blank prepares the scenario on blank COW devices: on others it would be
-// refused, and nothing tested.
+// refused, and nothing would be tested.
 func (d death) blank(t *testing.T, c *Controller, disks []string) {
 	t.Helper()
 	removeAll(t, c)
@@ -135,8 +135,9 @@ func (d death) blank(t *testing.T, c *Controller, disks []string) {
 	d.prepare(t, c, disks)
 }
 
-// startIO writes to the origin; while a merge takes it back to what it was,
-// nobody knows what must be there: that is written before, and read meanwhile.
+// startIO writes to the origin. While a merge restores the origin's former
+// content, the right content at a given moment is unknown, so it writes before
+// and reads meanwhile.
 func (d death) startIO(t *testing.T, seed uint64) ioMeanwhile {
 	t.Helper()
 	const vol = "/dev/mapper/vol"
@@ -148,12 +149,13 @@ func (d death) startIO(t *testing.T, seed uint64) ioMeanwhile {
 	return mergeIO(old)
 }
 
-// ioMeanwhile is ended when all is recovered: then the origin must be right.
+// ioMeanwhile ends after recovery: then the content of the origin must be
+// right.
 type ioMeanwhile interface {
 	end(t *testing.T, when string)
 }
 
-// mergeIO is what a merge must take the origin back to.
+// mergeIO is the content that a merge must restore on the origin.
 type mergeIO []byte
 
 func (m mergeIO) end(t *testing.T, when string) {
@@ -172,8 +174,8 @@ func (m mergeIO) end(t *testing.T, when string) {
 	same(t, when+": the origin after the merge", content(t, "/dev/mapper/vol"), m)
 }
 
-// killAfter is one round. With both, the guardian dies as well, and an origin may
-// stay suspended until recover.
+// killAfter runs one round. With both, the guardian is killed too, and an
+// origin may stay suspended until recover.
 func (d death) killAfter(t *testing.T, c *Controller, disks []string, after time.Duration, both bool, seed uint64, when string) (killed bool) {
 	t.Helper()
 	d.blank(t, c, disks)
@@ -208,8 +210,8 @@ func (d death) killAfter(t *testing.T, c *Controller, disks []string, after time
 	return killed
 }
 
-// leavesNothing removes what snapshots there are: then vol must be as it was made,
-// and be alone.
+// leavesNothing removes all snapshots: then vol must be as it was made, and
+// nothing else may be left.
 func (d death) leavesNothing(t *testing.T, c *Controller, when string) {
 	t.Helper()
 	all, err := c.Snapshots(context.Background())
@@ -231,7 +233,7 @@ func (d death) leavesNothing(t *testing.T, c *Controller, when string) {
 	}
 	var lines []string
 	for line := range strings.Lines(liveTable(t, "vol")) {
-		lines = append(lines, strings.Join(strings.Fields(line)[:3], " ")) // whatever the disk's number
+		lines = append(lines, strings.Join(strings.Fields(line)[:3], " ")) // without the disk's number
 	}
 	if diff := cmp.Diff([]string{"0 8192 linear", "8192 8192 linear"}, lines); diff != "" {
 		t.Errorf("%s: vol's table: %s", when, diff)

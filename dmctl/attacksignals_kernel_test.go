@@ -2,8 +2,8 @@
 
 package dmctl
 
-// All the ways to end or stop a run from outside, before every step of every
-// plan; SIGKILL by itself is TestKilledAtEveryStep.
+// All ways to end or stop a run from outside, before every step of every plan.
+// SIGKILL alone is in TestKilledAtEveryStep.
 
 import (
 	"bytes"
@@ -26,13 +26,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/soak"
 )
 
-// attack is what a run does to itself, as if it came from outside.
+// attack is what a run does to itself, as if from outside.
 type attack struct {
 	name    string
 	heard   bool // signals end its context, as they do the program's
 	strikes func()
 	dies    bool // it is killed by that
-	stops   bool // it is stopped, and goes on later
+	stops   bool // it is stopped, and continues later
 	lost    bool // the guardian is killed as well: an origin may stay suspended until recover
 }
 
@@ -63,14 +63,14 @@ func attacks() []attack {
 			sendSelf(syscall.SIGKILL)()
 		}},
 		{name: "out-of-memory kill", dies: true, strikes: func() {
-			// The kernel's own choice among all processes falls on this one.
+			// Of all processes, the kernel chooses this one.
 			_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 			_ = os.WriteFile("/proc/sysrq-trigger", []byte("f"), 0)
 		}},
 	}
 }
 
-// attackNamed is SIGKILL where nothing else is named.
+// attackNamed is SIGKILL if no attack is named.
 func attackNamed(name string) attack {
 	for _, a := range attacks() {
 		if a.name == name {
@@ -80,7 +80,7 @@ func attackNamed(name string) attack {
 	return attack{dies: true, strikes: sendSelf(syscall.SIGKILL)}
 }
 
-// context is what the run is given.
+// context is the context of the run.
 func (a attack) context() context.Context {
 	if !a.heard {
 		return context.Background()
@@ -99,7 +99,7 @@ func (a attack) strike(ctx context.Context) {
 	}
 }
 
-// guardiansOf are the guardians that a process has started.
+// guardiansOf returns the guardians that a process has started.
 func guardiansOf(parent int) (pids []int) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
@@ -120,7 +120,7 @@ func guardiansOf(parent int) (pids []int) {
 	return pids
 }
 
-// processState is the letter that the kernel gives; 0 for none.
+// processState is the letter that the kernel gives, or 0 for none.
 func processState(pid int) byte {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	at := bytes.LastIndexByte(text, ')')
@@ -130,7 +130,7 @@ func processState(pid int) byte {
 	return text[at+2]
 }
 
-// ended is how a child came to its end.
+// ended is how a child ended.
 type ended struct {
 	steps  int
 	code   int // -1 for a signal
@@ -145,7 +145,8 @@ func attacked(t *testing.T, c *Controller, r request, a attack, at int, when str
 	cmd := child(t, r, at)
 	cmd.Env = append(cmd.Env, envAttack+"="+a.name)
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	// A group of its own: what an orphaned one is sent by a terminal has no effect.
+	// A separate group: what a terminal sends to an orphaned one has no
+	// effect.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -163,13 +164,13 @@ func attacked(t *testing.T, c *Controller, r request, a attack, at int, when str
 	return e
 }
 
-// whileStopped waits until a child is stopped, sees that it holds nothing up, and
-// has it go on.
+// whileStopped waits until a child is stopped, checks that it blocks nothing,
+// and lets it continue.
 func whileStopped(t *testing.T, c *Controller, cmd *exec.Cmd, when string) {
 	t.Helper()
 	pid := cmd.Process.Pid
 	for processState(pid) != 'T' {
-		if s := processState(pid); s == 'Z' || s == 0 { // held back, or its group is an orphan
+		if s := processState(pid); s == 'Z' || s == 0 { // the stop was ignored, or its group is an orphan
 			t.Logf("%s: it was not stopped", when)
 			return
 		}
@@ -211,7 +212,7 @@ func TestAttackSignals(t *testing.T) {
 	}
 }
 
-// judge looks at what an attack left.
+// judge checks the state after an attack.
 func (a attack) judge(t *testing.T, c *Controller, e ended, when, before, after string) {
 	t.Helper()
 	if a.dies != (e.code == -1) {
@@ -220,7 +221,7 @@ func (a attack) judge(t *testing.T, c *Controller, e ended, when, before, after 
 	if !a.lost {
 		noneSuspended(t, c, when)
 	}
-	if !a.dies && e.code == 0 { // it is done, and says so
+	if !a.dies && e.code == 0 { // it is done, and must say so
 		if got := state(t, c); got != after {
 			t.Errorf("%s: not done: %s", when, cmp.Diff(after, got))
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 )
 
-// looking is a machine on which somebody, like udev, has a device open and
-// closes it after some moments, or never.
+// looking is a machine on which another program, such as udev, has a device
+// open, and closes it after a few moments or never.
 type looking struct {
 	*dmtest.Machine
 	at      string
@@ -26,8 +26,8 @@ func (m *looking) Sleep(d time.Duration) {
 	}
 }
 
-// A brief look at a device is waited for; who stays makes it in use, after a
-// bounded time.
+// A brief look at a device is waited for. A program that keeps it open makes
+// it busy, after a bounded time.
 func TestBriefLook(t *testing.T) {
 	const longest = (plan.RemoveTries - 1) * plan.RemovePause
 	steps := func(s ...func(*Controller) error) []func(*Controller) error { return s }
@@ -36,7 +36,7 @@ func TestBriefLook(t *testing.T) {
 		setup []func(*Controller) error
 		at    string
 		do    func(*Controller) error
-		stays error // for one who does not close it
+		stays error // if it is not closed
 	}{
 		{"merge, the snapshot", steps(doCreate(onPlain)), "s", doMerge("s"), ErrBusy},
 		{"merge once more, the origin", steps(doCreate(onPlain), failedMerge), "s-origin", doMerge("s"), ErrBusy},

@@ -8,7 +8,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 )
 
-// A search for the common signatures only is no secret.
+// A search for only the common signatures is reported as such.
 func TestNoteWithoutBlkid(t *testing.T) {
 	for _, without := range []bool{true, false} {
 		m := dmtest.New()

@@ -2,8 +2,8 @@
 
 package dmctl
 
-// Clones on a real kernel: what loop devices do when their last user goes, the
-// dead process's too, is the kernel's to say.
+// Clones on a real kernel: only the kernel shows what loop devices do when
+// their last user goes, even if that is a process that died.
 
 import (
 	"bytes"
@@ -44,7 +44,7 @@ func cloneRoom(t *testing.T) (image, dir string) {
 	return image, dir
 }
 
-// attachedBelow are the files in a directory that loop devices are on.
+// attachedBelow returns the files in a directory that have loop devices.
 func attachedBelow(t testing.TB, dir string) []string {
 	t.Helper()
 	found, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
@@ -135,7 +135,7 @@ func TestCloneKeepsWhatIsWritten(t *testing.T) {
 	}
 }
 
-// One that is mounted or open stays as it is, and who has it is told.
+// A clone that is mounted or open stays as it is, and its user is named.
 func TestCloneInUseStays(t *testing.T) {
 	c, _ := scratch(t)
 	image, dir := cloneRoom(t)
@@ -166,8 +166,8 @@ func TestCloneInUseStays(t *testing.T) {
 	settled(t, dir, "removed")
 }
 
-// SIGKILL before every step: nothing is left after recover but what was there
-// before, or what was asked for.
+// SIGKILL before every step: after recover there is only what was there
+// before, or what was requested.
 func TestClonesKilledAtEveryStep(t *testing.T) {
 	c, _ := scratch(t)
 	image, dir := cloneRoom(t)
@@ -229,7 +229,7 @@ func TestClonesKilledAtEveryStep(t *testing.T) {
 // processesAtOnce is how many programs clone at the same time.
 const processesAtOnce = 20
 
-// From many goroutines of one process, and from many processes.
+// Many goroutines of one process, and many processes.
 func TestManyCloneAtOnce(t *testing.T) {
 	c, _ := scratch(t)
 	image, dir := cloneRoom(t)
@@ -290,8 +290,8 @@ func TestManyCloneAtOnce(t *testing.T) {
 	}
 }
 
-// The file system of the stores is full: the clone that wants room gets I/O
-// errors, the others go on, and the base is as it was.
+// The file system of the stores is full: the clone that needs room gets I/O
+// errors, the others continue, and the base does not change.
 func TestStoresWithoutRoom(t *testing.T) {
 	c, _ := scratch(t)
 	image, dir := cloneRoom(t)
@@ -328,8 +328,8 @@ func TestStoresWithoutRoom(t *testing.T) {
 	unmount(t, small)
 }
 
-// A base that is replaced has clones of its own; one that is truncated is
-// refused while clones of what it was are there.
+// A base that is replaced has separate clones. One that is truncated is
+// refused while clones of its former content exist.
 func TestBaseReplacedAndTruncated(t *testing.T) {
 	c, _ := scratch(t)
 	image, dir := cloneRoom(t)

@@ -1,6 +1,6 @@
 package dmctl
 
-// Clones on a machine in memory.
+// Clones on an in-memory machine.
 
 import (
 	"context"
@@ -77,8 +77,9 @@ func newMachine(t *testing.T, setup ...func(*Controller) error) *Controller {
 	return c
 }
 
-// One read-only loop device for all, one of its own for each store; all gone
-// with the clones, and the files with them if that is asked for.
+// There is one read-only loop device for all clones, and a separate one for
+// each store. All go with the clones, and so do the files if that is
+// requested.
 func TestClonesShareTheirBase(t *testing.T) {
 	c := newMachine(t, withImage, doClone(clonesOf("s", "t")), doClone(clonesOf("u")))
 	m := machineInMemory(c)
@@ -98,7 +99,8 @@ func TestClonesShareTheirBase(t *testing.T) {
 	}
 }
 
-// What fails undoes one clone; the others are made, and the error says which.
+// A failure undoes one clone; the others are made, and the error says which
+// one failed.
 func TestOneOfManyClonesFails(t *testing.T) {
 	for call := 1; ; call++ {
 		c := newMachine(t, withImage)
@@ -191,7 +193,7 @@ func TestCloneRefusals(t *testing.T) {
 	}
 }
 
-// A store is never deleted, nor replaced, while its loop device is there.
+// A store is never deleted or replaced while its loop device exists.
 func TestStoreOutlivesItsLoopDevice(t *testing.T) {
 	for name, do := range map[string]func(*Controller) error{"remove": doRemoveClones(true, "s"), "reset": doReset("s")} {
 		c := newMachine(t, withImage, doClone(clonesOf("s")))
@@ -206,7 +208,7 @@ func TestStoreOutlivesItsLoopDevice(t *testing.T) {
 			t.Errorf("%s, while the loop device is open: %s %v", name, m, m.Broken)
 		}
 		m.HeldOpen = nil
-		_ = c.e.Clear(mustParse(t, "s")) // which has the machine look who is left
+		_ = c.e.Clear(mustParse(t, "s")) // makes the machine check which users are left
 		if err := c.Recover(context.Background()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -216,8 +218,8 @@ func TestStoreOutlivesItsLoopDevice(t *testing.T) {
 	}
 }
 
-// After a reboot no note says what was under way: a file whose name no clone has
-// is deleted, a store is told of, and what is active is left alone.
+// After a reboot no note says what was under way. A file with a name that no
+// clone has is deleted, a store is reported, and what is active is left alone.
 func TestRecoverStores(t *testing.T) {
 	c := newMachine(t, withImage, doClone(clonesOf("s")))
 	m := machineInMemory(c)
@@ -251,7 +253,7 @@ func TestResetMakesANewFile(t *testing.T) {
 	}
 }
 
-// A snapshot may be made of files, too; their loop devices go with it.
+// A snapshot may be made of files, too. Their loop devices go with it.
 func TestCreateAndActivateOnFiles(t *testing.T) {
 	c := newMachine(t, withImage, storeFile)
 	m := machineInMemory(c)
@@ -292,7 +294,7 @@ func mustParse(t *testing.T, s string) devices.Name {
 	return n
 }
 
-// A file that recover may delete is known by its name alone after a reboot.
+// After a reboot, only the name shows which files recover may delete.
 func TestTempNames(t *testing.T) {
 	n := newNote()
 	if f := n.add("/stores/a.cow", false); !isTempName(strings.TrimPrefix(f.Temp, "/stores/")) {

@@ -66,8 +66,8 @@ func TestTargetVersion(t *testing.T) {
 	}
 }
 
-// The path of a plain block device: its snapshot shows what was there, the
-// device written to shows what is there now.
+// A plain block device: its snapshot shows the content at its creation, and
+// the device for writing shows the present content.
 func TestCreateOnPlainDevice(t *testing.T) {
 	c, disks := scratch(t)
 	origin, cow := disks[0], disks[1]
@@ -106,8 +106,8 @@ func TestCreateOnPlainDevice(t *testing.T) {
 	same(t, "origin after remove", content(t, origin), after)
 }
 
-// A second snapshot uses the origin device that is there; its smaller chunks
-// are copied in its own size, so that it shows its own point in time.
+// A second snapshot uses the existing origin device. Its smaller chunks are
+// copied in their own size, so that it shows its own point in time.
 func TestCreateTwice(t *testing.T) {
 	c, disks := scratch(t)
 	origin := disks[0]
@@ -205,8 +205,8 @@ func TestRemoveRefuses(t *testing.T) {
 	remove(t, c, "s")
 }
 
-// A COW device must be blank where chunks 0 and 1 come to lie, and over its
-// first MiB.
+// A COW device must be blank where chunks 0 and 1 will be, and in its first
+// MiB.
 func TestCreateWantsBlankCOW(t *testing.T) {
 	c, disks := scratch(t)
 	ctx := context.Background()
@@ -244,7 +244,7 @@ func TestCreateWantsBlankCOW(t *testing.T) {
 	}
 }
 
-// A create that fails late leaves nothing behind that a second one refuses.
+// A create that fails late leaves nothing behind that makes a second one fail.
 func TestCreateAgainAfterFailure(t *testing.T) {
 	c, disks := scratch(t)
 	r := CreateRequest{Name: "s", Origin: disks[0], COW: disks[1]}

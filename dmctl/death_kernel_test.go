@@ -3,7 +3,7 @@
 package dmctl
 
 // SIGKILL at every step of every plan, on a real kernel: the test binary runs
-// itself, and the child kills itself where it is told to.
+// itself, and the child kills itself at the given step.
 
 import (
 	"context"
@@ -25,13 +25,13 @@ import (
 const (
 	envChild  = "DMSNAPCTL_TEST_CHILD"  // the request, as JSON
 	envDieAt  = "DMSNAPCTL_TEST_DIE_AT" // the step before which it dies, counted over all plans
-	envAttack = "DMSNAPCTL_TEST_ATTACK" // how it dies, where not by SIGKILL: the name of an attack
-	// envPatient has it wait for others for as long as the program does.
+	envAttack = "DMSNAPCTL_TEST_ATTACK" // how it dies, if not by SIGKILL: the name of an attack
+	// envPatient makes it wait for others as long as the program does.
 	envPatient = "DMSNAPCTL_TEST_PATIENT"
 	dieNever   = 1 << 20
 )
 
-// request is what the child is to do.
+// request is what the child must do.
 type request struct {
 	Create   *CreateRequest
 	Remove   *RemoveRequest
@@ -131,7 +131,7 @@ func child(t *testing.T, r request, dieAt int) *exec.Cmd {
 	return cmd
 }
 
-// testWriter has a child's messages in the test's log.
+// testWriter puts a child's messages into the test's log.
 type testWriter struct{ t *testing.T }
 
 func (w testWriter) Write(p []byte) (int, error) {
@@ -139,7 +139,8 @@ func (w testWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// killed says whether the child was killed; any other failure is the test's.
+// killed reports whether the child was killed. Any other failure fails the
+// test.
 func wasKilled(t *testing.T, cmd *exec.Cmd) bool {
 	t.Helper()
 	err := cmd.Run()
@@ -153,11 +154,11 @@ func wasKilled(t *testing.T, cmd *exec.Cmd) bool {
 	return true
 }
 
-// state is all devices with their tables, by name and without figures that
-// change.
+// state returns all devices with their tables, by name and without changing
+// figures.
 func state(t *testing.T, c *Controller) string {
 	t.Helper()
-	settle(t) // or what stands in /dev/mapper is of any time
+	settle(t) // otherwise /dev/mapper may be out of date
 	v, err := devices.Look(c.e)
 	if err != nil {
 		t.Fatal(err)
@@ -178,8 +179,9 @@ func state(t *testing.T, c *Controller) string {
 	return b.String()
 }
 
-// liveTables are all devices' tables, of which the controller does not read all.
-// A program that is started for each takes longer than what is tested.
+// liveTables returns the tables of all devices, not all of which the
+// controller reads. Starting a program for each would take longer than the
+// test itself.
 func liveTables(t *testing.T) map[string]string {
 	t.Helper()
 	out, err := exec.Command("/usr/sbin/dmsetup", "table").Output()
@@ -194,7 +196,7 @@ func liveTables(t *testing.T) map[string]string {
 	return tables
 }
 
-// liveTable is any device's table, which the controller does not read.
+// liveTable returns any device's table, which the controller does not read.
 func liveTable(t *testing.T, name string) string {
 	t.Helper()
 	out, err := exec.Command("/usr/sbin/dmsetup", "table", "--", name).Output()
@@ -204,8 +206,8 @@ func liveTable(t *testing.T, name string) string {
 	return string(out)
 }
 
-// noneSuspended says that nothing is suspended, without anybody's having called
-// recover.
+// noneSuspended checks that nothing is suspended, even though nobody has
+// called recover.
 func noneSuspended(t *testing.T, c *Controller, when string) {
 	t.Helper()
 	v, err := devices.Look(c.e)
@@ -220,7 +222,8 @@ func noneSuspended(t *testing.T, c *Controller, when string) {
 }
 
 // deaths are requests on a machine with the dm device vol and the plain disk.
-// By force: the COW devices still carry the stores of the time before.
+// They are forced, because the COW devices still contain the stores of earlier
+// requests.
 type death struct {
 	name  string
 	setup []CreateRequest
@@ -250,7 +253,7 @@ func deathScenarios(disks []string) []death {
 	}
 }
 
-// prepare builds the scenario's machine anew.
+// prepare builds the scenario's machine again.
 func (d death) prepare(t *testing.T, c *Controller, disks []string) {
 	t.Helper()
 	removeAll(t, c)

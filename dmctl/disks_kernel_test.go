@@ -26,8 +26,8 @@ import (
 
 const mib = 1 << 20
 
-// scratch opens a controller and gives the scratch disks, whose first MiB is
-// zeroed, so that tests find them blank.
+// scratch opens a controller and returns the scratch disks. Their first MiB is
+// zeroed, so that they are blank for the test.
 func scratch(t testing.TB) (*Controller, []string) {
 	t.Helper()
 	list := os.Getenv("DMSNAPCTL_TEST_DISKS")
@@ -36,7 +36,8 @@ func scratch(t testing.TB) (*Controller, []string) {
 		t.Fatalf("DMSNAPCTL_TEST_DISKS=%q names %d disks, want 4 or more", list, len(disks))
 	}
 	c := openTest(t)
-	// At the end all devices are removed: there must be none of anybody else's.
+	// At the end all devices are removed, so there must be none of other
+	// programs.
 	if v, err := devices.Look(c.e); err != nil || len(v) > 0 {
 		t.Fatalf("this machine has %d mapped devices of its own, %v: run the tests on one that has none", len(v), err)
 	}
@@ -53,11 +54,11 @@ func scratch(t testing.TB) (*Controller, []string) {
 	return c, disks
 }
 
-// testMachine is this machine, on which some things are done otherwise.
+// testMachine is this machine, with some changes.
 type testMachine struct {
 	*plan.Linux
 	sleep   func(time.Duration)
-	noGuard error // what keeps the guardian from being started
+	noGuard error // if not nil, why the guardian cannot be started
 }
 
 func (m *testMachine) Sleep(d time.Duration) { m.sleep(d) }
@@ -110,7 +111,7 @@ func logAll(t testing.TB, c *Controller) {
 	}
 }
 
-// removeAll ends everything that a test left, holders before what they hold.
+// removeAll removes everything that a test left, users before what they use.
 func removeAll(t testing.TB, c *Controller) {
 	c.Release()
 	for range 10 {
@@ -147,7 +148,7 @@ func mustName(t testing.TB, s string) wire.Name {
 	return n
 }
 
-// mapped makes a dm device of a table and gives its node.
+// mapped makes a dm device with a table and returns its node.
 func mapped(t testing.TB, c *Controller, name, lines string) string {
 	t.Helper()
 	tab, err := table.Parse(lines)
@@ -174,7 +175,7 @@ func mapped(t testing.TB, c *Controller, name, lines string) string {
 	return "/dev/mapper/" + name
 }
 
-// pieces cuts a disk into linear devices of so many MiB each.
+// pieces cuts a disk into linear devices with this many MiB each.
 func pieces(t testing.TB, c *Controller, disk, prefix string, sizes ...int) []string {
 	t.Helper()
 	var out []string
@@ -195,8 +196,7 @@ func blank(t testing.TB, c *Controller, paths ...string) {
 	}
 }
 
-// fill writes reproducible noise over bytes of a device from off on, and
-// flushes.
+// fill writes reproducible noise over a range of a device, and flushes.
 func fill(t testing.TB, path string, off, n int64, seed uint64) {
 	t.Helper()
 	f, err := blockdev.OpenWriter(path)

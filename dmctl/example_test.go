@@ -9,7 +9,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 )
 
-// A plan says what will be done before anything is.
+// A plan says what will be done before anything is done.
 func ExampleController_PlanCreate() {
 	// On a real machine: c, err := dmctl.Open()
 	c := dmctl.NewOn(dmtest.New())
@@ -61,7 +61,7 @@ func ExampleController_Snapshots() {
 	// Output: snap is active: 16 of 2048 sectors
 }
 
-// Errors tell refusals apart.
+// Errors distinguish refusals.
 func ExampleController_Create() {
 	m := dmtest.New()
 	m.Disks["/dev/b"].Carries = []string{"ext4"}
@@ -80,8 +80,8 @@ func ExampleController_Create() {
 	// <nil>
 }
 
-// What a runner of sandboxes does: a disk for each of them, over one image. The
-// Controller is shared by all goroutines.
+// A sandbox runner: one disk per sandbox, all over one image. All goroutines
+// share the Controller.
 func ExampleController_Clone() {
 	m := dmtest.New() // on a real machine: c, err := dmctl.Open()
 	m.Files["/img/debian.img"] = &dmtest.File{Bytes: 1 << 20}
@@ -102,7 +102,8 @@ func ExampleController_Clone() {
 	}
 	fmt.Println(err)
 
-	// Another user gets vm1 as new; vm2 goes, with what was written to it.
+	// Another user gets vm1 in its first state. vm2 is removed with everything
+	// written to it.
 	fmt.Println(c.Reset(ctx, dmctl.ResetRequest{Names: []string{"vm1"}}))
 	fmt.Println(c.RemoveClones(ctx, dmctl.RemoveClonesRequest{Names: []string{"vm2"}, DeleteStores: true}))
 	// Output:

@@ -2,9 +2,9 @@
 
 package dmctl
 
-// One more snapshot of an origin that is a snapshot-origin already: it shows
-// the origin at one moment, whatever the page cache held back until then and
-// whatever the chunk sizes are.
+// Another snapshot of an origin that is already a snapshot-origin: it shows
+// the origin at one moment, no matter what the page cache held back until
+// then, and for all chunk sizes.
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepDirty has the page cache write nothing back of its own accord.
+// keepDirty stops the page cache from writing anything back by itself.
 func keepDirty(t *testing.T) {
 	t.Helper()
 	for name, value := range map[string]string{
@@ -35,8 +35,8 @@ func keepDirty(t *testing.T) {
 	}
 }
 
-// haveOrigin leaves a snapshot-origin behind and says where to write to it and
-// what create calls it.
+// haveOrigin makes a snapshot-origin, and returns where to write to it and its
+// name for create.
 type haveOrigin struct {
 	name string
 	make func(t *testing.T, c *Controller, disks []string) (write, origin string)
@@ -49,7 +49,7 @@ func origins() []haveOrigin {
 		return vol, vol
 	}
 	onPlain := func(t *testing.T, c *Controller, disks []string) (string, string) {
-		base := mapped(t, c, "base", "0 32768 linear "+disks[0]+" 0") // small enough to be looked at whole
+		base := mapped(t, c, "base", "0 32768 linear "+disks[0]+" 0") // small enough to be read whole
 		create(t, c, CreateRequest{Name: "first", Origin: base, COW: disks[1], ChunkSize: 128 << 9, Force: true})
 		return base, base
 	}
@@ -103,7 +103,7 @@ func TestOneMoreSnapshotOfADirtyOrigin(t *testing.T) {
 	}
 }
 
-// copyInto writes and waits until it is on the device.
+// copyInto writes and waits until the data is on the device.
 func copyInto(t *testing.T, f *os.File, b []byte, off int64) {
 	t.Helper()
 	if _, err := f.WriteAt(b, off); err != nil {
@@ -116,8 +116,8 @@ func copyInto(t *testing.T, f *os.File, b []byte, off int64) {
 	}
 }
 
-// A file system that is mounted on the origin, with files that are not written
-// back.
+// A file system that is mounted on the origin, with files that have not been
+// written back.
 func TestOneMoreSnapshotBelowAFileSystem(t *testing.T) {
 	keepDirty(t)
 	for _, o := range origins() {

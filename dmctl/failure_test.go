@@ -18,13 +18,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// scenario is a machine and what is to be done on it.
+// scenario is a machine and an operation on it.
 type scenario struct {
 	name  string
 	setup []func(*Controller) error
 	do    func(*Controller) error
-	// also leads to a state between before and after that is as good: the whole
-	// can be asked for again.
+	// also leads to a state between before and after that is just as good: the
+	// whole operation can be requested again.
 	also []func(*Controller) error
 }
 
@@ -66,7 +66,7 @@ func storeOfOne(b byte) []byte {
 	return append(data, bytes.Repeat([]byte{b}, 4096)...)
 }
 
-// failedMerge begins a merge of s and has it fail.
+// failedMerge begins a merge of s and makes it fail.
 func failedMerge(c *Controller) error {
 	p, err := c.PlanMerge(context.Background(), MergeRequest{Name: "s"})
 	if err != nil {
@@ -78,7 +78,7 @@ func failedMerge(c *Controller) error {
 	f := c.e.Machine.(*dmtest.Machine)
 	f.Disks["/dev/b"].Data = storeOfOne('x')
 	for _, d := range f.Devices {
-		d.Open = 0 // nobody may use the origin when it begins anew
+		d.Open = 0 // nobody may use the origin when it begins again
 		if _, ok := devices.SoleSpec(d.Live).(table.SnapshotMerge); ok {
 			d.MergeFailed = true
 		}
@@ -99,7 +99,7 @@ func haveMapped(c *Controller) error {
 	return f.AddNode(name, d.Dev)
 }
 
-// unused has nobody use the device vol.
+// unused makes the device vol unused.
 func unused(c *Controller) error {
 	for _, d := range c.e.Machine.(*dmtest.Machine).Devices {
 		d.Open = 0
@@ -155,13 +155,13 @@ func (s scenario) machine(t *testing.T) *dmtest.Machine {
 	return f
 }
 
-// run does the scenario and says whether the process died of it.
+// run runs the scenario and reports whether that killed the process.
 func (s scenario) run(f *dmtest.Machine) (err error, died bool) {
 	died, err = dmtest.Dies(func() error { return s.do(NewOn(f)) })
 	return err, died
 }
 
-// outcome gives the states before and after, without a failure, and the
+// outcome returns the states before and after, without a failure, and the
 // number of calls.
 func (s scenario) outcome(t *testing.T) (before, after string, calls int) {
 	t.Helper()
@@ -179,7 +179,7 @@ func (s scenario) outcome(t *testing.T) (before, after string, calls int) {
 	return before, f.String(), f.Calls
 }
 
-// between is the state that also leads to, "" where there is none.
+// between is the state that also leads to, or "" if there is none.
 func (s scenario) between(t *testing.T) string {
 	t.Helper()
 	if s.also == nil {
@@ -232,7 +232,7 @@ func TestFailureAtEveryCall(t *testing.T) {
 	}
 }
 
-// recover does what the user is told to, with nothing failing any more.
+// recover does what the user is told to do, without further failures.
 func (s scenario) recover(t *testing.T, f *dmtest.Machine, when string) {
 	t.Helper()
 	f.Failures = nil
@@ -301,8 +301,8 @@ func TestDeathAtEveryCall(t *testing.T) {
 	}
 }
 
-// A pause that the guardian had to end makes no snapshot: its image may be of
-// no one moment.
+// If the guardian had to end a pause, no snapshot is made: its image might mix
+// several moments.
 func TestPauseTooLong(t *testing.T) {
 	for _, s := range scenarios() {
 		if !strings.HasPrefix(s.name, "create second") {
@@ -320,7 +320,7 @@ func TestPauseTooLong(t *testing.T) {
 	}
 }
 
-// A device that a recovery must not touch, whatever its state.
+// A device that recovery must not touch in any state.
 func TestRecoverLeavesOthersAlone(t *testing.T) {
 	f := dmtest.New()
 	c := NewOn(f)

@@ -49,7 +49,7 @@ func unmount(t *testing.T, dir string) {
 	}
 }
 
-// fsyncer writes one file after the other and says how many are durable.
+// fsyncer writes one file after the other and reports how many are durable.
 type fsyncer struct {
 	dir    string
 	prefix string
@@ -175,7 +175,7 @@ func waitFor(t *testing.T, done func() bool) {
 	}
 }
 
-// The program itself, its temporary files and the swap space lie on the origin
+// The program itself, its temporary files and the swap space are on the origin
 // that it suspends, and little memory is left.
 func TestOnItsOwnOrigin(t *testing.T) {
 	c, disks := scratch(t)
@@ -240,8 +240,8 @@ func TestOnItsOwnOrigin(t *testing.T) {
 	}
 }
 
-// timeHeld looks for how long a device is suspended until stop is called; 0
-// says that it was too short to be seen.
+// timeHeld measures how long a device is suspended until stop is called; 0
+// means that it was too short to notice.
 func timeHeld(t *testing.T, c *Controller, name wire.Name) (stop func() time.Duration) {
 	t.Helper()
 	quit, held := make(chan bool), make(chan time.Duration)

@@ -8,7 +8,7 @@ import (
 )
 
 // A store without room, for every kind of store and both ways to need room:
-// what becomes of the snapshot, and that the origin takes every write.
+// the state of the snapshot, and that the origin accepts every write.
 func TestFullStore(t *testing.T) {
 	c, disks := scratch(t)
 	cow := pieces(t, c, disks[1], "cow", 1)[0]

@@ -50,7 +50,7 @@ func TestGrowFile(t *testing.T) {
 	}
 }
 
-// A file that cannot grow leaves all as it was.
+// If a file cannot grow, everything stays as it was.
 func TestGrowFileFails(t *testing.T) {
 	c := newMachine(t, withImage, smallClone)
 	m := machineInMemory(c)
@@ -64,7 +64,7 @@ func TestGrowFileFails(t *testing.T) {
 	}
 }
 
-// Whoever waits for another run, and is told to stop, stops.
+// A run that waits for another run stops when it is told to.
 func TestGrowStopsWaiting(t *testing.T) {
 	c := newMachine(t, withImage, smallClone)
 	ctx, cancel := context.WithCancel(context.Background())

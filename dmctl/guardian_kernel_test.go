@@ -22,8 +22,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
-// A plan that hangs while it holds the origin's I/O: the guardian lets that go
-// on, and the plan is undone.
+// A plan that hangs while it holds the origin's I/O: the guardian releases the
+// I/O, and the plan is undone.
 func TestHangingInThePause(t *testing.T) {
 	c, disks := scratch(t)
 	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
@@ -64,8 +64,8 @@ func TestHangingInThePause(t *testing.T) {
 	}
 }
 
-// A run that is stopped while it holds the origin's I/O: the guardian lets that
-// go on within seconds, long before the limit of a pause.
+// A run that is stopped while it holds the origin's I/O: the guardian releases
+// the I/O within seconds, long before the limit of a pause.
 func TestStoppedInThePause(t *testing.T) {
 	c, disks := scratch(t)
 	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
@@ -113,7 +113,7 @@ func TestStoppedInThePause(t *testing.T) {
 	}
 }
 
-// No guardian, no pause.
+// Without a guardian there is no pause.
 func TestNoGuardian(t *testing.T) {
 	c, disks := scratch(t)
 	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
@@ -129,7 +129,7 @@ func TestNoGuardian(t *testing.T) {
 	}
 }
 
-// useSwap has a disk be swap space until the test ends.
+// useSwap uses a disk as swap space until the test ends.
 func useSwap(t *testing.T, disk string) {
 	t.Helper()
 	command(t, "mkswap", disk)
@@ -151,7 +151,8 @@ func inKiB(t *testing.T, key string) (n int) {
 	return n
 }
 
-// Memory that was swapped out is back before anything is suspended, and stays.
+// Memory that was swapped out is in memory before anything is suspended, and
+// stays there.
 func TestSwappedOutMemoryIsReadIn(t *testing.T) {
 	c, disks := scratch(t)
 	useSwap(t, disks[3])
@@ -182,7 +183,7 @@ func TestSwappedOutMemoryIsReadIn(t *testing.T) {
 			return
 		}
 		seen++
-		out() // which locked memory withstands
+		out() // locked memory must stay in memory
 		if swapped := inKiB(t, "VmSwap"); swapped > 0 {
 			t.Errorf("%d KiB are swapped out before step %d", swapped, n)
 		}
@@ -208,7 +209,7 @@ func TestSwappedOutMemoryIsReadIn(t *testing.T) {
 	}
 }
 
-// A call that is laid out once runs any number of times.
+// A call that was prepared once can run any number of times.
 func TestPreparedCalls(t *testing.T) {
 	c, _ := scratch(t)
 	mapped(t, c, "vol", "0 8 zero")

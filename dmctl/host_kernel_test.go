@@ -14,8 +14,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Recovery removes nodes that a killed run left, and nothing that somebody else
-// put beside them.
+// Recovery removes nodes that a killed run left, and nothing that others put
+// next to them.
 func TestRecoverNodes(t *testing.T) {
 	c, disks := scratch(t)
 	create(t, c, CreateRequest{Name: "s", Origin: disks[0], COW: disks[1]})
@@ -58,7 +58,7 @@ func TestRecoverNodes(t *testing.T) {
 	remove(t, c, "s")
 }
 
-// What a real device says of itself, and who holds it.
+// What a real device reports about itself, and who holds it.
 func TestDiskFacts(t *testing.T) {
 	c, disks := scratch(t)
 	path := mapped(t, c, "d", "0 2048 linear "+disks[0]+" 0")

@@ -29,8 +29,8 @@ func loop(t *testing.T, file string) string {
 	return dev
 }
 
-// loadModule loads what is a module on most kernels. User-mode Linux has its
-// modules in a place that modprobe does not know.
+// loadModule loads a module, even if the kernel's modules are not where
+// modprobe looks, as with User-mode Linux.
 func loadModule(t *testing.T, dir, name string) {
 	t.Helper()
 	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
@@ -53,7 +53,7 @@ func loadModule(t *testing.T, dir, name string) {
 }
 
 // A COW device that is a file on the origin's own file system would wait for
-// itself, however many file systems lie between.
+// itself, no matter how many file systems are in between.
 func TestCOWFileOnOrigin(t *testing.T) {
 	c, disks := scratch(t)
 	loadModule(t, "fs/overlayfs", "overlay")
@@ -116,7 +116,7 @@ func TestCOWFileOnOrigin(t *testing.T) {
 	}
 }
 
-// mountType mounts a file system that lies on no device of its own.
+// mountType mounts a file system that is not on a device of its own.
 func mountType(t *testing.T, name, dir, options string) {
 	t.Helper()
 	if err := unix.Mount(name, dir, name, 0, options); err != nil {
@@ -125,7 +125,7 @@ func mountType(t *testing.T, name, dir, options string) {
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 }
 
-// A COW file that grows, and the loop device on it.
+// A COW file that grows, and its loop device.
 func TestGrowLoop(t *testing.T) {
 	c, disks := scratch(t)
 	file := filepath.Join(t.TempDir(), "cow")

@@ -18,7 +18,7 @@ import (
 
 func tableOf(t *testing.T, _ *Controller, name string) string { return liveTable(t, name) }
 
-// writer writes 4 KiB blocks of their own number over and over until it is
+// writer writes 4 KiB blocks with their own number again and again until it is
 // stopped, past the page cache.
 type writer struct {
 	stop   atomic.Bool
@@ -60,8 +60,8 @@ func (w *writer) end(t *testing.T) {
 	}
 }
 
-// The path of an active dm device: it keeps its name, its users and, after
-// the last snapshot, its table byte for byte.
+// An active dm device keeps its name, its users and, after the last snapshot,
+// its table byte for byte.
 func TestCreateOnMappedDevice(t *testing.T) {
 	c, disks := scratch(t)
 	origin := mapped(t, c, "vol", "0 16384 linear "+disks[0]+" 0\n16384 16384 linear "+disks[0]+" 32768")
@@ -122,7 +122,7 @@ func TestCreateOnMappedRefuses(t *testing.T) {
 	}
 }
 
-// A merge under writes: the origin ends as it was at the snapshot, but for
+// A merge under writes: the origin ends as it was at the snapshot, except for
 // what is written after the merge began.
 func TestMerge(t *testing.T) {
 	for _, origin := range []string{"plain", "mapped"} {

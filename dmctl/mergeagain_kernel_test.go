@@ -14,8 +14,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
-// badMerge is a merge that has hit an I/O error in the middle of the store and
-// stopped; the error is mended by mend.
+// badMerge is a merge that stopped after an I/O error in the middle of the
+// store; mend repairs the cause.
 type badMerge struct {
 	origin string
 	want   []byte // what the origin must hold at the end
@@ -56,7 +56,7 @@ func (m *badMerge) tell(t *testing.T, message string) {
 	}
 }
 
-// A merge that hits an I/O error stops, and goes on when it is asked to.
+// A merge that hits an I/O error stops, and continues on request.
 func TestMergeFailsAndGoesOn(t *testing.T) {
 	c, disks := scratch(t)
 	m := newBadMerge(t, c, disks)

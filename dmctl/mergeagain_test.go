@@ -8,8 +8,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 )
 
-// A store is handed back only where the kernel's memory of it is what is on disk:
-// where the last chunk was merged and not recorded so, it is not.
+// A store is handed back only if the kernel's memory of it equals the store on
+// disk. If the last chunk was merged and that was not recorded, they differ.
 func TestMergedButNotRecorded(t *testing.T) {
 	for name, tt := range map[string]struct {
 		origin []byte
@@ -38,7 +38,7 @@ func TestMergedButNotRecorded(t *testing.T) {
 	}
 }
 
-// What is to be compared and cannot be read is no reason to go on.
+// If data to be compared cannot be read, nothing is done.
 func TestMergeAgainOfAStoreThatCannotBeRead(t *testing.T) {
 	m := dmtest.New()
 	c := NewOn(m)

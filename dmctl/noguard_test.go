@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// The guardian is started before anything is changed: where it cannot be, every
-// plan that holds I/O leaves the machine, and the COW device, as they were.
+// The guardian is started before anything is changed. If it cannot be started,
+// every plan that holds I/O leaves the machine and the COW device as they
+// were.
 func TestNothingChangesWithoutGuardian(t *testing.T) {
 	refused := 0
 	for _, s := range scenarios() {

@@ -1,6 +1,6 @@
 package dmctl
 
-// The order of steps, and what must not be left out of them.
+// The order of steps, and the steps that must not be missing.
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// A step that fails cleanly, once, has the machine be as before when the error
-// comes back, or as after where only the end was missing. Nobody recovers.
+// If a step fails cleanly, once, the machine is as before when the error is
+// returned, or as after if only the end was missing. No recovery is needed.
 func TestCleanFailureIsUndone(t *testing.T) {
 	for _, s := range scenarios() {
 		before, after, calls := s.outcome(t)
@@ -29,7 +29,7 @@ func TestCleanFailureIsUndone(t *testing.T) {
 			err, _ := s.run(m)
 			switch got := m.String(); {
 			case got == before, got == after:
-			case errors.Is(err, ErrIncomplete): // behind the point of no return
+			case errors.Is(err, ErrIncomplete): // after the point of no return
 			default:
 				t.Errorf("%s: call %d: %v\n%s", s.name, n, err, cmp.Diff(before, got))
 			}
@@ -40,8 +40,8 @@ func TestCleanFailureIsUndone(t *testing.T) {
 	}
 }
 
-// What may need recovering after one clean failure: the plans of which a part
-// cannot be taken back, and nothing of create and activate.
+// Only plans with a part that cannot be undone may need recovery after one
+// clean failure: create and activate never do.
 func TestCreateNeedsNoRecovery(t *testing.T) {
 	for _, s := range scenarios() {
 		if !strings.HasPrefix(s.name, "create") && !strings.HasPrefix(s.name, "activate") {
@@ -58,8 +58,8 @@ func TestCreateNeedsNoRecovery(t *testing.T) {
 	}
 }
 
-// A table that waits would be put in place by the resume that recovery does
-// for the I/O's sake: it is cleared first.
+// A waiting table would become live by the resume that recovery does to
+// release I/O, so it is cleared first.
 func TestRecoverClearsBeforeItResumes(t *testing.T) {
 	m := scenario{setup: []func(*Controller) error{doCreate(onPlain)}}.machine(t)
 	o := m.Find("s-origin")
@@ -81,8 +81,8 @@ func TestRecoverClearsBeforeItResumes(t *testing.T) {
 	}
 }
 
-// Between the plan and its run the snapshot is removed by somebody else, and
-// another device gets its name: that one stays.
+// Between the plan and its run, somebody else removes the snapshot, and
+// another device gets its name: that device stays.
 func TestRemovalGoesByUUID(t *testing.T) {
 	for _, s := range []struct {
 		setup []func(*Controller) error
@@ -128,8 +128,8 @@ func planRemoveS(c *Controller) (*Plan, error) {
 	return c.PlanRemove(context.Background(), RemoveRequest{Name: "s"})
 }
 
-// What the page cache has of a snapshot from before its point in time, and of
-// an origin from before the merge, is dropped, and after the swap.
+// Pages cached of a snapshot before its point in time, or of an origin before
+// the merge, are dropped, and this happens after the swap.
 func TestCacheIsDroppedAfterTheSwap(t *testing.T) {
 	for _, s := range scenarios() {
 		want := map[string][]string{
@@ -161,8 +161,8 @@ func TestCacheIsDroppedAfterTheSwap(t *testing.T) {
 }
 
 // The origin's file system is frozen at the moment of a snapshot. A snapshot
-// that is about to be merged has none that could be: nobody has it open, and
-// freezing it would write.
+// that is about to be merged has no file system to freeze: nobody has it open,
+// and freezing would write.
 func TestFreezing(t *testing.T) {
 	for _, s := range scenarios() {
 		want := map[string][]string{"create second on plain": {}, "create second on mapped": {}, "merge into plain": {"s"}, "merge into plain once more": {"s-origin", "s"}}[s.name]
@@ -180,7 +180,8 @@ func TestFreezing(t *testing.T) {
 	}
 }
 
-// A merge is done when the kernel's figures say so, not when it says nothing.
+// A merge is done when the kernel's figures say so, not when there are no
+// figures.
 func TestMergeIsDoneByFigures(t *testing.T) {
 	for status, done := range map[string]bool{
 		"16/2048 16": true, "24/2048 16": false, "Unknown": false, "Overflow": false,
@@ -202,8 +203,8 @@ func TestMergeIsDoneByFigures(t *testing.T) {
 	}
 }
 
-// Whatever moves a path leads to another device meanwhile: what was checked is
-// what is zeroed and loaded.
+// A path leads to another device in the meantime: the device that was checked
+// is the one that is zeroed and loaded.
 func TestPathsThatMove(t *testing.T) {
 	const cowPath, originPath = "/dev/by-id/cow", "/dev/by-id/origin"
 	rightCOW := blockdev.DevNo{Major: 8, Minor: 1}
@@ -249,8 +250,9 @@ func TestPathsThatMove(t *testing.T) {
 	}
 }
 
-// The COW device is ours from the check on until the kernel has it: nobody
-// takes it in between, and an undo does not zero what somebody else took.
+// The COW device is ours from the check until the kernel takes it: nobody
+// takes it in between, and an undo does not zero a device that somebody else
+// took.
 func TestCOWIsClaimed(t *testing.T) {
 	m := dmtest.New()
 	c := NewOn(m)
@@ -278,8 +280,8 @@ func TestCOWIsClaimed(t *testing.T) {
 	}
 }
 
-// A device that has nothing to do with snapshots holds a secret in its tables,
-// the live one and the one that waits. Nobody reads them.
+// A device that has nothing to do with snapshots has a secret in its live and
+// its waiting table. Nobody reads them.
 func TestForeignTablesAreNotRead(t *testing.T) {
 	crypt := func(size int) table.Table {
 		return table.Single(cow.Sectors(size), table.Opaque{Name: "crypt", Text: "aes-xts-plain64 5ec2e7 0 8:3 0"})

@@ -3,8 +3,8 @@
 package dmctl
 
 // How long creating a snapshot of an active dm origin stops its I/O: the
-// longest write that a 4 KiB O_DIRECT writer sees, by three ways. Run with
-// -bench Pause -benchtime 10x.
+// longest write of a 4 KiB O_DIRECT writer, for three ways to create it. Run
+// with -bench Pause -benchtime 10x.
 
 import (
 	"fmt"
@@ -108,7 +108,7 @@ dmsetup remove --noudevsync vol-real`, disks[0]))
 		func(b *testing.B, _ *Controller, _ string, _ []string) { lvm(b, "lvremove -qq -y vg/s") }},
 }
 
-// onLVM makes the logical volume vg/vol, with LVM's own way of doing without
+// onLVM makes the logical volume vg/vol, with LVM configured to work without
 // udev and monitoring.
 func onLVM(b *testing.B, _ *Controller, disks []string) string {
 	dir := b.TempDir()
@@ -151,7 +151,7 @@ func BenchmarkPause(b *testing.B) {
 				held = held[:created]
 			}
 			report(b, "longest-write", longest)
-			if len(held) > 0 { // the rivals' calls are in processes of their own
+			if len(held) > 0 { // the other tools make their calls in other processes
 				slices.Sort(held)
 				b.ReportMetric(median(held), "ms-suspended-dmsnapctl-only")
 			}
@@ -162,8 +162,8 @@ func BenchmarkPause(b *testing.B) {
 	}
 }
 
-// timedKernel takes the time of the calls that suspend and resume the origin,
-// which is one call.
+// timedKernel measures the time of the calls that suspend and resume the
+// origin, which is one call.
 type timedKernel struct {
 	Machine
 	held *[]float64
@@ -180,8 +180,8 @@ func (k timedKernel) Resume(name wire.Name, udev wire.Udev) error {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// median is that of sorted values: of an even number the mean of the two in the
-// middle.
+// median is the median of sorted values: for an even number, the mean of the
+// two in the middle.
 func median(sorted []float64) float64 {
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2

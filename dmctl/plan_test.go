@@ -1,6 +1,6 @@
 package dmctl
 
-// Plans as --dry-run prints them, and what is refused before one is made.
+// Plans as --dry-run prints them, and requests that are refused.
 
 import (
 	"context"
@@ -79,7 +79,7 @@ func TestReservedNames(t *testing.T) {
 	}
 }
 
-// What is wrong with a request itself, said before any device is looked at.
+// Mistakes in the request itself are reported before any device is opened.
 func TestMalformedRequests(t *testing.T) {
 	ok := CreateRequest{Name: strings.Repeat("n", 127)}
 	if err := ok.Check(); err != nil {
@@ -170,7 +170,7 @@ func TestJudgeLeakedStore(t *testing.T) {
 
 type verdict = verify.Verdict
 
-// A context that ends between steps has what was done undone.
+// If a context ends between steps, the completed steps are undone.
 func TestInterrupted(t *testing.T) {
 	f := dmtest.New()
 	c := NewOn(f)
@@ -194,7 +194,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// A COW device of which nobody can say where it lies is taken by force only.
+// A COW device whose place is unknown needs force.
 func TestLostBelow(t *testing.T) {
 	f := dmtest.New()
 	f.Disks[onPlain.COW].Lost = true
@@ -208,8 +208,8 @@ func TestLostBelow(t *testing.T) {
 	}
 }
 
-// What a COW device carries is refused, and what was overwritten by force is
-// told: before, and after a failure.
+// A COW device with contents is refused. With force, the overwritten contents
+// are reported, before and after a failure.
 func TestCarried(t *testing.T) {
 	ctx := context.Background()
 	f := dmtest.New()
@@ -240,7 +240,7 @@ func TestCarried(t *testing.T) {
 	}
 }
 
-// After a run that was killed, its COW device is not blank: recover says so.
+// After a killed run, its COW device is not blank: recover says so.
 func TestRecoverTellsOfTheStore(t *testing.T) {
 	f := dmtest.New()
 	f.Failures[6] = dmtest.Dead

@@ -146,7 +146,7 @@ func TestFullLog(t *testing.T) {
 	}
 }
 
-// TestRecordingRefuses what would log onto itself, or a device in use.
+// TestRecordingRefuses a log on the recorded device, and a device in use.
 func TestRecordingRefuses(t *testing.T) {
 	c, disks := scratch(t)
 	log := smallLog(t, c, disks[1], mib)
@@ -163,8 +163,8 @@ func TestRecordingRefuses(t *testing.T) {
 	}
 }
 
-// TestRecoverEndsRecording: of a run that was killed only the device is left,
-// and its log is whole once recover has taken it down.
+// TestRecoverEndsRecording: a killed run leaves only the device, and its log
+// is complete after recover has taken it down.
 func TestRecoverEndsRecording(t *testing.T) {
 	c, disks := scratch(t)
 	log := smallLog(t, c, disks[1], 4*mib)
@@ -194,17 +194,18 @@ func TestRecoverEndsRecording(t *testing.T) {
 	}
 }
 
-// TestRecordingOverAnOlderLog: on a device full of an older, longer log only the
-// new entries are read, also where the machine died before the kernel ended the
-// log: its content is then as it is here while the recording is up.
+// TestRecordingOverAnOlderLog: on a device full of an older, longer log, only
+// the new entries are read. That holds even if the machine died before the
+// kernel ended the log: the content is then the same as here while the
+// recording is up.
 func TestRecordingOverAnOlderLog(t *testing.T) {
 	c, disks := scratch(t)
 	log := smallLog(t, c, disks[1], 4*mib)
-	const strange = 7777 // a sector that nothing here writes
+	const strange = 7777 // a sector that this test never writes
 	var old bytes.Buffer
 	w := logwrites.NewWriter(&old, 512, 4*mib)
 	for old.Len() < 4*mib {
-		if err := w.Write(logwrites.Entry{Sector: strange, Flags: logwrites.Flush}, nil); err != nil { // one begins in each block
+		if err := w.Write(logwrites.Entry{Sector: strange, Flags: logwrites.Flush}, nil); err != nil { // one in each block
 			t.Fatal(err)
 		}
 	}
@@ -232,7 +233,7 @@ func TestRecordingOverAnOlderLog(t *testing.T) {
 		if err := rec.Mark("end"); err != nil {
 			t.Error(err)
 		}
-		for range 100 { // a thread of the kernel's writes the log
+		for range 100 { // a thread of the kernel writes the log
 			if _, there := readLog(t, log).FindMark("end"); there {
 				break
 			}

@@ -38,8 +38,8 @@ func TestRecordPlan(t *testing.T) {
 	}
 }
 
-// TestRecordFailsWhole: whichever call fails, no device is left; and where the
-// process dies instead, recover leaves none.
+// TestRecordFailsWhole: no matter which call fails, no device is left. If the
+// process dies instead, recover removes the device.
 func TestRecordFailsWhole(t *testing.T) {
 	request := RecordRequest{Device: "/dev/a", Log: "/dev/b"}
 	start := func(f *dmtest.Machine) (err error, died bool) {
@@ -76,8 +76,8 @@ func TestRecordFailsWhole(t *testing.T) {
 	}
 }
 
-// TestClearLog: of a log device goes what a reader could take for entries, and
-// nothing else is written.
+// TestClearLog: on a log device, only what a reader could take for entries is
+// overwritten.
 func TestClearLog(t *testing.T) {
 	old := bytes.Repeat([]byte("data "), 5*clearPiece/5)
 	place := func(at int, e logwrites.Entry) {

@@ -1,6 +1,6 @@
 package dmctl
 
-// What the controller refuses, on a machine in memory.
+// What the controller refuses, on an in-memory machine.
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// volTargets has vol be of other targets.
+// volTargets gives vol other targets.
 func volTargets(specs ...table.Spec) func(*dmtest.Machine) {
 	return func(m *dmtest.Machine) {
 		vol := m.Find("vol")

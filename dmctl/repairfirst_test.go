@@ -1,6 +1,6 @@
 package dmctl
 
-// Activating a store that is repaired first, on a machine in memory.
+// Activating a store that is repaired first, on an in-memory machine.
 
 import (
 	"bytes"
@@ -15,8 +15,8 @@ import (
 
 var activateS = ActivateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", Overflow: true}
 
-// withStore is a machine whose /dev/b holds a store, empty but for records in
-// the slots of its first area, and for its valid field.
+// withStore is a machine whose /dev/b has a store with these records in the
+// slots of its first area, and this valid field.
 func withStore(valid byte, slots map[int]cow.Exception) *dmtest.Machine {
 	m := dmtest.New()
 	data := dmtest.EmptyStore(8)
@@ -33,8 +33,8 @@ var (
 	damagedSlots = map[int]cow.Exception{0: {Old: 5, New: 1 << 40}}
 )
 
-// A store with stale records is activated after a repair, or by force as it is;
-// the repair is the plan's first step, and planning writes nothing.
+// A store with stale records is activated after a repair, or with force as it
+// is. The repair is the plan's first step, and planning writes nothing.
 func TestActivateRepairs(t *testing.T) {
 	ctx := context.Background()
 	m := withStore(1, staleSlots)
@@ -76,7 +76,7 @@ func TestActivateRepairs(t *testing.T) {
 	}
 }
 
-// What --force does to the same store: nothing but a note.
+// What --force does to the same store: it only adds a note.
 func TestActivateByForceRepairsNothing(t *testing.T) {
 	for name, tt := range map[string]struct {
 		machine *dmtest.Machine
@@ -110,7 +110,7 @@ func TestActivateByForceRepairsNothing(t *testing.T) {
 	}
 }
 
-// What a repair cannot mend, or need not.
+// What a repair cannot repair, or need not.
 func TestActivateRepairRefusals(t *testing.T) {
 	blank := dmtest.New()
 	for name, tt := range map[string]struct {
@@ -137,7 +137,8 @@ func TestActivateRepairRefusals(t *testing.T) {
 	}
 }
 
-// A call that fails leaves no device; the error says what became of the store.
+// A failed call leaves no device, and the error says what happened to the
+// store.
 func TestActivateRepairFails(t *testing.T) {
 	r := activateS
 	r.Repair = true

@@ -74,7 +74,7 @@ func emptyStores(t *testing.T, disk string, n int) {
 	}
 }
 
-// model is what a device must hold, block by block.
+// model is the content that a device must have, block by block.
 type model struct {
 	path string
 	want []byte
@@ -102,8 +102,8 @@ func (m *model) scribble(seed uint64, writes int) error {
 	return nil
 }
 
-// 16 snapshots, of all kinds and chunk sizes, with writes to all of them and
-// to the origin at once: none sees another's.
+// 16 snapshots of all kinds and chunk sizes, with concurrent writes to all of
+// them and to the origin: none sees the writes to another.
 func TestParallelIO(t *testing.T) {
 	c, disks := scratch(t)
 	vol := mapped(t, c, "vol", "0 16384 linear "+disks[0]+" 0")

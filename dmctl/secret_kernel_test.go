@@ -2,8 +2,8 @@
 
 package dmctl
 
-// What the controller knows of devices that are none of its business, and
-// which device it works on when paths move, on a real kernel.
+// What the controller knows about devices that do not concern it, and which
+// device it works on when paths change, on a real kernel.
 
 import (
 	"bytes"
@@ -19,10 +19,11 @@ import (
 	"testing"
 )
 
-// dumpMemory writes what this process has in memory, page by page without those
-// that are zero, to a disk: memory has no room for it. It returns the bytes.
-// Pages that were never touched stay so: User-mode Linux has a mapping of the
-// host for each one that was, and the host allows a process only so many.
+// dumpMemory writes the memory of this process to a disk, because memory has
+// no room for it. It writes page by page, without pages of zeros, and returns
+// the number of bytes. It does not touch pages that were never touched:
+// User-mode Linux needs a mapping of the host for each touched page, and the
+// host limits their number per process.
 func dumpMemory(t *testing.T, disk string) (size int64) {
 	t.Helper()
 	maps, err := os.ReadFile("/proc/self/maps")
@@ -39,11 +40,11 @@ func dumpMemory(t *testing.T, disk string) (size int64) {
 		t.Fatal(err)
 	}
 	defer pages.Close()
-	// touched says which of up to 4096 pages from at on are there.
+	// touched reports which of up to 4096 pages from at on exist.
 	entries := make([]byte, 8*4096)
 	touched := func(at int64) func(i int64) bool {
 		const presentOrSwapped = 3 << 62
-		n, _ := pages.ReadAt(entries, at/4096*8) // what is not told of is looked at
+		n, _ := pages.ReadAt(entries, at/4096*8) // pages without an answer are read
 		return func(i int64) bool {
 			return int(8*i+8) > n || binary.LittleEndian.Uint64(entries[8*i:])&presentOrSwapped != 0
 		}
@@ -81,7 +82,7 @@ func dumpMemory(t *testing.T, disk string) (size int64) {
 	return size
 }
 
-// count says how often a text is in the first bytes of a disk.
+// count returns how often a text occurs in the first bytes of a disk.
 func count(t *testing.T, disk string, size int64, text []byte) (n int) {
 	t.Helper()
 	f, err := os.Open(disk)
@@ -104,8 +105,8 @@ func count(t *testing.T, disk string, size int64, text []byte) (n int) {
 	return n
 }
 
-// A crypt device's key stays where it is, whatever is done beside the device,
-// and with a snapshot of the device itself.
+// A crypt device's key stays where it is, no matter what is done next to the
+// device, and even with a snapshot of the device itself.
 func TestKeysAreNotRead(t *testing.T) {
 	c, disks := scratch(t)
 	loadModule(t, "crypto", "cbc")
@@ -168,8 +169,8 @@ dmsetup mknodes`
 	}
 }
 
-// A link that is moved to another disk before any step: that disk stays as it
-// is, and the snapshot is of what was checked.
+// A link is moved to another disk before any step: that disk does not change,
+// and the snapshot is of the disk that was checked.
 func TestLinksThatMove(t *testing.T) {
 	c, disks := scratch(t)
 	dir := t.TempDir()

@@ -17,8 +17,8 @@ import (
 
 func dev(minor uint32) blockdev.DevNo { return blockdev.DevNo{Major: 253, Minor: minor} }
 
-// strangers is a machine with snapshots that others made: two of one origin,
-// and one that is being merged.
+// strangers is a machine with snapshots made by others: two of one origin, and
+// one that is being merged.
 func strangers() *dmtest.Machine {
 	m := dmtest.New()
 	snap := func(origin, cow string) table.SnapshotArgs {

@@ -2,9 +2,9 @@
 
 package dmctl
 
-// Beside a real udev: what it makes of our devices, and what we do without it
-// when it hangs or is dead. lab exec -udev says which, and so does a machine
-// with systemd by its socket.
+// With a real udev: what it does with our devices, and what we do without it
+// when it hangs or is dead. lab exec -udev gives its state; a machine with
+// systemd shows it by its socket.
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ const (
 	udevDead  = "dead"
 )
 
-// udevState says what udev is like here; empty where there is none.
+// udevState is the state of udev here; empty if there is none.
 func udevState() string {
 	if state := os.Getenv("DMSNAPCTL_TEST_UDEV"); state != "" {
 		return state
@@ -37,7 +37,7 @@ func udevState() string {
 	return ""
 }
 
-// wantUdev passes over a test where udev is not like one of states.
+// wantUdev skips a test unless udev is in one of the states.
 func wantUdev(t *testing.T, states ...string) {
 	t.Helper()
 	for _, state := range states {
@@ -48,8 +48,8 @@ func wantUdev(t *testing.T, states ...string) {
 	t.Skipf("not applicable: udev is %q here, not %s", udevState(), strings.Join(states, " or "))
 }
 
-// pauses is for how long what is waited for takes here: a tenth of the time where
-// nobody else keeps devices busy, all of it beside udev.
+// pauses is how long waits take here: a tenth of the usual time where nobody
+// else keeps devices busy, and the usual time with udev.
 func pauses(d time.Duration) {
 	if udevState() != udevAlive {
 		d /= 10
@@ -57,8 +57,8 @@ func pauses(d time.Duration) {
 	time.Sleep(d)
 }
 
-// udevPatience has a test wait less than users do for a udev that does nothing,
-// and longer for one on a machine that is slow.
+// udevPatience makes a test wait less than users do for a udev that does
+// nothing, and longer on a slow machine.
 func udevPatience(c *Controller) {
 	switch udevState() {
 	case udevAlive:
@@ -68,7 +68,7 @@ func udevPatience(c *Controller) {
 	}
 }
 
-// settle waits until udev is through with all events, if it is alive.
+// settle waits until udev has processed all events, if it is alive.
 func settle(t testing.TB) {
 	t.Helper()
 	if udevState() != udevAlive {
@@ -79,7 +79,7 @@ func settle(t testing.TB) {
 	}
 }
 
-// noCookies says that no semaphore is left by which libdm waits for udev.
+// noCookies checks that no semaphore is left by which libdm waits for udev.
 func noCookies(t *testing.T) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/sysvipc/sem")
@@ -91,8 +91,8 @@ func noCookies(t *testing.T) {
 	}
 }
 
-// A udev that hangs or is dead keeps nobody from anything: nodes are made by
-// hand. One that comes back to life finds them and goes on.
+// A udev that hangs or is dead blocks nobody: nodes are made by hand. If it
+// comes back, it finds them and continues.
 func TestUdevDoesNothing(t *testing.T) {
 	wantUdev(t, udevHung, udevDead)
 	c, disks := scratch(t)

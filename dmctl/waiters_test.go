@@ -1,6 +1,6 @@
 package dmctl
 
-// Several runs that wait for one merge.
+// Several runs wait for one merge.
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 )
 
 // joined is a machine on which a merge of s is under way, which two runs have
-// joined, and what it is to become.
+// joined, and its expected final state.
 func joined(t *testing.T, s scenario) (f *dmtest.Machine, a, b *Controller, first, second *Plan, after string) {
 	t.Helper()
 	_, after, _ = s.outcome(t)
@@ -65,8 +65,8 @@ func TestTwoWaiters(t *testing.T) {
 	}
 }
 
-// One run finishes the merge while the other one waits for its turn: to plan,
-// and to put things in order.
+// One run finishes the merge while the other one waits for its turn, to plan
+// or to clean up.
 func TestMergeFinishedByAnotherRun(t *testing.T) {
 	for _, s := range mergeScenarios() {
 		f, a, b, first, second, after := joined(t, s)
@@ -101,7 +101,7 @@ func TestMergeFinishedByAnotherRun(t *testing.T) {
 	}
 }
 
-// A merge that was taken back is not one that is done.
+// A merge that was undone is not done.
 func TestMergeUndoneByOthers(t *testing.T) {
 	f := mergeScenarios()[0].machine(t)
 	was := map[string]table.Table{}
@@ -124,7 +124,7 @@ func TestMergeUndoneByOthers(t *testing.T) {
 	}
 }
 
-// Who waits for a merge waits for its turn as long as it takes.
+// A run that waits for a merge waits for its turn without a limit.
 func TestMergeWaitsForTheLock(t *testing.T) {
 	f, a, _, first, _, after := joined(t, mergeScenarios()[0])
 	tries := 0
@@ -150,10 +150,10 @@ func TestMergeWaitsForTheLock(t *testing.T) {
 	}
 }
 
-// Who waits among many does so as long as others get on, and no longer.
+// A run in a long queue waits while others make progress, and no longer.
 func TestLockIsWaitedForWhileOthersGetOn(t *testing.T) {
 	for _, tt := range []struct {
-		every int // tries after which somebody gets on
+		every int // tries after which another run makes progress
 		busy  bool
 	}{{plan.LockTries / 2, false}, {plan.LockTries + 1, true}} {
 		f := dmtest.New()
@@ -172,8 +172,8 @@ func TestLockIsWaitedForWhileOthersGetOn(t *testing.T) {
 	}
 }
 
-// Whatever plans a change keeps others from planning one. A plan that did not
-// wait could be wrong by the time that it is run.
+// A plan for a change keeps others from planning one. A plan made without
+// waiting could be wrong when it is run.
 func TestEveryPlanWaitsForTheLock(t *testing.T) {
 	ctx := t.Context()
 	for name, planned := range map[string]func(c *Controller) (*Plan, error){

@@ -141,11 +141,12 @@ func live(m *dmtest.Machine, r WithRequest) (died bool, err error) {
 	})
 }
 
-// state is what must be as before: the devices and their tables, nodes, intents.
+// state is what must be as before: the devices with their tables, nodes and
+// intents.
 func withState(m *dmtest.Machine) string { return m.String() }
 
-// TestWithLeavesNothing: whichever call fails, or is the process's last, the
-// machine is as before when the run, or recover after it, has ended.
+// TestWithLeavesNothing: no matter which call fails, or is the last of the
+// process, the machine is as before after the run, or after recover.
 func TestWithLeavesNothing(t *testing.T) {
 	for name, tt := range withCases {
 		whole := withMachine(tt.machine)
@@ -180,7 +181,7 @@ func TestWithLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestWithLost: a snapshot that became invalid is told of, and removed.
+// TestWithLost: a snapshot that became invalid is reported, and removed.
 func TestWithLost(t *testing.T) {
 	m := withMachine(dmtest.New)
 	c := NewOn(m)
@@ -203,8 +204,8 @@ func TestWithLost(t *testing.T) {
 	}
 }
 
-// TestWithStillUsed: what somebody is still in stays, with its origin, until
-// recover finds it unused; one whose process lives is left alone.
+// TestWithStillUsed: what somebody still uses stays, with its origin, until
+// recover finds it unused. A snapshot whose process lives is left alone.
 func TestWithStillUsed(t *testing.T) {
 	m := withMachine(onMappedDisk)
 	c := NewOn(m)
@@ -248,7 +249,7 @@ func TestScratchBytes(t *testing.T) {
 	}
 }
 
-// TestWithFileOnTheOrigin: a file that lies on the origin is refused, and gone.
+// TestWithFileOnTheOrigin: a file on the origin is refused, and deleted.
 func TestWithFileOnTheOrigin(t *testing.T) {
 	m := dmtest.New()
 	m.ScratchOn = []blockdev.DevNo{m.Disks["/dev/a"].Number}

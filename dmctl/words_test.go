@@ -1,7 +1,7 @@
 package dmctl
 
-// The words of the controller's packages: they say what is the matter, and
-// leave it to whoever talks to the user to say what to do.
+// The messages of the controller's packages: they say what is wrong, and leave
+// it to the program to say what to do.
 
 import (
 	"go/ast"

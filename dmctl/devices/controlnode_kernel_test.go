@@ -14,7 +14,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
-// withoutControlNode takes the node away, and brings one back after the test.
+// withoutControlNode removes the node, and restores one after the test.
 func withoutControlNode(t *testing.T) {
 	t.Helper()
 	if err := os.Remove(wire.ControlNode); err != nil {
@@ -44,7 +44,7 @@ func TestOpenMakesTheControlNode(t *testing.T) {
 	if _, err := ctl.TargetVersion("snapshot"); err != nil {
 		t.Error(err)
 	}
-	// Whoever comes second finds the node there.
+	// A second caller finds the node there.
 	minor, ok := controlMinor()
 	if !ok {
 		t.Fatal("/proc/misc does not list device mapper")
@@ -54,7 +54,7 @@ func TestOpenMakesTheControlNode(t *testing.T) {
 	}
 }
 
-// What is in the node's place is told, not opened.
+// Something else in the node's place is reported, not opened.
 func TestOpenAnotherNode(t *testing.T) {
 	withoutControlNode(t)
 	for _, node := range []struct {
@@ -92,7 +92,7 @@ func TestOpenWhereDevIsReadOnly(t *testing.T) {
 	}
 }
 
-// Without the privilege to make nodes, with which that of file access goes.
+// Without the privilege to make nodes, file access is restricted too.
 func TestOpenWithoutPermission(t *testing.T) {
 	const nobody = 65534
 	runtime.LockOSThread()

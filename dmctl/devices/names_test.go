@@ -50,7 +50,7 @@ func TestKnownName(t *testing.T) {
 	}
 }
 
-// What LVM calls a device by two names, and which two.
+// The two names that LVM uses for a device, and the name that they give.
 func TestVolumeOf(t *testing.T) {
 	for _, names := range [][2]string{{"vg", "lv"}, {"v-g", "l-v"}, {"v--g", "lv"}, {"vg", "a--b-c"}} {
 		n, err := KnownName(names[0] + "/" + names[1])

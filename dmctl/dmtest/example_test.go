@@ -8,8 +8,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 )
 
-// A program that makes snapshots is tested where the kernel refuses, and where
-// the program dies.
+// A program that makes snapshots is tested with a kernel that refuses, and
+// with the death of the program.
 func Example() {
 	ctx := context.Background()
 	r := dmctl.CreateRequest{Name: "snap", Origin: "/dev/a", COW: "/dev/b"}

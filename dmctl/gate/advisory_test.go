@@ -76,7 +76,7 @@ func TestAdvisories(t *testing.T) {
 	}
 }
 
-// The leak's advisory and the rule say the same of every version.
+// The leak's advisory and the rule agree on every version.
 func TestLeakAdvisoryAgreesWithJudge(t *testing.T) {
 	leak, err := FindAdvisory(LeakAdvisory)
 	if err != nil {

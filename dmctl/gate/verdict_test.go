@@ -46,8 +46,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// The rule once more in the words of LVM2's and the kernel's history, against
-// the comparison that Judge uses.
+// The rule again in the words of LVM2's and the kernel's history, compared
+// with the one that Judge uses.
 func TestJudgeAgreesWithTheRuleInWords(t *testing.T) {
 	small := rapid.Uint32Range(0, 20)
 	rapid.Check(t, func(t *rapid.T) {

@@ -11,8 +11,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Where no node can be made a name is not free: what would be made could not
-// be reached. Nobody makes nodes in /proc.
+// If no node can be made, a name is not free: the device could not be reached.
+// Nobody can make nodes in /proc.
 func TestNodesThatCannotBeMade(t *testing.T) {
 	name, err := devices.ParseName("d")
 	if err != nil {
@@ -24,7 +24,8 @@ func TestNodesThatCannotBeMade(t *testing.T) {
 	}
 }
 
-// Signatures without blkid are the common ones, and say so; with it, its too.
+// Without blkid, only the common signatures are found, and the result says so.
+// With it, those of blkid are found too.
 func TestSignaturesWithoutBlkid(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "disk")
 	content := make([]byte, 1<<20)

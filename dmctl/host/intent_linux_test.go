@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// An intent is forsaken when nobody has it locked any more: its process died.
+// An intent is forsaken when it is no longer locked: its process died.
 func TestIntents(t *testing.T) {
 	h := &Linux{intents: filepath.Join(t.TempDir(), "run")}
 	if left, err := h.Forsaken(); len(left) != 0 || err != nil {
@@ -22,7 +22,7 @@ func TestIntents(t *testing.T) {
 	if left, err := h.Forsaken(); len(left) != 0 || err != nil {
 		t.Errorf("of a process that lives: %v, %v", left, err)
 	}
-	dead := filepath.Join(h.intents, "two") // as a process leaves it that was killed
+	dead := filepath.Join(h.intents, "two") // as a killed process leaves it
 	if err := os.WriteFile(dead, []byte("left"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
-// fakeLoops is a loop driver whose free devices others take first.
+// fakeLoops is a loop driver whose free devices other processes take first.
 type fakeLoops struct {
 	t         *testing.T
 	lost      int  // how many devices are lost to others
@@ -68,8 +68,8 @@ func TestAttachAfterLostRaces(t *testing.T) {
 	}
 }
 
-// All clear themselves; a base is read-only and shares the page cache, a store
-// has direct I/O where the kernel has it.
+// All devices clear themselves. A base is read-only and shares the page cache;
+// a store has direct I/O if the kernel supports it.
 func TestLoopFlags(t *testing.T) {
 	for _, tt := range []struct {
 		readOnly, noDirect bool
@@ -95,7 +95,7 @@ func TestNoLoopDevice(t *testing.T) {
 	}
 }
 
-// Who has a file open for writing is known from the kernel.
+// The kernel knows whether a file is open for writing.
 func TestWritten(t *testing.T) {
 	h := New()
 	path := filepath.Join(t.TempDir(), "file")
@@ -119,8 +119,8 @@ func TestWritten(t *testing.T) {
 	}
 }
 
-// A file is renamed over another one only where that is asked for, and deleted
-// only if it is the one that is meant.
+// A file is renamed over another one only on request, and deleted only if it
+// is the right one.
 func TestFilesOfOthersStay(t *testing.T) {
 	h := New()
 	dir := t.TempDir()

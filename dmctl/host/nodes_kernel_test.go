@@ -14,7 +14,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Nodes with udev, which is played here: it is slow, it is wrong, it is dead.
+// Nodes with a simulated udev, which is slow, wrong or dead.
 func TestNodesWithUdev(t *testing.T) {
 	disks := strings.Split(os.Getenv("DMSNAPCTL_TEST_DISKS"), ":")
 	if len(disks) < 2 {
@@ -98,9 +98,9 @@ func TestNodesWithUdev(t *testing.T) {
 	}
 }
 
-// staleEvents plays a udev that works off the events of a device that had the
-// number before: it makes the new one's link, removes it, and makes it again.
-// Neither the first link nor its absence is the last word.
+// staleEvents simulates a udev that processes the events of an earlier device
+// with the same number: it makes the new device's link, removes it, and makes
+// it again. Neither the first link nor its absence is final.
 func staleEvents(t *testing.T, h *Linux, name devices.Name, dev blockdev.DevNo, path string) {
 	t.Helper()
 	busy := func(work ...func() error) <-chan error {

@@ -23,7 +23,7 @@ func TestGrowthBy(t *testing.T) {
 		{Growth{At: 80, Bytes: 100 * sector}, 80, 100, 100 * sector},
 		{Growth{At: 80, Percent: 10}, 80, 100, 10 * sector},
 		{Growth{At: 80, Percent: 10}, 800, 1000, 100 * sector},
-		{Growth{At: 50, Bytes: 10 * sector}, 100, 100, 110 * sector}, // 200 would be just as full as At says
+		{Growth{At: 50, Bytes: 10 * sector}, 100, 100, 110 * sector}, // at 200 it would be exactly as full as At
 		{Growth{At: 50, Bytes: 99 * sector}, 100, 100, 198 * sector},
 		{Growth{At: 100, Bytes: 1}, 100, 100, 1},
 		{Growth{At: 1, Percent: 0.000001}, 1, 100, 1},
@@ -35,7 +35,7 @@ func TestGrowthBy(t *testing.T) {
 	}
 }
 
-// Only what fills up, is ours, can be written to and has a file is grown.
+// Only stores that fill up, are ours, can be written to and have a file grow.
 func TestGrowthWanted(t *testing.T) {
 	g := Growth{At: 80, Bytes: 1}
 	for name, change := range map[string]func(*Growth, *dmctl.Snapshot){
@@ -86,15 +86,15 @@ func TestMonitorGrowsAStore(t *testing.T) {
 		t.Errorf("the store has %d bytes", bytes)
 	}
 	if got := strings.Join(events, "; "); !strings.Contains(got, "grown the store of s grew from 51200 to 51200 bytes") {
-		t.Errorf("events: %s", got) // the figures are those of the fixed status line
+		t.Errorf("events: %s", got) // the figures come from the fixed status line
 	}
 	if got := strings.Join(failed, "; "); got != "s <nil>" {
 		t.Errorf("told of: %s", got)
 	}
 }
 
-// A store that cannot grow is told of, and the look goes on; one that needs no
-// more room is not.
+// A store that cannot grow is reported, and the look continues. One that needs
+// no more room is not reported.
 func TestMonitorCannotGrowAStore(t *testing.T) {
 	for name, bytes := range map[string]int64{"small": 64 << 10, "large enough": 0} {
 		m, c := growing(t, bytes)
@@ -120,7 +120,7 @@ func TestMonitorCannotGrowAStore(t *testing.T) {
 	}
 }
 
-// A monitor that is told to stop while a store grows has had no trouble.
+// A monitor that is told to stop while a store grows reports no error.
 func TestMonitorIsStoppedWhileAStoreGrows(t *testing.T) {
 	m, c := growing(t, 64<<10)
 	before := m.String()

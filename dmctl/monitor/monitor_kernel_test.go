@@ -18,7 +18,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// A snapshot's life as the monitor tells it.
+// A snapshot's life as the monitor reports it.
 func TestMonitor(t *testing.T) {
 	disks := strings.Split(os.Getenv("DMSNAPCTL_TEST_DISKS"), ":")
 	if len(disks) < 2 {
@@ -41,7 +41,7 @@ func TestMonitor(t *testing.T) {
 			return nil
 		})
 	}()
-	// next waits for an event, past those of the steps of a create.
+	// next waits for an event. It skips the events of the steps of a create.
 	next := func(want string) {
 		t.Helper()
 		for {
@@ -56,7 +56,7 @@ func TestMonitor(t *testing.T) {
 			}
 		}
 	}
-	for range 2 { // it survives removal and creation anew
+	for range 2 { // it survives removal and another creation
 		request := dmctl.CreateRequest{Name: "s", Origin: disks[0], COW: cow, ChunkSize: 8 << 9, Overflow: true, Force: true}
 		if err := c.Create(ctx, request); err != nil {
 			t.Fatal(err)
@@ -86,8 +86,8 @@ func TestMonitor(t *testing.T) {
 	}
 }
 
-// A clone with a small store is written to for as long as its image is, and
-// never fails: the store grows ahead of the writes.
+// A clone with a small store is written to over the whole length of its image,
+// and never fails: the store grows before the writes need it.
 func TestMonitorGrowsAheadOfWrites(t *testing.T) {
 	sh(t, "test -e /dev/loop-control || modprobe loop")
 	dir := t.TempDir()
@@ -125,7 +125,8 @@ func TestMonitorGrowsAheadOfWrites(t *testing.T) {
 			return nil
 		})
 	}()
-	// Each part is less than what is free, so that no write is ahead of a look.
+	// Each part is smaller than the free space, so that no write comes before
+	// a look.
 	const part = mib / 8
 	for off := int64(0); off < 4*mib; off += part {
 		write(t, "/dev/mapper/s", off, part)
@@ -173,7 +174,7 @@ func sh(t *testing.T, script string) {
 	}
 }
 
-// write writes over a part of a device, past the page cache's delay.
+// write overwrites a part of a device, and waits until it is on the device.
 func write(t *testing.T, path string, off int64, n int) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_SYNC, 0)

@@ -71,7 +71,7 @@ func TestForecast(t *testing.T) {
 	if d := full(); d != 80*time.Second {
 		t.Errorf("10%% in 10 s, 80%% left: %v", d)
 	}
-	// A window later the old rate does not count any more.
+	// After one window the old rate no longer counts.
 	for s := 11; s <= 200; s++ {
 		w.observe(at(s), []dmctl.Snapshot{filled("a", "1", "active", 20)})
 	}
@@ -87,7 +87,7 @@ func TestForecast(t *testing.T) {
 	}
 }
 
-// A store that has overflowed does not fill up any more.
+// A store that has overflowed no longer fills up.
 func TestNoForecastWithoutFigures(t *testing.T) {
 	for _, state := range []string{"overflow", "invalid", "merging"} {
 		w := newWatcher(100)
@@ -137,7 +137,7 @@ func TestHooks(t *testing.T) {
 	}
 }
 
-// A command that takes too long ends with all that it started.
+// A command that takes too long is ended with everything that it started.
 func TestHookEndsWithItsChildren(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "pid")
 	ctx, cancel := context.WithCancel(context.Background())

@@ -2,7 +2,7 @@ package plan
 
 import "testing"
 
-// A program that does not lend itself to standing guard has nobody who does.
+// A program that does not offer itself as a guardian has none.
 func TestNoGuardianWithoutTheCall(t *testing.T) {
 	release, err := (&Linux{}).Guard(nil)
 	if err == nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// made is a device of a table on a machine.
+// made makes a device with a table on a machine.
 func made(t *testing.T, m *dmtest.Machine, name string, live table.Table) *devices.Ref {
 	t.Helper()
 	n, err := devices.ParseName(name)
@@ -45,8 +45,8 @@ var errNo = errors.New("no")
 // fail is a step that fails.
 var fail = plan.Do{What: "fail", Run: func() error { return errNo }}
 
-// What a plan did is undone from its end: a device cannot be removed before
-// what stands on it.
+// A plan is undone in reverse: a device cannot be removed before the devices
+// on top of it.
 func TestUndoRunsInReverse(t *testing.T) {
 	m := dmtest.New()
 	low, high := fresh(t, "low"), fresh(t, "high")
@@ -62,8 +62,8 @@ func TestUndoRunsInReverse(t *testing.T) {
 	}
 }
 
-// A step behind the point of no return undoes nothing. Those of an independent
-// plan are all tried.
+// A failed step after the point of no return undoes nothing. All steps of an
+// independent plan are tried.
 func TestPointOfNoReturn(t *testing.T) {
 	for _, independent := range []bool{false, true} {
 		m := dmtest.New()
@@ -84,8 +84,8 @@ func TestPointOfNoReturn(t *testing.T) {
 	}
 }
 
-// An outline of a table is not loaded in its place: its targets lack what they
-// are told.
+// An outline of a table is not loaded instead of it: its targets lack their
+// parameters.
 func TestUnreadTablesAreNotLoaded(t *testing.T) {
 	m := dmtest.New()
 	keys := made(t, m, "keys", table.Single(8, table.Opaque{Name: "crypt", Text: "aes 5ec2e7 0 8:3 0"}))
@@ -112,8 +112,8 @@ func TestUnreadTablesAreNotLoaded(t *testing.T) {
 	}
 }
 
-// Between the first and the last step of the pause memory is locked and a
-// guardian stands by, and neither longer.
+// From the first to the last step of the pause, and no longer, memory is
+// locked and a guardian stands by.
 func TestPause(t *testing.T) {
 	m := dmtest.New()
 	d := made(t, m, "d", table.Single(8, table.Zero{}))
@@ -136,8 +136,8 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// Disks that a plan opened are closed when it is given up, except those that
-// somebody keeps.
+// Disks that a plan opened are closed when it is dropped, except those that
+// were kept.
 func TestDisksAreClosed(t *testing.T) {
 	e := plan.NewEngine(dmtest.New())
 	given, err := e.Open("/dev/a")
@@ -155,7 +155,7 @@ func TestDisksAreClosed(t *testing.T) {
 	}
 }
 
-// swindler gives a device that is made to somebody else at once.
+// swindler gives each new device to somebody else at once.
 type swindler struct {
 	*dmtest.Machine
 	took string
@@ -169,7 +169,7 @@ func (m *swindler) Create(name devices.Name, uuid devices.UUID) error {
 	return err
 }
 
-// A device that has the name but is another one is nobody's to use or remove.
+// A device that has the name but is another one must not be used or removed.
 func TestDeviceThatTookTheName(t *testing.T) {
 	m := &swindler{dmtest.New(), "somebody-else"}
 	p := &plan.Plan{Title: "make a device"}
@@ -182,13 +182,14 @@ func TestDeviceThatTookTheName(t *testing.T) {
 	}
 }
 
-// What is below has become too small for the new table, and for the old one as
-// well: the kernel swaps in neither, and stays suspended with the old one live.
+// The device below has become too small for both the new table and the old
+// one: the kernel swaps in neither, and the device stays suspended with the
+// old one live.
 func TestSwapThatCannotBeTakenBack(t *testing.T) {
 	m := dmtest.New()
 	old := table.Single(8, table.Zero{})
 	d := made(t, m, "d", old)
-	m.Failures = map[int]dmtest.Failure{3: dmtest.Stuck, 5: dmtest.Stuck} // the swap, and that of the old table
+	m.Failures = map[int]dmtest.Failure{3: dmtest.Stuck, 5: dmtest.Stuck} // both swaps
 	p := &plan.Plan{Title: "swap"}
 	p.Add(plan.Load{Device: d, Table: plan.Table{Known: table.Single(8, table.Error{})}}, plan.Swap{Device: d, Old: plan.Table{Known: old}})
 	if err := plan.NewEngine(m).Run(context.Background(), p); err == nil {

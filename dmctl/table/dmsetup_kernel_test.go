@@ -2,7 +2,8 @@
 
 package table
 
-// The real dmsetup takes what this package writes, and is read.
+// The real dmsetup accepts what this package writes, and this package reads
+// what dmsetup prints.
 
 import (
 	"os"
@@ -54,7 +55,7 @@ func TestDmsetupTakesTables(t *testing.T) {
 		if len(got) != 1 || got[0].Spec.Type() != spec.Type() {
 			t.Errorf("%s %s is loaded as %v", spec.Type(), spec.Params(), got)
 		}
-		// The kernel gives devices by number; loaded once more they are the same.
+		// The kernel prints devices by number; loaded again they are the same.
 		dmsetup(t, got.String(), "load", "t")
 		dmsetup(t, "", "resume", "t")
 		again, err := Parse(dmsetup(t, "", "table", "t"))

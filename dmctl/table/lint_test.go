@@ -11,8 +11,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 )
 
-// What dmsetup table prints of many devices; places are in its lines, words
-// count from behind the name.
+// The output of dmsetup table for many devices. Lines are those of the output;
+// words count from after the name.
 func TestLintDevices(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"two devices", "a: 0 8 zero\na: 8 8 zero\nvg-b\\x20c: 0 8 zero\n", ""},

@@ -106,7 +106,7 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// What the kernel's constructors refuse. The kernel test asks them.
+// Tables that the kernel's constructors refuse. The kernel test checks that.
 var refused = []struct {
 	target Target
 	word   int
@@ -128,7 +128,7 @@ var refused = []struct {
 	{Target{0, 2048, SnapshotMerge{"8:1", "8:1", Persistent, 8, nil}}, 5},
 }
 
-// What they take, close to what they do not.
+// Similar tables that they accept.
 var accepted = []Target{
 	{0, 102, Striped{51, []Stripe{{"8:1", 0}, {"8:2", 0}}}},
 	{0, 2052, Striped{171, []Stripe{{"8:1", 0}, {"8:2", 0}, {"8:3", 0}}}},

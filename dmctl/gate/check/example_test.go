@@ -8,7 +8,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
 )
 
-// A version that somebody else found out.
+// A version from another source.
 func ExampleRun() {
 	v, err := gate.ParseVersion("v1.11.1")
 	if err != nil {
@@ -23,7 +23,7 @@ func ExampleRun() {
 	// snapshot target 1.11.1 is in series 1.11, which never got the leak fix
 }
 
-// What another machine runs, by the output of its `dmsetup targets`.
+// The kernel of another machine, by the output of its `dmsetup targets`.
 func ExampleRun_targets() {
 	result := check.Run(check.Request{
 		Subject: check.Targets,

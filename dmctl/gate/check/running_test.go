@@ -13,7 +13,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree/treetest"
 )
 
-// What is made of a kernel's refusal.
+// The result if the kernel refuses.
 func TestRunningKernelThatRefuses(t *testing.T) {
 	root := t.TempDir()
 	modules := filepath.Join(root, "lib/modules", installed.RunningRelease(), "kernel/drivers/md")

@@ -11,7 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/internal/packtest"
 )
 
-// initrd is an initramfs with microcode in front, and a module in it.
+// initrd is an initramfs that starts with microcode, and has a module in it.
 func initrd(t *testing.T, module, release string) string {
 	t.Helper()
 	early := append(cpiotest.Archive("kernel/x86/microcode/AuthenticAMD.bin", "x"), make([]byte, 512)...)
@@ -24,7 +24,8 @@ func initrd(t *testing.T, module, release string) string {
 	return string(append(early, packtest.Packed(t, "zstd", cpiotest.Archive(files...))...))
 }
 
-// The initramfs counts beside the module on disk, and the worse wins.
+// The initramfs counts as well as the module on disk, and the worse one
+// decides.
 func TestInitramfs(t *testing.T) {
 	const release, place = "6.1.0", "boot/initrd.img-6.1.0"
 	const onDisk = "lib/modules/6.1.0/kernel/drivers/md/dm-snapshot.ko"
@@ -74,7 +75,7 @@ func TestInitramfs(t *testing.T) {
 	}
 }
 
-// The file that the boot loader names is looked into, whatever its name.
+// The file that the boot loader names is read, no matter what its name is.
 func TestInitramfsThatTheLoaderNames(t *testing.T) {
 	const release = "6.1.0"
 	files := map[string]string{

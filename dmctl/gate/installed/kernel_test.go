@@ -20,7 +20,7 @@ import (
 )
 
 func TestScan(t *testing.T) {
-	// A directory whose name a terminal would obey is no kernel's.
+	// A directory whose name could control a terminal is not a kernel's.
 	files := treetest.With(debian, "usr/lib/modules/6.1\x1b[2J/kernel/fs/ext4.ko", "x")
 	m, err := Scan(treetest.System(t, files), oldRelease)
 	if err != nil {
@@ -42,7 +42,7 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// Where modules and images can be, and what is made of it.
+// Places of modules and images, and the results.
 func TestJudge(t *testing.T) {
 	const release, dir = "6.1.0", "lib/modules/6.1.0/"
 	for _, test := range []struct {
@@ -166,8 +166,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// Kernels that are easily overlooked: an update alone, a module in no place of
-// its own, a link that leads nowhere, directories that cannot be read.
+// Kernels that are easy to miss: an update alone, a module in an unusual
+// place, a link to nothing, directories that cannot be read.
 func TestWhatIsAKernel(t *testing.T) {
 	const dir = "lib/modules/5.10.0/"
 	for _, test := range []struct {
@@ -213,7 +213,7 @@ func TestWhatIsAKernel(t *testing.T) {
 	}
 }
 
-// A search comes to an end, whatever there is.
+// A search always ends.
 func TestSearchIsBounded(t *testing.T) {
 	const dir = "lib/modules/5.10.0/"
 	files := map[string]string{dir + "kernel/a": "-> .", dir + "kernel/b": "-> ..", dir + "kernel/c": "-> /"}
@@ -228,8 +228,8 @@ func TestSearchIsBounded(t *testing.T) {
 	}
 }
 
-// closedFS is a file system with one file that may not be opened, or one
-// directory that may not be looked into.
+// closedFS is a file system with one file that must not be opened, or one
+// directory that must not be read.
 type closedFS struct {
 	fs.ReadLinkFS
 	closed string

@@ -44,7 +44,7 @@ func unified(t testing.TB, sections ...string) string {
 	return b.String()
 }
 
-// An initramfs in a unified kernel image counts as one beside the kernel does.
+// An initramfs in a unified kernel image counts as much as a separate one.
 func TestUnifiedImages(t *testing.T) {
 	const release, place = "6.1.0", "boot/efi/EFI/Linux/debian.efi"
 	const onDisk = "lib/modules/6.1.0/kernel/drivers/md/dm-snapshot.ko"

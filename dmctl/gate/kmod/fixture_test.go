@@ -11,7 +11,7 @@ import (
 )
 
 // fixtures are files that compilers and linkers made, for every word size and
-// byte order; testdata/modules/build.sh makes them anew.
+// byte order; testdata/modules/build.sh makes them again.
 var fixtures = filepath.Join("..", "..", "..", "testdata", "modules")
 
 func readFixture(t testing.TB, name string) []byte {

@@ -15,8 +15,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/internal/packtest"
 )
 
-// Without the pointer to the name nothing is found, and without all that
-// speaks for the structure neither: what is left would be a guess.
+// Without the pointer to the name nothing is found. Without any witness for
+// the structure nothing is found either: the rest would be a guess.
 func TestModuleLacksPointers(t *testing.T) {
 	for _, name := range []string{"amd64-stripped.ko", "386-stripped.ko"} {
 		data := readFixture(t, name)
@@ -42,7 +42,7 @@ func TestModuleLacksPointers(t *testing.T) {
 	}
 }
 
-// The symbol is enough, where it is there.
+// The symbol is enough, if it exists.
 func TestSymbolOfTheTarget(t *testing.T) {
 	data := readFixture(t, "amd64.ko")
 	r, shape, at := targetIn(t, data)
@@ -83,8 +83,8 @@ func targetIn(t *testing.T, data []byte) (r relocations, shape shape, at uint64)
 	return r, shape, at
 }
 
-// withoutRelocation returns data with the record of the word at offset bent
-// to another word.
+// withoutRelocation returns data in which the record of the word at offset
+// points to another word.
 func withoutRelocation(t *testing.T, data []byte, r relocations, offset uint64) []byte {
 	t.Helper()
 	for i := range r.count() {
@@ -106,8 +106,8 @@ func TestAmbiguousModule(t *testing.T) {
 	}
 }
 
-// A kernel that has the one target without the other is not one that this
-// package knows.
+// A kernel that has one target without the other is not one that this package
+// knows.
 func TestImageNeedsBothTargets(t *testing.T) {
 	for _, f := range imageFixtures {
 		data := readFixture(t, f.name)
@@ -118,8 +118,8 @@ func TestImageNeedsBothTargets(t *testing.T) {
 	}
 }
 
-// Modules and images that are cut off anywhere, and with any byte changed:
-// an error or a version, but no panic and no endless work.
+// Modules and images that are truncated anywhere, or have any byte changed: an
+// error or a version, but no panic and no endless work.
 func TestDamagedFiles(t *testing.T) {
 	for _, name := range []string{"amd64.ko", "386.ko", "s390x.ko", "vmlinux-amd64", "Image-arm64"} {
 		data := readFixture(t, name)
@@ -171,7 +171,7 @@ func TestHeadersThatLie(t *testing.T) {
 	}
 }
 
-// Many section headers share one long name: the memory that is taken goes by the
+// Many section headers share one long name: the memory used depends on the
 // size of the file.
 func TestSharedNames(t *testing.T) {
 	const header, sectionHeader, sections, names = 52, 40, 2000, 256 << 10
@@ -253,8 +253,8 @@ func FuzzImage(f *testing.F) {
 	})
 }
 
-// A module without relocations was stripped; whether it has the target is not
-// said then.
+// A module without relocations was stripped. It is then not known whether it
+// has the target.
 func TestStrippedOfRelocations(t *testing.T) {
 	const places, count, header, kind = 40, 60, 64, 4
 	data := bytes.Clone(readFixture(t, "amd64.ko"))

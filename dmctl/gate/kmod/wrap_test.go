@@ -43,8 +43,8 @@ func zboot(payload []byte) []byte {
 	return append(append(image, payload...), "tail"...)
 }
 
-// decompressor puts a payload behind code, as zImage of arm does. The code
-// has magic numbers in it that start nothing.
+// decompressor puts a payload after code, like zImage of arm. The code
+// contains magic numbers that start nothing.
 func decompressor(payload []byte) []byte {
 	random := rand.New(rand.NewPCG(3, 4))
 	code := make([]byte, 1<<20+100)
@@ -90,7 +90,7 @@ func TestReadImageBzip2(t *testing.T) {
 func TestReadModulePacked(t *testing.T) {
 	plain := readFixture(t, "s390x.ko")
 	for how := range packtest.Packers {
-		if how == "lzma" { // no magic number: no module comes this way
+		if how == "lzma" { // no magic number: modules are not packed this way
 			continue
 		}
 		got, err := ReadModule(bytes.NewReader(packtest.Packed(t, how, plain)))
@@ -100,7 +100,7 @@ func TestReadModulePacked(t *testing.T) {
 	}
 }
 
-// What several runs of a packer made, one behind the other; zstd's largest
+// The output of several runs of a packer, one after the other; zstd's largest
 // windows.
 func TestReadModulePackedOddly(t *testing.T) {
 	plain := readFixture(t, "s390x.ko")
@@ -118,8 +118,8 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
-// What is packed in several parts counts as one, so that a small part makes a
-// large bomb.
+// Data packed in several parts counts as one: many copies of a small part make
+// a large bomb.
 func TestBombs(t *testing.T) {
 	const part = 1 << 20
 	for _, how := range []string{"gzip", "xz", "zstd", "lz4"} {
@@ -133,7 +133,7 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// The reason for an image that cannot be unpacked is told.
+// The error for an image that cannot be unpacked says why.
 func TestReadImageBehindAnUnknownFilter(t *testing.T) {
 	v, err := ReadImage(bytes.NewReader(zboot(readFixture(t, "Image-arm64.xz"))))
 	if !errors.Is(err, errNoKernel) || !strings.Contains(err.Error(), "arm64") {

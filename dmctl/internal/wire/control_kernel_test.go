@@ -18,7 +18,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 )
 
-// newDevice creates a device by hand, since that verb is not this package's.
+// newDevice creates a device by hand, because this package does not create
+// devices.
 func newDevice(t *testing.T, c *Control, name string) Name {
 	t.Helper()
 	n, err := NewName(name)
@@ -118,7 +119,7 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
-// A list, and a table, that fit into no first buffer.
+// A list and a table that are too large for the first buffer.
 func TestLongAnswers(t *testing.T) {
 	c := open(t)
 	const n = 150

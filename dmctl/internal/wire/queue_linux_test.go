@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFileWord has this program stand in the queue on the file that it names.
+// lockFileWord makes this program wait in the queue on the file that it names.
 const lockFileWord = "DMSNAPCTL_TEST_LOCK"
 
 func TestMain(m *testing.M) {
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// newQueues are places in one queue.
+// newQueues returns places in one queue.
 func newQueues(t *testing.T, n int) (path string, out []*queue) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "lock")
@@ -72,7 +72,7 @@ func getsNone(t *testing.T, who string, q *queue) {
 	}
 }
 
-// All want the lock again as soon as they have unlocked: each has its share.
+// All want the lock again right after they unlock it: each gets its share.
 func TestQueueIsFair(t *testing.T) {
 	const rounds = 400
 	_, qs := newQueues(t, 8)
@@ -101,7 +101,7 @@ func TestQueueIsFair(t *testing.T) {
 	}
 }
 
-// One who gives up keeps nobody waiting, and may come again.
+// A caller that gives up blocks nobody, and may come again.
 func TestQueueIsLeft(t *testing.T) {
 	_, qs := newQueues(t, 3)
 	for range 50 {
@@ -119,7 +119,7 @@ func TestQueueIsLeft(t *testing.T) {
 	}
 }
 
-// One whose file is closed while it waits does not keep the lock.
+// A caller whose file is closed while it waits does not keep the lock.
 func TestQueueIsClosed(t *testing.T) {
 	_, qs := newQueues(t, 3)
 	gets(t, "the first", qs[0])
@@ -131,7 +131,7 @@ func TestQueueIsClosed(t *testing.T) {
 	gets(t, "the third", qs[2])
 }
 
-// A process that stands in front is stopped, or dies: the others go on.
+// The first process in the queue is stopped, or dies: the others continue.
 func TestQueueOfTheStoppedAndTheDead(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
 		path, qs := newQueues(t, 2)

@@ -21,7 +21,7 @@ func answer(t *testing.T, targets ...Target) []byte {
 	return asAnswer(payload)
 }
 
-// A table is asked for with the flag by which the kernel wipes its buffers.
+// A table is requested with the flag that makes the kernel wipe its buffers.
 func TestTablesAreAskedForAsSecrets(t *testing.T) {
 	info, _, err := decode(secretRequest(KernelName("n"), false).encode())
 	if want := FlagSecureData | FlagStatusTable | FlagNoFlush; err != nil || info.Flags != want {
@@ -35,7 +35,7 @@ func TestTablesAreAskedForAsSecrets(t *testing.T) {
 	}
 }
 
-// What is nobody's business is gone from the answer's own bytes.
+// Secrets are wiped from the bytes of the answer itself.
 func TestParametersAreBlanked(t *testing.T) {
 	payload := answer(t, Target{0, 8, "crypt", key}, Target{8, 8, "snapshot-origin", "8:2"})
 	err := blankParams(payload, 2, func(target string) bool { return strings.HasPrefix(target, "snapshot") })
@@ -51,7 +51,7 @@ func TestParametersAreBlanked(t *testing.T) {
 	}
 }
 
-// An answer becomes what a load takes, byte for byte.
+// An answer becomes the input of a load, byte for byte.
 func TestAnswersBecomeInput(t *testing.T) {
 	targets := []Target{{0, 8, "crypt", key}, {8, 16, "linear", "8:2 0"}, {24, 8, "zero", ""}}
 	want, err := encodeTargets(targets)

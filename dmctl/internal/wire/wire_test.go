@@ -73,7 +73,7 @@ func TestHeaderBothWays(t *testing.T) {
 	})
 }
 
-// asAnswer turns what goes into the kernel into what comes out of it: there,
+// asAnswer converts input for the kernel to the form of its answers, in which
 // next counts from the start of the payload.
 func asAnswer(payload []byte) []byte {
 	out := append([]byte(nil), payload...)
@@ -186,8 +186,8 @@ func TestEncodeMessage(t *testing.T) {
 	}
 }
 
-// FuzzAnswer feeds any bytes to all decoders: none may panic or give back
-// more than it was given.
+// FuzzAnswer passes any bytes to all decoders: none may panic or return more
+// than it got.
 func FuzzAnswer(f *testing.F) {
 	r := request{name: KernelName("n"), payload: listEntry(1, "dev", 1), targets: 1}
 	f.Add(r.encode())

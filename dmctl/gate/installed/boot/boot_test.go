@@ -226,8 +226,8 @@ fi`
 	}
 }
 
-// What a system that is mounted holds is not believed: entries without end, and
-// a menu that asks for them without end.
+// The content of a mounted system is not trusted: any number of entries, and a
+// menu that asks for any number of them.
 func TestBootEntriesAreBounded(t *testing.T) {
 	m := treetest.With(debian,
 		"boot/grub2/grub.cfg", "set default=\"${saved_entry}\"\n"+strings.Repeat("blscfg\n", 20000),

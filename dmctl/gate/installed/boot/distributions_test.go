@@ -44,8 +44,8 @@ if [ "$grub_platform" = "efi" ]; then
 fi
 `
 
-// Set-ups of distributions, each with the older kernel chosen: the answer is that
-// one, or that it cannot be told, and never the other one.
+// Set-ups of distributions, each with the older kernel chosen: the answer is
+// that kernel or "not known", and never the other kernel.
 func TestDistributions(t *testing.T) {
 	const none = ""
 	const fedora = "boot/loader/entries/" + machineID + "-"

@@ -10,8 +10,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree/treetest"
 )
 
-// efiOption is a boot option as its variable has it, for a file on a partition;
-// "" is one for the network.
+// efiOption is the content of a variable for a boot option: a file on a
+// partition, or the network for "".
 func efiOption(file string, active bool) string {
 	attributes := byte(0)
 	if active {
@@ -35,7 +35,8 @@ func efiOption(file string, active bool) string {
 	return string(option) + string(text("an option")) + string(nodes) + "root=/dev/sda2"
 }
 
-// efiFiles are the variables of a machine whose options are these files, in order.
+// efiFiles are the variables of a machine whose boot options are these files,
+// in order.
 func efiFiles(next int, files ...string) (more []string) {
 	order := "\x07\x00\x00\x00"
 	for i, file := range files {
@@ -205,7 +206,7 @@ func TestLoaders(t *testing.T) {
 	}
 }
 
-// The files of the initramfs that the loader names are told.
+// The files of the initramfs that the loader names are in the answer.
 func TestInitrds(t *testing.T) {
 	const initrd = "boot/initrd.img-" + oldRelease
 	for name, files := range map[string]map[string]string{
@@ -222,8 +223,8 @@ func TestInitrds(t *testing.T) {
 	}
 }
 
-// Configurations and variables of any content: no panic, and a release that is
-// there or none.
+// Configurations and variables with any content: no panic, and an existing
+// release or none.
 func FuzzLoaders(f *testing.F) {
 	f.Add(extlinuxText, "boot/extlinux/extlinux.conf")
 	f.Add(ziplText, "etc/zipl.conf")
@@ -239,7 +240,7 @@ func FuzzLoaders(f *testing.F) {
 				files[p] = text + " "
 			}
 		}
-		for name, content := range files { // what treetest makes of these is not meant
+		for name, content := range files { // what treetest replaces is not wanted here
 			if name == place && (strings.HasPrefix(content, "-> ") || strings.HasPrefix(content, "@")) {
 				return
 			}

@@ -77,8 +77,8 @@ func TestWalkSeveral(t *testing.T) {
 	}
 }
 
-// Where what follows a part cannot be told there is an error, and nothing is passed
-// over in silence.
+// If the end of a part is not known, there is an error, and nothing is skipped
+// silently.
 func TestWalkLooksOn(t *testing.T) {
 	for _, how := range []string{"bz2", "lz4", "lz4-legacy"} {
 		data := append(bytes.Clone(packers(t)[how]), packtest.Packed(t, "gzip", cpiotest.Archive("late", "abc"))...)
@@ -137,7 +137,7 @@ func (b *bomb) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Neither work nor memory goes by what a header promises.
+// Neither work nor memory depends on what a header claims.
 func TestWalkIsBounded(t *testing.T) {
 	var b bytes.Buffer
 	cpiotest.Add(&b, "huge", "", 0o100644, 1)
@@ -155,7 +155,7 @@ func TestWalkIsBounded(t *testing.T) {
 	}
 }
 
-// An error of the visitor's ends the walk.
+// An error of the visitor ends the walk.
 func TestVisitorEndsTheWalk(t *testing.T) {
 	stop := errors.New("stop")
 	calls := 0

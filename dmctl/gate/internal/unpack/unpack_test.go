@@ -14,11 +14,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/internal/packtest"
 )
 
-// limit is for data that is smaller.
+// limit is for tests with less data.
 const limit = 32 << 20
 
-// The branch filters that the kernel's build puts before xz: that of x86 is
-// undone, that of arm64 is not known and named as the reason.
+// The branch filters that the kernel's build puts before xz: the one for x86
+// is undone; the one for arm64 is not supported, and is named as the reason.
 func TestBranchFilters(t *testing.T) {
 	plain := readFixture(t, "vmlinux-amd64")
 	if got, err := unpackXZ(readFixture(t, "vmlinux-amd64.xz"), limit, nil); err != nil || !bytes.Equal(got, plain) {
@@ -40,7 +40,7 @@ func withDictionary(data []byte, exponent int) []byte {
 	return data
 }
 
-// A header may ask for a dictionary of any size; what it gets is bounded.
+// A header may ask for a dictionary of any size; the size that it gets is bounded.
 func TestDictionaryBound(t *testing.T) {
 	plain := readFixture(t, "amd64.ko")
 	inXZ, lzma := packtest.Packed(t, "xz", plain), packtest.Packed(t, "lzma", plain)
@@ -69,8 +69,8 @@ func TestDictionaryBound(t *testing.T) {
 	}
 }
 
-// Cut off here and there, and with bytes changed: an error, or the data where
-// nothing of it was lost, and never a panic.
+// Data that is truncated in several places, or has changed bytes: an error, or
+// complete data, and never a panic.
 func TestDamagedPacks(t *testing.T) {
 	plain := readFixture(t, "386.ko")
 	for how := range packtest.Packers {
