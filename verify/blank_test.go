@@ -9,8 +9,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// A magic of 0 is an empty store only where nothing else is: the kernel would
-// write over whatever there is.
+// A magic of 0 means an empty store only if there is nothing else: the kernel
+// would overwrite whatever is there.
 func TestOnlyABlankDeviceIsEmpty(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -43,7 +43,8 @@ func TestOnlyABlankDeviceIsEmpty(t *testing.T) {
 	}
 }
 
-// The kernel takes a store only on devices whose blocks its chunks are made of.
+// The kernel accepts a store only on devices whose block size divides its
+// chunk size.
 func TestChunkThatFitsNoBlock(t *testing.T) {
 	image := cowtest.Store{Chunk: 2, Exceptions: cowtest.Canonical(2, 1), DeviceChunks: 64}.Bytes()
 	for block, want := range map[int]Verdict{0: Clean, 512: Clean, 1024: Clean, 4096: Corrupt} {
@@ -57,7 +58,7 @@ func TestChunkThatFitsNoBlock(t *testing.T) {
 	}
 }
 
-// A store with room for no more is whole, but says so.
+// A store with no room for another chunk is intact, but reports that.
 func TestFullStore(t *testing.T) {
 	for chunks, want := range map[uint64]uint64{4: 1, 5: 0} {
 		image := cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, 7, 9), DeviceChunks: chunks}.Bytes()

@@ -27,7 +27,7 @@ func with4K(exceptions ...cow.Exception) cowtest.Store {
 
 func headerOnly(h cow.Header) []byte { return append(h.AppendTo(nil), make([]byte, 8192)...) }
 
-// badBlock is a store of which one block cannot be read.
+// badBlock is a store with one unreadable block.
 type badBlock struct {
 	image  []byte
 	offset int64

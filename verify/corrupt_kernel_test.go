@@ -1,7 +1,7 @@
 //go:build linux && kernel
 
-// What the kernel does with stores that the judge finds something in: the
-// table in docs/verify.md, kept true.
+// What the kernel does with stores in which the judge finds something: the
+// table in docs/verify.md, checked.
 
 package verify_test
 
@@ -22,10 +22,10 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// storeUnderTest is a store, what the judge says of it, and what the kernel
-// does: what activating it comes to (a status line or an error), what chunks
-// of the snapshot hold then, and what the status line is and the chunks hold
-// after a write to the origin.
+// storeUnderTest is a store, the judge's verdict, and what the kernel does:
+// the result of activating it (a status line or an error), the content of some
+// chunks of the snapshot, and the status line and that content after a write
+// to the origin.
 type storeUnderTest struct {
 	code   verify.Code
 	store  cowtest.Store
@@ -108,7 +108,7 @@ func TestWhatTheKernelDoes(t *testing.T) {
 	}
 }
 
-// observe tells in lines what the kernel does.
+// observe describes in lines what the kernel does.
 func (l *lab) observe(s storeUnderTest) (lines []string, err error) {
 	g, _ := cow.NewGeometry(8)
 	d, err := l.device(g, s.store.DeviceChunks, s.bad)
@@ -138,7 +138,7 @@ func (l *lab) observe(s storeUnderTest) (lines []string, err error) {
 	if s.write == nil || err != nil {
 		return lines, err
 	}
-	// Once more, from what the kernel left on disk.
+	// Again, from what the kernel left on disk.
 	r, err = judge(d.path)
 	if err != nil {
 		return nil, err
@@ -198,7 +198,7 @@ func (l *lab) activity(d *cowDevice, s storeUnderTest) (lines []string, err erro
 	defer f.Close()
 	for _, c := range s.write {
 		b := make([]byte, d.geometry.ChunkBytes())
-		originContent(uint64(c)*4096, b) // what is there already
+		originContent(uint64(c)*4096, b) // what is already there
 		if _, err := f.WriteAt(b, int64(c)*4096); err != nil {
 			return nil, err
 		}
@@ -210,7 +210,7 @@ func (l *lab) activity(d *cowDevice, s storeUnderTest) (lines []string, err erro
 	return append(lines, "after a write: "+line), err
 }
 
-// whatIs tells what a chunk of the snapshot holds.
+// whatIs says what a chunk of the snapshot contains.
 func whatIs(node string, d *cowDevice, c cow.Chunk) string {
 	f, err := os.Open(node)
 	if err != nil {

@@ -37,8 +37,7 @@ func (k *leakyKernel) write() {
 	k.old, k.next = k.old+1, k.geometry.SkipMetadata(k.next+1)
 }
 
-// finish finishes the copy i of those under way, and commits where the kernel
-// would.
+// finish finishes copy i of those under way, and commits if the kernel would.
 func (k *leakyKernel) finish(i int) {
 	k.memory = append(k.memory, k.flying[i])
 	k.flying = append(k.flying[:i:i], k.flying[i+1:]...)
@@ -48,8 +47,8 @@ func (k *leakyKernel) finish(i int) {
 	}
 }
 
-// TestGroupsAreCrashes: stores of a leaky kernel that crashed several times
-// show each crash that leaked as a group of its own.
+// TestGroupsAreCrashes: in stores of a leaky kernel that crashed several
+// times, each crash that leaked is a separate group.
 func TestGroupsAreCrashes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g, err := cow.NewGeometry(1)
@@ -114,7 +113,7 @@ func TestGroupsAreCrashes(t *testing.T) {
 }
 
 // TestThreeCrashes: at each of three crashes the first three copies of an area
-// are under way when the area has filled up.
+// are under way when the area fills up.
 func TestThreeCrashes(t *testing.T) {
 	g, err := cow.NewGeometry(1)
 	if err != nil {
@@ -184,7 +183,7 @@ func TestForensics(t *testing.T) {
 }
 
 // TestGroupsAreBounded: a store that leaks in every area has no more groups
-// than a report may have, and no chunk is missing from them.
+// than a report may have, and the groups contain all chunks.
 func TestGroupsAreBounded(t *testing.T) {
 	g, _ := cow.NewGeometry(1)
 	var list []cow.Exception

@@ -12,9 +12,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// FuzzVerify judges whole stores. What is fuzzed is what a store says of
-// itself: the header, and the records, which are put where the header's chunk
-// size has its areas; the data chunks between them would only be in the way.
+// FuzzVerify judges whole stores. It varies what a store says about itself:
+// the header, and the records, which are put where the header's chunk size has
+// the areas. The data chunks between them are left out.
 func FuzzVerify(f *testing.F) {
 	records := func(exceptions ...cow.Exception) (b []byte) {
 		for _, e := range exceptions {
@@ -43,10 +43,10 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// fuzzedStore puts records into the areas of a device of so many chunks, or
-// right behind a header that gives no place for areas.
+// fuzzedStore puts records into the areas of a device with this many chunks.
+// If a header gives no place for areas, it puts them right after the header.
 func fuzzedStore(header, records []byte, deviceChunks uint64) []byte {
-	const largest = 4 // sectors; a few chunks are to be a small image
+	const largest = 4 // sectors; an image of a few chunks must be small
 	h, err := cow.DecodeHeader(header)
 	if err != nil || h.ChunkSize > largest {
 		return append(header[:len(header):len(header)], records...)

@@ -17,7 +17,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// sparse is a device of any size of which only what was written takes memory.
+// sparse is a device of any size. Only what was written takes memory.
 type sparse struct {
 	size   int64
 	blocks map[int64][]byte // of 4096 bytes
@@ -73,9 +73,9 @@ func judgeSparse(t *testing.T, s *sparse, opt Options) *Report {
 	return r
 }
 
-// TestHostileStoreOf16TiB has exceptions all over a sparse device and beyond:
-// nothing is allocated for where they claim to be, and the gaps between them
-// are counted without walking them.
+// TestHostileStoreOf16TiB has exceptions all over a sparse device and beyond.
+// No memory is allocated for the places they claim, and the gaps between them
+// are counted without visiting each chunk.
 func TestHostileStoreOf16TiB(t *testing.T) {
 	const size = 16 << 40
 	var wild []cow.Exception
@@ -125,8 +125,8 @@ func TestHostileStoreOf16TiB(t *testing.T) {
 	}
 }
 
-// TestRangesOmittedAreCounted holds the arithmetic for ranges that are not
-// kept against finding them one by one.
+// TestRangesOmittedAreCounted compares the arithmetic for ranges that are not
+// kept with finding them one by one.
 func TestRangesOmittedAreCounted(t *testing.T) {
 	g, _ := cow.NewGeometry(1) // areas at 1, 34, 67, …
 	for _, run := range []struct{ First, End cow.Chunk }{{2, 34}, {33, 36}, {34, 35}, {2, 2000}, {34, 2000}, {40, 68}, {40, 67}, {35, 35}, {33, 35}, {0, 2}, {1, 100}} {
@@ -217,8 +217,8 @@ func TestUnreadableBlocks(t *testing.T) {
 	}
 }
 
-// TestBehindAnUnreadableArea: the list goes on where a record of the next area
-// could be one of it, and the finding says where reading stops.
+// TestBehindAnUnreadableArea: the list continues if a record of the next area
+// could belong to it, and the finding says where reading stops.
 func TestBehindAnUnreadableArea(t *testing.T) {
 	beyond := cow.Exception{Old: 1, New: 1 << 50}
 	tests := []struct {
@@ -263,8 +263,8 @@ func TestUnreadableHeader(t *testing.T) {
 	}
 }
 
-// TestInterrupted: what is known when the judge is stopped is reported as a
-// part.
+// TestInterrupted: when the judge is stopped, it reports what it knows as a
+// partial report.
 func TestInterrupted(t *testing.T) {
 	dev := newSparse(64<<20).store(t, with4K(cowtest.Canonical(chunk4K, cowtest.Run(0, 10000)...)...))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -281,8 +281,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestProgressOfFurtherPasses: from the second pass on it is known where the
-// list ends, and from the moment on that one is needed that it is.
+// TestProgressOfFurtherPasses: from the second pass on, the end of the list is
+// known, and so is the need for a further pass as soon as it arises.
 func TestProgressOfFurtherPasses(t *testing.T) {
 	var list []cow.Exception
 	for i := range cow.Chunk(100_000) {

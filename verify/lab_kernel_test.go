@@ -1,6 +1,6 @@
 //go:build linux && kernel
 
-// Devices for tests that hold the judge against the kernel.
+// Devices for tests that compare the judge with the kernel.
 
 package verify_test
 
@@ -25,7 +25,7 @@ import (
 const (
 	originReal  = 8 << 20  // bytes of the origin on a disk; the rest is zeroes
 	originBytes = 40 << 30 // of the origin
-	cowReal     = 2 << 20  // bytes of the COW device on a disk, at least; areas behind are on it too
+	cowReal     = 2 << 20  // bytes of the COW device on a disk, at least; later areas are on it too
 
 	originName, cowName, snapName = "oracle-origin", "oracle-cow", "oracle-snap"
 )
@@ -35,7 +35,7 @@ type lab struct {
 	t         *testing.T
 	cow       string // the disk for COW devices
 	origin    string // the origin's node
-	increment uint64 // tags what is written, so that old bytes are told from new
+	increment uint64 // tags what is written, to distinguish old bytes from new ones
 }
 
 func newLab(t *testing.T) *lab {
@@ -72,8 +72,8 @@ func newLab(t *testing.T) *lab {
 	return l
 }
 
-// originContent is what the origin holds from offset on: its first part has
-// the number of each sector in it.
+// originContent is the origin's content from offset on: in its first part,
+// each sector contains its number.
 func originContent(offset uint64, b []byte) {
 	clear(b)
 	for at := uint64(0); at < uint64(len(b)) && offset+at < originReal; at += 512 {
@@ -81,7 +81,7 @@ func originContent(offset uint64, b []byte) {
 	}
 }
 
-// create makes a device and tells its node.
+// create makes a device and returns its node.
 func create(name string, tables ...devmapper.Table) (node string, err error) {
 	if err := devmapper.CreateAndLoad(name, "", 0, tables...); err != nil {
 		_ = devmapper.Remove(name)
@@ -105,10 +105,10 @@ func remove(name string) (err error) {
 	return err
 }
 
-// activate makes the snapshot of the origin's first bytes, and tells its node
-// and its status line.
+// activate makes the snapshot of the origin's first bytes, and returns its
+// node and its status line.
 func (l *lab) activate(d *cowDevice, bytes uint64) (node, line string, err error) {
-	// The kernel goes by the header's chunk size, whatever the table says.
+	// The kernel uses the header's chunk size, no matter what the table says.
 	node, err = create(snapName, devmapper.SnapshotTable{
 		Length: bytes, OriginDevice: l.origin, COWDevice: d.path, Persistent: true, ChunkSize: d.geometry.ChunkBytes(),
 	})
@@ -119,12 +119,12 @@ func (l *lab) activate(d *cowDevice, bytes uint64) (node, line string, err error
 	return node, line, err
 }
 
-// originTable is that of a device through which an origin is written to.
+// originTable is the table of a device for writing to an origin.
 func originTable(origin string) devmapper.Table {
 	return devmapper.SnapshotOriginTable{Length: originBytes, OriginDevice: origin}
 }
 
-// status is a snapshot's status line, without what stands before the numbers.
+// status returns a snapshot's status line from the numbers on.
 func status(name string) (string, error) {
 	out, err := exec.Command("dmsetup", "status", name).CombinedOutput()
 	if err != nil {
@@ -135,7 +135,7 @@ func status(name string) (string, error) {
 }
 
 // cowDevice is a COW device of any size: its first chunks and all its areas
-// lie on a disk, the data chunks behind are zeroes.
+// are on a disk, and the later data chunks are zeros.
 type cowDevice struct {
 	path     string
 	geometry cow.Geometry
@@ -206,8 +206,8 @@ type writerFunc func(p []byte, off int64) (int, error)
 
 func (w writerFunc) WriteAt(p []byte, off int64) (int, error) { return w(p, off) }
 
-// within keeps what cannot be written from w: what lies behind the device's
-// end, and the bad chunk.
+// within keeps writes that cannot be done from w: those past the device's end,
+// and to the bad chunk.
 func (d *cowDevice) within(w io.WriterAt) io.WriterAt {
 	return writerFunc(func(p []byte, off int64) (int, error) {
 		switch c := uint64(off) / d.geometry.ChunkBytes(); {

@@ -30,8 +30,8 @@ func drawException(t *rapid.T) cow.Exception {
 	return cow.Exception{Old: pick("old"), New: pick("new")}
 }
 
-// TestLedgerEqualsAccount: however a list came about, the ledger says of it
-// what the streaming account says of a store with that list.
+// TestLedgerEqualsAccount: no matter how a list was built, the ledger reports
+// the same as the streaming account of a store with that list.
 func TestLedgerEqualsAccount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g, err := cow.NewGeometry(chunk512)
@@ -105,7 +105,7 @@ func checkLedger(t *rapid.T, l *Ledger, list []cow.Exception, device, origin uin
 	}
 }
 
-// TestLedgerGivesBack: what was taken back leaves no trace.
+// TestLedgerGivesBack: exceptions that were taken back leave no trace.
 func TestLedgerGivesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g, err := cow.NewGeometry(chunk512)

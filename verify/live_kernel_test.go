@@ -74,7 +74,7 @@ func newActiveStore(t *testing.T) *activeStore {
 	return a
 }
 
-// copyChunk has the kernel copy a chunk of the origin to the store.
+// copyChunk makes the kernel copy a chunk of the origin to the store.
 func (a *activeStore) copyChunk(c int64) error {
 	if _, err := a.origin.WriteAt(make([]byte, 4096), c*4096); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (a *activeStore) judge(from *blockdev.File) *verify.Report {
 	r, err := verify.Verify(context.Background(), from, from.Size(), verify.Options{
 		Live: func(context.Context) (verify.Moment, error) {
 			line, err := status(snapName)
-			m := verify.Moment{Status: line, Quiet: true} // what is written is flushed before the next moment
+			m := verify.Moment{Status: line, Quiet: true} // writes are flushed before the next moment
 			if err == nil {
 				_, err = fmt.Sscanf(line, "%d/%d %d", new(uint64), new(uint64), &m.Metadata)
 			}
@@ -100,9 +100,9 @@ func (a *activeStore) judge(from *blockdev.File) *verify.Report {
 	return r
 }
 
-// TestLiveStoreIsReadPastThePageCache reads an active store, has the kernel
-// write to it, and reads again: a page cache that was filled by the first
-// reading must not be believed by the second.
+// TestLiveStoreIsReadPastThePageCache reads an active store, makes the kernel
+// write to it, and reads it again: the second reading must not use the page
+// cache that the first one filled.
 func TestLiveStoreIsReadPastThePageCache(t *testing.T) {
 	a := newActiveStore(t)
 	for copied := range int64(5) {
@@ -120,8 +120,8 @@ func TestLiveStoreIsReadPastThePageCache(t *testing.T) {
 	}
 }
 
-// TestLiveStoreIsNeverCalledDamaged judges a store again and again while the
-// kernel adds exceptions to it, over the end of an area.
+// TestLiveStoreIsNeverCalledDamaged judges a store repeatedly while the kernel
+// adds exceptions to it, past the end of an area.
 func TestLiveStoreIsNeverCalledDamaged(t *testing.T) {
 	a := newActiveStore(t)
 	stop := make(chan struct{})

@@ -16,8 +16,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// moving is a store that the kernel writes to while it is read, and what the
-// kernel says of it.
+// moving is a store that the kernel writes to while it is read, with the
+// kernel's status at each moment.
 type moving struct {
 	images  [][]byte // one for each moment; the last one stays
 	moments []Moment // one for each question; the last one stays
@@ -95,8 +95,8 @@ func TestLiveStores(t *testing.T) {
 	}
 }
 
-// TestLiveStoresAreReadAgainAtTheirTail: full areas are read once, however
-// often the store moves.
+// TestLiveStoresAreReadAgainAtTheirTail: full areas are read once, no matter
+// how often the store changes.
 func TestLiveStoresAreReadAgainAtTheirTail(t *testing.T) {
 	const area1 = (1 + 257) * 4096
 	image := with4K(cowtest.Canonical(chunk4K, cowtest.Run(0, 300)...)...).Bytes()
@@ -112,8 +112,8 @@ func TestLiveStoresAreReadAgainAtTheirTail(t *testing.T) {
 	})
 }
 
-// filling is a store whose first area fills up while it is read: the kernel
-// zeroes the second one before.
+// filling is a store whose first area fills up while it is read. Before that,
+// the kernel zeroes the second one.
 type filling struct {
 	before, after []byte
 	full          atomic.Bool
@@ -129,8 +129,8 @@ func (f *filling) ReadAt(p []byte, off int64) (int, error) {
 	return bytes.NewReader(f.before).ReadAt(p, off)
 }
 
-// TestLiveStoresAreReadInOrder: what stood in an area before the list came
-// there is never taken for exceptions.
+// TestLiveStoresAreReadInOrder: the content of an area before the list reached
+// it is never taken for exceptions.
 func TestLiveStoresAreReadInOrder(t *testing.T) {
 	const area1 = (1 + 257) * 4096
 	after := with4K(cowtest.Canonical(chunk4K, cowtest.Run(0, 256)...)...)
@@ -148,7 +148,7 @@ func TestLiveStoresAreReadInOrder(t *testing.T) {
 	}
 }
 
-// hugeStore is a store that is zero but for its header and its first records.
+// hugeStore is a store of zeros except for its header and its first records.
 type hugeStore struct{ header, records []byte }
 
 func (s hugeStore) ReadAt(p []byte, off int64) (int, error) {
@@ -164,8 +164,8 @@ func (s hugeStore) ReadAt(p []byte, off int64) (int, error) {
 
 const hugeChunk = 2 * mostFrozen
 
-// TestLiveStoresOfHugeChunks: an area that is too large to be copied is read as
-// it passes, and what moved meanwhile is not believed.
+// TestLiveStoresOfHugeChunks: an area that is too large for a copy is read as a
+// stream, and not trusted if the store changed meanwhile.
 func TestLiveStoresOfHugeChunks(t *testing.T) {
 	image := hugeStore{
 		cow.Header{Magic: cow.Magic, Valid: 1, Version: 1, ChunkSize: hugeChunk / 512}.AppendTo(nil),

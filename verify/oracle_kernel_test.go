@@ -1,7 +1,7 @@
 //go:build linux && kernel
 
-// The kernel as oracle: stores are activated, and what the kernel says of them
-// and shows through them is held against what the judge says.
+// The kernel as oracle: stores are activated, and the kernel's status and the
+// content of the snapshot are compared with the judge's results.
 
 package verify_test
 
@@ -19,8 +19,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// kinds of stores, each a way of making the list of exceptions for a store
-// with this geometry.
+// kinds of stores: each makes the list of exceptions for a store with this
+// geometry.
 var kinds = []struct {
 	name string
 	list func(r *rand.Rand, g cow.Geometry) []cow.Exception
@@ -47,8 +47,8 @@ var kinds = []struct {
 	}},
 }
 
-// fill is a number of exceptions that leads into a third area where areas are
-// small, and stays within the first where they are large.
+// fill is a number of exceptions that reaches a third area if areas are small,
+// and stays within the first if they are large.
 func fill(g cow.Geometry) int { return min(int(5*g.ExceptionsPerArea()/2), 700) }
 
 // canonical gives n different chunks of the origin, in random order, places in
@@ -61,9 +61,9 @@ func canonical(r *rand.Rand, g cow.Geometry, n int) []cow.Exception {
 	return list
 }
 
-// leaky is what is committed after so many crashes of a kernel that completes
-// copies out of order: at each, the list ends with an area, and the chunks of
-// copies under way are lost.
+// leaky is what a kernel that completes copies out of order has committed
+// after this many crashes. At each crash, the list ends with a full area, and
+// the chunks of copies under way are lost.
 func leaky(r *rand.Rand, g cow.Geometry, crashes int) []cow.Exception {
 	var list []cow.Exception
 	next, old := cow.Chunk(2), cow.Chunk(0)
@@ -84,7 +84,7 @@ func leaky(r *rand.Rand, g cow.Geometry, crashes int) []cow.Exception {
 	}
 	e := int(g.ExceptionsPerArea())
 	if e > 1024 {
-		crashes = min(crashes, 1) // long lists take the kernel long
+		crashes = min(crashes, 1) // the kernel needs long for long lists
 	}
 	if e > 4096 {
 		crashes = 0
@@ -172,15 +172,15 @@ func judge(path string) (*verify.Report, error) {
 }
 
 // snapshotBytes is the size of the snapshot: twice as many chunks as there are
-// exceptions, so that about half of them were copied, but no more than can be
-// read for each store, and than the origin has on its disk. Exceptions of large
-// areas lie behind that in part.
+// exceptions, so that about half of them were copied. It is limited to what
+// the origin has on its disk, which can be read for each store. Exceptions of
+// large areas are partly beyond it.
 func snapshotBytes(g cow.Geometry, exceptions int) uint64 {
 	return min(originReal, 2*uint64(exceptions+1)*g.ChunkBytes())
 }
 
 // readBack reads every chunk through the snapshot, past the page cache, and
-// compares with what exceptions and origin say.
+// compares it with the exceptions and the origin.
 func readBack(node string, d *cowDevice, s cowtest.Store) (err error) {
 	g := d.geometry
 	where := map[cow.Chunk]cow.Chunk{}

@@ -13,8 +13,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// TestMemoryChangesNoVerdict: in however many passes a store is judged, the
-// report is the same but for the order of findings.
+// TestMemoryChangesNoVerdict: the report does not depend on the number of
+// passes, except for the order of findings.
 func TestMemoryChangesNoVerdict(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for _, span := range []uint64{1 << 17, 1 << 24, 1 << 32} { // COW chunks
@@ -47,7 +47,7 @@ func TestMemoryChangesNoVerdict(t *testing.T) {
 	}
 }
 
-// failing is a device of which, in some passes, one area cannot be read.
+// failing is a device on which one area cannot be read in some passes.
 type failing struct {
 	*sparse
 	pass  atomic.Int64
@@ -62,8 +62,9 @@ func (f *failing) ReadAt(p []byte, off int64) (int, error) {
 	return f.sparse.ReadAt(p, off)
 }
 
-// TestPassesOnAFailingDevice: what cannot be read in any of several passes is
-// told, and a device that can be read only in some leaks no more for it.
+// TestPassesOnAFailingDevice: an area that cannot be read in any one of
+// several passes is reported. If it can be read in other passes, no chunks are
+// reported as leaked because of it.
 func TestPassesOnAFailingDevice(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	var list []cow.Exception

@@ -2,7 +2,7 @@ package verify
 
 import "testing"
 
-// What weighs most decides, whatever else was found.
+// The worst finding decides, no matter what else was found.
 func TestVerdictOf(t *testing.T) {
 	for _, tt := range []struct {
 		codes []Code

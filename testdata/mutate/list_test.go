@@ -72,8 +72,8 @@ func TestApply(t *testing.T) {
 	}
 }
 
-// TestListStands: a mutant whose lines are gone tests nothing. Its rule has
-// moved, or was reworded: move the mutant along.
+// TestListStands: a mutant whose lines no longer exist tests nothing. Its rule
+// was moved or reworded: change the mutant in the same way.
 func TestListStands(t *testing.T) {
 	const root = "../.."
 	f, err := os.Open(filepath.Join(root, "testdata", "mutants.txt"))

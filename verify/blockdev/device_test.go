@@ -87,7 +87,7 @@ func TestReadDirectAnyRange(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	f.direct = true // a plain file takes any read; what is checked is the cutting
+	f.direct = true // a plain file accepts any read; this tests how reads are cut
 	rapid.Check(t, func(t *rapid.T) {
 		off := rapid.Int64Range(0, size+10).Draw(t, "off")
 		n := rapid.OneOf(rapid.IntRange(0, 5000), rapid.IntRange(0, size+20)).Draw(t, "n")
@@ -95,7 +95,7 @@ func TestReadDirectAnyRange(t *testing.T) {
 		gotN, gotErr := f.ReadAt(got, off)
 		wantN, wantErr := bytes.NewReader(data).ReadAt(want, off)
 		if n == 0 {
-			wantErr = nil // readers differ about nothing at the end
+			wantErr = nil // readers differ about empty reads at the end
 			gotErr = nil
 		}
 		if gotN != wantN || (gotErr == nil) != (wantErr == nil) || !bytes.Equal(got, want) {

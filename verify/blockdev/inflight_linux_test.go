@@ -32,8 +32,8 @@ func TestInFlight(t *testing.T) {
 	}
 }
 
-// TestCounts: a switch that is off is not believed, and neither is one that is
-// on doubted.
+// TestCounts: a switch that is off proves nothing, and one that is on is
+// trusted.
 func TestCounts(t *testing.T) {
 	const stat, moved = "1 0 8 0 7 0 56 0 0 0 0\n", "2 0 8 0 7 0 56 0 0 0 0\n"
 	for _, tt := range []struct {

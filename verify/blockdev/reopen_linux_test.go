@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Whatever is put in the place of an open file: what is opened once more is
-// the file itself.
+// Even if something else is put in the place of an open file, opening it again
+// opens the file itself.
 func TestReopenIgnoresThePath(t *testing.T) {
 	dir := t.TempDir()
 	path, other := filepath.Join(dir, "path"), filepath.Join(dir, "other")

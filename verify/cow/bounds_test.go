@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestAreas: a device holds the areas whose chunks it has whole.
+// TestAreas: an area is on a device if all its chunks are.
 func TestAreas(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := anyGeometry(t)

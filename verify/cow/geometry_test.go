@@ -45,8 +45,8 @@ func TestGeometryPlaces(t *testing.T) {
 	}
 }
 
-// TestGeometryWalk goes over a device chunk by chunk, as the kernel allocates,
-// and holds every piece of arithmetic against the walk.
+// TestGeometryWalk visits the chunks of a device one by one, as the kernel
+// allocates them, and compares all arithmetic with that.
 func TestGeometryWalk(t *testing.T) {
 	for _, chunk := range []Sectors{1, 2, 8} {
 		g := mustGeometry(t, chunk)

@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestSizesAreThoseOfLVM: the origins and sizes of LVM's own tests.
+// TestSizesAreThoseOfLVM uses the origins and sizes of LVM's own tests.
 func TestSizesAreThoseOfLVM(t *testing.T) {
 	tests := []struct {
 		origin      uint64 // bytes
@@ -30,7 +30,7 @@ func TestSizesAreThoseOfLVM(t *testing.T) {
 	}
 }
 
-// TestChunksForIsWhatAllocationTakes walks as the kernel allocates, and sees
+// TestChunksForIsWhatAllocationTakes allocates as the kernel does, and checks
 // that the size has room for n exceptions and their terminator, and that one
 // chunk less has not.
 func TestChunksForIsWhatAllocationTakes(t *testing.T) {

@@ -1,7 +1,7 @@
 //go:build linux && kernel
 
-// States brought back to the kernel: it must say of them what the explorer
-// says.
+// States given back to the kernel: it must report the same about them as the
+// explorer.
 
 package crash_test
 
@@ -17,7 +17,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
-// activated is what the kernel says of a state.
+// activated is what the kernel reports about a state.
 type activated struct {
 	allocated, total, metadata int
 	image                      []byte // the whole snapshot
@@ -61,11 +61,11 @@ func (r *rig) stage(l *logwrites.Log, text string) {
 	writeDirect(r.t, r.replay, 0, image)
 }
 
-// usedBytes is how much of a store the recordings here write, apart from a
-// good margin; the rest of it stays zeros.
+// usedBytes is how much of a store the recordings here write, with a good
+// margin. The rest stays zeros.
 const usedBytes = 3 << 20
 
-// memory is a device of its length; what lies behind its end must be zeros.
+// memory is a device of its length; it reads as zeros after that.
 type memory []byte
 
 func (m memory) WriteAt(p []byte, off int64) (int, error) {
@@ -110,7 +110,7 @@ func (r *rig) kernelAgrees(l *logwrites.Log, report *crash.Report) {
 }
 
 // exceptions counts the exceptions of the store on the replay disk, chunk by
-// chunk, from what the kernel's reader would see.
+// chunk, as the kernel would read them.
 func (r *rig) exceptions(l *logwrites.Log, text string) uint64 {
 	r.t.Helper()
 	state, err := crash.ParseState(text)
@@ -139,7 +139,7 @@ func (r *rig) exceptions(l *logwrites.Log, text string) uint64 {
 	}
 }
 
-// sampleStates are states spread over a log, with what the explorer says of
+// sampleStates are states spread over a log, with the explorer's results for
 // each.
 func (r *rig) sampleStates(l *logwrites.Log, n int) []crash.Failure {
 	r.t.Helper()
@@ -161,8 +161,9 @@ func (r *rig) sampleStates(l *logwrites.Log, n int) []crash.Failure {
 	return slices.Clip(sampled)
 }
 
-// modelAgrees has the copies of a log, in the order in which they finished, go
-// through the model; it commits what the kernel committed, byte for byte.
+// modelAgrees passes the copies of a log through the model, in the order in
+// which they finished. The model must commit what the kernel committed, byte
+// for byte.
 func (r *rig) modelAgrees(l *logwrites.Log) {
 	r.t.Helper()
 	compared, err := crash.ReplayThroughModel(l, r.options())

@@ -15,9 +15,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// BenchmarkExplore judges the states of the 300 writes with slow copies (16 MiB
-// of COW store, chunks of 4 KiB), random ones enough for a second's work.
-// Loading the log is part of it.
+// BenchmarkExplore judges the states of the 300 writes with slow copies (16
+// MiB of COW store, chunks of 4 KiB), with as many random states as take about
+// a second. Loading the log is included.
 func BenchmarkExplore(b *testing.B) {
 	for _, k := range []allocator.Kernel{allocator.Fixed, allocator.Leaky} {
 		for _, reorder := range []int{DefaultReorder, 100_000} {
@@ -40,7 +40,8 @@ func BenchmarkExplore(b *testing.B) {
 }
 
 // BenchmarkExploreJobs judges the same log on one processor and on all, one
-// after the other in the same run: speed-up is how many times as fast that is.
+// after the other in the same run. speed-up says how many times faster the
+// second is.
 func BenchmarkExploreJobs(b *testing.B) {
 	image, opt := scenario(b, allocator.Fixed, 512, noFault, 0)
 	opt.Reorder = 400_000
@@ -73,9 +74,9 @@ func BenchmarkTornOverGarbage(b *testing.B) {
 	}
 }
 
-// BenchmarkReplay judges the same log the plain way: each prefix is written to
-// a file, and verify reads it. Its time per state, against that of exploring
-// the log in the same run, is reported.
+// BenchmarkReplay judges the same log in the simple way: it writes each prefix
+// to a file, and verify reads the file. It reports the time per state,
+// relative to exploring the log in the same run.
 func BenchmarkReplay(b *testing.B) {
 	image, opt := scenario(b, allocator.Fixed, 512, noFault, 0)
 	log := openBytes(b, image)

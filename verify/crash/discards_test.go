@@ -14,8 +14,8 @@ func discarded(sector, sectors uint64) scripted {
 	return scripted{logwrites.Entry{Sector: sector, Sectors: sectors, Flags: logwrites.Discard}, nil}
 }
 
-// TestDiscardRanges: a discard is not taken apart into blocks at which nobody
-// looks, and those at which somebody does are those that the state has.
+// TestDiscardRanges: a discard is split only into blocks that are tracked, and
+// these have the content of the state.
 func TestDiscardRanges(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -35,7 +35,7 @@ func TestDiscardRanges(t *testing.T) {
 	} {
 		m := newMachine(t, 512, 8, 64, 128)
 		m.create(allocator.Fixed)
-		m.overwrite(chunks(0, 3)...) // in the base image: the log begins behind them
+		m.overwrite(chunks(0, 3)...) // in the base image: the log begins after them
 		base := m.image()
 		m.log, m.held = nil, nil
 		m.overwrite(50)
@@ -58,7 +58,7 @@ func TestDiscardRanges(t *testing.T) {
 	}
 }
 
-// TestHugeDiscard: as mkfs does, of an origin that takes terabytes in blocks.
+// TestHugeDiscard: a discard like that of mkfs, of an origin of terabytes.
 func TestHugeDiscard(t *testing.T) {
 	m := newMachine(t, 512, 8, 64, 64)
 	m.origin.Len = 1 << 40

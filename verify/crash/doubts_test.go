@@ -8,7 +8,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
 
-// said is all that a report says of what it rests on.
+// said is everything that a report says about its assumptions.
 func said(r *Report) []string {
 	texts := r.Warnings
 	for _, d := range r.Doubts {
@@ -17,8 +17,8 @@ func said(r *Report) []string {
 	return texts
 }
 
-// TestDoubts: "nothing was found" says what it rests on, until the options
-// settle that.
+// TestDoubts: a report that found nothing names its assumptions, until the
+// options settle them.
 func TestDoubts(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -67,7 +67,7 @@ func TestDoubts(t *testing.T) {
 	}
 }
 
-// The entries that a log declares and does not have were not explored.
+// Entries that a log declares but does not have were not explored.
 func TestLogThatBreaksOffIsDoubted(t *testing.T) {
 	m := newMachine(t, 512, 8, 64, 64)
 	base := m.image()
@@ -86,7 +86,7 @@ func TestLogThatBreaksOffIsDoubted(t *testing.T) {
 	}
 }
 
-// snapshotWrite writes whole chunks to the snapshot, to which nothing was
+// snapshotWrite writes whole chunks to the snapshot for which nothing was
 // copied.
 func (m *machine) snapshotWrite(n int) {
 	m.model.Committed = nil

@@ -1,7 +1,7 @@
 //go:build linux && kernel
 
-// What the kernel writes, recorded and explored: with the leak fix no crash
-// leaves anything wrong, without it chunks leak.
+// Writes of the kernel, recorded and explored: with the leak fix no crash does
+// any damage; without it chunks leak.
 
 package crash_test
 
@@ -18,8 +18,7 @@ import (
 
 var blockSizes = []int{512, 4096}
 
-// expect holds a report against what the kernel at hand should do in a single
-// crash.
+// expect compares a report with what this kernel should do in a single crash.
 func (r *rig) expect(report *crash.Report, leaksIfLeaky bool) {
 	r.t.Helper()
 	r.t.Logf("%s kernel, blocks of %d: %d entries, %d commits, %d states (%d distinct), %d leaking, %d stale, %d invalid, worst %+v, coverage %+v, %.3f s",
@@ -53,9 +52,9 @@ func overwrite(r *rig) *logwrites.Log {
 	return r.log()
 }
 
-// TestOriginOverwrites: the scenario is recorded once for each block size, as
-// recording takes longer than judging, and explored, brought back to the kernel
-// and held against the model.
+// TestOriginOverwrites: the scenario is recorded once for each block size,
+// because recording takes longer than judging. It is explored, given back to
+// the kernel, and compared with the model.
 func TestOriginOverwrites(t *testing.T) {
 	for _, block := range blockSizes {
 		t.Run(fmt.Sprint(block), func(t *testing.T) {
@@ -121,7 +120,7 @@ func (r *rig) merge(cow string) {
 	r.dm("load", "origin", "--table", fmt.Sprintf("0 %d snapshot-merge /dev/mapper/real %s P %d", originSectors, cow, chunk4K))
 	r.dm("suspend", "origin")
 	r.dm("suspend", "snap0")
-	r.dm("resume", "origin") // takes the exceptions over from the old snapshot
+	r.dm("resume", "origin") // takes over the exceptions of the old snapshot
 	r.dm("resume", "snap0")
 	waitFor(r.t, "the merge to get half way", func() bool {
 		var allocated, total, metadata int

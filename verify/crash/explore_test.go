@@ -42,8 +42,8 @@ func TestLeakyKernelLeaks(t *testing.T) {
 	}
 }
 
-// TestSnapshotWrites: who writes to the snapshot makes other contents
-// admissible, unless it is said that nobody did.
+// TestSnapshotWrites: writes to the snapshot make other contents admissible,
+// unless an option says that there were none.
 func TestSnapshotWrites(t *testing.T) {
 	m := newMachine(t, 512, 8, 64, 64)
 	base := m.image()
@@ -55,7 +55,7 @@ func TestSnapshotWrites(t *testing.T) {
 	m.overwrite(4)
 	m.write(m.cowBlock(3)+2, filled(512, 1, 't'))
 	// One that covers chunk 9: nothing is copied, its data goes to the store,
-	// then the exception is committed.
+	// and then the exception is committed.
 	c := m.copyOut(9)
 	m.model.Committed = nil
 	m.write(m.cowBlock(c.New), filled(512, 8, 'u'))
@@ -75,7 +75,7 @@ func TestSnapshotWrites(t *testing.T) {
 	}
 }
 
-// TestDiscards: a discard of the origin is a write like any other.
+// TestDiscards: a discard of the origin is judged like any other write.
 func TestDiscards(t *testing.T) {
 	discarded := func(early bool) *Report {
 		m := newMachine(t, 512, 8, 64, 64)
@@ -100,8 +100,9 @@ func TestDiscards(t *testing.T) {
 	}
 }
 
-// TestRegionUnits: regions count the log's sectors, whether they are multiples
-// of anything or not; where only sectors of 512 bytes have a store, those.
+// TestRegionUnits: regions are in sectors of the log, whether or not they are
+// multiples of anything. If a store is found only with sectors of 512 bytes,
+// they are in those.
 func TestRegionUnits(t *testing.T) {
 	m := newMachine(t, 4096, 8, 50, 61)
 	m.create(allocator.Fixed)
@@ -128,9 +129,9 @@ func TestRegionUnits(t *testing.T) {
 	}
 }
 
-// TestFixedKernelOnLeakedStore: a log that begins with a store in use, which a
-// leaky kernel has written and lost chunks of, is judged from its first entry
-// on; what the fixed kernel adds is in order.
+// TestFixedKernelOnLeakedStore: a log that begins with a store in use, in
+// which a leaky kernel lost chunks, is judged from its first entry on. What
+// the fixed kernel adds is in order.
 func TestFixedKernelOnLeakedStore(t *testing.T) {
 	m := newMachine(t, 512, 1, 128, 256)
 	m.create(allocator.Leaky)

@@ -1,7 +1,7 @@
 //go:build linux && kernel
 
-// Suspicions about today's kernels, each with the state that shows it, brought
-// back to the kernel. docs/crash-findings.md tells of them.
+// Suspected bugs of current kernels, each with the state that shows it, given
+// back to the kernel. docs/crash-findings.md describes them.
 
 package crash_test
 
@@ -17,8 +17,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 )
 
-// seen has the kernel activate a state, and counts the chunks of the image that
-// differ from the frozen one.
+// seen makes the kernel activate a state, and counts the chunks of the image
+// that differ from the frozen one.
 func (r *rig) seen(l *logwrites.Log, state string) (a activated, wrong int) {
 	r.t.Helper()
 	a = r.activate(l, state)
@@ -30,8 +30,8 @@ func (r *rig) seen(l *logwrites.Log, state string) (a activated, wrong int) {
 	return a, wrong
 }
 
-// firstBroken is the first state with a broken image. A kernel with the
-// remedies must have none, and all others one.
+// firstBroken returns the first state with a broken image. The kernel with the
+// remedies must have none, and all others must have one.
 func (r *rig) firstBroken(report *crash.Report) *crash.Failure {
 	r.t.Helper()
 	r.t.Logf("%s kernel: of %d states %d have a broken image, %d are corrupt, %d leak", r.kind, report.States, report.BrokenImageStates, report.CorruptStates, report.LeakingStates)
@@ -46,10 +46,10 @@ func (r *rig) firstBroken(report *crash.Report) *crash.Failure {
 	return nil
 }
 
-// TestInvalidationIsNotFlushed: the store is full, the next write to the origin
-// invalidates the snapshot. The header that says so is written and not flushed,
-// and the origin moves on: after a crash the store can look valid, over an
-// origin that is not the frozen one any more.
+// TestInvalidationIsNotFlushed: the store is full, and the next write to the
+// origin invalidates the snapshot. The header that says so is written and not
+// flushed, and the origin changes. After a crash the store can look valid,
+// although the origin is no longer the frozen one.
 func TestInvalidationIsNotFlushed(t *testing.T) {
 	r := newRig(t, 512, 1)
 	const room = 42 // chunks: 40 of data
@@ -77,8 +77,8 @@ func TestInvalidationIsNotFlushed(t *testing.T) {
 }
 
 // TestCreationIsNotFlushed: the header of a new store is written, then its
-// first area is zeroed; neither is flushed. Where the disk carried exceptions
-// before, a crash can leave a valid header over them.
+// first area is zeroed; neither is flushed. If the disk contained exceptions
+// before, a crash can leave a valid header in front of them.
 func TestCreationIsNotFlushed(t *testing.T) {
 	r := newDirtyRig(t)
 	r.snapshots(chunk4K, r.linear("cow0", int(r.stores[0].Start), cowSectors))
@@ -100,8 +100,8 @@ func TestCreationIsNotFlushed(t *testing.T) {
 	}
 }
 
-// newDirtyRig is a rig whose COW device carried another store before, of which
-// the first chunk was zeroed as LVM does.
+// newDirtyRig is a rig whose COW device contained another store before. Its
+// first chunk was zeroed, as by LVM.
 func newDirtyRig(t *testing.T) *rig {
 	t.Helper()
 	r := newRig(t, 512, 1)
@@ -121,14 +121,14 @@ func newDirtyRig(t *testing.T) *rig {
 	return r
 }
 
-// TestTornCommitComesAlive: a commit that is torn leaves records behind the
-// terminator. The kernel keeps them in its memory and writes them back with
-// each commit; when the list has grown up to them they count again, and name
-// chunks that were allocated anew.
+// TestTornCommitComesAlive: a torn commit leaves records after the terminator.
+// The kernel keeps them in its memory and writes them back with each commit.
+// When the list has grown up to them they count again, and name chunks that
+// have been allocated again.
 func TestTornCommitComesAlive(t *testing.T) {
 	r := newRig(t, 512, 1)
-	// The copy of exception 20 is late: what comes behind it is committed with
-	// it, in one commit over four blocks of the area.
+	// The copy of exception 20 is late: the later ones are committed with it,
+	// in one commit over four blocks of the area.
 	r.snapshots(chunk4K, r.slowPiece("cow0", 0, 22*chunk4K, chunk4K))
 	r.write("/dev/mapper/origin", false, 1, places(0, 20)...)
 	r.write("/dev/mapper/origin", true, 1, places(20, 100)...)
@@ -157,7 +157,7 @@ func TestTornCommitComesAlive(t *testing.T) {
 	r.goOnInKernel(l, s.FirstCorrupt.State)
 }
 
-// staleState is the first state that has records behind the terminator.
+// staleState returns the first state with records after the terminator.
 func (r *rig) staleState(l *logwrites.Log) (state string) {
 	r.t.Helper()
 	opt := r.options()
@@ -170,8 +170,8 @@ func (r *rig) staleState(l *logwrites.Log) (state string) {
 	return state
 }
 
-// goOnInKernel activates what the first crash left, has the kernel itself take
-// the further exceptions, and holds the store that it leaves against the
+// goOnInKernel activates what the first crash left, makes the kernel itself
+// take the further exceptions, and compares the resulting store with the
 // model's.
 func (r *rig) goOnInKernel(l *logwrites.Log, text string) {
 	r.t.Helper()

@@ -26,8 +26,8 @@ var update = flag.Bool("update", false, "write the fixtures anew")
 var fixtureDir = filepath.Join("..", "..", "testdata", "crash")
 
 // TestFixtures records the scenario with slow copies on the smallest chunks,
-// of one sector, in which an area holds 32 exceptions: with -update it becomes
-// the fixture of this kernel.
+// of one sector, in which an area holds 32 exceptions. With -update the log
+// becomes the fixture of this kernel.
 func TestFixtures(t *testing.T) {
 	r := newRig(t, 512, 1)
 	const chunk = 1 // sector
@@ -54,7 +54,7 @@ func TestFixtures(t *testing.T) {
 	}
 }
 
-// keep makes the log the fixture of this kernel.
+// keep stores the log as the fixture of this kernel.
 func (r *rig) keep(l *logwrites.Log) {
 	r.t.Helper()
 	name := map[allocator.Kernel]string{allocator.Fixed: "stock", allocator.Leaky: "leaky"}[r.kind]
@@ -62,8 +62,8 @@ func (r *rig) keep(l *logwrites.Log) {
 	r.pack("base.img.gz", r.base[:64*512])
 }
 
-// keptChunks is how much of the origin is kept with a finding, in chunks; what
-// lies behind is neither written nor looked at.
+// keptChunks is how much of the origin is kept with a finding, in chunks. The
+// rest is neither written nor read.
 const keptChunks = 128
 
 // keepFinding makes a log and its base image a fixture, with -update and on

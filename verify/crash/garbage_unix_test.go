@@ -11,7 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// cpuTime is what this process has had of the processors.
+// cpuTime is the CPU time that this process has used.
 func cpuTime(t *testing.T) time.Duration {
 	var use syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
@@ -20,9 +20,9 @@ func cpuTime(t *testing.T) time.Duration {
 	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
 
-// TestTornOverGarbage: what a torn write over garbage costs to judge grows with
-// the chunk, and not with its square: eight times the chunk takes less than 32
-// times the CPU.
+// TestTornOverGarbage: the cost of judging a torn write over garbage grows
+// linearly with the chunk, not with its square: for eight times the chunk it
+// takes less than 32 times the CPU time.
 func TestTornOverGarbage(t *testing.T) {
 	for _, older := range []bool{true, false}[:thorough.Of(1, 2)] {
 		var took []time.Duration

@@ -14,9 +14,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// damage changes one entry of a log at random: where it stands, what it is, or
-// what it writes; records are made to name any chunks, headers to be of any
-// size.
+// damage changes one entry of a log at random: its place, its kind, or its
+// data. Records are changed to name any chunks, headers to have any size.
 func damage(t *rapid.T, log []scripted) []scripted {
 	i := rapid.IntRange(0, len(log)-1).Draw(t, "entry")
 	e := log[i]
@@ -54,8 +53,8 @@ func damage(t *rapid.T, log []scripted) []scripted {
 	return log
 }
 
-// TestHostileLogs: a log that was damaged in a few places is explored to its
-// end, and each state that fails can be had as an image of which the judge says
+// TestHostileLogs: a log damaged in a few places is explored to its end, and
+// each failing state can be written as an image for which the judge reports
 // the same.
 func TestHostileLogs(t *testing.T) {
 	m := tiny(t)
@@ -102,7 +101,7 @@ func checkCorrupt(t *rapid.T, m *machine, log *logwrites.Log, opt Options, state
 		t.Fatal(err)
 	}
 	if chunk, ok := chunkSizeIn(header); !ok || chunk != 1 {
-		return // the header itself is gone, or another one
+		return // the header itself is gone, or is another one
 	}
 	section := io.NewSectionReader(o, int64(m.cow.Start)*512, int64(m.cow.Len)*512)
 	r, err := verify.Verify(context.Background(), section, section.Size(), verify.Options{OriginBytes: int64(m.origin.Len) * 512})

@@ -10,8 +10,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
 
-// TestStopsWithinAnEpoch: an epoch that would take hours is broken off, and
-// what was found until then is reported.
+// TestStopsWithinAnEpoch: an epoch that would take hours is interrupted, and
+// the results until then are reported.
 func TestStopsWithinAnEpoch(t *testing.T) {
 	log, opt := scenario(t, allocator.Leaky, 512, noFault, 0)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

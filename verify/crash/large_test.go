@@ -19,7 +19,7 @@ import (
 
 // largeLog is a log of any size that takes no memory: chunks of 16 KiB are
 // copied, committed and overwritten one after the other, each with a flush
-// between copy and commit. Blocks say which they are.
+// between copy and commit. Each block contains its number.
 type largeLog struct {
 	chunks   uint64
 	geometry cow.Geometry
@@ -99,7 +99,7 @@ func (l *largeLog) group(k, n uint64, b []byte) {
 	}
 }
 
-// ReadAt is io.ReaderAt.
+// ReadAt implements io.ReaderAt.
 func (l *largeLog) ReadAt(p []byte, off int64) (int, error) {
 	var sector [512]byte
 	for done := 0; done < len(p); {
@@ -113,9 +113,9 @@ func (l *largeLog) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// TestLargeLog: the memory that exploring takes is that of one epoch and an
-// index of the log, and its time grows with the log, not with its square.
-// LARGE_ENTRIES has the number of entries; 1000000 have 11.7 GiB.
+// TestLargeLog: exploring takes memory for one epoch and an index of the log,
+// and its time grows linearly with the log, not with its square. LARGE_ENTRIES
+// is the number of entries; 1000000 take 11.7 GiB.
 func TestLargeLog(t *testing.T) {
 	entries := thorough.Of(20_000, 100_000)
 	if text := os.Getenv("LARGE_ENTRIES"); text != "" {

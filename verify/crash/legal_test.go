@@ -8,9 +8,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// TestLegalPicks: what may be durable behind the last flush, depending on what
-// is not: the order of commits binds each store and the origin, and nothing
-// else.
+// TestLegalPicks: what may be durable after the last flush, depending on what
+// is not. Only the order of commits restricts that, for each store and for the
+// origin.
 func TestLegalPicks(t *testing.T) {
 	const torn = pick(0)
 	commit := func(store int16) *choice { return &choice{kind: commits, store: store, ordered: true} }
@@ -53,7 +53,7 @@ func TestLegalPicks(t *testing.T) {
 
 // TestBlocksWrittenTwice: an area is zeroed and committed in one epoch, over
 // records of an older store. The commit can be durable in part and the zeroing
-// not at all, although a commit behind the zeroing changes nothing there.
+// not at all, although a commit after the zeroing changes nothing there.
 func TestBlocksWrittenTwice(t *testing.T) {
 	m := newMachine(t, 512, 2, 64, 64)
 	m.create(allocator.Fixed)
@@ -83,8 +83,8 @@ func TestBlocksWrittenTwice(t *testing.T) {
 	}
 }
 
-// TestSameContentAgain: a block that an earlier epoch gave what this one gives
-// it is no choice: whether it is durable changes nothing.
+// TestSameContentAgain: if an earlier epoch gave a block the same content,
+// writing it again is not a choice: whether it is durable changes nothing.
 func TestSameContentAgain(t *testing.T) {
 	states := func(generation byte) uint64 {
 		m := newMachine(t, 512, 8, 64, 64)
@@ -92,7 +92,7 @@ func TestSameContentAgain(t *testing.T) {
 		m.create(allocator.Fixed)
 		m.overwrite(0)
 		m.flush()
-		m.write(m.cowBlock(20), m.pattern(20, 1)) // of no exception
+		m.write(m.cowBlock(20), m.pattern(20, 1)) // named by no exception
 		m.flush()
 		m.write(m.cowBlock(20), m.pattern(20, generation))
 		m.flush()
@@ -100,8 +100,9 @@ func TestSameContentAgain(t *testing.T) {
 		r := explore(t, logBytes(t, 512, m.log), m.options(base))
 		return r.States
 	}
-	// Another content: the write is durable or not, or one of its 8 blocks is
-	// missing or alone. The same content: one state.
+	// If the content differs, the write is durable or not, or one of its 8
+	// blocks is missing or is the only one there. If it is the same, there is
+	// one state.
 	if same, other := states(1), states(2); other-same != 1+2*8 {
 		t.Errorf("%d states with the same content, %d with another", same, other)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// fault is what is wrong with a machine's kernel.
+// fault is a mistake of a machine's kernel.
 type fault string
 
 const (
@@ -34,9 +34,9 @@ type machine struct {
 	origin, cow  Region
 	disk         map[uint64][]byte // by block
 	log          []scripted
-	held         []scripted // plain writes that no flush has logged yet
+	held         []scripted // plain writes that are logged only with the next flush
 	fault        fault
-	faulty       int // the copy at which the fault strikes
+	faulty       int // the copy with the fault
 	model        *allocator.Model
 	random       *rand.Rand
 	overwrites   map[cow.Chunk]byte
@@ -65,7 +65,7 @@ func (m *machine) cowBlock(c cow.Chunk) uint64 {
 	return uint64(m.cow.Start)*cow.SectorSize/m.ss + uint64(c)*m.perChunk()
 }
 
-// pattern is a chunk that says of each block which it is.
+// pattern is a chunk in which each block contains its number.
 func (m *machine) pattern(c cow.Chunk, generation byte) []byte {
 	b := make([]byte, m.g.ChunkBytes())
 	for i := uint64(0); i < uint64(len(b)); i += m.ss {
@@ -129,7 +129,7 @@ func (m *machine) bounds() cow.Bounds {
 	return cow.Bounds{Geometry: m.g, DeviceChunks: m.g.ChunksIn(uint64(m.cow.Len) * 512), OriginChunks: uint64(m.originChunks)}
 }
 
-// store is what the model's kernel writes.
+// store returns what the model's kernel has written.
 func (m *machine) store(op allocator.Op) error {
 	switch op.Kind {
 	case allocator.WriteHeader:
@@ -167,8 +167,8 @@ func (m *machine) attach(model *allocator.Model) {
 	}
 }
 
-// copyOut is a write to an origin chunk that has no exception yet, up to where
-// the copy is submitted.
+// copyOut does the first part of a write to an origin chunk that has no
+// exception yet, until the copy is submitted.
 func (m *machine) copyOut(old cow.Chunk) allocator.Copy {
 	c, ok := m.model.Start(old)
 	if !ok {
@@ -199,15 +199,16 @@ func (m *machine) finish(c allocator.Copy) {
 	}
 }
 
-// overwrite writes to origin chunks one after the other, each waited for.
+// overwrite writes to origin chunks one after the other, and waits for each
+// write.
 func (m *machine) overwrite(chunks ...cow.Chunk) {
 	for _, c := range chunks {
 		m.finish(m.copyOut(c))
 	}
 }
 
-// overwriteAtOnce writes to origin chunks at once; the copies finish in random
-// order, those of the first few last of all.
+// overwriteAtOnce writes to origin chunks at once. The copies finish in random
+// order, those of the first few chunks last.
 func (m *machine) overwriteAtOnce(slow int, chunks ...cow.Chunk) {
 	var flying []allocator.Copy
 	for _, c := range chunks {
@@ -221,8 +222,8 @@ func (m *machine) overwriteAtOnce(slow int, chunks ...cow.Chunk) {
 	}
 }
 
-// mergeLast merges the last exception, at this index, as a kernel that merges
-// does: what it clears, the model does not know of.
+// mergeLast merges the last exception, with this index, like a kernel that
+// merges. The model does not know about what it clears.
 func (m *machine) mergeLast(old, new cow.Chunk, index int) {
 	m.write(m.originBlock(old), m.get(m.cowBlock(new), m.perChunk()))
 	area := m.get(m.cowBlock(1), m.perChunk())

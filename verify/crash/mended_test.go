@@ -42,8 +42,9 @@ func entriesOf(t *testing.T, log *logwrites.Log) []scripted {
 	return entries
 }
 
-// TestFlushedInvalidation: the log of an invalidation has bad states; with the
-// header behind a flush and with FUA it has none, and it takes both.
+// TestFlushedInvalidation: the log of an invalidation has bad states. If the
+// header is written after a flush and with FUA, it has none, and both are
+// needed.
 func TestFlushedInvalidation(t *testing.T) {
 	log, opt := findingLog(t, "invalidation", 336)
 	header := -1
@@ -76,7 +77,7 @@ func TestFlushedInvalidation(t *testing.T) {
 	}
 }
 
-// TestMendedCreation: over a disk that carried another store, a kernel that
+// TestMendedCreation: on a disk that contained another store, a kernel that
 // writes the header last and with FUA leaves no state with old exceptions.
 func TestMendedCreation(t *testing.T) {
 	for kernel, broken := range map[allocator.Kernel]bool{allocator.Fixed: true, allocator.Mended: false} {
@@ -100,8 +101,8 @@ func TestMendedCreation(t *testing.T) {
 	}
 }
 
-// TestMendedActivation: records that a torn commit left behind the terminator
-// do not come alive where the kernel forgets them when it activates the store.
+// TestMendedActivation: records that a torn commit left after the terminator
+// never become valid if the kernel forgets them when it activates the store.
 func TestMendedActivation(t *testing.T) {
 	log, opt := findingLog(t, "torn", 32768)
 	opt.Crashes = 2
@@ -115,7 +116,7 @@ func TestMendedActivation(t *testing.T) {
 }
 
 // TestStatesOfOneEpoch: the states of an epoch are those that the rules allow,
-// subset by subset, as they are told by looking at pairs of entries.
+// subset by subset. The test applies the rules to pairs of entries.
 func TestStatesOfOneEpoch(t *testing.T) {
 	for seed := range uint64(40) {
 		m := newMachine(t, 512, 1, 16, 64)
@@ -162,9 +163,9 @@ func TestStatesOfOneEpoch(t *testing.T) {
 	}
 }
 
-// subsetsByHand are the states behind an entry that is a flush: every subset in
-// which each FUA write of the store has all that the store wrote with FUA
-// before, and each origin write too.
+// subsetsByHand returns the states after an entry that is a flush: every
+// subset in which each FUA write of the store, and each origin write, has all
+// earlier FUA writes of the store.
 func subsetsByHand(m *machine, first int) map[string]bool {
 	entries := m.log[first : len(m.log)-1]
 	fua := func(e scripted) bool { return e.Flags&logwrites.FUA != 0 }

@@ -14,7 +14,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// caught says how a mutant showed.
+// caught says how a mutant was noticed.
 func caught(r *Report) []string {
 	var how []string
 	add := func(n uint64, what string) {
@@ -33,8 +33,8 @@ func caught(r *Report) []string {
 	return how
 }
 
-// TestMutantsOfTheModel: a kernel with one fault, and the checker must name
-// it: by a state that fails where there is one, and by the lint.
+// TestMutantsOfTheModel: a kernel with one fault. The checker must name the
+// fault, by a failing state if there is one, and by the lint.
 func TestMutantsOfTheModel(t *testing.T) {
 	for _, ss := range []uint64{512, 4096} {
 		log, opt := mutantScenario(t, ss, noFault, 0)
@@ -44,10 +44,10 @@ func TestMutantsOfTheModel(t *testing.T) {
 	}
 	for _, m := range []struct {
 		fault fault
-		at    int // the copy at which it strikes, 0 for all
+		at    int // the copy with the fault, 0 for all
 		ways  []string
 	}{
-		{noFlush, 0, []string{"broken image", "lint: " + string(CommitBeforeCopy)}}, // the log then has the copies behind it
+		{noFlush, 0, []string{"broken image", "lint: " + string(CommitBeforeCopy)}}, // the log then has the copies after it
 		{commitTooEarly, 10, []string{"broken image", "lint: " + string(CommitBeforeCopy)}},
 		{writeTooEarly, 40, []string{"broken image", "lint: " + string(WriteBeforeCommit)}},
 		{wrongCopy, 40, []string{"broken image"}},
@@ -75,12 +75,12 @@ func expectCaught(t *testing.T, r *Report, ways ...string) {
 	}
 }
 
-// mutantScenario fills more than an area of small chunks, over a disk that
-// carried something before.
+// mutantScenario fills more than an area of small chunks, on a disk with older
+// contents.
 func mutantScenario(t *testing.T, ss uint64, f fault, at int) ([]byte, Options) {
 	m := newMachine(t, ss, cow.Sectors(ss/512), 1024, 1024)
 	m.fault, m.faulty = f, at
-	// What the disk carried: another store, with exceptions in areas 0 and 1.
+	// The older contents: another store, with exceptions in areas 0 and 1.
 	perArea := m.g.ExceptionsPerArea()
 	for area := range uint64(2) {
 		var dirt []byte
@@ -91,7 +91,7 @@ func mutantScenario(t *testing.T, ss uint64, f fault, at int) ([]byte, Options) 
 	}
 	base := m.image()
 	m.create(allocator.Fixed)
-	m.flush() // or a crash now would show the old store
+	m.flush() // otherwise a crash now would show the old store
 	m.overwrite(chunks(0, 20)...)
 	m.overwriteAtOnce(3, chunks(20, int(perArea)+10)...)
 	m.end()
@@ -102,7 +102,7 @@ func mutantScenario(t *testing.T, ss uint64, f fault, at int) ([]byte, Options) 
 // mutation changes the order of a log's entries.
 type mutation struct {
 	name   string
-	mutate func(x *history, log []scripted, n int) []scripted // n: the commit that is hit, from 0
+	mutate func(x *history, log []scripted, n int) []scripted // n: the commit to damage, from 0
 	ways   []string
 }
 
@@ -138,7 +138,7 @@ func move(log []scripted, from, to int) []scripted {
 	return slices.Insert(log, to, e)
 }
 
-// mutations of a log; each damages one commit, or what belongs to it.
+// mutations of a log; each damages one commit, or an entry that belongs to it.
 var mutations = []mutation{
 	{"drop a flush", func(x *history, log []scripted, n int) []scripted {
 		flush := before(x, flushes, nth(x, commits, n))
@@ -174,7 +174,7 @@ var mutations = []mutation{
 	}, []string{"broken image", "lint: " + string(WriteBeforeCommit)}},
 	{"complete out of order", func(x *history, log []scripted, n int) []scripted {
 		// The copy of the next exception finishes first, and is committed in
-		// the place of this one.
+		// place of this one.
 		commit := nth(x, commits, n)
 		out := slices.Clone(log)
 		data := slices.Clone(out[commit].data)
@@ -192,8 +192,8 @@ var mutations = []mutation{
 	}, []string{"leak", "lint: " + string(OutOfOrder)}},
 }
 
-// TestMutantsOfTheLog: a good log with one change, and the checker must name
-// it.
+// TestMutantsOfTheLog: a good log with one change, which the checker must
+// name.
 func TestMutantsOfTheLog(t *testing.T) {
 	for _, ss := range []uint64{512, 4096} {
 		m := newMachine(t, ss, 8, 1024, 4096)
@@ -203,7 +203,7 @@ func TestMutantsOfTheLog(t *testing.T) {
 		}
 		base := m.image()
 		m.create(allocator.Fixed)
-		m.flush() // or a crash now would show what the disk carried
+		m.flush() // otherwise a crash now would show the older contents
 		m.overwrite(chunks(0, 270)...)
 		m.end()
 		opt := m.options(base)

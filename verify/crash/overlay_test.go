@@ -24,16 +24,16 @@ func asVerified(t testing.TB, o *Overlay, store, origin Region) *verify.Report {
 	return r
 }
 
-// TestExplorerAgreesWithTheJudge: for all states of a log, what the explorer
-// says incrementally is what verify says of the state, read through an overlay,
-// and what reading the snapshot chunk by chunk shows.
+// TestExplorerAgreesWithTheJudge: for all states of a log, the explorer's
+// incremental results equal those of verify on the state, read through an
+// overlay, and those of reading the snapshot chunk by chunk.
 func TestExplorerAgreesWithTheJudge(t *testing.T) {
 	for _, c := range []struct {
 		kernel allocator.Kernel
 		fault  fault
 		at     int
-		dirty  bool // the first area holds another store's exceptions
-		// 1 where all that is durable is forgotten behind each epoch.
+		dirty  bool // the first area contains another store's exceptions
+		// 1 to forget everything durable after each epoch.
 		forgets int
 	}{
 		{allocator.Fixed, noFault, 0, false, 0}, {allocator.Leaky, noFault, 0, false, 1}, {allocator.Fixed, noFault, 0, true, 1},
@@ -88,7 +88,7 @@ func TestExplorerAgreesWithTheJudge(t *testing.T) {
 }
 
 // brokenByHand reads the snapshot chunk by chunk, as the kernel would, and
-// counts those that are not the frozen image's.
+// counts the chunks that differ from the frozen image.
 func brokenByHand(t *testing.T, m *machine, o *Overlay, frozen []byte) int {
 	t.Helper()
 	size := m.g.ChunkBytes()
@@ -159,8 +159,8 @@ func compareVerdicts(t *testing.T, name State, s *store, r *verify.Report) {
 	}
 }
 
-// comparePlaces holds every block of which the explorer keeps track against
-// the overlay.
+// comparePlaces compares every block that the explorer tracks with the
+// overlay.
 func comparePlaces(t *testing.T, v *visitor, o *Overlay) {
 	t.Helper()
 	buf := make([]byte, v.layout.blockBytes)
@@ -174,8 +174,8 @@ func comparePlaces(t *testing.T, v *visitor, o *Overlay) {
 	}
 }
 
-// TestSecondCrash: a torn commit leaves records behind the terminator; when
-// the list grows up to them, they come alive and name chunks twice.
+// TestSecondCrash: a torn commit leaves records after the terminator. When the
+// list grows up to them, they become valid and name chunks twice.
 func TestSecondCrash(t *testing.T) {
 	m := newMachine(t, 512, 8, 1024, 1024)
 	base := m.image()
@@ -222,7 +222,8 @@ func TestSecondCrash(t *testing.T) {
 	}
 }
 
-// TestOverlayWritesOut: the file has the bytes that the overlay reads.
+// TestOverlayWritesOut: the file has the bytes that are read through the
+// overlay.
 func TestOverlayWritesOut(t *testing.T) {
 	entries := append(few(512), scripted{logwrites.Entry{Sector: 9, Sectors: 1, Flags: logwrites.Discard}, nil})
 	l := openBytes(t, logBytes(t, 512, entries))

@@ -56,8 +56,8 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
-// TestWindowsShareAColumn: the worst of what falls into one column is shown,
-// in whichever order it comes.
+// TestWindowsShareAColumn: the worst of the windows in one column is shown, in
+// whatever order they come.
 func TestWindowsShareAColumn(t *testing.T) {
 	leak, broken, corrupt := Window{From: 0, To: 2, Leaking: 1}, Window{From: 2, To: 4, Broken: 1}, Window{From: 4, To: 6, Corrupt: 1}
 	for _, test := range []struct {
@@ -96,8 +96,8 @@ func TestRatesPicture(t *testing.T) {
 	}
 }
 
-// TestDrawnFailure: of the first failure's epoch it is told which blocks are
-// durable, and torn entries are.
+// TestDrawnFailure: for the epoch of the first failure, the report says which
+// blocks are durable and which entries are torn.
 func TestDrawnFailure(t *testing.T) {
 	log, opt := scenario(t, allocator.Leaky, 512, noFault, 0)
 	r := explore(t, log, opt)

@@ -69,14 +69,14 @@ func (w *tower) put(c cow.Chunk, fill byte, fua bool) {
 	}
 }
 
-// putNowhere is a write that the device below never gets.
+// putNowhere is a write that never reaches the device below.
 func (w *tower) putNowhere(c cow.Chunk, fill byte) {
 	data := filled(512, w.perChunk(), fill)
 	w.wait = append(w.wait, scripted{logwrites.Entry{Sector: w.originBlock(c), Sectors: w.perChunk()}, data})
 }
 
-// putBelow is a write that the device on top knows nothing of, to a chunk that
-// has an exception.
+// putBelow is a write that the device on top does not know about, to a chunk
+// that has an exception.
 func (w *tower) putBelow(c cow.Chunk, fill byte) {
 	at := w.originBlock(c)
 	to, known := w.at[c]
@@ -89,7 +89,8 @@ func (w *tower) putBelow(c cow.Chunk, fill byte) {
 	w.machine.write(at, filled(512, w.perChunk(), fill))
 }
 
-// sync flushes the device on top; swallowed, the one below is told nothing.
+// sync flushes the device on top. If swallowed, the flush does not reach the
+// one below.
 func (w *tower) sync(swallowed bool) {
 	if !swallowed {
 		w.machine.flush()
@@ -103,7 +104,7 @@ func (w *tower) note(text string) {
 	w.machine.mark(text)
 }
 
-// end takes both down, the upper one first.
+// end takes both devices down, the upper one first.
 func (w *tower) end() {
 	w.up = append(append(w.up, w.wait...), scripted{logwrites.Entry{Flags: logwrites.Mark, Text: logwrites.EndMark}, nil})
 	w.machine.end()
@@ -117,7 +118,7 @@ func (w *tower) explored() (*logwrites.Log, Options) {
 }
 
 // TestSwallowedFlush: what the layer above flushed before a mark is there in
-// all states behind it, unless somebody swallowed the flush.
+// all states after the mark, unless the flush was swallowed.
 func TestSwallowedFlush(t *testing.T) {
 	for _, view := range []View{OriginView, SnapshotView} {
 		for _, swallowed := range []bool{false, true} {
@@ -144,8 +145,8 @@ func TestSwallowedFlush(t *testing.T) {
 	}
 }
 
-// TestLossLasts: a block that something below wrote over stays lost in all
-// epochs that follow.
+// TestLossLasts: a block that the layer below overwrote stays lost in all
+// later epochs.
 func TestLossLasts(t *testing.T) {
 	for _, view := range []View{OriginView, SnapshotView} {
 		w := newTower(t, view, 8)
@@ -178,9 +179,9 @@ func TestLossLasts(t *testing.T) {
 	}
 }
 
-// TestDurabilityAgainstReading: for each state of random small logs, what the
-// explorer says is what reading the device on top shows, block by block, held
-// against all that the log above says of the block.
+// TestDurabilityAgainstReading: for each state of small random logs, the
+// explorer's result equals that of reading the device on top block by block,
+// and comparing with everything that the log above says about the block.
 func TestDurabilityAgainstReading(t *testing.T) {
 	for _, view := range []View{OriginView, SnapshotView} {
 		lost, states := 0, 0
@@ -237,8 +238,9 @@ func TestDurabilityAgainstReading(t *testing.T) {
 	}
 }
 
-// lostByHand reports whether a state that a crash behind a mark can leave shows a
-// block of the device on top that is older than what was flushed before it.
+// lostByHand reports whether a state, which a crash after a mark can leave,
+// shows a block of the device on top that is older than what was flushed before
+// the mark.
 func (w *tower) lostByHand(log *logwrites.Log, s State) bool {
 	w.t.Helper()
 	o, err := NewOverlay(log, s, bytes.NewReader(w.base), uint64(len(w.base)))
@@ -248,7 +250,7 @@ func (w *tower) lostByHand(log *logwrites.Log, s State) bool {
 	whole := func(entry int) bool {
 		return entry < s.Durable || slices.ContainsFunc(s.Chosen, func(c Choice) bool { return c.Entry == entry && c.Blocks == nil })
 	}
-	end := len(w.log) // of the epoch; what is whole there is a state of the next one, too
+	end := len(w.log) // of the epoch; a complete one is also a state of the next epoch
 	for i := len(w.log) - 1; i > s.Durable; i-- {
 		if w.log[i].Flags&logwrites.Flush != 0 {
 			end = i
@@ -273,7 +275,7 @@ func (w *tower) lostByHand(log *logwrites.Log, s State) bool {
 	return false
 }
 
-// changesNothing reports whether an entry writes what stood there already in all
+// changesNothing reports whether an entry writes what was already there in all
 // states: then no state names it.
 func (w *tower) changesNothing(entry int) bool {
 	e := w.log[entry]
@@ -305,7 +307,7 @@ func (w *tower) showsByHand(o *Overlay, block uint64, mark int) bool {
 	if durable < 0 {
 		return true
 	}
-	earliest := 0 // of FUA writes that may have come later than they stand
+	earliest := 0 // of FUA writes that may have come later than logged
 	flushes := 0
 	for i := durable - 1; i >= 0 && flushes < 2; i-- {
 		if earliest = i; w.up[i].Flags&logwrites.Flush != 0 {
@@ -346,8 +348,8 @@ func (w *tower) readByHand(o *Overlay, block uint64) []byte {
 	return buf
 }
 
-// TestNoUseOfUpperLog: what cannot be judged is refused, and no common mark is
-// a doubt.
+// TestNoUseOfUpperLog: what cannot be judged is refused, and a missing common
+// mark is a doubt.
 func TestNoUseOfUpperLog(t *testing.T) {
 	w := newTower(t, OriginView, 8)
 	w.put(3, 'a', false)

@@ -1,7 +1,7 @@
 //go:build linux && kernel
 
-// What the remedies of docs/crash-findings.md cost: the same benchmarks on the
-// distribution's dm-snapshot and on the mended one.
+// The cost of the remedies of docs/crash-findings.md: the same benchmarks on
+// the distribution's dm-snapshot and on the mended one.
 
 package crash_test
 

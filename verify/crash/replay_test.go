@@ -11,11 +11,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
-// replayThroughModel takes the copies of a log in the order in which they were
-// logged, which is that in which they finished, through the model, and compares
-// each commit with the kernel's, byte for byte. The origin's chunks must differ
-// from each other, so that a copy tells which chunk it is of. The number of
-// commits is returned.
+// replayThroughModel passes the copies of a log through the model, in the
+// order in which they were logged, which is the order in which they finished.
+// It compares each commit with the kernel's, byte for byte, and returns the
+// number of commits. The origin's chunks must differ from each other, so that
+// a copy shows which chunk it is of.
 func replayThroughModel(l *logwrites.Log, opt Options) (int, error) {
 	opt.FromMark = ""
 	shared, err := survey(context.Background(), l, &opt)
@@ -108,7 +108,7 @@ func (r *replayer) write(op allocator.Op) error {
 	return nil
 }
 
-// commit brings the model to its next commit and compares it with entry i.
+// commit runs the model until its next commit, and compares that with entry i.
 func (r *replayer) commit(i int) error {
 	var batch []cow.Chunk // COW chunks whose exceptions are new in this commit
 	for _, w := range r.x.step(i).writes {

@@ -48,7 +48,7 @@ func disks(t *testing.T) []string {
 	return d
 }
 
-// run runs a program and is its output.
+// run runs a program and returns its output.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
@@ -60,8 +60,8 @@ func run(t *testing.T, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// kernelKind reports whether the kernel at hand has the leak fix, and whether it
-// is the lab's mended one.
+// kernelKind reports whether this kernel has the leak fix, and whether it is
+// the lab's mended one.
 func kernelKind(t *testing.T) allocator.Kernel {
 	t.Helper()
 	if os.Getenv("DMSNAPCTL_TEST_KERNEL") == "mended" {
@@ -123,7 +123,7 @@ func (r *rig) loop(disk string) string {
 	return name
 }
 
-// loadLoop sees that the kernel has loop devices. User-mode Linux keeps its
+// loadLoop makes the kernel load its loop driver. User-mode Linux keeps its
 // modules where modprobe does not look.
 func loadLoop(t *testing.T) {
 	t.Helper()
@@ -140,7 +140,7 @@ func loadLoop(t *testing.T) {
 	}
 }
 
-// fill writes blocks that say where they belong and which write they are of.
+// fill writes blocks that contain their place and the number of the write.
 func fill(b []byte, place, generation int) {
 	for i := 0; i < len(b); i += 512 {
 		binary.LittleEndian.PutUint64(b[i:], uint64(place)<<24|uint64(i/512)<<8|0x55)
@@ -181,7 +181,7 @@ func (r *rig) removeAll() {
 	}
 }
 
-// takeDown leaves nothing behind, whatever has happened.
+// takeDown leaves nothing behind, even after a failure.
 func (r *rig) takeDown() {
 	for i := len(r.devices) - 1; i >= 0; i-- {
 		_ = exec.Command("dmsetup", "remove", "--noudevsync", "--retry", r.devices[i]).Run()
@@ -237,7 +237,7 @@ func (r *rig) explore(l *logwrites.Log, opt crash.Options) *crash.Report {
 	return report
 }
 
-// writeDirect writes below the page cache, and flushes.
+// writeDirect bypasses the page cache, and flushes.
 func writeDirect(t *testing.T, path string, offset int64, data []byte) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_DIRECT, 0)
@@ -275,8 +275,8 @@ func readDirect(t *testing.T, path string, size int) []byte {
 	return data
 }
 
-// write writes 4 KiB pieces at the places (in 4 KiB), each by a goroutine of
-// its own where atOnce is true.
+// write writes 4 KiB pieces at the places (in units of 4 KiB). With atOnce,
+// each has its own goroutine.
 func (r *rig) write(path string, atOnce bool, generation int, places ...int) {
 	r.t.Helper()
 	r.writePieces(path, atOnce, generation, 4096, places...)
@@ -322,10 +322,10 @@ func (r *rig) slowCOW(name string, store int) string {
 	return r.slowPiece(name, store, 202*chunk4K, 6*chunk4K)
 }
 
-// slowPiece is a COW device over the log of which n sectors from first on are
-// written late.
+// slowPiece is a COW device over the log. Writes to n sectors from first on
+// are late.
 func (r *rig) slowPiece(name string, store, first, n int) string {
-	const delay = 2000 // ms: what is to overtake these writes does so on a busy machine, too
+	const delay = 2000 // ms: long enough to overtake these writes even on a busy machine
 	at := int(r.stores[store].Start)
 	lw := "/dev/mapper/lw"
 	return r.create(name,
@@ -350,7 +350,7 @@ func (r *rig) snapshots(chunk int, cows ...string) {
 	r.create("origin", fmt.Sprintf("0 %d snapshot-origin %s", originSectors, o))
 }
 
-// status is the numbers of a snapshot's status line, in sectors.
+// status returns the numbers of a snapshot's status line, in sectors.
 func (r *rig) status(name string) (allocated, total, metadata int) {
 	r.t.Helper()
 	line := r.dm("status", name)

@@ -53,7 +53,7 @@ func drawLog(t *rapid.T, tb testing.TB) (*logwrites.Log, Options) {
 	return openBytes(tb, logBytes(tb, m.ss, m.log)), opt
 }
 
-// alike is a report without what may differ between two runs.
+// alike returns a report without the parts that may differ between two runs.
 func alike(r *Report) *Report {
 	out := *r
 	out.Seconds, out.Timeline, out.Shard = 0, nil, Shard{}
@@ -61,9 +61,9 @@ func alike(r *Report) *Report {
 	return &out
 }
 
-// TestSumOfShards: however an exploration is divided, among workers and among
-// shards, and however often what is past is forgotten, the report is the same;
-// it survives being written out.
+// TestSumOfShards: the report is the same for any division of an exploration
+// among workers and among shards, and no matter how often the past is
+// forgotten. It survives encoding.
 func TestSumOfShards(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		log, opt := drawLog(rt, t)
@@ -103,7 +103,8 @@ func TestSumOfShards(t *testing.T) {
 	})
 }
 
-// TestCombineRefuses: shards that are missing, double, foreign or broken off.
+// TestCombineRefuses shards that are missing, duplicated, foreign or
+// interrupted.
 func TestCombineRefuses(t *testing.T) {
 	log, opt := scenario(t, allocator.Fixed, 512, noFault, 0)
 	opt.Reorder = 8

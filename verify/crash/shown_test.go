@@ -23,7 +23,7 @@ func sumOf(t *testing.T, r io.Reader) (s sum) {
 	return sum(h.Sum(nil))
 }
 
-// viewOf is what of a disk a view shows.
+// viewOf returns the part of a disk that a view shows.
 func viewOf(t *testing.T, disk io.ReaderAt, size int64, opt Options, v View, store int) sum {
 	t.Helper()
 	switch v {
@@ -40,8 +40,8 @@ func viewOf(t *testing.T, disk io.ReaderAt, size int64, opt Options, v View, sto
 	return sumOf(t, io.NewSectionReader(im, 0, im.Size()))
 }
 
-// busy is a log with a bit of all: overwrites one by one and at once, writes to
-// the snapshot, discards, writes beside the regions.
+// busy is a log with some of everything: overwrites one by one and at once,
+// writes to the snapshot, discards, writes outside the regions.
 func busy(t *testing.T) ([]byte, Options) {
 	m := newMachine(t, 512, 8, 24, 24)
 	base := m.image()
@@ -62,9 +62,9 @@ func busy(t *testing.T) ([]byte, Options) {
 	return logBytes(t, 512, m.log), opt
 }
 
-// TestShownAreAllImages: the images that are shown are those which the states
-// have when each is read on its own through an overlay, each once an epoch;
-// equal keys are equal images, and different keys different ones.
+// TestShownAreAllImages: the images that are shown are exactly those that the
+// states have if each is read through an overlay, each once per epoch. Equal
+// keys mean equal images, and different keys different ones.
 func TestShownAreAllImages(t *testing.T) {
 	log, opt := busy(t)
 	l := openBytes(t, log)
@@ -111,8 +111,8 @@ func TestShownAreAllImages(t *testing.T) {
 		if len(images) < 2 || view != DiskView && uint64(len(want)) >= r.States {
 			t.Errorf("%s: %d images in %d states: too few to tell", view, len(images), r.States)
 		}
-		// The disk beside the regions is not compared, and so never taken for
-		// the same.
+		// The disk outside the regions is not compared, so two images are
+		// never treated as equal.
 		if view != DiskView && len(images) != len(keys) {
 			t.Errorf("%s: %d keys for %d images", view, len(keys), len(images))
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // TestWrongCopies: a copy that is not the frozen chunk is a broken image,
-// unless the log tells that somebody wrote to the snapshot.
+// unless the log shows that somebody wrote to the snapshot.
 func TestWrongCopies(t *testing.T) {
 	flipped := func(m *machine) []byte {
 		data := m.get(m.originBlock(9), m.perChunk())
@@ -29,7 +29,7 @@ func TestWrongCopies(t *testing.T) {
 		}
 		m.model.Committed = committed
 	}
-	// late copies chunk 9 when it was overwritten already.
+	// late copies chunk 9 after it was overwritten.
 	late := func(m *machine, data []byte) { m.write(m.originBlock(9), data); as(m, data, nil) }
 	again := func(m *machine) { m.write(m.cowBlock(2)+1, filled(512, 1, 's')) }
 	goOn := func(m *machine) { m.overwrite(20, 21) }
@@ -105,8 +105,8 @@ func TestWrongCopies(t *testing.T) {
 	}
 }
 
-// TestWithoutBase: the mark alone does not make known what the device held
-// before the log began; what the log holds of it is known.
+// TestWithoutBase: a mark alone does not show what the device contained before
+// the log began. What the log itself contains is known.
 func TestWithoutBase(t *testing.T) {
 	for _, test := range []struct {
 		name             string
@@ -156,8 +156,8 @@ func TestWithoutBase(t *testing.T) {
 	}
 }
 
-// TestTailOfTheLog: what the log ends with is a write to the snapshot, unless
-// the log breaks off: then the write to the origin may be missing.
+// TestTailOfTheLog: the last write in a log is a write to the snapshot, unless
+// the log was cut off: then the write to the origin may be missing.
 func TestTailOfTheLog(t *testing.T) {
 	m := newMachine(t, 512, 8, 64, 64)
 	base := m.image()
@@ -177,8 +177,8 @@ func TestTailOfTheLog(t *testing.T) {
 	}
 }
 
-// TestWritesWhileMerging: once an exception was cleared, its chunk may be
-// written; a chunk that never had one may not.
+// TestWritesWhileMerging: after an exception was cleared, its chunk may be
+// written. A chunk that never had an exception may not.
 func TestWritesWhileMerging(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -206,8 +206,8 @@ func TestWritesWhileMerging(t *testing.T) {
 	}
 }
 
-// TestMarks: a mark is taken at its word, with a warning where writes of
-// before it may stand behind it.
+// TestMarks: a mark is trusted, with a warning if earlier writes may come
+// after it.
 func TestMarks(t *testing.T) {
 	early := func(m *machine) { m.write(m.originBlock(30), filled(512, 8, 'e')) }
 	mark := func(m *machine) { m.mark("frozen") }
@@ -249,8 +249,9 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// TestSnapshotTakenLater: the mark tells when the first snapshot froze the
-// origin; one that is made after the origin was written under it is another.
+// TestSnapshotTakenLater: the mark shows when the first snapshot froze the
+// origin. A snapshot made after the origin was written under the first one has
+// another moment.
 func TestSnapshotTakenLater(t *testing.T) {
 	m := newMachine(t, 512, 8, 64, 64)
 	base := m.image()

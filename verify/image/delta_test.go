@@ -24,7 +24,7 @@ func deltaOf(t interface{ Fatal(...any) }, image []byte, origin int64, memory ui
 	return NewDelta(st, memory)
 }
 
-// TestDeltaIsWhatChanged holds the spans of any store, in any memory, against
+// TestDeltaIsWhatChanged compares the spans of any store, in any memory, with
 // its exceptions.
 func TestDeltaIsWhatChanged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -59,8 +59,8 @@ func TestDeltaIsWhatChanged(t *testing.T) {
 	})
 }
 
-// TestScatteredDelta: chunks all over an origin of unknown size, up to places
-// that none can have, in memory for few of them.
+// TestScatteredDelta: chunks all over an origin of unknown size, even at
+// impossible places, with memory for few of them.
 func TestScatteredDelta(t *testing.T) {
 	var olds []cow.Chunk
 	for i := range 20000 {
@@ -80,8 +80,8 @@ func TestScatteredDelta(t *testing.T) {
 	}
 }
 
-// TestDeltaOfALiveStore: what joins the list later is not named the second
-// time, so that counts and ranges agree; a list that shrinks is an error.
+// TestDeltaOfALiveStore: exceptions that are added later are not in the second
+// reading, so that counts and ranges agree. A list that shrinks is an error.
 func TestDeltaOfALiveStore(t *testing.T) {
 	g, _ := cow.NewGeometry(8)
 	s := cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, 1, 5, 9), DeviceChunks: 20}

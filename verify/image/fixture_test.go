@@ -140,7 +140,7 @@ func (f fixture) setHeader(change func(*cow.Header)) {
 
 var errBroken = errors.New("broken")
 
-// brokenAt fails to read what touches a range.
+// brokenAt fails reads that touch a range.
 type brokenAt struct {
 	*bytes.Reader
 	from, to int64

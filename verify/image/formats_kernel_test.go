@@ -1,8 +1,8 @@
 //go:build linux && kernel
 
-// The formats, judged by the programs that read them: qemu-img and bmaptool.
-// They need no kernel of their own, but tests that must not be skipped run
-// where kernel tests do.
+// The formats, checked with the programs that read them: qemu-img and
+// bmaptool. They need no special kernel, but tests that must not be skipped
+// run with the kernel tests.
 
 package image
 
@@ -66,7 +66,7 @@ func TestQEMUTakesTheImages(t *testing.T) {
 			run(t, "qemu-img", "convert", "-f", "qcow2", "-O", "raw", full, in("again"))
 			run(t, "cmp", in("again"), raw)
 
-			// The snapshot's side over the origin, and the way back.
+			// The snapshot's content over the origin, and the reverse.
 			over := write(t, in("over.qcow2"), func(w *os.File) error {
 				return im.WriteOverlay(ctx, w, Backing{"origin", "raw"}, nil, nil)
 			})
@@ -79,7 +79,7 @@ func TestQEMUTakesTheImages(t *testing.T) {
 			run(t, "qemu-img", "compare", "-f", "qcow2", "-F", "raw", back, origin)
 
 			// Overlays can be put on another image with the same content, and
-			// written into what they are over.
+			// committed into their backing image.
 			run(t, "qemu-img", "convert", "-f", "raw", "-O", "qcow2", origin, in("origin.qcow2"))
 			run(t, "qemu-img", "rebase", "-f", "qcow2", "-F", "qcow2", "-b", in("origin.qcow2"), over)
 			run(t, "qemu-img", "compare", "-f", "qcow2", "-F", "raw", over, raw)
@@ -90,15 +90,15 @@ func TestQEMUTakesTheImages(t *testing.T) {
 	}
 }
 
-// TestBmaptoolCopiesWhatChanged: what bmaptool copies by the map turns the
-// origin into the snapshot's image.
+// TestBmaptoolCopiesWhatChanged: what bmaptool copies according to the map
+// turns the origin into the snapshot's image.
 func TestBmaptoolCopiesWhatChanged(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	f := newFixture(t, 9, layout{chunk: 8, origin: 5<<20 + 512, changed: 400, mixed: true})
 	im := f.open(t, Options{})
 	image, origin := write(t, in("image"), put(f.image)), write(t, in("origin"), put(f.origin))
-	// bmaptool cuts a target off that is a file, and not one that is a device.
+	// bmaptool truncates a target that is a file, but not a device.
 	disk, _, _ := strings.Cut(os.Getenv("DMSNAPCTL_TEST_DISKS"), ":")
 	if disk == "" {
 		t.Fatal("DMSNAPCTL_TEST_DISKS names no disk")
@@ -116,7 +116,7 @@ func TestBmaptoolCopiesWhatChanged(t *testing.T) {
 		run(t, "bmaptool", "copy", "--bmap", bmap, image, disk)
 		run(t, "cmp", "-n", fmt.Sprint(len(f.image)), image, disk)
 	}
-	// A checksum that does not fit is noticed.
+	// A wrong checksum is noticed.
 	damaged := append([]byte(nil), f.image...)
 	damaged[f.spec.Exceptions[0].Old*4096] ^= 1
 	bmap := write(t, in("bmap"), func(w *os.File) error {

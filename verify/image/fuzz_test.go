@@ -8,8 +8,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// FuzzHostileStores: whatever a store says, images and deltas end, stay within
-// the origin, and read nothing that is not there.
+// FuzzHostileStores: for any store, images and deltas end, stay within the
+// origin, and read nothing that does not exist.
 func FuzzHostileStores(f *testing.F) {
 	seed := newFixture(f, 1, layout{chunk: 1, origin: 64 << 10, changed: 40, leaked: 3, mixed: true})
 	f.Add(seed.store)

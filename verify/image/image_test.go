@@ -28,7 +28,7 @@ func anyLayout(t *rapid.T) layout {
 	return l
 }
 
-// TestImageIsWhatTheSnapshotShows reads any ranges of images of any layout.
+// TestImageIsWhatTheSnapshotShows reads random ranges of images of any layout.
 func TestImageIsWhatTheSnapshotShows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := newFixture(t, rapid.Uint64().Draw(t, "seed"), anyLayout(t))
@@ -160,7 +160,7 @@ func chunksFrom(t *rapid.T, x index, old cow.Chunk) map[cow.Chunk]cow.Chunk {
 }
 
 func TestOpenRefusesWhatIsNotCertain(t *testing.T) {
-	beyond := func(f fixture) { // the first exception names a chunk that the device has not
+	beyond := func(f fixture) { // the first exception names a chunk beyond the device
 		copy(f.store[4096:], cow.Exception{Old: 1, New: 1 << 40}.AppendTo(nil))
 	}
 	tests := []struct {
@@ -200,9 +200,9 @@ func TestOpenRefusesWhatIsNotCertain(t *testing.T) {
 	}
 }
 
-// TestCertainRanges: of an invalidated store the copied chunks are certain, of
-// a sound one all is, and of one with exceptions that contradict each other
-// nothing.
+// TestCertainRanges: in an invalidated store the copied chunks are certain, in
+// a sound one everything is, and in one with contradictory exceptions nothing
+// is.
 func TestCertainRanges(t *testing.T) {
 	const size = 1 << 20
 	f := newFixture(t, 4, layout{chunk: 8, origin: size, changed: 40})

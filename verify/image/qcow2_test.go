@@ -9,9 +9,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// readQcow2 reads an image back by the format's own rules: each cluster's
-// bytes, nil where it is not in the image. It checks that every host cluster
-// is counted once.
+// readQcow2 reads an image by the rules of the format. It returns the bytes of
+// each cluster, or nil if the cluster is not in the image, and checks that
+// every host cluster is counted once.
 func readQcow2(t *rapid.T, b []byte) (clusters [][]byte, cluster int, backing string) {
 	be := binary.BigEndian
 	if be.Uint32(b) != qcow2Magic || be.Uint32(b[4:]) != 3 {
@@ -116,7 +116,7 @@ func TestOverlayHoldsOnlyChanges(t *testing.T) {
 		}
 		compareClusters(t, clusters, cluster, want, base)
 		if cluster != int(im.ChunkBytes()) {
-			return // for the sake of a long name
+			return // this case only tests a long name
 		}
 		present := 0
 		for _, c := range clusters {
@@ -130,7 +130,7 @@ func TestOverlayHoldsOnlyChanges(t *testing.T) {
 	})
 }
 
-// compareClusters holds clusters, over base, against an image.
+// compareClusters compares clusters, over base, with an image.
 func compareClusters(t *rapid.T, clusters [][]byte, cluster int, want, base []byte) {
 	if len(clusters)*cluster < len(want) {
 		t.Fatalf("%d clusters of %d bytes for %d bytes", len(clusters), cluster, len(want))

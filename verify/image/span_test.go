@@ -27,8 +27,8 @@ func anySpans(t *rapid.T, label string) []Span {
 	return spans
 }
 
-// covers are the bytes that spans cover; it fails where they are not sorted
-// and apart.
+// covers returns the bytes that spans cover. It fails if the spans are not
+// sorted or touch.
 func covers(t *rapid.T, spans iter.Seq2[Span, error]) (out [101]bool) {
 	end := int64(-1)
 	for s, err := range spans {

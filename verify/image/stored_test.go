@@ -10,7 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// noted is a reader that notes where it is read, and cannot be read in a part.
+// noted is a reader that notes where it is read, with an unreadable part.
 type noted struct {
 	io.ReaderAt
 	bad Span
@@ -27,7 +27,7 @@ func (n noted) ReadAt(b []byte, off int64) (int, error) {
 	return n.ReaderAt.ReadAt(b, off)
 }
 
-// TestCopyStored hands on all that has changed, of any store.
+// TestCopyStored passes on everything that has changed, for any store.
 func TestCopyStored(t *testing.T) {
 	for seed, l := range []layout{
 		{chunk: 8, origin: 3<<20 + 512, changed: 700, mixed: true},
@@ -55,8 +55,8 @@ func TestCopyStored(t *testing.T) {
 	}
 }
 
-// TestCopyStoredReadsInOrder: a store in the canonical layout is read once, from
-// its beginning to its end, in long pieces, however the origin was written to.
+// TestCopyStoredReadsInOrder: a store in the canonical layout is read once,
+// from beginning to end, in long pieces, no matter how the origin was written.
 func TestCopyStoredReadsInOrder(t *testing.T) {
 	f := newFixture(t, 1, layout{chunk: 8, origin: 8 << 20, changed: 2048, mixed: true})
 	// The places in order, the origin's chunks as they come.
@@ -93,7 +93,8 @@ func TestCopyStoredReadsInOrder(t *testing.T) {
 	}
 }
 
-// TestWhatLiesBetweenNeedNotBeReadable: chunks that nobody names.
+// TestWhatLiesBetweenNeedNotBeReadable: this concerns chunks that no exception
+// names.
 func TestWhatLiesBetweenNeedNotBeReadable(t *testing.T) {
 	f := newFixture(t, 5, layout{chunk: 8, origin: 1 << 20, changed: 100, leaked: 30, mixed: true})
 	named := map[int64]bool{}

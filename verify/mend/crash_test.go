@@ -48,7 +48,7 @@ func mendings() []mending {
 		panic(err)
 	}
 
-	// Another store, on a device that carries one of the same chunk size.
+	// Another store, on a device that contains a store of the same chunk size.
 	source := newScene(kind{chunk: 2, origin: 120 << 10, changed: 80, mixed: true, leaked: 4, seed: 7})
 	target := newScene(kind{chunk: 2, origin: 120 << 10, changed: 90, spare: 10, seed: 8})
 	var moving bytes.Buffer
@@ -192,7 +192,8 @@ func TestEveryCrashStateIsWhole(t *testing.T) {
 	}
 }
 
-// TestMutantsAreCaught leaves out or moves what the order of a plan rests on.
+// TestMutantsAreCaught removes or moves parts on which the order of a plan
+// depends.
 func TestMutantsAreCaught(t *testing.T) {
 	byName := map[string]mending{}
 	for _, m := range mendings() {
@@ -236,7 +237,7 @@ func TestMutantsAreCaught(t *testing.T) {
 	}
 }
 
-// TestEveryStageIsFlushed: what a run says that it did is durable.
+// TestEveryStageIsFlushed: what a run reports as done is durable.
 func TestEveryStageIsFlushed(t *testing.T) {
 	for _, m := range mendings() {
 		p, err := m.planOn(&disk{b: bytes.Clone(m.scene.store)}, &disk{b: bytes.Clone(m.scene.origin)})

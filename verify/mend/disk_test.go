@@ -15,15 +15,15 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
-// disk is a device in memory that records what is done to it, on a log that
-// several share: the crash states of one run.
+// disk is a device in memory that records what is done to it, in a log that
+// several disks share: the crash states of one run.
 type disk struct {
 	b   []byte
 	id  int
 	log *[]op
 }
 
-// op is a write, or a flush where data is nil.
+// op is a write, or a flush if data is nil.
 type op struct {
 	disk int
 	at   int64
@@ -55,14 +55,14 @@ func (d *disk) Grow(n int64) error {
 	return nil
 }
 
-// sectorBytes is what a torn write leaves whole.
+// sectorBytes is the unit that a torn write does not tear.
 const sectorBytes = 512
 
-// crashes calls see with what the disks can hold after a crash at any moment
-// of a run that began with base: all that was flushed, and any of the logical
-// blocks written since, the later of the same block last. All subsets are
-// seen where they are few; else none, all, each alone, each missing, all
-// prefixes, and some at random.
+// crashes calls see with each content that the disks can have after a crash at
+// any moment of a run that began with base: everything that was flushed, and
+// any of the logical blocks written since, of which a later write to the same
+// block counts. If there are few subsets it visits all; otherwise none, all,
+// each alone, each missing, all prefixes, and some at random.
 func crashes(base [][]byte, log []op, see func(state [][]byte)) {
 	durable := make([][]byte, len(base))
 	for i, b := range base {
@@ -134,14 +134,14 @@ type scene struct {
 	spec                 cowtest.Store
 }
 
-// kind is what a scene's store is like.
+// kind describes a scene's store.
 type kind struct {
 	chunk   cow.Sectors
 	origin  int // bytes
 	changed int // chunks
 	leaked  int
 	mixed   bool
-	stale   int // records behind the list
+	stale   int // records after the list
 	spare   int // chunks free at the end
 	seed    uint64
 }
@@ -166,7 +166,7 @@ func newScene(k kind) scene {
 	for i := range slots {
 		slots[i] = i
 	}
-	if k.leaked > 0 { // the last one is in use, or the leak would be free space
+	if k.leaked > 0 { // the last one is in use; otherwise the leak would be free space
 		last := slots[len(slots)-1]
 		picked := append(r.Perm(len(slots) - 1)[:k.changed-1], last)
 		slices.Sort(picked)
@@ -191,7 +191,7 @@ func newScene(k kind) scene {
 	return s
 }
 
-// view is what store and origin show together; nil where they show nothing.
+// view is what store and origin show together, or nil if they show nothing.
 func view(store, origin []byte) []byte {
 	im, _, err := image.Open(context.Background(), image.Source{
 		Store: bytes.NewReader(store), StoreSize: int64(len(store)), Origin: bytes.NewReader(origin), OriginSize: int64(len(origin)),

@@ -12,8 +12,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
-// failing is a device that fails at the n-th write or flush of all that count
-// with it.
+// failing is a device that fails at the n-th write or flush, counted over all
+// devices that share the counter.
 type failing struct {
 	*disk
 	left *int
@@ -42,7 +42,8 @@ func (f failing) Flush() error {
 }
 
 // TestErrorsAtEveryStep: a device that fails at any write or flush stops the
-// run with the step and what stands; nothing is lost, and a second run finishes.
+// run, which reports the step and the state. Nothing is lost, and a second run
+// finishes.
 func TestErrorsAtEveryStep(t *testing.T) {
 	broken := errors.New("broken")
 	for _, m := range mendings() {
@@ -85,7 +86,7 @@ func TestInterruptedAtEveryStep(t *testing.T) {
 					}
 				})
 				cancel()
-				if err == nil || writes < n { // to its end: the last write is behind
+				if err == nil || writes < n { // it ran to its end
 					if n < len(p.Stages) {
 						t.Errorf("only %d writes in %d stages", n, len(p.Stages))
 					}
@@ -97,7 +98,8 @@ func TestInterruptedAtEveryStep(t *testing.T) {
 	}
 }
 
-// stopped judges what a run that stopped at its n-th step leaves and says.
+// stopped judges the state and the error of a run that stopped at its n-th
+// step.
 func (m mending) stopped(t *testing.T, n int, err, why error, store, origin []byte) {
 	t.Helper()
 	var stopped *Stopped
@@ -112,7 +114,7 @@ func (m mending) stopped(t *testing.T, n int, err, why error, store, origin []by
 	}
 }
 
-// unread is a device of which a part cannot be read.
+// unread is a device with an unreadable part.
 type unread struct {
 	*disk
 	first, end int64
@@ -125,7 +127,7 @@ func (u unread) ReadAt(p []byte, off int64) (int, error) {
 	return u.disk.ReadAt(p, off)
 }
 
-// TestNoPlanOfWhatCannotBeRead: it is not the store that is damaged.
+// TestNoPlanOfWhatCannotBeRead: the error does not call the store damaged.
 func TestNoPlanOfWhatCannotBeRead(t *testing.T) {
 	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 70, leaked: 13, mixed: true, seed: 2})
 	g, _ := cow.NewGeometry(2)
@@ -152,7 +154,7 @@ func TestNoPlanOfWhatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestReclaimNeedsNotReadWhatLeaked: reads that are put together are taken apart.
+// TestReclaimNeedsNotReadWhatLeaked: joined reads are split if they fail.
 func TestReclaimNeedsNotReadWhatLeaked(t *testing.T) {
 	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 60, leaked: 30, mixed: true, seed: 2})
 	named := map[cow.Chunk]bool{}
@@ -160,7 +162,7 @@ func TestReclaimNeedsNotReadWhatLeaked(t *testing.T) {
 		named[e.New] = true
 	}
 	g, _ := cow.NewGeometry(2)
-	leaked := g.DataChunk(89) // behind what stays
+	leaked := g.DataChunk(89) // after what stays
 	for leaked--; named[leaked] || g.IsMetadata(leaked); leaked-- {
 	}
 	at := int64(leaked) * 1024
@@ -172,8 +174,8 @@ func TestReclaimNeedsNotReadWhatLeaked(t *testing.T) {
 	}
 }
 
-// TestPlansOfDevicesThatEndEarly: what a device's end cuts off is no longer
-// there, and nothing is written.
+// TestPlansOfDevicesThatEndEarly: what is past the end of a device is treated
+// as missing, and nothing is written.
 func TestPlansOfDevicesThatEndEarly(t *testing.T) {
 	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 60, leaked: 13, mixed: true, seed: 2})
 	shortStore, shortOrigin := s.store[:len(s.store)-20<<10], s.origin[:60<<10]

@@ -41,8 +41,9 @@ func anyKind(t *rapid.T) kind {
 	return k
 }
 
-// TestReclaimGivesAllLeakedChunksBack: the store is canonical in what it
-// uses, shows the same, and a new store of the smallest size can hold it too.
+// TestReclaimGivesAllLeakedChunksBack: the used part of the store is
+// canonical, the store shows the same, and a new store of the smallest size
+// can hold it too.
 func TestReclaimGivesAllLeakedChunksBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		k := anyKind(t)
@@ -206,7 +207,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// TestRepairFindsALostHeader from the areas.
+// TestRepairFindsALostHeader: it takes the chunk size from the areas.
 func TestRepairFindsALostHeader(t *testing.T) {
 	for _, chunk := range []cow.Sectors{1, 2, 8, 64} {
 		s := newScene(kind{chunk: chunk, origin: 200 * int(chunk) * 512, changed: 40, mixed: true, leaked: 3, seed: 9})
@@ -234,7 +235,8 @@ func TestRepairFindsALostHeader(t *testing.T) {
 	}
 }
 
-// TestRepairInventsNothing: what is not certain is refused, and untouched.
+// TestRepairInventsNothing: a store that is not certain is refused, and not
+// changed.
 func TestRepairInventsNothing(t *testing.T) {
 	g, _ := cow.NewGeometry(2)
 	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 70, spare: 9, seed: 4})
@@ -271,7 +273,7 @@ func TestRepairInventsNothing(t *testing.T) {
 			t.Errorf("%s: the store has changed", tt.name)
 		}
 	}
-	// A number that doubles another one's is certain.
+	// A number that repeats another one is certain.
 	dev := &disk{b: bytes.Clone(s.store)}
 	record(dev.b, 5, g.DataChunk(60))
 	p, err := Repair(ctx, dev, RepairOptions{AssumeCanonical: true})
@@ -281,7 +283,7 @@ func TestRepairInventsNothing(t *testing.T) {
 	}
 }
 
-// TestRepairGrowsACutOffFile, where no exception names what is missing.
+// TestRepairGrowsACutOffFile if no exception names the missing part.
 func TestRepairGrowsACutOffFile(t *testing.T) {
 	s := newScene(kind{chunk: 1, origin: 64 << 10, changed: 32, seed: 2}) // fills area 0
 	g, _ := cow.NewGeometry(1)
@@ -308,7 +310,8 @@ func (f fixed) WriteAt(p []byte, off int64) (int, error) { return f.d.WriteAt(p,
 func (f fixed) Size() int64                              { return f.d.Size() }
 func (f fixed) Flush() error                             { return f.d.Flush() }
 
-// TestRevalidateWantsRoom: without room the next write would undo it.
+// TestRevalidateWantsRoom: without room the next write would invalidate the
+// snapshot again.
 func TestRevalidateWantsRoom(t *testing.T) {
 	for _, changed := range []int{31, 20} { // 31: the next exception fills area 0
 		s := newScene(kind{chunk: 1, origin: 64 << 10, changed: changed, seed: 3})
@@ -336,8 +339,9 @@ func TestRevalidateWantsRoom(t *testing.T) {
 	}
 }
 
-// TestUndoOfOverwrites: of whatever a plan overwrites, applying the undo store
-// brings the old content back; a store that lacks a part is another one's.
+// TestUndoOfOverwrites: for everything that a plan overwrites, applying the
+// undo store restores the old content. A store that lacks a part belongs to
+// another change.
 func TestUndoOfOverwrites(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		before := make([]byte, 512*rapid.IntRange(8, 400).Draw(t, "sectors"))
@@ -424,8 +428,8 @@ func TestPlansRefuseDamage(t *testing.T) {
 	}
 }
 
-// TestOriginUndo: the undo store brings the origin back, is kept by a second
-// run, and is told from another one.
+// TestOriginUndo: the undo store restores the origin, is kept by a second run,
+// and is distinguished from others.
 func TestOriginUndo(t *testing.T) {
 	s := newScene(kind{chunk: 1, origin: 40<<10 + 512, changed: 40, mixed: true, seed: 3})
 	store, origin := &disk{b: bytes.Clone(s.store)}, &disk{b: bytes.Clone(s.origin)}

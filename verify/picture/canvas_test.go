@@ -48,7 +48,7 @@ func TestCanvasEscapesAndDescribes(t *testing.T) {
 	}
 }
 
-// TestIDsStandBefore: pictures of one document do not take each other's
+// TestIDsStandBefore: pictures in one document do not use each other's
 // patterns.
 func TestIDsStandBefore(t *testing.T) {
 	c := NewCanvas(10, 10, "t", "d")
@@ -65,8 +65,8 @@ func TestIDsStandBefore(t *testing.T) {
 	}
 }
 
-// A picture that stands alone is dark for readers who want that, by the same
-// rule that pages with pictures have; in such a page it leaves that to the page.
+// A standalone picture is dark for readers who prefer that, by the same rule
+// as in pages with pictures. In such a page, the page decides.
 func TestDarkPictures(t *testing.T) {
 	var b strings.Builder
 	if _, err := NewCanvas(10, 10, "t", "d").WriteTo(&b); err != nil {

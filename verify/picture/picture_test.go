@@ -24,8 +24,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 const name = "store.img <&>"
 
-// leaky is a store with so many exceptions, of which every nth area's last
-// chunks leaked, and two that name the same chunk.
+// leaky is a store with this many exceptions. In every nth area the last
+// chunks leaked, and two exceptions name the same chunk.
 func leaky(exceptions, nth int) cowtest.Store {
 	g, _ := cow.NewGeometry(8)
 	s := cowtest.Store{Chunk: 8}
@@ -98,7 +98,7 @@ func golden(t *testing.T, name string, draw func(io.Writer) error) {
 }
 
 // TestPicturesAreWellFormed: every SVG is XML and every PNG an image, and no
-// line of text is wider than the terminal, however wide that is.
+// line of text is wider than the terminal, for any width.
 func TestPicturesAreWellFormed(t *testing.T) {
 	r := report(t, leaky(3000, 2), Bins)
 	var svg, img bytes.Buffer
@@ -128,7 +128,8 @@ func TestPicturesAreWellFormed(t *testing.T) {
 	}
 }
 
-// TestBinsAddUp: each chunk of the device is in one bin, as one thing.
+// TestBinsAddUp: each chunk of the device is in one bin, and counted as one
+// kind.
 func TestBinsAddUp(t *testing.T) {
 	s := leaky(3000, 2)
 	for _, n := range []int{1, 7, 100, Bins, 1 << 20} {
@@ -149,8 +150,8 @@ func TestBinsAddUp(t *testing.T) {
 	}
 }
 
-// TestLargestLeaksAreCalledOut: whatever comes before them, as verify counts
-// them.
+// TestLargestLeaksAreCalledOut: no matter what comes before them, with the
+// counts of verify.
 func TestLargestLeaksAreCalledOut(t *testing.T) {
 	g, _ := cow.NewGeometry(8)
 	s := cowtest.Store{Chunk: 8}
@@ -173,7 +174,8 @@ func TestLargestLeaksAreCalledOut(t *testing.T) {
 	}
 }
 
-// TestMoreAllocatedThanThereIs: a broken store's figures are no percentage.
+// TestMoreAllocatedThanThereIs: the figures of a broken store are not shown as
+// a percentage.
 func TestMoreAllocatedThanThereIs(t *testing.T) {
 	s := cowtest.Store{Chunk: 8, Exceptions: []cow.Exception{{Old: 1, New: 1 << 50}}}
 	if got := summary(report(t, s, Bins))[0]; !strings.HasSuffix(got, ", more than the device allocated") {

@@ -10,7 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// A store of which chunks 7 and 9 of the origin were copied.
+// A store with copies of chunks 7 and 9 of the origin.
 var image = cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, 7, 9)}.Bytes()
 
 func ExampleStore_Exceptions() {

@@ -17,7 +17,7 @@ import (
 
 const chunk4K = cow.Sectors(8) // 256 exceptions to an area
 
-// flaky is an image of which some blocks of 4096 bytes cannot be read.
+// flaky is an image in which some blocks of 4096 bytes cannot be read.
 type flaky struct {
 	*bytes.Reader
 	bad map[int64]bool
@@ -133,7 +133,7 @@ func TestExceptions(t *testing.T) {
 	}
 }
 
-// TestExceptionsHavePlaces: and the caller can leave at any of them.
+// TestExceptionsHavePlaces, and the caller can stop at any of them.
 func TestExceptionsHavePlaces(t *testing.T) {
 	s := open(t, cowtest.Store{Chunk: chunk4K, Exceptions: cowtest.Canonical(chunk4K, cowtest.Run(0, 600)...)}.Bytes())
 	k := uint64(0)
@@ -210,8 +210,8 @@ func TestInterruptedExceptions(t *testing.T) {
 	}
 }
 
-// FuzzExceptions: whatever an image holds, iteration ends, and memory does not
-// grow with what the header claims.
+// FuzzExceptions: for any image, iteration ends, and memory does not grow with
+// what the header claims.
 func FuzzExceptions(f *testing.F) {
 	f.Add(cowtest.Store{Chunk: 1, Exceptions: cowtest.Canonical(1, 4, 5, 6)}.Bytes())
 	f.Add(cow.NewHeader(1 << 21).AppendTo(nil))

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// TestSimulationIsInterrupted: what the crashes until then left is there.
+// TestSimulationIsInterrupted: the results of the crashes until then are
+// returned.
 func TestSimulationIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -48,8 +48,8 @@ func TestFixedNeverLeaks(t *testing.T) {
 }
 
 // TestLeakyLosesWhatItCannotName: after one crash a leaky kernel has lost the
-// chunks below the highest committed one that it had not committed: with n
-// exceptions in the store, whatever lies below next free apart from n.
+// uncommitted chunks below the highest committed one. With n exceptions in the
+// store, that is everything below next free except n.
 func TestLeakyLosesWhatItCannotName(t *testing.T) {
 	leaked := false
 	rapid.Check(t, func(t *rapid.T) {
@@ -73,8 +73,8 @@ func TestLeakyLosesWhatItCannotName(t *testing.T) {
 	}
 }
 
-// TestLostExceptions: what is started is either committed, in some life, or
-// lost at the crash that ends it.
+// TestLostExceptions: each started exception is either committed, in some
+// life, or lost in the crash that ends that life.
 func TestLostExceptions(t *testing.T) {
 	for _, k := range []Kernel{Fixed, Leaky} {
 		rapid.Check(t, func(t *rapid.T) {
@@ -149,7 +149,7 @@ func TestSameSeedSameResult(t *testing.T) {
 }
 
 // TestFullStoreIsGivenUp: an area that fills up at the device's end leaves no
-// room for the next one.
+// room for the next area.
 func TestFullStoreIsGivenUp(t *testing.T) {
 	g, err := cow.NewGeometry(1)
 	if err != nil {
@@ -176,8 +176,8 @@ func TestFullStoreIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestMendedActivation: records behind the terminator are gone, on disk before
-// anything else is written; a store without any is left alone.
+// TestMendedActivation: records after the terminator are cleared on disk
+// before anything else is written. A store without any is not changed.
 func TestMendedActivation(t *testing.T) {
 	g, err := cow.NewGeometry(8)
 	if err != nil {
@@ -213,7 +213,7 @@ func TestMendedActivation(t *testing.T) {
 	}
 }
 
-// TestMendedCreation: the header is the last of what is written, and durable.
+// TestMendedCreation: the header is written last, and is durable.
 func TestMendedCreation(t *testing.T) {
 	g, err := cow.NewGeometry(8)
 	if err != nil {

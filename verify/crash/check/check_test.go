@@ -19,7 +19,7 @@ import (
 // files is a room of plain files.
 type files struct {
 	dir   string
-	err   error // that reads are said to have had
+	err   error // the error that reads are reported to have had
 	mu    sync.Mutex
 	names map[string]bool
 	open  int
@@ -93,7 +93,7 @@ func (k *kernel) with(n int) *kernel {
 }
 
 // TestGoodSnapshotIsCheckedOnce: all states of a snapshot that nobody wrote to
-// show one image, which is checked once.
+// show the same image, which is checked once.
 func TestGoodSnapshotIsCheckedOnce(t *testing.T) {
 	r := checked(t, three(t), Options{Command: `test "$(head -c 1 {})" = a && test "$DMSNAPCTL_VIEW" = snapshot && test -n "$DMSNAPCTL_STATE"`, View: crash.SnapshotView})
 	if r.Runs != 1 || r.CheckedStates < 4 || r.FailedChecks != 0 || r.UndecidedChecks != 0 || len(r.Failures) != 0 {
@@ -101,8 +101,8 @@ func TestGoodSnapshotIsCheckedOnce(t *testing.T) {
 	}
 }
 
-// TestFailingStatesAreNamed: the first state in which a chunk was overwritten
-// is told, and as the log tells it.
+// TestFailingStatesAreNamed: the failures name states in which a chunk was
+// overwritten, and reading these states from the log confirms that.
 func TestFailingStatesAreNamed(t *testing.T) {
 	l, opt := three(t).done()
 	r := checked(t, three(t), Options{Command: `grep -q X {} && { echo found in {}; exit 7; } || exit 0`})
@@ -132,8 +132,8 @@ func TestFailingStatesAreNamed(t *testing.T) {
 	}
 }
 
-// TestPathIsAppended where the command does not say where it goes, also behind
-// a name that a shell would split.
+// TestPathIsAppended if the command does not say where the path goes, even if
+// a shell would split the path.
 func TestPathIsAppended(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), `it's a "dir" $HOME`)
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -156,8 +156,8 @@ func TestGoodStatuses(t *testing.T) {
 	}
 }
 
-// TestNoAnswer: who takes too long, is killed or could not read has said
-// nothing.
+// TestNoAnswer: a checker that takes too long, is killed or could not read has
+// given no answer.
 func TestNoAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		command string
@@ -201,8 +201,8 @@ func TestCheckerThatCannotBeRun(t *testing.T) {
 	}
 }
 
-// TestInterruptEndsTheGroup: all that a checker has started ends, and what is
-// reported is what was checked until then.
+// TestInterruptEndsTheGroup: everything that a checker has started ends, and
+// the results until then are reported.
 func TestInterruptEndsTheGroup(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	pids := filepath.Join(t.TempDir(), "pids")

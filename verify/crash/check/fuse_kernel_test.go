@@ -1,6 +1,6 @@
 //go:build linux && kernel
 
-// Checkers on images that FUSE shows: a real kernel's mounts, and e2fsck.
+// Checkers on images shown through FUSE: mounts of a real kernel, and e2fsck.
 
 package check
 
@@ -32,7 +32,7 @@ func ext4(t *testing.T) []byte {
 	return b
 }
 
-// e2fsck is the recipe of the documents.
+// e2fsck is the command in the documentation.
 func e2fsck(view crash.View, dir string) Options {
 	return Options{Command: "e2fsck -fy", Good: []int{1}, View: view, Dir: dir}
 }
@@ -53,9 +53,9 @@ func exploreMounted(t *testing.T, k *kernel, o Options) *crash.Report {
 	return r
 }
 
-// TestE2fsckOnSnapshots: what overwrites an origin's file system does not
-// touch the snapshot's; a kernel that overwrites before it has copied damages
-// it in some states.
+// TestE2fsckOnSnapshots: overwriting an origin's file system does not affect
+// the snapshot's. A kernel that overwrites before it has copied damages it in
+// some states.
 func TestE2fsckOnSnapshots(t *testing.T) {
 	for _, tooEarly := range []bool{false, true} {
 		k := newKernel(t, ext4(t))
@@ -73,8 +73,8 @@ func TestE2fsckOnSnapshots(t *testing.T) {
 	}
 }
 
-// TestCheckersRepairTheirOwnCopy: what one checker writes, the next does not
-// see, and neither does the base image.
+// TestCheckersRepairTheirOwnCopy: the next checker does not see what one
+// checker writes, and neither does the base image.
 func TestCheckersRepairTheirOwnCopy(t *testing.T) {
 	k := newKernel(t, ext4(t)).with(0)
 	k.overwrite(100, 'Y') // a data block: the file system stays whole
@@ -98,7 +98,7 @@ func rooms(t *testing.T, dir string) []string {
 	return left
 }
 
-// TestMain makes this program one that opens a room and is then killed.
+// TestMain can make this program one that opens a room and is then killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("CHECK_TEST_ROOM"); dir != "" {
 		if _, err := openRoom(dir); err != nil {
@@ -110,7 +110,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestKilledRunsAreCleared by the next run, and rooms of living ones are not.
+// TestKilledRunsAreCleared by the next run. Rooms of living processes are not.
 func TestKilledRunsAreCleared(t *testing.T) {
 	dir := t.TempDir()
 	c := exec.Command("/proc/self/exe")

@@ -17,8 +17,8 @@ const (
 	cowChunks  = 64
 )
 
-// kernel is the model's kernel with a disk under dm-log-writes: an origin, and
-// a store behind it.
+// kernel is the model's kernel with a disk under dm-log-writes: an origin,
+// followed by a store.
 type kernel struct {
 	t         testing.TB
 	base      []byte
@@ -98,7 +98,7 @@ func (k *kernel) overwrite(c cow.Chunk, with byte) {
 	}
 }
 
-// done is the log and what to explore in it.
+// done returns the log and what to explore in it.
 func (k *kernel) done() (*logwrites.Log, crash.Options) {
 	k.t.Helper()
 	k.log = append(append(k.log, k.held...), entry{logwrites.Entry{Flags: logwrites.Mark, Text: logwrites.EndMark}, nil})
@@ -120,7 +120,7 @@ func (k *kernel) done() (*logwrites.Log, crash.Options) {
 	}
 }
 
-// letters is an origin of so many chunks, of a letter each.
+// letters is an origin with this many chunks, each filled with a letter.
 func letters(n int) []byte {
 	var b []byte
 	for i := range n {

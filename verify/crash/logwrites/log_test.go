@@ -104,10 +104,10 @@ func TestKilledLogIsScannedOn(t *testing.T) {
 	}
 }
 
-// TestBrokenLogs: what breaks off is read as far as it goes.
+// TestBrokenLogs: a truncated log is read as far as it goes.
 func TestBrokenLogs(t *testing.T) {
 	const ss = 512
-	entry1 := 512 + 512 + 2*512 // where the header of entry 1 stands
+	entry1 := 512 + 512 + 2*512 // the place of the header of entry 1
 	for name, c := range map[string]struct {
 		change  func([]byte) []byte
 		entries int
@@ -170,8 +170,8 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// TestIndexOfManyEntries: pages of the index hold what was written, and a log
-// costs no more memory than its index.
+// TestIndexOfManyEntries: pages of the index contain what was written, and a
+// log takes no more memory than its index.
 func TestIndexOfManyEntries(t *testing.T) {
 	const n = 3*indexPage + 7
 	var buf bytes.Buffer
@@ -219,8 +219,8 @@ func TestTooManyMarks(t *testing.T) {
 	}
 }
 
-// TestOldEntriesBehindTheEnd: a log that the kernel has ended goes no further,
-// though an older log's entries may follow right there.
+// TestOldEntriesBehindTheEnd: a log that the kernel has ended is not read
+// further, even if entries of an older log follow directly.
 func TestOldEntriesBehindTheEnd(t *testing.T) {
 	whole := logBytes(t, 512, few(512))
 	l := openBytes(t, append(whole, logBytes(t, 512, few(512))[512:]...))
@@ -229,8 +229,8 @@ func TestOldEntriesBehindTheEnd(t *testing.T) {
 	}
 }
 
-// TestCouldHoldEntries: no entry of any sector size hides, wherever it begins;
-// data and zeros are none.
+// TestCouldHoldEntries: an entry of any sector size is noticed, wherever it
+// begins. Data and zeros are not taken for entries.
 func TestCouldHoldEntries(t *testing.T) {
 	for _, ss := range []uint64{512, 4096, 65536} {
 		long := scripted{Entry{Flags: Mark, Text: string(filled(1, min(ss-entrySize, 4000), 'x'))}, nil}

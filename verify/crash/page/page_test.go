@@ -43,7 +43,7 @@ func written(t *testing.T, p Page) string {
 	if err := p.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	if dir := os.Getenv("PAGES"); dir != "" { // to look at it
+	if dir := os.Getenv("PAGES"); dir != "" { // for viewing it
 		if err := os.WriteFile(filepath.Join(dir, t.Name()+".html"), []byte(b.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -90,14 +90,14 @@ func TestPageTellsAll(t *testing.T) {
 			t.Errorf("the id %s is there %d times", id, n)
 		}
 	}
-	// Nothing comes from elsewhere.
+	// The page loads nothing from elsewhere.
 	outside := strings.ReplaceAll(html, `xmlns="http://www.w3.org/2000/svg"`, "")
 	if found := regexp.MustCompile(`<script|src=|href=|@import|https?://|url\([^#]`).FindString(outside); found != "" {
 		t.Errorf("the page has %q", found)
 	}
 }
 
-// TestNamesAreEscaped, wherever they come from.
+// TestNamesAreEscaped: names from all sources are.
 func TestNamesAreEscaped(t *testing.T) {
 	const evil = `<script>alert(1)</script>"'&`
 	r := explored(t)
@@ -113,8 +113,8 @@ func TestNamesAreEscaped(t *testing.T) {
 	wellFormed(t, html)
 }
 
-// TestVerdicts: the page is good only where nothing is wrong and nothing
-// doubtful.
+// TestVerdicts: the page shows a good verdict only if nothing is wrong and
+// nothing is doubtful.
 func TestVerdicts(t *testing.T) {
 	for want, change := range map[string]func(*crash.Report){
 		"good":  func(*crash.Report) {},

@@ -7,8 +7,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// BenchmarkOriginChunks is where most of the judge's time goes that is not
-// reading: the origin's chunks, each once and in random order.
+// BenchmarkOriginChunks measures where the judge spends most of its time apart
+// from reading: the origin's chunks, each once and in random order.
 func BenchmarkOriginChunks(b *testing.B) {
 	const exceptions, area = 1 << 24, 4096
 	records := make([]byte, exceptions*cow.ExceptionSize)

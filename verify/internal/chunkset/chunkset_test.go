@@ -20,7 +20,7 @@ const usualMemory = 36 << 20
 // run is chunks [First, End).
 type run struct{ First, End cow.Chunk }
 
-// bounds are those of a device of so many chunks of 512 bytes.
+// bounds are those of a device with this many chunks of 512 bytes.
 func bounds(t interface{ Fatal(...any) }, device uint64) cow.Bounds {
 	g, err := cow.NewGeometry(1)
 	if err != nil {
@@ -29,19 +29,19 @@ func bounds(t interface{ Fatal(...any) }, device uint64) cow.Bounds {
 	return cow.Bounds{Geometry: g, DeviceChunks: device}
 }
 
-// found is what sets say of a list: which exceptions repeat a chunk, and where
-// no chunk of the COW device is named.
+// found is the sets' result for a list: which exceptions repeat a chunk, and
+// the ranges of the COW device that no exception names.
 type found struct {
 	COW, Origin []int // indexes
 	Absent      []run
 }
 
-// equal is what takes cmp.Diff a second for long lists.
+// equal takes the place of cmp.Diff, which needs a second for long lists.
 func (f found) equal(g found) bool {
 	return slices.Equal(f.COW, g.COW) && slices.Equal(f.Origin, g.Origin) && slices.Equal(f.Absent, g.Absent)
 }
 
-// naive finds it the plain way.
+// naive finds it in the simple way.
 func naive(b cow.Bounds, list []cow.Exception, limit cow.Chunk) (f found) {
 	seenCOW, seenOld := map[cow.Chunk]bool{}, map[cow.Chunk]bool{}
 	var named []cow.Chunk
@@ -89,7 +89,7 @@ func data(g cow.Geometry, runs []run) (out []run) {
 	return out
 }
 
-// find asks the sets, in as many passes as they want.
+// find queries the sets, in as many passes as they need.
 func find(t interface{ Fatalf(string, ...any) }, b cow.Bounds, list []cow.Exception, limit cow.Chunk, memory uint64) (f found, passes int) {
 	s := New(b, memory)
 	last := cow.Chunk(0)
@@ -159,8 +159,8 @@ func anyChunk() *rapid.Generator[cow.Chunk] {
 	), func(n uint64) cow.Chunk { return cow.Chunk(n) })
 }
 
-// TestSeenAgainstMap: whatever a list is, sets of any memory find in it what a
-// map does.
+// TestSeenAgainstMap: for any list, sets with any memory find the same as a
+// map.
 func TestSeenAgainstMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := bounds(t, rapid.SampledFrom([]uint64{3, 400, 1 << 24, 1 << 33, 1 << 50, math.MaxUint64 / 512}).Draw(t, "device"))
@@ -175,8 +175,8 @@ func TestSeenAgainstMap(t *testing.T) {
 	})
 }
 
-// TestScatteredAgainstMap is the same with more chunks than there is memory
-// for, in distributions that suit one way of finding them and not another.
+// TestScatteredAgainstMap is the same with more chunks than fit in memory, in
+// distributions that suit one method and not another.
 func TestScatteredAgainstMap(t *testing.T) {
 	const n = 18000
 	random := rand.New(rand.NewPCG(1, 2))
@@ -222,7 +222,7 @@ func TestScatteredAgainstMap(t *testing.T) {
 }
 
 // TestFewPassesWithUsualMemory: a store of many scattered exceptions is read
-// three times, and of twice as many no more often.
+// three times, and twice as many take no more passes.
 func TestFewPassesWithUsualMemory(t *testing.T) {
 	b := bounds(t, 1<<35)
 	for _, n := range []int{1 << 18, 1 << 19}[:thorough.Of(1, 2)] {
@@ -237,7 +237,7 @@ func TestFewPassesWithUsualMemory(t *testing.T) {
 	}
 }
 
-// TestRunsAgainstMap: and so does Runs, whose passes have runs of their own.
+// TestRunsAgainstMap is the same for Runs, whose passes have their own runs.
 func TestRunsAgainstMap(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for _, width := range []int{10, 20, 30, 40, 63} {
@@ -285,8 +285,8 @@ func join(runs []run, r run) []run {
 	return append(runs, r)
 }
 
-// TestCanonicalStoreTakesNoMemory for the chunks that lie behind, however
-// scattered the origin's are.
+// TestCanonicalStoreTakesNoMemory for the chunks already passed, no matter how
+// scattered the origin's chunks are.
 func TestCanonicalStoreTakesNoMemory(t *testing.T) {
 	b := bounds(t, 1<<30)
 	s := New(b, usualMemory)

@@ -27,8 +27,8 @@ func showMany(t *testing.T) (m *Mount, dir string) {
 	return m, dir
 }
 
-// TestFilesComeAndGo: each file has its own content and its own writes, and
-// when one goes the others stay.
+// TestFilesComeAndGo: each file has its own content and its own writes. When
+// one is removed, the others stay.
 func TestFilesComeAndGo(t *testing.T) {
 	m, dir := showMany(t)
 	removes := map[string]func(){}
@@ -56,8 +56,8 @@ func TestFilesComeAndGo(t *testing.T) {
 	}
 }
 
-// TestRemoveWaitsForReaders: what a file is made of may be closed once it is
-// removed.
+// TestRemoveWaitsForReaders: after a file is removed, its content may be
+// closed.
 func TestRemoveWaitsForReaders(t *testing.T) {
 	m, dir := showMany(t)
 	s := slow{make(chan struct{}, 1), make(chan struct{})}
@@ -85,7 +85,7 @@ func TestRemoveWaitsForReaders(t *testing.T) {
 	}
 }
 
-// TestMain makes this program a process that mounts and is then killed.
+// TestMain can make this program a process that mounts and is then killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("FUSE_TEST_MOUNT"); dir != "" {
 		if _, err := ShowMany(dir); err != nil {

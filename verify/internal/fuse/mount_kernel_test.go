@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Content that can be told by its place.
+// Content that shows its place.
 func content(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -82,7 +82,7 @@ func TestReadersSeeTheImage(t *testing.T) {
 	}
 }
 
-// counting counts the bytes that are read.
+// counting counts the bytes read.
 type counting struct {
 	io.ReaderAt
 	bytes atomic.Int64
@@ -93,8 +93,8 @@ func (c *counting) ReadAt(p []byte, off int64) (int, error) {
 	return c.ReaderAt.ReadAt(p, off)
 }
 
-// TestOnlyWhatIsAskedForIsRead: an image of 1 TiB is shown at once, and a
-// reader of a few blocks costs a read-ahead.
+// TestOnlyWhatIsAskedForIsRead: an image of 1 TiB is shown at once, and
+// reading a few blocks causes one read-ahead.
 func TestOnlyWhatIsAskedForIsRead(t *testing.T) {
 	const size = 1 << 40
 	c := &counting{ReaderAt: zeroes{}}
@@ -155,7 +155,7 @@ func within(t *testing.T, what string, wait func()) {
 	}
 }
 
-// TestContextEnds, also where a reader holds the file open.
+// TestContextEnds: the mount ends, even if a reader has the file open.
 func TestContextEnds(t *testing.T) {
 	for _, held := range []bool{false, true} {
 		dir := t.TempDir()
@@ -197,7 +197,7 @@ func openElsewhere(t *testing.T, path string) (end func()) {
 	return func() { _ = c.Process.Kill(); _ = c.Wait() }
 }
 
-// slow holds each read until it is let go.
+// slow delays each read until it is released.
 type slow struct {
 	began chan struct{}
 	let   chan struct{}
@@ -213,8 +213,8 @@ func (s slow) ReadAt(p []byte, _ int64) (int, error) {
 	return len(p), nil
 }
 
-// TestReaderDies: a reader that is killed while it waits leaves the mount to
-// the others.
+// TestReaderDies: when a reader is killed while it waits, the mount still
+// works for others.
 func TestReaderDies(t *testing.T) {
 	s := slow{make(chan struct{}, 1), make(chan struct{})}
 	_, path := show(t, File{Name: "image", Content: s, Size: 1 << 20})
@@ -233,8 +233,8 @@ func TestReaderDies(t *testing.T) {
 	}
 }
 
-// TestBadContentIsEIO: a read that fails is the reader's EIO, is told, and the
-// rest stays readable.
+// TestBadContentIsEIO: a failed read is EIO for the reader, is reported, and
+// the rest stays readable.
 func TestBadContentIsEIO(t *testing.T) {
 	bad := errors.New("a broken disk")
 	var told atomic.Value

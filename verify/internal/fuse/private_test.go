@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestPrivateIsAFileOfItsOwn holds an image with private writes against a
-// slice of bytes, and sees that nothing reaches what lies below.
+// TestPrivateIsAFileOfItsOwn compares an image with private writes with a
+// slice of bytes, and checks that no write reaches the image below.
 func TestPrivateIsAFileOfItsOwn(t *testing.T) {
 	const size = 5*blockBytes + 700
 	rapid.Check(t, func(t *rapid.T) {
@@ -66,8 +66,8 @@ func TestPrivateRefusesWritesBeyondTheEnd(t *testing.T) {
 	}
 }
 
-// TestPrivateFails: what cannot be read below or kept is an error, and the
-// image stays as it was.
+// TestPrivateFails: if the image below cannot be read, or a write cannot be
+// stored, that is an error, and the image does not change.
 func TestPrivateFails(t *testing.T) {
 	broken := errors.New("broken")
 	p := NewPrivate(failing{broken}, 3*blockBytes, t.TempDir())
