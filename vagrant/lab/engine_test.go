@@ -43,7 +43,7 @@ func TestOneCPUInUML(t *testing.T) {
 	}
 }
 
-// valueOf is the word that follows an option.
+// valueOf returns the word that follows an option.
 func valueOf(words []string, option string) string {
 	if i := slices.Index(words, option); i >= 0 && i+1 < len(words) {
 		return words[i+1]

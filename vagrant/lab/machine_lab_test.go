@@ -147,7 +147,7 @@ func hostIsReadOnlyButForWhatIsNamed(t *testing.T, kernel lab.Kernel) {
 // which is when User-mode Linux locks it, and never ends.
 const writes = "exec 3<>$1; echo on disk >block && truncate -s 4096 block && dd if=block of=$1 oflag=direct bs=4096 && echo written; exec sleep 1000"
 
-// untilWritten returns a machine on the disk that has written to it.
+// untilWritten returns a machine that has written to its disk.
 func untilWritten(t *testing.T, kernel lab.Kernel, disk string) *lab.Running {
 	t.Helper()
 	m := shell(kernel, "cd $TMPDIR && "+writes)
@@ -166,7 +166,7 @@ func untilWritten(t *testing.T, kernel lab.Kernel, disk string) *lab.Running {
 	return r
 }
 
-// signal is a writer that tells of the first write to it.
+// signal is a writer that reports the first write to it.
 type signal chan struct{}
 
 func (s signal) Write(p []byte) (int, error) {
@@ -265,13 +265,13 @@ func machineEndsWithItsStarter(t *testing.T, kernel lab.Kernel) {
 		t.Fatal(err)
 	}
 	_ = starter.Wait() // says that it was killed
-	// The machine ends by itself soon; go test's own limit is the bound.
+	// The machine soon ends by itself; go test's own limit bounds the wait.
 	for lockDisk(disk) != nil {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
 
-// What udev makes of a new device, as it is in the machine.
+// What udev does with a new device, as seen in the machine.
 func TestUdevIsAsAskedFor(t *testing.T) {
 	kernel, err := kernels.Defaults[lab.UML].Find()
 	if err != nil {

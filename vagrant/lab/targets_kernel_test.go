@@ -1,6 +1,6 @@
 //go:build linux && kernel
 
-// What the kernel under test has: all kernel tests rest on it.
+// What the kernel under test has: all kernel tests depend on it.
 
 package lab_test
 

@@ -2,7 +2,7 @@
 
 package clones
 
-// The part that is played inside the machine.
+// The part that runs inside the machine.
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	inMachine = "in-machine" // the first argument of what runs there
+	inMachine = "in-machine" // the first argument of the part that runs there
 	ready     = "cut the power"
 
 	routines    = 16
@@ -34,8 +34,8 @@ const (
 	markerBytes = 64 << 10
 )
 
-// A third of the clones is reset, a third is removed; the others are in use when
-// the power is cut.
+// A third of the clones is reset, and a third is removed. The others are in
+// use when the power is cut.
 const (
 	reset = iota
 	removed
@@ -86,7 +86,7 @@ func (a *actor) says(what string) {
 	a.last = time.Now()
 }
 
-// of are the clones of some classes.
+// of returns the clones of some classes.
 func (a *actor) of(which ...int) (out []int) {
 	for i := range a.n {
 		for _, class := range which {
@@ -98,7 +98,7 @@ func (a *actor) of(which ...int) (out []int) {
 	return out
 }
 
-// each does something to clones from many goroutines.
+// each runs something on clones, from many goroutines.
 func each(numbers []int, do func(i int) error) error {
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -164,7 +164,7 @@ func (a *actor) make() error {
 	return a.counts(a.n - len(names))
 }
 
-// marker is what one clone alone has.
+// marker is content that only one clone has.
 func marker(i int) []byte {
 	r := rand.New(rand.NewPCG(uint64(i), 7))
 	out := make([]byte, markerBytes)
@@ -174,7 +174,7 @@ func marker(i int) []byte {
 	return out
 }
 
-// mark mounts a clone and writes to it what is durable then. Those that are kept
+// mark mounts a clone and writes durable content to it. Clones that are kept
 // stay mounted.
 func (a *actor) mark(i int) error {
 	if err := a.mount(i); err != nil {
@@ -207,7 +207,7 @@ func (a *actor) mount(i int) error {
 // nodeName is how device mapper, and so the store, writes a name with a space.
 func nodeName(name string) string { return strings.ReplaceAll(name, " ", `\x20`) }
 
-// check activates the clones that outlived the machine.
+// check activates the clones that survived the power cut.
 func (a *actor) check() error {
 	ctx := context.Background()
 	p, err := a.c.PlanRecoverStores(ctx, a.dir)
@@ -270,8 +270,8 @@ func (a *actor) checkMarker(i int) error {
 	return errors.Join(err, unix.Unmount(a.at(i), 0))
 }
 
-// counts sees that there are as many devices and loop devices as clones, and one
-// loop device more for the base. udev may have a look at one for a moment.
+// counts checks that there are as many devices and loop devices as clones, and
+// one more loop device for the base. udev may open one for a moment.
 func (a *actor) counts(clones int) error {
 	loops := 0
 	if clones > 0 {

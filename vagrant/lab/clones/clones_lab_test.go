@@ -18,7 +18,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
 )
 
-// envClones is how many clones there are to be.
+// envClones is the number of clones to make.
 const envClones = "DMSNAPCTL_CLONES"
 
 // clonesByDefault has four clones of each class.
@@ -77,7 +77,7 @@ func outlive(t *testing.T, kernel lab.Kernel, n int) {
 	out := &lines{t: t, seen: make(chan struct{})}
 	m := lab.Machine{
 		Kernel:    kernel,
-		MemoryMiB: 512 + 2*n, // the kernel has some 1.2 MiB for a clone that is mounted
+		MemoryMiB: 512 + 2*n, // the kernel needs about 1.2 MiB for a mounted clone
 		Disks:     []lab.Disk{{Path: disk}},
 		Modules:   []string{"dm-mod", "dm-bufio", "dm-snapshot", "loop", "ext4"},
 		Program:   exe,
@@ -113,7 +113,8 @@ func outlive(t *testing.T, kernel lab.Kernel, n int) {
 	}
 }
 
-// lines logs what a machine says, and sees when it is ready for the power cut.
+// lines logs the output of a machine, and notices when it is ready for the
+// power cut.
 type lines struct {
 	t    *testing.T
 	mu   sync.Mutex

@@ -1,7 +1,7 @@
 //go:build linux && lab
 
-// The demonstration is a test as well, and goes on where it ends: the kernel
-// takes the stores again. Machines are booted here: go test -tags lab.
+// The demonstration is also a test, and continues after its end: the kernel
+// uses the stores again. Machines are booted here: go test -tags lab.
 
 package demo
 

@@ -42,7 +42,7 @@ func (r reclaimed) verify() Report {
 	return report
 }
 
-// sameImage holds that store and origin show what the snapshot was made of.
+// sameImage checks that store and origin show what the snapshot was made of.
 func (r reclaimed) sameImage(when string) {
 	r.t.Helper()
 	image := filepath.Join(r.t.TempDir(), "image")
@@ -56,9 +56,9 @@ func (r reclaimed) sameImage(when string) {
 	}
 }
 
-// crashes has a leaky kernel crash on the same disks, again and again, and
-// returns the chunk of the origin behind those that were written to. Verify
-// counts what each crash loses.
+// crashes makes a leaky kernel crash on the same disks several times, and
+// returns the chunk of the origin after the last one written to. Verify counts
+// what each crash loses.
 func (r reclaimed) crashes(leaky Kernel, times int) (next int) {
 	r.t.Helper()
 	round := scene.Round{Store: scene.Fresh}
@@ -82,8 +82,8 @@ func (r reclaimed) crashes(leaky Kernel, times int) (next int) {
 }
 
 // TestWhatThreeCrashesLostIsUsedAgain is the whole story of the leak: a leaky
-// kernel, three crashes, verify that counts the loss, reclaim that gets it back,
-// and a stock kernel that fills just the space that was regained.
+// kernel, three crashes, verify, which counts the loss, reclaim, which regains
+// it, and a stock kernel that fills exactly the regained space.
 func TestWhatThreeCrashesLostIsUsedAgain(t *testing.T) {
 	const crashes = 3
 	stock, leaky, err := Kernels()
@@ -117,8 +117,8 @@ func TestWhatThreeCrashesLostIsUsedAgain(t *testing.T) {
 	}
 	r.sameImage("after reclaim")
 
-	// A device that ends where the leaky store had ended: it has room only for
-	// as much as was regained.
+	// A device that ends where the leaky store ended has room only for what
+	// was regained.
 	if err := os.Truncate(r.store, int64(before.Usage.Allocated)*512); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestWhatThreeCrashesLostIsUsedAgain(t *testing.T) {
 	r.sameImage("in the end")
 }
 
-// fill has a kernel use the store until it is full.
+// fill makes a kernel use the store until it is full.
 func (r reclaimed) fill(k Kernel, round scene.Round) (chunks int, shown string) {
 	r.t.Helper()
 	m := r.stage.machine(k, "fill", round, r.origin, r.store)

@@ -19,7 +19,7 @@ func TestIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Behind the colon the reverse of the order to load in.
+	// After the colon, the reverse of the loading order.
 	want := "v/pci.ko: v/virtio.ko.xz v/virtio_ring.ko v/legacy_dev.ko\n" +
 		"v/virtio.ko.xz: v/virtio_ring.ko\nv/legacy_dev.ko:\nv/virtio_ring.ko:\n"
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -1,6 +1,6 @@
 //go:build linux && lab
 
-// The gate on what real builds of the kernel made: go test -tags lab.
+// The gate, tested with real builds of the kernel: go test -tags lab.
 
 package variant_test
 
