@@ -43,7 +43,8 @@ type note struct {
 
 func newNote() *note { return &note{name: "files-" + randomHex()} }
 
-// tempMark and so many digits end the name of a file that no clone has used yet.
+// A file that no clone has used yet has a name that ends with tempMark and
+// this many digits.
 const (
 	tempMark     = ".dmsnap-"
 	randomDigits = 12

@@ -26,8 +26,8 @@ type Note = plan.Note
 type Machine = plan.Machine
 
 // Controller manages the snapshots of one machine. Its methods read the
-// kernel's state anew each time. A plan locks out other controllers until its
-// run ends, or until Release or Close.
+// kernel's state each time. A plan locks out other controllers until its run
+// ends, or until Release or Close.
 //
 // Clone, Reset, RemoveClones, ActivateClone, Create, Activate, Grow, Remove,
 // Recover, Snapshots and SnapshotNamed are safe for concurrent use. All other methods,

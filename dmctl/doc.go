@@ -32,7 +32,7 @@
 //
 // The first adds a snapshot to a live snapshot-origin. The origin copies to the
 // snapshot from the snapshot's resume on. So the origin's I/O must be flushed
-// and held before that, until the origin's own resume makes it split I/O anew.
+// and held before that, until the origin's own resume makes it split I/O again.
 //
 // The second is a merge: the snapshot, which nobody has open, hands over its
 // store.

@@ -22,9 +22,9 @@ import (
 type GrowRequest struct {
 	Name  string
 	Force bool // also for a snapshot made by another program
-	// By, if not 0, first makes the file under the COW device longer, by so many
-	// bytes rounded up to whole chunks, but never longer than a store that can
-	// hold every chunk. The COW device must then be a loop device.
+	// By, if not 0, first makes the file under the COW device longer, by this
+	// many bytes rounded up to whole chunks, but never longer than a store
+	// that can hold every chunk. The COW device must then be a loop device.
 	By int64
 }
 

@@ -17,7 +17,7 @@ type Ledger struct {
 	named   census // COW chunks on the device, metadata chunks included
 	old     census // origin chunks
 	data    uint64 // different data chunks in named
-	wraps   int    // exceptions behind which the next free chunk is 0
+	wraps   int    // exceptions after which the next free chunk is 0
 	counts  [ledgerCodes]uint64
 	errors  uint64 // the sum of counts: all of these codes are errors
 }

@@ -213,11 +213,11 @@ func hasTerminator(records []byte) bool {
 // frozen reads a store with a copy in place of one area.
 type frozen struct {
 	r    io.ReaderAt
-	area []byte // nil where nothing was copied
+	area []byte // nil if nothing was copied
 	at   int64  // its offset
 }
 
-// ReadAt is io.ReaderAt.
+// ReadAt implements io.ReaderAt.
 func (f *frozen) ReadAt(p []byte, off int64) (int, error) {
 	n, err := f.r.ReadAt(p, off)
 	if from, to := max(off, f.at), min(off+int64(n), f.at+int64(len(f.area))); from < to {

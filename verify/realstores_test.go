@@ -9,8 +9,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
-// TestRealStores judges stores that real kernels left when they crashed. A
-// file next to them says how they were made.
+// TestRealStores judges stores that real kernels left when they crashed. The
+// README next to them says how they were made.
 func TestRealStores(t *testing.T) {
 	for _, tt := range []struct {
 		file       string

@@ -17,7 +17,7 @@ const (
 	Clean        Verdict = "clean"
 	Empty        Verdict = "empty"        // a device that the kernel will initialise
 	Stale        Verdict = "stale"        // intact, with records after the terminator
-	Leaked       Verdict = "leaked"       // intact, with space lost for good
+	Leaked       Verdict = "leaked"       // intact, with space lost permanently
 	Invalid      Verdict = "invalid"      // the kernel gave the snapshot up
 	Corrupt      Verdict = "corrupt"      // damaged
 	Unrecognized Verdict = "unrecognized" // no store, or none of a known format

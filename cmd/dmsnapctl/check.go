@@ -180,8 +180,8 @@ func parseCheck(c *cli.Context, o *console) (r checkRequest, err error) {
 	return r, err
 }
 
-// checkSource returns the flag that names what is judged, "" where none does,
-// and refuses flags that do not go together.
+// checkSource returns the flag that names what is judged, or "" if none does.
+// It refuses flags that do not go together.
 func checkSource(c *cli.Context) (source string, err error) {
 	for _, flag := range []string{"target-version", "targets", "module", "kernel", "all-kernels"} {
 		if !c.IsSet(flag) || flag == "all-kernels" && !c.Bool(flag) {

@@ -68,8 +68,9 @@ func commands(run runner) []*cli.Command {
 	return all
 }
 
-// commandsFor are the commands that a command line needs: the first word's, or
-// all if that is no command, or one that uses the others.
+// commandsFor returns the commands that a command line needs: the one named by
+// its first word, or all if that is not a command or is one that uses the
+// others.
 func commandsFor(run runner, args []string) []*cli.Command {
 	if len(args) < 2 || args[1] == "manual" || args[1] == "complete" {
 		return commands(run)

@@ -32,7 +32,7 @@ func pictureFlag(c *cli.Context, flag string, read ...string) (*pictureFile, err
 	if name == "" {
 		return nil, usagef("%s: --%s is empty; name a file that ends in .svg or .png", commandName(c), flag)
 	}
-	// A store keeps its name, whatever that ends in.
+	// This refuses to overwrite a store, no matter how its name ends.
 	to, err := output.To(name, output.Options{Reads: read, Stdout: outputOf(c).out, Stderr: outputOf(c).err})
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ func rescueCommand(run runner) *cli.Command {
 type rescueStep struct {
 	args []string
 	why  string
-	fine int // the highest exit code that lets the plan go on
+	fine int // the highest exit code with which the plan continues
 }
 
 func (s rescueStep) String() string { return shellLine(s.args) }

@@ -63,7 +63,7 @@ var advisories = []Advisory{
 		Title:   "the last metadata area can be written with garbage behind its exceptions",
 		Trace:   "the finding stale-record, or one about chunks, in the last area",
 		Sources: []string{"Linux commit 2c945820ca (dm snapshot: fix metadata corruption); in release candidates of 3.14 only"},
-		// No version tells, but 3.14 lies between these two.
+		// No version decides this, but 3.14 is between these two.
 		versions: []versionSpan{{Version{1, 12, 0}, Version{1, 14, 0}}},
 		releases: []releaseSpan{{release{3, 14, 0, 1}, release{3, 14, 0, final - 1}}},
 	},

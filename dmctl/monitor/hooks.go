@@ -1,7 +1,7 @@
 package monitor
 
-// Commands that run on events, beside the monitor: one that hangs must not keep
-// it from looking.
+// Commands that run on events, in parallel with the monitor: one that hangs
+// must not keep it from looking.
 
 import (
 	"context"

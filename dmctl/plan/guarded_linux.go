@@ -21,7 +21,7 @@ const guardianWord = "guard-suspended-devices"
 const (
 	sayReady   = 'r' // the guardian: all is prepared
 	sayRelease = 'x' // the run: nothing is suspended any more
-	sayEnded   = 'e' // the guardian: the pause took too long, I/O goes on
+	sayEnded   = 'e' // the guardian: the pause took too long, I/O continues
 )
 
 // answerTime limits the wait for the guardian while nothing is suspended. On a

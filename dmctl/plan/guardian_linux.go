@@ -21,8 +21,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// stopLimit is how long a run may be stopped while its devices are suspended:
-// briefly, since a stop is no accident.
+// stopLimit is how long a run may be stopped while its devices are suspended.
+// It is short, because a stop is not an accident.
 const stopLimit = 2 * time.Second
 
 // recoverTime limits the wait for other runs before recovery from a dead run.

@@ -104,7 +104,7 @@ func (k Kernel) ModuleFiles(names []string, replace map[string]string) ([]string
 	return files, nil
 }
 
-// Missing returns the names of which the kernel has neither a module nor a
+// Missing returns the names for which the kernel has neither a module nor a
 // built-in.
 func (k Kernel) Missing(names []string) ([]string, error) {
 	known, err := k.dependencies()

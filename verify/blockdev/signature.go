@@ -66,14 +66,14 @@ var magics = []magic{
 	{"linux_raid_member", 4096, "\xfc\x4e\x2b\xa9"},
 	{"linux_raid_member", -8192, "\xfc\x4e\x2b\xa9"},
 	{"linux_raid_member", -65536, "\xfc\x4e\x2b\xa9"},
-	// A pool's first label: the first pair of its list, and an uberblock, whose
-	// place a young pool has not written yet.
+	// A pool's first label: the first pair in its list, and an uberblock,
+	// which a young pool may not have written yet.
 	{"zfs_member", 16<<10 + 20, "\x00\x00\x00\x07version"},
 	{"zfs_member", 128 << 10, "\x0c\xb1\xba\x00\x00\x00\x00\x00"},
-	{"drbd", -4096 + 60, "\x83\x74\x02"}, // metadata behind the data
+	{"drbd", -4096 + 60, "\x83\x74\x02"}, // metadata after the data
 	{"gpt", 512, "EFI PART"},
 	{"gpt", 4096, "EFI PART"},
-	{"gpt", -512, "EFI PART"}, // the backup, which outlives a start that was zeroed
+	{"gpt", -512, "EFI PART"}, // the backup, which remains if the start is zeroed
 	{"gpt", -4096, "EFI PART"},
 	{"vhd", -512, "conectix"}, // of a fixed size: the disk comes first, its header last
 	{"isw_raid_member", -1024, "Intel Raid ISM Cfg Sig. "},
@@ -81,8 +81,8 @@ var magics = []magic{
 	{"dos", 510, "\x55\xaa"},
 }
 
-// place is where the number lies on a device of size bytes. From the end it is
-// counted in whole units, which are as large as the format's.
+// place is the offset of the number on a device of size bytes. From the end it
+// is counted in whole units of the format's size.
 func (m magic) place(size int64) int64 {
 	unit := int64(512)
 	switch {

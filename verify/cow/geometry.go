@@ -93,7 +93,7 @@ func (g Geometry) dataChunksBelow(c Chunk) uint64 {
 	if c < FirstData {
 		return 0
 	}
-	return uint64(c-FirstData) - g.AreaOf(c-1) // behind the header and area 0
+	return uint64(c-FirstData) - g.AreaOf(c-1) // after the header and area 0
 }
 
 // Offset is the byte offset at which a chunk starts. ok is false if it exceeds

@@ -44,9 +44,9 @@ func (s *store) admits(o *originChunk, block int, id blockID) bool {
 }
 
 // admitsInOrigin is admits for a block that is read from the origin. After a
-// chunk is merged, writes to the snapshot go there. So do, during a merge,
-// writes to a chunk that never had an exception; but nothing tells such a write
-// from one that should have been preceded by a copy.
+// chunk is merged, writes to the snapshot go there. During a merge, so do
+// writes to a chunk that never had an exception, but such a write cannot be
+// distinguished from one that needed a copy first.
 func (s *store) admitsInOrigin(o *originChunk, block int, id blockID) bool {
 	at := o.cells[block]
 	if len(s.maybe) > 0 && slices.Contains(s.maybe[s.blocks[at]], id) {

@@ -59,7 +59,7 @@ type Options struct {
 	OriginUnwritten bool
 	// Upper is the log of a device on top of the stack, or nil. What it flushed
 	// before a mark that is in both logs must be in all states after the mark.
-	// UpperView is where it lies.
+	// UpperView says where that device is.
 	Upper     *logwrites.Log
 	UpperView View
 	// Visit, if not nil, is called for every state.

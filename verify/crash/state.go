@@ -23,7 +23,7 @@ import (
 // "/30@1" the second store continues.
 type State struct {
 	Durable int
-	Chosen  []Choice // ascending, all at or behind Durable
+	Chosen  []Choice // ascending, all at or after Durable
 	Again   *FollowUp
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // StatesPicture draws how many states were judged in each epoch, and how many
-// of them are bad; nil where that is not known.
+// of them are bad. It returns nil if that is not known.
 func (r *Report) StatesPicture(width float64) *picture.Canvas {
 	if len(r.Epochs) == 0 {
 		return nil
@@ -55,7 +55,8 @@ var (
 )
 
 // StatePicture draws which blocks of the entries between two flushes are new,
-// which old, and which entries are torn in a state; nil where that is not known.
+// which are old, and which entries are torn in a state. It returns nil if that
+// is not known.
 func (r *Report) StatePicture(state string) *picture.Canvas {
 	if r.Drawn == nil {
 		return nil
@@ -95,7 +96,7 @@ func (r *Report) StatePicture(state string) *picture.Canvas {
 	return c
 }
 
-// how is whether an entry is new, old or torn.
+// how says whether an entry is new, old or torn.
 func (d DrawnEntry) how() string {
 	n := 0
 	for _, on := range d.New {

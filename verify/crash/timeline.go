@@ -1,5 +1,5 @@
-// The timeline of a log as lines of text: what was written when, and where a
-// crash is bad.
+// The timeline of a log as lines of text: what was written when, and in which
+// places a crash is bad.
 
 package crash
 

@@ -41,7 +41,7 @@ func (r *Report) WriteTimeline(w io.Writer) error {
 	return err
 }
 
-// TimelinePicture is the timeline, so many pixels wide.
+// TimelinePicture draws the timeline with this width in pixels.
 func (r *Report) TimelinePicture(width float64) *picture.Canvas {
 	width = max(width, svgWidth)
 	height := float64(svgTop + (len(lanes)+2)*svgLane + 64)
@@ -70,20 +70,20 @@ func (r *Report) inWords() string {
 	return text
 }
 
-// timelinePicture is a timeline in the making.
+// timelinePicture is a timeline that is being drawn.
 type timelinePicture struct {
 	*Report
 	*picture.Canvas
 	width, bottom float64
 }
 
-// at is where an entry stands.
+// at is the position of an entry.
 func (t *timelinePicture) at(entry int) float64 {
 	return svgLeft + float64(entry)/float64(max(1, len(t.Timeline)))*(t.width-svgLeft-svgRight)
 }
 
-// crashes draws the band of crashes: fine where none is bad, as far as they
-// were explored.
+// crashes draws the band of crashes. It is fine where no crash is bad, as far
+// as they were explored.
 func (t *timelinePicture) crashes() {
 	t.Text(svgLeft-8, t.bottom+16, picture.Font{Anchor: picture.End}, "a crash here")
 	t.Rect(svgLeft, t.bottom+4, t.at(t.ExploredEntries)-svgLeft, svgCrash, picture.Fine, "")
@@ -120,7 +120,7 @@ func (t *timelinePicture) firstFailure() {
 	x := t.at(max(0, f.Entry))
 	t.Path(fmt.Sprintf("M%.1f %.1fl-5 9h10z", x, t.bottom+23), picture.Paint{Fill: picture.Black}, "")
 	beside, anchor := x+9, picture.Start
-	if x > t.width/2 { // or it would not find room before the edge
+	if x > t.width/2 { // otherwise it would not fit before the edge
 		beside, anchor = x-9, picture.End
 	}
 	t.Text(beside, t.bottom+33, picture.Font{Anchor: anchor}, fmt.Sprintf("first failure, %s: state %s", f.Where(), shortened(f.State, 60)))

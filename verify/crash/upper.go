@@ -125,7 +125,7 @@ func (u *upper) admissible(block uint64, m *commonMark) (ids []blockID, all bool
 	return ids, false, nil
 }
 
-// demanded visits the blocks of which a mark demands more than the previous
+// demanded visits the blocks for which a mark demands more than the previous
 // mark (nil for none). It may visit a block more than once.
 func (u *upper) demanded(before, m *commonMark, visit func(block uint64)) {
 	from := 0

@@ -8,9 +8,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Grow plans to make the file of a sound store larger, by so many bytes rounded
-// up to whole chunks. The kernel needs nothing more: it asks for the size of a
-// COW device when the snapshot is activated.
+// Grow plans to make the file of a sound store larger, by this many bytes
+// rounded up to whole chunks. The kernel needs nothing more: it asks for the
+// size of a COW device when the snapshot is activated.
 func Grow(ctx context.Context, dev blockdev.Device, by int64) (*Plan, error) {
 	p := &Plan{Title: "enlarge the store", Resume: "the store is as it was, or larger: run it again to finish"}
 	if by <= 0 {

@@ -19,10 +19,10 @@ type holder struct {
 	listed   func() iter.Seq2[dumpRecord, error] // the exceptions in the dump's list
 }
 
-// holdsChunks fails unless dev holds the chunks that the dump names. That is
-// certain of no device; it is refused if its store has another chunk size or it
-// has another size, if all those chunks are zero, or if its store keeps the data
-// elsewhere and other data stands in their place.
+// holdsChunks fails unless dev seems to hold the chunks that the dump names.
+// No device is certain to hold them. A device is refused if its store has
+// another chunk size or it has another size, if all those chunks are zero, or
+// if its store has the data elsewhere and other data is in their place.
 func (h holder) holdsChunks(ctx context.Context) error {
 	s, err := examine(ctx, h.dev, 0)
 	if s == nil {
@@ -60,9 +60,9 @@ func (h holder) blank() (bool, error) {
 	return blank, nil
 }
 
-// sameWhereMoved fails if a chunk that the device's list has elsewhere than the
-// dump differs from the one in the place that the dump names. Reclaiming leaves
-// both alike.
+// sameWhereMoved fails if a chunk that the device's list has in another place
+// than the dump differs from the chunk in the dump's place. After a reclaim
+// both are equal.
 func (h holder) sameWhereMoved(list iter.Seq2[store.Record, error]) error {
 	next, stop := iter.Pull2(list)
 	defer stop()

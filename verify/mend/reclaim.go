@@ -176,8 +176,8 @@ func (s *subject) copyStage(batch []move) Stage {
 	}
 }
 
-// mostGap is how much is read between two chunks for nothing, in bytes: less
-// than another read costs.
+// mostGap is how many unneeded bytes between two chunks are read at most. That
+// costs less than another read.
 const mostGap = 64 << 10
 
 // nearby is how many moves, sorted, are read at once.
@@ -193,8 +193,8 @@ func (s *subject) nearby(moves []move) int {
 	return n
 }
 
-// copyNearby yields the copies of moves that are read at once, neighbours
-// together; it is false where the taker wants no more.
+// copyNearby yields the copies of moves that are read at once, with neighbours
+// together. It returns false if the taker wants no more.
 func (s *subject) copyNearby(moves []move, yield func(write, error) bool) bool {
 	chunk, first := int64(s.geometry().ChunkBytes()), s.offset(moves[0].from)
 	length := s.offset(moves[len(moves)-1].from) + chunk - first
@@ -202,7 +202,7 @@ func (s *subject) copyNearby(moves []move, yield func(write, error) bool) bool {
 	if len(moves) > 1 {
 		b = make([]byte, length)
 	}
-	if len(moves) == 1 || readFull(s.dev, b, first) != nil { // what lies between may be unreadable
+	if len(moves) == 1 || readFull(s.dev, b, first) != nil { // the gap may be unreadable
 		for _, m := range moves {
 			if !forward(copied(s.dev, s.offset(m.from), s.offset(m.to), chunk), yield) {
 				return false
@@ -210,7 +210,7 @@ func (s *subject) copyNearby(moves []move, yield func(write, error) bool) bool {
 		}
 		return true
 	}
-	packed := b[:0] // each chunk lies where it was or moves to the front
+	packed := b[:0] // each chunk stays in place or moves to the front
 	for _, m := range moves {
 		packed = append(packed, b[s.offset(m.from)-first:][:chunk]...)
 	}

@@ -37,7 +37,7 @@ var hatchPaths = [...]string{
 type Paint struct {
 	Fill    string
 	Hatch   Hatch   // over Fill
-	Ink     string  // colour of the hatch; black where it is empty
+	Ink     string  // colour of the hatch; black if empty
 	Opacity float64 // of the fill; 0 stands for 1
 	Stroke  string
 	Width   float64 // of the stroke; 0 stands for 1
@@ -59,7 +59,7 @@ type Font struct {
 	Bold   bool
 	Mono   bool // all characters are 0.6 of the size wide, and spaces count
 	Anchor Anchor
-	Color  string // #rrggbb; black where it is empty
+	Color  string // #rrggbb; black if empty
 }
 
 // Canvas is an SVG picture in the making. All texts are escaped.

@@ -16,7 +16,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// Bins is how many bins a report must have at most to be drawn as SVG or PNG.
+// Bins is the largest number of bins in a report that can be drawn as SVG or
+// PNG.
 const Bins = columns * mostRows
 
 // What a chunk can be, worst first: where chunks of several kinds share a

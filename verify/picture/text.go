@@ -16,8 +16,8 @@ const (
 	textLeaks    = 8
 )
 
-// TextBins is how many bins a report must have at most to be drawn as text in
-// a terminal of so many columns.
+// TextBins is the largest number of bins in a report that can be drawn as text
+// in a terminal with this many columns.
 func TextBins(columns int) int { return textCells(columns) * textMostRows }
 
 func textCells(columns int) int { return max(10, columns-textOffset-1) }

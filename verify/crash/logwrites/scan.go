@@ -104,8 +104,8 @@ func (l *Log) stop(why string) {
 	}
 }
 
-// CouldHoldEntries reports whether a reader could take a block in b for an entry,
-// whatever the size of the log's sectors. b begins at a multiple of 512 bytes.
+// CouldHoldEntries reports whether a reader could take a block in b for an
+// entry, for any sector size of the log. b begins at a multiple of 512 bytes.
 func CouldHoldEntries(b []byte) bool {
 	few := Log{SectorSize: MinSectorSize}
 	for ; len(b) >= MinSectorSize; b = b[MinSectorSize:] {
