@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
+	"os/signal"
 	"testing"
 	"time"
 
@@ -12,6 +14,9 @@ import (
 // A terminal that closes interrupts a command, which ends in order, unless it
 // was started with nohup.
 func TestHangUp(t *testing.T) {
+	// Otherwise a test run under nohup would have the programs ignore the signal.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
+	defer signal.Reset(unix.SIGHUP)
 	for shell, hears := range map[string]bool{`exec "$@"`: true, `trap '' HUP; exec "$@"`: false} {
 		var stderr bytes.Buffer
 		cmd := exec.Command("sh", "-c", shell, "sh", "dmsnapctl", "check", "--targets", "-")
