@@ -9,7 +9,6 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -184,14 +183,7 @@ func (r *reaper) killedAfter(t *testing.T, steps int, program, dir, line string)
 // TestKilledAtEveryStep: no matter where a run is killed, the snapshot shows
 // the same, a second run finishes, and the undo file of both undoes them.
 func TestKilledAtEveryStep(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(t.TempDir(), "dmsnapctl")
-	if err := os.Symlink(self, program); err != nil {
-		t.Fatal(err)
-	}
+	program := programPath(t)
 	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil || os.Geteuid() != 0 {
 		t.Skipf("counting steps needs root and FUSE: %v", err)
 	} else if err := f.Close(); err != nil {

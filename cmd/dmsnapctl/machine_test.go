@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
@@ -24,6 +26,21 @@ func commanded(ctx context.Context, args ...string) (stdout, stderr string, code
 	var out, err bytes.Buffer
 	code = run(ctx, append([]string{"dmsnapctl"}, args...), streams{in: &bytes.Buffer{}, out: &out, err: &err})
 	return out.String(), err.String(), code
+}
+
+// programPath is a path that runs this test as the program, in a process of its
+// own.
+func programPath(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "dmsnapctl")
+	if err := os.Symlink(self, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // must is commanded for commands that must succeed.

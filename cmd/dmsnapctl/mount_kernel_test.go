@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -55,14 +54,7 @@ func TestMountAsJSON(t *testing.T) {
 // mounted starts a mount as a process, and waits until the image is there.
 func mounted(t *testing.T, args ...string) (cmd *exec.Cmd, said *bufio.Reader, stderr *bytes.Buffer) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(t.TempDir(), "dmsnapctl")
-	if err := os.Symlink(self, program); err != nil {
-		t.Fatal(err)
-	}
+	program := programPath(t)
 	stderr = new(bytes.Buffer)
 	cmd = exec.Command(program, append([]string{"mount", "store", "--origin", "origin", "dir"}, args...)...)
 	cmd.Stderr = stderr

@@ -157,14 +157,7 @@ if touch "$DMSNAPCTL_MOUNT/touched" 2>/dev/null; then echo writable; fi; rm "$1/
 // TestWithSnapshotKilled: recover cleans up what a SIGKILL leaves, and COMMAND
 // got SIGTERM.
 func TestWithSnapshotKilled(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(t.TempDir(), "dmsnapctl")
-	if err := os.Symlink(self, program); err != nil {
-		t.Fatal(err)
-	}
+	program := programPath(t)
 	for name, make := range map[string]func(*testing.T) liveFS{"mapped": liveCases["ext4"], "LVM": liveCases["LVM, ext4"]} {
 		t.Run(name, func(t *testing.T) {
 			f := make(t)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strings"
 	"testing"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
-	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -207,101 +205,6 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// TestRepairFindsALostHeader: it takes the chunk size from the areas.
-func TestRepairFindsALostHeader(t *testing.T) {
-	for _, chunk := range []cow.Sectors{1, 2, 8, 64} {
-		s := newScene(kind{chunk: chunk, origin: 200 * int(chunk) * 512, changed: 40, mixed: true, leaked: 3, seed: 9})
-		for name, lose := range map[string]func([]byte){
-			"zeroes": func(b []byte) { clear(b[:16]) }, "garbage": func(b []byte) { copy(b, "garbage of all sorts") },
-			"the chunk size": func(b []byte) { b[12] = 3 },
-		} {
-			store := &disk{b: bytes.Clone(s.store)}
-			lose(store.b)
-			p, err := Repair(ctx, store, RepairOptions{})
-			if err != nil {
-				t.Fatalf("%s, chunks of %d sectors: %v", name, chunk, err)
-			}
-			if !strings.Contains(p.String(), "chunks of "+count.Of(chunk, "sector")+",") {
-				t.Errorf("the plan does not show the header:\n%s", p)
-			}
-			mustRun(t, p, nil)
-			if !bytes.Equal(view(store.b, s.origin), s.shows) {
-				t.Errorf("%s, chunks of %d sectors: the snapshot shows something else", name, chunk)
-			}
-		}
-	}
-	if _, err := Repair(ctx, &disk{b: make([]byte, 1<<20)}, RepairOptions{}); !errors.Is(err, ErrNotStore) {
-		t.Errorf("a blank device: %v", err)
-	}
-}
-
-// TestRepairInventsNothing: a store that is not certain is refused, and not
-// changed.
-func TestRepairInventsNothing(t *testing.T) {
-	g, _ := cow.NewGeometry(2)
-	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 70, spare: 9, seed: 4})
-	record := func(b []byte, k uint64, new cow.Chunk) {
-		copy(b[g.RecordOffset(k/64, k%64):], cow.Exception{Old: s.spec.Exceptions[k].Old, New: new}.AppendTo(nil))
-	}
-	tests := []struct {
-		name   string
-		damage func([]byte)
-		opt    RepairOptions
-		want   error
-	}{
-		{"without the assumption", func(b []byte) { record(b, 5, 1<<40) }, RepairOptions{}, ErrDamaged},
-		{"two have changed places", func(b []byte) { record(b, 5, g.DataChunk(6)); record(b, 6, g.DataChunk(5)) }, RepairOptions{AssumeCanonical: true}, ErrUncertain},
-		{"a chunk of its own", func(b []byte) { record(b, 5, g.DataChunk(74)) }, RepairOptions{AssumeCanonical: true}, ErrUncertain},
-		{"most are damaged", func(b []byte) {
-			for k := range uint64(60) {
-				record(b, k, 1<<40)
-			}
-		}, RepairOptions{AssumeCanonical: true}, ErrUncertain},
-		{"an origin chunk is damaged", func(b []byte) {
-			copy(b[g.RecordOffset(0, 5):], cow.Exception{Old: 1 << 40, New: g.DataChunk(5)}.AppendTo(nil))
-		},
-			RepairOptions{AssumeCanonical: true, OriginBytes: 120 << 10}, ErrDamaged},
-	}
-	for _, tt := range tests {
-		store := bytes.Clone(s.store)
-		tt.damage(store)
-		dev := &disk{b: bytes.Clone(store)}
-		if _, err := Repair(ctx, dev, tt.opt); !errors.Is(err, tt.want) {
-			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
-		}
-		if !bytes.Equal(dev.b, store) {
-			t.Errorf("%s: the store has changed", tt.name)
-		}
-	}
-	// A number that repeats another one is certain.
-	dev := &disk{b: bytes.Clone(s.store)}
-	record(dev.b, 5, g.DataChunk(60))
-	p, err := Repair(ctx, dev, RepairOptions{AssumeCanonical: true})
-	mustRun(t, p, err)
-	if !bytes.Equal(dev.b, s.store) {
-		t.Error("the damaged number did not get its canonical place")
-	}
-}
-
-// TestRepairGrowsACutOffFile if no exception names the missing part.
-func TestRepairGrowsACutOffFile(t *testing.T) {
-	s := newScene(kind{chunk: 1, origin: 64 << 10, changed: 32, seed: 2}) // fills area 0
-	g, _ := cow.NewGeometry(1)
-	cut := int(g.AreaChunk(1)) * 512
-	dev := &disk{b: bytes.Clone(s.store[:cut])}
-	p, err := Repair(ctx, dev, RepairOptions{})
-	mustRun(t, p, err)
-	if len(dev.b) != cut+512 || !bytes.Equal(view(dev.b, s.origin), s.shows) {
-		t.Errorf("%d bytes, want %d, or the snapshot shows something else", len(dev.b), cut+512)
-	}
-	if _, err := Repair(ctx, &disk{b: bytes.Clone(s.store[:cut-512])}, RepairOptions{}); !errors.Is(err, ErrDamaged) {
-		t.Errorf("a chunk that is named is cut off: %v", err)
-	}
-	if _, err := Repair(ctx, fixed{&disk{b: bytes.Clone(s.store[:cut])}}, RepairOptions{}); !errors.Is(err, ErrRoom) {
-		t.Errorf("a device: %v", err)
-	}
-}
-
 // fixed is a device that cannot grow.
 type fixed struct{ d *disk }
 
@@ -485,62 +388,4 @@ func TestDumpIsToldFromAnother(t *testing.T) {
 	if err := CheckDump(ctx, bytes.NewReader(lines), &disk{b: newScene(k).store}); !errors.Is(err, ErrOtherUndo) {
 		t.Errorf("another store: %v", err)
 	}
-}
-
-// FuzzHostileStores: no store makes a dump or a plan panic, hang or write.
-func FuzzHostileStores(f *testing.F) {
-	s := newScene(kind{chunk: 1, origin: 64 << 10, changed: 40, leaked: 5, mixed: true, stale: 2, seed: 3})
-	f.Add(s.store)
-	f.Add(s.store[:700])
-	f.Fuzz(func(t *testing.T, b []byte) {
-		dev := &disk{b: bytes.Clone(b)}
-		_ = Dump(ctx, dev, dev.Size(), io.Discard)
-		origin := &disk{b: bytes.Clone(s.origin)}
-		for _, plan := range []func() (*Plan, error){
-			func() (*Plan, error) { return Repair(ctx, dev, RepairOptions{AssumeCanonical: true}) },
-			func() (*Plan, error) { return Reclaim(ctx, dev, ReclaimOptions{}) },
-			func() (*Plan, error) { p, _, err := Apply(ctx, dev, origin); return p, err },
-			func() (*Plan, error) { return Revalidate(ctx, dev, RevalidateOptions{GrowBy: 4096}) },
-		} {
-			if p, err := plan(); err == nil {
-				_ = p.String()
-			}
-		}
-		if !bytes.Equal(dev.b, b) || !bytes.Equal(origin.b, s.origin) {
-			t.Fatal("a plan wrote before it ran")
-		}
-		for _, plan := range []func(*disk) (*Plan, error){
-			func(d *disk) (*Plan, error) { return Repair(ctx, d, RepairOptions{AssumeCanonical: true}) },
-			func(d *disk) (*Plan, error) { return Reclaim(ctx, d, ReclaimOptions{}) },
-		} {
-			run := &disk{b: bytes.Clone(b)}
-			before := view(b, s.origin)
-			p, err := plan(run)
-			if err != nil {
-				continue
-			}
-			if err := p.Run(ctx, nil); err != nil {
-				t.Fatalf("a plan that was made does not run: %v", err)
-			}
-			if before != nil && !bytes.Equal(view(run.b, s.origin), before) {
-				t.Fatal("the snapshot shows something else")
-			}
-		}
-	})
-}
-
-// FuzzHostileDumps: no dump makes Restore panic or write before it runs.
-func FuzzHostileDumps(f *testing.F) {
-	s := newScene(kind{chunk: 1, origin: 64 << 10, changed: 40, leaked: 5, stale: 2, seed: 3})
-	f.Add(dumpOf(f, s.store))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		dev := &disk{b: bytes.Clone(s.store)}
-		p, err := Restore(ctx, bytes.NewReader(b), dev, RestoreOptions{})
-		if !bytes.Equal(dev.b, s.store) {
-			t.Fatal("a plan wrote before it ran")
-		}
-		if err == nil {
-			_ = p.Run(ctx, nil)
-		}
-	})
 }

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
+)
+
+func TestDelta(t *testing.T) {
+	b := newToolbox(t)
+	want := ""
+	for i := range 20 {
+		want += itoa(i*3*toolChunk) + " 4096\n"
+	}
+	if got, _ := b.run(exitFine, "delta store"); got != want {
+		t.Errorf("ranges:\n%s", got)
+	}
+	out, _ := b.run(exitFine, "delta store --json")
+	var d struct {
+		Schema string
+		Ranges []struct{ Offset, Length int64 }
+		Bytes  int64
+	}
+	if err := json.Unmarshal([]byte(out), &d); err != nil || d.Schema != "dmsnapctl.delta/1" || len(d.Ranges) != 20 || d.Bytes != 20*4096 || d.Ranges[1].Offset != 3*4096 {
+		t.Errorf("%v: %s", err, out)
+	}
+	second := cowtest.Store{Chunk: 16, Exceptions: cowtest.Canonical(16, 0, 40)}.Bytes()
+	b.write("second", second)
+	if got, _ := b.run(exitFine, "delta store --against second"); !strings.HasPrefix(got, "0 8192\n12288 4096\n") || !strings.Contains(got, "\n327680 8192\n") {
+		t.Errorf("against another store:\n%s", got)
+	}
+	if got, _ := b.run(exitFine, "delta store --format bmap --origin origin"); !strings.Contains(got, "<ImageSize> 409600 </ImageSize>") || !strings.Contains(got, "<Range>57</Range>") {
+		t.Errorf("bmap:\n%s", got)
+	}
+	if _, complaint := b.run(exitFine, "delta store --format bmap"); !strings.Contains(complaint, "origin's size") {
+		t.Errorf("bmap without a size: %q", complaint)
+	}
+	for _, line := range []string{"delta", "delta store --format xml", "delta store --format bmap --json", "delta store -o store", "delta store --against second -o second"} {
+		b.run(exitUsage, line)
+	}
+	b.run(exitUnknown, "delta origin")
+	b.damage(staleRecord)
+	b.run(exitFine, "delta store")
+	b.damage(invalidate)
+	if got, _ := b.run(exitCritical, "delta store"); got != want {
+		t.Errorf("of an invalidated store:\n%s", got)
+	}
+}
+
+func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
+
+func TestExtract(t *testing.T) {
+	b := newToolbox(t)
+	same := func(name string, want []byte) {
+		t.Helper()
+		if !bytes.Equal(b.read(name), want) {
+			t.Errorf("%s is another image", name)
+		}
+	}
+	b.run(exitFine, "extract store --origin origin -o raw")
+	same("raw", b.shows)
+	if info, err := os.Stat("raw"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the image's mode is %v, %v", info.Mode(), err)
+	}
+	if out, _ := b.run(exitFine, "extract store --origin origin -o -"); out != string(b.shows) {
+		t.Error("stdout is another image")
+	}
+	out, _ := b.run(exitFine, "extract store --origin origin -o full.qcow2 --format qcow2 --json")
+	if want := `{"schema":"dmsnapctl.extract/1","path":"store","output":"full.qcow2","format":"qcow2","bytes":409600,"changed_bytes":81920,"verdict":"leaked","certain":[{"offset":0,"length":409600}],"uncertain":[]}`; out != want+"\n" {
+		t.Errorf("json %s, want %s", out, want)
+	}
+	if !bytes.HasPrefix(b.read("full.qcow2"), []byte("QFI\xfb")) {
+		t.Error("full.qcow2 is no qcow2 image")
+	}
+	if err := os.Mkdir("backups", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.run(exitFine, "extract store --origin origin -o backups/over.qcow2 --only-changes --backing origin")
+	if over := b.read("backups/over.qcow2"); !bytes.Contains(over[:512], []byte("../originraw")) && !bytes.Contains(over[:512], []byte("../origin")) {
+		t.Error("the overlay does not name its backing file by its own directory")
+	}
+	b.run(exitFine, "extract store --origin origin -o back.qcow2 --only-changes --backing full.qcow2 --side origin")
+	if !bytes.Contains(b.read("back.qcow2")[:512], []byte("qcow2")) {
+		t.Error("the overlay does not name the format of its backing file")
+	}
+	for _, line := range []string{
+		"extract store -o x", "extract store --origin origin", "extract store --origin origin -o x --format vmdk",
+		"extract store --origin origin -o x --side top", "extract store --origin origin -o x --side origin",
+		"extract store --origin origin -o x --only-changes", "extract store --origin origin -o x --backing origin",
+		"extract store --origin origin -o x --only-changes --backing origin --format raw",
+		"extract store --origin origin -o x --content raw", "extract store --origin origin -o - --format qcow2",
+		"extract store --origin origin -o - --json", "extract store --origin origin -o store", "extract store --origin origin -o origin",
+		"extract store --origin origin -o full.qcow2 --only-changes --backing full.qcow2",
+	} {
+		b.run(exitUsage, line)
+	}
+	if exists("x") {
+		t.Error("a refused command left a file")
+	}
+	b.damage(invalidate)
+	if _, complaint := b.run(exitCritical, "extract store --origin origin -o best"); !strings.Contains(complaint, "--best-effort") || exists("best") {
+		t.Errorf("of an invalidated store: %q", complaint)
+	}
+	out, _ = b.run(exitWarning, "extract store --origin origin -o best --best-effort --json")
+	if !strings.Contains(out, `"certain":[{"offset":0,"length":4096},{"offset":12288,"length":4096}`) || !strings.Contains(out, `"uncertain":[{"offset":4096,"length":8192}`) {
+		t.Errorf("what is certain: %s", out)
+	}
+	same("best", b.shows)
+	ranges := []string{"certain    80 KiB in 20 ranges: bytes 0-4095, 12288-16383, 24576-28671, 36864-40959, 49152-53247 and 15 more\n",
+		"uncertain  320 KiB in 20 ranges: bytes 4096-12287, 16384-24575, 28672-36863, 40960-49151, 53248-61439 and 15 more\n"}
+	if out, _ = b.run(exitWarning, "extract store --origin origin -o best --best-effort"); out != "best: 400 KiB, 80 KiB of it changed\n  "+strings.Join(ranges, "  ") {
+		t.Errorf("what is certain, in words: %s", out)
+	}
+	if out, complaint := b.run(exitWarning, "extract store --origin origin -o - --best-effort"); out != string(b.shows) || !strings.Contains(complaint, ranges[0]) || !strings.Contains(complaint, ranges[1]) {
+		t.Errorf("what is certain of stdout: %s", complaint)
+	}
+	b.damage(beyond)
+	if out, complaint := b.run(exitWarning, "extract store --origin origin -o best --best-effort"); !strings.Contains(out, "certain    nothing\n  uncertain  400 KiB in 1 range: bytes 0-409599\n") || !strings.Contains(complaint, "the wrong place") {
+		t.Errorf("what is certain of a damaged store: %s%s", out, complaint)
+	}
+}
+
+// TestExtractGuessesNothing: an image of an invalidated store is certain only if
+// every chunk of the origin was copied.
+func TestExtractGuessesNothing(t *testing.T) {
+	b := newToolbox(t)
+	b.write("store", cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, 0, 1), DeviceChunks: 5}.Bytes())
+	b.damage(invalidate)
+	b.run(exitWarning, "extract store --origin origin -o best --best-effort")
+	b.write("origin", b.read("origin")[:2*toolChunk]) // both chunks are in the store
+	if out, complaint := b.run(exitFine, "extract store --origin origin -o best --best-effort"); strings.Contains(out, "uncertain") || complaint != "" {
+		t.Errorf("all of it is certain: %s%s", out, complaint)
+	}
+}
