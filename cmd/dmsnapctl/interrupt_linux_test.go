@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -10,6 +11,34 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// startReading starts a command and waits until it reads its input: then it also
+// handles signals. The input ends when stdin is closed.
+func startReading(t *testing.T, cmd *exec.Cmd) (stdin *os.File) {
+	t.Helper()
+	from, to, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = to.Close() }) // some tests have closed it
+	if _, err := to.WriteString("\n"); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdin = from
+	if err := errors.Join(cmd.Start(), from.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		switch left, err := unix.IoctlGetInt(int(to.Fd()), unix.TIOCINQ); {
+		case err != nil:
+			t.Fatal(err)
+		case left == 0:
+			return to
+		case time.Now().After(end):
+			t.Fatal("it does not read its input")
+		}
+	}
+}
 
 // A terminal that closes interrupts a command, which ends in order, unless it
 // was started with nohup.
@@ -21,14 +50,7 @@ func TestHangUp(t *testing.T) {
 		var stderr bytes.Buffer
 		cmd := exec.Command("sh", "-c", shell, "sh", "dmsnapctl", "check", "--targets", "-")
 		cmd.Stderr = &stderr
-		stdin, err := cmd.StdinPipe() // sends nothing
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second)
+		stdin := startReading(t, cmd)
 		if err := cmd.Process.Signal(unix.SIGHUP); err != nil {
 			t.Fatal(err)
 		}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 func init() {
@@ -93,15 +92,7 @@ func TestFatalErrorsAreSignals(t *testing.T) {
 // Signals reach the process that does the work.
 func TestSignalsReachTheWorker(t *testing.T) {
 	cmd := limited("-v 2000000", "dmsnapctl", "check", "--targets", "-")
-	stdin, err := cmd.StdinPipe() // sends nothing
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stdin.Close()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(time.Second)
+	startReading(t, cmd)
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
