@@ -204,8 +204,12 @@ func (e *extraction) mayRead(store *storeFile, origin *blockdev.File) error {
 		if store.active == nil {
 			return nil
 		}
-		if invalid, err := store.isInvalidated(e.c.Context); invalid || err != nil {
-			return err
+		invalidated, err := store.isInvalidated(e.c.Context)
+		if err != nil {
+			return fmt.Errorf("extract %s: %w", store.path, err)
+		}
+		if invalidated {
+			return nil
 		}
 		return fmt.Errorf("extract %s: in use by %s; read the image from that device", store.path, store.active.by)
 	}

@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"strings"
 	"testing"
 
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
@@ -134,5 +138,31 @@ func TestExtractGuessesNothing(t *testing.T) {
 	b.write("origin", b.read("origin")[:2*toolChunk]) // both chunks are in the store
 	if out, complaint := b.run(exitFine, "extract store --origin origin -o best --best-effort"); strings.Contains(out, "uncertain") || complaint != "" {
 		t.Errorf("all of it is certain: %s%s", out, complaint)
+	}
+}
+
+// TestExtractOfAStoreInUse: only the store of a snapshot that the kernel has given
+// up is read.
+func TestExtractOfAStoreInUse(t *testing.T) {
+	b := newToolbox(t)
+	for _, invalid := range []bool{false, true} {
+		if invalid {
+			b.damage(invalidate)
+		}
+		file, err := blockdev.Open("store")
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := &storeFile{path: "store", file: file, from: file, active: &activity{by: "snapshot s"}}
+		e := &extraction{c: cli.NewContext(nil, nil, &cli.Context{Context: context.Background()})}
+		switch err := e.mayRead(store, nil); {
+		case invalid && err != nil:
+			t.Error(err)
+		case !invalid && (err == nil || !strings.Contains(err.Error(), "in use by snapshot s")):
+			t.Errorf("of a valid snapshot: %v", err)
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -73,9 +73,8 @@ func runRescue(c *cli.Context, run runner) error {
 		return fmt.Errorf("rescue %s: %w", w.path, err)
 	}
 	stays := w.plan()
-	held := w.user != "" && !w.worksInUse()
+	held := w.isHeld()
 	if held {
-		w.note("the store is in use by %s: unmount that and remove its device first; for LVM, dmsetup remove takes the device away and leaves the store", w.user)
 		stays = exitUnknown
 	}
 	for _, s := range w.steps {
@@ -152,26 +151,20 @@ func (w *rescuing) look() (err error) {
 	return nil
 }
 
-// worksInUse reports whether all steps work while the store is in use: judging
-// it, enlarging it through its snapshot, and reading what the kernel has given
-// up.
-func (w *rescuing) worksInUse() bool {
+// isHeld reports whether somebody has the store active, and a step needs it idle;
+// it notes what to do first. A store that is in use can be judged, and enlarged
+// through its snapshot. One that the kernel has invalidated can also be read.
+func (w *rescuing) isHeld() bool {
+	possible := map[string]bool{
+		"verify": true, "grow": w.snapshot != "", "extract": w.report.Verdict == verify.Invalid,
+	}
 	for _, s := range w.steps {
-		switch s.args[0] {
-		case "verify":
-		case "grow":
-			if w.snapshot == "" {
-				return false
-			}
-		case "extract":
-			if w.report.Verdict != verify.Invalid {
-				return false
-			}
-		default:
-			return false
+		if w.user != "" && !possible[s.args[0]] {
+			w.note("the store is in use by %s: unmount that and remove its device first; for LVM, dmsetup remove takes the device away and leaves the store", w.user)
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 func (w *rescuing) do(why string, fine int, args ...string) {

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/verify"
 )
 
 // TestRescue: for each kind of damage, the commands, and after them a sound
@@ -80,6 +82,32 @@ func TestRescueOfAFullStore(t *testing.T) {
 	full(22 * toolChunk)
 	if out, _ = b.run(exitWarning, "rescue store --origin origin --origin-unchanged"); !strings.Contains(out, "add --grow-by SIZE") {
 		t.Errorf("a full, invalidated store: %s", out)
+	}
+}
+
+// TestRescueOfAStoreInUse: what needs an idle store is not begun.
+func TestRescueOfAStoreInUse(t *testing.T) {
+	for _, tt := range []struct {
+		user, snapshot string
+		verdict        verify.Verdict
+		step           string
+		held           bool
+	}{
+		{"", "", verify.Stale, "repair", false},
+		{"snapshot s", "s", verify.Stale, "repair", true},
+		{"snapshot s", "s", verify.Invalid, "revalidate", true},
+		{"snapshot s", "s", verify.Invalid, "extract", false},
+		{"snapshot s", "s", verify.Clean, "extract", true},
+		{"snapshot s", "s", verify.Clean, "grow", false},
+		{"the merge into s", "", verify.Clean, "grow", true},
+		{"snapshot s", "s", verify.Clean, "verify", false},
+	} {
+		w := rescuing{user: tt.user, snapshot: tt.snapshot, report: &verify.Report{Verdict: tt.verdict}}
+		w.do("", exitFine, "verify")
+		w.do("", exitFine, tt.step)
+		if held := w.isHeld(); held != tt.held || len(w.said.Notes) > 0 != held {
+			t.Errorf("%+v: held %v, notes %q", tt, held, w.said.Notes)
+		}
 	}
 }
 
