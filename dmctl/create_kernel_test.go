@@ -154,7 +154,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"own COW", CreateRequest{Name: "s", Origin: disks[2], COW: disks[2]}, ErrRefused, "both"},
 		{"COW in use", CreateRequest{Name: "s", Origin: disks[0], COW: disks[1]}, ErrRefused, "the COW device of snapshot taken"},
 		{"COW with a store", CreateRequest{Name: "s", Origin: disks[0], COW: disks[2]}, ErrForce, "DM_snapshot_cow"},
-		{"a directory for a node", CreateRequest{Name: "dir", Origin: disks[0], COW: small}, ErrRefused, "in the way"},
+		{"a directory for a node", CreateRequest{Name: "dir", Origin: disks[0], COW: small}, ErrRefused, "not the node"},
 		{"COW too small", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 1024 << 9}, ErrRefused, "three chunks"},
 		{"65 sectors", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 65 << 9}, ErrUsage, "power of two"},
 		{"2^22 sectors", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 1 << 31}, ErrUsage, "limit"},
