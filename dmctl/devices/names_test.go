@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	_ "github.com/dmsnapctl/dmsnapctl/testdata/thorough/quick" // fewer checks, fewer collections
 )
 
 func TestUnfinishedNames(t *testing.T) {

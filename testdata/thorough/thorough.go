@@ -3,29 +3,11 @@
 // not know the tests.
 package thorough
 
-import (
-	"flag"
-	"os"
-
-	"pgregory.net/rapid"
-)
+import "os"
 
 // Variable names an environment variable. If it has a value, tests do
 // everything that they can.
 const Variable = "DMSNAPCTL_THOROUGH"
-
-// quickChecks is how often rapid checks a property, unless a flag says
-// otherwise.
-const quickChecks = "25"
-
-func init() {
-	if !All() {
-		_ = rapid.Check // that package defines the flag
-		if err := flag.Set("rapid.checks", quickChecks); err != nil {
-			panic(err)
-		}
-	}
-}
 
 // All reports whether tests do everything that they can.
 func All() bool { return os.Getenv(Variable) != "" }

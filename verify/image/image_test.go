@@ -7,8 +7,6 @@ import (
 	"io"
 	"testing"
 
-	_ "github.com/dmsnapctl/dmsnapctl/testdata/thorough" // fewer checks by rapid
-
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	_ "github.com/dmsnapctl/dmsnapctl/testdata/thorough/quick" // fewer checks, fewer collections
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
+	_ "github.com/dmsnapctl/dmsnapctl/testdata/thorough/quick" // fewer checks, fewer collections
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
