@@ -96,7 +96,8 @@ func runCompact(c *cli.Context) (err error) {
 const revalidateHelp = `   Makes an invalidated store valid again. This is correct only if the origin has
    not been written to since. --origin-unchanged asserts that; without it, --origin
    must be a read-only device, or match a checksum taken before. The store needs
-   room (--grow-by), or the next write invalidates it again.
+   room, or the next write invalidates it again: --grow-by enlarges its file,
+   unless it has that much room already.
 
 EXAMPLES:
    dmsnapctl revalidate overlay.img --origin-unchanged --grow-by 1G --yes`
@@ -119,7 +120,7 @@ func revalidateCommand() *cli.Command {
 	}, append(originFlags(),
 		&cli.BoolFlag{Name: "origin-unchanged", Usage: "assert that the origin has not been written to since"},
 		&cli.StringFlag{Name: "origin-sha256", Usage: "the SHA-256 `CHECKSUM` of the origin before"},
-		&cli.StringFlag{Name: "grow-by", Usage: "enlarge the store's file by `SIZE`"},
+		&cli.StringFlag{Name: "grow-by", Usage: "enlarge the store's file by `SIZE`, if it has less room"},
 	)...)
 }
 

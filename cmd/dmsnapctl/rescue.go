@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -68,11 +69,15 @@ func runRescue(c *cli.Context, run runner) error {
 	if c.IsSet("output") && c.IsSet("activate") {
 		return usagef("rescue: -o and --activate exclude each other")
 	}
+	if _, _, err := sizeFlag(c, "grow-by"); err != nil {
+		return err
+	}
 	w := rescuing{c: c, o: o, path: storeArg(c, 0), said: rescueJSON{Schema: schemaOf(o.command), Wrong: []string{}, Notes: []string{}, Steps: []string{}}}
 	if err := w.look(); err != nil {
 		return fmt.Errorf("rescue %s: %w", w.path, err)
 	}
 	stays := w.plan()
+	w.noteUnusedGrowth()
 	held := w.isHeld()
 	if held {
 		stays = exitUnknown
@@ -187,7 +192,7 @@ func (w *rescuing) plan() (stays int) {
 		w.result(false)
 		return exitFine
 	}
-	if w.report.Verdict == verify.Corrupt && w.c.IsSet("output") {
+	if w.isDamaged() && w.c.IsSet("output") {
 		w.result(false) // as it is: a repair may be refused, and would write
 		return exitFine
 	}
@@ -202,6 +207,31 @@ func (w *rescuing) plan() (stays int) {
 	return stays
 }
 
+// noteUnusedGrowth notes that no step enlarges the store, though that was asked
+// for.
+func (w *rescuing) noteUnusedGrowth() {
+	grows := func(s rescueStep) bool {
+		return s.args[0] == "grow" || slices.Contains(s.args, "--grow-by")
+	}
+	if w.c.IsSet("grow-by") && !slices.ContainsFunc(w.steps, grows) {
+		w.note("--grow-by is not used: no step here needs a larger store; grow --by enlarges the file of a sound one")
+	}
+}
+
+// isDamaged reports whether there is more wrong with the list than that the
+// snapshot was invalidated, or has no room for the next area.
+func (w *rescuing) isDamaged() bool {
+	if w.report.Verdict != verify.Invalid {
+		return w.report.Verdict == verify.Corrupt
+	}
+	for code, n := range w.report.Counts {
+		if n > 0 && verify.SeverityOf(code) == verify.Error && code != verify.SnapshotInvalid && code != verify.TruncatedArea {
+			return true
+		}
+	}
+	return false
+}
+
 // mend plans what makes the store sound and valid.
 func (w *rescuing) mend() {
 	switch w.report.Verdict {
@@ -212,14 +242,21 @@ func (w *rescuing) mend() {
 			w.do("clear the records after the end of the list", exitFine, "repair", w.path, "--yes")
 		}
 	case verify.Corrupt:
-		w.do("repair what is certain", exitFine, "repair", w.path, "--assume-canonical", "--origin", w.c.String("origin"), "--yes")
+		w.repair()
 	case verify.Invalid:
+		if w.isDamaged() {
+			w.repair()
+		}
 		args := []string{"revalidate", w.path, "--origin-unchanged"}
 		if w.c.IsSet("grow-by") {
 			args = append(args, "--grow-by", w.c.String("grow-by"))
 		}
 		w.do("the origin is unchanged: make the store valid again", exitFine, append(args, "--yes")...)
 	}
+}
+
+func (w *rescuing) repair() {
+	w.do("repair what is certain", exitFine, "repair", w.path, "--assume-canonical", "--origin", w.c.String("origin"), "--yes")
 }
 
 // makeRoom plans to give a full store room. It returns false if the user has to

@@ -16,7 +16,11 @@ func TestRescue(t *testing.T) {
 	if out, _ := b.run(exitFine, "rescue store --origin origin --yes"); !strings.Contains(out, "nothing to rescue") {
 		t.Errorf("of a store that is only leaked: %s", out)
 	}
+	if out, _ := b.run(exitFine, "rescue store --origin origin --grow-by 1M --yes"); !strings.Contains(out, "note: --grow-by is not used") || len(b.read("store")) != 40*toolChunk {
+		t.Errorf("of a store that is not full: %s", out)
+	}
 	b.run(exitUsage, "rescue store")
+	b.run(exitUsage, "rescue store --origin origin --grow-by lots")
 	b.run(exitUsage, "rescue store --origin origin -o x --activate y")
 	sound := b.read("store")
 	for name, damage := range map[string]func([]byte){"stale": staleRecord, "no header": func(s []byte) { clear(s[:16]); s[0] = 1 }} {
@@ -37,6 +41,11 @@ func TestRescue(t *testing.T) {
 	b.run(exitWarning, "rescue store --origin origin -o left --yes")
 	if len(b.read("left")) != len(b.shows) || !bytes.Equal(b.read("store"), damaged) {
 		t.Error("of a damaged store: another size, or it was written to")
+	}
+	b.damage(invalidate) // as well
+	b.run(exitWarning, "rescue store --origin origin --origin-unchanged -o also --yes")
+	if len(b.read("also")) != len(b.shows) {
+		t.Error("of a damaged, invalidated store: another size")
 	}
 	b.write("store", sound)
 	b.damage(invalidate)
@@ -70,7 +79,7 @@ func TestRescueOfAFullStore(t *testing.T) {
 	if !strings.Contains(out, "note: the store is full; add --grow-by SIZE to enlarge it\n") || strings.Contains(out, "next:") {
 		t.Errorf("a full store: %s", out)
 	}
-	if out, _ = b.run(exitFine, "rescue store --origin origin --grow-by 5000 --json"); !strings.Contains(out, `"steps":["dmsnapctl grow store --by 5000 --yes","dmsnapctl verify store --origin origin"]`) {
+	if out, _ = b.run(exitFine, "rescue store --origin origin --grow-by 5000 --json"); strings.Contains(out, "not used") || !strings.Contains(out, `"steps":["dmsnapctl grow store --by 5000 --yes","dmsnapctl verify store --origin origin"]`) {
 		t.Errorf("with --grow-by: %s", out)
 	}
 	b.run(exitFine, "rescue store --origin origin --grow-by 5000 -o image --yes")
@@ -82,6 +91,30 @@ func TestRescueOfAFullStore(t *testing.T) {
 	full(22 * toolChunk)
 	if out, _ = b.run(exitWarning, "rescue store --origin origin --origin-unchanged"); !strings.Contains(out, "add --grow-by SIZE") {
 		t.Errorf("a full, invalidated store: %s", out)
+	}
+}
+
+// TestRescueOfADamagedInvalidStore: what is certain is repaired before the store
+// is made valid. What was cut off does not come back as zeros.
+func TestRescueOfADamagedInvalidStore(t *testing.T) {
+	b := newToolbox(t)
+	b.run(exitFine, "reclaim store --to anew --yes") // in the canonical order
+	sound := b.read("anew")
+	b.write("store", sound)
+	b.damage(beyond)
+	b.damage(invalidate)
+	const line = "rescue store --origin origin --origin-unchanged --grow-by 1M --yes"
+	b.run(exitFine, line)
+	b.run(exitFine, "extract store --origin origin -o image")
+	if !bytes.Equal(b.read("image"), b.shows) {
+		t.Error("another image")
+	}
+	b.write("store", sound[:20*toolChunk])
+	b.damage(invalidate)
+	cut := b.read("store")
+	b.run(exitCritical, line)
+	if !bytes.Equal(b.read("store"), cut) {
+		t.Error("a store that was cut off has changed")
 	}
 }
 

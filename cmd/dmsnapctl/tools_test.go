@@ -158,9 +158,9 @@ func TestRepairReclaimRevalidate(t *testing.T) {
 	}
 	b.run(exitUnknown, "revalidate store --origin origin --origin-sha256 00 --yes")
 	b.run(exitCritical, "verify store")
-	b.run(exitFine, "revalidate store --origin-unchanged --grow-by 64K --yes")
+	b.run(exitFine, "revalidate store --origin-unchanged --grow-by 128K --yes")
 	b.run(exitFine, "verify store")
-	if n := len(b.read("store")); n != len(before)+64<<10 {
+	if n := len(b.read("store")); n != len(before)+128<<10 {
 		t.Errorf("the store has %d bytes", n)
 	}
 	b.write("store", b.read("anew")) // in canonical order

@@ -12,7 +12,7 @@ import (
 // rounded up to whole chunks. The kernel needs nothing more: it asks for the
 // size of a COW device when the snapshot is activated.
 func Grow(ctx context.Context, dev blockdev.Device, by int64) (*Plan, error) {
-	p := &Plan{Title: "enlarge the store", Resume: "the store is as it was, or larger: run it again to finish"}
+	p := &Plan{Title: "enlarge the store", Resume: "the store is whole, and its file has the old size or the new one: look before it is grown again"}
 	if by <= 0 {
 		return nil, fmt.Errorf("%w: growing by %d bytes", ErrRoom, by)
 	}

@@ -6,14 +6,16 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // RevalidateOptions says how to revalidate a store.
 type RevalidateOptions struct {
 	OriginBytes int64 // 0 if unknown
-	// GrowBy grows the store's file in the same run, in bytes. Without room,
-	// the next write would invalidate the snapshot again.
+	// GrowBy grows the store's file in the same run, in bytes, unless it has
+	// that much room already, perhaps from an interrupted run. Without room, the
+	// next write would invalidate the snapshot again.
 	GrowBy int64
 }
 
@@ -22,25 +24,20 @@ type RevalidateOptions struct {
 // later writes to it were not copied. The caller vouches for that.
 func Revalidate(ctx context.Context, dev blockdev.Device, opt RevalidateOptions) (*Plan, error) {
 	p := &Plan{Title: "make the store valid again", Resume: "the store is still marked invalid: run it again to finish"}
-	at := dev
-	if opt.GrowBy > 0 {
-		grown := dev.Size() + opt.GrowBy
-		stage, err := growing(dev, grown)
-		if err != nil {
-			return nil, err
-		}
-		p.Stages = append(p.Stages, stage)
-		at = larger{dev, grown}
-	}
-	s, err := examine(ctx, at, opt.OriginBytes)
+	s, err := examine(ctx, dev, opt.OriginBytes)
 	if err != nil {
 		return nil, err
+	}
+	// Growing would put zeros in place of chunks that were cut off.
+	if s.report.Counts[verify.ChunkBeyondDevice] == 0 && !s.report.Header.Valid {
+		if s, err = s.grown(ctx, p, opt); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.sound(verify.SnapshotInvalid); err != nil {
 		return nil, err
 	}
 	if s.report.Header.Valid {
-		p.Stages = nil
 		p.Notes = append(p.Notes, "the store is valid")
 		return p, nil
 	}
@@ -61,6 +58,26 @@ func Revalidate(ctx context.Context, dev blockdev.Device, opt RevalidateOptions)
 	p.Notes = append(p.Notes, "this is right only if the origin has not been written to since the snapshot was invalidated")
 	p.check = expect(dev, opt.OriginBytes, verify.Clean, verify.Leaked)
 	return p, nil
+}
+
+// grown plans to grow the store's file, if that is needed to give it the room.
+// It returns the store as it will be then.
+func (s *subject) grown(ctx context.Context, p *Plan, opt RevalidateOptions) (*subject, error) {
+	free := s.dev.Size() - s.offset(s.geometry().SkipMetadata(s.report.Usage.NextFreeChunk))
+	switch {
+	case opt.GrowBy <= 0:
+		return s, nil
+	case free >= opt.GrowBy:
+		p.Notes = append(p.Notes, fmt.Sprintf("the store has %s free, and is not enlarged", count.Of(free, "byte")))
+		return s, nil
+	}
+	to := s.dev.Size() + opt.GrowBy
+	stage, err := growing(s.dev, to)
+	if err != nil {
+		return nil, err
+	}
+	p.Stages = append(p.Stages, stage)
+	return examine(ctx, larger{s.dev, to}, opt.OriginBytes)
 }
 
 // room fails if the next write would invalidate the snapshot at once. The
