@@ -37,7 +37,7 @@ func (c *Controller) Activate(ctx context.Context, r ActivateRequest) error {
 // the store.
 func (c *Controller) PlanActivate(ctx context.Context, r ActivateRequest) (p *Plan, err error) {
 	defer c.giveUp(&err)
-	j, err := c.open(place{r.Name, r.Origin, r.COW, r.Force, nil})
+	j, err := c.open(ctx, place{r.Name, r.Origin, r.COW, r.Force, nil})
 	if err != nil {
 		return nil, err
 	}

@@ -162,7 +162,7 @@ func (k *cloning) addNotes(p *Plan) {
 
 // openCloning opens the base of clones and checks that nobody writes to it.
 func (c *Controller) openCloning(ctx context.Context, path string, force bool) (*cloning, error) {
-	if err := c.e.LockFor(ctx); err != nil {
+	if err := c.e.Lock(ctx); err != nil {
 		return nil, err
 	}
 	base, err := c.e.OpenBase(path)

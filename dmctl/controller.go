@@ -153,8 +153,8 @@ func (c *Controller) Wait(ctx context.Context, atMost time.Duration) error {
 
 // lookLocked reads the devices for a plan and locks: no other controller
 // changes anything until the plan is run.
-func (c *Controller) lookLocked() (devices.View, error) {
-	if err := c.e.Lock(); err != nil {
+func (c *Controller) lookLocked(ctx context.Context) (devices.View, error) {
+	if err := c.e.Lock(ctx); err != nil {
 		return nil, err
 	}
 	return devices.Look(c.e)
@@ -162,8 +162,8 @@ func (c *Controller) lookLocked() (devices.View, error) {
 
 // snapshotDevice finds a snapshot that we made. It refuses one that is being
 // merged: nothing can be done to it until the merge ends.
-func (c *Controller) snapshotDevice(op, name string) (*devices.Device, error) {
-	d, err := c.anySnapshotDevice(op, name)
+func (c *Controller) snapshotDevice(ctx context.Context, op, name string) (*devices.Device, error) {
+	d, err := c.anySnapshotDevice(ctx, op, name)
 	if err == nil && !d.IsOurSnapshot() {
 		return nil, &Error{Op: op, Name: name, Err: devices.ErrNotOurs}
 	}
@@ -172,12 +172,12 @@ func (c *Controller) snapshotDevice(op, name string) (*devices.Device, error) {
 
 // anySnapshotDevice is snapshotDevice that also accepts snapshots made by
 // others.
-func (c *Controller) anySnapshotDevice(op, name string) (*devices.Device, error) {
+func (c *Controller) anySnapshotDevice(ctx context.Context, op, name string) (*devices.Device, error) {
 	n, err := devices.KnownName(name)
 	if err != nil {
 		return nil, err
 	}
-	v, err := c.lookLocked()
+	v, err := c.lookLocked(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -62,9 +62,9 @@ func (c *Controller) Create(ctx context.Context, r CreateRequest) error {
 }
 
 // PlanCreate plans a fresh snapshot. Every check happens here.
-func (c *Controller) PlanCreate(_ context.Context, r CreateRequest) (p *Plan, err error) {
+func (c *Controller) PlanCreate(ctx context.Context, r CreateRequest) (p *Plan, err error) {
 	defer c.giveUp(&err)
-	j, carried, err := c.prepareCreate(r)
+	j, carried, err := c.prepareCreate(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -77,11 +77,11 @@ func (c *Controller) PlanCreate(_ context.Context, r CreateRequest) (p *Plan, er
 
 // prepareCreate checks a request against the machine. It also reports what the
 // COW device contains if Force allows that.
-func (c *Controller) prepareCreate(r CreateRequest) (j *job, carried string, err error) {
+func (c *Controller) prepareCreate(ctx context.Context, r CreateRequest) (j *job, carried string, err error) {
 	if err := r.Check(); err != nil {
 		return nil, "", err
 	}
-	if j, err = c.open(place{r.Name, r.Origin, r.COW, r.Force, r.scratch}); err != nil {
+	if j, err = c.open(ctx, place{r.Name, r.Origin, r.COW, r.Force, r.scratch}); err != nil {
 		return nil, "", err
 	}
 	if err := c.fit(j, features{r.chunk(), r.Transient, r.Overflow, r.DiscardZeroesCOW, r.DiscardPassdownOrigin}); err != nil {

@@ -47,14 +47,14 @@ func (c *Controller) PlanGrow(ctx context.Context, r GrowRequest) (p *Plan, err 
 	if r.By < 0 {
 		return nil, devices.Malformed("grow by %d bytes: negative", r.By)
 	}
-	if err := c.e.LockFor(ctx); err != nil {
+	if err := c.e.Lock(ctx); err != nil {
 		return nil, err
 	}
 	find := c.snapshotDevice
 	if r.Force {
 		find = c.anySnapshotDevice
 	}
-	d, err := find("grow", r.Name)
+	d, err := find(ctx, "grow", r.Name)
 	if errors.Is(err, devices.ErrNotOurs) {
 		err = devices.Also(ErrForce, "%w", err)
 	}

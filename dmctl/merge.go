@@ -39,7 +39,7 @@ func (c *Controller) Merge(ctx context.Context, r MergeRequest, progress func(Sn
 // steps; if one has failed, the plan starts it again. If another run finishes
 // the merge while this one waits for its turn to plan, the merge counts as
 // done: the error is not that the snapshot never existed.
-func (c *Controller) PlanMerge(_ context.Context, r MergeRequest) (*Plan, error) {
+func (c *Controller) PlanMerge(ctx context.Context, r MergeRequest) (*Plan, error) {
 	name, err := devices.KnownName(r.Name)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (c *Controller) PlanMerge(_ context.Context, r MergeRequest) (*Plan, error)
 		seen = mergeOf(d, v.MergingInto(d))
 		p.Of = seen
 	}
-	if v, err = c.lookLocked(); err != nil {
+	if v, err = c.lookLocked(ctx); err != nil {
 		return nil, err
 	}
 	d := v.ByName(name)

@@ -5,6 +5,7 @@ package dmctl
 // loads.
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,7 +58,7 @@ type place struct {
 // open opens the devices of a new snapshot and checks where they are: the
 // names, the kind of the origin, the users of the COW device and the devices it
 // lies on.
-func (c *Controller) open(t place) (*job, error) {
+func (c *Controller) open(ctx context.Context, t place) (*job, error) {
 	j := &job{force: t.force}
 	var err error
 	if j.name, err = devices.SnapshotName(t.name); err != nil {
@@ -66,7 +67,7 @@ func (c *Controller) open(t place) (*job, error) {
 	if j.newName, err = devices.UnfinishedName(j.name); err != nil {
 		return nil, err
 	}
-	if j.view, err = c.lookLocked(); err != nil {
+	if j.view, err = c.lookLocked(ctx); err != nil {
 		return nil, err
 	}
 	if err := c.checkFree(j.view, "create", j.name); err != nil {

@@ -60,7 +60,7 @@ func (c *Controller) PlanRecord(ctx context.Context, r RecordRequest) (p *Plan, 
 	if strings.ContainsAny(r.Mark, " \t\n") { // a message is split into words, and the target takes two
 		return nil, nil, devices.Refuse("the mark %q has blanks, which log-writes takes for the end of it", r.Mark)
 	}
-	v, err := c.lookLocked()
+	v, err := c.lookLocked(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -30,8 +30,8 @@ func (c *Controller) Recover(ctx context.Context) error {
 //
 // Every step is tried, even if earlier ones failed. The most urgent come first:
 // held I/O is released first.
-func (c *Controller) PlanRecover(context.Context) (*Plan, error) {
-	v, err := c.lookLocked()
+func (c *Controller) PlanRecover(ctx context.Context) (*Plan, error) {
+	v, err := c.lookLocked(ctx)
 	if err != nil {
 		return nil, err
 	}

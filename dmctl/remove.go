@@ -24,12 +24,12 @@ func (c *Controller) Remove(ctx context.Context, r RemoveRequest) error {
 
 // PlanRemove plans the removal of a snapshot and, if it is the last one, of the
 // devices made for its origin.
-func (c *Controller) PlanRemove(_ context.Context, r RemoveRequest) (*Plan, error) {
+func (c *Controller) PlanRemove(ctx context.Context, r RemoveRequest) (*Plan, error) {
 	name, err := devices.KnownName(r.Name)
 	if err != nil {
 		return nil, err
 	}
-	v, err := c.lookLocked()
+	v, err := c.lookLocked(ctx)
 	if err != nil {
 		return nil, err
 	}

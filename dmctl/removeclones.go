@@ -74,7 +74,7 @@ func (c *Controller) clonesNamed(ctx context.Context, op string, names []string)
 	if len(names) == 0 {
 		return nil, devices.Malformed("no clone named")
 	}
-	if err := c.e.LockFor(ctx); err != nil {
+	if err := c.e.Lock(ctx); err != nil {
 		return nil, err
 	}
 	seen := map[devices.Name]bool{}

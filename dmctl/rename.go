@@ -12,8 +12,8 @@ import (
 
 // PlanRename plans to rename a snapshot, in use or not. The device for writing
 // to its origin keeps its name.
-func (c *Controller) PlanRename(_ context.Context, from, to string) (*Plan, error) {
-	d, err := c.snapshotDevice("rename", from)
+func (c *Controller) PlanRename(ctx context.Context, from, to string) (*Plan, error) {
+	d, err := c.snapshotDevice(ctx, "rename", from)
 	if err != nil {
 		return nil, err
 	}

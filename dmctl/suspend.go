@@ -12,8 +12,8 @@ import (
 
 // PlanSuspend plans to hold all I/O to a snapshot, after finishing the I/O in
 // flight and freezing its file system. The origin is not suspended.
-func (c *Controller) PlanSuspend(_ context.Context, name string) (*Plan, error) {
-	d, err := c.snapshotDevice("suspend", name)
+func (c *Controller) PlanSuspend(ctx context.Context, name string) (*Plan, error) {
+	d, err := c.snapshotDevice(ctx, "suspend", name)
 	if err != nil {
 		return nil, err
 	}
@@ -28,8 +28,8 @@ func (c *Controller) PlanSuspend(_ context.Context, name string) (*Plan, error) 
 }
 
 // PlanResume plans to resume a snapshot.
-func (c *Controller) PlanResume(_ context.Context, name string) (*Plan, error) {
-	d, err := c.snapshotDevice("resume", name)
+func (c *Controller) PlanResume(ctx context.Context, name string) (*Plan, error) {
+	d, err := c.snapshotDevice(ctx, "resume", name)
 	if err != nil {
 		return nil, err
 	}

@@ -172,39 +172,80 @@ func TestLockIsWaitedForWhileOthersGetOn(t *testing.T) {
 	}
 }
 
+// everyPlan plans each kind of change.
+func everyPlan() map[string]func(ctx context.Context, c *Controller) (*Plan, error) {
+	return map[string]func(ctx context.Context, c *Controller) (*Plan, error){
+		"create": func(ctx context.Context, c *Controller) (*Plan, error) {
+			return c.PlanCreate(ctx, CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b"})
+		},
+		"activate": func(ctx context.Context, c *Controller) (*Plan, error) {
+			return c.PlanActivate(ctx, ActivateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b"})
+		},
+		"remove": func(ctx context.Context, c *Controller) (*Plan, error) {
+			return c.PlanRemove(ctx, RemoveRequest{Name: "s"})
+		},
+		"merge": func(ctx context.Context, c *Controller) (*Plan, error) {
+			return c.PlanMerge(ctx, MergeRequest{Name: "s"})
+		},
+		"grow": func(ctx context.Context, c *Controller) (*Plan, error) {
+			return c.PlanGrow(ctx, GrowRequest{Name: "s", By: 1 << 20})
+		},
+		"rename":  func(ctx context.Context, c *Controller) (*Plan, error) { return c.PlanRename(ctx, "s", "t") },
+		"suspend": func(ctx context.Context, c *Controller) (*Plan, error) { return c.PlanSuspend(ctx, "s") },
+		"resume":  func(ctx context.Context, c *Controller) (*Plan, error) { return c.PlanResume(ctx, "s") },
+		"recover": func(ctx context.Context, c *Controller) (*Plan, error) { return c.PlanRecover(ctx) },
+		"recover stores": func(ctx context.Context, c *Controller) (*Plan, error) {
+			return c.PlanRecoverStores(ctx, "/stores")
+		},
+		"with a snapshot": func(ctx context.Context, c *Controller) (*Plan, error) {
+			p, _, err := c.PlanWith(ctx, WithRequest{Origin: "/dev/a", COW: "/dev/b"})
+			return p, err
+		},
+		"record": func(ctx context.Context, c *Controller) (*Plan, error) {
+			p, _, err := c.PlanRecord(ctx, RecordRequest{Device: "/dev/a", Log: "/dev/b"})
+			return p, err
+		},
+		"clone": func(ctx context.Context, c *Controller) (*Plan, error) {
+			return c.PlanClone(ctx, CloneRequest{Names: []string{"s"}, Base: "/dev/a", Store: "/dev/b"})
+		},
+		"activate clone": func(ctx context.Context, c *Controller) (*Plan, error) {
+			return c.PlanActivateClone(ctx, ActivateCloneRequest{Name: "s", Base: "/dev/a", Store: "/dev/b"})
+		},
+		"reset": func(ctx context.Context, c *Controller) (*Plan, error) {
+			return c.PlanReset(ctx, ResetRequest{Names: []string{"s"}})
+		},
+		"remove clones": func(ctx context.Context, c *Controller) (*Plan, error) {
+			return c.PlanRemoveClones(ctx, RemoveClonesRequest{Names: []string{"s"}})
+		},
+	}
+}
+
 // A plan for a change keeps others from planning one. A plan made without
 // waiting could be wrong when it is run.
 func TestEveryPlanWaitsForTheLock(t *testing.T) {
-	ctx := t.Context()
-	for name, planned := range map[string]func(c *Controller) (*Plan, error){
-		"create": func(c *Controller) (*Plan, error) {
-			return c.PlanCreate(ctx, CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b"})
-		},
-		"activate": func(c *Controller) (*Plan, error) {
-			return c.PlanActivate(ctx, ActivateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b"})
-		},
-		"remove":  func(c *Controller) (*Plan, error) { return c.PlanRemove(ctx, RemoveRequest{Name: "s"}) },
-		"merge":   func(c *Controller) (*Plan, error) { return c.PlanMerge(ctx, MergeRequest{Name: "s"}) },
-		"grow":    func(c *Controller) (*Plan, error) { return c.PlanGrow(ctx, GrowRequest{Name: "s", By: 1 << 20}) },
-		"rename":  func(c *Controller) (*Plan, error) { return c.PlanRename(ctx, "s", "t") },
-		"suspend": func(c *Controller) (*Plan, error) { return c.PlanSuspend(ctx, "s") },
-		"resume":  func(c *Controller) (*Plan, error) { return c.PlanResume(ctx, "s") },
-		"recover": func(c *Controller) (*Plan, error) { return c.PlanRecover(ctx) },
-		"clone": func(c *Controller) (*Plan, error) {
-			return c.PlanClone(ctx, CloneRequest{Names: []string{"s"}, Base: "/dev/a", Store: "/dev/b"})
-		},
-		"activate clone": func(c *Controller) (*Plan, error) {
-			return c.PlanActivateClone(ctx, ActivateCloneRequest{Name: "s", Base: "/dev/a", Store: "/dev/b"})
-		},
-		"reset": func(c *Controller) (*Plan, error) { return c.PlanReset(ctx, ResetRequest{Names: []string{"s"}}) },
-		"remove clones": func(c *Controller) (*Plan, error) {
-			return c.PlanRemoveClones(ctx, RemoveClonesRequest{Names: []string{"s"}})
-		},
-	} {
+	for name, plan := range everyPlan() {
 		f := dmtest.New()
 		f.Lock = func() bool { return false }
-		if p, err := planned(NewOn(f)); !errors.Is(err, ErrBusy) || p != nil {
+		if p, err := plan(t.Context(), NewOn(f)); !errors.Is(err, ErrBusy) || p != nil {
 			t.Errorf("%s: %v, %v", name, p, err)
+		}
+	}
+}
+
+// Who waits for another run can be interrupted.
+func TestEveryPlanWaitsNoLongerThanItsContext(t *testing.T) {
+	for name, plan := range everyPlan() {
+		f := dmtest.New()
+		ctx, cancel := context.WithCancel(t.Context())
+		tries := 0
+		f.Lock = func() bool {
+			if tries++; tries == 3 {
+				cancel()
+			}
+			return false
+		}
+		if p, err := plan(ctx, NewOn(f)); !errors.Is(err, context.Canceled) || tries != 3 || p != nil {
+			t.Errorf("%s: %d tries: %v, %v", name, tries, p, err)
 		}
 	}
 }

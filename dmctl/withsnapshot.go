@@ -71,14 +71,14 @@ type leftover struct {
 // PlanWith plans the snapshot. It is transient: nobody needs it after a crash.
 // After the plan has run, other controllers may continue; End removes the
 // snapshot.
-func (c *Controller) PlanWith(_ context.Context, r WithRequest) (p *Plan, w *With, err error) {
+func (c *Controller) PlanWith(ctx context.Context, r WithRequest) (p *Plan, w *With, err error) {
 	defer c.giveUp(&err)
 	if r.Mount != "" {
 		if err := c.checkPlace(r.Mount); err != nil {
 			return nil, nil, err
 		}
 	}
-	v, err := c.lookLocked()
+	v, err := c.lookLocked(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -100,7 +100,7 @@ func (c *Controller) PlanWith(_ context.Context, r WithRequest) (p *Plan, w *Wit
 	case r.COW != "" && r.hasSize():
 		return nil, nil, devices.Malformed("%s has its own size", r.COW)
 	default:
-		err = w.addSnapshot(p, path, r)
+		err = w.addSnapshot(ctx, p, path, r)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -135,7 +135,7 @@ func (c *Controller) checkPlace(dir string) error {
 // addSnapshot appends the steps that make a snapshot of ours. At the end the
 // start of its store is zeroed, so that the next one finds the COW device
 // blank.
-func (w *With) addSnapshot(p *Plan, path string, r WithRequest) error {
+func (w *With) addSnapshot(ctx context.Context, p *Plan, path string, r WithRequest) error {
 	name, err := withName()
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (w *With) addSnapshot(p *Plan, path string, r WithRequest) error {
 	if r.COW == "" {
 		create.scratch = func(origin host.Disk) (host.Disk, error) { return w.c.scratchFor(origin, create, r) }
 	}
-	j, carried, err := w.c.prepareCreate(create)
+	j, carried, err := w.c.prepareCreate(ctx, create)
 	if err != nil && r.COW == "" {
 		return fmt.Errorf("a file in %s for the changes: %w", r.StoreDir, err)
 	}

@@ -20,11 +20,9 @@ const (
 )
 
 // Lock keeps other engines from planning until Unlock. Callers get it in the
-// order in which they asked. The kernel drops the lock of a process that dies.
-func (e *Engine) Lock() error { return e.LockFor(context.Background()) }
-
-// LockFor is Lock, but ends with ctx.
-func (e *Engine) LockFor(ctx context.Context) error { return e.await(ctx, LockTries) }
+// order in which they asked. If ctx ends first, the error wraps its error. The
+// kernel drops the lock of a process that dies.
+func (e *Engine) Lock(ctx context.Context) error { return e.await(ctx, LockTries) }
 
 // LockUntil is Lock for callers that wait until ctx ends.
 func (e *Engine) LockUntil(ctx context.Context) error { return e.await(ctx, math.MaxInt) }

@@ -12,7 +12,7 @@ import (
 // so. If an undo fails, or a step after the point of no return, the error wraps
 // ErrIncomplete.
 func (e *Engine) Run(ctx context.Context, p *Plan) error {
-	if err := e.Lock(); err != nil { // held since the plan was made, except for a second run of it
+	if err := e.Lock(ctx); err != nil { // held since the plan was made, except for a second run of it
 		return err
 	}
 	defer e.Unlock()
