@@ -177,9 +177,13 @@ func runRestore(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	err = runOf(c, o, path, p, undo).run()
-	done = err == nil && !c.Bool("dry-run")
-	return err
+	m := runOf(c, o, path, p, undo)
+	m.work = func(progress func(mend.Progress)) error {
+		err := p.Run(c.Context, progress)
+		done = err == nil
+		return err
+	}
+	return m.run()
 }
 
 // makeStore makes a new file if --size asks for one.

@@ -59,6 +59,14 @@ func (o *console) printJSON(v any) error {
 	return output.JSON(o.out, v)
 }
 
+// showing is the error of showing the result of work that is done.
+func showing(done string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s; only its result could not be shown: %w", done, err)
+}
+
 // checkInput refuses to read files that stdout or stderr is redirected into.
 func (o *console) checkInput(paths ...string) error {
 	return output.CheckStreams(paths, o.out, o.err)

@@ -81,7 +81,10 @@ func runPlan(c *cli.Context, o *console, ctl *dmctl.Controller, names []string, 
 		}
 	}
 	if err := printPlan(o, plan, names, dry, failed); err != nil {
-		return err
+		if dry || failed != nil {
+			return err
+		}
+		return showing(plan.Title+": done", err)
 	}
 	return failedPlan(err)
 }

@@ -264,7 +264,7 @@ func (e *extraction) tell(path string) error {
 		err = e.tellText(r, known)
 	}
 	if err != nil {
-		return err
+		return showing(fmt.Sprintf("extract %s: %s is complete", path, r.Output), err)
 	}
 	known.warn(e.o, path)
 	return known.code()

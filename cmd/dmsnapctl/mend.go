@@ -107,7 +107,11 @@ func (m mendRun) run() error {
 			return fmt.Errorf("%s %s: %w", m.o.command, m.path, err)
 		}
 	}
-	return m.print(dry)
+	err := m.print(dry)
+	if dry || m.work == nil {
+		return err
+	}
+	return showing(fmt.Sprintf("%s %s: done", m.o.command, m.path), err)
 }
 
 func (m mendRun) print(dry bool) error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -114,5 +115,83 @@ func TestOpenInputLooksAtStreams(t *testing.T) {
 	}
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// fullStream is a stdout on a full device.
+type fullStream struct{}
+
+func (fullStream) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
+}
+
+// runFull runs a command line with a full stdout. It returns the exit code and
+// the last line of stderr.
+func runFull(line string) (code int, last string) {
+	var complaint bytes.Buffer
+	code = run(context.Background(), append([]string{"dmsnapctl"}, strings.Fields(line)...),
+		streams{in: strings.NewReader(""), out: fullStream{}, err: &complaint})
+	lines := strings.Split(strings.TrimSuffix(complaint.String(), "\n"), "\n")
+	return code, lines[len(lines)-1]
+}
+
+// TestFullStdout: a result that did not arrive is never a success.
+func TestFullStdout(t *testing.T) {
+	b := newToolbox(t)
+	b.run(exitFine, "dump store -o lines")
+	b.write("targets", []byte("snapshot v1.16.0\n"))
+	b.write("wrong", []byte("0 8 snapshot 8:0 8:0 P 8\n"))
+	b.write("table", []byte("0 8 zero\n"))
+	before := b.read("store")
+	for _, line := range []string{
+		"verify store", "map store", "size store", "size --origin-size 1G --chunk-size 4K", "delta store", "dump store",
+		"delta store --format bmap --origin origin", "extract store --origin origin -o -",
+		"repair store --dry-run", "reclaim store --dry-run", "reclaim store --to new --dry-run", "reclaim store",
+		"revalidate store --origin-unchanged --dry-run", "apply store --to origin --dry-run", "grow store --by 4K --dry-run",
+		"restore lines store --dry-run", "rescue store --origin origin", "rescue store --origin origin --yes",
+		"check --targets targets", "table lint wrong", "table concise table --name x", "crash simulate --exceptions 10",
+		"manual", "--help", "dump --help", "--version",
+	} {
+		for _, form := range []string{"", " --json"} {
+			want := exitUnknown
+			if form == "" && line == "reclaim store" || form != "" && (strings.Contains(line, "-o -") || strings.Contains(line, "bmap") || line == "reclaim store") {
+				want = exitUsage
+			}
+			code, last := runFull(line + form)
+			if code != want || want == exitUnknown && !strings.Contains(last, "no space left on device") {
+				t.Errorf("%s%s: exit code %d, want %d: %s", line, form, code, want, last)
+			}
+		}
+	}
+	if !bytes.Equal(b.read("store"), before) || exists("new") {
+		t.Error("something was written")
+	}
+}
+
+// TestFullStdoutAfterTheWork: the error says that the work is done.
+func TestFullStdoutAfterTheWork(t *testing.T) {
+	b := newToolbox(t)
+	b.run(exitFine, "dump store -o lines")
+	store, origin := b.read("store"), b.read("origin")
+	for line, done := range map[string]func() bool{
+		"extract store --origin origin -o image":                  func() bool { return bytes.Equal(b.read("image"), b.shows) },
+		"extract store --origin origin -o image --json":           func() bool { return bytes.Equal(b.read("image"), b.shows) },
+		"extract store --origin origin -o image2 --format qcow2":  func() bool { return exists("image2") },
+		"reclaim store --yes":                                     func() bool { b.run(exitFine, "verify store"); return true },
+		"reclaim store --yes --json":                              func() bool { b.run(exitFine, "verify store"); return true },
+		"reclaim store --to anew --yes":                           func() bool { b.run(exitFine, "verify anew"); return true },
+		"apply store --to origin --yes":                           func() bool { return bytes.Equal(b.read("origin"), b.shows) },
+		"restore lines new --data store --size 160K --yes --json": func() bool { return exists("new") },
+		"grow store --by 4K --yes":                                func() bool { return len(b.read("store")) == len(store)+toolChunk },
+	} {
+		b.write("store", store)
+		b.write("origin", origin)
+		code, last := runFull(line)
+		if code != exitUnknown || !strings.Contains(last, "only its result could not be shown: ") || !strings.Contains(last, "no space left on device") {
+			t.Errorf("%s: exit code %d: %s", line, code, last)
+		}
+		if !done() {
+			t.Errorf("%s: it is not done", line)
+		}
 	}
 }
