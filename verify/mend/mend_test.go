@@ -328,6 +328,35 @@ func TestUndoOfOverwrites(t *testing.T) {
 	})
 }
 
+// dark is a device that cannot be read.
+type dark struct{ fixed }
+
+func (dark) ReadAt([]byte, int64) (int, error) { return 0, errors.New("it was read") }
+
+// TestUndoOfARestoreReadsNoData: where the data goes is known from the dump.
+func TestUndoOfARestoreReadsNoData(t *testing.T) {
+	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 60, leaked: 13, mixed: true, seed: 6})
+	var lines bytes.Buffer
+	if err := Dump(ctx, bytes.NewReader(s.store), int64(len(s.store)), &lines); err != nil {
+		t.Fatal(err)
+	}
+	before := bytes.Repeat([]byte{7}, len(s.store))
+	dev := &disk{b: bytes.Clone(before)}
+	p, err := Restore(ctx, bytes.NewReader(lines.Bytes()), dev, RestoreOptions{Data: dark{fixed{&disk{b: s.store}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var undo file
+	if err := WriteUndo(ctx, p, dev, &undo, nil); err != nil {
+		t.Fatal(err)
+	}
+	p, err = Restore(ctx, bytes.NewReader(lines.Bytes()), dev, RestoreOptions{Data: &disk{b: s.store}})
+	mustRun(t, p, err)
+	if bytes.Equal(dev.b, before) || !bytes.Equal(view(undo.b, dev.b), before) {
+		t.Error("the undo store shows something else")
+	}
+}
+
 // TestGrow: the file of a sound store gets more whole chunks, and shows the same.
 func TestGrow(t *testing.T) {
 	s := newScene(kind{chunk: 8, origin: 120 << 10, changed: 20, leaked: 3, seed: 4})

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
 // Plan is a change to one or more devices, in stages.
@@ -29,12 +30,15 @@ type Plan struct {
 // Stage is a set of writes to one device, in any order: none depends on another
 // being durable.
 type Stage struct {
-	Say     string // what it does, for people
-	Bytes   int64  // to write, as far as known
-	device  blockdev.Device
-	writes  iter.Seq2[write, error] // nil for none
-	grow    int64                   // size in bytes to grow the device to before the writes; 0 for none
-	barrier bool                    // flush the device after the writes
+	Say    string // what it does, for people
+	Bytes  int64  // to write, as far as known
+	device blockdev.Device
+	writes iter.Seq2[write, error] // nil for none
+	// places are those of the writes, where they can be known without reading
+	// the data; nil if they cannot.
+	places  iter.Seq2[image.Span, error]
+	grow    int64 // size in bytes to grow the device to before the writes; 0 for none
+	barrier bool  // flush the device after the writes
 }
 
 // write is data to put at an offset.

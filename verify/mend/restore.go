@@ -10,6 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
@@ -49,7 +50,7 @@ func Restore(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt R
 			Say:    fmt.Sprintf("copy the data of %s", count.Of(r.dump.Exceptions, "exception")),
 			Bytes:  int64(r.dump.Exceptions * r.geometry.ChunkBytes()),
 			device: dev, barrier: true,
-			writes: r.chunks(),
+			writes: r.chunks(), places: r.chunkPlaces(),
 		})
 	}
 	p.Stages = append(p.Stages, Stage{
@@ -145,26 +146,28 @@ func (r *restorer) listed() iter.Seq2[dumpRecord, error] {
 // chunks yields the writes of the data, each chunk at its place.
 func (r *restorer) chunks() iter.Seq2[write, error] {
 	return func(yield func(write, error) bool) {
-		_, records, err := r.read()
-		if err != nil {
-			yield(write{}, err)
-			return
-		}
-		old := r.geometry.BoundsOf(uint64(r.data.Size()), 0)
-		chunk := int64(r.geometry.ChunkBytes())
-		for d, err := range records {
-			if err == nil && !d.Stale && !old.OnDevice(d.New) {
-				err = fmt.Errorf("%w: an exception names chunk %d, but the old store has %d", ErrRoom, d.New, old.DeviceChunks)
-			}
+		for at, err := range r.chunkPlaces() {
 			if err != nil {
 				yield(write{}, err)
 				return
 			}
-			if d.Stale {
-				continue
+			if !forward(copied(r.data, at.Offset, at.Offset, at.Length), yield) {
+				return
+			}
+		}
+	}
+}
+
+// chunkPlaces yields where the data goes.
+func (r *restorer) chunkPlaces() iter.Seq2[image.Span, error] {
+	return func(yield func(image.Span, error) bool) {
+		old := r.geometry.BoundsOf(uint64(r.data.Size()), 0)
+		for d, err := range r.listed() {
+			if err == nil && !old.OnDevice(d.New) {
+				err = fmt.Errorf("%w: an exception names chunk %d, but the old store has %d", ErrRoom, d.New, old.DeviceChunks)
 			}
 			at, _ := r.geometry.Offset(d.New) // on the device
-			if !forward(copied(r.data, int64(at), int64(at), chunk), yield) {
+			if !yield(image.Span{Offset: int64(at), Length: int64(r.geometry.ChunkBytes())}, err) || err != nil {
 				return
 			}
 		}

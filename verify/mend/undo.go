@@ -1,18 +1,17 @@
 package mend
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/chunkset"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
@@ -44,49 +43,66 @@ func WriteUndo(ctx context.Context, p *Plan, dev blockdev.Device, w Sink, progre
 	if err != nil {
 		return err
 	}
-	spans, err := p.overwritten(ctx, dev, int64(g.ChunkBytes()))
-	if err != nil {
-		return err
-	}
+	spans := p.overwritten(ctx, dev, int64(g.ChunkBytes()))
 	return writeUndo(ctx, spans, g, dev, dev.Size()/cow.SectorSize*cow.SectorSize, w, progress)
 }
 
-// overwritten are the parts of a device that the plan writes to, in whole
-// chunks, joined and in order.
-func (p *Plan) overwritten(ctx context.Context, dev blockdev.Device, chunk int64) (iter.Seq2[image.Span, error], error) {
-	var spans []image.Span
+// undoMemory bounds the set of chunks that a plan overwrites, in bytes.
+const undoMemory = 16 << 20
+
+// overwritten yields the parts of a device that the plan writes to, in whole
+// chunks and in order. It reads what the stages say of their places, as often as
+// its memory requires.
+func (p *Plan) overwritten(ctx context.Context, dev blockdev.Device, chunk int64) iter.Seq2[image.Span, error] {
 	bytes := dev.Size() / cow.SectorSize * cow.SectorSize // what grows was not there
-	for _, s := range p.Stages {
-		if s.device != dev || s.writes == nil {
-			continue
-		}
-		for w, err := range s.writes {
-			if err = errors.Join(err, ctx.Err()); err != nil {
-				return nil, err
+	return func(yield func(image.Span, error) bool) {
+		runs := chunkset.NewRuns(cow.Chunk((bytes+chunk-1)/chunk), undoMemory)
+		for more := true; more && runs.Next(); {
+			for at, err := range p.places(ctx, dev) {
+				if err != nil {
+					yield(image.Span{}, err)
+					return
+				}
+				for c := at.Offset / chunk; c*chunk < at.End(); c++ {
+					runs.Take(cow.Chunk(c))
+				}
 			}
-			start := w.at / chunk * chunk
-			end := min((w.at+int64(len(w.data))+chunk-1)/chunk*chunk, bytes)
-			last := len(spans) - 1
-			switch {
-			case start >= end:
-			case last >= 0 && spans[last].Offset <= start && start <= spans[last].End():
-				spans[last].Length = max(spans[last].End(), end) - spans[last].Offset
-			default:
-				spans = append(spans, image.Span{Offset: start, Length: end - start})
+			runs.Named(func(first, end cow.Chunk) {
+				start := int64(first) * chunk
+				more = more && yield(image.Span{Offset: start, Length: min(int64(end)*chunk, bytes) - start}, nil)
+			})
+		}
+	}
+}
+
+// places yields where the plan writes on a device, in the order of the writes.
+func (p *Plan) places(ctx context.Context, dev blockdev.Device) iter.Seq2[image.Span, error] {
+	return func(yield func(image.Span, error) bool) {
+		for _, s := range p.Stages {
+			if s.device != dev || s.writes == nil {
+				continue
+			}
+			places := s.places
+			if places == nil {
+				places = placesOf(s.writes)
+			}
+			for at, err := range places {
+				if err = errors.Join(err, ctx.Err()); !yield(at, err) || err != nil {
+					return
+				}
 			}
 		}
 	}
-	slices.SortFunc(spans, func(a, b image.Span) int { return cmp.Compare(a.Offset, b.Offset) })
+}
+
+func placesOf(writes iter.Seq2[write, error]) iter.Seq2[image.Span, error] {
 	return func(yield func(image.Span, error) bool) {
-		at := int64(0)
-		for _, s := range spans {
-			from := max(at, s.Offset)
-			if from < s.End() && !yield(image.Span{Offset: from, Length: s.End() - from}, nil) {
+		for w, err := range writes {
+			if !yield(image.Span{Offset: w.at, Length: int64(len(w.data))}, err) || err != nil {
 				return
 			}
-			at = max(at, s.End())
 		}
-	}, nil
+	}
 }
 
 // writeUndo writes a store of a device with the present content of spans.
@@ -178,11 +194,7 @@ func CheckUndo(ctx context.Context, p *Plan, dev blockdev.Device, undo io.Reader
 	if got := st.Geometry().ChunkSectors(); got != undoChunk {
 		return fmt.Errorf("%w: it has chunks of %d sectors, not %d", ErrOtherUndo, got, undoChunk)
 	}
-	spans, err := p.overwritten(ctx, dev, int64(st.Geometry().ChunkBytes()))
-	if err != nil {
-		return err
-	}
-	return covers(ctx, st, dev.Size(), spans)
+	return covers(ctx, st, dev.Size(), p.overwritten(ctx, dev, int64(st.Geometry().ChunkBytes())))
 }
 
 // covers fails with ErrOtherUndo unless the store has all of the spans.
