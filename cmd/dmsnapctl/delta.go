@@ -196,23 +196,11 @@ func (d *deltaResult) writeRanges(w *bufio.Writer) error {
 // writeJSON writes the object piece by piece: the ranges can be millions.
 func (d *deltaResult) writeJSON(w *bufio.Writer) error {
 	fmt.Fprintf(w, `{"schema":%q,"complete":%t,"ranges":[`, schemaOf("delta"), d.code == exitFine)
-	total, b := int64(0), []byte(nil)
-	for s, err := range d.spans() {
-		if err != nil {
-			return err
-		}
-		b = b[:0]
-		if total > 0 {
-			b = append(b, ',')
-		}
-		b = strconv.AppendInt(append(b, `{"offset":`...), s.Offset, 10)
-		b = strconv.AppendInt(append(b, `,"length":`...), s.Length, 10)
-		if _, err := w.Write(append(b, '}')); err != nil {
-			return err
-		}
-		total += s.Length
+	total, err := writeSpans(w, d.spans())
+	if err != nil {
+		return err
 	}
-	_, err := fmt.Fprintf(w, "],\"bytes\":%d}\n", total)
+	_, err = fmt.Fprintf(w, "],\"bytes\":%d}\n", total)
 	return err
 }
 

@@ -3,10 +3,11 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -253,13 +254,7 @@ func (e *extraction) tell(path string) error {
 		return err
 	}
 	if e.o.json {
-		if r.Certain, err = spansOf(e.im.Certain()); err != nil {
-			return err
-		}
-		if r.Uncertain, err = spansOf(e.im.Uncertain()); err != nil {
-			return err
-		}
-		err = e.o.printJSON(r)
+		err = e.printJSON(r)
 	} else {
 		err = e.tellText(r, known)
 	}
@@ -287,13 +282,20 @@ func (e *extraction) tellText(r extractJSON, known certainty) error {
 	return err
 }
 
-func spansOf(spans iter.Seq2[image.Span, error]) ([]image.Span, error) {
-	out := []image.Span{}
-	for s, err := range spans {
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s)
+// printJSON prints the result piece by piece: the ranges can be millions.
+func (e *extraction) printJSON(r extractJSON) error {
+	const lists = `"certain":[],"uncertain":[]}` + "\n"
+	r.Certain, r.Uncertain = []image.Span{}, []image.Span{}
+	var head bytes.Buffer
+	if err := output.JSON(&head, r); err != nil {
+		return err
 	}
-	return out, nil
+	w := bufio.NewWriterSize(output.Raw(e.o.out), 64<<10)
+	w.Write(bytes.TrimSuffix(head.Bytes(), []byte(lists)))
+	w.WriteString(`"certain":[`)
+	_, errCertain := writeSpans(w, e.im.Certain())
+	w.WriteString(`],"uncertain":[`)
+	_, errUncertain := writeSpans(w, e.im.Uncertain())
+	w.WriteString("]}\n")
+	return errors.Join(errCertain, errUncertain, w.Flush())
 }

@@ -259,6 +259,8 @@ func TestStreamedJSON(t *testing.T) {
 	const store = "store"
 	out, _, _ := commanded(t.Context(), "delta", "--format", "json", store)
 	strictly(t, []byte(out), &deltaObject{})
+	out, _, _ = commanded(t.Context(), "extract", "--json", store, "--origin", "origin", "-o", "image")
+	strictly(t, []byte(out), &extractJSON{})
 	out, _, _ = commanded(t.Context(), "dump", store)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if len(lines) < 2 {
