@@ -183,7 +183,7 @@ func (r *Recording) readLog() (done Recorded, err error) {
 		return done, err
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
-	l, err := logwrites.Open(content, uint64(content.Size()))
+	l, err := logwrites.Open(content, content.Size())
 	if errors.Is(err, logwrites.ErrNoLog) { // not even its first block fits
 		return Recorded{Full: true}, nil
 	}

@@ -91,7 +91,7 @@ func readLog(t *testing.T, path string) *logwrites.Log {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { direct.Close() })
-	l, err := logwrites.Open(direct, uint64(direct.Size()))
+	l, err := logwrites.Open(direct, direct.Size())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,7 @@ func runCrashExplore(c *cli.Context) error {
 		return err
 	}
 	debug.SetGCPercent(50) // an exploration's index may be large, so keep less garbage
-	return withLog(c, func(l *logwrites.Log, base io.ReaderAt, size uint64) error {
+	return withLog(c, func(l *logwrites.Log, base io.ReaderAt, size int64) error {
 		at, err := named.on(l, base, size)
 		if err != nil {
 			return err

@@ -188,7 +188,7 @@ func logOn(t *testing.T, disk string) (entries int, complete bool) {
 		t.Fatal(err)
 	}
 	defer direct.Close()
-	l, err := logwrites.Open(direct, uint64(direct.Size()))
+	l, err := logwrites.Open(direct, direct.Size())
 	if err != nil {
 		t.Fatal(err)
 	}

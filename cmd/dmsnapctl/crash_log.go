@@ -18,7 +18,7 @@ import (
 )
 
 // withLog runs action with a log and, if one was given, the base image.
-func withLog(c *cli.Context, action func(l *logwrites.Log, base io.ReaderAt, size uint64) error) error {
+func withLog(c *cli.Context, action func(l *logwrites.Log, base io.ReaderAt, size int64) error) error {
 	if err := needFlags(c, "log"); err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func openLog(o *console, path string, action func(*logwrites.Log) error) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, direct.Close()) }()
-	l, err := logwrites.Open(direct, uint64(direct.Size()))
+	l, err := logwrites.Open(direct, direct.Size())
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -45,7 +45,7 @@ func openLog(o *console, path string, action func(*logwrites.Log) error) (err er
 }
 
 // withBase runs action with a log and, if one was given, the base image.
-func withBase(c *cli.Context, l *logwrites.Log, action func(l *logwrites.Log, base io.ReaderAt, size uint64) error) (err error) {
+func withBase(c *cli.Context, l *logwrites.Log, action func(l *logwrites.Log, base io.ReaderAt, size int64) error) (err error) {
 	path := c.String("base")
 	if path == "" {
 		return action(l, nil, 0)
@@ -55,7 +55,7 @@ func withBase(c *cli.Context, l *logwrites.Log, action func(l *logwrites.Log, ba
 		return fmt.Errorf("the base image: %w", err)
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
-	return action(l, base, uint64(base.Size()))
+	return action(l, base, base.Size())
 }
 
 // logOutput is the file that a flag names, or nil without the flag. It refuses

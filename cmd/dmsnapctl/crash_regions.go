@@ -47,7 +47,7 @@ func regionsAsWritten(c *cli.Context) (r regions, err error) {
 }
 
 // on finds the unit of the regions on the device of a log.
-func (r regions) on(l *logwrites.Log, base io.ReaderAt, size uint64) (regions, error) {
+func (r regions) on(l *logwrites.Log, base io.ReaderAt, size int64) (regions, error) {
 	unit, err := crash.Unit(l, base, size, r.stores)
 	if err != nil {
 		return r, err

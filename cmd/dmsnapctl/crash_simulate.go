@@ -159,9 +159,9 @@ func keepStores(c *cli.Context, crashes int) (*storesKept, error) {
 }
 
 // keep writes a store of the model to a sparse file.
-func (k *storesKept) keep(n int, store io.ReaderAt, size uint64) error {
+func (k *storesKept) keep(n int, store io.ReaderAt, size int64) error {
 	if k.err == nil {
-		k.err = k.places[n].WriteImage(int64(size), func(f *os.File) error { return allocator.WriteMetadata(store, f) })
+		k.err = k.places[n].WriteImage(size, func(f *os.File) error { return allocator.WriteMetadata(store, f) })
 	}
 	return nil
 }

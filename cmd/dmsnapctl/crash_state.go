@@ -63,7 +63,7 @@ type crashStateJSON struct {
 	State  string `json:"state"`
 	Entry  int    `json:"entry"`
 	Out    string `json:"out"`
-	Bytes  uint64 `json:"bytes"`
+	Bytes  int64  `json:"bytes"`
 }
 
 func runCrashState(c *cli.Context) error {
@@ -87,7 +87,7 @@ func runCrashState(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return withLog(c, func(l *logwrites.Log, base io.ReaderAt, size uint64) error {
+	return withLog(c, func(l *logwrites.Log, base io.ReaderAt, size int64) error {
 		image, err := crash.NewOverlay(l, state, base, size)
 		if err != nil {
 			return err
@@ -117,7 +117,7 @@ func runCrashState(c *cli.Context) error {
 		if o.json {
 			return o.printJSON(crashStateJSON{Schema: schemaOf(o.command), State: state.String(), Entry: state.Last(), Out: c.String("out"), Bytes: written})
 		}
-		_, err = fmt.Fprintf(o.out, "%s: state %v, %s\n", output.Name(c.String("out")), state, count.Bytes(written))
+		_, err = fmt.Fprintf(o.out, "%s: state %v, %s\n", output.Name(c.String("out")), state, count.Bytes(uint64(written)))
 		return err
 	})
 }
@@ -160,17 +160,17 @@ func stateView(c *cli.Context, named regions) (crash.View, error) {
 }
 
 // writeState writes a view of a state to out, and returns the image's size.
-func writeState(c *cli.Context, out *output.Destination, disk *crash.Overlay, at regions, view crash.View) (uint64, error) {
+func writeState(c *cli.Context, out *output.Destination, disk *crash.Overlay, at regions, view crash.View) (int64, error) {
 	if view == crash.DiskView {
-		return disk.Size(), out.WriteImage(int64(disk.Size()), func(f *os.File) error { return disk.WriteTo(f) })
+		return disk.Size(), out.WriteImage(disk.Size(), func(f *os.File) error { return disk.WriteTo(f) })
 	}
 	layout := check.Layout{Origin: *at.origin, COW: at.stores}
-	v, err := layout.Open(c.Context, disk, int64(disk.Size()), view, c.Int("store"))
+	v, err := layout.Open(c.Context, disk, disk.Size(), view, c.Int("store"))
 	if err != nil {
 		return 0, fmt.Errorf("the %s in that state: %w", view, err)
 	}
 	err = out.WriteImage(v.Size, func(f *os.File) error { return copySparse(c.Context, f, v) })
-	return uint64(v.Size), errors.Join(err, v.Close())
+	return v.Size, errors.Join(err, v.Close())
 }
 
 // copySparse writes a view to a file that reads as zeros.

@@ -45,7 +45,7 @@ func (r *rig) stage(l *logwrites.Log, text string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	o, err := crash.NewOverlay(l, state, bytes.NewReader(r.base), uint64(len(r.base)))
+	o, err := crash.NewOverlay(l, state, bytes.NewReader(r.base), int64(len(r.base)))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func (r *rig) exceptions(l *logwrites.Log, text string) uint64 {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	o, err := crash.NewOverlay(l, state, bytes.NewReader(r.base), uint64(len(r.base)))
+	o, err := crash.NewOverlay(l, state, bytes.NewReader(r.base), int64(len(r.base)))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ type base struct {
 	size        uint64 // bytes; zeros after them
 }
 
+func newBase(r io.ReaderAt, bytes int64) base { return base{r, uint64(max(0, bytes))} }
+
 // read fills buf from offset. After the base's end there are zeros.
 func (b base) read(buf []byte, offset uint64) error {
 	clear(buf)

@@ -53,7 +53,7 @@ func survey(ctx context.Context, l *logwrites.Log, opt *Options) (*exploration, 
 	if err := opt.prepare(ctx, l); err != nil {
 		return nil, err
 	}
-	b := base{opt.Base, opt.BaseSize}
+	b := newBase(opt.Base, opt.BaseSize)
 	lay, err := newLayout(l, b, opt)
 	if err != nil {
 		return nil, err

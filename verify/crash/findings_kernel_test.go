@@ -182,7 +182,7 @@ func (r *rig) goOnInKernel(l *logwrites.Log, text string) {
 	first := state
 	first.Again = nil
 	r.stage(l, first.String())
-	predicted, err := crash.NewOverlay(l, state, bytes.NewReader(r.base), uint64(len(r.base)))
+	predicted, err := crash.NewOverlay(l, state, bytes.NewReader(r.base), int64(len(r.base)))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -33,12 +33,12 @@ func FuzzExplore(f *testing.F) {
 	}
 	f.Add(dirty, m.image(), true)
 	f.Fuzz(func(t *testing.T, log, image []byte, twice bool) {
-		l, err := logwrites.Open(bytes.NewReader(log), uint64(len(log)))
+		l, err := logwrites.Open(bytes.NewReader(log), int64(len(log)))
 		if err != nil {
 			return
 		}
 		opt := Options{
-			Origin: m.origin, COW: []Region{{m.cow.Start, 64}, {m.cow.Start + 64, 64}}, Base: bytes.NewReader(image), BaseSize: uint64(len(image)),
+			Origin: m.origin, COW: []Region{{m.cow.Start, 64}, {m.cow.Start + 64, 64}}, Base: bytes.NewReader(image), BaseSize: int64(len(image)),
 			Exhaustive: 64, Reorder: 8, Crashes: 1,
 		}
 		if twice {

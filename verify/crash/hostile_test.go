@@ -72,7 +72,7 @@ func TestHostileLogs(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		log, err := logwrites.Open(bytes.NewReader(buf.Bytes()), uint64(buf.Len()))
+		log, err := logwrites.Open(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,7 +42,7 @@ func (l *largeLog) options() Options {
 	return Options{
 		Origin: Region{0, cow.Sectors(l.store())},
 		COW:    []Region{{cow.Sectors(l.store()), cow.Sectors((l.chunks + l.chunks/l.geometry.ExceptionsPerArea() + 4) * largeChunk)}},
-		Base:   &largeLog{chunks: l.chunks, geometry: l.geometry, base: true}, BaseSize: l.store() * 512,
+		Base:   &largeLog{chunks: l.chunks, geometry: l.geometry, base: true}, BaseSize: int64(l.store()) * 512,
 	}
 }
 
@@ -127,7 +127,7 @@ func TestLargeLog(t *testing.T) {
 	}
 	l := &largeLog{chunks: uint64(entries / 4), geometry: g}
 	begun := time.Now()
-	log, err := logwrites.Open(l, l.size())
+	log, err := logwrites.Open(l, int64(l.size()))
 	if err != nil || log.Len() != l.entries() {
 		t.Fatalf("%d entries, %v", log.Len(), err)
 	}

@@ -242,7 +242,7 @@ func chunks(first, n int) []cow.Chunk {
 }
 
 func (m *machine) options(base []byte) Options {
-	return Options{Origin: m.origin, COW: []Region{m.cow}, Base: bytes.NewReader(base), BaseSize: uint64(len(base))}
+	return Options{Origin: m.origin, COW: []Region{m.cow}, Base: bytes.NewReader(base), BaseSize: int64(len(base))}
 }
 
 // scenario is the 300 writes of the scenario with slow copies: 200 one after

@@ -22,7 +22,7 @@ func findingLog(t *testing.T, name string, storeSectors cow.Sectors) ([]scripted
 	base := unpack(".img")
 	return entriesOf(t, openBytes(t, unpack(".log"))), Options{
 		Origin: Region{0, 16384}, COW: []Region{{16384, storeSectors}},
-		Base: bytes.NewReader(base), BaseSize: uint64(len(base)), FromMark: "frozen",
+		Base: bytes.NewReader(base), BaseSize: int64(len(base)), FromMark: "frozen",
 	}
 }
 

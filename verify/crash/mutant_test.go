@@ -230,7 +230,7 @@ func TestMutantsOfRealLog(t *testing.T) {
 	copy(base[secondArea*512:], bytes.Repeat([]byte{0x77}, 512)) // what a skipped zeroing leaves there
 	opt := Options{
 		Origin: Region{0, 16384}, COW: []Region{{16384, 32768}},
-		Base: bytes.NewReader(base), BaseSize: uint64(len(base)), FromMark: "frozen",
+		Base: bytes.NewReader(base), BaseSize: int64(len(base)), FromMark: "frozen",
 	}
 	image := packed("stock.log.gz")
 	log := openBytes(t, image)
@@ -254,7 +254,7 @@ func historyOf(t testing.TB, l *logwrites.Log, opt Options) *history {
 	if err := opt.prepare(context.Background(), l); err != nil {
 		t.Fatal(err)
 	}
-	b := base{opt.Base, opt.BaseSize}
+	b := newBase(opt.Base, opt.BaseSize)
 	lay, err := newLayout(l, b, &opt)
 	if err != nil {
 		t.Fatal(err)

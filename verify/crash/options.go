@@ -30,7 +30,7 @@ type Options struct {
 	// Base is the device before the first entry of the log, of BaseSize bytes.
 	// If it is nil, and after its end, the device is zeros.
 	Base     io.ReaderAt
-	BaseSize uint64
+	BaseSize int64
 	// FromMark is the text of the mark at which the origin was frozen. If it is
 	// empty, the origin was frozen when the first chunk was copied.
 	FromMark string

@@ -33,8 +33,8 @@ type covered struct {
 // NewOverlay returns the state of a log over a base image of baseSize bytes. If
 // the image is nil, and after its end, the device is zeros. The state's Again
 // is ignored.
-func NewOverlay(l *logwrites.Log, s State, baseImage io.ReaderAt, baseSize uint64) (*Overlay, error) {
-	o := &Overlay{log: l, base: base{baseImage, baseSize}, blocks: map[uint64]covered{}, extra: map[uint64][]byte{}, size: baseSize}
+func NewOverlay(l *logwrites.Log, s State, baseImage io.ReaderAt, baseSize int64) (*Overlay, error) {
+	o := &Overlay{log: l, base: newBase(baseImage, baseSize), blocks: map[uint64]covered{}, extra: map[uint64][]byte{}, size: uint64(max(0, baseSize))}
 	if n := l.Len(); s.Durable > n || s.Last() >= n {
 		return nil, fmt.Errorf("state %v: the log has %s", s, count.Of(n, "entry", "entries"))
 	}
@@ -88,7 +88,7 @@ func (o *Overlay) cover(c Choice) error {
 }
 
 // Size returns the end of the known part of the device, in bytes.
-func (o *Overlay) Size() uint64 { return o.size }
+func (o *Overlay) Size() int64 { return int64(o.size) }
 
 // Grow extends the device to the end of a region.
 func (o *Overlay) Grow(r Region) { o.size = max(o.size, uint64(r.Start+r.Len)*cow.SectorSize) }

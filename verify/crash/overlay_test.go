@@ -232,7 +232,7 @@ func TestOverlayWritesOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := NewOverlay(l, s, bytes.NewReader(base), uint64(len(base)))
+	o, err := NewOverlay(l, s, bytes.NewReader(base), int64(len(base)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func TestOverlayWritesOut(t *testing.T) {
 	if err := o.WriteTo(out); err != nil {
 		t.Fatal(err)
 	}
-	if o.Size() != uint64(len(base)) || !bytes.Equal(out, want) {
+	if o.Size() != int64(len(base)) || !bytes.Equal(out, want) {
 		t.Errorf("size %d; the bytes differ: %t", o.Size(), !bytes.Equal(out, want))
 	}
 	for _, wrong := range []string{"8", "1+7", "1+2:1"} {

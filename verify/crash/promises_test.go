@@ -243,7 +243,7 @@ func TestDurabilityAgainstReading(t *testing.T) {
 // the mark.
 func (w *tower) lostByHand(log *logwrites.Log, s State) bool {
 	w.t.Helper()
-	o, err := NewOverlay(log, s, bytes.NewReader(w.base), uint64(len(w.base)))
+	o, err := NewOverlay(log, s, bytes.NewReader(w.base), int64(len(w.base)))
 	if err != nil {
 		w.t.Fatal(err)
 	}

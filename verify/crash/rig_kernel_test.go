@@ -210,7 +210,7 @@ func (r *rig) log() *logwrites.Log {
 	r.t.Helper()
 	r.removeAll()
 	image := readDirect(r.t, r.logDisk, logBytes)
-	l, err := logwrites.Open(bytes.NewReader(image), uint64(len(image)))
+	l, err := logwrites.Open(bytes.NewReader(image), int64(len(image)))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func (r *rig) log() *logwrites.Log {
 func (r *rig) options() crash.Options {
 	return crash.Options{
 		Origin: crash.Region{Start: 0, Len: originSectors}, COW: r.stores,
-		Base: bytes.NewReader(r.base), BaseSize: uint64(len(r.base)),
+		Base: bytes.NewReader(r.base), BaseSize: int64(len(r.base)),
 		FromMark: "frozen", Expect: r.kind,
 	}
 }

@@ -34,7 +34,7 @@ func logBytes(t testing.TB, sectorSize uint64, entries []scripted) []byte {
 
 func openBytes(t testing.TB, b []byte) *logwrites.Log {
 	t.Helper()
-	l, err := logwrites.Open(bytes.NewReader(b), uint64(len(b)))
+	l, err := logwrites.Open(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // Unit returns the unit of a user's regions, in sectors of 512 bytes. It is the
 // log's sector, unless the COW regions have stores at their starts only if they
 // are in sectors of 512 bytes. baseImage has baseSize bytes and may be nil.
-func Unit(l *logwrites.Log, baseImage io.ReaderAt, baseSize uint64, stores []Region) (cow.Sectors, error) {
+func Unit(l *logwrites.Log, baseImage io.ReaderAt, baseSize int64, stores []Region) (cow.Sectors, error) {
 	sector := cow.Sectors(l.SectorSize / cow.SectorSize)
 	for _, unit := range []cow.Sectors{sector, 1} {
 		found := 0
@@ -27,7 +27,7 @@ func Unit(l *logwrites.Log, baseImage io.ReaderAt, baseSize uint64, stores []Reg
 			if err != nil {
 				continue
 			}
-			if _, err = findChunkSize(l, base{baseImage, baseSize}, -1, at.first); err == nil {
+			if _, err = findChunkSize(l, newBase(baseImage, baseSize), -1, at.first); err == nil {
 				found++
 			} else if !errors.Is(err, ErrNoStore) {
 				return 0, err

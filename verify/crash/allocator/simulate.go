@@ -24,7 +24,7 @@ type SimulateOptions struct {
 	Seed       uint64
 	// Keep, if not nil, is called with the store that each crash leaves, of
 	// size bytes.
-	Keep func(crash int, store io.ReaderAt, size uint64) error
+	Keep func(crash int, store io.ReaderAt, size int64) error
 	// Progress, if not nil, is called now and then with the numbers of
 	// exceptions started and of crashes so far.
 	Progress func(started uint64, crashes int)
@@ -108,7 +108,7 @@ func Simulate(ctx context.Context, opt SimulateOptions) (*Simulation, error) {
 		sim.Crashes = append(sim.Crashes, p)
 		sim.Verdict, sim.LeakedChunks, sim.LeakedBytes = p.Verdict, p.Leaked, p.Leaked*g.ChunkBytes()
 		if opt.Keep != nil {
-			if err := opt.Keep(i, r.disk, r.disk.Size()); err != nil {
+			if err := opt.Keep(i, r.disk, int64(r.disk.Size())); err != nil {
 				return nil, err
 			}
 		}

@@ -109,14 +109,14 @@ func (k *kernel) done() (*logwrites.Log, crash.Options) {
 			k.t.Fatal(err)
 		}
 	}
-	l, err := logwrites.Open(bytes.NewReader(b.Bytes()), uint64(b.Len()))
+	l, err := logwrites.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
 	if err != nil {
 		k.t.Fatal(err)
 	}
 	return l, crash.Options{
 		Origin: crash.Region{Start: 0, Len: cow.Sectors(k.origin / sector)},
 		COW:    []crash.Region{{Start: cow.Sectors(k.origin / sector), Len: cowChunks * chunk}},
-		Base:   bytes.NewReader(k.base), BaseSize: uint64(len(k.base)),
+		Base:   bytes.NewReader(k.base), BaseSize: int64(len(k.base)),
 	}
 }
 

@@ -14,7 +14,7 @@ func Example() {
 	_ = w.Write(logwrites.Entry{Flags: logwrites.Flush}, nil)
 	_ = w.Write(logwrites.Entry{Flags: logwrites.Mark, Text: logwrites.EndMark}, nil)
 
-	log, err := logwrites.Open(bytes.NewReader(buf.Bytes()), uint64(buf.Len()))
+	log, err := logwrites.Open(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -37,7 +37,7 @@ func logBytes(t testing.TB, sectorSize uint64, entries []scripted) []byte {
 
 func openBytes(t testing.TB, b []byte) *Log {
 	t.Helper()
-	l, err := Open(bytes.NewReader(b), uint64(len(b)))
+	l, err := Open(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestNoLog(t *testing.T) {
 		"huge sector": func(b []byte) []byte { b[27] = 1; return b },
 	} {
 		b := change(logBytes(t, 512, few(512)))
-		if _, err := Open(bytes.NewReader(b), uint64(len(b))); !errors.Is(err, ErrNoLog) {
+		if _, err := Open(bytes.NewReader(b), int64(len(b))); !errors.Is(err, ErrNoLog) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
@@ -152,7 +152,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(logBytes(f, 512, few(512)))
 	f.Add(logBytes(f, 4096, few(4096)[1:]))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		l, err := Open(bytes.NewReader(b), uint64(len(b)))
+		l, err := Open(bytes.NewReader(b), int64(len(b)))
 		if err != nil {
 			return
 		}
@@ -214,7 +214,7 @@ func TestTooManyMarks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Open(bytes.NewReader(buf.Bytes()), uint64(buf.Len())); err == nil || errors.Is(err, ErrNoLog) {
+	if _, err := Open(bytes.NewReader(buf.Bytes()), int64(buf.Len())); err == nil || errors.Is(err, ErrNoLog) {
 		t.Errorf("%d bytes of marks: error %v", 300*len(text), err)
 	}
 }

@@ -36,8 +36,7 @@ var ErrNoLog = errors.New("not a dm-log-writes log")
 //
 // It fails if log is not a log (the error then wraps ErrNoLog), cannot be read,
 // or needs too large an index. A truncated log is not an error: see Cut.
-func Open(log io.ReaderAt, size uint64) (*Log, error) {
-	size = min(size, math.MaxInt64)
+func Open(log io.ReaderAt, size int64) (*Log, error) {
 	if size < MinSectorSize {
 		return nil, fmt.Errorf("%s: too few: %w", count.Of(size, "byte"), ErrNoLog)
 	}
@@ -56,7 +55,7 @@ func Open(log io.ReaderAt, size uint64) (*Log, error) {
 		return nil, fmt.Errorf("a sector size of %s: %w", count.Of(ss, "byte"), ErrNoLog)
 	}
 	l := &Log{SectorSize: ss, Declared: s.entries, marks: map[int]string{}, log: log}
-	return l, l.scan(size)
+	return l, l.scan(uint64(size))
 }
 
 // scan indexes the entries.

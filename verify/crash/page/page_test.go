@@ -23,13 +23,13 @@ func explored(t *testing.T) *crash.Report {
 		return cowtest.Unpack(t, filepath.Join("..", "..", "..", "testdata", "crash", name+".gz"))
 	}
 	log, base := fixture("leaky.log"), fixture("base.img")
-	l, err := logwrites.Open(bytes.NewReader(log), uint64(len(log)))
+	l, err := logwrites.Open(bytes.NewReader(log), int64(len(log)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r, err := crash.Explore(context.Background(), l, crash.Options{
 		Origin: crash.Region{Start: 0, Len: 16384}, COW: []crash.Region{{Start: 16384, Len: 32768}},
-		Base: bytes.NewReader(base), BaseSize: uint64(len(base)), FromMark: "frozen",
+		Base: bytes.NewReader(base), BaseSize: int64(len(base)), FromMark: "frozen",
 	})
 	if err != nil {
 		t.Fatal(err)
