@@ -196,6 +196,9 @@ func (w *rescuing) plan() (stays int) {
 		w.result(false) // as it is: a repair may be refused, and would write
 		return exitFine
 	}
+	if w.isDamaged() {
+		w.note("where the damage cannot be repaired with certainty, -o FILE extracts what is left")
+	}
 	w.mend()
 	if w.report.Counts[verify.StoreFull] > 0 && !w.makeRoom() {
 		stays = exitWarning

@@ -104,7 +104,9 @@ func TestRescueOfADamagedInvalidStore(t *testing.T) {
 	b.damage(beyond)
 	b.damage(invalidate)
 	const line = "rescue store --origin origin --origin-unchanged --grow-by 1M --yes"
-	b.run(exitFine, line)
+	if out, _ := b.run(exitFine, line); !strings.Contains(out, "note: where the damage cannot be repaired with certainty, -o FILE extracts what is left\n") {
+		t.Errorf("of a damaged store: %s", out)
+	}
 	b.run(exitFine, "extract store --origin origin -o image")
 	if !bytes.Equal(b.read("image"), b.shows) {
 		t.Error("another image")
