@@ -66,13 +66,18 @@ func storeOfOne(b byte) []byte {
 	return append(data, bytes.Repeat([]byte{b}, 4096)...)
 }
 
-// failedMerge begins a merge of s and makes it fail.
-func failedMerge(c *Controller) error {
+// beginMerge begins a merge of s, and does not wait for its end.
+func beginMerge(c *Controller) error {
 	p, err := c.PlanMerge(context.Background(), MergeRequest{Name: "s"})
 	if err != nil {
 		return err
 	}
-	if err := c.Run(context.Background(), p); err != nil {
+	return c.Run(context.Background(), p)
+}
+
+// failedMerge begins a merge of s and makes it fail.
+func failedMerge(c *Controller) error {
+	if err := beginMerge(c); err != nil {
 		return err
 	}
 	f := c.e.Machine.(*dmtest.Machine)

@@ -41,6 +41,7 @@ func device(name string, change func(*dmtest.Device)) func(*dmtest.Machine) {
 func TestRefusals(t *testing.T) {
 	type steps = []func(*Controller) error
 	mapped, withS := steps{haveMapped}, steps{doCreate(onPlain)}
+	merging := steps{doCreate(onPlain), beginMerge}
 	activatedS := steps{func(c *Controller) error {
 		c.e.Machine.(*dmtest.Machine).Disks["/dev/b"].Data = dmtest.EmptyStore(8)
 		return nil
@@ -138,6 +139,15 @@ func TestRefusals(t *testing.T) {
 		{"remove a snapshot that is mounted", withS, device("s", func(d *dmtest.Device) { d.Mounted = "/mnt" }), doRemove("s"), ErrBusy, "mounted at /mnt"},
 		{"remove what is no snapshot", withS, nil, doRemove("s-origin"), devices.ErrNoSnapshot, ""},
 		{"remove what another program made", withS, device("s", func(d *dmtest.Device) { d.UUID = "LVM-1" }), doRemove("s"), ErrForce, "made by LVM"},
+		{"remove during a merge", merging, nil, doRemove("s"), ErrMerging, "it is being merged into s-origin"},
+		{"remove by force during a merge", merging, nil, func(c *Controller) error {
+			return c.Remove(context.Background(), RemoveRequest{Name: "s", Force: true})
+		}, ErrMerging, ""},
+		{"remove after a failed merge", steps{doCreate(onPlain), failedMerge}, nil, doRemove("s"), ErrMerging, ""},
+		{"grow during a merge", merging, nil, doPlan(growS), ErrMerging, "it is being merged"},
+		{"rename during a merge", merging, nil, doPlan(renameToU), ErrMerging, ""},
+		{"suspend during a merge", merging, nil, doPlan(func(c *Controller) (*Plan, error) { return c.PlanSuspend(context.Background(), "s") }), ErrMerging, ""},
+		{"resume during a merge", merging, nil, doPlan(func(c *Controller) (*Plan, error) { return c.PlanResume(context.Background(), "s") }), ErrMerging, ""},
 		{"grow a suspended snapshot", withS, device("s", func(d *dmtest.Device) { d.Suspended = true }), doPlan(growS), ErrSuspended, ""},
 		{"grow what another program made", withS, device("s", func(d *dmtest.Device) { d.UUID = "LVM-1" }), doPlan(growS), ErrForce, "made by another program"},
 		{"grow what another program made by force", withS, device("s", func(d *dmtest.Device) { d.UUID = "LVM-1" }),
