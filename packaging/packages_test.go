@@ -77,12 +77,12 @@ func unpacked(t *testing.T) string {
 	return dir
 }
 
-// Two builds of one tree are equal, bit by bit, and lintian finds nothing in
-// the package.
+// Two builds of one tree are equal, bit by bit, on hosts with other names and
+// time zones too, and lintian finds nothing in the package.
 func TestPackages(t *testing.T) {
 	need(t, "lintian")
 	one, two := built(t), t.TempDir()
-	must(t, "./build.sh", testVersion, two, "amd64")
+	must(t, "unshare", "--uts", "sh", "-ec", `hostname elsewhere; umask 077; TZ=Asia/Tokyo LC_ALL=C exec ./build.sh "$@"`, "sh", testVersion, two, "amd64")
 	for _, name := range []func(string) string{debOf, rpmOf} {
 		a, err := os.ReadFile(name(one))
 		if err != nil {
@@ -126,6 +126,9 @@ func TestTheRPMHoldsTheSame(t *testing.T) {
 	}
 	if got := strings.Join(only(rpm, deb), " "); got != "/usr/share/zsh/site-functions/_dmsnapctl" {
 		t.Errorf("only the .rpm has %s", got)
+	}
+	if said := must(t, "rpm", "--checksig", "--nosignature", rpmOf(built(t))); !strings.HasSuffix(said, ": digests OK\n") {
+		t.Errorf("rpm --checksig: %s", said)
 	}
 	if said := must(t, rpm+"/usr/sbin/dmsnapctl", "--version"); !strings.Contains(said, testVersion) {
 		t.Errorf("--version: %s", said)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,6 +41,38 @@ func within(t *testing.T, root, line string) string {
 	return must(t, "chroot", root, "/bin/sh", "-ec", line)
 }
 
+// changedIn calls do, and returns the files of a root that it left behind, except
+// caches, logs, and what a package manager remembers.
+func changedIn(t *testing.T, root string, do func()) []string {
+	t.Helper()
+	files := func() []string {
+		said := within(t, root, "find / -xdev -path /proc -prune -o -path /tmp -prune -o -print")
+		return strings.Split(strings.TrimSpace(said), "\n")
+	}
+	before := files()
+	do()
+	return slices.DeleteFunc(without(files(), before), func(name string) bool {
+		return slices.ContainsFunc([]string{"/var/cache/", "/var/log/", "/var/lib/dpkg/", "/var/lib/dnf", "/var/lib/rpm"},
+			func(kept string) bool { return strings.HasPrefix(name, kept) })
+	})
+}
+
+// toldSystemd puts a systemctl in a root, which only notes how it is called, and
+// returns a function that returns the calls since the last one.
+func toldSystemd(t *testing.T, root string) func() string {
+	t.Helper()
+	write(t, root+"/usr/bin/systemctl", "#!/bin/sh\necho \"$*\" >>/tmp/told\n")
+	within(t, root, "chmod +x /usr/bin/systemctl; mkdir -p /run/systemd/system")
+	return func() string { return within(t, root, "cat /tmp/told; rm /tmp/told") }
+}
+
+// Calls of systemctl by the packages: units that run are told about new files,
+// and none is enabled or started.
+const (
+	toldInstalled = "daemon-reload\ntry-restart dmsnapctl-monitor.service\n"
+	toldRemoved   = "disable --now dmsnapctl-monitor.service dmsnapctl-check.timer dmsnapctl-recover.service\ndaemon-reload\n"
+)
+
 // On a Debian with nothing else, the package is installed, works, keeps the
 // administrator's changes in an upgrade, and leaves nothing after a purge.
 func TestInstallUseUpgradePurge(t *testing.T) {
@@ -48,31 +81,38 @@ func TestInstallUseUpgradePurge(t *testing.T) {
 	must(t, "./build.sh", "0.9.1", newer, "amd64")
 	must(t, "cp", debOf(built(t)), filepath.Join(newer, "dmsnapctl_0.9.1-1_amd64.deb"), root+"/tmp/")
 	must(t, "cp", "../testdata/modules/amd64-leaky.ko.xz", root+"/tmp/dm-snapshot.ko.xz")
+	told := toldSystemd(t, root)
 
-	before := within(t, root, "find / -xdev -path /proc -prune -o -path /tmp -prune -o -print | sort")
-	within(t, root, "dpkg -i /tmp/dmsnapctl_0.9.0-1_amd64.deb")
-	if said := within(t, root, "dmsnapctl --version"); !strings.Contains(said, "0.9.0") {
-		t.Errorf("--version: %s", said)
-	}
-	if said := within(t, root, "dpkg --verify dmsnapctl"); said != "" {
-		t.Errorf("dpkg --verify: %s", said)
-	}
-	use(t, root)
-
-	within(t, root, "echo MONITOR_OPTIONS=--threshold=70 >>/etc/default/dmsnapctl; dpkg -i /tmp/dmsnapctl_0.9.1-1_amd64.deb")
-	if said := within(t, root, "dmsnapctl --version; tail -1 /etc/default/dmsnapctl"); !strings.Contains(said, "0.9.1") || !strings.Contains(said, "=70") {
-		t.Errorf("after the upgrade: %s", said)
-	}
-
-	within(t, root, "mkdir -p /var/lib/dmsnapctl; touch /var/lib/dmsnapctl/x.prom; dpkg -r dmsnapctl")
-	within(t, root, "test ! -e /usr/sbin/dmsnapctl; test -e /etc/default/dmsnapctl; test -e /var/lib/dmsnapctl/x.prom")
-	within(t, root, "dpkg -P dmsnapctl")
-	after := within(t, root, "find / -xdev -path /proc -prune -o -path /tmp -prune -o -print | sort")
-	was := strings.Split(before, "\n")
-	for _, left := range without(strings.Split(after, "\n"), was) {
-		if !strings.HasPrefix(left, "/var/cache/man/") && !strings.HasPrefix(left, "/var/lib/dpkg/") && !strings.HasPrefix(left, "/var/log/") {
-			t.Errorf("purged, and %s is left", left)
+	left := changedIn(t, root, func() {
+		within(t, root, "dpkg -i /tmp/dmsnapctl_0.9.0-1_amd64.deb")
+		if said := told(); said != toldInstalled {
+			t.Errorf("installed: systemctl %s", said)
 		}
+		if said := within(t, root, "dmsnapctl --version"); !strings.Contains(said, "0.9.0") {
+			t.Errorf("--version: %s", said)
+		}
+		if said := within(t, root, "dpkg --verify dmsnapctl"); said != "" {
+			t.Errorf("dpkg --verify: %s", said)
+		}
+		use(t, root)
+
+		within(t, root, "echo MONITOR_OPTIONS=--threshold=70 >>/etc/default/dmsnapctl; dpkg -i /tmp/dmsnapctl_0.9.1-1_amd64.deb")
+		if said := within(t, root, "dmsnapctl --version; tail -1 /etc/default/dmsnapctl"); !strings.Contains(said, "0.9.1") || !strings.Contains(said, "=70") {
+			t.Errorf("after the upgrade: %s", said)
+		}
+		if said := told(); said != "daemon-reload\n"+toldInstalled {
+			t.Errorf("upgraded: systemctl %s", said)
+		}
+
+		within(t, root, "mkdir -p /var/lib/dmsnapctl; touch /var/lib/dmsnapctl/x.prom; dpkg -r dmsnapctl")
+		within(t, root, "test ! -e /usr/sbin/dmsnapctl; test -e /etc/default/dmsnapctl; test -e /var/lib/dmsnapctl/x.prom")
+		if said := told(); said != toldRemoved {
+			t.Errorf("removed: systemctl %s", said)
+		}
+		within(t, root, "dpkg -P dmsnapctl")
+	})
+	if len(left) > 0 {
+		t.Errorf("purged, and these are left: %v", left)
 	}
 }
 
