@@ -137,3 +137,11 @@ func TestTheRPMHoldsTheSame(t *testing.T) {
 		t.Errorf("the .rpm requires libraries: %s", said)
 	}
 }
+
+// The documents of the package link to one another, and to the tree's addresses
+// where a file is not in the package.
+func TestLinksAsInstalled(t *testing.T) {
+	if documents, links := followLinks(t, unpacked(t)+"/usr/share/doc/dmsnapctl"); documents < 10 || links < 30 {
+		t.Errorf("%d documents with %d links: some are not found any more", documents, links)
+	}
+}

@@ -46,10 +46,18 @@ doc=$share/doc/dmsnapctl
 for file in "$top"/docs/*.md; do
 	install -D -m 0644 "$file" "$doc/docs/${file##*/}"
 done
+for file in "$top"/docs/examples/check/*; do
+	install -D -m 0644 "$file" "$doc/docs/examples/check/${file##*/}"
+	[ ! -x "$file" ] || chmod 0755 "$doc/docs/examples/check/${file##*/}"
+done
 for file in "$top"/docs/pictures/*.svg; do
 	install -D -m 0644 "$file" "$doc/docs/pictures/${file##*/}"
 done
 install -D -m 0644 "$top/README.md" "$doc/README.md"
+# Documents that only a tree has are linked where the tree is published.
+tree=https://github.com/dmsnapctl/dmsnapctl/blob/main
+sed -i "s#](\.\./packaging/fleet)#](../examples)#; s#](\.\./\([A-Z]\|packaging/\|vagrant/\)#]($tree/\1#g" "$doc"/docs/*.md
+sed -i "s#](\([A-Z][A-Z]*\.md\|vagrant/\)#]($tree/\1#g" "$doc/README.md"
 cp -r "$top/packaging/fleet" "$doc/examples"
 install -D -m 0755 "$top/docs/examples/check/kernel-hook" "$doc/examples/kernel-hook"
 find "$doc/examples" -type d -exec chmod 0755 {} + -o -type f ! -perm -u+x -exec chmod 0644 {} +
