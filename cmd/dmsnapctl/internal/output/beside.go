@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -34,7 +35,7 @@ func (d *Destination) tryReplace(fill func(*os.File) error) (err error) {
 	}
 	f, beside, err := d.create(dir, name, old)
 	if err != nil {
-		return err
+		return withoutName(err, beside)
 	}
 	defer func() {
 		if err != nil {
@@ -50,10 +51,19 @@ func (d *Destination) tryReplace(fill func(*os.File) error) (err error) {
 		func() error { return d.move(dir, beside, name) },
 	} {
 		if err := step(); err != nil {
-			return err
+			return withoutName(err, beside)
 		}
 	}
 	return syncDirectory(dir)
+}
+
+// withoutName is an error without the new file's name. Nobody knows that name, and
+// it would make the same error look different each time.
+func withoutName(err error, beside string) error {
+	if of, ok := errors.AsType[*fs.PathError](err); ok && filepath.Base(of.Path) == beside {
+		return of.Err
+	}
+	return err
 }
 
 // syncFile makes the content durable, before the file has its name.
