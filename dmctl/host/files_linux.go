@@ -126,27 +126,24 @@ func (h *Linux) ListDir(dir string) ([]string, error) {
 	return out, nil
 }
 
-// notesDir is empty after a reboot, like the kernel's list of devices.
-const notesDir = "/run/dmsnap"
-
 // unfinishedNote begins the name of a note that is being written.
 const unfinishedNote = ".new-"
 
 // WriteNote implements Files. A note exists as a whole or not at all.
 func (h *Linux) WriteNote(name string, text []byte) error {
-	if err := os.MkdirAll(notesDir, 0o700); err != nil {
+	if err := os.MkdirAll(h.notes, 0o700); err != nil {
 		return err
 	}
-	path := filepath.Join(notesDir, unfinishedNote+name)
+	path := filepath.Join(h.notes, unfinishedNote+name)
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return errors.Join(err, h.DeleteFile(path, FileID{}))
 	}
-	return os.Rename(path, filepath.Join(notesDir, name))
+	return os.Rename(path, filepath.Join(h.notes, name))
 }
 
 // Notes implements Files.
 func (h *Linux) Notes() (map[string][]byte, error) {
-	entries, err := os.ReadDir(notesDir)
+	entries, err := os.ReadDir(h.notes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -155,7 +152,7 @@ func (h *Linux) Notes() (map[string][]byte, error) {
 	}
 	notes := map[string][]byte{}
 	for _, e := range entries {
-		text, err := os.ReadFile(filepath.Join(notesDir, e.Name()))
+		text, err := os.ReadFile(filepath.Join(h.notes, e.Name()))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -169,7 +166,7 @@ func (h *Linux) Notes() (map[string][]byte, error) {
 
 // DropNote implements Files.
 func (h *Linux) DropNote(name string) error {
-	return h.DeleteFile(filepath.Join(notesDir, name), FileID{})
+	return h.DeleteFile(filepath.Join(h.notes, name), FileID{})
 }
 
 // openPlain opens a plain file for reading; isFile is false if it is something

@@ -49,6 +49,9 @@ func (h *Linux) Forsaken() (map[string][]byte, error) {
 	}
 	left := map[string][]byte{}
 	for _, e := range entries {
+		if e.IsDir() { // the notes
+			continue
+		}
 		text, dead, err := readIntent(filepath.Join(h.intents, e.Name()))
 		if err != nil {
 			return nil, err

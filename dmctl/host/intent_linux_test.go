@@ -40,6 +40,32 @@ func TestIntents(t *testing.T) {
 	}
 }
 
+// Notes are kept beside intents, and neither is taken for the other.
+func TestNotesAreNoIntents(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	h := &Linux{intents: dir, notes: filepath.Join(dir, "notes")}
+	if err := h.WriteNote("clone", []byte("text")); err != nil {
+		t.Fatal(err)
+	}
+	end, err := h.Intend("one", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = end() }()
+	if left, err := h.Forsaken(); len(left) != 0 || err != nil {
+		t.Errorf("a note as an intent: %v, %v", left, err)
+	}
+	if notes, err := h.Notes(); len(notes) != 1 || string(notes["clone"]) != "text" || err != nil {
+		t.Errorf("notes: %v, %v", notes, err)
+	}
+	if err := h.DropNote("clone"); err != nil {
+		t.Error(err)
+	}
+	if notes, err := h.Notes(); len(notes) != 0 || err != nil {
+		t.Errorf("after the drop: %v, %v", notes, err)
+	}
+}
+
 func TestMountOptions(t *testing.T) {
 	for _, tt := range []struct {
 		kind     string

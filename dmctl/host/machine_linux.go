@@ -22,7 +22,10 @@ type Linux struct {
 	udev     bool          // udev makes and removes the nodes
 	queue    string        // exists while udev has pending events
 	udevTime time.Duration // how long to wait for udev
-	intents  string        // the directory of intents; it does not survive a reboot
+	// The directories of intents and notes are empty after a reboot, like the
+	// kernel's list of devices. The notes are in a directory of their own: they
+	// are not locked, and would be taken for the intents of dead processes.
+	intents, notes string
 }
 
 var _ Host = (*Linux)(nil)
@@ -30,12 +33,14 @@ var _ Host = (*Linux)(nil)
 // New returns this machine.
 func New() *Linux {
 	_, err := os.Stat("/run/udev/control")
+	run := filepath.Join("/run", devices.OwnerOurs)
 	return &Linux{
 		nodes:    "/dev/mapper",
 		udev:     err == nil,
 		queue:    "/run/udev/queue",
 		udevTime: 10 * time.Second,
-		intents:  filepath.Join("/run", devices.OwnerOurs),
+		intents:  run,
+		notes:    filepath.Join(run, "notes"),
 	}
 }
 

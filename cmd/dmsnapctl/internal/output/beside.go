@@ -63,6 +63,9 @@ func withoutName(err error, beside string) error {
 	if of, ok := errors.AsType[*fs.PathError](err); ok && filepath.Base(of.Path) == beside {
 		return of.Err
 	}
+	if of, ok := errors.AsType[*os.LinkError](err); ok && filepath.Base(of.Old) == beside {
+		return of.Err
+	}
 	return err
 }
 

@@ -26,3 +26,15 @@ func TestErrorsAreTheSameEachTime(t *testing.T) {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
+
+// So is a new file that cannot get its name.
+func TestErrorsOfRenamesAreTheSameEachTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metrics")
+	for range 2 {
+		err := (&Destination{path: path}).replace(func(f *os.File) error { return os.Remove(f.Name()) })
+		want := "writing the result: " + path + ": no such file or directory"
+		if !errors.Is(err, syscall.ENOENT) || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
