@@ -103,3 +103,19 @@ func TestRamdisk(t *testing.T) {
 		t.Error("a ramdisk without an init")
 	}
 }
+
+func TestVirtualises(t *testing.T) {
+	for _, test := range []struct {
+		cpuinfo string
+		want    bool
+	}{
+		{"processor\t: 0\nflags\t\t: fpu vmx sse\nvmx flags\t: ept\n", true},
+		{"processor\t: 0\nflags\t\t: fpu svm\n", true},
+		{"processor\t: 0\nflags\t\t: fpu svm_lock hypervisor\nbugs\t\t: vmx\n", false},
+		{"", false},
+	} {
+		if got := virtualises(test.cpuinfo); got != test.want {
+			t.Errorf("%q: %v, want %v", test.cpuinfo, got, test.want)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/internal/job"
@@ -42,12 +43,9 @@ var beside = fmt.Sprintf(`"$0" --fd=%d -o source=/ -o sandbox=chroot -o cache=al
 exec "$@" %d<&-`, extraFD, extraFD)
 
 func (m Machine) launchQEMU(runDir string, disks []string) (launch, error) {
-	if os.Geteuid() != 0 {
-		return launch{}, fmt.Errorf("QEMU machines need root, for their file server (%s)", fileServer)
-	}
-	binary, err := exec.LookPath(qemuBinary)
+	binary, err := findQEMU()
 	if err != nil {
-		return launch{}, fmt.Errorf("find QEMU (package qemu-system-x86): %w", err)
+		return launch{}, err
 	}
 	ramdisk := filepath.Join(runDir, "ramdisk")
 	if err := m.Kernel.writeRamdisk(ramdisk); err != nil {
@@ -66,6 +64,23 @@ func (m Machine) launchQEMU(runDir string, disks []string) (launch, error) {
 	}, nil
 }
 
+// QEMUAvailable says what QEMU machines lack on this host; nil if nothing.
+func QEMUAvailable() error {
+	_, err := findQEMU()
+	return err
+}
+
+func findQEMU() (string, error) {
+	if os.Geteuid() != 0 {
+		return "", fmt.Errorf("QEMU machines need root, for their file server (%s)", fileServer)
+	}
+	binary, err := exec.LookPath(qemuBinary)
+	if err != nil {
+		return "", fmt.Errorf("find QEMU (package qemu-system-x86): %w", err)
+	}
+	return binary, nil
+}
+
 // listen makes the socket on which the file server will be called; the caller
 // closes the file.
 func listen(path string) (*os.File, error) {
@@ -78,14 +93,30 @@ func listen(path string) (*os.File, error) {
 	return l.File()
 }
 
-// hasKVM reports whether this process may use hardware virtualisation.
+// hasKVM reports whether this process may use hardware virtualisation. Some
+// virtual machines have the device and a KVM without it, which does not run a
+// whole kernel: QEMU stops at the first instruction that this KVM does not know.
 func hasKVM() bool {
 	f, err := os.OpenFile(kvmDevice, os.O_RDWR, 0)
 	if err != nil {
 		return false
 	}
 	f.Close()
-	return true
+	cpus, err := os.ReadFile("/proc/cpuinfo")
+	return err == nil && virtualises(string(cpus))
+}
+
+// virtualises reports whether /proc/cpuinfo lists Intel's or AMD's extension for
+// virtual machines.
+func virtualises(cpuinfo string) bool {
+	for line := range strings.Lines(cpuinfo) {
+		name, flags, _ := strings.Cut(line, ":")
+		if strings.TrimSpace(name) == "flags" {
+			words := strings.Fields(flags)
+			return slices.Contains(words, "vmx") || slices.Contains(words, "svm")
+		}
+	}
+	return false
 }
 
 // qemuWords returns the arguments of QEMU.
