@@ -15,6 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -254,8 +255,9 @@ func TestFailureOfUndo(t *testing.T) {
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			before, after, calls := s.outcome(t)
+			between := s.between(t)
 			for n := 1; n <= calls; n++ {
-				for m := n + 1; m <= n+8; m++ {
+				for m := n + 1; m <= n+thorough.Of(2, 8); m++ {
 					for _, how := range []dmtest.Failure{dmtest.Clean, dmtest.Stuck, dmtest.Half} {
 						f := s.machine(t)
 						f.Failures[n], f.Failures[m] = dmtest.Clean, how
@@ -265,7 +267,7 @@ func TestFailureOfUndo(t *testing.T) {
 						if held := f.Suspended(); len(held) > 0 {
 							t.Errorf("%s: left suspended: %v", when, held)
 						}
-						if bad := one(before, s.between(t), after, f.String()); bad != "" {
+						if bad := one(before, between, after, f.String()); bad != "" {
 							t.Fatalf("%s: %s", when, bad)
 						}
 					}

@@ -19,7 +19,7 @@ func TestMemoryChangesNoVerdict(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for _, span := range []uint64{1 << 17, 1 << 24, 1 << 32} { // COW chunks
 		var list []cow.Exception
-		for range 60_000 {
+		for range thorough.Of(20_000, 60_000) {
 			e := cow.Exception{Old: cow.Chunk(random.Uint64N(span)), New: cow.Chunk(2 + random.Uint64N(span))}
 			switch random.IntN(50) {
 			case 0: // an area's place

@@ -215,7 +215,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 				}
 			}
 			line, steps := tc.line+" --undo undo --yes", 0
-			for ; ; steps += thorough.Of(5, 1) {
+			for ; ; steps += thorough.Of(11, 1) {
 				for _, file := range []string{"undo", "undo.dump"} {
 					_ = os.Remove(file)
 				}

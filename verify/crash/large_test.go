@@ -117,7 +117,7 @@ func (l *largeLog) ReadAt(p []byte, off int64) (int, error) {
 // and its time grows linearly with the log, not with its square. LARGE_ENTRIES
 // is the number of entries; 1000000 take 11.7 GiB.
 func TestLargeLog(t *testing.T) {
-	entries := thorough.Of(20_000, 100_000)
+	entries := thorough.Of(5_000, 100_000)
 	if text := os.Getenv("LARGE_ENTRIES"); text != "" {
 		entries, _ = strconv.Atoi(text)
 	}

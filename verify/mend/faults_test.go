@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
@@ -48,7 +49,7 @@ func TestErrorsAtEveryStep(t *testing.T) {
 	broken := errors.New("broken")
 	for _, m := range mendings() {
 		t.Run(m.name, func(t *testing.T) {
-			for n := 0; ; n++ {
+			for n := 0; ; n += thorough.Of(3, 1) {
 				left := n
 				store := failing{&disk{b: bytes.Clone(m.scene.store)}, &left, broken}
 				origin := failing{&disk{b: bytes.Clone(m.scene.origin)}, &left, broken}
@@ -72,7 +73,7 @@ func TestErrorsAtEveryStep(t *testing.T) {
 func TestInterruptedAtEveryStep(t *testing.T) {
 	for _, m := range mendings() {
 		t.Run(m.name, func(t *testing.T) {
-			for n := 1; ; n++ {
+			for n := 1; ; n += thorough.Of(3, 1) {
 				store, origin := &disk{b: bytes.Clone(m.scene.store)}, &disk{b: bytes.Clone(m.scene.origin)}
 				p, err := m.planOn(store, origin)
 				if err != nil {

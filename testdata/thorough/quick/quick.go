@@ -14,7 +14,7 @@ import (
 
 // checks is how often rapid checks a property, unless a flag says otherwise or
 // tests do everything that they can.
-const checks = "25"
+const checks = "10"
 
 // gcPercent lets the heap grow to five times what lives. Images in tests are
 // dropped soon, and collecting them early took more than a third of the time.

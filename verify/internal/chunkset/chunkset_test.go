@@ -179,7 +179,7 @@ func TestSeenAgainstMap(t *testing.T) {
 // TestScatteredAgainstMap is the same with more chunks than fit in memory, in
 // distributions that suit one method and not another.
 func TestScatteredAgainstMap(t *testing.T) {
-	const n = 18000
+	n := thorough.Of(6000, 18000)
 	random := rand.New(rand.NewPCG(1, 2))
 	anywhere := func(bits int) func(int) cow.Chunk {
 		return func(int) cow.Chunk { return cow.Chunk(random.Uint64() >> (64 - bits)) }
@@ -226,7 +226,7 @@ func TestScatteredAgainstMap(t *testing.T) {
 // three times, and twice as many take no more passes.
 func TestFewPassesWithUsualMemory(t *testing.T) {
 	b := bounds(t, 1<<35)
-	for _, n := range []int{1 << 18, 1 << 19}[:thorough.Of(1, 2)] {
+	for _, n := range []int{1 << 17, 1 << 18, 1 << 19}[:thorough.Of(1, 3)] {
 		list := make([]cow.Exception, n)
 		for i := range list { // odd factors: no chunk comes twice
 			k := uint64(i) * 0x9e3779b97f4a7c15
@@ -242,7 +242,7 @@ func TestFewPassesWithUsualMemory(t *testing.T) {
 func TestRunsAgainstMap(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for _, width := range []int{10, 20, 30, 40, 63} {
-		for _, n := range []int{0, 1, 1000, thorough.Of(20_000, 100_000)} {
+		for _, n := range []int{0, 1, 1000, thorough.Of(5_000, 100_000)} {
 			var chunks []cow.Chunk
 			for range n {
 				chunks = append(chunks, cow.Chunk(random.Uint64()>>(64-width)))
