@@ -2,6 +2,8 @@
 
 // Package demo shows the main use on real kernels: a snapshot, writes whose
 // copies are in flight, a crash, and the verdict on the COW store that remains.
+// In the first scene some copies are slow on purpose. In the second, on several
+// CPUs, copies finish out of order by themselves.
 // It runs dmsnapctl as a user would, and does not know the format of a store.
 package demo
 
@@ -43,9 +45,9 @@ type Kernel struct {
 	Replace map[string]string
 }
 
-// Kernels returns the stock kernel and the leaky one.
-func Kernels() (stock, leak Kernel, err error) {
-	kernel, err := kernels.Defaults[lab.UML].Find()
+// Kernels returns the stock kernel and the leaky one of an engine.
+func Kernels(engine lab.Engine) (stock, leak Kernel, err error) {
+	kernel, err := kernels.Defaults[engine].Find()
 	if err != nil {
 		return stock, leak, err
 	}
@@ -124,22 +126,27 @@ func blank(path string, bytes int64) error {
 }
 
 // machine returns a machine with an origin and a COW disk that plays one part.
-func (s *Stage) machine(k Kernel, part string, round scene.Round, origin, cow string) lab.Machine {
+func (s *Stage) machine(k Kernel, origin, cow, part string, args ...string) lab.Machine {
 	return lab.Machine{
 		Kernel:  k.Kernel,
 		Replace: k.Replace,
 		Disks:   []lab.Disk{{Path: origin}, {Path: cow}},
 		Modules: []string{"dm-mod", "dm-snapshot", "dm-delay"},
 		Program: s.actor(),
-		Args:    []string{part, s.tool(), strconv.Itoa(round.Origin), strconv.Itoa(round.Store)},
+		Args:    append([]string{part, s.tool()}, args...),
 		Env:     os.Environ(),
 		Timeout: machineLimit,
 	}
 }
 
+// words returns a round as arguments of the actor.
+func words(r scene.Round) []string {
+	return []string{strconv.Itoa(r.Origin), strconv.Itoa(r.Store)}
+}
+
 // Crash runs the machine until its writes are in flight, and crashes it.
 func (s *Stage) Crash(ctx context.Context, k Kernel, round scene.Round, tell func(scene.Step, string)) error {
-	m := s.machine(k, "crash", round, s.disk(k, "origin"), s.disk(k, "cow"))
+	m := s.machine(k, s.disk(k, "origin"), s.disk(k, "cow"), "crash", words(round)...)
 	flying := false
 	return s.run(ctx, m, func(step scene.Step, text string, r *lab.Running) {
 		tell(step, text)
@@ -165,7 +172,7 @@ func (s *Stage) Activate(ctx context.Context, k Kernel, e Ending) (Status, error
 	defer os.Remove(again)
 	var status Status
 	found := errors.New("the guest reported no status")
-	err := s.run(ctx, s.machine(k, "activate", scene.Round{}, e.Origin, again), func(step scene.Step, text string, _ *lab.Running) {
+	err := s.run(ctx, s.machine(k, e.Origin, again, "activate", words(scene.Round{})...), func(step scene.Step, text string, _ *lab.Running) {
 		if step == scene.StatusLine {
 			status, found = readStatus(text)
 		}

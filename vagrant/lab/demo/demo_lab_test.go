@@ -10,12 +10,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/variant"
 )
 
 func TestTwoKernelsCrash(t *testing.T) {
-	stock, leak, err := Kernels()
+	stock, leak, err := Kernels(lab.UML)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func (r reclaimed) crashes(leaky Kernel, times int) (next int) {
 // it, and a stock kernel that fills exactly the regained space.
 func TestWhatThreeCrashesLostIsUsedAgain(t *testing.T) {
 	const crashes = 3
-	stock, leaky, err := Kernels()
+	stock, leaky, err := Kernels(lab.UML)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestWhatThreeCrashesLostIsUsedAgain(t *testing.T) {
 // fill makes a kernel use the store until it is full.
 func (r reclaimed) fill(k Kernel, round scene.Round) (chunks int, shown string) {
 	r.t.Helper()
-	m := r.stage.machine(k, "fill", round, r.origin, r.store)
+	m := r.stage.machine(k, r.origin, r.store, "fill", words(round)...)
 	err := r.stage.run(r.t.Context(), m, func(step scene.Step, text string, _ *lab.Running) {
 		switch step {
 		case scene.Filled:

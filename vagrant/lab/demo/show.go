@@ -6,18 +6,19 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
 
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/demo/scene"
 )
 
 // Show runs both kernels at once, and prints the steps side by side and then
-// the two results. The disks stay in dir.
+// the two results. Then it shows streams of writes, if this machine can. The
+// disks stay in dir.
 func Show(ctx context.Context, w io.Writer, dir string) error {
-	stock, leaky, err := Kernels()
+	stock, leaky, err := Kernels(lab.UML)
 	if err != nil {
 		return err
 	}
@@ -37,34 +38,40 @@ func Show(ctx context.Context, w io.Writer, dir string) error {
 	for _, e := range endings {
 		fmt.Fprintln(w, e)
 	}
-	return Judge(endings[0], endings[1])
+	if err := Judge(endings[0], endings[1]); err != nil {
+		return err
+	}
+	return stage.showStreams(ctx, w)
+}
+
+// showStreams prints the second scene if this machine has what it needs. It is
+// no error if not: the first scene needs less.
+func (s *Stage) showStreams(ctx context.Context, w io.Writer) error {
+	fmt.Fprintf(w, "\nOut of order by themselves: 4 streams of writes on several CPUs\n")
+	stock, leaky, err := Kernels(lab.QEMU)
+	if err == nil {
+		err = lab.QEMUAvailable()
+	}
+	if err != nil {
+		fmt.Fprintf(w, "not shown: %v\n", err)
+		return nil
+	}
+	fmt.Fprintf(w, "Linux %s; crashes at a random time, until the leaky kernel has leaked\n\n", stock.Release)
+	table := columns{w: w}
+	table.row("", stock.Name, leaky.Name)
+	return s.StreamBoth(ctx, [2]Kernel{stock, leaky}, 1, func(n int, tries [2]Try) {
+		table.row(fmt.Sprintf("crash %d", n), tries[0].String(), tries[1].String())
+	})
 }
 
 // PlayBoth runs the demonstration on two kernels at once. told is called with
 // the kernel of each step.
 func (s *Stage) PlayBoth(ctx context.Context, kernels [2]Kernel, told func(column int, step scene.Step, text string)) ([2]Ending, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var (
-		endings [2]Ending
-		errs    [2]error
-		both    sync.WaitGroup
-	)
-	for i, k := range kernels {
-		both.Go(func() {
-			endings[i], errs[i] = s.Play(ctx, k, func(step scene.Step, text string) { told(i, step, text) })
-			if errs[i] != nil {
-				cancel() // one kernel alone shows nothing
-			}
-		})
-	}
-	both.Wait()
-	for i, err := range errs {
-		if errors.Is(err, context.Canceled) && errs[1-i] != nil {
-			errs[i] = nil // only a consequence of the other's failure
-		}
-	}
-	return endings, errors.Join(errs[:]...)
+	var endings [2]Ending
+	return endings, both(ctx, func(ctx context.Context, i int) (err error) {
+		endings[i], err = s.Play(ctx, kernels[i], func(step scene.Step, text string) { told(i, step, text) })
+		return err
+	})
 }
 
 // columns prints a step when both kernels have finished it.

@@ -1,0 +1,31 @@
+//go:build linux && lab
+
+package demo
+
+import (
+	"testing"
+
+	"github.com/dmsnapctl/dmsnapctl/vagrant/lab"
+)
+
+// TestStreamsLeakByThemselves is the leak without a slow device: on several
+// CPUs, the copies of ordinary writes finish out of order.
+func TestStreamsLeakByThemselves(t *testing.T) {
+	stock, leaky, err := Kernels(lab.QEMU)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stage, err := NewStage(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stage.Close()
+	const stockTries = 3
+	if err := stage.StreamBoth(t.Context(), [2]Kernel{stock, leaky}, stockTries, func(n int, tries [2]Try) {
+		for _, try := range tries {
+			t.Logf("crash %d: %s after %v", n, try.Kernel, try)
+		}
+	}); err != nil {
+		t.Error(err)
+	}
+}
