@@ -4,10 +4,13 @@
 //	go run ./testdata/mutate [-run TEXT] [LIST]
 //
 // The tree is not changed: the compiler gets the changed file in place of the
-// real one.
+// real one. The packages are tested one after the other, in the list's order, and
+// the first test that fails ends it. Tests run in their quick form first. If no
+// test notices the mutant, all of them run in full.
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -19,6 +22,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
 )
 
 func main() {
@@ -50,35 +55,32 @@ func run(path, only string, jobs int) (survivors int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", path, err)
 	}
-	if err := soundWithout(list); err != nil {
+	chosen := slices.DeleteFunc(slices.Clone(list), func(m mutant) bool { return !strings.Contains(m.Name, only) })
+	if len(chosen) == 0 {
+		return 0, fmt.Errorf("%s has no mutant whose name contains %q", path, only)
+	}
+	if err := soundWithout(chosen); err != nil {
 		return 0, err
 	}
 	var (
-		begun   = time.Now()
-		limit   = make(chan struct{}, jobs)
-		mu      sync.Mutex
-		wait    sync.WaitGroup
-		errs    []error
-		tested  int
-		skipped int
+		begun = time.Now()
+		limit = make(chan struct{}, jobs)
+		mu    sync.Mutex
+		wait  sync.WaitGroup
+		errs  []error
 	)
-	for _, m := range list {
-		if !strings.Contains(m.Name, only) {
-			skipped++
-			continue
-		}
+	for _, m := range chosen {
 		limit <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-limit }()
-			died, err := m.test()
+			by, err := m.test(goTool)
 			mu.Lock()
 			defer mu.Unlock()
-			tested++
 			switch {
 			case err != nil:
 				errs = append(errs, fmt.Errorf("%s:%d: %s: %w", path, m.line, m.Name, err))
-			case died:
-				fmt.Printf("killed    %s\n", m.Name)
+			case by != "":
+				fmt.Printf("killed    %s (%s)\n", m.Name, by)
 			default:
 				survivors++
 				fmt.Printf("SURVIVED  %s (%s)\n", m.Name, m.File)
@@ -89,11 +91,8 @@ func run(path, only string, jobs int) (survivors int, err error) {
 	if err := errors.Join(errs...); err != nil {
 		return survivors, err
 	}
-	if tested == 0 {
-		return 0, fmt.Errorf("%s has no mutant whose name contains %q", path, only)
-	}
 	fmt.Printf("%d mutants, %d killed, %d survived, %d not chosen, in %.0f s\n",
-		tested, tested-survivors, survivors, skipped, time.Since(begun).Seconds())
+		len(chosen), len(chosen)-survivors, survivors, len(list)-len(chosen), time.Since(begun).Seconds())
 	return survivors, nil
 }
 
@@ -105,43 +104,78 @@ func soundWithout(list []mutant) error {
 		packages = append(packages, m.Packages...)
 	}
 	slices.Sort(packages)
-	args := append([]string{"test", "-short"}, slices.Compact(packages)...)
-	if out, err := goTool(args...); err != nil {
+	if out, err := goTool(false, append([]string{"test", "-short"}, slices.Compact(packages)...)...); err != nil {
 		return fmt.Errorf("the tests fail without a mutant: %w\n%s", err, out)
 	}
 	return nil
 }
 
-// test runs the tests on the mutant. The mutant was noticed if they failed. A
-// mutant that does not compile proves nothing and is an error.
-func (m mutant) test() (died bool, err error) {
+// tool runs go with arguments, with tests in full or in their quick form.
+type tool func(full bool, args ...string) (out string, err error)
+
+// test runs the tests on the mutant and returns which one noticed it, or "".
+func (m mutant) test(run tool) (by string, err error) {
 	source, err := os.ReadFile(m.File)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	changed, err := m.apply(string(source))
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	dir, err := os.MkdirTemp("", "mutate-")
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	defer os.RemoveAll(dir)
 	overlay, err := writeOverlay(dir, m.File, changed)
 	if err != nil {
-		return false, err
+		return "", err
 	}
-	if out, err := goTool(append([]string{"vet", "-overlay", overlay}, m.Packages...)...); err != nil {
-		return false, fmt.Errorf("the mutant does not compile: %s", out)
+	return m.noticed(run, overlay)
+}
+
+// noticed runs the tests of the mutant's packages, quick ones first.
+func (m mutant) noticed(run tool, overlay string) (by string, err error) {
+	for _, p := range m.Packages {
+		if by, err = failing(run, false, "-short", "-timeout", "5m", "-overlay", overlay, p); by != "" || err != nil {
+			return by, err
+		}
 	}
-	args := append([]string{"test", "-short", "-failfast", "-timeout", "5m", "-overlay", overlay}, m.Packages...)
-	out, err := goTool(args...)
+	for _, p := range m.Packages {
+		if by, err = failing(run, true, "-timeout", "20m", "-overlay", overlay, p); err != nil {
+			return "", err
+		}
+		if by == "" {
+			continue
+		}
+		// Only the quick form is known to pass without the mutant.
+		if out, err := run(true, "test", "-timeout", "20m", p); err != nil {
+			return "", fmt.Errorf("the tests of %s fail in full without a mutant: %w\n%s", p, err, out)
+		}
+		return by, nil
+	}
+	return "", nil
+}
+
+// failing runs the tests of a package and returns the first one that fails, or
+// "". A mutant that does not compile proves nothing and is an error.
+func failing(run tool, full bool, args ...string) (by string, err error) {
+	out, err := run(full, append([]string{"test", "-vet=off", "-failfast"}, args...)...)
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return false, err
+	switch {
+	case err == nil:
+		return "", nil
+	case !errors.As(err, &exit):
+		return "", err
+	case strings.Contains(out, "[build failed]") || strings.Contains(out, "[setup failed]"):
+		return "", fmt.Errorf("the mutant does not compile: %s", out)
+	case !strings.Contains(out, "FAIL"):
+		return "", fmt.Errorf("go test ended without a result: %w\n%s", err, out)
 	}
-	return err != nil && strings.Contains(out, "FAIL"), nil
+	_, by, _ = strings.Cut(out, "--- FAIL: ")
+	by, _, _ = strings.Cut(by, " ")
+	return cmp.Or(by, "the program ended"), nil
 }
 
 // writeOverlay writes the changed file, and the overlay that tells go which
@@ -163,7 +197,11 @@ func writeOverlay(dir, file, changed string) (string, error) {
 	return overlay, os.WriteFile(overlay, text, 0o600)
 }
 
-func goTool(args ...string) (string, error) {
-	out, err := exec.Command("go", args...).CombinedOutput()
+func goTool(full bool, args ...string) (string, error) {
+	cmd := exec.Command("go", args...)
+	if full {
+		cmd.Env = append(os.Environ(), thorough.Variable+"=1")
+	}
+	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
