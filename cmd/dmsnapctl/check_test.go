@@ -35,6 +35,7 @@ func TestCheckScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("..", "..", "testdata", "script", "check"),
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": code, "module": module(t)},
+		Condition:           condition,
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {

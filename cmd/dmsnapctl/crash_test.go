@@ -35,6 +35,7 @@ func TestCrashScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("..", "..", "testdata", "script", "crash"),
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": code},
+		Condition:           condition,
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",

@@ -11,10 +11,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
@@ -148,27 +150,34 @@ func needsKernel(name, example string) bool {
 		strings.Contains(example, "--lvm") || strings.Contains(example, "crash record ")
 }
 
+// takesLong reports whether an example takes as much CPU as all the others.
+func takesLong(example string) bool { return strings.Contains(example, "crash simulate --rates") }
+
 // TestExamplesOfTheHelpTexts runs each example, one after the other, if it can
-// run without a kernel. The others must at least be command lines that the
-// program understands.
+// run without a kernel. Those that take long run only in thorough tests. The others
+// must at least be command lines that the program understands.
 func TestExamplesOfTheHelpTexts(t *testing.T) {
 	ran, files := 0, exampleFiles(t)
 	everyCommand(func(name string, c *cli.Command) {
-		dir := t.TempDir()
-		for name, content := range files {
-			place(t, filepath.Join(dir, name), content, 0o644)
-		}
-		env := exampleScripts(t, dir, exampleTools)
-		if first := exampleFirst[name]; first != "" {
-			bash(t, dir, env, first)
-		}
+		here := sync.OnceValues(func() (dir string, env []string) {
+			dir = t.TempDir()
+			for name, content := range files {
+				place(t, filepath.Join(dir, name), content, 0o644)
+			}
+			env = exampleScripts(t, dir, exampleTools)
+			if first := exampleFirst[name]; first != "" {
+				bash(t, dir, env, first)
+			}
+			return dir, env
+		})
 		for _, example := range examplesOf(c) {
 			t.Run(example, func(t *testing.T) {
-				if needsKernel(name, example) {
+				if needsKernel(name, example) || takesLong(example) && !thorough.All() {
 					understood(t, example)
 					return
 				}
 				ran++
+				dir, env := here()
 				runExample(t, dir, env, example)
 			})
 		}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
 )
 
 // programs are what tests run as separate processes.
@@ -29,10 +31,21 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("..", "..", "testdata", "script"),
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": code},
+		Condition:           condition,
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 	})
+}
+
+// condition tells scripts how much they do. A script starts with the usual uses of
+// its commands and their most important refusals. What follows "[!thorough] stop"
+// are variations, which run only if tests do everything that they can.
+func condition(name string) (bool, error) {
+	if name != "thorough" {
+		return false, fmt.Errorf("no condition %q", name)
+	}
+	return thorough.All(), nil
 }
 
 // code runs a command and asserts its exact exit code: code N COMMAND ARGS….
