@@ -29,7 +29,8 @@ func main() {
 	runs := flag.Int("runs", 11, "runs of each measurement, the median of which is printed")
 	cold := flag.Bool("cold", false, "measure without the page cache too, against fio (needs fio and root)")
 	moves := flag.Bool("moves", false, "measure what moves data instead, against dd")
-	mib := flag.Int64("mib", 512, "MiB of data that is moved")
+	mib := flag.Int64("mib", 512, "MiB of data in the store whose data is moved")
+	only := flag.String("only", "", "with -moves, measure only what has this in its name")
 	read := flag.String("read", "", "only read this file's areas, as many as -areas says: how the bench calls itself")
 	areas := flag.Uint64("areas", 0, "see -read")
 	measured := flag.Bool("measure", false, "only run the command that follows and say what it took: how the bench calls itself")
@@ -41,7 +42,7 @@ func main() {
 	case *read != "":
 		err = readAreas(*read, *areas, runtime.GOMAXPROCS(0))
 	case *moves:
-		err = inDir(*dir, func(dir string) error { return runMoves(dir, max(1, *runs), *mib<<20) })
+		err = inDir(*dir, func(dir string) error { return runMoves(dir, max(1, *runs), *mib<<20, *only) })
 	default:
 		err = inDir(*dir, func(dir string) error { return run(dir, max(1, *runs), *cold) })
 	}

@@ -14,7 +14,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +29,8 @@ import (
 // mover has the directory of the files, all on one disk, and the program.
 type mover struct {
 	dir, program string
-	bytes        int64 // of data that is moved
+	bytes        int64  // of data in the store
+	only         string // measure only what has this in its name
 }
 
 // moveLayout is where a store's data lies.
@@ -38,8 +41,8 @@ type moveLayout struct {
 }
 
 // runMoves prints, for each command and layout, its speed and that of dd.
-func runMoves(dir string, runs int, bytes int64) error {
-	m := mover{dir: dir, program: filepath.Join(dir, "dmsnapctl"), bytes: bytes}
+func runMoves(dir string, runs int, bytes int64, only string) error {
+	m := mover{dir: dir, program: filepath.Join(dir, "dmsnapctl"), bytes: bytes, only: only}
 	if err := build(m.program); err != nil {
 		return err
 	}
@@ -63,74 +66,98 @@ func runMoves(dir string, runs int, bytes int64) error {
 
 func (m mover) path(name string) string { return filepath.Join(m.dir, name) }
 
-// compare runs dd and a command in turn, so that other load on the disk
-// affects both alike.
+// compare runs dd and a command in turn, each first every other time, so that
+// other load on the disk affects both alike. The ratio is the median of those of
+// the runs.
 func (m mover) compare(what string, runs int, layout moveLayout, args ...string) error {
+	if !strings.Contains(what, m.only) {
+		return nil
+	}
 	var dd, program series
-	for range runs {
-		moved, err := m.prepare(layout)
-		if err != nil {
+	var ratios []float64
+	moved := int64(0)
+	for i := range runs {
+		var err error
+		if moved, err = m.prepare(layout, args[0]); err != nil {
 			return err
 		}
-		if err := m.forget("store", "origin"); err != nil {
+		copying := func() error {
+			took, err := m.dd(args[0], moved)
+			dd = append(dd, took)
 			return err
 		}
-		start := time.Now()
-		if err := quietly(m.program, args...); err != nil {
+		running := func() error {
+			took, err := m.run(args...)
+			program = append(program, took)
 			return err
 		}
-		if args[0] == "extract" { // the others flush
-			if err := m.sync("out"); err != nil {
+		order := []func() error{copying, running}
+		if i%2 == 1 {
+			slices.Reverse(order)
+		}
+		for _, do := range order {
+			if err := do(); err != nil {
 				return err
 			}
 		}
-		program = append(program, time.Since(start)*time.Duration(m.bytes/(1<<20))/time.Duration(moved>>20))
-		if err := m.forget("data"); err != nil {
-			return err
-		}
-		took, err := m.dd(args[0])
-		if err != nil {
-			return err
-		}
-		dd = append(dd, took)
+		ratios = append(ratios, ratio(dd[i], program[i]))
 		for _, name := range []string{"copy", "out", "store", "origin"} {
 			_ = os.Remove(m.path(name))
 		}
 	}
-	rate := func(d time.Duration) float64 { return float64(m.bytes>>20) / d.Seconds() }
-	fmt.Printf("  %-55s %6.0f MiB/s   dd %6.0f MiB/s   ratio %.2f\n", what, rate(program.median()), rate(dd.median()), ratio(dd.median(), program.median()))
+	slices.Sort(ratios)
+	rate := func(d time.Duration) float64 { return float64(moved) / (1 << 20) / d.Seconds() }
+	fmt.Printf("  %-55s %6.0f MiB/s   dd %6.0f MiB/s   ratio %.2f (%.2f to %.2f)\n", what, rate(program.median()), rate(dd.median()),
+		ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1])
 	return nil
 }
 
+// run runs the program. All its commands flush what they wrote.
+func (m mover) run(args ...string) (time.Duration, error) {
+	if err := m.forget("store", "origin"); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	err := quietly(m.program, args...)
+	return time.Since(start), err
+}
+
 // dd copies as many bytes, and flushes as the command does: reclaim flushes
-// after each of its batches. apply and reclaim write to files that exist.
-func (m mover) dd(as string) (time.Duration, error) {
-	piece, conv := m.bytes, "fsync"
-	if as == "reclaim" {
-		piece = mend.DefaultBatchBytes
+// after the data of each of its batches, and after the records. apply and
+// reclaim write to files that exist.
+func (m mover) dd(as string, bytes int64) (time.Duration, error) {
+	if err := m.forget("data"); err != nil {
+		return 0, err
 	}
 	if as != "extract" {
-		conv += ",notrunc"
-		if err := m.noise("copy", m.bytes); err != nil {
-			return 0, err
-		}
 		if err := m.forget("copy"); err != nil {
 			return 0, err
 		}
 	}
 	start := time.Now()
-	for at := int64(0); at < m.bytes; at += piece {
-		place := strconv.FormatInt(at>>20, 10)
-		if err := command("dd", "if="+m.path("data"), "of="+m.path("copy"), "bs=1M", "count="+strconv.FormatInt(piece>>20, 10),
-			"skip="+place, "seek="+place, "conv="+conv, "status=none"); err != nil {
-			return 0, err
+	if as != "reclaim" {
+		conv := map[string]string{"extract": "fsync", "apply": "fsync,notrunc"}[as]
+		err := m.ddPart(0, bytes, conv)
+		return time.Since(start), err
+	}
+	for at := int64(0); at < bytes; at += mend.DefaultBatchBytes {
+		for _, piece := range []int64{min(mend.DefaultBatchBytes, bytes-at), 1 << 20} {
+			if err := m.ddPart(at, piece, "fsync,notrunc"); err != nil {
+				return 0, err
+			}
 		}
 	}
 	return time.Since(start), nil
 }
 
-// prepare makes new files and returns how many bytes will be moved.
-func (m mover) prepare(layout moveLayout) (moved int64, err error) {
+func (m mover) ddPart(at, bytes int64, conv string) error {
+	place := strconv.FormatInt(at>>20, 10)
+	return command("dd", "if="+m.path("data"), "of="+m.path("copy"), "bs=1M", "count="+strconv.FormatInt((bytes+1<<20-1)>>20, 10),
+		"skip="+place, "seek="+place, "conv="+conv, "status=none")
+}
+
+// prepare makes new files for a command and returns how many bytes it will move.
+func (m mover) prepare(layout moveLayout, command string) (moved int64, err error) {
 	if _, err := os.Stat(m.path("data")); err != nil {
 		if err := m.noise("data", m.bytes); err != nil {
 			return 0, err
@@ -172,6 +199,11 @@ func (m mover) prepare(layout moveLayout) (moved int64, err error) {
 	}
 	if err := store.Sync(); err != nil {
 		return 0, err
+	}
+	if command != "extract" {
+		if err := m.noise("copy", m.bytes); err != nil {
+			return 0, err
+		}
 	}
 	return moved, m.noise("origin", m.bytes)
 }
@@ -228,15 +260,6 @@ func (m mover) noise(name string, bytes int64) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	return f.Sync()
-}
-
-func (m mover) sync(name string) error {
-	f, err := os.Open(m.path(name))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
 	return f.Sync()
 }
 

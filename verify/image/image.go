@@ -1,15 +1,14 @@
 package image
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
@@ -91,20 +90,20 @@ func (im *Image) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	want := p[:min(int64(len(p)), im.size-off)]
-	var stored []segment
+	var stored []transfer.Segment
 	for s, err := range im.segments(off, off+int64(len(want))) {
 		if err != nil {
 			return 0, err
 		}
 		if s.inStore {
-			stored = append(stored, s)
+			stored = append(stored, transfer.Segment{From: s.place, To: s.at - off, Length: s.length})
 			continue
 		}
-		if err := readFull(im.origin, want[s.at-off:][:s.length], s.place); err != nil {
+		if err := transfer.ReadFull(im.origin, want[s.at-off:][:s.length], s.place); err != nil {
 			return 0, fmt.Errorf("the origin at %d: %w", s.place, err)
 		}
 	}
-	if err := im.readStored(want, off, stored); err != nil {
+	if err := ofStore(transfer.Gather(im.store, want, stored)); err != nil {
 		return 0, err
 	}
 	if len(want) < len(p) {
@@ -113,49 +112,10 @@ func (im *Image) ReadAt(p []byte, off int64) (int, error) {
 	return len(want), nil
 }
 
-// Reads from the store's device are joined if the gap between them is small:
-// many small reads cost more than reading the gap.
-const (
-	mostGap  = 64 << 10 // bytes
-	mostSpan = 1 << 20  // bytes
-)
-
-// readStored reads segments on the store's device into want, which starts at
-// off in the image.
-func (im *Image) readStored(want []byte, off int64, segments []segment) error {
-	slices.SortFunc(segments, func(a, b segment) int { return cmp.Compare(a.place, b.place) })
-	var scratch []byte
-	for len(segments) > 0 {
-		first, n := segments[0], 1
-		end := first.place + first.length
-		for n < len(segments) && segments[n].place-end <= mostGap && segments[n].place+segments[n].length-first.place <= mostSpan {
-			end = max(end, segments[n].place+segments[n].length)
-			n++
-		}
-		together := n > 1
-		if together {
-			if scratch == nil {
-				scratch = make([]byte, mostSpan)
-			}
-			// The gap may be what cannot be read.
-			together = im.readStore(scratch[:end-first.place], first.place) == nil
-		}
-		for _, s := range segments[:n] {
-			to := want[s.at-off:][:s.length]
-			if together {
-				copy(to, scratch[s.place-first.place:])
-			} else if err := im.readStore(to, s.place); err != nil {
-				return err
-			}
-		}
-		segments = segments[n:]
-	}
-	return nil
-}
-
-func (im *Image) readStore(b []byte, place int64) error {
-	if err := readFull(im.store, b, place); err != nil {
-		return fmt.Errorf("the store at %d: %w", place, err)
+// ofStore says of an error that it is the store's.
+func ofStore(err error) error {
+	if err != nil {
+		return fmt.Errorf("the store %w", err)
 	}
 	return nil
 }
@@ -174,16 +134,4 @@ func (im *Image) Changed() iter.Seq2[Span, error] {
 			}
 		}
 	})
-}
-
-// readFull fills b. It fails if r ends before.
-func readFull(r io.ReaderAt, b []byte, off int64) error {
-	n, err := r.ReadAt(b, off)
-	if n == len(b) {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

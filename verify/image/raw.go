@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 )
 
 // Sink is a new, empty file to write an image to.
@@ -63,17 +65,21 @@ func (im *Image) kept() iter.Seq2[Span, error] {
 func (im *Image) StreamRaw(ctx context.Context, w io.Writer, progress func(Progress)) error {
 	tell := newTeller(progress, im.size)
 	return walk(ctx, im, without(nothing, im.size), func(at int64, b []byte) error {
-		if _, err := w.Write(b); err != nil {
-			return err
+		for at, b := range transfer.Pieces(at, b) {
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+			tell.at(at + int64(len(b)))
 		}
-		tell.at(at + int64(len(b)))
 		return nil
 	})
 }
 
 func writeAt(w io.WriterAt, b []byte, at int64) error {
-	if _, err := w.WriteAt(b, at); err != nil {
-		return fmt.Errorf("write at %d: %w", at, err)
+	for at, b := range transfer.Pieces(at, b) {
+		if _, err := w.WriteAt(b, at); err != nil {
+			return fmt.Errorf("write at %d: %w", at, err)
+		}
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 )
 
 // CopyStored passes on what the store has of the image, everything that
@@ -18,25 +19,25 @@ import (
 // effort, because a chunk may be named twice, or if chunks are smaller than a
 // page or larger than a window.
 func (im *Image) CopyStored(ctx context.Context, take func(at int64, b []byte) error) error {
-	if im.list == nil || im.ChunkBytes() < holeBytes || im.ChunkBytes() > windowBytes {
+	if im.list == nil || im.ChunkBytes() < holeBytes || im.ChunkBytes() > transfer.WindowBytes {
 		return im.Copy(ctx, im.Changed(), take)
 	}
-	return readAhead(ctx, im.storedLoads(ctx), take)
+	return transfer.Ahead(ctx, im.storedLoads(ctx), take)
 }
 
 // storedLoads yields the chunks in the list, as many at a time as fit in a
 // window.
-func (im *Image) storedLoads(ctx context.Context) iter.Seq2[load, error] {
+func (im *Image) storedLoads(ctx context.Context) iter.Seq2[transfer.Load, error] {
 	chunk := im.ChunkBytes()
-	return func(yield func(load, error) bool) {
+	return func(yield func(transfer.Load, error) bool) {
 		var batch []cow.Exception
 		held := int64(0)
 		for r, err := range im.list.Exceptions(ctx) {
 			if err != nil {
-				yield(load{}, err)
+				yield(transfer.Load{}, err)
 				return
 			}
-			if held+chunk > windowBytes && len(batch) > 0 {
+			if held+chunk > transfer.WindowBytes && len(batch) > 0 {
 				if !yield(im.storedLoad(batch), nil) {
 					return
 				}
@@ -52,24 +53,18 @@ func (im *Image) storedLoads(ctx context.Context) iter.Seq2[load, error] {
 
 // storedLoad reads the chunks of exceptions, in the order of the image and
 // with neighbours together.
-func (im *Image) storedLoad(batch []cow.Exception) load {
+func (im *Image) storedLoad(batch []cow.Exception) transfer.Load {
 	slices.SortFunc(batch, func(a, b cow.Exception) int { return cmp.Compare(a.Old, b.Old) })
 	chunk := im.ChunkBytes()
-	var parts []Span
-	segments, behind := make([]segment, 0, len(batch)), int64(0)
+	moves := make([]transfer.Move, 0, len(batch))
 	for _, e := range batch {
-		at := int64(e.Old) * chunk // below 2^63, or it would not fit
-		n := min(chunk, im.size-at)
-		if n <= 0 {
-			continue // past the origin's last whole sector
-		}
-		segments = append(segments, segment{at: behind, length: n, inStore: true, place: int64(e.New) * chunk})
-		behind += n
-		if last := len(parts) - 1; last >= 0 && parts[last].End() == at {
-			parts[last].Length += n
-		} else {
-			parts = append(parts, Span{at, n})
+		at := int64(e.Old) * chunk              // below 2^63, or it would not fit
+		if n := min(chunk, im.size-at); n > 0 { // else past the origin's last whole sector
+			moves = append(moves, transfer.Move{From: int64(e.New) * chunk, To: at, Length: n})
 		}
 	}
-	return load{parts, func(b []byte) error { return im.readStored(b, 0, segments) }}
+	l := transfer.Scattered(im.store, moves)
+	read := l.Read
+	l.Read = func(b []byte) error { return ofStore(read(b)) }
+	return l
 }

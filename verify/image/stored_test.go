@@ -74,12 +74,12 @@ func TestCopyStoredReadsInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var at []int64
+	im.store = noted{ReaderAt: src.Store, at: &at}
 	for l, err := range im.storedLoads(context.Background()) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		im.store = noted{ReaderAt: src.Store, at: &at}
-		if err := l.read(make([]byte, l.bytes())); err != nil {
+		if err := l.Read(make([]byte, l.Bytes())); err != nil {
 			t.Fatal(err)
 		}
 	}

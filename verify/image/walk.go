@@ -5,7 +5,8 @@ import (
 	"context"
 	"io"
 	"iter"
-	"sync"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 )
 
 // Progress is how far a copy is, in bytes of the image.
@@ -55,106 +56,21 @@ func (im *Image) Copy(ctx context.Context, spans iter.Seq2[Span, error], take fu
 // Length returns the number of bytes in spans.
 func Length(spans iter.Seq2[Span, error]) (int64, error) { return length(spans) }
 
-const (
-	windowBytes = 4 << 20 // read and passed on at once
-	windows     = 4       // in memory at once
-)
-
-// load is what is read at once into one window: parts of the image, one after
-// the other.
-type load struct {
-	parts []Span
-	read  func(b []byte) error
-}
-
-// window is a load in memory.
-type window struct {
-	load
-	buf  []byte
-	err  error
-	done chan struct{} // of capacity 1
-}
-
-// walk reads the spans from r, windows ahead, and passes them on in order, cut
-// at multiples of windowBytes. The slice b is valid only until take returns.
+// walk reads the spans from r, ahead of take, and passes them on in order, cut
+// at multiples of transfer.WindowBytes. The slice b is valid only until take
+// returns.
 func walk(ctx context.Context, r io.ReaderAt, spans iter.Seq2[Span, error], take func(at int64, b []byte) error) error {
-	return readAhead(ctx, func(yield func(load, error) bool) {
+	return transfer.Ahead(ctx, func(yield func(transfer.Load, error) bool) {
 		for s, err := range cut(spans) {
-			read := func(b []byte) error { return readFull(r, b, s.Offset) }
-			if !yield(load{[]Span{s}, read}, err) {
+			read := func(b []byte) error { return transfer.ReadFull(r, b, s.Offset) }
+			if !yield(transfer.Load{Parts: []transfer.Part{transfer.Part(s)}, Read: read}, err) {
 				return
 			}
 		}
 	}, take)
 }
 
-// readAhead reads loads, several at once, and passes their parts on in order.
-// The slice that take gets is overwritten afterwards.
-func readAhead(ctx context.Context, loads iter.Seq2[load, error], take func(at int64, b []byte) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var workers sync.WaitGroup
-	defer workers.Wait() // no read is in flight when the caller closes r
-	defer cancel()
-	spare, ordered := make(chan *window, windows), make(chan *window, windows)
-	for range windows {
-		spare <- &window{buf: make([]byte, windowBytes), done: make(chan struct{}, 1)}
-	}
-	var failed error
-	workers.Go(func() {
-		defer close(ordered)
-		for l, err := range loads {
-			if err != nil {
-				failed = err
-				return
-			}
-			select {
-			case w := <-spare:
-				w.load = l
-				ordered <- w // there is room for all windows
-				workers.Go(func() {
-					w.err = l.read(w.buf[:l.bytes()])
-					w.done <- struct{}{}
-				})
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	for w := range ordered {
-		select {
-		case <-w.done:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if w.err != nil {
-			return w.err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		b := w.buf
-		for _, p := range w.parts {
-			if err := take(p.Offset, b[:p.Length]); err != nil {
-				return err
-			}
-			b = b[p.Length:]
-		}
-		spare <- w
-	}
-	if failed != nil {
-		return failed
-	}
-	return ctx.Err()
-}
-
-func (l load) bytes() (n int64) {
-	for _, p := range l.parts {
-		n += p.Length
-	}
-	return n
-}
-
-// cut cuts spans at multiples of windowBytes.
+// cut cuts spans at multiples of transfer.WindowBytes.
 func cut(spans iter.Seq2[Span, error]) iter.Seq2[Span, error] {
 	return func(yield func(Span, error) bool) {
 		for s, err := range spans {
@@ -163,7 +79,7 @@ func cut(spans iter.Seq2[Span, error]) iter.Seq2[Span, error] {
 				return
 			}
 			for s.Length > 0 {
-				n := min(s.Length, windowBytes-s.Offset%windowBytes)
+				n := min(s.Length, transfer.WindowBytes-s.Offset%transfer.WindowBytes)
 				if !yield(Span{s.Offset, n}, nil) {
 					return
 				}

@@ -2,6 +2,7 @@ package mend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 )
 
 // Plan is a change to one or more devices, in stages.
@@ -147,21 +149,31 @@ func (s Stage) run(ctx context.Context, tell func(int)) error {
 		writes = those()
 	}
 	for w, err := range writes {
-		if err == nil {
-			err = ctx.Err()
-		}
 		if err != nil {
 			return err
 		}
-		if _, err := s.device.WriteAt(w.data, w.at); err != nil {
-			return fmt.Errorf("write %d bytes at %d: %w", len(w.data), w.at, err)
+		if err := s.write(ctx, w, tell); err != nil {
+			return err
 		}
-		tell(len(w.data))
 	}
 	if s.barrier {
 		if err := s.device.Flush(); err != nil {
 			return fmt.Errorf("flush: %w", err)
 		}
+	}
+	return nil
+}
+
+// write writes w piece by piece.
+func (s Stage) write(ctx context.Context, w write, tell func(int)) error {
+	for at, b := range transfer.Pieces(w.at, w.data) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := s.device.WriteAt(b, at); err != nil {
+			return fmt.Errorf("write %d bytes at %d: %w", len(b), at, err)
+		}
+		tell(len(b))
 	}
 	return nil
 }
@@ -185,6 +197,22 @@ func forward(in iter.Seq2[write, error], yield func(write, error) bool) bool {
 		}
 	}
 	return true
+}
+
+// passed yields what a transfer passes on, as writes.
+func passed(transfer func(take func(at int64, b []byte) error) error) iter.Seq2[write, error] {
+	return func(yield func(write, error) bool) {
+		stop := errors.New("enough")
+		err := transfer(func(at int64, b []byte) error {
+			if !yield(write{at, b}, nil) {
+				return stop
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, stop) {
+			yield(write{}, err)
+		}
+	}
 }
 
 // readFull fills b. It fails if r ends before.

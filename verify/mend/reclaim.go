@@ -12,6 +12,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/internal/chunkset"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
@@ -68,7 +69,7 @@ func Reclaim(ctx context.Context, dev blockdev.Device, opt ReclaimOptions) (*Pla
 	for rest := moves; len(rest) > 0; {
 		now := rest[:min(batch, len(rest))]
 		rest = rest[len(now):]
-		p.Stages = append(p.Stages, s.copyStage(now), s.recordStage(now))
+		p.Stages = append(p.Stages, s.copyStage(ctx, now), s.recordStage(now))
 	}
 	if len(moves) > 0 {
 		p.Notes = append(p.Notes, fmt.Sprintf("%s of %d bytes become free at the end of the store", count.Of(len(moves), "chunk"), s.geometry().ChunkBytes()))
@@ -149,7 +150,7 @@ func (s *subject) holes(ctx context.Context, end cow.Chunk) iter.Seq2[cow.Chunk,
 
 // copyStage copies a batch. It takes both ends in the order of the device, and
 // joins neighbours.
-func (s *subject) copyStage(batch []move) Stage {
+func (s *subject) copyStage(ctx context.Context, batch []move) Stage {
 	slices.SortFunc(batch, func(a, b move) int { return cmp.Compare(a.from, b.from) })
 	places := make([]cow.Chunk, len(batch))
 	for i, m := range batch {
@@ -164,76 +165,38 @@ func (s *subject) copyStage(batch []move) Stage {
 		Say:    fmt.Sprintf("copy %s, from chunk %d on, into holes from chunk %d on", count.Of(len(batch), "chunk"), batch[0].from, batch[0].to),
 		Bytes:  int64(len(batch)) * chunk,
 		device: s.dev, barrier: true,
-		writes: func(yield func(write, error) bool) {
-			for rest := batch; len(rest) > 0; {
-				now := rest[:s.nearby(rest)]
-				rest = rest[len(now):]
-				if !s.copyNearby(now, yield) {
-					return
+		writes: passed(func(take func(at int64, b []byte) error) error {
+			return transfer.Ahead(ctx, s.loads(batch), take)
+		}),
+	}
+}
+
+// loads yields the reads of sorted moves, as many chunks at a time as fit in a
+// window. No chunk that is read lies where the batch writes.
+func (s *subject) loads(batch []move) iter.Seq2[transfer.Load, error] {
+	chunk := int64(s.geometry().ChunkBytes())
+	piece := min(chunk, transfer.WindowBytes)
+	return func(yield func(transfer.Load, error) bool) {
+		var held []transfer.Move
+		for _, m := range batch {
+			for at := int64(0); at < chunk; at += piece { // both are powers of two
+				if int64(len(held)) == transfer.WindowBytes/piece {
+					if !yield(transfer.Scattered(s.dev, held), nil) {
+						return
+					}
+					held = held[:0]
 				}
-			}
-		},
-	}
-}
-
-// mostGap is how many unneeded bytes between two chunks are read at most. That
-// costs less than another read.
-const mostGap = 64 << 10
-
-// nearby is how many moves, sorted, are read at once.
-func (s *subject) nearby(moves []move) int {
-	chunk, n := int64(s.geometry().ChunkBytes()), 1
-	for n < len(moves) {
-		at := s.offset(moves[n].from)
-		if at-s.offset(moves[n-1].from)-chunk > mostGap || at+chunk-s.offset(moves[0].from) > pieceBytes {
-			break
-		}
-		n++
-	}
-	return n
-}
-
-// copyNearby yields the copies of moves that are read at once, with neighbours
-// together. It returns false if the taker wants no more.
-func (s *subject) copyNearby(moves []move, yield func(write, error) bool) bool {
-	chunk, first := int64(s.geometry().ChunkBytes()), s.offset(moves[0].from)
-	length := s.offset(moves[len(moves)-1].from) + chunk - first
-	var b []byte
-	if len(moves) > 1 {
-		b = make([]byte, length)
-	}
-	if len(moves) == 1 || readFull(s.dev, b, first) != nil { // the gap may be unreadable
-		for _, m := range moves {
-			if !forward(copied(s.dev, s.offset(m.from), s.offset(m.to), chunk), yield) {
-				return false
+				held = append(held, transfer.Move{From: s.offset(m.from) + at, To: s.offset(m.to) + at, Length: piece})
 			}
 		}
-		return true
+		yield(transfer.Scattered(s.dev, held), nil)
 	}
-	packed := b[:0] // each chunk stays in place or moves to the front
-	for _, m := range moves {
-		packed = append(packed, b[s.offset(m.from)-first:][:chunk]...)
-	}
-	for len(moves) > 0 {
-		n := 1
-		for n < len(moves) && moves[n].to == moves[0].to+cow.Chunk(n) {
-			n++
-		}
-		if !yield(write{s.offset(moves[0].to), packed[:int64(n)*chunk]}, nil) {
-			return false
-		}
-		packed, moves = packed[int64(n)*chunk:], moves[n:]
-	}
-	return true
 }
-
-// pieceBytes is the size of one read and write.
-const pieceBytes = 1 << 20
 
 // copied yields the writes that copy length bytes.
 func copied(from blockdev.Device, source, target, length int64) iter.Seq2[write, error] {
 	return func(yield func(write, error) bool) {
-		buf := make([]byte, min(length, pieceBytes))
+		buf := make([]byte, min(length, transfer.PieceBytes))
 		for done := int64(0); done < length; {
 			b := buf[:min(int64(len(buf)), length-done)]
 			err := readFull(from, b, source+done)

@@ -11,6 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
+	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
@@ -230,7 +231,7 @@ func (a *areaWriter) zeroTo(area, slot uint64) {
 func (a *areaWriter) add(record []byte) {
 	a.buf = append(a.buf, record...)
 	a.slot++
-	if len(a.buf) >= pieceBytes {
+	if len(a.buf) >= transfer.PieceBytes {
 		a.flush()
 	}
 }
