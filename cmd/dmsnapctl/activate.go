@@ -39,7 +39,7 @@ func activateCommand() *cli.Command {
 			&cli.BoolFlag{Name: "repair", Usage: "repair the store first if needed"},
 			&cli.BoolFlag{Name: "force", Usage: "override refusals: activate a store even if it is damaged, invalid or has stale records"},
 		),
-		Action: withArgs("NAME", runActivate),
+		Action: withArgs("NAME", byName(runActivate)),
 	}
 }
 

@@ -54,7 +54,7 @@ func cloneCommand() *cli.Command {
 			&cli.BoolFlag{Name: "transient", Usage: "keep nothing: the store is removed with the clone"},
 			&cli.BoolFlag{Name: "force", Usage: "override refusals: use a base even if it is writable"},
 		),
-		Action: withArgs("NAME...", runClone),
+		Action: withArgs("NAME...", byName(runClone)),
 	}
 }
 

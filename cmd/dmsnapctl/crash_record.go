@@ -50,7 +50,7 @@ func crashRecordCommand() *cli.Command {
 			&cli.StringFlag{Name: "log", Usage: "the `DEVICE` for the log; its content is lost"},
 			&cli.StringFlag{Name: "mark", Usage: "start the log with the mark `TEXT`"},
 		),
-		Action: withArgs("COMMAND [ARGUMENTS...]", withController(runCrashRecord)),
+		Action: withArgs("COMMAND [ARGUMENTS...]", byName(withController(runCrashRecord))),
 	}
 }
 

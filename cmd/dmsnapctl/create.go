@@ -44,7 +44,7 @@ func createCommand() *cli.Command {
 			&cli.BoolFlag{Name: "discard-passdown-origin", Usage: "pass these discards on to the origin"},
 			&cli.BoolFlag{Name: "force", Usage: "override refusals: use a COW device even if it contains data"},
 		),
-		Action: withArgs("NAME", runCreate),
+		Action: withArgs("NAME", byName(runCreate)),
 	}
 }
 

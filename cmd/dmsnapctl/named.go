@@ -83,10 +83,11 @@ func isThere(path string) bool {
 }
 
 // byName replaces names by paths in the flags that name devices before action
-// runs; storeArg does the same for arguments.
+// runs; storeArg does the same for arguments. The store of a clone is not among
+// them: it may be a new file.
 func byName(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		for _, flag := range []string{"origin", "to", "content"} {
+		for _, flag := range []string{"origin", "to", "content", "cow", "base", "device", "log"} {
 			isFile := flag == "to" && c.Command.Name == "reclaim"
 			if hasFlag(c, flag) && c.IsSet(flag) && !isFile {
 				if err := c.Set(flag, deviceNamed(c.String(flag))); err != nil {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 // TestStoresByName: every command accepts the names of a logical volume's
@@ -43,6 +45,60 @@ func TestStoresByName(t *testing.T) {
 					}
 				}
 				b.run(tt.code, strings.NewReplacer("STORE", name, "ORIGIN", "v-g/vol").Replace(tt.line))
+			})
+		}
+	}
+}
+
+// TestDevicesByName: commands that make devices accept the names of logical
+// volumes for those below, and say what they opened.
+func TestDevicesByName(t *testing.T) {
+	for line, steps := range map[string]string{
+		"create s --origin NAME --cow /dev/b":               "snapshot s of NODE",
+		"create s --origin /dev/a --cow NAME":               "chunks 0 and 1 of NODE",
+		"activate s --origin NAME --cow /dev/b":             "snapshot s of NODE",
+		"activate s --origin /dev/a --cow NAME":             "from NODE",
+		"activate s --base NAME --store /dev/b":             "NODE",
+		"clone s --base NAME --store /dev/c":                "NODE",
+		"with-snapshot --origin /dev/a --cow NAME -- true":  "NODE",
+		"crash record --device NAME --log /dev/c -- true":   "log-writes of NODE",
+		"crash record --device /dev/a --log NAME -- true":   "its log on NODE",
+		"create s --origin /dev/a --cow NAME-there-is-none": "",
+	} {
+		for _, name := range []string{"v-g/vol", "/dev/v-g/vol", "v--g-vol"} {
+			t.Run(line+" "+name, func(t *testing.T) {
+				m := dmtest.New()
+				onMachine(t, m)
+				t.Chdir(t.TempDir())
+				nodesDir = t.TempDir()
+				t.Cleanup(func() { nodesDir = "/dev/mapper" })
+				node := filepath.Join(nodesDir, "v--g-vol")
+				if err := os.WriteFile(node, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				m.Disks[node] = &dmtest.Disk{Number: blockdev.DevNo{Major: 8, Minor: 9}, Size: 1 << 20, BlockSize: 512}
+				if strings.HasPrefix(line, "clone") || strings.Contains(line, "--base") {
+					m.Disks[node].ReadOnly = true
+				}
+				if strings.HasPrefix(line, "activate") {
+					m.Disks["/dev/b"].Data = dmtest.EmptyStore(8)
+					m.Disks[node].Data = dmtest.EmptyStore(8)
+				}
+				args := strings.Fields(strings.ReplaceAll(line, "NAME", name))
+				at := max(1, slices.Index(args, "--"))
+				if strings.HasPrefix(line, "crash") {
+					at = 2
+				}
+				stdout, stderr, code := commanded(context.Background(), slices.Insert(args, at, "--dry-run")...)
+				if steps == "" {
+					if code != exitUnknown || !strings.Contains(stderr, name+"-there-is-none: no such file") {
+						t.Errorf("%d: %s", code, stderr)
+					}
+					return
+				}
+				if want := strings.ReplaceAll(steps, "NODE", node); code != exitFine || !strings.Contains(stdout, want) {
+					t.Errorf("%d: %s\n%swant %s", code, stderr, stdout, want)
+				}
 			})
 		}
 	}

@@ -110,7 +110,7 @@ func withRequest(c *cli.Context) (r dmctl.WithRequest, err error) {
 			return r, usagef("with-snapshot: --%s is empty", name)
 		}
 	}
-	r = dmctl.WithRequest{Origin: c.String("origin"), COW: c.String("cow"), Force: c.Bool("force")}
+	r = dmctl.WithRequest{Origin: c.String("origin"), COW: deviceNamed(c.String("cow")), Force: c.Bool("force")}
 	switch {
 	case r.COW == "":
 		r.StoreDir = c.String("store-dir")

@@ -4,6 +4,7 @@ package dmtest
 
 import (
 	"fmt"
+	"io/fs"
 	"slices"
 	"syscall"
 	"time"
@@ -177,7 +178,7 @@ func (m *Machine) openAs(path, name string) (host.Disk, error) {
 			return m.openMapped(d, name), nil
 		}
 	}
-	return nil, syscall.ENOENT
+	return nil, &fs.PathError{Op: "stat", Path: name, Err: syscall.ENOENT}
 }
 
 func (m *Machine) openMapped(d *Device, name string) host.Disk {
