@@ -33,23 +33,32 @@ func stream(tool, origin, cow string) error {
 		return err
 	}
 	defer f.Close()
-	ended := make(chan error, scene.Streams)
+	// A busy host can take long to start the streams: the time until the crash
+	// is counted from the end of their first writes.
+	started, ended := make(chan struct{}, scene.Streams), make(chan error, scene.Streams)
 	for i := range scene.Streams {
-		go func() { ended <- writePart(f, i) }()
+		go func() { ended <- writePart(f, i, started) }()
 	}
-	tell(scene.Streaming, "started")
-	for range scene.Streams {
-		if err := <-ended; err != nil {
-			return err
+	for waiting, writing := scene.Streams, scene.Streams; waiting > 0 || writing > 0; {
+		select {
+		case <-started:
+			if waiting--; waiting == 0 {
+				tell(scene.Streaming, "started")
+			}
+		case err := <-ended:
+			if err != nil {
+				return err
+			}
+			writing--
 		}
 	}
 	time.Sleep(scene.Patience) // the host judges whether this was too early
 	return errors.New("the machine was not crashed")
 }
 
-// writePart writes one stream's part of the origin. The buffer is mapped memory,
-// which is aligned.
-func writePart(origin *os.File, stream int) error {
+// writePart writes one stream's part of the origin, and reports the end of its
+// first write. The buffer is mapped memory, which is aligned.
+func writePart(origin *os.File, stream int, started chan<- struct{}) error {
 	data, err := unix.Mmap(-1, 0, scene.StreamWrite, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return fmt.Errorf("map a buffer: %w", err)
@@ -62,6 +71,9 @@ func writePart(origin *os.File, stream int) error {
 	for at := 0; at < part; at += len(data) {
 		if _, err := origin.WriteAt(data, int64(stream*part+at)); err != nil {
 			return err
+		}
+		if at == 0 {
+			started <- struct{}{}
 		}
 	}
 	return nil
