@@ -40,7 +40,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: arrows mutants soak all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages third-party pictures
+.PHONY: arrows mutants soak all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages test-portable third-party pictures
 
 all: build
 
@@ -166,6 +166,11 @@ release:
 # bash, zsh and fish. It installs the packages that it needs.
 test-packages:
 	$(GO) test -tags packages -count=1 -timeout 60m -v ./packaging
+
+# test-portable runs unit tests as 386, arm and s390x see them, emulated where the
+# kernel does not run such programs. It installs the emulators.
+test-portable:
+	GO="$(GO)" testdata/portable.sh
 
 # pictures redraws docs/pictures; one is a recording of the demo.
 pictures: setup
