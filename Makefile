@@ -20,6 +20,7 @@ GOBUILD     = CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs \
 	-ldflags '-X main.release=$(VERSION) -X main.commit=$(COMMIT)'
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.1
+ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 # Kernel tests live in files named *_kernel_test.go; each package with some of
 # them gets a machine of its own.
@@ -146,6 +147,8 @@ lint:
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(STATICCHECK) -tags kernel,lab ./...
 	$(GO) run ./testdata/arrows
+	$(GO) run $(ACTIONLINT) .github/workflows/*.yml
+	! grep -n 'uses:' .github/workflows/*.yml | grep -vE '@[0-9a-f]{40} # v' # pinned by commit
 
 # install puts the program, its manual pages, completion and units below PREFIX.
 PREFIX ?= /usr/local
