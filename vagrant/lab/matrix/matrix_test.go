@@ -11,6 +11,9 @@ const output = `{"Action":"output","Package":"p","Test":"TestDust","Output":"   
 {"Action":"skip","Package":"p","Test":"TestDust","Elapsed":0}
 {"Action":"skip","Package":"p","Test":"TestLazy","Elapsed":0}
 {"Action":"pass","Package":"p","Test":"TestA/sub","Elapsed":1}
+{"Action":"output","Package":"p","Test":"TestA/dust","Output":"    x_test.go:2: not applicable: no dm-dust\n"}
+{"Action":"skip","Package":"p","Test":"TestA/dust","Elapsed":0}
+{"Action":"skip","Package":"p","Test":"TestA/lazy","Elapsed":0}
 {"Action":"pass","Package":"p","Test":"TestA","Elapsed":1}
 {"Action":"fail","Package":"p","Test":"TestB","Elapsed":1}
 what is no event
@@ -21,7 +24,7 @@ func TestRead(t *testing.T) {
 	got, err := Read(strings.NewReader(output))
 	want := []Result{
 		{Package: "a", Failed: []string{"the package"}, Seconds: 0.1},
-		{Package: "p", Passed: 1, Failed: []string{"TestLazy (skipped)", "TestB"}, Not: []string{"TestDust (the kernel has no dm-dust)"}, Seconds: 3.5},
+		{Package: "p", Passed: 1, Failed: []string{"TestLazy (skipped)", "TestA/lazy (skipped)", "TestB"}, Not: []string{"TestDust (the kernel has no dm-dust)", "TestA/dust (no dm-dust)"}, Seconds: 3.5},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
