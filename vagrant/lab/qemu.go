@@ -163,7 +163,7 @@ func (m Machine) qemuWords(runDir, ramdisk, socket string, disks []string, kvm b
 // which a test machine does not have, and are slow under emulation.
 func kernelWords(runDir string) []string {
 	return []string{
-		"console=ttyS0", "oops=panic", "panic=-1", "mitigations=off", "apparmor=0", "audit=0",
+		"console=ttyS0", "oops=panic", "panic=-1", "mitigations=off", "apparmor=0", "audit=0", "no_timer_check",
 		job.Variable + "=" + runDir,
 		job.ShareVariable + "=" + shareTag,
 	}
