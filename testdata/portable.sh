@@ -56,7 +56,8 @@ for arch; do
 	echo "unit tests on $arch, run by ${run:-the kernel}"
 	# shellcheck disable=SC2086 # the words of a list
 	packages=$(GOARCH=$arch "$GO" list $patterns | grep -vE "/dmsnapctl/($(leave_out "$arch"))\$")
-	# These start programs of that architecture, which only the kernel can do.
+	# These start programs of that architecture, which only the kernel can do, or
+	# give programs little time.
 	# shellcheck disable=SC2086
-	GOARCH=$arch CGO_ENABLED=0 "$GO" test -timeout 20m ${run:+-skip '^(TestOutsideModule|TestQueueOfTheStoppedAndTheDead)$' -exec "$run"} $packages
+	GOARCH=$arch CGO_ENABLED=0 "$GO" test -timeout 20m ${run:+-skip '^(TestOutsideModule|TestQueueOfTheStoppedAndTheDead|TestNoAnswer)$' -exec "$run"} $packages
 done
