@@ -5,28 +5,29 @@ package demo
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 )
 
-// both does something for two kernels at once. If one fails, the other is
+// atOnce does something for n kernels at once. If one fails, the others are
 // interrupted, because one kernel alone shows nothing.
-func both(ctx context.Context, do func(ctx context.Context, i int) error) error {
-	ctx, cancel := context.WithCancel(ctx)
+func atOnce(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var errs [2]error
+	errs := make([]error, n)
 	var all sync.WaitGroup
 	for i := range errs {
 		all.Go(func() {
-			if errs[i] = do(ctx, i); errs[i] != nil {
+			if errs[i] = do(inner, i); errs[i] != nil {
 				cancel()
 			}
 		})
 	}
 	all.Wait()
-	for i, err := range errs {
-		if errors.Is(err, context.Canceled) && errs[1-i] != nil {
-			errs[i] = nil // only a consequence of the other's failure
-		}
+	err := errors.Join(errs...)
+	if ctx.Err() != nil {
+		return err
 	}
-	return errors.Join(errs[:]...)
+	// The other interruptions are only consequences of a failure.
+	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, context.Canceled) })...)
 }

@@ -19,10 +19,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
-// StreamTries bounds the crashes until the leaky kernel has leaked. A crash
-// leaks only if it hits the kernel between the commits of two areas, with an
-// older copy still in flight.
-const StreamTries = 12
+// errNoLeak means that the leaky kernel was lucky in all tries.
+var errNoLeak = errors.New("nothing leaked")
 
 // Try is one crash of a kernel under its streams.
 type Try struct {
@@ -60,41 +58,53 @@ func (t Try) judge() error {
 	return nil
 }
 
-// StreamBoth crashes the stock kernel and the leaky one, both at once, until
-// the leaky one has leaked and at least least crashes of the stock one tell
-// something. It returns an error if [StreamTries] crashes are not enough, or if
-// the stock kernel leaks.
-func (s *Stage) StreamBoth(ctx context.Context, kernels [2]Kernel, least int, told func(n int, tries [2]Try)) error {
-	telling := 0
-	leaked := false
-	for n := 1; n <= StreamTries && !(leaked && telling >= least); n++ {
-		tries, err := s.streamOnce(ctx, kernels)
+// Streams bounds the crashes of the second scene. A crash leaks only if it hits
+// the leaky kernel between the commits of two areas, with an older copy still in
+// flight.
+type Streams struct {
+	Stock int // crashes of the stock kernel that tell something
+	Tries int // crashes of the leaky kernel at most, until it has leaked
+}
+
+// Crash crashes the stock kernel and the leaky one, both at once. When the
+// stock kernel has lost nothing often enough, the leaky one goes on alone. told
+// is called after each crash, with the stock kernel's try first.
+func (b Streams) Crash(ctx context.Context, s *Stage, kernels [2]Kernel, told func(n int, tries []Try)) error {
+	telling, leaked := 0, false
+	for n := 1; n <= b.Tries && !(leaked && telling >= b.Stock); n++ {
+		run := kernels[:]
+		if telling >= b.Stock {
+			run = kernels[1:]
+		}
+		tries, err := s.streamOnce(ctx, run)
 		if err != nil {
 			return err
 		}
 		told(n, tries)
-		if err := errors.Join(tries[0].judge(), tries[1].judge()); err != nil {
-			return err
+		for _, t := range tries {
+			if err := t.judge(); err != nil {
+				return err
+			}
+			if t.Kernel == variant.Stock && t.Tells() {
+				telling++
+			}
+			leaked = leaked || t.Report.Leaks.Chunks > 0
 		}
-		if tries[0].Tells() {
-			telling++
-		}
-		leaked = leaked || tries[1].Report.Leaks.Chunks > 0
 	}
 	switch {
+	case telling < b.Stock:
+		return fmt.Errorf("stock kernel: only %d of %d crashes had writes in flight and exceptions committed", telling, b.Tries)
 	case !leaked:
-		return fmt.Errorf("leaky kernel: nothing leaked in %s", count.Of(StreamTries, "crash", "crashes"))
-	case telling < least:
-		return fmt.Errorf("stock kernel: only %d of %d crashes had writes in flight and exceptions committed", telling, StreamTries)
+		return fmt.Errorf("leaky kernel: %w in %s", errNoLeak, count.Of(b.Tries, "crash", "crashes"))
 	}
 	return nil
 }
 
-// streamOnce crashes both kernels once, at the same random time.
-func (s *Stage) streamOnce(ctx context.Context, kernels [2]Kernel) ([2]Try, error) {
-	var tries [2]Try
+// streamOnce crashes kernels once, at the same random time.
+func (s *Stage) streamOnce(ctx context.Context, kernels []Kernel) ([]Try, error) {
+	tries := make([]Try, len(kernels))
 	after := scene.CrashAfter + rand.N(scene.CrashBefore-scene.CrashAfter)
-	return tries, both(ctx, func(ctx context.Context, i int) (err error) {
+	return tries, atOnce(ctx, len(kernels), func(ctx context.Context, i int) (err error) {
 		tries[i], err = s.stream(ctx, kernels[i], after)
 		return err
 	})

@@ -20,8 +20,8 @@ func TestStreamsLeakByThemselves(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stage.Close()
-	const stockTries = 3
-	if err := stage.StreamBoth(t.Context(), [2]Kernel{stock, leaky}, stockTries, func(n int, tries [2]Try) {
+	bounds := Streams{Stock: 3, Tries: 30}
+	if err := bounds.Crash(t.Context(), stage, [2]Kernel{stock, leaky}, func(n int, tries []Try) {
 		for _, try := range tries {
 			t.Logf("crash %d: %s after %v", n, try.Kernel, try)
 		}
