@@ -11,6 +11,7 @@ import (
 	"html/template"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 	"github.com/dmsnapctl/dmsnapctl/verify/picture"
@@ -50,7 +51,9 @@ const fit = 1200
 //go:embed page.html
 var source string
 
-var form = template.Must(template.New("page").Parse(source))
+// form is parsed when the first page is written: every start of a program that
+// can write pages would pay for it otherwise.
+var form = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(source)) })
 
 // Write writes the page.
 func (p *Page) Write(w io.Writer) error {
@@ -67,7 +70,7 @@ func (p *Page) Write(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return form.Execute(w, map[string]any{
+	return form().Execute(w, map[string]any{
 		"Page": p, "R": p.Report, "Class": p.class(), "Verdict": p.verdict(),
 		"Timelines": timelines, "States": states, "Failure": failure, "First": first, "Violations": p.Report.Violations[:min(10, len(p.Report.Violations))],
 	})
