@@ -410,7 +410,7 @@ func (r *recovery) commands() error {
 		r.p.Finish(plan.Do{What: fmt.Sprintf("unmount and remove %s, left by an interrupted command", name), Run: func() error {
 			var l leftover
 			if err := json.Unmarshal(left[name], &l); err != nil {
-				return fmt.Errorf("the intent %s: %w", name, err)
+				return r.c.e.Forget(name) // it died while it wrote this down, before it made anything
 			}
 			if err := r.c.clearUp(l); err != nil {
 				return err // the intent stays

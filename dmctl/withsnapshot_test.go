@@ -236,6 +236,18 @@ func TestWithStillUsed(t *testing.T) {
 
 // TestScratchBytes: whole chunks, between a store's least size and the most that
 // can be used.
+// A run that dies while it writes down what to clean up has made nothing.
+func TestWithKilledWhileItsIntentIsWritten(t *testing.T) {
+	for _, text := range []string{"", `{"Snap`} {
+		m := onMappedDisk()
+		before := m.String()
+		m.Intents["dmsnap-with-1"] = []byte(text)
+		if err := NewOn(m).Recover(context.Background()); err != nil || len(m.Intents) > 0 || m.String() != before {
+			t.Errorf("%q: %v, intents %v", text, err, m.Intents)
+		}
+	}
+}
+
 func TestScratchBytes(t *testing.T) {
 	const chunk, origin = 16 << 10, 100 * 16 << 10
 	const most = (100 + 2) * chunk // and the header and an area

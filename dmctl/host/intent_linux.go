@@ -4,7 +4,6 @@ package host
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -28,12 +27,13 @@ func (h *Linux) Intend(name string, text []byte) (end func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil {
+	if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		err = &fs.PathError{Op: "flock", Path: path, Err: err}
+	} else {
 		_, err = f.Write(text)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), os.Remove(path), f.Close())
+		return nil, errors.Join(err, os.Remove(path), f.Close())
 	}
 	return func() error { return errors.Join(os.Remove(path), f.Close()) }, nil
 }
