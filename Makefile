@@ -27,7 +27,8 @@ ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 KERNELPACKAGES = $(sort $(dir $(shell find . -name '*_kernel_test.go')))
 # Kernel tests are chosen by name, out of those files: units run on the host.
 KERNELTESTS = ^($(shell grep -ho '^func Test[A-Za-z0-9_]*' $$(find . -name '*_kernel_test.go') | sed 's/func //' | grep -v '^TestMain$$' | sort -u | paste -sd'|'))$$
-KERNELTEST = $(GO) test -tags kernel -count=1 -timeout 60m -run '$(KERNELTESTS)' -exec "$(CURDIR)/bin/lab exec $(1)"
+# They are built without cgo, like the program: some limit its memory.
+KERNELTEST = CGO_ENABLED=0 $(GO) test -tags kernel -count=1 -timeout 60m -run '$(KERNELTESTS)' -exec "$(CURDIR)/bin/lab exec $(1)"
 
 # The essential ones, by package, for the distribution's kernel on several CPUs:
 # tests of what can go wrong only with two CPUs. To run all of them there: make
@@ -119,7 +120,7 @@ KERNELS ?= all
 # All rounds of the attacks on the controller, and one table of the results.
 # `make kernel` runs a tenth of the rounds; SOAK sets the percentage.
 soak: setup-tests
-	GO="$(GO)" vagrant/soak.sh "$(CURDIR)/bin/lab exec" $(SOAK) ./dmctl/
+	GO="$(GO)" vagrant/soak.sh "$(CURDIR)/bin/lab exec" $(SOAK) ./dmctl/ ./cmd/dmsnapctl/
 
 SOAK ?= 100
 

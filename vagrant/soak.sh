@@ -4,7 +4,8 @@
 #	soak.sh EXEC PERCENT PACKAGE...
 #
 # EXEC runs a test binary in a machine, as for go test -exec. PERCENT is how many
-# of their rounds the attacks make.
+# of their rounds the attacks make. The tests are built without cgo, like the
+# program: its memory is limited.
 set -eu
 [ "$#" -ge 3 ] || { echo "usage: soak.sh EXEC PERCENT PACKAGE..." >&2; exit 64; }
 exec=$1
@@ -12,11 +13,20 @@ percent=$2
 shift 2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-failed=0
 for package; do
-	DMSNAPCTL_TEST_SOAK=$percent "${GO:-go}" test -tags kernel -count=1 -timeout 120m -v -run '^TestAttack' -exec "$exec" "$package" >>"$log" 2>&1 || failed=1
+	# Progress goes to stderr: attacks as they begin, and their results.
+	{ DMSNAPCTL_TEST_SOAK=$percent CGO_ENABLED=0 "${GO:-go}" test -tags kernel -count=1 -timeout 5h -v -run '^TestAttack' -exec "$exec" "$package" 2>&1 ||
+		echo "soak failed: $package"; } |
+		tee -a "$log" |
+		awk -F '\t' '
+			/^=== RUN +[A-Za-z]+$/ { sub(/^=== RUN +/, ""); print $0 " ..."; fflush() }
+			$1 == "soak:" { printf "%s: %s in %s s\n", $2, $4, $5; fflush() }' >&2
 done
-[ "$failed" = 0 ] || cat "$log"
+failed=0
+if grep -q '^soak failed' "$log"; then
+	cat "$log"
+	failed=1
+fi
 # The table, for a note: no attack at all is a failure, too.
 awk -F '\t' '
 	BEGIN { print "| attack | rounds | result | seconds |"; print "|---|---:|---|---:|" }
