@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"testing"
@@ -216,18 +217,36 @@ func (k limitKind) String() string {
 	return fmt.Sprintf("ulimit %s %d", k.flag, k.value)
 }
 
-func limitKinds() (all []limitKind) {
+func limitKinds(t *testing.T, program string) (all []limitKind) {
 	for n := 3; n <= 40; n++ {
 		all = append(all, limitKind{flag: "-n", value: n})
 	}
 	// In KiB. docs/cli.md says below what Go may fail early.
-	for _, n := range []int{100_000, 500_000, 1_000_000, 1_300_000, 1_572_864, 1_700_000, 2_000_000, 2_500_000, 3_000_000} {
-		all = append(all, limitKind{flag: "-v", value: n, early: n < 1_572_864})
-	}
-	for _, n := range []int{10_000, 30_000, 60_000, 102_400, 120_000, 150_000, 200_000, 400_000} {
-		all = append(all, limitKind{flag: "-d", value: n, early: n < 102_400})
+	for _, memory := range []struct {
+		flag        string
+		early, step int
+	}{{"-v", 1_572_864, 64 << 10}, {"-d", 102_400, 4 << 10}} {
+		least := leastMemory(t, program, memory.flag, memory.early, memory.step)
+		for n := max(least-2*memory.step, memory.step); n < least+8*memory.step; n += memory.step {
+			all = append(all, limitKind{flag: memory.flag, value: n, early: n < memory.early})
+		}
+		all = append(all, limitKind{flag: memory.flag, value: memory.early}, limitKind{flag: memory.flag, value: 2 * memory.early})
 	}
 	return append(all, limitKind{run: "size=4k"}, limitKind{run: "nr_inodes=1"}, limitKind{run: "ro"})
+}
+
+// leastMemory finds the least limit, in whole steps of KiB, under which the
+// program starts.
+func leastMemory(t *testing.T, program, flag string, most, step int) int {
+	t.Helper()
+	steps := 1 + sort.Search(most/step, func(i int) bool {
+		return limited(fmt.Sprintf("%s %d", flag, (i+1)*step), program, "--version").Run() == nil
+	})
+	if steps > most/step {
+		t.Fatalf("the program does not start with ulimit %s %d", flag, most)
+	}
+	t.Logf("the program starts with ulimit %s %d", flag, steps*step)
+	return steps * step
 }
 
 // run runs the command under a limit.
@@ -284,7 +303,7 @@ func TestAttackLimits(t *testing.T) {
 	tried, every := 0, soak.Every(t)
 	soak.Report(t, "descriptors, memory and /run limited", func() int { return tried })
 	some := rand.New(rand.NewPCG(20261126, 13)) // the same tenth each time
-	failed := map[string]int{}
+	failed, kinds := map[string]int{}, limitKinds(t, program)
 	for _, v := range limitVictims(disks[2]) {
 		t.Run(v.name, func(t *testing.T) {
 			a := limitAttack{v, t, program, disks}
@@ -295,7 +314,7 @@ func TestAttackLimits(t *testing.T) {
 			}
 			after := a.state()
 			before, store := a.prepare()
-			for _, k := range limitKinds() {
+			for _, k := range kinds {
 				if (k.flag != "" || !v.writesRun) && some.IntN(every) != 0 {
 					continue
 				}
