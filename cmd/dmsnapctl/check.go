@@ -129,7 +129,10 @@ func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
 func (r checkRequest) explain(result check.Result) check.Result {
 	for i := range result.Kernels {
 		k := &result.Kernels[i]
-		if !r.Load || !errors.Is(k.Err, dmctl.ErrNoTarget) { // or it has been tried
+		switch {
+		case errors.Is(k.Err, dmctl.ErrNoDeviceMapper): // the rule tells whether there is a module to load
+		case r.Load && errors.Is(k.Err, dmctl.ErrNoTarget): // it has been tried
+		default:
 			k.Rule = withHint(k.Rule, hintFor(k.Err, ""))
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree/treetest"
 )
@@ -114,6 +115,28 @@ func TestCheckContractIsWhole(t *testing.T) {
 			if name != "" && !strings.Contains(section, "`"+name+"`") {
 				t.Errorf("docs/cli.md does not describe the field %s", name)
 			}
+		}
+	}
+}
+
+// A hint comes only where it can help: not where the rule says more, and not
+// where it was followed.
+func TestCheckHints(t *testing.T) {
+	for _, tt := range []struct {
+		load bool
+		err  error
+		want string
+	}{
+		{false, dmctl.ErrNoTarget, "rule (`dmsnapctl check --load` loads its module)"},
+		{true, dmctl.ErrNoTarget, "rule"},
+		{false, dmctl.ErrNoDeviceMapper, "rule"},
+		{true, dmctl.ErrPermission, "rule (run as root)"},
+	} {
+		asked := checkRequest{Request: check.Request{Load: tt.load}}
+		k := check.Kernel{Err: tt.err}
+		k.Rule = "rule"
+		if got := asked.explain(check.Result{Kernels: []check.Kernel{k}}).Kernels[0].Rule; got != tt.want {
+			t.Errorf("load %v, %v: %s, want %s", tt.load, tt.err, got, tt.want)
 		}
 	}
 }
