@@ -20,10 +20,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
+// continued is the end of a line of shell that continues in the next.
+var continued = regexp.MustCompile(`(?: *\\|( &&))\n *`)
+
 // examplesOf are the examples of a help text, continued lines joined.
 func examplesOf(c *cli.Command) []string {
 	_, text, _ := strings.Cut(c.Description, "EXAMPLES:\n")
-	text = strings.ReplaceAll(text, "\\\n", " ")
+	text = continued.ReplaceAllString(text, "$1 ")
 	var out []string
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); line != "" {
@@ -154,8 +157,9 @@ func needsKernel(name, example string) bool {
 func takesLong(example string) bool { return strings.Contains(example, "crash simulate --rates") }
 
 // TestExamplesOfTheHelpTexts runs each example, one after the other, if it can
-// run without a kernel. Those that take long run only in thorough tests. The others
-// must at least be command lines that the program understands.
+// run without a kernel. Those that take long run only in thorough tests.
+// TestExamplesOnAKernel runs the others; here they must at least be command lines
+// that the program understands.
 func TestExamplesOfTheHelpTexts(t *testing.T) {
 	ran, files := 0, exampleFiles(t)
 	everyCommand(func(name string, c *cli.Command) {
