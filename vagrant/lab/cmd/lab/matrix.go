@@ -73,6 +73,7 @@ func testOn(self string, name kernels.Name, which, run string, packages []string
 	args := []string{"test", "-json", "-tags", "kernel", "-count=1", "-p", "1", "-timeout", "60m", "-run", run, "-exec", inside}
 	var out bytes.Buffer
 	cmd := exec.Command("go", append(args, packages...)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // like the program: some tests limit its memory
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
 		return nil, err
