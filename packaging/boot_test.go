@@ -28,6 +28,7 @@ var seen = [][]string{{
 	"created", "mounted", "readme-monitors", "cloned", "enabled", "monitor-ready", "monitor-metrics",
 	"monitor-restarts", "monitor-feeds-the-watchdog", "watchdog-bites", "monitor-is-back",
 	"origin-left-suspended", "origin-resumed", "recovered", "origin-takes-writes", "snapshot-survived",
+	"store-left", "store-deleted", "clone-recovered",
 	"check-ran", "check-metrics",
 }, {
 	"snapshot-at-boot", "mounted-at-boot", "origin-through-snapshot", "origin-content", "snapshot-content",
@@ -38,8 +39,8 @@ var seen = [][]string{{
 
 // TestUnitsInAMachine boots a Debian with the package, with systemd as its
 // first process, on a kernel with device mapper. It tests the monitor and its
-// watchdog, recovery after program and guardian died together, the daily check,
-// and a reboot with a table of snapshots.
+// watchdog, recovery after program and guardian died together and after a clone
+// was killed, the daily check, and a reboot with a table of snapshots.
 func TestUnitsInAMachine(t *testing.T) {
 	need(t, "e2fsprogs")
 	kernel, err := kernels.Defaults[lab.UML].Ensure(os.Stderr)

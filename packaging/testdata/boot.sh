@@ -45,6 +45,7 @@ first() {
 	see monitor-metrics soon grep -q 'dmsnapctl_snapshot_state{.*name="before".*state="active".*} 1' /var/lib/dmsnapctl/monitor.prom
 	watchdog
 	interrupted
+	unfinished
 
 	systemctl start dmsnapctl-check.service
 	see check-ran is dmsnapctl-check.service Result success
@@ -102,6 +103,22 @@ interrupted() {
 	see recovered soon is dmsnapctl-recover.service Result success
 	see origin-takes-writes timeout 20 sh -c 'echo newer >/srv/file && sync /srv/file'
 	see snapshot-survived sh -c 'dmsnapctl status before | grep -q active'
+}
+
+# A clone that was killed leaves a store. The unit deletes it, in a home as well.
+unfinished() {
+	local group=/sys/fs/cgroup/system.slice/victim.service home=/home/user
+	mkdir -p $home && chown 1000 $home
+	systemd-run --quiet --collect --unit=victim \
+		strace -f -qq -o /dev/null -e trace=ioctl -e inject=ioctl:delay_exit=500000 \
+		dmsnapctl clone half --base /var/lib/base.img --store-dir $home --yes
+	soon sh -c "ls -A $home | grep -q ."
+	echo 1 >$group/cgroup.kill
+	soon test ! -d $group
+	see store-left sh -c "ls -A $home | grep -q ."
+	systemd-run --quiet --collect -p OnFailure=dmsnapctl-recover.service false
+	see store-deleted soon sh -c "! ls -A $home | grep -q ."
+	see clone-recovered soon is dmsnapctl-recover.service Result success
 }
 
 second() {
