@@ -67,7 +67,7 @@ func (r CloneRequest) Check() error {
 	if err := cow.CheckChunkSize(r.chunk()); err != nil {
 		return devices.Malformed("%v", err)
 	}
-	if least := minChunks * int64(r.chunk()) * cow.SectorSize; r.StoreSize > 0 && r.StoreSize < least {
+	if least := cow.LeastChunks * int64(r.chunk()) * cow.SectorSize; r.StoreSize > 0 && r.StoreSize < least {
 		return devices.Malformed("store size %d: a store has at least three chunks: %d", r.StoreSize, least)
 	}
 	return nil

@@ -24,7 +24,7 @@ type originKind uint8
 
 const (
 	originPlain    originKind = iota // a block device that device mapper does not know
-	originMapped                     // a block device outside device mapper
+	originMapped                     // another device of device mapper
 	originExisting                   // already a snapshot-origin
 )
 
@@ -43,7 +43,9 @@ type job struct {
 }
 
 // headBytes is the size of chunks 0 and 1: header and first area.
-func (j *job) headBytes() int64 { return 2 * int64(j.args.ChunkSize) * cow.SectorSize }
+func (j *job) headBytes() int64 {
+	return int64(cow.FirstData) * int64(j.args.ChunkSize) * cow.SectorSize
+}
 
 func (j *job) size() cow.Sectors { return cow.Sectors(j.origin.Bytes() / cow.SectorSize) }
 
@@ -309,9 +311,6 @@ func snapshotArgs(version gate.Version, f features) (a table.SnapshotArgs, notes
 	return a, notes, nil
 }
 
-// minChunks is the smallest COW store: header, one area, one chunk of data.
-const minChunks = 3
-
 // checkSizes applies the kernel's rules for chunk and device sizes.
 func (j *job) checkSizes() error {
 	chunk := int64(j.args.ChunkSize) * cow.SectorSize
@@ -323,8 +322,8 @@ func (j *job) checkSizes() error {
 			return devices.Refuse("the chunk size of %d bytes is not a multiple of the logical block size of %s, %d bytes", chunk, d.Path(), d.Block())
 		}
 	}
-	if j.cow.Bytes() < minChunks*chunk {
-		return devices.Refuse("%s has %d bytes, a COW store has at least three chunks: %d", j.cow.Path(), j.cow.Bytes(), minChunks*chunk)
+	if least := cow.LeastChunks * chunk; j.cow.Bytes() < least {
+		return devices.Refuse("%s has %d bytes, a COW store has at least three chunks: %d", j.cow.Path(), j.cow.Bytes(), least)
 	}
 	return nil
 }

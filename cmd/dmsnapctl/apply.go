@@ -49,6 +49,9 @@ func runApply(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if same, err := f.Same(originFile); err != nil || same {
+		return errors.Join(err, usagef("apply: %s and --to %s are the same file or device; name the snapshot's origin", path, c.String("to")))
+	}
 	p, im, err := mend.Apply(c.Context, dev, origin)
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", path, err)
@@ -164,7 +167,7 @@ func runRestore(c *cli.Context) (err error) {
 			return fmt.Errorf("the data: %w", adviseOpening(err, "the old store"))
 		}
 		defer func() { err = errors.Join(err, data.Close()) }()
-		if same, err := sameFile(path, c.String("data")); err != nil || same {
+		if same, err := f.Same(data); err != nil || same {
 			return errors.Join(err, usagef("restore: %s would be both written and read; leave --data out if it holds the chunks", path))
 		}
 		opt.Data = target{data}

@@ -68,6 +68,7 @@ var endingsOf = map[string]endings{
 	"crash record":   {unknown: "not done, the log is full, or COMMAND failed"},
 	"crash explore":  {warning: leakFindings, critical: hardFindings, unknown: softFindings},
 	"crash combine":  {warning: leakFindings, critical: hardFindings, unknown: softFindings},
+	"crash state":    {critical: "the image asked for cannot be made, as the store is damaged or invalidated in this state"},
 	"crash simulate": {warning: "chunks leaked"},
 	"with-snapshot": {
 		fine: "COMMAND ended with 0", own: "COMMAND's own exit code; 128+S if signal S ended it; 126 or 127 if it cannot be run",

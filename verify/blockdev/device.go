@@ -126,6 +126,20 @@ func describe(f *os.File, path string, isDev bool) (*File, error) {
 	return d, nil
 }
 
+// Same reports whether d and other are one file or one block device, under
+// any names.
+func (d *File) Same(other *File) (bool, error) {
+	if d.isDev && other.isDev {
+		return d.devNo == other.devNo, nil
+	}
+	info, err := d.f.Stat()
+	if err != nil {
+		return false, err
+	}
+	otherInfo, err := other.f.Stat()
+	return err == nil && os.SameFile(info, otherInfo), err
+}
+
 // Path returns the path that the file was opened by.
 func (d *File) Path() string { return d.path }
 

@@ -41,7 +41,7 @@ func PlanCompaction(ctx context.Context, dev blockdev.Device, size int64) (*Comp
 		size = dev.Size()
 	}
 	if need := g.ChunksFor(n); g.ChunksIn(uint64(size)) < need {
-		return nil, fmt.Errorf("%w: %s and their metadata take %d chunks of %d bytes, but %d bytes hold %d", ErrRoom, count.Of(n, "exception"), need, g.ChunkBytes(), size, g.ChunksIn(uint64(size)))
+		return nil, fmt.Errorf("%w: %s with metadata: %d chunks of %d bytes, but %d bytes hold %d", ErrRoom, count.Of(n, "exception"), need, g.ChunkBytes(), size, g.ChunksIn(uint64(size)))
 	}
 	return &Compaction{s, size}, nil
 }

@@ -72,7 +72,7 @@ func Reclaim(ctx context.Context, dev blockdev.Device, opt ReclaimOptions) (*Pla
 		p.Stages = append(p.Stages, s.copyStage(ctx, now), s.recordStage(now))
 	}
 	if len(moves) > 0 {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s of %d bytes become free at the end of the store", count.Of(len(moves), "chunk"), s.geometry().ChunkBytes()))
+		p.Notes = append(p.Notes, fmt.Sprintf("free at the end of the store after this: %s of %d bytes", count.Of(len(moves), "chunk"), s.geometry().ChunkBytes()))
 	}
 	p.check = expect(dev, opt.OriginBytes, verify.Clean)
 	if len(moves) == opt.MostMoves {
