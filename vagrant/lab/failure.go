@@ -40,6 +40,10 @@ func (f *Failure) Unwrap() error { return f.Kind }
 // panicMark begins the kernel's message when it panics (kernel/panic.c).
 const panicMark = "Kernel panic - not syncing"
 
+// whereMark begins the line that says where the kernel was
+// (arch/x86/kernel/dumpstack.c).
+const whereMark = "RIP: "
+
 // guestMark begins messages of the guest's first process on the console. It
 // uses the console when it cannot report otherwise.
 const guestMark = "guest: "
@@ -51,6 +55,9 @@ const fileServerMark = "virtio_loop: "
 // diagnose finds out from the console why the kernel ended by itself.
 func diagnose(console string) *Failure {
 	if line := lineWith(console, panicMark); line != "" {
+		if where := lineWith(console, whereMark); where != "" {
+			line += ", " + where
+		}
 		return &Failure{Kind: ErrPanic, Reason: line, Console: console}
 	}
 	reason := lineWith(console, guestMark)

@@ -93,6 +93,9 @@ func failuresAreToldApart(t *testing.T, kernel lab.Kernel) {
 		_, err := start(t, test.machine).Wait()
 		if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: error %q, want %q that says %q", name, err, test.want, test.says)
+			if failure := new(lab.Failure); errors.As(err, &failure) {
+				t.Log(failure.Console)
+			}
 		}
 	}
 }

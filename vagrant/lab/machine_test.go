@@ -82,6 +82,8 @@ func TestDiagnose(t *testing.T) {
 			"guest: mount proc on /proc: no such file or directory"},
 		{"[1.0] Kernel panic - not syncing: Fatal exception\r\nCall Trace:\n", ErrPanic,
 			"Kernel panic - not syncing: Fatal exception"},
+		{"[1.0] RIP: 0010:memcpy+0x1/0x2\r\n[1.1] Kernel panic - not syncing: Fatal exception\r\n", ErrPanic,
+			"Kernel panic - not syncing: Fatal exception, RIP: 0010:memcpy+0x1/0x2"},
 	} {
 		got := diagnose(test.console)
 		want := &Failure{Kind: test.kind, Reason: test.reason, Console: test.console}
