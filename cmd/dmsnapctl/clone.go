@@ -1,4 +1,4 @@
-// The commands clone and reset: writable disks over a read-only base.
+// The command clone: writable disks over a read-only base.
 
 package main
 
@@ -30,13 +30,6 @@ EXAMPLES:
    dmsnapctl clone ci --base debian.img --store-dir /tmp --transient --yes
    blockdev --setro /dev/sdb &&
       dmsnapctl clone rescue --base /dev/sdb --store /mnt/rescue.cow --yes`
-
-const resetHelp = `   Resets each clone NAME to its base: a new, empty store replaces the old file.
-   Nothing else changes. A clone that is mounted or open is refused.
-
-EXAMPLES:
-   umount /mnt/vm1 && dmsnapctl reset vm1 --yes
-   dmsnapctl reset vm1 vm2 vm3 --yes`
 
 func cloneCommand() *cli.Command {
 	return &cli.Command{
@@ -98,19 +91,4 @@ func cloneRequest(c *cli.Context) (r dmctl.CloneRequest, err error) {
 		return r, fmt.Errorf("clone: %w", err)
 	}
 	return r, nil
-}
-
-func resetCommand() *cli.Command {
-	return &cli.Command{
-		Name:        "reset",
-		Usage:       "reset clones to their base",
-		ArgsUsage:   "NAME...",
-		Category:    categoryControl,
-		Description: resetHelp,
-		Flags:       planFlags(),
-		Action: withArgs("NAME...", withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
-			r := dmctl.ResetRequest{Names: c.Args().Slice()}
-			return runPlan(c, o, ctl, r.Names, func() (*dmctl.Plan, error) { return ctl.PlanReset(c.Context, r) })
-		})),
-	}
 }

@@ -1,4 +1,4 @@
-// The commands status and list: the present state of snapshots.
+// The command status: the present state of snapshots.
 
 package main
 
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -26,10 +25,6 @@ EXAMPLES:
    dmsnapctl status -w 90 --quiet || echo "look after the snapshots"
    dmsnapctl status --format nagios -w 80 -c 95`
 
-const listHelp = `EXAMPLES:
-   dmsnapctl list
-   dmsnapctl list --json | jq -r .snapshots[].name`
-
 func statusCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "status",
@@ -43,16 +38,6 @@ func statusCommand() *cli.Command {
 			&cli.StringFlag{Name: "format", Value: formatText, Usage: "print the result as `FORMAT`: text, json, nagios or prometheus"},
 		},
 		Action: withArgs("[NAME]", orUnknown(withController(runStatus))),
-	}
-}
-
-func listCommand() *cli.Command {
-	return &cli.Command{
-		Name:        "list",
-		Usage:       "list snapshots and their devices",
-		Category:    categoryControl,
-		Description: listHelp,
-		Action:      withArgs("", withController(runList)),
 	}
 }
 
@@ -127,28 +112,4 @@ func chosenSnapshots(c *cli.Context, ctl *dmctl.Controller) ([]dmctl.Snapshot, e
 	}
 	s, err := ctl.SnapshotNamed(c.Context, c.Args().First())
 	return []dmctl.Snapshot{s}, err
-}
-
-func runList(c *cli.Context, o *console, ctl *dmctl.Controller) error {
-	snapshots, err := ctl.Snapshots(c.Context)
-	if err != nil {
-		return err
-	}
-	if o.json {
-		return o.printJSON(snapshotsForMachines(o, snapshots))
-	}
-	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "NAME\tORIGIN\tWRITE THROUGH\tCOW\tSTORE")
-	for _, s := range snapshots {
-		store := "persistent"
-		if !s.Persistent {
-			store = "transient"
-		}
-		origin, through, cow := s.Origin, s.OriginDevice, s.COW
-		if s.Kind == dmctl.KindClone {
-			origin, through, cow = s.Base, "-", s.Store
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", output.Name(s.Name), output.Name(origin), output.Name(through), output.Name(cow), store)
-	}
-	return w.Flush()
 }
