@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
@@ -28,16 +30,6 @@ func TestDumpAndRestore(t *testing.T) {
 	if !bytes.Equal(b.read("store"), store) {
 		t.Error("the store is another one than before")
 	}
-	b.run(exitFine, "restore lines larger --data store --size 200K --yes")
-	b.run(exitFine, "extract larger --origin origin -o raw")
-	if !bytes.Equal(b.read("raw"), b.shows) {
-		t.Error("the larger store shows something else")
-	}
-	b.run(exitUnknown, "restore lines tiny --data store --size 40K --yes")
-	if exists("tiny") {
-		t.Error("a store that was not restored stays")
-	}
-	b.run(exitUsage, "restore lines store --data larger --size 1M --yes")
 	for _, line := range []string{"restore lines new --size 160K --yes", "restore lines new --data store --size 1M --undo u --yes", "restore lines store --undo lines --yes"} {
 		b.run(exitUsage, line)
 	}
@@ -52,6 +44,57 @@ func TestDumpAndRestore(t *testing.T) {
 	if !bytes.Equal(b.read("disk"), disk) {
 		t.Error("a file system was written over")
 	}
+}
+
+// TestRestoreToANewFile: the file is there when it is complete, only its owner can
+// read it, and it replaces nothing.
+func TestRestoreToANewFile(t *testing.T) {
+	b := newToolbox(t)
+	b.run(exitFine, "dump store -o lines")
+	b.write("notes", []byte("not a store"))
+	if err := os.Symlink("elsewhere", "link"); err != nil {
+		t.Fatal(err)
+	}
+	before := names(t)
+	for line, code := range map[string]int{
+		"restore lines new --data store --size 200K --dry-run": exitFine,
+		"restore lines new --data store --size 200K":           exitUsage,   // nobody answers yes
+		"restore lines new --data store --size 40K --yes":      exitUnknown, // too small
+		"restore lines store --data store --size 200K --yes":   exitUsage,
+		"restore lines lines --data store --size 200K --yes":   exitUsage,
+		"restore lines notes --data store --size 200K --yes":   exitUsage,
+		"restore lines link --data store --size 200K --yes":    exitUsage,
+		"restore store new --data store --size 200K --yes":     exitUnknown, // not a dump
+	} {
+		b.run(code, line)
+		if diff := cmp.Diff(before, names(t)); diff != "" {
+			t.Errorf("%s leaves (-before +after)\n%s", line, diff)
+		}
+	}
+	if string(b.read("notes")) != "not a store" {
+		t.Error("a file was replaced")
+	}
+	b.run(exitFine, "restore lines larger --data store --size 200K --yes")
+	if info, err := os.Stat("larger"); err != nil || info.Size() != 200<<10 || info.Mode().Perm() != 0o600 {
+		t.Errorf("the new store: %v, %v", info, err)
+	}
+	b.run(exitFine, "extract larger --origin origin -o raw")
+	if !bytes.Equal(b.read("raw"), b.shows) {
+		t.Error("the larger store shows something else")
+	}
+}
+
+// names are the files in the present directory.
+func names(t *testing.T) (all []string) {
+	t.Helper()
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
 }
 
 // TestUndoBeyondADump: if a run overwrites more than a store's records, the

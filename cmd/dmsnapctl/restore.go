@@ -5,11 +5,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
@@ -31,81 +31,90 @@ func restoreCommand() *cli.Command {
 }
 
 func runRestore(c *cli.Context) (err error) {
-	o := outputOf(c)
 	dump, path := c.Args().Get(0), storeArg(c, 1)
+	size, anew, err := newSize(c, path)
+	if err != nil {
+		return err
+	}
 	lines, err := os.Open(dump)
 	if err != nil {
 		return fmt.Errorf("the dump: %w", err)
 	}
 	defer func() { err = errors.Join(err, lines.Close()) }()
-	created, err := makeStore(c, path)
-	if err != nil {
-		return err
-	}
-	done := false
-	defer func() {
-		if created && !done {
-			err = errors.Join(err, os.Remove(path))
+	var opt mend.RestoreOptions
+	var data *blockdev.File // nil without --data
+	if c.IsSet("data") {
+		if data, err = outputOf(c).openInput(c.String("data")); err != nil {
+			return fmt.Errorf("the data: %w", adviseOpening(err, "the old store"))
 		}
-	}()
+		defer func() { err = errors.Join(err, data.Close()) }()
+		opt.Data = target{data}
+	}
+	if anew {
+		return restoreAnew(c, lines, path, size, opt.Data)
+	}
 	dev, f, err := openTarget(c, path, "the store")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := carriesNothingElse(f); err != nil {
-		return err
-	}
-	var opt mend.RestoreOptions
-	if c.IsSet("data") {
-		data, err := o.openInput(c.String("data"))
-		if err != nil {
-			return fmt.Errorf("the data: %w", adviseOpening(err, "the old store"))
-		}
-		defer func() { err = errors.Join(err, data.Close()) }()
+	if data != nil {
 		if same, err := f.Same(data); err != nil || same {
 			return errors.Join(err, usagef("restore: %s would be both written and read; leave --data out if it holds the chunks", path))
 		}
-		opt.Data = target{data}
 	}
+	if err := carriesNothingElse(f); err != nil {
+		return err
+	}
+	return restoreOver(c, lines, path, dev, opt)
+}
+
+// restoreOver restores onto the device or file at path.
+func restoreOver(c *cli.Context, lines *os.File, path string, dev blockdev.Device, opt mend.RestoreOptions) error {
+	o := outputOf(c)
 	p, err := mend.Restore(c.Context, lines, dev, opt)
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", path, err)
 	}
-	undo, err := undoOf(c, o, p, dev, path, dump, c.String("data"))
+	undo, err := undoOf(c, o, p, dev, path, lines.Name(), c.String("data"))
 	if err != nil {
 		return err
 	}
-	m := runOf(c, o, path, p, undo)
-	m.work = func(progress func(mend.Progress)) error {
-		err := p.Run(c.Context, progress)
-		done = err == nil
+	return runOf(c, o, path, p, undo).run()
+}
+
+// restoreAnew restores into a new file of size bytes, which is at path when it
+// is complete.
+func restoreAnew(c *cli.Context, lines *os.File, path string, size int64, data blockdev.Device) error {
+	to, err := output.To(path, output.Options{Reads: []string{lines.Name(), c.String("data")}, Private: true, New: true})
+	if err != nil {
 		return err
+	}
+	anew, err := mend.PlanRestoration(c.Context, lines, data, size)
+	if err != nil {
+		return fmt.Errorf("restore %s: %w", path, err)
+	}
+	m := runOf(c, outputOf(c), path, anew.Plan(), nil)
+	m.work = func(progress func(mend.Progress)) error {
+		return to.WriteImage(size, func(f *os.File) error { return anew.Write(c.Context, f, progress) })
 	}
 	return m.run()
 }
 
-// makeStore makes a new file if --size asks for one.
-func makeStore(c *cli.Context, path string) (created bool, err error) {
-	size, given, err := sizeFlag(c, "size")
+// newSize is the size in bytes of the new file that --size asks for.
+func newSize(c *cli.Context, path string) (size int64, given bool, err error) {
+	bytes, given, err := sizeFlag(c, "size")
 	switch {
 	case err != nil || !given:
-		return false, err
+		return 0, false, err
 	case !c.IsSet("data"):
-		return false, usagef("restore: --size makes a new file, which holds no chunks; name the old store with --data")
+		return 0, false, usagef("restore: --size makes a new file, which holds no chunks; name the old store with --data")
 	case c.IsSet("undo"):
-		return false, usagef("restore: --size makes a new file; remove %s to undo it, and leave --undo out", path)
-	case size == 0 || size > 1<<62:
-		return false, usagef("restore: --size %d is not a possible file size", size)
+		return 0, false, usagef("restore: --size makes a new file; remove %s to undo it, and leave --undo out", path)
+	case bytes == 0 || bytes > 1<<62:
+		return 0, false, usagef("restore: --size %d is not a possible file size", bytes)
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return false, usagef("restore: %s exists already; --size makes a new file", path)
-	}
-	if err != nil {
-		return false, err
-	}
-	return true, errors.Join(f.Truncate(int64(size)), f.Close())
+	return int64(bytes), true, nil
 }
 
 // carriesNothingElse refuses a device that contains anything but a store.

@@ -8,6 +8,6 @@
 // intact or the header says that it is not. Making and running the same plan
 // again finishes the work.
 //
-// From the top down: restore, holds, revalidate, grow, apply, undo, compact, reclaim,
+// From the top down: restoration, restore, holds, revalidate, grow, apply, undo, compact, reclaim,
 // repair, lost, overlay, dump, plan, subject.
 package mend

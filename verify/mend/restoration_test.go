@@ -1,0 +1,44 @@
+package mend
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// newFile is a NewFile in memory.
+type newFile struct{ disk }
+
+func (f *newFile) Sync() error { return f.Flush() }
+
+// lossy is a file that keeps nothing of what is written to it.
+type lossy struct{ newFile }
+
+func (lossy) WriteAt(b []byte, _ int64) (int, error) { return len(b), nil }
+
+func TestRestoreToANewFile(t *testing.T) {
+	s := newScene(kind{chunk: 2, changed: 40, origin: 300 << 10, leaked: 3})
+	lines, old, size := dumpOf(t, s.store), &disk{b: s.store}, int64(len(s.store)+4096)
+	r, err := PlanRestoration(ctx, bytes.NewReader(lines), old, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Plan().Run(ctx, nil); !errors.Is(err, errNotMade) {
+		t.Errorf("the plan runs without a file: %v", err)
+	}
+	anew := &newFile{disk{b: make([]byte, size)}}
+	if err := r.Write(ctx, anew, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := view(anew.b, s.origin), view(s.store, s.origin); !bytes.Equal(got, want) {
+		t.Error("the new store shows something else")
+	}
+	err = r.Write(ctx, &lossy{newFile{disk{b: make([]byte, size)}}}, nil)
+	if stopped := new(Stopped); !errors.As(err, &stopped) || !errors.Is(err, ErrDamaged) || !strings.Contains(stopped.After, "make it again") {
+		t.Errorf("a file that loses what is written to it: %v", err)
+	}
+	if _, err := PlanRestoration(ctx, bytes.NewReader(lines), old, int64(len(s.store))/2); !errors.Is(err, ErrRoom) {
+		t.Errorf("half the size: %v", err)
+	}
+}
