@@ -103,6 +103,12 @@ func schemaOf(command string) string {
 	return "dmsnapctl." + strings.ReplaceAll(command, " ", "-") + "/1"
 }
 
+// errorJSON is the object of a command that failed before it had a result.
+type errorJSON struct {
+	Schema string `json:"schema"`
+	Error  string `json:"error"`
+}
+
 // writeJSONError prints a JSON object for an error before there was a result. A
 // command that ends with an exitStatus has already printed its object.
 func writeJSONError(w io.Writer, command string, err error) {
@@ -116,7 +122,7 @@ func writeJSONError(w io.Writer, command string, err error) {
 	if command == "" {
 		command = "usage"
 	}
-	_ = output.JSON(w, map[string]string{"schema": schemaOf(command), "error": explained(err)})
+	_ = output.JSON(w, errorJSON{schemaOf(command), explained(err)})
 }
 
 func inBytes(s cow.Sectors) string { return count.Bytes(uint64(s) * cow.SectorSize) }

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
@@ -52,26 +53,27 @@ type (
 	}
 )
 
-// jsonObjects has each object that a command prints, in the order of the list.
+// jsonObjects has each object that a command prints, in the order of the list. The
+// title begins with the commands that print it: commandsIn reads it.
 var jsonObjects = []struct {
 	title string
 	value any
 }{
-	{"check of one kernel", checkOne{}},
-	{"check of several kernels", checkList{}},
+	{"check: one kernel", checkOne{}},
+	{"check: several kernels", checkList{}},
 	{"check --format facts", checkFacts{}},
 	{"verify, map", judged{}},
 	{"size", sizeJSON{}},
 	{"delta", deltaObject{}},
 	{"extract", extractJSON{}},
 	{"mount", mountJSON{}},
-	{"dump, the first line", mend.DumpHeader{}},
-	{"dump, each line after it", dumpLine{}},
+	{"dump: the first line", mend.DumpHeader{}},
+	{"dump: each line after it", dumpLine{}},
 	{"rescue", rescueJSON{}},
 	{"status, list", snapshotsJSON{}},
-	{"monitor, each line", eventJSON{}},
-	{"commands that change something", planJSON{}},
-	{"table snapshot, origin, merge", tableJSON{}},
+	{"monitor: each line", eventJSON{}},
+	{"create, clone, reset, remove, activate, merge, grow, rename, suspend, resume, recover, repair, reclaim, apply, revalidate, restore, with-snapshot --dry-run, crash record --dry-run", planJSON{}},
+	{"table linear, striped, zero, error, delay, flakey, dust, log-writes, snapshot-origin, snapshot, snapshot-merge", tableJSON{}},
 	{"table lint", lintObject{}},
 	{"table concise", conciseJSON{}},
 	{"with-snapshot", withSnapshotJSON{}},
@@ -80,6 +82,54 @@ var jsonObjects = []struct {
 	{"crash state", crashStateJSON{}},
 	{"crash simulate", simulationJSON{}},
 	{"crash simulate --rates", ratesJSON{}},
+	{anyCommand + ": an error", errorJSON{}},
+}
+
+// anyCommand stands for all commands in a title.
+const anyCommand = "any command"
+
+// commandsIn returns the commands that a title names: those before a colon,
+// without their flags. One may leave out the group of the one before it.
+func commandsIn(title string, known map[string]bool) (names []string) {
+	title, _, _ = strings.Cut(title, ":")
+	group := ""
+	for _, name := range strings.Split(title, ", ") {
+		name, _, _ = strings.Cut(name, " --")
+		if !known[name] && known[group+name] {
+			name = group + name
+		}
+		if i := strings.LastIndex(name, " "); i >= 0 {
+			group = name[:i+1]
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// silent are the commands that print no JSON object but that of an error.
+var silent = []string{"manual", "complete", "systemd-generator"}
+
+// Titles name commands that exist, and each command has its object.
+func TestJSONObjectsHaveCommands(t *testing.T) {
+	known, left := map[string]bool{anyCommand: true}, make(map[string]bool)
+	eachCommand(func(words []string, c *cli.Command) {
+		name := strings.Join(words, " ")
+		known[name] = true
+		if len(c.Subcommands) == 0 && !slices.Contains(silent, name) {
+			left[name] = true
+		}
+	})
+	for _, o := range jsonObjects {
+		for _, name := range commandsIn(o.title, known) {
+			if !known[name] {
+				t.Errorf("%q: there is no command %q", o.title, name)
+			}
+			delete(left, name)
+		}
+	}
+	for name := range left {
+		t.Errorf("%s has no object: add it to a title of jsonObjects", name)
+	}
 }
 
 // kindOf names a JSON value for people. A type that writes itself as text is a
@@ -191,7 +241,7 @@ func TestJSONFieldsAreListed(t *testing.T) {
 	}
 }
 
-// Every type with a field "schema" is in the list.
+// Every type with a field "schema" is in the list, and nothing else has one.
 func TestJSONObjectsAreKnown(t *testing.T) {
 	known := make(map[string]bool)
 	for _, o := range jsonObjects {
@@ -204,7 +254,7 @@ func TestJSONObjectsAreKnown(t *testing.T) {
 		}
 	}
 	var files []string
-	for _, pattern := range []string{"*.go", "../../verify/*.go", "../../verify/*/*.go", "../../verify/*/*/*.go"} {
+	for _, pattern := range []string{"*.go", "../../verify/*.go", "../../verify/*/*.go", "../../verify/*/*/*.go", "internal/*/*.go", "../../dmctl/*.go", "../../dmctl/*/*.go"} {
 		found, _ := filepath.Glob(pattern)
 		files = append(files, found...)
 	}
@@ -217,6 +267,9 @@ func TestJSONObjectsAreKnown(t *testing.T) {
 			t.Fatal(err)
 		}
 		ast.Inspect(tree, func(n ast.Node) bool {
+			if text, ok := n.(*ast.BasicLit); ok && text.Value == `"schema"` {
+				t.Errorf("%s: an object with a schema is written without a type: nothing lists its fields", file)
+			}
 			spec, ok := n.(*ast.TypeSpec)
 			if !ok {
 				return true
@@ -276,4 +329,6 @@ func TestStreamedJSON(t *testing.T) {
 	}
 	out, _, _ = commanded(t.Context(), "table", "lint", "--json", table)
 	strictly(t, []byte(out), &lintObject{})
+	out, _, _ = commanded(t.Context(), "--json", "verify", "nothing-there")
+	strictly(t, []byte(out), &errorJSON{})
 }
