@@ -31,8 +31,12 @@ func main() {
 	}
 }
 
-// module is a module of the program, and the place of its source.
-type module struct{ Path, Version, Dir string }
+// module is a module of the program, the place of its source, and the folders of
+// the packages that the program is built from.
+type module struct {
+	Path, Version, Dir string
+	packages           []string
+}
 
 // licences are recognised by a sentence of each; unless is a sentence that
 // makes it a different one.
@@ -60,14 +64,18 @@ func notices() (string, error) {
 	}
 	var table, texts strings.Builder
 	for _, m := range modules {
-		files, err := licenceFiles(m.Dir)
+		files, err := licenceFiles(m.Dir, m.packages)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", m.Path, err)
 		}
 		names := []string{}
 		fmt.Fprintf(&texts, "\n## %s\n", m.Path)
 		for _, f := range files {
-			for _, name := range licencesOf(f.text) {
+			known := licencesOf(f.text)
+			if len(known) == 0 && f.isLicence() {
+				return "", fmt.Errorf("%s: %s is no licence that is known to fit", m.Path, f.name)
+			}
+			for _, name := range known {
 				if !slices.Contains(names, name) {
 					names = append(names, name)
 				}
@@ -83,28 +91,30 @@ func notices() (string, error) {
 }
 
 // modulesOf lists the modules that a package depends on, and Go itself.
-func modulesOf(pkg string) ([]module, error) {
+func modulesOf(pkg string) ([]*module, error) {
 	root, err := output("go", "env", "GOROOT")
 	if err != nil {
 		return nil, err
 	}
-	modules := []module{{Path: "Go standard library", Version: "of the Go that builds", Dir: strings.TrimSpace(root)}}
-	listed, err := output("go", "list", "-deps", "-tags", "urfave_cli_no_docs", "-f", `{{with .Module}}{{if not .Main}}{{printf "{\"Path\":%q,\"Version\":%q,\"Dir\":%q}" .Path .Version .Dir}}{{end}}{{end}}`, pkg)
+	modules := []*module{{Path: "Go standard library", Version: "of the Go that builds", Dir: strings.TrimSpace(root)}}
+	listed, err := output("go", "list", "-deps", "-tags", "urfave_cli_no_docs", "-f", `{{with .Module}}{{if not .Main}}{{printf "{\"Path\":%q,\"Version\":%q,\"Dir\":%q,\"Package\":%q}" .Path .Version .Dir $.Dir}}{{end}}{{end}}`, pkg)
 	if err != nil {
 		return nil, err
 	}
 	for dec := json.NewDecoder(strings.NewReader(listed)); ; {
-		var m module
-		if err := dec.Decode(&m); errors.Is(err, io.EOF) {
+		var l struct{ Path, Version, Dir, Package string }
+		if err := dec.Decode(&l); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			return nil, err
 		}
-		if !slices.Contains(modules, m) {
-			modules = append(modules, m)
+		i := slices.IndexFunc(modules, func(m *module) bool { return m.Path == l.Path })
+		if i < 0 {
+			i, modules = len(modules), append(modules, &module{Path: l.Path, Version: l.Version, Dir: l.Dir})
 		}
+		modules[i].packages = append(modules[i].packages, l.Package)
 	}
-	slices.SortFunc(modules[1:], func(a, b module) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(modules[1:], func(a, b *module) int { return strings.Compare(a.Path, b.Path) })
 	return modules, nil
 }
 
@@ -124,27 +134,58 @@ func output(name string, args ...string) (string, error) {
 
 type licenceFile struct{ name, text string }
 
-// licenceFiles returns the files in a module's top directory with its terms of
-// use.
-func licenceFiles(dir string) ([]licenceFile, error) {
-	entries, err := os.ReadDir(dir)
+// isLicence reports whether the file is a licence, not a notice beside one.
+func (f licenceFile) isLicence() bool {
+	name := strings.ToUpper(filepath.Base(f.name))
+	return strings.HasPrefix(name, "LICEN") || strings.HasPrefix(name, "COPYING")
+}
+
+// licenceFiles returns the files with a module's terms of use: those in the
+// folder of each of its packages and in the folders above, up to the module's.
+// The name of a file is its path in the module.
+func licenceFiles(dir string, packages []string) ([]licenceFile, error) {
+	folders := []string{"."}
+	for _, p := range packages {
+		folder, err := filepath.Rel(dir, p)
+		if err != nil {
+			return nil, err
+		}
+		for ; !slices.Contains(folders, folder); folder = filepath.Dir(folder) {
+			folders = append(folders, folder)
+		}
+	}
+	slices.Sort(folders)
+	var files []licenceFile
+	for _, folder := range folders {
+		found, err := licenceFilesIn(dir, folder)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, found...)
+	}
+	if len(files) == 0 {
+		return nil, errors.New("no licence file")
+	}
+	return files, nil
+}
+
+func licenceFilesIn(dir, folder string) ([]licenceFile, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, folder))
 	if err != nil {
 		return nil, err
 	}
 	var files []licenceFile
 	for _, e := range entries {
 		upper := strings.ToUpper(e.Name())
-		if e.IsDir() || !slices.ContainsFunc([]string{"LICEN", "COPYING", "NOTICE", "PATENTS"}, func(p string) bool { return strings.HasPrefix(upper, p) }) {
+		if e.IsDir() || strings.HasSuffix(e.Name(), ".go") ||
+			!slices.ContainsFunc([]string{"LICEN", "COPYING", "NOTICE", "PATENTS"}, func(p string) bool { return strings.HasPrefix(upper, p) }) {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		text, err := os.ReadFile(filepath.Join(dir, folder, e.Name()))
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, licenceFile{e.Name(), string(text)})
-	}
-	if len(files) == 0 {
-		return nil, errors.New("no licence file")
+		files = append(files, licenceFile{filepath.ToSlash(filepath.Join(folder, e.Name())), string(text)})
 	}
 	return files, nil
 }

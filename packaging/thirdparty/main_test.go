@@ -37,7 +37,32 @@ func TestLicences(t *testing.T) {
 }
 
 func TestAModuleWithoutALicenceIsRefused(t *testing.T) {
-	if files, err := licenceFiles(t.TempDir()); err == nil {
+	if files, err := licenceFiles(t.TempDir(), nil); err == nil {
 		t.Errorf("%v", files)
+	}
+}
+
+// A package can have terms of its own, and so can a folder above it.
+func TestLicencesOfPackages(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"LICENSE", "a/LICENSE.txt", "a/b/COPYING", "a/b/licence.go", "unused/LICENSE"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := licenceFiles(dir, []string{filepath.Join(dir, "a", "b"), dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range files {
+		names = append(names, f.name)
+	}
+	if got, want := strings.Join(names, " "), "LICENSE a/LICENSE.txt a/b/COPYING"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
