@@ -10,6 +10,7 @@ import (
 	"io"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
@@ -56,8 +57,8 @@ func (c *Controller) planMergeAgain(p *Plan, d, o *devices.Device) error {
 	snap, origin := d.Ref(), o.Ref()
 	over := table.Single(o.Live.Size(), table.SnapshotOrigin{Device: m.Origin})
 	failing := table.Single(d.Live.Size(), table.Error{})
-	p.Add(plan.Load{Device: origin, Table: plan.Table{Known: over}, What: "snapshot-origin"},
-		plan.Load{Device: snap, Table: plan.Table{Known: table.Single(d.Live.Size(), table.Snapshot(m))}, What: "snapshot"})
+	p.Add(plan.Load{Device: origin, Table: plan.Table{Known: over}, What: gate.OriginTarget},
+		plan.Load{Device: snap, Table: plan.Table{Known: table.Single(d.Live.Size(), table.Snapshot(m))}, What: gate.SnapshotTarget})
 	p.BeginPause()
 	p.Add(plan.Suspend{Device: origin, Flags: wire.FlagSkipLockFS, Clearing: []*devices.Ref{snap, origin}},
 		plan.Resume{Device: snap, Udev: wire.UdevHidden, What: ", which takes the store back", Else: failing, Fails: true})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
@@ -152,7 +153,7 @@ func (c *Controller) planMergeEnd(v devices.View, d, o *devices.Device) *Plan {
 		return p
 	}
 	over := table.Single(o.Live.Size(), table.SnapshotOrigin{Device: base.String()})
-	p.Add(plan.Load{Device: o.Ref(), Table: plan.Table{Known: over}, What: "snapshot-origin"})
+	p.Add(plan.Load{Device: o.Ref(), Table: plan.Table{Known: over}, What: gate.OriginTarget})
 	p.Finish(swapBack(o), plan.Remove{Device: d.Ref()})
 	if o.Role() == devices.RoleOrigin && !others {
 		c.dropOrigin(p, o)

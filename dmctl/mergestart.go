@@ -4,6 +4,7 @@ package dmctl
 
 import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
@@ -26,7 +27,7 @@ func (c *Controller) planMergeStart(p *Plan, v devices.View, d *devices.Device, 
 	snap, origin := d.Ref(), o.Ref()
 	merge := table.Single(o.Live.Size(), table.SnapshotMerge(args))
 	failing := table.Single(d.Live.Size(), table.Error{})
-	p.Add(plan.Load{Device: origin, Table: plan.Table{Known: merge}, What: "snapshot-merge"},
+	p.Add(plan.Load{Device: origin, Table: plan.Table{Known: merge}, What: gate.MergeTarget},
 		plan.Load{Device: snap, Table: plan.Table{Known: failing}, What: "error"})
 	p.BeginPause()
 	// Before the snapshot can resume, two tables must be gone: the merge's,

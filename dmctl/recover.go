@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
@@ -82,7 +83,7 @@ func (r *recovery) restarts() {
 			r.settled[d], r.settled[o] = true, true
 			origin := table.Single(o.Live.Size(), table.SnapshotOrigin{Device: m.Origin})
 			// The snapshot has its store back.
-			r.p.Finish(plan.Load{Device: o.Ref(), Table: plan.Table{Known: origin}, What: "snapshot-origin"},
+			r.p.Finish(plan.Load{Device: o.Ref(), Table: plan.Table{Known: origin}, What: gate.OriginTarget},
 				plan.Resume{Device: o.Ref(), Udev: wire.UdevPrimary, Else: origin})
 		}
 	}

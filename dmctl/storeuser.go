@@ -44,15 +44,11 @@ func (c *Controller) StoreUser(stores ...blockdev.DevNo) (*StoreUser, error) {
 		}
 	}
 	for _, d := range v {
-		if slices.Contains(stores, d.Dev) && len(d.Live) > 1 && slices.ContainsFunc(d.Live, isSnapshotTarget) {
+		if slices.Contains(stores, d.Dev) && len(d.Live) > 1 && slices.ContainsFunc(d.Live, func(t table.Target) bool { return gate.HasStore(t.Spec.Type()) }) {
 			return &StoreUser{Name: d.Name.String(), c: c, mixed: true}, nil
 		}
 	}
 	return nil, nil
-}
-
-func isSnapshotTarget(t table.Target) bool {
-	return t.Spec.Type() == gate.SnapshotTarget || t.Spec.Type() == "snapshot-merge"
 }
 
 // SnapshotAt returns the snapshot whose own device has a number, or nil if that

@@ -124,7 +124,7 @@ func carriesNothingElse(f *blockdev.File) error {
 		return err
 	}
 	for _, s := range found {
-		if s.Type == "DM_snapshot_cow" {
+		if s.Type == blockdev.SnapshotStore {
 			return nil // data of a store can look like anything
 		}
 	}

@@ -113,14 +113,14 @@ func (k *Linux) Resume(name Name, udev Udev) error {
 
 // Table implements Kernel.
 func (k *Linux) Table(name Name, inactive bool) (Info, table.Table, error) {
-	info, targets, err := k.Control.Table(name, inactive, isSnapshotTarget)
+	info, targets, err := k.Control.Table(name, inactive, gate.IsSnapshotTarget)
 	if err != nil {
 		return info, nil, err
 	}
 	t := make(table.Table, len(targets))
 	for i, target := range targets {
 		t[i] = table.Target{Start: cow.Sectors(target.Start), Length: cow.Sectors(target.Length), Spec: Unread{target.Type}}
-		if isSnapshotTarget(target.Type) {
+		if gate.IsSnapshotTarget(target.Type) {
 			t[i].Spec = table.SpecOf(target.Type, target.Params)
 		}
 	}

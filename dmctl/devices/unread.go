@@ -26,16 +26,6 @@ func IsUnread(t table.Table) bool {
 	return false
 }
 
-// isSnapshotTarget reports whether a target is one of dm-snapshot's, whose
-// parameters are device numbers and sizes.
-func isSnapshotTarget(target string) bool {
-	switch target {
-	case "snapshot", "snapshot-origin", "snapshot-merge":
-		return true
-	}
-	return false
-}
-
 // outline returns what status lines say of a table.
 func outline(lines []StatusLine) table.Table {
 	t := make(table.Table, len(lines))

@@ -3,6 +3,7 @@ package devices
 // Views of all mapped devices, from which plans are made.
 
 import (
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
@@ -84,7 +85,7 @@ func LookAt(k Kernel, name Name) (*Device, error) {
 // dm-snapshot's tables.
 func readSlot(k Kernel, name Name, inactive bool) (Info, table.Table, error) {
 	info, lines, err := k.Status(name, inactive)
-	if err != nil || len(lines) != 1 || !isSnapshotTarget(lines[0].Type) {
+	if err != nil || len(lines) != 1 || !gate.IsSnapshotTarget(lines[0].Type) {
 		return info, outline(lines), err
 	}
 	return k.Table(name, inactive)

@@ -3,13 +3,13 @@ package dmtest
 // Disks in memory.
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // Disk is a block device that device mapper does not know.
@@ -28,11 +28,8 @@ type Disk struct {
 // EmptyStore returns the start of a COW device with an empty store whose chunks
 // have chunkSectors sectors.
 func EmptyStore(chunkSectors uint32) []byte {
-	const sector = 512
-	b := make([]byte, 2*sector*int(chunkSectors))
-	for i, field := range []uint32{0x70416e53, 1, 1, chunkSectors} { // magic "SnAp", valid, version
-		binary.LittleEndian.PutUint32(b[4*i:], field)
-	}
+	b := make([]byte, 2*cow.SectorSize*int(chunkSectors))
+	copy(b, cow.Header{Magic: cow.Magic, Valid: 1, Version: cow.Version, ChunkSize: chunkSectors}.AppendTo(nil))
 	return b
 }
 

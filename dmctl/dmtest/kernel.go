@@ -48,7 +48,7 @@ func (m *Machine) Version() (gate.Version, error) { return gate.Version{Major: 4
 
 // Targets implements devices.Kernel.
 func (m *Machine) Targets() ([]devices.TargetVersion, error) {
-	return []devices.TargetVersion{{Name: "snapshot", Version: m.SnapshotVersion}}, nil
+	return []devices.TargetVersion{{Name: gate.SnapshotTarget, Version: m.SnapshotVersion}}, nil
 }
 
 // LoadTarget implements devices.Kernel.
@@ -130,7 +130,7 @@ func (d *Device) slot(inactive bool) table.Table {
 
 // ours reports whether a table has only snapshot targets.
 func ours(t table.Table) bool {
-	return !slices.ContainsFunc(t, func(l table.Target) bool { return !strings.HasPrefix(l.Spec.Type(), "snapshot") })
+	return !slices.ContainsFunc(t, func(l table.Target) bool { return !gate.IsSnapshotTarget(l.Spec.Type()) })
 }
 
 // Table implements devices.Kernel. Reading the table of other targets breaks a
@@ -185,12 +185,12 @@ func (m *Machine) Status(name devices.Name, inactive bool) (devices.Info, []devi
 	for _, l := range d.slot(inactive) {
 		line := devices.StatusLine{Start: l.Start, Length: l.Length, Type: l.Spec.Type()}
 		switch {
-		case line.Type != "snapshot" && line.Type != "snapshot-merge":
+		case !gate.HasStore(line.Type):
 		case d.MergeFailed:
 			line.Params = "Merge failed"
 		case d.Status != "":
 			line.Params = d.Status
-		case m.StatusOfNew != "" && l.Spec.Type() == "snapshot":
+		case m.StatusOfNew != "" && line.Type == gate.SnapshotTarget:
 			line.Params = m.StatusOfNew
 		default:
 			line.Params = "16/2048 16"

@@ -19,6 +19,13 @@ const (
 	MergeTarget    = "snapshot-merge"
 )
 
+// IsSnapshotTarget reports whether a target is one of dm-snapshot's.
+func IsSnapshotTarget(name string) bool { return HasStore(name) || name == OriginTarget }
+
+// HasStore reports whether a target is one of dm-snapshot's that read and write
+// a COW store.
+func HasStore(name string) bool { return name == SnapshotTarget || name == MergeTarget }
+
 // ErrNotRegistered means that a list of targets lacks the target "snapshot".
 var ErrNotRegistered = errors.New(`the target "snapshot" is not among the registered targets (load the module dm-snapshot first)`)
 
@@ -65,7 +72,7 @@ func parseTarget(line string) (name string, v Version, err error) {
 	if len(fields) == 0 {
 		return "", Version{}, nil
 	}
-	ours := fields[0] == SnapshotTarget || fields[0] == OriginTarget || fields[0] == MergeTarget
+	ours := IsSnapshotTarget(fields[0])
 	if len(fields) != 2 {
 		if ours {
 			return fields[0], Version{}, fmt.Errorf("%s is not a target and its version", excerpt(line))

@@ -29,6 +29,19 @@ error            v1.6.0
 	}
 }
 
+// TestTargetsOfDMSnapshot: a store belongs to a snapshot and to a merge, not to an
+// origin.
+func TestTargetsOfDMSnapshot(t *testing.T) {
+	for name, want := range map[string]struct{ is, store bool }{
+		"snapshot": {true, true}, "snapshot-merge": {true, true}, "snapshot-origin": {true, false},
+		"snapshot-": {}, "snapshots": {}, "Snapshot": {}, "linear": {}, "crypt": {}, "": {},
+	} {
+		if is, store := IsSnapshotTarget(name), HasStore(name); is != want.is || store != want.store {
+			t.Errorf("%q: %v, %v", name, is, store)
+		}
+	}
+}
+
 func TestParseTargetsRefuses(t *testing.T) {
 	for _, test := range []struct{ output, want string }{
 		{"", "has none"},

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -19,17 +20,17 @@ const maxSectors = math.MaxUint64
 
 // parsers are the targets with a type of their own.
 var parsers = map[string]func(*cursor) Spec{
-	"linear":          parseLinear,
-	"striped":         parseStriped,
-	"zero":            func(*cursor) Spec { return Zero{} },
-	"error":           parseError,
-	"delay":           parseDelay,
-	"flakey":          parseFlakey,
-	"dust":            parseDust,
-	"log-writes":      parseLogWrites,
-	"snapshot":        func(c *cursor) Spec { return Snapshot(parseSnapshotArgs(c)) },
-	"snapshot-merge":  func(c *cursor) Spec { return SnapshotMerge(parseSnapshotArgs(c)) },
-	"snapshot-origin": parseSnapshotOrigin,
+	"linear":            parseLinear,
+	"striped":           parseStriped,
+	"zero":              func(*cursor) Spec { return Zero{} },
+	"error":             parseError,
+	"delay":             parseDelay,
+	"flakey":            parseFlakey,
+	"dust":              parseDust,
+	"log-writes":        parseLogWrites,
+	gate.SnapshotTarget: func(c *cursor) Spec { return Snapshot(parseSnapshotArgs(c)) },
+	gate.MergeTarget:    func(c *cursor) Spec { return SnapshotMerge(parseSnapshotArgs(c)) },
+	gate.OriginTarget:   parseSnapshotOrigin,
 }
 
 // Parse reads a table, one target per line. Like dmsetup, it skips empty lines

@@ -5,6 +5,7 @@ package table
 import (
 	"fmt"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -50,21 +51,21 @@ func (a SnapshotArgs) Params() string {
 // has changed since.
 type Snapshot SnapshotArgs
 
-func (Snapshot) Type() string     { return "snapshot" }
+func (Snapshot) Type() string     { return gate.SnapshotTarget }
 func (s Snapshot) Params() string { return SnapshotArgs(s).Params() }
 
 // SnapshotMerge is the origin while the contents of the COW device are merged
 // back into it.
 type SnapshotMerge SnapshotArgs
 
-func (SnapshotMerge) Type() string     { return "snapshot-merge" }
+func (SnapshotMerge) Type() string     { return gate.MergeTarget }
 func (s SnapshotMerge) Params() string { return SnapshotArgs(s).Params() }
 
 // SnapshotOrigin passes all I/O to Device, and first copies old contents to the
 // snapshots of Device.
 type SnapshotOrigin struct{ Device string }
 
-func (SnapshotOrigin) Type() string     { return "snapshot-origin" }
+func (SnapshotOrigin) Type() string     { return gate.OriginTarget }
 func (s SnapshotOrigin) Params() string { return quote(s.Device) }
 
 func parseSnapshotOrigin(c *cursor) Spec { return SnapshotOrigin{Device: c.device("the device")} }

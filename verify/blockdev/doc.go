@@ -2,7 +2,7 @@
 // matters before anyone reads or writes them: size, logical block size, holders
 // and signatures.
 //
-// It knows no store format and no device mapper table. It opens everything
+// It knows no store format, only its magic number, and no device mapper table. It opens everything
 // read-only unless the caller asks for a writer. Writers open block devices
 // with O_EXCL.
 //

@@ -4,11 +4,17 @@ package blockdev
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
+
+// SnapshotStore is the type of a COW store's signature.
+const SnapshotStore = "DM_snapshot_cow"
 
 // Signature is a format recognised on a device.
 type Signature struct {
@@ -25,7 +31,7 @@ type magic struct {
 // The magic numbers are facts of the formats; file(1) and libblkid list them
 // too.
 var magics = []magic{
-	{"DM_snapshot_cow", 0, "SnAp"},
+	{SnapshotStore, 0, string(binary.LittleEndian.AppendUint32(nil, cow.Magic))},
 	{"ext", 0x438, "\x53\xef"},
 	{"xfs", 0, "XFSB"},
 	{"btrfs", 0x10040, "_BHRfS_M"},

@@ -70,7 +70,8 @@ func (e Entry) String() string {
 
 // Layout of the log, version 1 (struct log_write_super and log_write_entry).
 const (
-	logMagic   = 0x6a736677736872
+	Magic = 0x6a736677736872 // the first 8 bytes of a log, little-endian
+
 	logVersion = 1
 
 	superSize = 28 // bytes in use of the super block

@@ -47,8 +47,8 @@ func Open(log io.ReaderAt, size int64) (*Log, error) {
 	s := decodeSuper(block[:])
 	ss := uint64(s.sectorSize)
 	switch {
-	case s.magic != logMagic:
-		return nil, fmt.Errorf("the magic number is %#x, not %#x: %w", s.magic, uint64(logMagic), ErrNoLog)
+	case s.magic != Magic:
+		return nil, fmt.Errorf("the magic number is %#x, not %#x: %w", s.magic, uint64(Magic), ErrNoLog)
 	case s.version != logVersion:
 		return nil, fmt.Errorf("the log's version is %d, not %d, which is the only one known here and to the kernel: %w", s.version, logVersion, ErrNoLog)
 	case ss < MinSectorSize || ss > MaxSectorSize || ss&(ss-1) != 0:

@@ -20,7 +20,7 @@ type Writer struct {
 // bytes.
 func NewWriter(w io.Writer, sectorSize, entries uint64) *Writer {
 	l := &Writer{w: w, sectorSize: sectorSize}
-	l.block(super{magic: logMagic, version: logVersion, entries: entries, sectorSize: uint32(sectorSize)}.appendTo(nil))
+	l.block(super{magic: Magic, version: logVersion, entries: entries, sectorSize: uint32(sectorSize)}.appendTo(nil))
 	return l
 }
 

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // readFile is a file that the run reads, as it was at the start of the run.
@@ -60,10 +61,7 @@ func openAsIs(dir *os.Root, name string, info fs.FileInfo) (*os.File, error) {
 	return f, nil
 }
 
-const (
-	logMagic = 0x6a736677736872 // of dm-log-writes (drivers/md/dm-log-writes.c), little-endian
-	pngMagic = "\x89PNG\r\n\x1a\n"
-)
+const pngMagic = "\x89PNG\r\n\x1a\n"
 
 // carries names what is worth keeping in a file of size bytes; "" means nothing
 // known.
@@ -74,7 +72,7 @@ func carries(f *os.File, size int64) (string, error) {
 		return "", err
 	}
 	switch {
-	case n == len(head) && binary.LittleEndian.Uint64(head) == logMagic:
+	case n == len(head) && binary.LittleEndian.Uint64(head) == logwrites.Magic:
 		return "dm-log-writes", nil
 	case string(head[:n]) == pngMagic:
 		return "", nil // compressed bytes sometimes look like short magics
