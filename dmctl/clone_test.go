@@ -231,7 +231,7 @@ func TestRecoverStores(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(p.Notes) != 1 || !strings.Contains(p.Notes[0].Text, "/stores/u.cow ") || len(p.Steps()) != 1 {
-		t.Errorf("%s", p)
+		t.Errorf("%s", textOf(p))
 	}
 	if err := c.Run(context.Background(), p); err != nil {
 		t.Fatal(err)

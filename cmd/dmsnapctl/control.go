@@ -151,7 +151,7 @@ func agree(c *cli.Context, o *console, ctl *dmctl.Controller, plan *dmctl.Plan, 
 		if err != nil {
 			return nil, err
 		}
-		if again.String() == plan.String() {
+		if planText(again) == planText(plan) {
 			return again, nil
 		}
 		o.warnf("%s: the machine has changed meanwhile; this is the new plan", o.command)
@@ -206,13 +206,21 @@ func planCommand(name, usage, args, help string, plan func(*cli.Context, *dmctl.
 
 // planText is a plan as text: its steps and notes.
 func planText(p *dmctl.Plan) string {
+	return stepsText(p.Title, p.Steps(), notesOf(p))
+}
+
+// stepsText is any plan as text, a line for each step and note.
+func stepsText(title string, steps, notes []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s:\n", output.Name(p.Title))
-	for i, step := range p.Steps() {
+	fmt.Fprintf(&b, "%s:\n", output.Name(title))
+	for i, step := range steps {
 		fmt.Fprintf(&b, "%3d. %s\n", i+1, output.Name(step))
 	}
-	for _, note := range p.Notes {
-		fmt.Fprintf(&b, "note: %s\n", output.Name(noteText(note)))
+	if len(steps) == 0 {
+		b.WriteString("     nothing to do\n")
+	}
+	for _, note := range notes {
+		fmt.Fprintf(&b, "note: %s\n", output.Name(note))
 	}
 	return b.String()
 }

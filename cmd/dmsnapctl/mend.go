@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -91,7 +90,7 @@ func (m mendRun) run() error {
 	dry := m.c.Bool("dry-run")
 	if !dry && m.work != nil {
 		if !m.c.Bool("yes") {
-			if err := confirmText(m.c, m.o, mendText(m.plan)); err != nil {
+			if err := confirmText(m.c, m.o, stepsText(m.plan.Title, m.plan.Steps(), m.plan.Notes)); err != nil {
 				return err
 			}
 		}
@@ -122,7 +121,7 @@ func (m mendRun) print(dry bool) error {
 		})
 	}
 	if dry {
-		_, err := fmt.Fprint(m.o.out, mendText(m.plan))
+		_, err := fmt.Fprint(m.o.out, stepsText(m.plan.Title, m.plan.Steps(), m.plan.Notes))
 		return err
 	}
 	for _, note := range m.plan.Notes {
@@ -134,22 +133,6 @@ func (m mendRun) print(dry bool) error {
 	}
 	_, err := fmt.Fprintf(m.o.out, "%s: %s\n", output.Name(m.plan.Title), ended)
 	return err
-}
-
-// mendText is a plan for people, a line for each stage and note.
-func mendText(p *mend.Plan) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s:\n", output.Name(p.Title))
-	for i, step := range p.Steps() {
-		fmt.Fprintf(&b, "%3d. %s\n", i+1, output.Name(step))
-	}
-	if len(p.Stages) == 0 {
-		b.WriteString("     nothing to do\n")
-	}
-	for _, n := range p.Notes {
-		fmt.Fprintf(&b, "note: %s\n", output.Name(n))
-	}
-	return b.String()
 }
 
 // dumpCheck reports whether an existing dump undoes a change of a store.

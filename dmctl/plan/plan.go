@@ -4,7 +4,6 @@ package plan
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
@@ -119,17 +118,4 @@ func (p *Plan) Pause() (first, last int, ok bool) {
 		return 0, 0, false
 	}
 	return p.pause.first, p.pause.last, true
-}
-
-// String returns the plan for people.
-func (p *Plan) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s:\n", p.Title)
-	for i, says := range p.Steps() {
-		fmt.Fprintf(&b, "%3d. %s\n", i+1, says)
-	}
-	for _, n := range p.Notes {
-		fmt.Fprintf(&b, "note: %s\n", n)
-	}
-	return b.String()
 }

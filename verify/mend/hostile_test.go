@@ -22,7 +22,7 @@ func FuzzHostileStores(f *testing.F) {
 			func() (*Plan, error) { return Revalidate(ctx, dev, RevalidateOptions{GrowBy: 4096}) },
 		} {
 			if p, err := plan(); err == nil {
-				_ = p.String()
+				_ = p.Steps()
 			}
 		}
 		if !bytes.Equal(dev.b, b) || !bytes.Equal(origin.b, s.origin) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
@@ -58,22 +57,6 @@ type Grower interface {
 type Progress struct {
 	Stage       int // from 0
 	Done, Total int64
-}
-
-// String returns the plan for people, one line per stage and note.
-func (p *Plan) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s:\n", p.Title)
-	for i, s := range p.Stages {
-		fmt.Fprintf(&b, "%3d. %s\n", i+1, s.Say)
-	}
-	if len(p.Stages) == 0 {
-		b.WriteString("     nothing to do\n")
-	}
-	for _, n := range p.Notes {
-		fmt.Fprintf(&b, "note: %s\n", n)
-	}
-	return b.String()
 }
 
 // Steps returns the stages in words.

@@ -24,8 +24,8 @@ func TestRepairFindsALostHeader(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s, chunks of %d sectors: %v", name, chunk, err)
 			}
-			if !strings.Contains(p.String(), "chunks of "+count.Of(chunk, "sector")+",") {
-				t.Errorf("the plan does not show the header:\n%s", p)
+			if !strings.Contains(strings.Join(p.Steps(), "\n"), "chunks of "+count.Of(chunk, "sector")+",") {
+				t.Errorf("the plan does not show the header: %q", p.Steps())
 			}
 			mustRun(t, p, nil)
 			if !bytes.Equal(view(store.b, s.origin), s.shows) {
