@@ -8,6 +8,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
+	"github.com/dmsnapctl/dmsnapctl/verify"
 )
 
 // Error is a failed operation on one device. Err unwraps to the errno if the
@@ -37,9 +38,11 @@ var (
 	// ErrNoClone says that the device with this name is not one of our clones.
 	ErrNoClone = &devices.Reason{Says: "the device is not a clone", Wraps: []error{ErrNotFound, ErrRefused}}
 
-	ErrPlainFile    = host.ErrPlainFile                  // device mapper needs block devices
-	ErrNoStore      = errors.New("no COW store")         // the device holds none
-	ErrDamaged      = errors.New("the store is damaged") // or invalid
+	// ErrDamaged says that the store is damaged, or was invalidated.
+	ErrDamaged error = &devices.Reason{Says: verify.ErrDamaged.Error(), Wraps: []error{verify.ErrDamaged}}
+
+	ErrPlainFile    = host.ErrPlainFile          // device mapper needs block devices
+	ErrNoStore      = errors.New("no COW store") // the device holds none
 	ErrUnread       = errors.New("the store cannot be read whole")
 	ErrStale        = errors.New("the store has stale records")
 	ErrStoreThere   = errors.New("the store is there already")

@@ -7,5 +7,5 @@
 // says about a live store.
 //
 // From the top down: verify, live, once, passes, account, leaks, bins, forensics, words,
-// ledger, rules, report, finding, unread.
+// ledger, rules, trust, report, finding, unread.
 package verify

@@ -12,8 +12,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify"
-	"github.com/dmsnapctl/dmsnapctl/verify/image"
-	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
 // The exit codes of every command. They fit monitoring plugins.
@@ -56,9 +54,7 @@ func exitCodeOf(err error) int {
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &syntax), errors.Is(err, dmctl.ErrDamaged),
-		errors.Is(err, image.ErrDamaged), errors.Is(err, image.ErrInvalid),
-		errors.Is(err, mend.ErrDamaged), errors.Is(err, mend.ErrInvalid):
+	case errors.As(err, &syntax), errors.Is(err, verify.ErrDamaged), errors.Is(err, verify.ErrInvalid):
 		return exitCritical
 	default:
 		return exitUnknown

@@ -117,7 +117,7 @@ func runExtract(c *cli.Context) (err error) {
 		Store: newPatientReader(file.from), StoreSize: file.file.Size(), Origin: origin, OriginSize: origin.Size(),
 	}, image.Options{BestEffort: c.Bool("best-effort")})
 	if err != nil {
-		if errors.Is(err, image.ErrDamaged) || errors.Is(err, image.ErrInvalid) || errors.Is(err, image.ErrUnreadable) {
+		if errors.Is(err, verify.ErrDamaged) || errors.Is(err, verify.ErrInvalid) || errors.Is(err, verify.ErrUnreadable) {
 			err = fmt.Errorf("%w; --best-effort writes what is left", err)
 		}
 		return fmt.Errorf("extract %s: %w", path, err)

@@ -167,11 +167,11 @@ func TestOpenRefusesWhatIsNotCertain(t *testing.T) {
 		want   error
 		best   bool // BestEffort makes an image
 	}{
-		{"invalidated", func(f fixture) { f.setHeader(func(h *cow.Header) { h.Valid = 0 }) }, ErrInvalid, true},
-		{"a chunk beyond the device", beyond, ErrDamaged, true},
-		{"no store", func(f fixture) { f.setHeader(func(h *cow.Header) { h.Magic = 17 }) }, ErrNotStore, false},
-		{"another version", func(f fixture) { f.setHeader(func(h *cow.Header) { h.Version = 2 }) }, ErrNotStore, false},
-		{"a wrong chunk size", func(f fixture) { f.setHeader(func(h *cow.Header) { h.ChunkSize = 3 }) }, ErrNotStore, false},
+		{"invalidated", func(f fixture) { f.setHeader(func(h *cow.Header) { h.Valid = 0 }) }, verify.ErrInvalid, true},
+		{"a chunk beyond the device", beyond, verify.ErrDamaged, true},
+		{"no store", func(f fixture) { f.setHeader(func(h *cow.Header) { h.Magic = 17 }) }, verify.ErrNotStore, false},
+		{"another version", func(f fixture) { f.setHeader(func(h *cow.Header) { h.Version = 2 }) }, verify.ErrNotStore, false},
+		{"a wrong chunk size", func(f fixture) { f.setHeader(func(h *cow.Header) { h.ChunkSize = 3 }) }, verify.ErrNotStore, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -13,21 +13,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// The reasons why no image can be made.
-var (
-	// ErrNotStore says that there is no COW store of a known format.
-	ErrNotStore = errors.New("no readable COW store")
-	// ErrInvalid says that the kernel has invalidated the snapshot: later
-	// writes to the origin are unknown. BestEffort takes the origin as it is.
-	ErrInvalid = errors.New("the snapshot was invalidated: its content is uncertain where the store has no copy")
-	// ErrDamaged says that exceptions cannot be right.
-	// BestEffort uses the others.
-	ErrDamaged = errors.New("the store is damaged")
-	// ErrUnreadable says that a part of the list could not be read. BestEffort
-	// uses the rest.
-	ErrUnreadable = errors.New("not all of the store can be read")
-)
-
 // Source is a store and its origin.
 type Source struct {
 	Store      io.ReaderAt
@@ -38,7 +23,8 @@ type Source struct {
 
 // Options says how to make an image. The zero value is usable.
 type Options struct {
-	// BestEffort makes an image even if part of it is uncertain.
+	// BestEffort makes an image even if part of it is uncertain: it uses the
+	// exceptions that can be right and can be read, and takes the origin as it is.
 	BestEffort bool
 	// Memory bounds the index in memory, in bytes; 0 means DefaultMemory.
 	Memory uint64
@@ -47,9 +33,9 @@ type Options struct {
 	SpillDir string
 }
 
-// Open judges the store and makes the image. The error wraps ErrNotStore,
-// ErrInvalid or ErrDamaged if the store does not allow one. The report is set
-// even on an error, unless not even the header can be read.
+// Open judges the store and makes the image. If the store does not allow one,
+// the error is that of the report, verify.Report.Err. The report is set even on
+// an error, unless not even the header can be read.
 func Open(ctx context.Context, src Source, opt Options) (*Image, *verify.Report, error) {
 	if src.OriginSize < cow.SectorSize {
 		return nil, nil, fmt.Errorf("an origin of %s is less than a sector", count.Of(src.OriginSize, "byte"))
@@ -62,41 +48,16 @@ func Open(ctx context.Context, src Source, opt Options) (*Image, *verify.Report,
 		store: src.Store, origin: src.Origin, index: memory(nil), report: report,
 		size: src.OriginSize / cow.SectorSize * cow.SectorSize,
 	}
-	switch {
-	case report.Verdict == verify.Empty:
+	if report.Verdict == verify.Empty {
 		return im, report, nil
-	case report.Geometry == nil || report.Usage == nil:
-		return nil, report, fmt.Errorf("%w: %s", ErrNotStore, firstMessage(report))
-	case report.Unreadable() && !opt.BestEffort:
-		return nil, report, fmt.Errorf("%w: %s", ErrUnreadable, messageOf(report, verify.UnreadableArea))
-	case report.Verdict == verify.Corrupt && !opt.BestEffort:
-		return nil, report, fmt.Errorf("%w: %s", ErrDamaged, firstMessage(report))
-	case report.Verdict == verify.Invalid && !opt.BestEffort:
-		return nil, report, ErrInvalid
+	}
+	if err := report.Err(); err != nil && (report.Usage == nil || !opt.BestEffort) {
+		return nil, report, err
 	}
 	if err := im.read(ctx, src, opt); err != nil {
 		return nil, report, err
 	}
 	return im, report, nil
-}
-
-func firstMessage(r *verify.Report) string {
-	for _, f := range r.Findings {
-		if f.Severity == verify.Error {
-			return f.Message
-		}
-	}
-	return string(r.Verdict)
-}
-
-// messageOf is what the report says about a code.
-func messageOf(r *verify.Report, code verify.Code) string {
-	for _, f := range r.Findings {
-		if f.Code == code {
-			return f.Message
-		}
-	}
-	return string(code)
 }
 
 // read makes the index.

@@ -10,7 +10,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
 // failing is a device that fails at the n-th write or flush, counted over all
@@ -142,14 +141,11 @@ func TestNoPlanOfWhatCannotBeRead(t *testing.T) {
 		"revalidate": func() error { _, err := Revalidate(ctx, d, RevalidateOptions{}); return err },
 		"apply": func() error {
 			_, _, err := Apply(ctx, d, o)
-			if errors.Is(err, image.ErrUnreadable) {
-				err = ErrUnreadable
-			}
 			return err
 		},
 		"compact": func() error { return compacted(d, &file{}, 0) },
 	} {
-		if err := plan(); !errors.Is(err, ErrUnreadable) || errors.Is(err, ErrDamaged) || len(log) > 0 {
+		if err := plan(); !errors.Is(err, verify.ErrUnreadable) || errors.Is(err, verify.ErrDamaged) || len(log) > 0 {
 			t.Errorf("%s: %v after %d writes", name, err, len(log))
 		}
 	}

@@ -280,7 +280,7 @@ func TestRevalidateInventsNothing(t *testing.T) {
 	cut := bytes.Clone(s.store[:int(g.DataChunk(19))*4096])
 	invalidated(cut)
 	dev := &disk{b: bytes.Clone(cut)}
-	if p, err := Revalidate(ctx, dev, RevalidateOptions{GrowBy: 1 << 20}); !errors.Is(err, ErrDamaged) {
+	if p, err := Revalidate(ctx, dev, RevalidateOptions{GrowBy: 1 << 20}); !errors.Is(err, verify.ErrDamaged) {
 		t.Errorf("a chunk was cut off: %v, %v", p, err)
 	}
 }
@@ -375,7 +375,7 @@ func TestGrow(t *testing.T) {
 		t.Errorf("%d bytes, want %d", len(dev.b), want)
 	}
 	invalidated(dev.b)
-	if _, err := Grow(ctx, dev, 4096); !errors.Is(err, ErrInvalid) {
+	if _, err := Grow(ctx, dev, 4096); !errors.Is(err, verify.ErrInvalid) {
 		t.Errorf("an invalidated store: %v", err)
 	}
 }

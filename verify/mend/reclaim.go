@@ -114,7 +114,7 @@ func (s *subject) moves(ctx context.Context, most int) ([]move, error) {
 		filled++
 	}
 	if filled < len(moves) {
-		return nil, fmt.Errorf("%w: there is room below for only %d of %s", ErrDamaged, filled, count.Of(len(moves), "chunk"))
+		return nil, fmt.Errorf("%w: there is room below for only %d of %s", verify.ErrDamaged, filled, count.Of(len(moves), "chunk"))
 	}
 	return moves, nil
 }

@@ -82,7 +82,7 @@ func cutOff(ctx context.Context, at, dev blockdev.Device, opt RepairOptions, p *
 		return at, nil
 	}
 	if s.report.Counts[verify.ChunkBeyondDevice] > 0 {
-		return nil, fmt.Errorf("%w: exceptions name chunks that were cut off: %s", ErrDamaged, s.reason())
+		return nil, fmt.Errorf("%w: exceptions name chunks that were cut off: %s", verify.ErrDamaged, s.report.Reason())
 	}
 	area := s.st.Bounds().Areas()
 	grown := s.offset(s.geometry().AreaChunk(area) + 1)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
@@ -33,7 +34,7 @@ func TestRepairFindsALostHeader(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Repair(ctx, &disk{b: make([]byte, 1<<20)}, RepairOptions{}); !errors.Is(err, ErrNotStore) {
+	if _, err := Repair(ctx, &disk{b: make([]byte, 1<<20)}, RepairOptions{}); !errors.Is(err, verify.ErrNotStore) {
 		t.Errorf("a blank device: %v", err)
 	}
 }
@@ -52,7 +53,7 @@ func TestRepairInventsNothing(t *testing.T) {
 		opt    RepairOptions
 		want   error
 	}{
-		{"without the assumption", func(b []byte) { record(b, 5, 1<<40) }, RepairOptions{}, ErrDamaged},
+		{"without the assumption", func(b []byte) { record(b, 5, 1<<40) }, RepairOptions{}, verify.ErrDamaged},
 		{"two have changed places", func(b []byte) { record(b, 5, g.DataChunk(6)); record(b, 6, g.DataChunk(5)) }, RepairOptions{AssumeCanonical: true}, ErrUncertain},
 		{"a chunk of its own", func(b []byte) { record(b, 5, g.DataChunk(74)) }, RepairOptions{AssumeCanonical: true}, ErrUncertain},
 		{"most are damaged", func(b []byte) {
@@ -63,7 +64,7 @@ func TestRepairInventsNothing(t *testing.T) {
 		{"an origin chunk is damaged", func(b []byte) {
 			copy(b[g.RecordOffset(0, 5):], cow.Exception{Old: 1 << 40, New: g.DataChunk(5)}.AppendTo(nil))
 		},
-			RepairOptions{AssumeCanonical: true, OriginBytes: 120 << 10}, ErrDamaged},
+			RepairOptions{AssumeCanonical: true, OriginBytes: 120 << 10}, verify.ErrDamaged},
 	}
 	for _, tt := range tests {
 		store := bytes.Clone(s.store)
@@ -97,7 +98,7 @@ func TestRepairGrowsACutOffFile(t *testing.T) {
 	if len(dev.b) != cut+512 || !bytes.Equal(view(dev.b, s.origin), s.shows) {
 		t.Errorf("%d bytes, want %d, or the snapshot shows something else", len(dev.b), cut+512)
 	}
-	if _, err := Repair(ctx, &disk{b: bytes.Clone(s.store[:cut-512])}, RepairOptions{}); !errors.Is(err, ErrDamaged) {
+	if _, err := Repair(ctx, &disk{b: bytes.Clone(s.store[:cut-512])}, RepairOptions{}); !errors.Is(err, verify.ErrDamaged) {
 		t.Errorf("a chunk that is named is cut off: %v", err)
 	}
 	if _, err := Repair(ctx, fixed{&disk{b: bytes.Clone(s.store[:cut])}}, RepairOptions{}); !errors.Is(err, ErrRoom) {

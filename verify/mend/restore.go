@@ -68,7 +68,7 @@ func Restore(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt R
 	p.check = func(ctx context.Context) error {
 		report, err := verify.Verify(ctx, dev, dev.Size(), verify.Options{})
 		if err == nil && (report.Usage == nil || report.Usage.Exceptions != r.dump.Exceptions) {
-			err = fmt.Errorf("%w: the store is %s now", ErrDamaged, report.Verdict)
+			err = fmt.Errorf("%w: the store is %s now", verify.ErrDamaged, report.Verdict)
 		}
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 
+	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -24,7 +25,7 @@ var ErrOtherUndo = errors.New("the undo file is for something else")
 func WriteOriginUndo(ctx context.Context, im *image.Image, origin blockdev.Device, w Sink, progress func(Progress)) error {
 	chunk := im.ChunkBytes()
 	if chunk == 0 {
-		return fmt.Errorf("%w: the store is fresh", ErrNotStore)
+		return fmt.Errorf("%w: the store is fresh", verify.ErrNotStore)
 	}
 	g, err := cow.NewGeometry(cow.Sectors(chunk / cow.SectorSize))
 	if err != nil {
