@@ -3,22 +3,21 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"github.com/dmsnapctl/dmsnapctl/verify/count"
-	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
-	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/check"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 const crashStateHelp = `   STATE is a name from "crash explore": 120+121,123-125,127:0-3.7 means the first
@@ -184,7 +183,7 @@ func copySparse(ctx context.Context, f *os.File, v *check.View) error {
 		if n, err := v.ReadAt(piece, at); n < len(piece) {
 			return fmt.Errorf("reading the image at byte %d: %w", at, err)
 		}
-		if bytes.Count(piece, []byte{0}) == len(piece) {
+		if blockdev.IsZero(piece) {
 			continue
 		}
 		if _, err := f.WriteAt(piece, at); err != nil {

@@ -162,6 +162,9 @@ func FirstNonZero(r io.ReaderAt, n int64) (int64, error) {
 	return -1, nil
 }
 
+// IsZero reports whether all bytes are zero.
+func IsZero(b []byte) bool { return firstNonZero(b) < 0 }
+
 var zeros [4096]byte
 
 // firstNonZero compares whole pages, which is much faster than single bytes.

@@ -72,3 +72,23 @@ func TestFirstNonZero(t *testing.T) {
 		t.Errorf("error %v, want the reader's", err)
 	}
 }
+
+// TestIsZero: a byte counts wherever it is, also past the first page.
+func TestIsZero(t *testing.T) {
+	for _, n := range []int{0, 1, 511, 4096, 4097, 64 << 10} {
+		b := make([]byte, n)
+		if !IsZero(b) {
+			t.Errorf("%d zeros are not zero", n)
+		}
+		for _, at := range []int{0, n / 2, n - 1} {
+			if n == 0 {
+				break
+			}
+			b[at] = 1
+			if IsZero(b) {
+				t.Errorf("byte %d of %d is not seen", at, n)
+			}
+			b[at] = 0
+		}
+	}
+}

@@ -7,6 +7,7 @@ package crash
 import (
 	"slices"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
@@ -83,7 +84,7 @@ func (x *explorer) bringNonzero(part span) error {
 			return err
 		}
 		for i := uint64(0); i*ss < uint64(len(piece)); i++ {
-			if !isZero(piece[i*ss : (i+1)*ss]) {
+			if !blockdev.IsZero(piece[i*ss : (i+1)*ss]) {
 				x.locateInOrigin(at + i)
 			}
 		}

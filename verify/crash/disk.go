@@ -5,10 +5,10 @@
 package crash
 
 import (
-	"bytes"
 	"fmt"
 	"hash/maphash"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
@@ -24,11 +24,9 @@ var hashKey = maphash.MakeSeed()
 
 var zeros [logwrites.MaxSectorSize]byte
 
-func isZero(b []byte) bool { return bytes.Equal(b, zeros[:len(b)]) }
-
 // idOf returns the ID of a block's content.
 func idOf(block []byte) blockID {
-	if isZero(block) {
+	if blockdev.IsZero(block) {
 		return 0
 	}
 	return max(1, min(blockID(maphash.Bytes(hashKey, block)), overwritten-1))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
@@ -143,7 +144,7 @@ func (o *Overlay) WriteTo(w io.WriterAt) error {
 		}
 		for i := 0; i < len(piece); i += 4096 {
 			block := piece[i:min(len(piece), i+4096)]
-			if isZero(block) {
+			if blockdev.IsZero(block) {
 				continue
 			}
 			if _, err := w.WriteAt(block, int64(at)+int64(i)); err != nil {

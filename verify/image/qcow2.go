@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 )
 
@@ -142,8 +143,8 @@ func (q *qcow2) copy(ctx context.Context, from io.ReaderAt, spans iter.Seq2[Span
 // the table or, without a backing image, not at all.
 func (q *qcow2) put(at int64, b []byte) error {
 	for len(b) > 0 {
-		data, end := !isZero(b[:min(q.cluster, int64(len(b)))]), int64(0)
-		for end < int64(len(b)) && !isZero(b[end:min(end+q.cluster, int64(len(b)))]) == data {
+		data, end := !blockdev.IsZero(b[:min(q.cluster, int64(len(b)))]), int64(0)
+		for end < int64(len(b)) && !blockdev.IsZero(b[end:min(end+q.cluster, int64(len(b)))]) == data {
 			end = min(end+q.cluster, int64(len(b)))
 		}
 		// A run must not cross the end of a table, whose place is after

@@ -9,7 +9,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 )
 
-// Sink is a new, empty file to write an image to.
+// Sink is a new, empty file to write an image or a store to.
 type Sink interface {
 	io.WriterAt
 	Truncate(bytes int64) error

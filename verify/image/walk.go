@@ -1,11 +1,11 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"iter"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 )
 
@@ -100,19 +100,6 @@ func length(spans iter.Seq2[Span, error]) (n int64, err error) {
 	return n, nil
 }
 
-// isZero reports whether b is all zeroes.
-func isZero(b []byte) bool {
-	for len(b) > len(zeroes) {
-		if !bytes.Equal(b[:len(zeroes)], zeroes[:]) {
-			return false
-		}
-		b = b[len(zeroes):]
-	}
-	return bytes.Equal(b, zeroes[:len(b)])
-}
-
-var zeroes [64 << 10]byte
-
 // nonZero yields the runs of nonzero blocks in b, as indexes into b. b starts
 // at a multiple of block, and may end within one.
 func nonZero(b []byte, block int) iter.Seq2[int, int] {
@@ -120,7 +107,7 @@ func nonZero(b []byte, block int) iter.Seq2[int, int] {
 		start := -1
 		for at := 0; at < len(b); at += block {
 			end := min(at+block, len(b))
-			switch zero := isZero(b[at:end]); {
+			switch zero := blockdev.IsZero(b[at:end]); {
 			case zero && start >= 0:
 				if !yield(start, at) {
 					return

@@ -4,20 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
-
-// Sink is a new, empty file to write a store to.
-type Sink interface {
-	io.WriterAt
-	Truncate(bytes int64) error
-}
 
 // Compaction is a store that is to be written without holes to a new file:
 // exception k gets data chunk k. Records after the list are not copied.
@@ -62,7 +56,7 @@ func (c *Compaction) dataBytes() int64 {
 func (c *Compaction) Size() int64 { return c.size }
 
 // Write writes the new file. The header comes last.
-func (c *Compaction) Write(ctx context.Context, w Sink, progress func(Progress)) error {
+func (c *Compaction) Write(ctx context.Context, w image.Sink, progress func(Progress)) error {
 	if err := w.Truncate(c.size); err != nil {
 		return err
 	}
@@ -85,7 +79,7 @@ func (c *Compaction) Write(ctx context.Context, w Sink, progress func(Progress))
 // compactor takes exceptions in order and copies their chunks in batches.
 type compactor struct {
 	s     *subject
-	w     Sink
+	w     image.Sink
 	batch []cow.Exception
 	k     uint64 // index of the first one in the batch
 	now   Progress

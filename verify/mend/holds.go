@@ -52,7 +52,7 @@ func (h holder) blank() (bool, error) {
 			return false, err
 		}
 		data, err := h.chunk(d.New)
-		if err != nil || len(bytes.TrimLeft(data, "\x00")) > 0 {
+		if err != nil || !blockdev.IsZero(data) {
 			return false, err
 		}
 		blank = true

@@ -14,6 +14,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
 func dumpOf(t interface{ Fatal(...any) }, store []byte) []byte {
@@ -90,7 +91,7 @@ func TestReclaimGivesAllLeakedChunksBack(t *testing.T) {
 }
 
 // compacted writes a store without holes to a new file.
-func compacted(d blockdev.Device, w Sink, size int64) error {
+func compacted(d blockdev.Device, w image.Sink, size int64) error {
 	c, err := PlanCompaction(ctx, d, size)
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func compacted(d blockdev.Device, w Sink, size int64) error {
 	return c.Write(ctx, w, nil)
 }
 
-// file is a Sink in memory.
+// file is an image.Sink in memory.
 type file struct{ b []byte }
 
 func (f *file) WriteAt(p []byte, off int64) (int, error) {

@@ -22,7 +22,7 @@ var ErrOtherUndo = errors.New("the undo file is for something else")
 // WriteOriginUndo saves what an Apply overwrites on the origin, as a store of
 // that origin. Applying it restores the old content; a snapshot with the origin
 // and this store shows that content.
-func WriteOriginUndo(ctx context.Context, im *image.Image, origin blockdev.Device, w Sink, progress func(Progress)) error {
+func WriteOriginUndo(ctx context.Context, im *image.Image, origin blockdev.Device, w image.Sink, progress func(Progress)) error {
 	chunk := im.ChunkBytes()
 	if chunk == 0 {
 		return fmt.Errorf("%w: the store is fresh", verify.ErrNotStore)
@@ -39,7 +39,7 @@ const undoChunk = cow.Sectors(8)
 
 // WriteUndo saves what a plan overwrites on a device, as a store of that device,
 // for a plan that a dump does not undo. Applying it restores the old content.
-func WriteUndo(ctx context.Context, p *Plan, dev blockdev.Device, w Sink, progress func(Progress)) error {
+func WriteUndo(ctx context.Context, p *Plan, dev blockdev.Device, w image.Sink, progress func(Progress)) error {
 	g, err := cow.NewGeometry(undoChunk)
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func placesOf(writes iter.Seq2[write, error]) iter.Seq2[image.Span, error] {
 }
 
 // writeUndo writes a store of a device with the present content of spans.
-func writeUndo(ctx context.Context, spans iter.Seq2[image.Span, error], g cow.Geometry, dev blockdev.Device, bytes int64, w Sink, progress func(Progress)) error {
+func writeUndo(ctx context.Context, spans iter.Seq2[image.Span, error], g cow.Geometry, dev blockdev.Device, bytes int64, w image.Sink, progress func(Progress)) error {
 	chunk := int64(g.ChunkBytes())
 	total, err := image.Length(spans)
 	if err != nil {
