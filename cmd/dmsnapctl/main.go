@@ -4,6 +4,21 @@
 // The package is the program's command line: one file per command, which
 // parses its arguments, calls one function of a package below, and prints.
 // Exit codes, flags and JSON are a contract with scripts; see docs/cli.md.
+//
+// From the top down: main, app, commands, lastresort (the program); manual, help,
+// exit_help, complete, generator (about itself); verify, map, map_output,
+// verify_advice (judge a store); check, check_format, check_code (judge a kernel);
+// rescue, size, delta, extract, mount, dump, spans, certainty (read stores);
+// withsnapshot, create, activate, clone, reset, remove, merge, grow, rename, suspend,
+// resume, recover, status, list, monitor, status_format, status_json,
+// monitor_metrics (control); apply, restore, repair, reclaim, revalidate, mend
+// (change stores); table, table_specs, table_lint, table_concise, table_text
+// (tables); crash, crash_record, crash_combine, crash_state, crash_simulate,
+// crash_explore, crash_explore_text, crash_page, crash_check, crash_regions,
+// crash_log, crash_fail (crashes); storefile, verify_text, verify_live,
+// verify_waiting, copyprogress, verify_progress, verify_signal, verify_findings,
+// control, detach, named, arguments, arrange, advice, console, hints, sheet, wrap,
+// exit, interrupt, signals, version (what they share).
 package main
 
 import (

@@ -1,7 +1,7 @@
 // Arrows checks that calls within a package go down. A package lists its files
 // from the top down in its comment, and no function may call a function of a
-// file that is higher in the list. A package without a list must have some
-// such order.
+// file that is higher in the list. A package of few files needs no list, but must
+// have some such order.
 //
 //	go run ./testdata/arrows [-suggest] [PACKAGES]
 //
@@ -59,18 +59,24 @@ func main() {
 	}
 }
 
+// mostUnlisted is how many files a package may have without a list of them.
+const mostUnlisted = 5
+
 // judge returns what is wrong with a package, in sentences.
 func (p *source) judge() (wrong []string) {
 	order := listed(p.files)
+	stems := make(map[string]bool)
+	for _, f := range p.files {
+		stems[stem(p.fset, f.Pos())] = true
+	}
 	if len(order) == 0 {
+		if len(stems) > mostUnlisted {
+			return []string{fmt.Sprintf("%d files, and the package comment does not list them", len(stems))}
+		}
 		for i, name := range suggest(p.between()) {
 			order[name] = i
 		}
 		return p.climbing(order)
-	}
-	stems := make(map[string]bool)
-	for _, f := range p.files {
-		stems[stem(p.fset, f.Pos())] = true
 	}
 	for name := range order {
 		if !stems[name] {

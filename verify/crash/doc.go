@@ -11,4 +11,11 @@
 //
 // The package knows nothing of device mapper's interface: package dmctl records
 // logs. It prints nothing, and knows no command line.
+//
+// From the top down: explore, lint, workers, visitor, explorer, forget, discards,
+// freeze, shown, written, again, second, combine (explore a log); states_svg,
+// timeline_svg, rates_svg, drawn (pictures); failure, enumerate, choices, legal,
+// cells, promises, upper, overlay, checks (states and their judgement); outcome,
+// store, image, contents, disk, history, layout, unit, shard, options, doubts, base,
+// chunks, facts, names, parts, region, report, state, timeline (what they know).
 package crash

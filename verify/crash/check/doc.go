@@ -11,7 +11,7 @@
 // must not open its own mount, because a process that waits for itself can wait
 // forever.
 //
-// Files: check.go (exploring and checking at once) calls tally.go (what was
-// found), room.go (the mount, and what killed runs left of theirs), view.go
-// (the images) and run.go (one run of the checker).
+// From the top down: check (exploring and checking at once), run (one run of the
+// checker), room (the mount, and what killed runs left of theirs), group, lock, tally
+// (what was found), view (the images).
 package check
