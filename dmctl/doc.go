@@ -50,19 +50,21 @@
 //
 // The UUID of each of our devices says what the device is for, and a snapshot
 // has a temporary name until it is finished. From these and from the tables,
-// Recover works out what a killed run left. There is no journal that could be
-// lost or survive a reboot. The one exception is a snapshot that lasts as long
-// as a command: it has an intent in the run directory. Its tables cannot show
-// that nobody waits for the command any more, and LVM's tables cannot show that
-// the snapshot is ours.
+// Recover works out what a killed run left of devices. Two things need a file in
+// the run directory, which a reboot empties. A snapshot that lasts as long as a
+// command has an intent: its tables cannot show that nobody waits for the
+// command any more, and LVM's tables cannot show that the snapshot is ours. New,
+// replaced and deleted store files have notes: a file that no device uses is in
+// no table.
 //
 // # Clones
 //
 // A clone is a snapshot, without a snapshot-origin, of a base that nobody
 // writes to. Loop devices clear themselves when their last user goes, so a
 // killed run leaves none. It can leave files. So a new store has a name that no
-// other file ever has until its clone exists, and a note in /run, which is gone
-// after a reboot, records it. Many clones are parts of one plan; each part is
+// other file ever has until its clone exists, and a note in the run directory
+// records it. After a reboot, PlanRecoverStores finds the file by this name. Many
+// clones are parts of one plan; each part is
 // undone by itself.
 //
 // From the top down: activateclone, clone, reset, merge, removeclones,
