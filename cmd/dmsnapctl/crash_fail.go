@@ -92,7 +92,9 @@ func settles(d crash.Doubt) string {
 		return "record both logs in one run, which marks them every second"
 	case crash.NothingFollows:
 		return "choose another mark, or record a workload after it"
-	default:
+	case crash.LogBreaksOff:
+		return "record again on a larger log device, or read the log whole"
+	default: // of another release, in a report to combine
 		return fmt.Sprintf("(%s)", d.Code)
 	}
 }

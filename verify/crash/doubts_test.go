@@ -2,6 +2,7 @@ package crash
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -77,8 +78,14 @@ func TestLogThatBreaksOffIsDoubted(t *testing.T) {
 	whole := logBytes(t, 512, m.log)
 	for _, size := range []int{len(whole), len(whole) - 512, len(whole) * 3 / 4} {
 		var found []DoubtCode
-		for _, d := range explore(t, whole[:size], m.options(base)).Doubts {
+		r := explore(t, whole[:size], m.options(base))
+		for _, d := range r.Doubts {
 			found = append(found, d.Code)
+		}
+		for _, w := range r.Warnings { // the doubt has said it
+			if strings.Contains(w, "breaks off") {
+				t.Errorf("%d of %d bytes: also a warning: %s", size, len(whole), w)
+			}
 		}
 		if want := size < len(whole); slices.Contains(found, LogBreaksOff) != want {
 			t.Errorf("%d of %d bytes: doubts %q", size, len(whole), found)

@@ -169,7 +169,7 @@ var momentOf = [...]Moment{
 func newReport(l *logwrites.Log, opt *Options) *Report {
 	r := &Report{
 		Entries: l.Len(), Worst: &Worst{Entry: -1}, SecondCrash: &SecondCrash{},
-		Windows: []Window{}, Doubts: []Doubt{}, Violations: []Violation{}, Checks: Checks{Failures: []CheckFailure{}}, Warnings: l.Warnings(), Kernel: opt.Expect, Shard: opt.Shard,
+		Windows: []Window{}, Doubts: []Doubt{}, Violations: []Violation{}, Checks: Checks{Failures: []CheckFailure{}}, Warnings: warningsOf(l), Kernel: opt.Expect, Shard: opt.Shard,
 	}
 	if r.Warnings == nil {
 		r.Warnings = []string{}
@@ -178,4 +178,12 @@ func newReport(l *logwrites.Log, opt *Options) *Report {
 		r.Kernel = allocator.Fixed
 	}
 	return r
+}
+
+// warningsOf are the log's warnings. That it breaks off is a doubt instead.
+func warningsOf(l *logwrites.Log) []string {
+	if l.Cut != "" {
+		return nil
+	}
+	return l.Warnings()
 }
