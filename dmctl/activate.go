@@ -11,6 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -83,7 +84,7 @@ func judgeStore(r *verify.Report, req ActivateRequest) (notes []string, err erro
 	switch r.Verdict {
 	case verify.Clean, verify.Stale:
 	case verify.Leaked:
-		notes = append(notes, fmt.Sprintf("%d bytes of the store are leaked (chunks: %d): the kernel will not use them again", r.Leaks.Bytes, r.Leaks.Chunks))
+		notes = append(notes, fmt.Sprintf("%s of the store leaked, %s: the kernel will not use them again", count.Of(r.Leaks.Chunks, "chunk"), count.Of(r.Leaks.Bytes, "byte")))
 	case verify.Empty:
 		return nil, devices.RefuseFor(ErrNoStore, "%s holds no store yet", req.COW)
 	case verify.Unrecognized:

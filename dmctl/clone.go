@@ -15,6 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -171,7 +172,7 @@ func (c *Controller) openCloning(ctx context.Context, path string, force bool) (
 	}
 	k := &cloning{base: base, path: path, force: force}
 	if base.Bytes() == 0 || base.Bytes()%cow.SectorSize != 0 {
-		return nil, devices.Refuse("base %s has %d bytes, not a whole number of 512-byte sectors above 0", path, base.Bytes())
+		return nil, devices.Refuse("base %s has %s, not a whole number of 512-byte sectors above 0", path, count.Of(base.Bytes(), "byte"))
 	}
 	if err := c.checkUnwritten(k); err != nil {
 		return nil, err

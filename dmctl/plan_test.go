@@ -177,7 +177,7 @@ func TestJudgeStore(t *testing.T) {
 func TestJudgeLeakedStore(t *testing.T) {
 	r := &verify.Report{Verdict: verify.Leaked, Leaks: verify.Leaks{Chunks: 1, Bytes: 4096}}
 	notes, err := judgeStore(r, ActivateRequest{})
-	if want := "4096 bytes of the store are leaked (chunks: 1): the kernel will not use them again"; err != nil || len(notes) != 1 || notes[0] != want {
+	if want := "1 chunk of the store leaked, 4096 bytes: the kernel will not use them again"; err != nil || len(notes) != 1 || notes[0] != want {
 		t.Errorf("%q, %v, want %q", notes, err, want)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -316,14 +317,14 @@ func (j *job) checkSizes() error {
 	chunk := int64(j.args.ChunkSize) * cow.SectorSize
 	for _, d := range []host.Disk{j.origin, j.cow} {
 		if d.Bytes() == 0 || d.Bytes()%cow.SectorSize != 0 {
-			return devices.Refuse("%s has %d bytes, not a whole number of 512-byte sectors above 0", d.Path(), d.Bytes())
+			return devices.Refuse("%s has %s, not a whole number of 512-byte sectors above 0", d.Path(), count.Of(d.Bytes(), "byte"))
 		}
 		if chunk%int64(d.Block()) != 0 {
 			return devices.Refuse("the chunk size of %d bytes is not a multiple of the logical block size of %s, %d bytes", chunk, d.Path(), d.Block())
 		}
 	}
 	if least := cow.LeastChunks * chunk; j.cow.Bytes() < least {
-		return devices.Refuse("%s has %d bytes, a COW store has at least three chunks: %d", j.cow.Path(), j.cow.Bytes(), least)
+		return devices.Refuse("%s has %s, but a COW store has at least three chunks: %d bytes", j.cow.Path(), count.Of(j.cow.Bytes(), "byte"), least)
 	}
 	return nil
 }

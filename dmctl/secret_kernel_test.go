@@ -82,8 +82,8 @@ func dumpMemory(t *testing.T, disk string) (size int64) {
 	return size
 }
 
-// count returns how often a text occurs in the first bytes of a disk.
-func count(t *testing.T, disk string, size int64, text []byte) (n int) {
+// occurrences returns how often a text occurs in the first bytes of a disk.
+func occurrences(t *testing.T, disk string, size int64, text []byte) (n int) {
 	t.Helper()
 	f, err := os.Open(disk)
 	if err != nil {
@@ -156,14 +156,14 @@ dmsetup mknodes`
 	if err != nil || len(text) != 64 || !bytes.Contains(table, text) {
 		t.Fatalf("the key has %d bytes, %v", len(text), err)
 	}
-	if n := count(t, disks[2], second, text); n == 0 {
+	if n := occurrences(t, disks[2], second, text); n == 0 {
 		t.Error("the key is not found where it must be: this test finds nothing")
 	}
 	for when, dump := range map[string]struct {
 		disk string
 		size int64
 	}{"beside it": {disks[1], beside}, "with a snapshot of it": {disks[3], moved}} {
-		if n := count(t, dump.disk, dump.size, text); n > 0 {
+		if n := occurrences(t, dump.disk, dump.size, text); n > 0 {
 			t.Errorf("after work %s, the key is %d times in memory", when, n)
 		}
 	}

@@ -33,8 +33,8 @@ func activateCommand() *cli.Command {
 		Flags: planFlags(
 			&cli.StringFlag{Name: "origin", Usage: "the origin `DEVICE` of the store"},
 			&cli.StringFlag{Name: "cow", Usage: "the `DEVICE` that holds the store"},
-			&cli.StringFlag{Name: "base", Usage: "the base of a clone: `IMAGE|DEVICE`"},
-			&cli.StringFlag{Name: "store", Usage: "the store of a clone: `FILE|DEVICE`"},
+			&cli.StringFlag{Name: "base", Usage: "activate a clone of `IMAGE|DEVICE`"},
+			&cli.StringFlag{Name: "store", Usage: "the `FILE|DEVICE` with the clone's store"},
 			&cli.BoolFlag{Name: "overflow", Value: true, Usage: "keep the store valid when a write to the snapshot finds no room, if the kernel can"},
 			&cli.BoolFlag{Name: "repair", Usage: "repair the store first if needed"},
 			&cli.BoolFlag{Name: "force", Usage: "override refusals: activate a store even if it is damaged, invalid or has stale records"},

@@ -39,9 +39,9 @@ func cloneCommand() *cli.Command {
 		Category:    categoryControl,
 		Description: cloneHelp,
 		Flags: planFlags(
-			&cli.StringFlag{Name: "base", Usage: "the base: `IMAGE|DEVICE`"},
+			&cli.StringFlag{Name: "base", Usage: "the `IMAGE|DEVICE` that the clones share"},
 			&cli.StringFlag{Name: "store-dir", Usage: "create the stores NAME.cow in `DIR`"},
-			&cli.StringFlag{Name: "store", Usage: "the store of a single clone: `FILE|DEVICE`, a new file or a block device"},
+			&cli.StringFlag{Name: "store", Usage: "the `FILE|DEVICE` for the store of a single clone: a new file or a block device"},
 			&cli.StringFlag{Name: "store-size", Usage: "the `SIZE` of each store (default: room for every chunk)"},
 			&cli.StringFlag{Name: "chunk-size", Value: "4K", Usage: "the `SIZE` of a chunk, a power of two"},
 			&cli.BoolFlag{Name: "transient", Usage: "keep nothing: the store is removed with the clone"},

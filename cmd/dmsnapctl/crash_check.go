@@ -19,14 +19,14 @@ import (
 func checkFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "check", Usage: "run `CMD` on the image of each distinct state, a private writable file; {} is its path, which is appended if there is no {}; any exit status but 0 is a failure"},
-		viewFlag(),
+		viewFlag(crash.SnapshotView),
 		&cli.StringFlag{Name: "check-ok", Usage: "other good exit `STATUSES` of --check, as in 1 or 1,2"},
 		&cli.DurationFlag{Name: "check-timeout", Value: check.DefaultTimeout, Usage: "limit --check to `TIME` for each state"},
 	}
 }
 
-func viewFlag() cli.Flag {
-	return &cli.StringFlag{Name: "view", Usage: "what the image shows: snapshot, origin or disk (`VIEW`)"}
+func viewFlag(otherwise crash.View) cli.Flag {
+	return &cli.StringFlag{Name: "view", Value: string(otherwise), Usage: "show this `VIEW` in the image: snapshot, origin or disk"}
 }
 
 // checkerOf reads the flags; nil without --check.

@@ -62,8 +62,8 @@ func crashExploreCommand() *cli.Command {
 		Description: crashExploreHelp,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "log", Usage: "the `FILE` or device with the log"},
-			&cli.StringFlag{Name: "origin", Usage: "the place of the origin on the logged device: `START+LEN`"},
-			&cli.StringSliceFlag{Name: "cow", Usage: "the place of a COW store: `START+LEN`"},
+			&cli.StringFlag{Name: "origin", Usage: "the origin lies at `START+LEN` of the logged device"},
+			&cli.StringSliceFlag{Name: "cow", Usage: "a COW store lies at `START+LEN`"},
 			&cli.StringFlag{Name: "base", Usage: "`IMAGE` of the device before the first entry (default: zeros)"},
 			&cli.StringFlag{Name: "from-mark", Usage: "the `TEXT` of the mark at which the origin was frozen"},
 			&cli.IntFlag{Name: "reorder", Value: crash.DefaultReorder, Usage: "sample at most `N` random states between two flushes if there are too many"},

@@ -43,10 +43,10 @@ func extractCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "origin", Usage: "the origin's `DEVICE` or file"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`; - is stdout (raw only)"},
-			&cli.StringFlag{Name: "format", Usage: "the `FORMAT` of the file: raw or qcow2"},
+			&cli.StringFlag{Name: "format", DefaultText: "raw; qcow2 with --only-changes", Usage: "the `FORMAT` of the file: raw or qcow2"},
 			&cli.BoolFlag{Name: "only-changes", Usage: "write an overlay with only the changed chunks"},
 			&cli.StringFlag{Name: "backing", Usage: "the backing `FILE` of the overlay"},
-			&cli.StringFlag{Name: "side", Value: "snapshot", Usage: "whose chunks to write: those of `WHICH`, snapshot or origin"},
+			&cli.StringFlag{Name: "side", Value: "snapshot", Usage: "write the chunks of this `SIDE`: snapshot or origin"},
 			&cli.StringFlag{Name: "content", Usage: "read the origin's chunks from the snapshot `DEVICE`"},
 			&cli.BoolFlag{Name: "best-effort", Usage: "write what is left of an invalidated or damaged store"},
 		},

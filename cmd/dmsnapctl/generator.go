@@ -39,9 +39,9 @@ func generatorCommand() *cli.Command {
 		Hidden:      true,
 		Description: generatorHelp,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "tab", Value: "/etc/dmsnaptab", Usage: "the table: `FILE`"},
-			&cli.StringFlag{Name: "program", Usage: "the program that the units run: `FILE` (default: this program)"},
-			&cli.StringFlag{Name: "cmdline", Value: "/proc/cmdline", Usage: "the kernel's command line: `FILE`"},
+			&cli.StringFlag{Name: "tab", Value: "/etc/dmsnaptab", Usage: "the `FILE` with the table"},
+			&cli.StringFlag{Name: "program", Usage: "the program `FILE` that the units run (default: this program)"},
+			&cli.StringFlag{Name: "cmdline", Value: "/proc/cmdline", Usage: "the `FILE` with the kernel's command line"},
 		},
 		Action: withArgs("DIR [EARLY] [LATE]", runGenerator),
 	}

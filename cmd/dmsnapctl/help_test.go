@@ -41,6 +41,24 @@ func helpOf(t *testing.T, words ...string) string {
 	return out.String()
 }
 
+// A placeholder is a word of its sentence, and one that has choices says which is
+// the default.
+func TestFlagsReadAsSentences(t *testing.T) {
+	appended := regexp.MustCompile("(: |\\()`[^`]+`\\)?(,|$)|those of `")
+	for _, words := range [][]string{{"extract", "format"}, {"extract", "side"}, {"delta", "format"}, {"crash state", "view"}, {"crash explore", "view"}} {
+		if help := helpOf(t, strings.Fields(words[0])...); !regexp.MustCompile(`(?s)--` + words[1] + ` [^-]*\(default: `).MatchString(help) {
+			t.Errorf("%s --%s: its default is not shown", words[0], words[1])
+		}
+	}
+	eachCommand(func(words []string, c *cli.Command) {
+		for _, f := range c.Flags {
+			if d, ok := f.(cli.DocGenerationFlag); ok && appended.MatchString(d.GetUsage()) {
+				t.Errorf("%v --%s: %s", words, f.Names()[0], d.GetUsage())
+			}
+		}
+	})
+}
+
 func TestHelpFitsATerminal(t *testing.T) {
 	check := func(words ...string) {
 		text := helpOf(t, words...)

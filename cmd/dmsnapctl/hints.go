@@ -76,9 +76,14 @@ func explained(err error) string {
 // noteText is a note of a plan, with its hint.
 func noteText(n dmctl.Note) string { return withHint(n.Text, hintFor(n.About, n.Name)) }
 
+// withHint puts the hint in brackets after the text, into those at its end if it
+// has some.
 func withHint(text, hint string) string {
 	if hint == "" {
 		return text
+	}
+	if inner, ok := strings.CutSuffix(text, ")"); ok && strings.Contains(inner, " (") {
+		return inner + "; " + output.Name(hint) + ")"
 	}
 	return text + " (" + output.Name(hint) + ")"
 }

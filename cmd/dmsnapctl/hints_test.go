@@ -20,12 +20,13 @@ func TestHints(t *testing.T) {
 		{on("snap", dmctl.ErrNotFound), "merge snap: no snapshot of this name (see `dmsnapctl list`)"},
 		{on("snap", dmctl.ErrNotOurs), "merge snap: the snapshot was made by another program (use that program to change it; `dmsnapctl status snap` shows it)"},
 		{&dmctl.Error{Op: "grow", Name: "live-rw", Err: errors.Join(dmctl.ErrNotOurs, dmctl.ErrForce)}, "grow live-rw: the snapshot was made by another program; refused unless forced (--force does it anyway)"},
-		{on("snap", fmt.Errorf("%w (%w)", dmctl.ErrStillMerging, errors.New("interrupted"))), "merge snap: the merge continues in the kernel (interrupted) (`dmsnapctl merge snap` waits for it and finishes it)"},
-		{on("snap", dmctl.ErrMergeFailed), "merge snap: the kernel stopped the merge at an I/O error (see dmesg) (`dmsnapctl merge` continues it)"},
+		{on("snap", fmt.Errorf("%w (%w)", dmctl.ErrStillMerging, errors.New("interrupted"))), "merge snap: the merge continues in the kernel (interrupted; `dmsnapctl merge snap` waits for it and finishes it)"},
+		{on("snap", dmctl.ErrMergeFailed), "merge snap: the kernel stopped the merge at an I/O error (see dmesg; `dmsnapctl merge` continues it)"},
 		{on("snap", dmctl.ErrSuspended), "merge snap: the device is suspended (`dmsnapctl resume snap` or `dmsnapctl recover` continues its I/O)"},
 		{fmt.Errorf("vol: %w", dmctl.ErrSuspended), "vol: the device is suspended (`dmsnapctl resume` or `dmsnapctl recover` continues its I/O)"},
 		{on("snap", dmctl.ErrMayBeChanged), "merge snap: the origin may be changed (if it was not, add --origin-unchanged)"},
 		{on("a\x1b[2Jb", dmctl.ErrSuspended), "merge a\\x1b[2Jb: the device is suspended (`dmsnapctl resume $'a\\033[2Jb'` or `dmsnapctl recover` continues its I/O)"},
+		{fmt.Errorf("open f(x): %w", dmctl.ErrNoControlNode), "open f(x): " + dmctl.ErrNoControlNode.Error() + " (run as root, with a writable /dev)"},
 		// The end of a run that failed comes before the reason.
 		{fmt.Errorf("%w: %w", dmctl.ErrIncomplete, dmctl.ErrBusy), "what is left is for recovery: device is in use (`dmsnapctl recover` finishes it)"},
 	} {

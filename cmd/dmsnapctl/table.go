@@ -51,7 +51,7 @@ func targetCommands() []*cli.Command {
 		targetCommand("flakey", "length device up down", specFlakey, device, offset,
 			&cli.Uint64Flag{Name: "up", Usage: "`SECONDS` of working"},
 			&cli.Uint64Flag{Name: "down", Usage: "`SECONDS` of failing"},
-			&cli.StringSliceFlag{Name: "feature", Usage: "a word of a feature argument: `WORD`"}),
+			&cli.StringSliceFlag{Name: "feature", Usage: "add the `WORD` to the feature arguments"}),
 		targetCommand("dust", "length device", specDust, device, offset,
 			&cli.StringFlag{Name: "block-size", Value: "512", Usage: "the `SIZE` of a block"}),
 		targetCommand("log-writes", "length device log", specLogWrites, device,
@@ -76,7 +76,7 @@ func snapshotFlags() []cli.Flag {
 func targetCommand(name, needs string, read spec, flags ...cli.Flag) *cli.Command {
 	flags = append([]cli.Flag{
 		&cli.StringFlag{Name: "length", Usage: "the `SIZE` that the line maps"},
-		&cli.StringFlag{Name: "start", Value: "0", Usage: "the start of the line in the mapped device: `SIZE`"},
+		&cli.StringFlag{Name: "start", Value: "0", Usage: "start the line at `SIZE` in the mapped device"},
 	}, flags...)
 	return &cli.Command{
 		Name:  name,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // disk is open for reading and claims nothing by itself; claim is the same
@@ -159,7 +160,7 @@ const zeroPiece = 1 << 20
 
 func zero(d blockdev.Device, bytes int64) error {
 	if bytes > d.Size() {
-		return fmt.Errorf("it has %d bytes, fewer than the %d to zero", d.Size(), bytes)
+		return fmt.Errorf("it has %s, fewer than the %d to zero", count.Of(d.Size(), "byte"), bytes)
 	}
 	piece := make([]byte, min(zeroPiece, bytes))
 	for off := int64(0); off < bytes; off += int64(len(piece)) {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 const (
@@ -197,7 +198,7 @@ func checkSectors(file *os.File) error {
 	info, err := file.Stat()
 	const sector = 512
 	if err == nil && info.Size()%sector != 0 {
-		err = devices.Refuse("%s has %d bytes, not a whole number of sectors of %d", file.Name(), info.Size(), sector)
+		err = devices.Refuse("%s has %s, not a whole number of sectors of %d", file.Name(), count.Of(info.Size(), "byte"), sector)
 	}
 	return err
 }
@@ -207,7 +208,7 @@ func checkSectors(file *os.File) error {
 func checkSame(file *os.File, d Disk) error {
 	info, err := file.Stat()
 	if err == nil && info.Size() != d.Bytes() {
-		err = devices.Refuse("%s has %d bytes, but had %d when %s, which is in use, was put on it", file.Name(), info.Size(), d.Bytes(), d.Path())
+		err = devices.Refuse("%s has %s, but had %d when %s, which is in use, was put on it", file.Name(), count.Of(info.Size(), "byte"), d.Bytes(), d.Path())
 	}
 	return err
 }
