@@ -162,15 +162,16 @@ func TestGoodStatuses(t *testing.T) {
 func TestNoAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		command string
+		limit   time.Duration
 		reads   error
 		why     string
 	}{
-		"too long":  {"sleep 60;", nil, "it took more than 200ms"},
-		"killed":    {"echo words; kill -9 $$;", nil, "it was killed (signal: killed): words"},
-		"its child": {"sh -c 'kill -9 $$'; exit $?;", nil, "it was killed (exit status 137): Killed"},
-		"unread":    {"exit 1;", io.ErrUnexpectedEOF, "the image could not be read or written: unexpected EOF"},
+		"too long":  {"sleep 60;", 200 * time.Millisecond, nil, "it took more than 200ms"},
+		"killed":    {"echo words; kill -9 $$;", time.Minute, nil, "it was killed (signal: killed): words"},
+		"its child": {"sh -c 'kill -9 $$'; exit $?;", time.Minute, nil, "it was killed (exit status 137): Killed"},
+		"unread":    {"exit 1;", time.Minute, io.ErrUnexpectedEOF, "the image could not be read or written: unexpected EOF"},
 	} {
-		r, err := checkedIn(t, context.Background(), newKernel(t, letters(4)).with(1), Options{Command: test.command, Timeout: 200 * time.Millisecond, View: crash.SnapshotView}, &files{err: test.reads})
+		r, err := checkedIn(t, context.Background(), newKernel(t, letters(4)).with(1), Options{Command: test.command, Timeout: test.limit, View: crash.SnapshotView}, &files{err: test.reads})
 		if err != nil {
 			t.Fatal(err)
 		}
