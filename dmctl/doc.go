@@ -69,7 +69,7 @@
 //
 // From the top down: activateclone, clone, reset, merge, removeclones,
 // mergeagain, grow, recoverstores, guardian, recover, withsnapshot, create,
-// remove, mergestart, mergeend, record, clearlog, storeuser, suspend, origin, rename,
-// status, activate, layout, prepare, layerable, clonefiles, controller,
+// intents, remove, mergestart, mergeend, record, clearlog, storeuser, suspend, origin,
+// rename, status, activate, layout, prepare, layerable, clonefiles, controller,
 // repairfirst, errors, names.
 package dmctl

@@ -3,7 +3,7 @@ package dmctl
 // Finding what a killed run left, and finishing or undoing it. For devices the
 // kernel holds all that is needed: their UUIDs say what they are for, and their
 // tables show how far the run had come. A reboot leaves none of them. Intents
-// (withsnapshot.go) and notes of new store files (clonefiles.go) are in the run
+// (intents.go) and notes of new store files (clonefiles.go) are in the run
 // directory, and say what the kernel does not know. A reboot takes the notes but
 // leaves the files: recoverstores.go finds those.
 

@@ -7,9 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -18,7 +16,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
-	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -58,14 +55,6 @@ type With struct {
 	c    *Controller
 	left leftover
 	end  func() error // takes the intent back
-}
-
-// leftover lists what must be cleaned up of a snapshot.
-type leftover struct {
-	Snapshot string `json:"snapshot"`         // the device's name
-	Mount    string `json:"mount,omitempty"`  // where it is mounted
-	COW      string `json:"cow,omitempty"`    // the device whose start is zeroed at the end
-	Volume   string `json:"volume,omitempty"` // VG/LV, if LVM made the snapshot
 }
 
 // PlanWith plans the snapshot. It is transient: nobody needs it after a crash.
@@ -195,9 +184,6 @@ func scratchBytes(origin int64, chunk cow.Sectors, r WithRequest) (int64, error)
 	return max((bytes+whole-1)/whole*whole, int64(sizes.Minimum)), nil
 }
 
-// headOf returns how much of a COW device is zeroed: as much as must be blank.
-func headOf(d host.Disk) int64 { return min(blankBytes, d.Bytes()) }
-
 // addVolume appends the steps that make LVM snapshot one of its volumes.
 func (w *With) addVolume(p *Plan, d *devices.Device, r WithRequest) error {
 	vg, lv, ok := devices.VolumeOf(d.Name)
@@ -304,19 +290,6 @@ func fileSystem(d host.Disk) (string, error) {
 	return "", devices.Refuse("%s contains %s, which is not a mountable file system: do not mount it", d.Path(), found[len(found)-1])
 }
 
-// devOf returns the number of the mapped device with a name.
-func (c *Controller) devOf(name string) (blockdev.DevNo, error) {
-	n, err := devices.ParseName(name)
-	if err != nil {
-		return blockdev.DevNo{}, err
-	}
-	info, err := c.e.Info(n)
-	if err != nil {
-		return blockdev.DevNo{}, &Error{Op: "find", Name: name, Err: err}
-	}
-	return info.Dev, nil
-}
-
 // Lost returns nil as long as the snapshot shows its moment. Otherwise the
 // error wraps ErrLost: recent reads may show a later moment.
 func (w *With) Lost(ctx context.Context) error {
@@ -340,83 +313,6 @@ func (w *With) End() error {
 	}
 	if err != nil {
 		return devices.Also(ErrUnfinished, "snapshot %s: %w", w.left.Snapshot, err)
-	}
-	return nil
-}
-
-// clearUp does the work of an intent that is not yet done. It works from the
-// current state of the machine.
-func (c *Controller) clearUp(l leftover) error {
-	if err := c.unmountSnapshot(l); err != nil {
-		return err
-	}
-	if l.Volume != "" {
-		return c.removeVolume(l)
-	}
-	p, err := c.PlanRemove(context.Background(), RemoveRequest{Name: l.Snapshot})
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if dev, ok := devices.ParseDev(l.COW); ok {
-		p.Finish(plan.Do{What: "zero the start of its store for the next snapshot", Run: func() error { return c.zeroHead(dev) }})
-	}
-	return c.e.RunLocked(context.Background(), p)
-}
-
-// unmountSnapshot unmounts an existing snapshot from its place.
-func (c *Controller) unmountSnapshot(l leftover) error {
-	if l.Mount == "" {
-		return nil
-	}
-	dev, err := c.devOf(l.Snapshot)
-	if devices.IsGone(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return c.e.Unmount(dev, l.Mount)
-}
-
-func (c *Controller) zeroHead(dev blockdev.DevNo) error {
-	d, err := c.e.OpenDev(dev)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Zero(headOf(d)), d.Close())
-}
-
-// removeVolume makes LVM remove a snapshot that it still knows.
-func (c *Controller) removeVolume(l leftover) error {
-	if err := c.e.LVM("lvs", l.Volume); err != nil {
-		if _, gone := c.devOf(l.Snapshot); devices.IsGone(gone) {
-			return nil
-		}
-		return err
-	}
-	return c.e.LVM("lvremove", "-y", l.Volume)
-}
-
-// commands cleans up after runs that died while their command ran.
-func (r *recovery) commands() error {
-	left, err := r.c.e.Forsaken()
-	if err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(left)) {
-		r.p.Finish(plan.Do{What: fmt.Sprintf("unmount and remove %s, left by an interrupted command", name), Run: func() error {
-			var l leftover
-			if err := json.Unmarshal(left[name], &l); err != nil {
-				return r.c.e.Forget(name) // it died while it wrote this down, before it made anything
-			}
-			if err := r.c.clearUp(l); err != nil {
-				return err // the intent stays
-			}
-			return r.c.e.Forget(name)
-		}})
 	}
 	return nil
 }

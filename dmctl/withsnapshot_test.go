@@ -234,11 +234,9 @@ func TestWithStillUsed(t *testing.T) {
 	}
 }
 
-// TestScratchBytes: whole chunks, between a store's least size and the most that
-// can be used.
 // A run that dies while it writes down what to clean up has made nothing.
 func TestWithKilledWhileItsIntentIsWritten(t *testing.T) {
-	for _, text := range []string{"", `{"Snap`} {
+	for _, text := range []string{"", `{"Snap`, `{"snapshot":"dmsnap-with-1"`} {
 		m := onMappedDisk()
 		before := m.String()
 		m.Intents["dmsnap-with-1"] = []byte(text)
@@ -248,6 +246,25 @@ func TestWithKilledWhileItsIntentIsWritten(t *testing.T) {
 	}
 }
 
+// TestIntentOfUnknownFormat: what an intent says that this version does not know
+// may be about something that is there, so it stays.
+func TestIntentOfUnknownFormat(t *testing.T) {
+	for _, text := range []string{
+		`{"snapshot":"dmsnap-with-1","mount":["/a","/b"]}`, `{"snapshot":"dmsnap-with-1","bind":"/a"}`,
+		`{}`, `null`, `[]`, `{"snapshot":"vol"}`, "snapshot=dmsnap-with-1", "\x00\x00",
+	} {
+		m := onMappedDisk()
+		before := m.String()
+		m.Intents["dmsnap-with-1"] = []byte(text)
+		err := NewOn(m).Recover(context.Background())
+		if err == nil || !strings.Contains(err.Error(), "the intent of dmsnap-with-1 has an unknown format: ") || len(m.Intents) != 1 || m.String() != before {
+			t.Errorf("%q: %v, intents %v", text, err, m.Intents)
+		}
+	}
+}
+
+// TestScratchBytes: whole chunks, between a store's least size and the most that
+// can be used.
 func TestScratchBytes(t *testing.T) {
 	const chunk, origin = 16 << 10, 100 * 16 << 10
 	const most = (100 + 2) * chunk // and the header and an area
