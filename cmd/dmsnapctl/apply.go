@@ -47,11 +47,11 @@ func runApply(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if same, err := f.Same(originFile); err != nil || same {
-		return errors.Join(err, usagef("apply: %s and --to %s are the same file or device; name the snapshot's origin", path, c.String("to")))
-	}
 	p, im, err := mend.Apply(c.Context, dev, origin)
-	if err != nil {
+	switch {
+	case errors.Is(err, mend.ErrOneDevice):
+		return usagef("apply: %s and --to %s are the same file or device; name the snapshot's origin", path, c.String("to"))
+	case err != nil:
 		return fmt.Errorf("apply %s: %w", path, err)
 	}
 	defer func() { err = errors.Join(err, im.Close()) }()

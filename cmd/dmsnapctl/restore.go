@@ -42,10 +42,10 @@ func runRestore(c *cli.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, lines.Close()) }()
 	var opt mend.RestoreOptions
-	var data *blockdev.File // nil without --data
 	if c.IsSet("data") {
-		if data, err = outputOf(c).openInput(c.String("data")); err != nil {
-			return fmt.Errorf("the data: %w", adviseOpening(err, "the old store"))
+		data, errData := outputOf(c).openInput(c.String("data"))
+		if errData != nil {
+			return fmt.Errorf("the data: %w", adviseOpening(errData, "the old store"))
 		}
 		defer func() { err = errors.Join(err, data.Close()) }()
 		opt.Data = target{data}
@@ -58,11 +58,6 @@ func runRestore(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if data != nil {
-		if same, err := f.Same(data); err != nil || same {
-			return errors.Join(err, usagef("restore: %s would be both written and read; leave --data out if it holds the chunks", path))
-		}
-	}
 	if err := carriesNothingElse(f); err != nil {
 		return err
 	}
@@ -73,7 +68,10 @@ func runRestore(c *cli.Context) (err error) {
 func restoreOver(c *cli.Context, lines *os.File, path string, dev blockdev.Device, opt mend.RestoreOptions) error {
 	o := outputOf(c)
 	p, err := mend.Restore(c.Context, lines, dev, opt)
-	if err != nil {
+	switch {
+	case errors.Is(err, mend.ErrOneDevice):
+		return usagef("restore: %s would be both written and read; leave --data out if it holds the chunks", path)
+	case err != nil:
 		return fmt.Errorf("restore %s: %w", path, err)
 	}
 	undo, err := undoOf(c, o, p, dev, path, lines.Name(), c.String("data"))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"reflect"
 )
 
 // Device is what package mend writes to. Writes are durable only after Flush.
@@ -126,9 +127,24 @@ func describe(f *os.File, path string, isDev bool) (*File, error) {
 	return d, nil
 }
 
-// Same reports whether d and other are one file or one block device, under
-// any names.
-func (d *File) Same(other *File) (bool, error) {
+// Same reports whether two devices are one, under any names: one file, one block
+// device, or one value. Devices that embed a *File are compared by their files.
+func Same(a, b Device) (bool, error) {
+	x, ok := a.(openFile)
+	y, both := b.(openFile)
+	if ok && both {
+		return x.file().same(y.file())
+	}
+	v := reflect.ValueOf(a)
+	return v.Comparable() && reflect.ValueOf(b).Comparable() && a == b, nil
+}
+
+// openFile is a File, or embeds one.
+type openFile interface{ file() *File }
+
+func (d *File) file() *File { return d }
+
+func (d *File) same(other *File) (bool, error) {
 	if d.isDev && other.isDev {
 		return d.devNo == other.devNo, nil
 	}

@@ -149,3 +149,60 @@ func TestGrowTo(t *testing.T) {
 		t.Errorf("the file has %d bytes, %v", len(got), err)
 	}
 }
+
+// TestSame: a file has many names, and a block device many files.
+func TestSame(t *testing.T) {
+	dir := t.TempDir()
+	open := func(name string) *File {
+		f, err := Open(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	for _, name := range []string{"a", "b"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(filepath.Join(dir, "a"), filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	// Two nodes of one device are two files, and one node can be of another device
+	// later.
+	node := func(f *File, n DevNo) *File { return &File{f: f.f, isDev: true, devNo: n} }
+	wrapped := func(f *File) Device { return struct{ *File }{f} }
+	inMemory := &ram{}
+	for name, test := range map[string]struct {
+		a, b Device
+		want bool
+	}{
+		"one file":                {open("a"), open("a"), true},
+		"two names":               {open("a"), open("link"), true},
+		"two files":               {open("a"), open("b"), false},
+		"embedded":                {wrapped(open("a")), wrapped(open("link")), true},
+		"two embedded":            {wrapped(open("a")), open("b"), false},
+		"two nodes of one device": {node(open("a"), DevNo{8, 1}), node(open("b"), DevNo{8, 1}), true},
+		"two devices":             {node(open("a"), DevNo{8, 1}), node(open("a"), DevNo{8, 2}), false},
+		"a device and a file":     {node(open("a"), DevNo{8, 1}), open("b"), false},
+		"one in memory":           {inMemory, inMemory, true},
+		"two in memory":           {inMemory, &ram{b: []byte{1}}, false},
+		"what cannot be compared": {ram{}, ram{}, false},
+		"a file and memory":       {open("a"), inMemory, false},
+	} {
+		for _, pair := range [][2]Device{{test.a, test.b}, {test.b, test.a}} {
+			if same, err := Same(pair[0], pair[1]); err != nil || same != test.want {
+				t.Errorf("%s: %v, %v", name, same, err)
+			}
+		}
+	}
+}
+
+// ram is a device in memory.
+type ram struct{ b []byte }
+
+func (r ram) ReadAt(b []byte, off int64) (int, error)  { return copy(b, r.b[off:]), nil }
+func (r ram) WriteAt(b []byte, off int64) (int, error) { return copy(r.b[off:], b), nil }
+func (r ram) Size() int64                              { return int64(len(r.b)) }
+func (ram) Flush() error                               { return nil }

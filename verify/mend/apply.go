@@ -22,8 +22,12 @@ const freshBytes = 8192
 // store does not change until the origin has everything, and from then on the
 // origin alone is the image.
 //
-// Close the image after the plan has run.
+// If both devices are one, the error wraps ErrOneDevice. Close the image after the
+// plan has run.
 func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Image, error) {
+	if err := apart(dev, "store", origin, "origin"); err != nil {
+		return nil, nil, err
+	}
 	p := &Plan{
 		Title:  "apply the store to the origin",
 		Resume: "store and origin together still hold the snapshot's image: run it again to finish",

@@ -409,6 +409,21 @@ func TestPlansRefuseDamage(t *testing.T) {
 	}
 }
 
+// TestOneDevice: a device is not written while it is read, whoever calls.
+func TestOneDevice(t *testing.T) {
+	s := newScene(kind{chunk: 1, origin: 40 << 10, changed: 9})
+	store := &disk{b: bytes.Clone(s.store)}
+	if _, _, err := Apply(ctx, store, store); !errors.Is(err, ErrOneDevice) {
+		t.Errorf("apply: %v", err)
+	}
+	if _, err := Restore(ctx, bytes.NewReader(dumpOf(t, s.store)), store, RestoreOptions{Data: store}); !errors.Is(err, ErrOneDevice) {
+		t.Errorf("restore: %v", err)
+	}
+	if !bytes.Equal(store.b, s.store) {
+		t.Error("the store was changed")
+	}
+}
+
 // TestOriginUndo: the undo store restores the origin, is kept by a second run,
 // and is distinguished from others.
 func TestOriginUndo(t *testing.T) {

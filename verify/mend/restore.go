@@ -24,8 +24,13 @@ type RestoreOptions struct {
 
 // Restore plans to write the metadata in a dump to a device, byte for byte as
 // it was. The store is marked invalid during the run, so that a partial one is
-// never used.
+// never used. If the device is also opt.Data, the error wraps ErrOneDevice.
 func Restore(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt RestoreOptions) (*Plan, error) {
+	if opt.Data != nil {
+		if err := apart(dev, "store", opt.Data, "device with its chunks"); err != nil {
+			return nil, err
+		}
+	}
 	p := &Plan{Title: "restore a store's metadata", Resume: "the store is marked invalid: run it again to finish"}
 	r, err := newRestorer(ctx, dump, dev, opt)
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 var (
 	// ErrRoom says that a device is too small.
 	ErrRoom = errors.New("too little room")
+	// ErrOneDevice says that a device would be both written and read.
+	ErrOneDevice = errors.New("one device cannot be both")
 	// ErrUncertain says that the content to write is not certain.
 	ErrUncertain = errors.New("not certain")
 )
@@ -24,6 +26,15 @@ type subject struct {
 	dev    blockdev.Device
 	st     *store.Store
 	report *verify.Report
+}
+
+// apart fails if two devices of a plan are one.
+func apart(a blockdev.Device, what string, b blockdev.Device, other string) error {
+	same, err := blockdev.Same(a, b)
+	if err == nil && same {
+		err = fmt.Errorf("the %s and the %s: %w", what, other, ErrOneDevice)
+	}
+	return err
 }
 
 // examine judges a store.
