@@ -14,14 +14,15 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 )
 
-// The exit codes of every command. They fit monitoring plugins.
+// The exit codes of every command, with which monitoring plugins agree. exitTable
+// says what they mean.
 const (
-	exitFine        = 0   // fine, done
-	exitWarning     = 1   // leaked chunks, a leaky kernel, a threshold crossed
-	exitCritical    = 2   // a damaged or invalidated store, a failed merge, a wrong table
-	exitUnknown     = 3   // could not be determined or done
-	exitUsage       = 64  // the command line is wrong
-	exitInterrupted = 130 // interrupted by the user
+	exitFine        = 0
+	exitWarning     = 1
+	exitCritical    = 2
+	exitUnknown     = 3
+	exitUsage       = 64
+	exitInterrupted = 130
 )
 
 // exitStatus is the error of a command that has printed everything and only sets

@@ -13,11 +13,12 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/manual"
 )
 
-// exitTable is the table of all exit codes.
+// exitTable is the table of all exit codes. A test compares it with the tables of
+// the documents.
 var exitTable = []manual.Exit{
 	{Code: "0", Text: "fine, done"},
 	{Code: "1", Text: "warning: leaked chunks, a leaky kernel, a threshold crossed"},
-	{Code: "2", Text: "critical: a damaged or invalidated store, a failed merge"},
+	{Code: "2", Text: "critical: a damaged or invalidated store, a failed merge, a wrong table"},
 	{Code: "3", Text: "could not be determined or done"},
 	{Code: "64", Text: "the command line is wrong"},
 	{Code: "130", Text: "interrupted"},

@@ -202,3 +202,27 @@ func TestExitStatusIsTrue(t *testing.T) {
 		}
 	}
 }
+
+// TestExitTables: the documents have the table of the program. The contract may
+// say more about a code, after its words.
+func TestExitTables(t *testing.T) {
+	row := regexp.MustCompile(`(?m)^\| (\d+) \| (.*) \|$`)
+	for file, more := range map[string]bool{"../../README.md": false, "../../docs/cli.md": true} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, section, _ := strings.Cut(string(text), "\n## Exit codes\n")
+		section, _, _ = strings.Cut(section, "\n## ")
+		rows := row.FindAllStringSubmatch(section, -1)
+		if len(rows) != len(exitTable) {
+			t.Fatalf("%s: %d codes, want %d", file, len(rows), len(exitTable))
+		}
+		for i, x := range exitTable {
+			rest, same := strings.CutPrefix(rows[i][2], x.Text)
+			if rows[i][1] != x.Code || !same || rest != "" && !(more && (rest[0] == ':' || rest[0] == ';')) {
+				t.Errorf("%s: %q, and the program says %s %q", file, rows[i][0], x.Code, x.Text)
+			}
+		}
+	}
+}
