@@ -6,9 +6,9 @@ package dmctl
 import (
 	"context"
 	"errors"
-	"io"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
@@ -39,9 +39,8 @@ func clearLog(ctx context.Context, log host.Disk, progress func(done, total int6
 			return context.Cause(ctx)
 		}
 		n := min(clearPiece, size-at)
-		got, err := from.ReadAt(piece[:n], at)
-		if int64(got) < n {
-			return errors.Join(io.ErrUnexpectedEOF, err)
+		if err := blockdev.ReadFull(from, piece[:n], at); err != nil {
+			return err
 		}
 		if at == 0 || logwrites.CouldHoldEntries(piece[:n]) {
 			if _, err := to.WriteAt(zeros[:n], at); err != nil {

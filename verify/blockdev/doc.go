@@ -2,10 +2,10 @@
 // matters before anyone reads or writes them: size, logical block size, holders
 // and signatures.
 //
-// It knows no store format, only its magic number, and no device mapper table. It opens everything
-// read-only unless the caller asks for a writer. Writers open block devices
-// with O_EXCL.
+// It knows no store format, only its magic number, and no device mapper table. It
+// opens everything read-only unless the caller asks for a writer. Writers open
+// block devices with O_EXCL.
 //
 // From the top down: mounts, reopen, inflight, sysfs, device, blkid, devno,
-// direct, signature, holes.
+// direct, signature, readfull, holes.
 package blockdev

@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
@@ -99,7 +100,7 @@ func (im *Image) ReadAt(p []byte, off int64) (int, error) {
 			stored = append(stored, transfer.Segment{From: s.place, To: s.at - off, Length: s.length})
 			continue
 		}
-		if err := transfer.ReadFull(im.origin, want[s.at-off:][:s.length], s.place); err != nil {
+		if err := blockdev.ReadFull(im.origin, want[s.at-off:][:s.length], s.place); err != nil {
 			return 0, fmt.Errorf("the origin at %d: %w", s.place, err)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"iter"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
-	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 )
 
 // The format is QEMU's, version 3, as specified in its docs/interop/qcow2.txt.
@@ -301,7 +300,7 @@ func (q *qcow2) header(l1, refcounts, tables int64) []byte {
 // IsQcow2 reports whether an image starts like a qcow2 image.
 func IsQcow2(r io.ReaderAt) (bool, error) {
 	var b [4]byte
-	if err := transfer.ReadFull(r, b[:], 0); err != nil {
+	if err := blockdev.ReadFull(r, b[:], 0); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			return false, nil
 		}

@@ -62,7 +62,7 @@ func Length(spans iter.Seq2[Span, error]) (int64, error) { return length(spans) 
 func walk(ctx context.Context, r io.ReaderAt, spans iter.Seq2[Span, error], take func(at int64, b []byte) error) error {
 	return transfer.Ahead(ctx, func(yield func(transfer.Load, error) bool) {
 		for s, err := range cut(spans) {
-			read := func(b []byte) error { return transfer.ReadFull(r, b, s.Offset) }
+			read := func(b []byte) error { return blockdev.ReadFull(r, b, s.Offset) }
 			if !yield(transfer.Load{Parts: []transfer.Part{transfer.Part(s)}, Read: read}, err) {
 				return
 			}

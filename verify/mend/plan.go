@@ -198,14 +198,10 @@ func passed(transfer func(take func(at int64, b []byte) error) error) iter.Seq2[
 	}
 }
 
-// readFull fills b. It fails if r ends before.
+// readFull fills b. Its error says where that failed.
 func readFull(r io.ReaderAt, b []byte, at int64) error {
-	n, err := r.ReadAt(b, at)
-	if n == len(b) {
-		return nil
+	if err := blockdev.ReadFull(r, b, at); err != nil {
+		return fmt.Errorf("read %d bytes at %d: %w", len(b), at, err)
 	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("read %d bytes at %d: %w", len(b), at, err)
+	return nil
 }

@@ -5,7 +5,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"io"
 	"sync"
 
@@ -198,7 +197,7 @@ func (r *areaReader) read(j *job) {
 		buf := j.buf[i*j.size:][:j.size]
 		area := j.area + i
 		offset := r.geometry.RecordOffset(area, j.slot)
-		if err := readFull(r.store, buf, offset); err != nil {
+		if err := blockdev.ReadFull(r.store, buf, int64(offset)); err != nil {
 			j.out = append(j.out, r.rescue(area, j.slot, buf)...)
 			continue
 		}
@@ -226,21 +225,9 @@ func (r *areaReader) rescue(area, slot uint64, buf []byte) []piece {
 		block := buf[:min(rescueBytes, len(buf))]
 		buf = buf[len(block):]
 		p := piece{area: area, slot: slot, records: block}
-		p.err = readFull(r.store, block, r.geometry.RecordOffset(area, slot))
+		p.err = blockdev.ReadFull(r.store, block, int64(r.geometry.RecordOffset(area, slot)))
 		out = append(out, p)
 		slot += uint64(len(block)) / cow.ExceptionSize
 	}
 	return out
-}
-
-// readFull fills buf from offset. It fails if the store ends before.
-func readFull(store io.ReaderAt, buf []byte, offset uint64) error {
-	n, err := store.ReadAt(buf, int64(offset))
-	if n == len(buf) {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -57,7 +58,7 @@ func Open(r io.ReaderAt, size int64) (*Store, error) {
 		return nil, &FormatError{Reason: ErrTooShort, Detail: fmt.Sprintf("too short for the header of a COW store: %d of %d bytes", max(0, size), cow.HeaderSize)}
 	}
 	var buf [cow.HeaderSize]byte
-	if err := readFull(r, buf[:], 0); err != nil {
+	if err := blockdev.ReadFull(r, buf[:], 0); err != nil {
 		return nil, fmt.Errorf("reading the header: %w", err)
 	}
 	h, err := cow.DecodeHeader(buf[:])
@@ -105,7 +106,7 @@ func (s *Store) ReadChunk(buf []byte, c cow.Chunk) error {
 		return fmt.Errorf("chunk %d: the device has %d whole chunks", c, s.Bounds().DeviceChunks)
 	}
 	offset, _ := s.geometry.Offset(c) // a chunk on the device
-	if err := readFull(s.r, buf[:s.geometry.ChunkBytes()], offset); err != nil {
+	if err := blockdev.ReadFull(s.r, buf[:s.geometry.ChunkBytes()], int64(offset)); err != nil {
 		return fmt.Errorf("chunk %d: %w", c, err)
 	}
 	return nil

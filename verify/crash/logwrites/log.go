@@ -3,11 +3,11 @@
 package logwrites
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"iter"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
@@ -60,7 +60,7 @@ func (l *Log) ReadData(e Entry, first uint64, buf []byte) error {
 	if !e.HasData() || first > e.Sectors || n > e.Sectors-first {
 		return fmt.Errorf("an entry of %s has no data at %d+%d", count.Of(e.Sectors, "sector"), first, n)
 	}
-	return readFull(l.log, buf, e.Data+first*l.SectorSize)
+	return blockdev.ReadFull(l.log, buf, int64(e.Data+first*l.SectorSize))
 }
 
 // FindMark returns the index of the first mark with this text.
@@ -116,16 +116,4 @@ func (l *Log) Warnings() []string {
 		w = append(w, "the log does not end with the mark "+EndMark+": writes that were never flushed may be missing")
 	}
 	return w
-}
-
-// readFull fills buf from offset. It fails if the log ends before.
-func readFull(r io.ReaderAt, buf []byte, offset uint64) error {
-	n, err := r.ReadAt(buf, int64(offset))
-	if n == len(buf) {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
@@ -41,7 +42,7 @@ func Open(log io.ReaderAt, size int64) (*Log, error) {
 		return nil, fmt.Errorf("%s: too few: %w", count.Of(size, "byte"), ErrNoLog)
 	}
 	var block [superSize]byte
-	if err := readFull(log, block[:], 0); err != nil {
+	if err := blockdev.ReadFull(log, block[:], 0); err != nil {
 		return nil, fmt.Errorf("reading the log's super block: %w", err)
 	}
 	s := decodeSuper(block[:])
@@ -67,7 +68,7 @@ func (l *Log) scan(size uint64) error {
 			l.stop("the log device is full or was cut off")
 			return nil
 		}
-		if err := readFull(l.log, block, at); err != nil {
+		if err := blockdev.ReadFull(l.log, block, int64(at)); err != nil {
 			return fmt.Errorf("reading entry %d of the log: %w", l.Len(), err)
 		}
 		at += l.SectorSize

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
@@ -14,6 +13,8 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 // rootNode is the directory's inode. The files have the inodes after it.
@@ -215,11 +216,7 @@ func (t *tree) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadRe
 	}
 	off := int64(in.Offset)
 	buf = buf[:min(int64(len(buf)), int64(in.Size), max(0, f.Size-off))]
-	n, err := from.ReadAt(buf, off)
-	if n < len(buf) {
-		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
+	if err := blockdev.ReadFull(from, buf, off); err != nil {
 		return nil, f.failed(fmt.Errorf("read %d bytes at %d: %w", len(buf), off, err))
 	}
 	return fuse.ReadResultData(buf), fuse.OK

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
@@ -138,8 +139,8 @@ func (p *Private) fill(block int64) error {
 	var buf [blockBytes]byte
 	off := block * blockBytes
 	b := buf[:min(blockBytes, p.size-off)]
-	if n, err := p.below.ReadAt(b, off); n < len(b) {
-		return noEOF(err)
+	if err := blockdev.ReadFull(p.below, b, off); err != nil {
+		return err
 	}
 	if _, err := p.spill.WriteAt(b, off); err != nil {
 		return err

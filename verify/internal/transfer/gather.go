@@ -2,11 +2,12 @@ package transfer
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"sync"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 // Segment is a run of bytes on a device, and the place in a buffer to read it
@@ -99,7 +100,7 @@ func readNearby(r io.ReaderAt, b []byte, segments []Segment, end int64) error {
 	if len(segments) > 1 {
 		all := scratch.Get().(*[mostSpan]byte)
 		defer scratch.Put(all)
-		if ReadFull(r, all[:end-first], first) == nil {
+		if blockdev.ReadFull(r, all[:end-first], first) == nil {
 			for _, s := range segments {
 				copy(b[s.To:][:s.Length], all[s.From-first:])
 			}
@@ -107,21 +108,9 @@ func readNearby(r io.ReaderAt, b []byte, segments []Segment, end int64) error {
 		}
 	}
 	for _, s := range segments {
-		if err := ReadFull(r, b[s.To:][:s.Length], s.From); err != nil {
+		if err := blockdev.ReadFull(r, b[s.To:][:s.Length], s.From); err != nil {
 			return fmt.Errorf("at %d: %w", s.From, err)
 		}
 	}
 	return nil
-}
-
-// ReadFull fills b. It fails with io.ErrUnexpectedEOF if r ends before.
-func ReadFull(r io.ReaderAt, b []byte, off int64) error {
-	n, err := r.ReadAt(b, off)
-	if n == len(b) {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
