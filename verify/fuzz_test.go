@@ -33,7 +33,7 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header, records []byte, deviceChunks uint16, originBytes uint64) {
 		originBytes = min(originBytes, math.MaxInt64-1<<31) // the naive judge rounds up without a look
 		image := fuzzedStore(header, records, uint64(deviceChunks))
-		r, err := Verify(context.Background(), bytes.NewReader(image), int64(len(image)), Options{OriginBytes: int64(originBytes), Memory: 1})
+		r, err := Verify(context.Background(), bytes.NewReader(image), int64(len(image)), Options{OriginBytes: int64(originBytes), MemoryBytes: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -291,7 +291,7 @@ func TestProgressOfFurtherPasses(t *testing.T) {
 	dev := newSparse(16<<40).store(t, cowtest.Store{Chunk: chunk4K, Exceptions: list})
 	g, _ := cow.NewGeometry(chunk4K)
 	var first, last Progress
-	r := judgeSparse(t, dev, Options{Memory: 1, Progress: func(p Progress) {
+	r := judgeSparse(t, dev, Options{MemoryBytes: 1, Progress: func(p Progress) {
 		if p.Pass == 1 {
 			first = p
 		}

@@ -235,7 +235,7 @@ func TestVerifyAgainstNaiveJudge(t *testing.T) {
 		image := anyStore(t)
 		origin := rapid.SampledFrom([]uint64{0, 1, 512, 40 * 512, 1 << 40}).Draw(t, "origin bytes")
 		before := sha256.Sum256(image)
-		r, err := Verify(context.Background(), bytes.NewReader(image), int64(len(image)), Options{OriginBytes: int64(origin), Memory: 1})
+		r, err := Verify(context.Background(), bytes.NewReader(image), int64(len(image)), Options{OriginBytes: int64(origin), MemoryBytes: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,11 +20,11 @@ func (o Options) maxFindings() int {
 	return max(0, o.MaxFindings)
 }
 
-func (o Options) memory() uint64 {
-	if o.Memory == 0 {
-		return DefaultMemory
+func (o Options) memoryBytes() uint64 {
+	if o.MemoryBytes == 0 {
+		return DefaultMemoryBytes
 	}
-	return o.Memory
+	return o.MemoryBytes
 }
 
 func verifyOnce(ctx context.Context, r io.ReaderAt, size int64, opt Options) (*Report, error) {
@@ -122,7 +122,7 @@ func (j *judge) judge(ctx context.Context, s *store.Store) error {
 // limit requires: one, except for huge stores.
 func (j *judge) exceptions(ctx context.Context, s *store.Store) error {
 	b := s.Bounds()
-	a := newAccount(b, &j.found, j.opt.memory())
+	a := newAccount(b, &j.found, j.opt.memoryBytes())
 	a.bins = newBinner(b, j.opt.Bins)
 	end, err := s.Pieces(ctx, 0, j.counted(b.Geometry, Progress{Areas: b.Areas(), Pass: 1}, a.seen.Complete, func(p store.Piece) bool {
 		a.take(p)

@@ -12,26 +12,26 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-// DefaultDeltaMemory bounds the sets of chunks of a Delta, in bytes.
-const DefaultDeltaMemory = 24 << 20
+// DefaultDeltaBytes bounds the sets of chunks of a Delta, in bytes.
+const DefaultDeltaBytes = 24 << 20
 
 // Delta finds the parts of an origin that a store has copies of: what was
 // written since the snapshot was taken, on either side. It needs no origin.
 type Delta struct {
-	st     *store.Store
-	memory uint64
-	list   uint64 // exceptions in the list, once known: a live list grows
-	known  bool
+	st          *store.Store
+	memoryBytes uint64
+	list        uint64 // exceptions in the list, once known: a live list grows
+	known       bool
 }
 
 // NewDelta returns a Delta and reads nothing yet. If st.OriginBytes is known,
-// no span extends past it. A memory of 0 means DefaultDeltaMemory; a store that
+// no span extends past it. A bound of 0 means DefaultDeltaBytes; a store that
 // needs more is read several times.
-func NewDelta(st *store.Store, memory uint64) *Delta {
-	if memory == 0 {
-		memory = DefaultDeltaMemory
+func NewDelta(st *store.Store, memoryBytes uint64) *Delta {
+	if memoryBytes == 0 {
+		memoryBytes = DefaultDeltaBytes
 	}
-	return &Delta{st: st, memory: memory}
+	return &Delta{st: st, memoryBytes: memoryBytes}
 }
 
 // Spans yields the changed parts of the origin, joined and in order. Each call
@@ -39,7 +39,7 @@ func NewDelta(st *store.Store, memory uint64) *Delta {
 // ignored. An area that cannot be read is skipped; Verify reports it.
 func (d *Delta) Spans(ctx context.Context) iter.Seq2[Span, error] {
 	return merged(func(yield func(Span, error) bool) {
-		runs := chunkset.NewRuns(d.end(), d.memory)
+		runs := chunkset.NewRuns(d.end(), d.memoryBytes)
 		for more := true; more && runs.Next(); {
 			if err := d.pass(ctx, runs); err != nil {
 				yield(Span{}, err)

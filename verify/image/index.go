@@ -6,9 +6,9 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// DefaultMemory bounds an index in memory, in bytes. A larger one goes to an
+// DefaultMemoryBytes bounds an index in memory, in bytes. A larger one goes to an
 // unnamed file.
-const DefaultMemory = 64 << 20
+const DefaultMemoryBytes = 64 << 20
 
 // builder takes exceptions in store order and makes an index.
 type builder struct {
@@ -20,11 +20,11 @@ type builder struct {
 	spilled *spill
 }
 
-func newBuilder(memory uint64, dir string) *builder {
-	if memory == 0 {
-		memory = DefaultMemory
+func newBuilder(memoryBytes uint64, dir string) *builder {
+	if memoryBytes == 0 {
+		memoryBytes = DefaultMemoryBytes
 	}
-	return &builder{most: int(max(1024, memory/extentBytes)), dir: dir}
+	return &builder{most: int(max(1024, memoryBytes/extentBytes)), dir: dir}
 }
 
 // add takes an exception that fits on its devices.

@@ -26,8 +26,8 @@ type Options struct {
 	// BestEffort makes an image even if part of it is uncertain: it uses the
 	// exceptions that can be right and can be read, and takes the origin as it is.
 	BestEffort bool
-	// Memory bounds the index in memory, in bytes; 0 means DefaultMemory.
-	Memory uint64
+	// MemoryBytes bounds the index in memory; 0 means DefaultMemoryBytes.
+	MemoryBytes uint64
 	// SpillDir is the directory for a larger index; "" means the system's
 	// directory for temporary files.
 	SpillDir string
@@ -71,7 +71,7 @@ func (im *Image) read(ctx context.Context, src Source, opt Options) error {
 	if !opt.BestEffort {
 		im.list = st
 	}
-	b, bounds := newBuilder(opt.Memory, opt.SpillDir), st.Bounds()
+	b, bounds := newBuilder(opt.MemoryBytes, opt.SpillDir), st.Bounds()
 	_, errList := st.Pieces(ctx, 0, func(p store.Piece) bool {
 		for _, e := range cow.Exceptions(p.Records) {
 			if !bounds.Fits(e) {

@@ -49,7 +49,7 @@ func (l Layout) Open(ctx context.Context, disk io.ReaderAt, size int64, view cra
 	origin, cow := l.Origin.In(disk), l.COW[store].In(disk)
 	im, _, err := image.Open(ctx, image.Source{
 		Store: cow, StoreSize: cow.Size(), Origin: origin, OriginSize: origin.Size(),
-	}, image.Options{Memory: viewMemory})
+	}, image.Options{MemoryBytes: viewMemory})
 	if err != nil {
 		return nil, err
 	}

@@ -21,9 +21,9 @@ type Runs struct {
 	high  cow.Chunk
 }
 
-// NewRuns is for chunks below end. It uses about memory bytes.
-func NewRuns(end cow.Chunk, memory uint64) *Runs {
-	r := &Runs{arena: newArena(memory), end: end}
+// NewRuns is for chunks below end. It uses about memoryBytes.
+func NewRuns(end cow.Chunk, memoryBytes uint64) *Runs {
+	r := &Runs{arena: newArena(memoryBytes), end: end}
 	r.set = set{arena: r.arena}
 	r.arena.users = []user{&r.set}
 	return r

@@ -19,9 +19,9 @@ type Seen struct {
 	cowTold, originTold uint64
 }
 
-// New makes the sets for a first pass in about memory bytes.
-func New(b cow.Bounds, memory uint64) *Seen {
-	s := &Seen{bounds: b, arena: newArena(memory)}
+// New makes the sets for a first pass in about memoryBytes.
+func New(b cow.Bounds, memoryBytes uint64) *Seen {
+	s := &Seen{bounds: b, arena: newArena(memoryBytes)}
 	s.cow = set{arena: s.arena, fill: s.fillMetadata}
 	s.metadata = set{arena: s.arena}
 	s.origin = set{arena: s.arena}
