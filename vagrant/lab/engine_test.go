@@ -62,7 +62,7 @@ func TestWordsOfQEMU(t *testing.T) {
 			t.Errorf("%s %s, want %s", option, got, want)
 		}
 	}
-	for _, word := range []string{"DMSNAPCTL_LAB_JOB=/job", "DMSNAPCTL_LAB_SHARE=" + shareTag, "panic=-1", "no_timer_check"} {
+	for _, word := range []string{"DMSNAPCTL_LAB_JOB=/job", "DMSNAPCTL_LAB_SHARE=" + shareTag, "panic=-1", "no_timer_check", "maxcpus=1"} {
 		if line := valueOf(words, "-append"); !slices.Contains(strings.Fields(line), word) {
 			t.Errorf("the kernel's command line %q has no %s", line, word)
 		}

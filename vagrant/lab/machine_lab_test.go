@@ -302,3 +302,25 @@ func TestUdevIsAsAskedFor(t *testing.T) {
 		}
 	}
 }
+
+// While the kernel patches its own code, one processor runs; the program has
+// all of them.
+func TestProcessorsStartAfterTheKernel(t *testing.T) {
+	kernel, err := kernels.Defaults[lab.QEMU].Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, console bytes.Buffer
+	m := shell(kernel.Kernel, "nproc")
+	m.CPUs, m.Stdout, m.Console = 3, &stdout, &console
+	if status, err := start(t, m).Wait(); err != nil || status != 0 {
+		t.Fatalf("status %d, error %v", status, err)
+	}
+	if got := strings.TrimSpace(stdout.String()); got != "3" {
+		t.Errorf("the program has %s processors, want 3", got)
+	}
+	_, after, found := strings.Cut(console.String(), "Run /init")
+	if started := "smpboot: Booting Node"; !found || strings.Count(console.String(), started) != 2 || strings.Count(after, started) != 2 {
+		t.Errorf("the other two processors did not start after /init:\n%s", console.String())
+	}
+}

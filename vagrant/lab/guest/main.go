@@ -77,6 +77,9 @@ func carryOut(host hostFiles) (job.Outcome, error) {
 			return job.Outcome{}, err
 		}
 	}
+	if err := startCPUs(); err != nil {
+		return job.Outcome{}, err
+	}
 	if err := startUdev(j.Udev); err != nil {
 		return job.Outcome{}, err
 	}
