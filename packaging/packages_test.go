@@ -124,8 +124,15 @@ func TestTheRPMHoldsTheSame(t *testing.T) {
 	if got := strings.Join(only(deb, rpm), " "); got != debOnly {
 		t.Errorf("only the .deb has %s", got)
 	}
-	if got := strings.Join(only(rpm, deb), " "); got != "/usr/share/zsh/site-functions/_dmsnapctl" {
+	const rpmOnly = "/usr/share/licenses/dmsnapctl/LICENSE /usr/share/licenses/dmsnapctl/THIRD_PARTY.md /usr/share/zsh/site-functions/_dmsnapctl"
+	if got := strings.Join(only(rpm, deb), " "); got != rpmOnly {
 		t.Errorf("only the .rpm has %s", got)
+	}
+	if said := must(t, "rpm", "-qp", "--nosignature", "--licensefiles", rpmOf(built(t))); strings.Count(said, "\n") != 2 {
+		t.Errorf("rpm --licensefiles: %s", said)
+	}
+	if _, err := os.Stat(deb + "/usr/share/doc/dmsnapctl/THIRD_PARTY.md"); err != nil {
+		t.Errorf("the .deb has no notices of the modules: %v", err)
 	}
 	if said := must(t, "rpm", "--checksig", "--nosignature", rpmOf(built(t))); !strings.HasSuffix(said, ": digests OK\n") {
 		t.Errorf("rpm --checksig: %s", said)

@@ -62,16 +62,9 @@ cp -r "$top/packaging/fleet" "$doc/examples"
 install -D -m 0755 "$top/docs/examples/check/kernel-hook" "$doc/examples/kernel-hook"
 find "$doc/examples" -type d -exec chmod 0755 {} + -o -type f ! -perm -u+x -exec chmod 0644 {} +
 
-install -D -m 0644 /dev/stdin "$doc/copyright" <<END
-Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
-Upstream-Name: dmsnapctl
-Source: https://github.com/dmsnapctl/dmsnapctl
-
-Files: *
-Copyright: $(sed -n 's/^Copyright (c) //p' "$top/LICENSE")
-License: Expat
-$(sed -n '/^Permission/,$s/^$/./; /^Permission/,$s/^/ /p' "$top/LICENSE")
-END
+install -D -m 0644 "$top/THIRD_PARTY.md" "$doc/THIRD_PARTY.md"
+"$top/packaging/copyright.sh" "$top/LICENSE" "$top/THIRD_PARTY.md" >"$doc/copyright"
+chmod 0644 "$doc/copyright"
 cut=$("$top/packaging/cut-changelog.sh" "$version" "$date" <"$top/CHANGELOG.md")
 printf '%s\n' "$cut" | gzip -9n | install -D -m 0644 /dev/stdin "$doc/changelog.gz"
 if [ -n "$version" ]; then
