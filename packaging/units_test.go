@@ -19,6 +19,34 @@ func TestUnitsAreHardened(t *testing.T) {
 	}
 }
 
+// generated returns the units that the program in root writes for two lines of
+// dmsnaptab(5): one with devices, and one with files.
+func generated(t *testing.T, root string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir+"/tab", "snap /dev/vg/data /dev/vg/data-cow\nvm /srv/base.img /srv/vm.cow clone\n")
+	program := root + "/usr/sbin/dmsnapctl"
+	must(t, program, "systemd-generator", "--tab", dir+"/tab", "--cmdline", "/dev/null", "--program", program, dir)
+	units, err := filepath.Glob(dir + "/dmsnapctl-activate@*.service")
+	if err != nil || len(units) != 2 {
+		t.Fatalf("units %v, want two: %v", units, err)
+	}
+	return units
+}
+
+// The units made from dmsnaptab(5) are hardened as well, and systemd finds nothing
+// wrong with them.
+func TestGeneratedUnits(t *testing.T) {
+	need(t, "systemd")
+	for _, unit := range generated(t, unpacked(t)) {
+		must(t, "systemd-analyze", "security", "--offline=true", "--threshold=29", unit)
+		out, err := exec.Command("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit).CombinedOutput()
+		if err != nil || strings.Contains(string(out), "dmsnapctl-activate") {
+			t.Errorf("%s: %v\n%s", unit, err, out)
+		}
+	}
+}
+
 // systemd finds nothing wrong with the units of the package if their programs
 // exist.
 func TestUnitsVerify(t *testing.T) {

@@ -108,6 +108,10 @@ func (e *Entry) fill(fields []string) (why string) {
 	if strings.Contains(e.Name, "/") || e.Name == "." || e.Name == ".." {
 		return fmt.Sprintf("%q cannot be the name of a device", e.Name)
 	}
+	// The unit's command would take it for a flag.
+	if strings.HasPrefix(e.Name, "-") {
+		return fmt.Sprintf("the name %q begins with a hyphen", e.Name)
+	}
 	if len(fields) == 4 {
 		if why := e.options(fields[3]); why != "" {
 			return why

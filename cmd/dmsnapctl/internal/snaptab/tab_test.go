@@ -40,6 +40,8 @@ func TestParseNamesWhatIsWrong(t *testing.T) {
 		{"snap /dev/a /dev/b - more", "5 fields"},
 		{"a/b /dev/a /dev/b", "name of a device"},
 		{".. /dev/a /dev/b", "name of a device"},
+		{"-x /dev/a /dev/b", "begins with a hyphen"},
+		{`\055x /dev/a /dev/b`, "begins with a hyphen"},
 		{"snap a /dev/b", "not an absolute path"},
 		{"snap /dev/a b", "not an absolute path"},
 		{"snap /dev/a /srv/b", "need the option clone"},

@@ -100,8 +100,38 @@ func (e Entry) unit(program, source string) string {
 	} else {
 		set("TimeoutStartSec", "infinity") // a large store is judged first
 	}
+	b.WriteString(sandbox)
 	return b.String()
 }
+
+// sandbox restricts what a unit may do, as in dmsnapctl-recover.service. It has
+// no setting that gives the unit its own mounts (ProtectSystem= and others): a
+// loop device would hold the store's file by a mount that nobody sees. Then the
+// real one could be unmounted under it, and the kernel would report the file's
+// path without the mount point.
+const sandbox = `CapabilityBoundingSet=CAP_SYS_ADMIN CAP_IPC_LOCK CAP_MKNOD CAP_DAC_OVERRIDE
+LimitMEMLOCK=infinity
+IPAddressDeny=any
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+NoNewPrivileges=yes
+PrivateNetwork=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictAddressFamilies=AF_UNIX AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service @memlock mknod mknodat
+SystemCallFilter=~@resources
+SystemCallErrorNumber=EPERM
+UMask=0077
+DevicePolicy=closed
+DeviceAllow=/dev/mapper/control rw
+DeviceAllow=/dev/loop-control rw
+DeviceAllow=block-* rwm
+`
 
 func (e Entry) description() string {
 	if e.Clone {
