@@ -67,3 +67,86 @@ func TestAnsible(t *testing.T) {
 		}
 	}
 }
+
+// systemctl answers the questions of Ansible, and notes what it is told. Like
+// systemd, it does not call a unit active that runs once and ends.
+const systemctl = `#!/bin/sh
+mkdir -p /tmp/enabled /tmp/active
+unit=$2
+case $1 in
+show) echo LoadState=loaded; echo Id=$unit; if test -e /tmp/active/$unit; then echo ActiveState=active; else echo ActiveState=inactive; fi ;;
+is-enabled) if test -e /tmp/enabled/$unit; then echo enabled; else echo disabled; exit 1; fi ;;
+enable) touch /tmp/enabled/$unit ;;
+start) echo $unit >>/tmp/started; test $unit = dmsnapctl-recover.service || touch /tmp/active/$unit ;;
+esac
+`
+
+// playWithin runs site.yml in a root, with its own processes and shared memory.
+func playWithin(t *testing.T, root string, settings map[string]any, args ...string) (string, error) {
+	t.Helper()
+	vars, err := json.Marshal(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const enter = `mkdir -p "$1/dev/shm"; mount -t tmpfs none "$1/dev/shm"; root=$1; shift; cd "$root"; exec chroot "$root" /bin/sh -c 'cd /ansible && exec "$@"' sh "$@"`
+	play := append([]string{"ansible-playbook", "-i", "localhost,", "-c", "local", "-e", string(vars), "site.yml"}, args...)
+	cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--fork", "--kill-child", "--mount-proc=" + root + "/proc", "/bin/sh", "-ec", enter, "sh", root}, play...)...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "ANSIBLE_NOCOLOR=1", "ANSIBLE_LOCALHOST_WARNING=0", "HOME=/root", "TMPDIR=/tmp")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// On a machine without the program, --check changes nothing and does not fail. The
+// role installs the package. A machine that the gate refuses has facts and a
+// monitor nevertheless. The unit that runs at boot is enabled, and not started. A
+// second run changes nothing.
+func TestRoleOnANewMachine(t *testing.T) {
+	root := debianRoot(t, "ansible-core", "python3-apt")
+	from := unpacked(t) + "/usr/share/doc/dmsnapctl/examples/ansible"
+	must(t, "cp", "-r", from, root+"/ansible")
+	must(t, "cp", "-r", leakySystem(t), root+"/leaky")
+	must(t, "cp", debOf(built(t)), root+"/ansible/dmsnapctl.deb")
+	write(t, root+"/usr/bin/systemctl", systemctl)
+	within(t, root, "mkdir -p /run/systemd/system /unknown")
+	settings := map[string]any{"ansible_become": false, "dmsnapctl_package": "/ansible/dmsnapctl.deb", "dmsnapctl_root": "/leaky"}
+	there := func(path string) bool {
+		_, err := os.Stat(root + path)
+		return err == nil
+	}
+
+	if said, err := playWithin(t, root, settings, "--check"); err != nil {
+		t.Errorf("--check: %v\n%s", err, said)
+	}
+	for _, path := range []string{"/usr/sbin/dmsnapctl", "/etc/ansible/facts.d", "/etc/default/dmsnapctl", "/tmp/enabled"} {
+		if there(path) {
+			t.Errorf("--check made %s", path)
+		}
+	}
+
+	if said, err := playWithin(t, root, settings); err == nil || !strings.Contains(said, "never got the leak fix") {
+		t.Errorf("a leaky kernel passes: %v\n%s", err, said)
+	}
+	for _, path := range []string{"/etc/ansible/facts.d/dmsnapctl.fact", "/tmp/active/dmsnapctl-monitor.service", "/tmp/active/dmsnapctl-check.timer", "/tmp/enabled/dmsnapctl-recover.service"} {
+		if !there(path) {
+			t.Errorf("a machine that was refused has no %s", path)
+		}
+	}
+
+	settings["dmsnapctl_refuse_leaky"] = false
+	if said, err := playWithin(t, root, settings); err != nil || !strings.Contains(said, "changed=0 ") {
+		t.Errorf("the second run changes something: %v\n%s", err, said)
+	}
+	if said := within(t, root, "cat /tmp/started"); strings.Contains(said, "recover") {
+		t.Errorf("started: %s", said)
+	}
+
+	// A machine that could not be judged.
+	settings["dmsnapctl_root"] = "/unknown"
+	if said, err := playWithin(t, root, settings); err == nil || !strings.Contains(said, "failed=1 ") {
+		t.Errorf("a machine that could not be judged passes: %v\n%s", err, said)
+	}
+	settings["dmsnapctl_refuse_unknown"] = false
+	if said, err := playWithin(t, root, settings); err != nil {
+		t.Errorf("an allowed machine is refused: %v\n%s", err, said)
+	}
+}
