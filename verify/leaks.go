@@ -114,7 +114,7 @@ func (f *leakFinder) finding(r Range, unreadable bool) Finding {
 	offset, _ := f.geometry.Offset(r.First) // a chunk on the device
 	area := f.geometry.AreaOf(r.First)
 	bytes := r.Chunks() * f.geometry.ChunkBytes()
-	message := fmt.Sprintf("%v leaked: %d bytes that no exception names, lost for good", r, bytes)
+	message := fmt.Sprintf("%v leaked: %d bytes that no exception names; the kernel never uses them again", r, bytes)
 	if unreadable {
 		message = fmt.Sprintf("%v: %d bytes that no exception names, as far as they could be read: leaked, or named by one that could not", r, bytes)
 	}

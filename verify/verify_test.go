@@ -60,7 +60,7 @@ func TestWorkedExampleOfTheFix(t *testing.T) {
 		Counts: map[Code]uint64{LeakedChunks: 5},
 		Findings: []Finding{{
 			Code: LeakedChunks, Severity: Warning, Offset: 253 * 4096, Area: &area,
-			Message: "chunks 253-257 leaked: 20480 bytes that no exception names, lost for good",
+			Message: "chunks 253-257 leaked: 20480 bytes that no exception names; the kernel never uses them again",
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 const rescueHelp = `   Says what is wrong with a store, and which commands bring its snapshot back.
@@ -59,6 +60,8 @@ type rescueJSON struct {
 	DryRun  bool           `json:"dry_run"`
 	Steps   []string       `json:"steps"`
 	Notes   []string       `json:"notes"`
+
+	leaked uint64 // chunks
 }
 
 func runRescue(c *cli.Context, run runner) error {
@@ -147,7 +150,7 @@ func (w *rescuing) look() (err error) {
 		return err
 	}
 	w.report = judged.Report
-	w.said.Name, w.said.Verdict = w.path, w.report.Verdict
+	w.said.Name, w.said.Verdict, w.said.leaked = w.path, w.report.Verdict, w.report.Leaks.Chunks
 	for _, f := range w.report.Findings {
 		if f.Severity != verify.Info && len(w.said.Wrong) < 10 {
 			w.said.Wrong = append(w.said.Wrong, f.Message)
@@ -315,6 +318,8 @@ func (r rescueJSON) print(o *console, steps []rescueStep) error {
 		fmt.Fprintf(&b, "note: %s\n", output.Name(n))
 	}
 	switch {
+	case len(steps) == 0 && len(r.Notes) == 0 && r.leaked > 0:
+		fmt.Fprintf(&b, "nothing to rescue; reclaim frees %s\n", count.Of(r.leaked, "leaked chunk"))
 	case len(steps) == 0 && len(r.Notes) == 0:
 		b.WriteString("nothing to rescue\n")
 	case r.DryRun:

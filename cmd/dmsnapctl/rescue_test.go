@@ -13,7 +13,7 @@ import (
 // store or an image.
 func TestRescue(t *testing.T) {
 	b := newToolbox(t)
-	if out, _ := b.run(exitFine, "rescue store --origin origin --yes"); !strings.Contains(out, "nothing to rescue") {
+	if out, _ := b.run(exitFine, "rescue store --origin origin --yes"); !strings.Contains(out, "nothing to rescue; reclaim frees ") {
 		t.Errorf("of a store that is only leaked: %s", out)
 	}
 	if out, _ := b.run(exitFine, "rescue store --origin origin --grow-by 1M --yes"); !strings.Contains(out, "note: --grow-by is not used") || len(b.read("store")) != 40*toolChunk {
