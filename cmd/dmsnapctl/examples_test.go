@@ -191,11 +191,33 @@ func TestExamplesOfTheHelpTexts(t *testing.T) {
 	}
 }
 
-// everyCommand calls do for each command, and for the program as a whole.
+// everyCommand calls do for each command, and for each other manual page with
+// examples of commands: the program's own, and dmsnap-crash(7).
 func everyCommand(do func(name string, c *cli.Command)) {
 	app := newApp(streams{})
-	do(app.Name, &cli.Command{Description: app.Description})
+	do(app.Name, &cli.Command{Description: manualText})
+	do(crashPage, &cli.Command{Description: pageExamples("../../packaging/man/dmsnap-crash.7")})
 	visible(app, do)
+}
+
+const crashPage = "dmsnap-crash(7)"
+
+// pageExamples returns the examples of a hand-written manual page, in the form of
+// a help text.
+func pageExamples(path string) string {
+	page, err := os.ReadFile(path)
+	if err != nil {
+		panic(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n.Sh EXAMPLES\n")
+	section, _, _ = strings.Cut(section, "\n.Sh ")
+	text := "EXAMPLES:\n"
+	for _, part := range strings.Split(section, "\n.Bd -literal")[1:] {
+		_, part, _ = strings.Cut(part, "\n") // the rest of the request
+		part, _, _ = strings.Cut(part, ".Ed")
+		text += strings.NewReplacer(`\-`, "-", `\e`, `\`).Replace(part)
+	}
+	return text
 }
 
 // exampleExit depends on the files: a leaky module, a log of a leaky kernel.

@@ -182,13 +182,18 @@ var kernelScenes = map[string]scene{
 // TestExamplesOnAKernel in a scene.
 func TestEveryExampleIsRun(t *testing.T) {
 	var here []string
+	found := map[string]int{}
 	everyCommand(func(name string, c *cli.Command) {
 		for _, example := range examplesOf(c) {
+			found[name]++
 			if needsKernel(name, example) {
 				here = append(here, example)
 			}
 		}
 	})
+	if found["dmsnapctl"] < 4 || found[crashPage] < 3 {
+		t.Errorf("%d examples of dmsnapctl(8) and %d of dmsnap-crash(7): some are not found any more", found["dmsnapctl"], found[crashPage])
+	}
 	for _, example := range here {
 		if _, ok := kernelScenes[example]; !ok {
 			t.Errorf("%q is not run: it needs a kernel, and has no scene", example)

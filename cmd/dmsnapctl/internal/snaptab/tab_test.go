@@ -34,6 +34,25 @@ last /dev/a/../b /dev/c no-overflow,defaults
 	}
 }
 
+// The example of the manual page is a table without mistakes.
+func TestExampleOfThePage(t *testing.T) {
+	page, err := os.ReadFile("../../../../packaging/man/dmsnaptab.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "\n.Sh EXAMPLES\n")
+	_, text, _ = strings.Cut(text, ".Bd -literal -offset indent\n")
+	text, _, _ = strings.Cut(text, ".Ed")
+	got, wrong := Parse(strings.NewReader(strings.ReplaceAll(text, `\-`, "-")))
+	want := []Entry{
+		{Line: 2, Name: "before", Origin: "/dev/vg/data", Store: "/dev/vg/data-cow", NoFail: true},
+		{Line: 3, Name: "vm1", Origin: "/srv/base.img", Store: "/var/lib/vm1.cow", Clone: true, NoAuto: true},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(wrong) > 0 {
+		t.Errorf("%v; -want +got:\n%s", wrong, diff)
+	}
+}
+
 func TestParseNamesWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ line, why string }{
 		{"snap", "1 field"},
