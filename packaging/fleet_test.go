@@ -42,15 +42,25 @@ func leakySystem(t *testing.T) string {
 	return root
 }
 
-// checkMetrics are the metrics of the daily check on a leaky system.
-func checkMetrics(t *testing.T) string {
+// checkMetrics are the metrics of the daily check on a system, which must end with
+// an exit code.
+func checkMetrics(t *testing.T, root string, code int) string {
 	t.Helper()
-	check := exec.Command(unpacked(t)+"/usr/sbin/dmsnapctl", "check", "--all-kernels", "--next", "--format", "prometheus", "--root", leakySystem(t))
+	check := exec.Command(unpacked(t)+"/usr/sbin/dmsnapctl", "check", "--all-kernels", "--next", "--format", "prometheus", "--root", root)
 	out, _ := check.Output()
-	if check.ProcessState.ExitCode() != 1 {
-		t.Fatalf("exit code %d, want 1 for a leaky kernel\n%s", check.ProcessState.ExitCode(), out)
+	if got := check.ProcessState.ExitCode(); got != code {
+		t.Fatalf("exit code %d, want %d\n%s", got, code, out)
 	}
 	return string(out)
+}
+
+// unknownSystem is a system with only one kernel, which cannot be judged: its
+// module is damaged.
+func unknownSystem(t *testing.T) string {
+	t.Helper()
+	root := leakySystem(t)
+	write(t, root+"/lib/modules/6.1.0-fixture/kernel/drivers/md/dm-snapshot.ko.xz", "damaged")
+	return root
 }
 
 // monitorMetrics are the metrics of a monitor: a unit test of the program
@@ -66,7 +76,7 @@ func monitorMetrics(t *testing.T) string {
 
 func TestMetricsAreWellFormed(t *testing.T) {
 	need(t, "prometheus")
-	for _, text := range []string{checkMetrics(t), monitorMetrics(t)} {
+	for _, text := range []string{checkMetrics(t, leakySystem(t), 1), checkMetrics(t, unknownSystem(t), 3), monitorMetrics(t)} {
 		lint := exec.Command("promtool", "check", "metrics")
 		lint.Stdin = strings.NewReader(text)
 		if said, err := lint.CombinedOutput(); err != nil || len(said) > 0 {
@@ -75,11 +85,19 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	}
 }
 
+// counted are the panels that show one number, and the numbers for two machines: one
+// has a leaky kernel and the snapshots of testdata/monitor.prom, and the kernel of
+// the other cannot be judged.
+var counted = map[string]string{
+	"Machines that report": "2", "Next kernel leaks": "1", "Next kernel unknown": "1", "Snapshots": "1", "Snapshots lost": "1",
+}
+
 // Each query of the dashboard and of docs/fleet.md finds something in a
-// Prometheus with the metrics of the program.
+// Prometheus with the metrics of the program: also without the 0 that some show
+// where there is nothing to count.
 func TestQueriesOfTheDashboard(t *testing.T) {
 	need(t, "prometheus", "prometheus-node-exporter")
-	server := startPrometheus(t, checkMetrics(t), monitorMetrics(t))
+	server := startPrometheus(t, []string{checkMetrics(t, leakySystem(t), 1), monitorMetrics(t)}, []string{checkMetrics(t, unknownSystem(t), 3)})
 	text, err := os.ReadFile("fleet/grafana/dmsnapctl.json")
 	if err != nil {
 		t.Fatal(err)
@@ -93,17 +111,24 @@ func TestQueriesOfTheDashboard(t *testing.T) {
 	if err := json.Unmarshal(text, &board); err != nil {
 		t.Fatal(err)
 	}
-	queries := 0
+	queries, compared := 0, 0
 	for _, p := range board.Panels {
 		for _, target := range p.Targets {
 			queries++
-			if n := server.results(target.Expr); n == 0 {
+			found := server.results(strings.TrimSuffix(target.Expr, " or vector(0)"))
+			if len(found) == 0 {
 				t.Errorf("%s: %s: finds nothing", p.Title, target.Expr)
+			}
+			if want, ok := counted[p.Title]; ok {
+				compared++
+				if len(found) != 1 || found[0] != want {
+					t.Errorf("%s: %s: finds %v, want %s", p.Title, target.Expr, found, want)
+				}
 			}
 		}
 	}
-	if queries < 10 {
-		t.Errorf("%d queries: some are not found any more", queries)
+	if queries < 10 || compared != len(counted) {
+		t.Errorf("%d queries, %d of them compared with a number: some are not found any more", queries, compared)
 	}
 	page, err := os.ReadFile("../docs/fleet.md")
 	if err != nil {
@@ -113,7 +138,7 @@ func TestQueriesOfTheDashboard(t *testing.T) {
 	for line := range strings.Lines(string(page)) {
 		if q := strings.TrimSpace(line); strings.HasPrefix(line, "    ") && strings.Contains(q, "dmsnapctl_") {
 			said++
-			if server.results(q) == 0 {
+			if len(server.results(q)) == 0 {
 				t.Errorf("docs/fleet.md: %s: finds nothing", q)
 			}
 		}
@@ -128,22 +153,26 @@ type prometheus struct {
 	base string
 }
 
-// startPrometheus runs a node exporter with texts as files for its textfile
-// collector, and a Prometheus that has scraped it twice.
-func startPrometheus(t *testing.T, texts ...string) prometheus {
+// startPrometheus runs a node exporter for each machine, with texts as files for
+// its textfile collector, and a Prometheus that has scraped them all twice.
+func startPrometheus(t *testing.T, machines ...[]string) prometheus {
 	t.Helper()
-	dir := t.TempDir()
-	for i, text := range texts {
-		write(t, fmt.Sprintf("%s/%d.prom", dir, i), text)
+	var exporters []string
+	for _, texts := range machines {
+		dir, exporter := t.TempDir(), freeAddress(t)
+		for i, text := range texts {
+			write(t, fmt.Sprintf("%s/%d.prom", dir, i), text)
+		}
+		start(t, "prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile", "--collector.textfile.directory="+dir, "--web.listen-address="+exporter)
+		exporters = append(exporters, "'"+exporter+"'")
 	}
-	exporter, server := freeAddress(t), freeAddress(t)
+	server := freeAddress(t)
 	config := filepath.Join(t.TempDir(), "prometheus.yml")
-	write(t, config, fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs: [{job_name: node, static_configs: [{targets: ['%s']}]}]\n", exporter))
-	start(t, "prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile", "--collector.textfile.directory="+dir, "--web.listen-address="+exporter)
+	write(t, config, fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs: [{job_name: node, static_configs: [{targets: [%s]}]}]\n", strings.Join(exporters, ",")))
 	start(t, "prometheus", "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+server)
 	p := prometheus{t, "http://" + server}
 	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Second) {
-		if n, err := p.query("count_over_time(dmsnapctl_check_worst[1m]) >= 2"); err == nil && n > 0 {
+		if found, err := p.query("count_over_time(dmsnapctl_check_worst[1m]) >= 2"); err == nil && len(found) == len(machines) {
 			return p
 		} else if time.Now().After(end) {
 			t.Fatalf("Prometheus has no metrics: %v", err)
@@ -174,35 +203,39 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// results returns the number of series of a query.
-func (p prometheus) results(query string) int {
+// results returns the values of the series that a query finds.
+func (p prometheus) results(query string) []string {
 	p.t.Helper()
-	n, err := p.query(query)
+	found, err := p.query(query)
 	if err != nil {
 		p.t.Errorf("%s: %v", query, err)
-		return -1
 	}
-	return n
+	return found
 }
 
-func (p prometheus) query(query string) (int, error) {
+func (p prometheus) query(query string) (found []string, err error) {
 	response, err := http.Get(p.base + "/api/v1/query?query=" + url.QueryEscape(query))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	var answer struct {
 		Status, Error string
-		Data          struct{ Result []any }
+		Data          struct {
+			Result []struct{ Value [2]any } // a time and, as text, a number
+		}
 	}
 	if err := json.Unmarshal(text, &answer); err != nil || answer.Status != "success" {
-		return 0, fmt.Errorf("%v %s", err, answer.Error)
+		return nil, fmt.Errorf("%v %s", err, answer.Error)
 	}
-	return len(answer.Data.Result), nil
+	for _, series := range answer.Data.Result {
+		found = append(found, fmt.Sprint(series.Value[1]))
+	}
+	return found, nil
 }
 
 // The facts that Ansible and Facter read are JSON that names the kernels.
