@@ -24,7 +24,7 @@ trap 'rm -rf "$pages"' EXIT
 cp "$top"/packaging/man/*.[5-7] "$pages"
 for page in "$pages"/*.[5-8]; do
 	# The hand-written pages have the date of the release too.
-	sed -i "s/^\.Dd .*/.Dd $(LC_ALL=C date -u -d "$date" '+%B %-d, %Y')/" "$page"
+	sed -i "s/^\.Dd .*/.Dd $(LC_ALL=C date -u -d "$date" '+%B %-d, %Y')/; s|/usr/lib/systemd/|$prefix/lib/systemd/|" "$page"
 	gzip -9n "$page"
 	install -D -m 0644 "$page.gz" "$share/man/man${page##*.}/${page##*/}.gz"
 done
@@ -59,12 +59,14 @@ tree=https://github.com/dmsnapctl/dmsnapctl/blob/main
 sed -i "s#](\.\./packaging/fleet)#](../examples)#; s#](\.\./\([A-Z]\|packaging/\|vagrant/\)#]($tree/\1#g" "$doc"/docs/*.md
 sed -i "s#](\([A-Z][A-Z]*\.md\|vagrant/\)#]($tree/\1#g" "$doc/README.md"
 cp -r "$top/packaging/fleet" "$doc/examples"
-install -D -m 0755 "$top/docs/examples/check/kernel-hook" "$doc/examples/kernel-hook"
 find "$doc/examples" -type d -exec chmod 0755 {} + -o -type f ! -perm -u+x -exec chmod 0644 {} +
 
 install -D -m 0644 "$top/THIRD_PARTY.md" "$doc/THIRD_PARTY.md"
 "$top/packaging/copyright.sh" "$top/LICENSE" "$top/THIRD_PARTY.md" >"$doc/copyright"
 chmod 0644 "$doc/copyright"
+# Where files name the places of a package.
+sed -i "s|/usr/sbin/dmsnapctl|$prefix/sbin/dmsnapctl|g" "$doc"/examples/nagios/* "$doc/examples/ansible/roles/dmsnapctl/defaults/main.yml"
+sed -i "s|/usr/share/doc/dmsnapctl|$prefix/share/doc/dmsnapctl|g" "$doc"/docs/*.md
 cut=$("$top/packaging/cut-changelog.sh" "$version" "$date" <"$top/CHANGELOG.md")
 printf '%s\n' "$cut" | gzip -9n | install -D -m 0644 /dev/stdin "$doc/changelog.gz"
 if [ -n "$version" ]; then

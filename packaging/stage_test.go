@@ -3,8 +3,13 @@
 package packaging
 
 import (
+	"compress/gzip"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -89,5 +94,115 @@ func TestLicenceOfTheRPM(t *testing.T) {
 	}
 	for l := range want {
 		t.Errorf("nfpm.yaml does not name %s", l)
+	}
+}
+
+// make install puts everything below DESTDIR and PREFIX, and files name each other
+// where they will be: below PREFIX, without DESTDIR.
+func TestInstallBelowAPrefix(t *testing.T) {
+	dest := t.TempDir()
+	program := filepath.Join(t.TempDir(), "program") // it writes one manual page
+	script := "#!/bin/sh\nwhile [ $# -gt 0 ]; do [ \"$1\" != --dir ] || echo .Dd today >\"$2/dmsnapctl.8\"; shift; done\n"
+	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("./stage.sh", program, program, dest, "/usr/local").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, path := range []string{
+		"sbin/dmsnapctl", "share/man/man8/dmsnapctl.8.gz", "share/man/man5/dmsnaptab.5.gz",
+		"share/bash-completion/completions/dmsnapctl", "lib/systemd/system/dmsnapctl-monitor.service",
+		"lib/systemd/system-generators/dmsnaptab-generator", "share/doc/dmsnapctl/copyright", "share/doc/dmsnapctl/THIRD_PARTY.md",
+	} {
+		if _, err := os.Stat(filepath.Join(dest, "usr/local", path)); err != nil {
+			t.Error(err)
+		}
+	}
+	// These name the program or one another.
+	for path, want := range map[string]string{
+		"lib/systemd/system/dmsnapctl-recover.service":                           "=/usr/local/sbin/dmsnapctl recover",
+		"lib/systemd/system-generators/dmsnaptab-generator":                      "exec /usr/local/sbin/dmsnapctl ",
+		"share/man/man5/dmsnaptab.5.gz":                                          ".It Pa /usr/local/lib/systemd/system-generators/",
+		"share/doc/dmsnapctl/examples/nagios/dmsnapctl.cfg":                      " /usr/local/sbin/dmsnapctl status",
+		"share/doc/dmsnapctl/examples/nagios/dmsnapctl-icinga2.conf":             "\"/usr/local/sbin/dmsnapctl\"",
+		"share/doc/dmsnapctl/examples/ansible/roles/dmsnapctl/defaults/main.yml": ": /usr/local/sbin/dmsnapctl",
+		"share/doc/dmsnapctl/docs/fleet.md":                                      "`/usr/local/share/doc/dmsnapctl/examples`",
+	} {
+		if text := unpackedText(t, filepath.Join(dest, "usr/local", path)); !strings.Contains(text, want) {
+			t.Errorf("%s lacks %q:\n%.400s", path, want, text)
+		}
+	}
+	elsewhere := regexp.MustCompile(regexp.QuoteMeta(dest) + `|/usr/(sbin/dmsnapctl|share/doc/dmsnapctl|lib/systemd/system)`)
+	err := filepath.WalkDir(dest, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if below, _ := filepath.Rel(dest, path); !strings.HasPrefix(below, "usr/local/") {
+			t.Errorf("%s is not below the prefix", below)
+		}
+		if found := elsewhere.FindString(unpackedText(t, path)); found != "" {
+			t.Errorf("%s names %s", path, found)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// unpackedText is the text of a file, which may be packed with gzip.
+func unpackedText(t *testing.T, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var r io.Reader = f
+	if strings.HasSuffix(path, ".gz") {
+		if r, err = gzip.NewReader(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A release that is not made leaves the last one as it is.
+func TestAReleaseThatFailsKeepsTheLast(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "dist")
+	if err := os.Mkdir(out, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(out+"/SHA256SUMS", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	said, err := exec.Command("./release.sh", "", out).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 64 {
+		t.Errorf("without a version: %v\n%s", err, said)
+	}
+	if left, _ := filepath.Glob(out + "*/*"); len(left) != 1 || left[0] != out+"/SHA256SUMS" {
+		t.Errorf("these files are left: %v", left)
+	}
+}
+
+// Removal disables the units also where systemd does not run.
+func TestRemovalDisablesUnits(t *testing.T) {
+	bin := t.TempDir()
+	if err := os.WriteFile(bin+"/systemctl", []byte("#!/bin/sh\necho \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for how, want := range map[string]bool{"remove": true, "0": true, "upgrade": false, "1": false} {
+		cmd := exec.Command("/bin/sh", "scripts/preremove.sh", how)
+		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		said := strings.ReplaceAll(string(out), " --now", "")
+		if err != nil || want != (said == "disable dmsnapctl-monitor.service dmsnapctl-check.timer dmsnapctl-recover.service\n") || !want && said != "" {
+			t.Errorf("%s: %v, systemctl %q", how, err, said)
+		}
 	}
 }

@@ -44,7 +44,7 @@ var hints = []hint{
 	{dmctl.ErrNotOurs, "use that program to change it"},
 	{dmctl.ErrNotFound, "see `dmsnapctl list`"},
 	{dmctl.ErrExists, "choose another name, or remove that device first"},
-	{dmctl.ErrNoDeviceMapper, "`modprobe dm-mod` loads it"},
+	{dmctl.ErrNoDeviceMapper, "`dmsnapctl check` says whether there is a module to load"},
 	{dmctl.ErrNoControlNode, "run as root, with a writable /dev"},
 	{dmctl.ErrWrongControlNode, "remove that file: it is created again"},
 	{dmctl.ErrPermission, "run as root"},

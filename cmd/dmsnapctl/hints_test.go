@@ -27,6 +27,8 @@ func TestHints(t *testing.T) {
 		{on("snap", dmctl.ErrMayBeChanged), "merge snap: the origin may be changed (if it was not, add --origin-unchanged)"},
 		{on("a\x1b[2Jb", dmctl.ErrSuspended), "merge a\\x1b[2Jb: the device is suspended (`dmsnapctl resume $'a\\033[2Jb'` or `dmsnapctl recover` continues its I/O)"},
 		{fmt.Errorf("open f(x): %w", dmctl.ErrNoControlNode), "open f(x): " + dmctl.ErrNoControlNode.Error() + " (run as root, with a writable /dev)"},
+		// Its kernel may have been built without device mapper.
+		{dmctl.ErrNoDeviceMapper, "the kernel has no device mapper, or has not loaded it (`dmsnapctl check` says whether there is a module to load)"},
 		// The end of a run that failed comes before the reason.
 		{fmt.Errorf("%w: %w", dmctl.ErrIncomplete, dmctl.ErrBusy), "what is left is for recovery: device is in use (`dmsnapctl recover` finishes it)"},
 	} {

@@ -33,7 +33,7 @@ func TestStatusForMonitoring(t *testing.T) {
 		{"1024/2048 8", "-w 50", exitWarning, "DMSNAPCTL WARNING - 1 snapshot; s is active, 50.0% full | 's'=50.0%;50;;0;100"},
 		{"1024/2048 8", "-w 40 -c 50", exitCritical, "DMSNAPCTL CRITICAL - 1 snapshot; s is active, 50.0% full | 's'=50.0%;40;50;0;100"},
 		{"1024/2048 8", "-w 50.1 -c 50.2", exitFine, "DMSNAPCTL OK - 1 snapshot | 's'=50.0%;50.1;50.2;0;100"},
-		{"Overflow", "", exitCritical, "DMSNAPCTL CRITICAL - 1 snapshot; s is overflow, - full |"},
+		{"Overflow", "", exitCritical, "DMSNAPCTL CRITICAL - 1 snapshot; s is overflow, - full"},
 	} {
 		halfFull(t, tt.status)
 		args := append([]string{"status", "--format", "nagios"}, strings.Fields(tt.flags)...)
@@ -49,7 +49,7 @@ func TestStatusForMonitoring(t *testing.T) {
 func TestStatusForMonitoringFails(t *testing.T) {
 	halfFull(t, "1024/2048 8")
 	stdout, stderr, code := commanded(context.Background(), "status", "none|such", "--format", "nagios")
-	if code != exitUnknown || !strings.HasPrefix(stdout, "DMSNAPCTL UNKNOWN - ") || !strings.Contains(stdout, "none/such") || !strings.HasSuffix(stdout, " |\n") || strings.Count(stdout, "\n") != 1 {
+	if code != exitUnknown || !strings.HasPrefix(stdout, "DMSNAPCTL UNKNOWN - ") || !strings.Contains(stdout, "none/such") || strings.Contains(stdout, "|") || strings.Count(stdout, "\n") != 1 {
 		t.Errorf("exit code %d, %q; %s", code, stdout, stderr)
 	}
 	if stdout, _, _ := commanded(context.Background(), "status", "none"); stdout != "" {

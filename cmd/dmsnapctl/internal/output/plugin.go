@@ -8,11 +8,11 @@ import "strings"
 // performance data, which may be none.
 func PluginLine(state, text string, performance ...string) string {
 	// A bar would start the performance data.
-	line := "DMSNAPCTL " + state + " - " + strings.ReplaceAll(Name(text), "|", "/") + " |"
-	for _, p := range performance {
-		line += " " + p
+	line := "DMSNAPCTL " + state + " - " + strings.ReplaceAll(Name(text), "|", "/")
+	if len(performance) == 0 {
+		return line
 	}
-	return line
+	return line + " | " + strings.Join(performance, " ")
 }
 
 // PluginLabel is a name as performance data may have it: without quotes and
