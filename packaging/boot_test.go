@@ -27,6 +27,7 @@ const bootTimeout = 15 * time.Minute
 var seen = [][]string{{
 	"created", "mounted", "readme-monitors", "cloned", "enabled", "monitor-ready", "monitor-metrics",
 	"monitor-restarts", "monitor-feeds-the-watchdog", "watchdog-bites", "monitor-is-back",
+	"store-grew", "growth-is-told",
 	"origin-left-suspended", "origin-resumed", "recovered", "origin-takes-writes", "snapshot-survived",
 	"store-left", "store-deleted", "clone-recovered",
 	"check-ran", "check-metrics",
@@ -39,7 +40,7 @@ var seen = [][]string{{
 
 // TestUnitsInAMachine boots a Debian with the package, with systemd as its
 // first process, on a kernel with device mapper. It tests the monitor and its
-// watchdog, recovery after program and guardian died together and after a clone
+// watchdog, growth of a store, recovery after program and guardian died together and after a clone
 // was killed, the daily check, and a reboot with a table of snapshots.
 func TestUnitsInAMachine(t *testing.T) {
 	need(t, "e2fsprogs")

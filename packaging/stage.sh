@@ -59,6 +59,7 @@ tree=https://github.com/dmsnapctl/dmsnapctl/blob/main
 sed -i "s#](\.\./packaging/fleet)#](../examples)#; s#](\.\./\([A-Z]\|packaging/\|vagrant/\)#]($tree/\1#g" "$doc"/docs/*.md
 sed -i "s#](\([A-Z][A-Z]*\.md\|vagrant/\)#]($tree/\1#g" "$doc/README.md"
 cp -r "$top/packaging/fleet" "$doc/examples"
+install -D -m 0644 "$top/packaging/systemd/monitor-grow.conf" "$doc/examples/systemd/monitor-grow.conf"
 find "$doc/examples" -type d -exec chmod 0755 {} + -o -type f ! -perm -u+x -exec chmod 0644 {} +
 
 install -D -m 0644 "$top/THIRD_PARTY.md" "$doc/THIRD_PARTY.md"

@@ -17,6 +17,11 @@ func TestUnitsAreHardened(t *testing.T) {
 	for _, unit := range units[:3] {
 		must(t, "systemd-analyze", "security", "--offline=true", "--threshold=29", "systemd/"+unit)
 	}
+	// With the drop-in for stores that grow.
+	dir := t.TempDir()
+	must(t, "cp", "systemd/"+units[0], dir)
+	must(t, "install", "-D", "-t", dir+"/"+units[0]+".d", "systemd/monitor-grow.conf")
+	must(t, "systemd-analyze", "security", "--offline=true", "--threshold=29", dir+"/"+units[0])
 }
 
 // generated returns the units that the program in root writes for two lines of

@@ -36,9 +36,9 @@ const monitorHelp = `   Prints a line for each event until it is interrupted: a 
    grows by SIZE or, given as 10%, by that part of its size, but never beyond what
    it can use. Room on the file's file system is not reserved.
 
-   A failing command, a store that cannot be grown or a full file system causes a warning and is counted in the
-   metrics; the monitor continues. SIGTERM ends it with exit code 0, SIGINT with
-   130.
+   A failing command, a store that cannot be grown or a full file system causes a
+   warning and is counted in the metrics; the monitor continues. SIGTERM ends it
+   with exit code 0, SIGINT with 130.
 
 EXAMPLES:
    dmsnapctl monitor --threshold 80

@@ -44,6 +44,7 @@ first() {
 	see monitor-ready is dmsnapctl-monitor.service SubState running
 	see monitor-metrics soon grep -q 'dmsnapctl_snapshot_state{.*name="before".*state="active".*} 1' /var/lib/dmsnapctl/monitor.prom
 	watchdog
+	growing
 	interrupted
 	unfinished
 
@@ -82,6 +83,28 @@ watchdog() {
 	see monitor-is-back soon is dmsnapctl-monitor.service SubState running
 	rm -r /run/systemd/system/dmsnapctl-monitor.service.d
 	systemctl daemon-reload
+}
+
+# With its drop-in, the monitor grows the file of a store.
+growing() {
+	local dropin=/etc/systemd/system/dmsnapctl-monitor.service.d
+	mkdir -p $dropin
+	cp /usr/share/doc/dmsnapctl/examples/systemd/monitor-grow.conf $dropin
+	cp /etc/default/dmsnapctl /lab/default
+	echo 'MONITOR_OPTIONS="--grow-at 50 --grow-by 1M"' >>/etc/default/dmsnapctl
+	systemctl daemon-reload
+	systemctl restart dmsnapctl-monitor.service
+	truncate -s 16M /home/grows.img
+	truncate -s 1M /home/grows.cow
+	dmsnapctl create grows --origin /home/grows.img --cow /home/grows.cow --yes
+	dd if=/dev/urandom of=/dev/mapper/grows-origin bs=4k count=180 conv=fsync status=none
+	see store-grew soon sh -c 'test "$(stat -c %s /home/grows.cow)" -gt 1048576'
+	see growth-is-told soon sh -c 'journalctl -u dmsnapctl-monitor.service | grep -q "the store of grows grew"'
+	dmsnapctl remove grows --yes
+	rm -r $dropin /home/grows.*
+	cp /lab/default /etc/default/dmsnapctl
+	systemctl daemon-reload
+	systemctl restart dmsnapctl-monitor.service
 }
 
 # Program and guardian die together while the origin is suspended: the unit
