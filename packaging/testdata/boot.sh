@@ -66,6 +66,7 @@ readme() {
 	while read -r line; do
 		echo "# $line"
 		sh -c "$line" 2>&1 </dev/null | sed 's/^/| /; s,/dev/ubd,/dev/vd,'
+		sleep 3 # less than a person needs to type the next
 	done </lab/readme
 	see readme-monitors soon sh -c 'journalctl -u dmsnapctl-monitor.service | grep -q "before.*active"'
 }
