@@ -96,7 +96,7 @@ var manualRelated = []string{"dmsnap-store(5)", "dmsnaptab(5)", "dmsnap-crash(7)
 // manualText is the text of the program's own page.
 const manualText = `   Manages snapshots of the kernel's device mapper, reports whether a kernel leaks
    snapshot space when it crashes, and verifies COW stores without a kernel.
-   Commands that only read never write.
+   Commands that report or judge change nothing.
 
    Global flags may stand before or after the command, a command's flags before
    or after its arguments; "--" ends them. Results go to the standard output,

@@ -77,7 +77,7 @@ func (t *troubles) counted(what string) uint64 {
 func writeMonitorMetrics(w io.Writer, snapshots []dmctl.Snapshot, fullIn func(string) time.Duration, t *troubles, now time.Time) error {
 	m := output.NewMetrics(w)
 	addSnapshotMetrics(m, snapshots, fullIn)
-	m.Counter("dmsnapctl_monitor_errors_total", "What the monitor could not do and went on after, by what it was.")
+	m.Counter("dmsnapctl_monitor_errors_total", "Failures that the monitor survived, by kind.")
 	for _, what := range []string{hookTrouble, growTrouble, notifyTrouble, outputTrouble, textfileTrouble} {
 		m.Sample(float64(t.counted(what)), output.Label{Name: "what", Value: what})
 	}

@@ -153,15 +153,23 @@ func (s *scene) line(bold bool, format string, args ...any) {
 	s.texts = append(s.texts, text{x: margin, y: s.h, s: line, bold: bold})
 }
 
-// description is what the picture says, in words.
+// description is what the picture says, in words: its lines, separated by
+// semicolons except after a colon.
 func (s *scene) description() string {
-	var lines []string
+	said := ""
 	for _, t := range s.texts {
-		if len(t.s) > 0 && t.x == margin && !t.scale {
-			lines = append(lines, t.s)
+		line := strings.TrimSpace(t.s)
+		switch {
+		case line == "" || t.x != margin || t.scale:
+		case said == "":
+			said = line
+		case strings.HasSuffix(said, ":"):
+			said += " " + line
+		default:
+			said += "; " + line
 		}
 	}
-	return strings.Join(lines, "; ")
+	return said
 }
 
 // newScene lays a report out.

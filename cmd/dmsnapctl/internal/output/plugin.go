@@ -1,4 +1,4 @@
-// The line of a monitoring plugin, as Nagios and its kin read it.
+// The line of a monitoring plugin, as Nagios and Icinga read it.
 
 package output
 
