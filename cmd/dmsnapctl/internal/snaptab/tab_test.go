@@ -114,6 +114,21 @@ later /dev/vdb /dev/vdc noauto,no-overflow
 	}
 }
 
+// A unit with its own mounts would hide which file systems its loop devices keep
+// in use. These settings of systemd.exec(5) give a unit its own.
+func TestUnitsHaveTheMountsOfTheHost(t *testing.T) {
+	unit := Entry{Name: "vm", Origin: "/srv/base.img", Store: "/srv/vm.cow", Clone: true}.Files("/usr/sbin/dmsnapctl", "/etc/dmsnaptab")[0].Content
+	if !strings.Contains(unit, "\nPrivateMounts=no\n") {
+		t.Error("PrivateNetwork= gives it its own mounts since systemd 254")
+	}
+	for _, setting := range []string{"ProtectSystem=", "ProtectHome=", "ProtectKernel", "ProtectControlGroups=", "ProtectProc=", "PrivateTmp=",
+		"PrivateDevices=", "ReadWritePaths=", "ReadOnlyPaths=", "InaccessiblePaths=", "TemporaryFileSystem=", "MountFlags="} {
+		if strings.Contains(unit, "\n"+setting) {
+			t.Errorf("%s gives the unit its own mounts", setting)
+		}
+	}
+}
+
 // TestUnitNames compares the escapes with the output of systemd-escape(1).
 func TestUnitNames(t *testing.T) {
 	for in, want := range map[string]string{

@@ -109,12 +109,15 @@ func (e Entry) unit(program, source string) string {
 // loop device would hold the store's file by a mount that nobody sees. Then the
 // real one could be unmounted under it, and the kernel would report the file's
 // path without the mount point.
+// PrivateNetwork= implies such mounts since systemd 254, unless PrivateMounts=
+// says no.
 const sandbox = `CapabilityBoundingSet=CAP_SYS_ADMIN CAP_IPC_LOCK CAP_MKNOD CAP_DAC_OVERRIDE
 LimitMEMLOCK=infinity
 IPAddressDeny=any
 LockPersonality=yes
 MemoryDenyWriteExecute=yes
 NoNewPrivileges=yes
+PrivateMounts=no
 PrivateNetwork=yes
 ProtectClock=yes
 ProtectHostname=yes
