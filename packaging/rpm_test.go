@@ -9,16 +9,16 @@ import (
 )
 
 // fedoraLike makes a root with the layout of a Fedora, where dnf and rpm install
-// packages: one directory of programs, the directories of completions that its
-// package filesystem has, and an empty database of packages. The programs are
-// Debian's.
+// packages: one directory of programs, the directories of completions and licences
+// that its package filesystem has, and an empty database of packages. The programs
+// are Debian's.
 func fedoraLike(t *testing.T) string {
 	t.Helper()
 	root := debianRoot(t, "dnf", "rpm", "man-db")
 	within(t, root, "cp -an /usr/sbin/. /usr/bin/; rm -r /usr/sbin; ln -s bin /usr/sbin")
 	// Debian's rpm has its database in the home directory.
 	within(t, root, "mkdir -p /etc/rpm; echo '%_dbpath /var/lib/rpm' >/etc/rpm/macros.place")
-	within(t, root, "cd /usr/share; mkdir -p bash-completion/completions fish/vendor_completions.d zsh/site-functions")
+	within(t, root, "cd /usr/share; mkdir -p bash-completion/completions fish/vendor_completions.d zsh/site-functions licenses")
 	return root
 }
 
