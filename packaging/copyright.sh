@@ -34,7 +34,7 @@ module == "" { next }
 	skip = 0
 	line = $0
 	sub(/^ +Copyright (\([cC]\) )?/, "", line)
-	owners = owners (owners == "" ? "" : "\n ") line
+	if (!index(owners, line)) owners = owners (owners == "" ? "" : "\n ") line
 }
 skip { next }
 { sub(/^    /, ""); body = body " " ($0 == "" ? "." : $0) "\n" }
