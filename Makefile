@@ -42,7 +42,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: arrows mutants soak all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages test-portable third-party pictures
+.PHONY: arrows mutants soak all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages test-packages-quick test-portable third-party pictures
 
 all: build
 
@@ -140,14 +140,14 @@ lint:
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
-	$(GO) vet -tags kernel,lab ./...
+	$(GO) vet -tags kernel,lab,packages ./...
 	GOOS=darwin $(GO) build ./cmd/... ./verify/... ./dmctl/...
 	GOOS=windows $(GO) build ./cmd/... ./verify/... ./dmctl/...
 	GOARCH=386 $(GO) vet ./...
 	GOARCH=arm $(GO) vet ./...
 	GOARCH=386 $(GO) test -run '^$$' -exec true ./... >/dev/null
 	$(GO) run $(STATICCHECK) ./...
-	$(GO) run $(STATICCHECK) -tags kernel,lab ./...
+	$(GO) run $(STATICCHECK) -tags kernel,lab,packages ./...
 	$(GO) run ./testdata/arrows
 	$(GO) run $(ACTIONLINT) .github/workflows/*.yml
 	! grep -n 'uses:' .github/workflows/*.yml | grep -vE '@[0-9a-f]{40} # v' # pinned by commit
@@ -169,8 +169,14 @@ release:
 # test-packages builds packages twice and compares them. lintian, rpm, systemd,
 # Prometheus, Nagios and Icinga check or use their content; completion is tried in
 # bash, zsh and fish. It installs the packages that it needs.
-test-packages:
+test-packages: certificates
 	$(GO) test -tags packages -count=1 -timeout 60m -v ./packaging
+
+# test-packages-quick leaves out all architectures but one, the machine, Ansible,
+# and the shells, package managers and monitors that take minutes to install or use.
+SLOWPACKAGETESTS = ^(TestRelease|TestUnitsInAMachine|TestAnsible|TestRoleOnANewMachine|TestCompletionInShells|TestCommandsInMonitors|TestInstallUseUpgradeRemoveTheRPM)$$
+test-packages-quick: certificates
+	$(GO) test -tags packages -count=1 -timeout 20m -v -skip '$(SLOWPACKAGETESTS)' ./packaging
 
 # test-portable runs unit tests as 386, arm and s390x see them, emulated where the
 # kernel does not run such programs. It installs the emulators.
