@@ -7,5 +7,5 @@
 // block devices with O_EXCL.
 //
 // From the top down: mounts, reopen, inflight, sysfs, device, blkid, devno,
-// direct, signature, readfull, holes.
+// direct, signature, readfull, holes, room (a file's).
 package blockdev

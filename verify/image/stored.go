@@ -19,10 +19,53 @@ import (
 // effort, because a chunk may be named twice, or if chunks are smaller than a
 // page or larger than a window.
 func (im *Image) CopyStored(ctx context.Context, take func(at int64, b []byte) error) error {
-	if im.list == nil || im.ChunkBytes() < holeBytes || im.ChunkBytes() > transfer.WindowBytes {
+	if !im.copiesInListOrder() {
 		return im.Copy(ctx, im.Changed(), take)
 	}
 	return transfer.Ahead(ctx, im.storedLoads(ctx), take)
+}
+
+// copiesInListOrder reports whether CopyStored goes by the store's list.
+func (im *Image) copiesInListOrder() bool {
+	return im.list != nil && im.ChunkBytes() >= holeBytes && im.ChunkBytes() <= transfer.WindowBytes
+}
+
+// A part of the image is torn if it has tornBytes, in runs of fewer than
+// shortBytes on the store's device.
+const (
+	tornBytes  = 1 << 20
+	shortBytes = 64 << 10
+)
+
+// torn yields the long parts of the image that CopyStored passes on in many
+// pieces, out of order.
+func (im *Image) torn() iter.Seq2[Span, error] {
+	if !im.copiesInListOrder() {
+		return nothing
+	}
+	return func(yield func(Span, error) bool) {
+		var span Span
+		runs := int64(0)
+		isTorn := func() bool { return span.Length >= tornBytes && span.Length/runs < shortBytes }
+		for s, err := range im.segments(0, im.size) {
+			switch {
+			case err != nil:
+				yield(Span{}, err)
+				return
+			case !s.inStore:
+			case runs > 0 && span.End() == s.at:
+				span.Length, runs = span.Length+s.length, runs+1
+			default:
+				if isTorn() && !yield(span, nil) {
+					return
+				}
+				span, runs = Span{s.at, s.length}, 1
+			}
+		}
+		if isTorn() {
+			yield(span, nil)
+		}
+	}
 }
 
 // storedLoads yields the chunks in the list, as many at a time as fit in a

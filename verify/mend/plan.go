@@ -131,11 +131,12 @@ func (s Stage) run(ctx context.Context, tell func(int)) error {
 	if writes == nil {
 		writes = those()
 	}
+	to := transfer.NewWriter(s.device)
 	for w, err := range writes {
 		if err != nil {
 			return err
 		}
-		if err := s.write(ctx, w, tell); err != nil {
+		if err := s.write(ctx, to, w, tell); err != nil {
 			return err
 		}
 	}
@@ -148,12 +149,12 @@ func (s Stage) run(ctx context.Context, tell func(int)) error {
 }
 
 // write writes w piece by piece.
-func (s Stage) write(ctx context.Context, w write, tell func(int)) error {
+func (s Stage) write(ctx context.Context, to io.WriterAt, w write, tell func(int)) error {
 	for at, b := range transfer.Pieces(w.at, w.data) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, err := s.device.WriteAt(b, at); err != nil {
+		if _, err := to.WriteAt(b, at); err != nil {
 			return fmt.Errorf("write %d bytes at %d: %w", len(b), at, err)
 		}
 		tell(len(b))

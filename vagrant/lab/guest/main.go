@@ -5,7 +5,7 @@
 // the machine off. Package lab builds it as a static program and starts it: in
 // User-mode Linux from the host's files, in QEMU from a ramdisk.
 //
-// From the top down: main, host, modules, mounts, run, udev.
+// From the top down: main, host, modules, mounts, cpus, run, udev.
 package main
 
 import (

@@ -4,6 +4,6 @@
 //
 // It knows offsets and nothing of what lies there, neither stores nor images.
 //
-// From the top down: gather (reading scattered bytes), ahead (reading ahead),
-// piece (cutting writes).
+// From the top down: gather (reading scattered bytes), writer (writing), ahead
+// (reading ahead), piece (cutting writes).
 package transfer
