@@ -15,6 +15,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
@@ -63,7 +64,7 @@ type Request struct {
 	// dmctl.ErrNoTarget.
 	Ask func(load bool) (gate.Version, error)
 
-	opened func(fs.FileInfo) // told of each file below Root that is read
+	opened func(fs.FileInfo) // told of each file below Root that is read, by several goroutines
 }
 
 // Result is the answer to a Request, with a record of when and where it was
@@ -96,8 +97,13 @@ type Result struct {
 // unknown, and the kernel's Rule and Err say why.
 func Run(r Request) Result {
 	var result Result
+	var reading sync.Mutex
 	var read []fs.FileInfo
-	r.opened = func(f fs.FileInfo) { read = append(read, f) }
+	r.opened = func(f fs.FileInfo) {
+		reading.Lock()
+		defer reading.Unlock()
+		read = append(read, f)
+	}
 	switch r.Subject {
 	case AllInstalled:
 		result = r.all()

@@ -16,7 +16,8 @@ import (
 
 // Tree is the files of a system below its root directory.
 type Tree struct {
-	// Opened is called for each file that is opened, unless it is nil.
+	// Opened is called for each file that is opened, unless it is nil. Several
+	// goroutines may call it at once.
 	Opened func(fs.FileInfo)
 
 	fsys  fs.FS
