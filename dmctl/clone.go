@@ -55,11 +55,11 @@ func (r CloneRequest) Check() error {
 	case r.Base == "":
 		return devices.Malformed("no base named")
 	case (r.Store == "") == (r.StoreDir == ""):
-		return devices.Malformed("name a directory for the stores or, for one clone, a store")
+		return devices.Because(ErrStorePlace, "neither one directory for the stores nor, for one clone, one store")
 	case r.Store != "" && len(r.Names) > 1:
-		return devices.Malformed("%d clones cannot share a store: name a directory for the stores", len(r.Names))
+		return devices.Because(ErrStorePlace, "%d clones cannot share a store", len(r.Names))
 	case r.Store != "" && r.Transient:
-		return devices.Malformed("the store of a transient clone has no name: name a directory for it")
+		return devices.Because(ErrStorePlace, "the store of a transient clone has no name")
 	case r.StoreSize < 0:
 		return devices.Malformed("store size %d: negative", r.StoreSize)
 	case r.ChunkSize < 0 || r.ChunkSize%cow.SectorSize != 0:
@@ -390,7 +390,7 @@ func (c *Controller) jobOn(k *cloning, store host.Disk) (*job, error) {
 	}
 	j := &job{origin: k.base, cow: store, force: k.force, args: k.args, view: v}
 	if k.base.Dev() == store.Dev() {
-		return nil, devices.Refuse("%s is both base and store: name another store", store.Path())
+		return nil, devices.Because(ErrOneDevice, "%s is both base and store", store.Path())
 	}
 	if err := j.checkRoles(); err != nil {
 		return nil, err

@@ -59,6 +59,28 @@ var (
 	ErrIncomplete = plan.ErrIncomplete    // call Recover: a run did not finish
 )
 
+// Reasons that are about a choice of the caller.
+var (
+	ErrReserved         = devices.ErrReserved  // a name
+	ErrNodeTaken        = devices.ErrNodeTaken // for another name, or if that goes
+	ErrLocked           = plan.ErrLocked       // another run is at work
+	ErrOpen             = plan.ErrOpen         // a program has the device open
+	ErrOneDevice  error = &devices.Reason{Says: "one device cannot be both", Wraps: []error{ErrRefused}}
+	ErrStorePlace error = &devices.Reason{Says: "no directory for the stores", Wraps: []error{ErrUsage}}
+	ErrNoSpare    error = &devices.Reason{Says: "the store cannot be replaced", Wraps: []error{ErrRefused}}
+	ErrCOWInUse   error = &devices.Reason{Says: "the COW device is in use", Wraps: []error{ErrBusy}}
+
+	// ErrMounted says that an origin is mounted that a merge takes back to an
+	// earlier state. It can be mounted again as soon as the merge has begun.
+	ErrMounted error = &devices.Reason{Says: "the origin is mounted", Wraps: []error{ErrForce}}
+
+	// Reasons why a snapshot that lasts as long as a command cannot be made.
+	ErrVolumeCOW    error = &devices.Reason{Says: "a logical volume has its changes in its volume group", Wraps: []error{ErrUsage}}
+	ErrNoCOW        error = &devices.Reason{Says: "no COW device, and no directory for the changes", Wraps: []error{ErrUsage}}
+	ErrMountTaken   error = &devices.Reason{Says: "something is mounted there", Wraps: []error{ErrBusy}}
+	ErrNotMountable error = &devices.Reason{Says: "the snapshot cannot be mounted", Wraps: []error{ErrRefused}}
+)
+
 // PartErrors lists which parts of a request failed. Each failed part was
 // undone; the others are done. PartError is one of them.
 type (
@@ -76,7 +98,7 @@ var ErrPauseTooLong = plan.ErrPauseTooLong
 
 // Errors of a merge that has begun.
 var (
-	ErrMergeFailed  = errors.New("the kernel stopped the merge at an I/O error (see dmesg)")
+	ErrMergeFailed  = errors.New("the kernel stopped the merge at an I/O error")
 	ErrMergeInvalid = errors.New("the store became invalid during the merge: the origin holds a part of the snapshot")
 	ErrStillMerging = errors.New("the merge continues in the kernel")
 )

@@ -47,7 +47,7 @@ func (c *Controller) planMergeAgain(p *Plan, d, o *devices.Device) error {
 		return err
 	}
 	if len(users) > 0 {
-		return devices.Busy("%s is %s: the merge failed, and nobody may write to the origin while it is restarted; end that first",
+		return devices.Busy("%s is %s: the merge failed, and nobody may write to the origin while it is restarted",
 			o.Name, host.InWords(users))
 	}
 	m, _ := o.MergeArgs()

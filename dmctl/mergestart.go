@@ -63,7 +63,7 @@ func (c *Controller) mergeable(v devices.View, d *devices.Device, originUnchange
 	case o == nil:
 		return nil, devices.Refuse("its origin has no active snapshot-origin device")
 	case d.Suspended():
-		return nil, devices.RefuseFor(ErrSuspended, "it is suspended: resume it first")
+		return nil, devices.RefuseFor(ErrSuspended, "it is suspended")
 	case d.Role() == devices.RoleActivated && !originUnchanged:
 		return nil, devices.RefuseFor(ErrMayBeChanged, "it was activated from an existing store: writes to the origin while the store was inactive would be mixed with it")
 	}
@@ -88,7 +88,7 @@ func (c *Controller) mergeable(v devices.View, d *devices.Device, originUnchange
 	}
 	users, err := c.lastingUsers(d)
 	if err == nil && len(users) > 0 {
-		err = devices.Busy("the snapshot is %s: while it is merged it cannot be read; end that first", host.InWords(users))
+		err = devices.Busy("the snapshot is %s: while it is merged it cannot be read", host.InWords(users))
 	}
 	return o, err
 }
@@ -113,5 +113,8 @@ func (c *Controller) checkNotMounted(o *devices.Device, force bool) error {
 	if err != nil || len(users) == 0 {
 		return err
 	}
-	return devices.UnlessForced(force, "%s is %s: merging takes it back to an earlier state, unmount it first (it can be mounted again as soon as the merge has begun)", o.Name, host.InWords(users))
+	if force {
+		return nil
+	}
+	return devices.Because(ErrMounted, "%s is %s: merging takes it back to an earlier state", o.Name, host.InWords(users))
 }

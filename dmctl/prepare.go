@@ -129,7 +129,7 @@ func (c *Controller) checkFree(v devices.View, op string, name devices.Name) err
 // placeOrigin determines what the origin is, and whether it may become one.
 func (c *Controller) placeOrigin(j *job) error {
 	if j.cow.Dev() == j.origin.Dev() {
-		return devices.Refuse("%s is both origin and COW device: name another COW device", j.origin.Path())
+		return devices.Because(ErrOneDevice, "%s is both origin and COW device", j.origin.Path())
 	}
 	mapped := j.view.ByDev(j.origin.Dev())
 	if mapped == nil {
@@ -154,7 +154,7 @@ func (c *Controller) placePlain(j *job) error {
 		return err
 	}
 	if len(users) > 0 {
-		return devices.Busy("%s is %s: writes that bypass the snapshot's origin device would not be preserved; end that first",
+		return devices.Busy("%s is %s: writes that bypass the snapshot's origin device would not be preserved",
 			j.origin.Path(), host.InWords(users))
 	}
 	if j.originName, err = devices.NameWith(j.name, devices.OriginSuffix); err != nil {
@@ -167,7 +167,7 @@ func (c *Controller) placePlain(j *job) error {
 func (j *job) placeExisting() error {
 	j.kind = originExisting
 	if _, merging := j.over.MergeArgs(); merging {
-		return devices.RefuseFor(ErrMerging, "a snapshot is being merged into %s: wait until that is done", j.over.Name)
+		return devices.RefuseFor(ErrMerging, "a snapshot is being merged into %s", j.over.Name)
 	}
 	return checkIdle(j.over, j.force)
 }
@@ -204,9 +204,9 @@ func (j *job) placeMapped() error {
 func checkIdle(o *devices.Device, force bool) error {
 	switch {
 	case o.Suspended():
-		return devices.RefuseFor(ErrSuspended, "%s is suspended: resume it first", o.Name)
+		return devices.RefuseFor(ErrSuspended, "%s is suspended", o.Name)
 	case o.HasInactive():
-		return devices.RefuseFor(ErrSuspended, "%s has a waiting table: resume the device or clear the table first", o.Name)
+		return devices.RefuseFor(ErrSuspended, "%s has a waiting table", o.Name)
 	}
 	if owner := devices.OwnerOf(o.UUID); owner != "" && owner != devices.OwnerOurs {
 		return devices.UnlessForced(force, "%s belongs to %s, which reloads its tables and would silently drop the snapshot", o.Name, owner)
@@ -225,7 +225,7 @@ func (c *Controller) takeCOW(j *job) error {
 		return err
 	}
 	if len(users) > 0 {
-		return devices.Busy("COW device %s is %s: end that first, or name another one", j.cow.Path(), host.InWords(users))
+		return devices.Because(ErrCOWInUse, "COW device %s is %s", j.cow.Path(), host.InWords(users))
 	}
 	below, err := c.below(j.cow, j.force)
 	if err != nil {

@@ -91,7 +91,7 @@ func removable(v devices.View, d *devices.Device, force bool) error {
 func (c *Controller) checkUnused(d *devices.Device) error {
 	users, err := c.e.Users(d.Dev)
 	if err == nil && len(users) > 0 {
-		err = devices.Busy("it is %s: end that first", host.InWords(users))
+		err = devices.Busy("it is %s", host.InWords(users))
 	}
 	return err
 }

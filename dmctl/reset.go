@@ -60,14 +60,14 @@ func (c *Controller) resetPart(p *Plan, k activeClone, n *note) error {
 	case k.HasInactive():
 		return devices.RefuseFor(ErrUnfinished, "a table waits to be put in place")
 	case file == "":
-		return devices.Refuse("its store is the device %s: remove the clone and make it again", c.e.NodePath(old))
+		return devices.Because(ErrNoSpare, "its store is the device %s", c.e.NodePath(old))
 	}
 	users, err := c.lastingUsers(k.Device)
 	if err != nil {
 		return err
 	}
 	if len(users) > 0 {
-		return devices.Busy("it is %s: end that first", host.InWords(users))
+		return devices.Busy("it is %s", host.InWords(users))
 	}
 	d, err := c.e.OpenDev(old) // for its size
 	if err != nil {
@@ -85,7 +85,7 @@ func (c *Controller) resetPart(p *Plan, k activeClone, n *note) error {
 		f = n.add(k.store, true)
 		p.Add(plan.NewStore{Path: f.Temp, Bytes: bytes, To: h})
 	case k.args.Store.IsPersistent():
-		return devices.Refuse("its store has been deleted: remove the clone and make it again")
+		return devices.Because(ErrNoSpare, "its store has been deleted")
 	default:
 		p.Add(plan.NewScratch{Dir: filepath.Dir(strings.TrimSuffix(file, host.Deleted)), Bytes: bytes, To: h})
 	}

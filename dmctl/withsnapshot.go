@@ -81,11 +81,11 @@ func (c *Controller) PlanWith(ctx context.Context, r WithRequest) (p *Plan, w *W
 	d := v.ByDev(origin.Dev())
 	switch ofLVM := d != nil && devices.OwnerOf(d.UUID) == devices.OwnerLVM; {
 	case ofLVM && r.COW != "":
-		return nil, nil, devices.Malformed("%s is a logical volume, whose changes go to its volume group: name no COW device", d.Name)
+		return nil, nil, devices.Because(ErrVolumeCOW, "%s is a logical volume, whose changes go to its volume group, not to a COW device", d.Name)
 	case ofLVM:
 		err = w.addVolume(p, d, r)
 	case r.COW == "" && r.StoreDir == "":
-		return nil, nil, devices.Malformed("%s is not a logical volume: name a COW device or a directory for the changes", r.Origin)
+		return nil, nil, devices.Because(ErrNoCOW, "%s is not a logical volume, and there is no COW device or directory for the changes", r.Origin)
 	case r.COW != "" && r.hasSize():
 		return nil, nil, devices.Malformed("%s has its own size", r.COW)
 	default:
@@ -116,7 +116,7 @@ func (c *Controller) checkPlace(dir string) error {
 	}
 	mounted, err := c.e.MountedAt(dir)
 	if err == nil && mounted {
-		err = devices.Busy("something is mounted at %s already: unmount it, or mount elsewhere", dir)
+		err = devices.Because(ErrMountTaken, "something is mounted at %s already", dir)
 	}
 	return err
 }
@@ -283,11 +283,11 @@ func fileSystem(d host.Disk) (string, error) {
 	}
 	switch {
 	case slices.Contains(found, "btrfs"):
-		return "", devices.Refuse("%s contains btrfs, which mistakes a snapshot for its origin, by its UUID: use btrfs snapshots, or do not mount it", d.Path())
+		return "", devices.Because(ErrNotMountable, "%s contains btrfs, which mistakes a snapshot for its origin, by its UUID", d.Path())
 	case len(found) == 0:
-		return "", devices.Refuse("%s contains no known file system: do not mount it", d.Path())
+		return "", devices.Because(ErrNotMountable, "%s contains no known file system", d.Path())
 	}
-	return "", devices.Refuse("%s contains %s, which is not a mountable file system: do not mount it", d.Path(), found[len(found)-1])
+	return "", devices.Because(ErrNotMountable, "%s contains %s, which is not a mountable file system", d.Path(), found[len(found)-1])
 }
 
 // Lost returns nil as long as the snapshot shows its moment. Otherwise the

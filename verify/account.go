@@ -182,7 +182,7 @@ func (a *account) finish(end store.End) {
 	case end.How == store.Terminator && uint64(a.bounds.Geometry.AreaChunk(area+1)) == a.bounds.DeviceChunks:
 		a.found.note(NoRoomForTerminator, 1, func() Finding {
 			f := aboutMissingArea(a.bounds, area+1)
-			f.Message = fmt.Sprintf("the device ends right after the data of area %d: the kernel invalidates the snapshot when the area fills up; grow the device by a chunk or more", area)
+			f.Message = fmt.Sprintf("the device ends right after the data of area %d: the kernel invalidates the snapshot when the area fills up, for want of a chunk for the next one", area)
 			return f
 		})
 	}

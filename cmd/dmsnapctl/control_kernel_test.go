@@ -178,7 +178,7 @@ func TestControlRefusals(t *testing.T) {
 		{exitUsage, "rename r r-dmsnap-real --yes", "choose another one"},
 		{exitUsage, "merge .. --yes", "it names a directory"},
 		{exitUnknown, "create r --yes --origin " + disks[2] + " --cow " + disks[1], "exists (choose another name"},
-		{exitUnknown, "create n --yes --origin " + disks[1] + " --cow " + disks[1], "name another COW device\n"},
+		{exitUnknown, "create n --yes --origin " + disks[1] + " --cow " + disks[1], "name another device for the store)\n"},
 		{exitUnknown, "create n --yes --origin " + disks[2] + " --cow " + disks[3], "is the COW device of snapshot r"},
 	} {
 		if _, why := dmsnapctl(t, tt.code, strings.Fields(tt.args)...); !strings.Contains(why, tt.want) || len(why) > 200 {

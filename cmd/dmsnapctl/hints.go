@@ -9,6 +9,9 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
+	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
 // hint is what to do about an error that wraps about. NAME in the text stands for
@@ -25,7 +28,8 @@ var hints = []hint{
 	{dmctl.ErrNoGuardian, "try again when the machine is less busy or has more free memory"},
 	{dmctl.ErrUnfinished, "`dmsnapctl recover` cleans up"},
 	{dmctl.ErrLost, "do not trust what was read; give more room with --size or a larger COW device"},
-	{dmctl.ErrMergeFailed, "`dmsnapctl merge` continues it"},
+	{mend.ErrAgain, "run it again to finish"},
+	{dmctl.ErrMergeFailed, "see dmesg; `dmsnapctl merge` continues it"},
 	{dmctl.ErrStillMerging, "`dmsnapctl merge NAME` waits for it and finishes it"},
 	{dmctl.ErrMerging, "`dmsnapctl status` shows its progress, `dmsnapctl merge` waits for it"},
 	{dmctl.ErrSuspended, "`dmsnapctl resume NAME` or `dmsnapctl recover` continues its I/O"},
@@ -38,10 +42,21 @@ var hints = []hint{
 	{dmctl.ErrUnread, "see `dmsnapctl verify`; --force uses it anyway"},
 	{dmctl.ErrDamaged, "see `dmsnapctl verify`; --force uses it anyway"},
 	{dmctl.ErrNoStoreFile, "grow its COW device first, then run `dmsnapctl grow NAME`"},
+	{dmctl.ErrMounted, "unmount it until the merge has begun; --force does it anyway"},
 	{dmctl.ErrForce, "--force does it anyway"},
 	{dmctl.ErrPlainFile, "put a loop device on it: losetup -f --show FILE"},
 	{dmctl.ErrNotOurs, "use that program to change it; `dmsnapctl status NAME` shows it"},
 	{dmctl.ErrNotOurs, "use that program to change it"},
+	{dmctl.ErrStorePlace, "name a directory with --store-dir"},
+	{dmctl.ErrNoSpare, "remove the clone and make it again"},
+	{dmctl.ErrOneDevice, "name another device for the store"},
+	{dmctl.ErrVolumeCOW, "leave --cow out"},
+	{dmctl.ErrNoCOW, "name a device with --cow, or a directory with --store-dir"},
+	{dmctl.ErrNotMountable, "leave --mount out"},
+	{dmctl.ErrMountTaken, "unmount it, or mount elsewhere"},
+	{dmctl.ErrCOWInUse, "end that, or name another one"},
+	{dmctl.ErrReserved, "choose another one"},
+	{dmctl.ErrNodeTaken, "remove it, or choose another name"},
 	{dmctl.ErrNotFound, "see `dmsnapctl list`"},
 	{dmctl.ErrExists, "choose another name, or remove that device first"},
 	{dmctl.ErrNoDeviceMapper, "`dmsnapctl check` says whether there is a module to load"},
@@ -49,6 +64,11 @@ var hints = []hint{
 	{dmctl.ErrWrongControlNode, "remove that file: it is created again"},
 	{dmctl.ErrPermission, "run as root"},
 	{dmctl.ErrNoTarget, "`dmsnapctl check --load` loads its module"},
+	{gate.ErrNotRegistered, "load the module dm-snapshot first"},
+	{kmod.ErrStripped, "use the module as its package has it"},
+	{dmctl.ErrLocked, "try again when it is done"},
+	{dmctl.ErrOpen, "`fuser -v /dev/mapper/NAME` shows by what; end that first"},
+	{dmctl.ErrBusy, "end that first"},
 }
 
 // hintFor is the hint for an error about the device name, "" for none.

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
 // What a user reads in an error: what is wrong, then what to do.
@@ -29,6 +31,12 @@ func TestHints(t *testing.T) {
 		{fmt.Errorf("open f(x): %w", dmctl.ErrNoControlNode), "open f(x): " + dmctl.ErrNoControlNode.Error() + " (run as root, with a writable /dev)"},
 		// Its kernel may have been built without device mapper.
 		{dmctl.ErrNoDeviceMapper, "the kernel has no device mapper, or has not loaded it (`dmsnapctl check` says whether there is a module to load)"},
+		{on("snap", dmctl.ErrOpen), "merge snap: it is open by a program (`fuser -v /dev/mapper/snap` shows by what; end that first)"},
+		{on("snap", fmt.Errorf("it is mounted: %w", dmctl.ErrBusy)), "merge snap: it is mounted: device is in use (end that first)"},
+		{on("snap", dmctl.ErrMounted), "merge snap: the origin is mounted (unmount it until the merge has begun; --force does it anyway)"},
+		{errors.Join(dmctl.ErrLocked), "another run is at work (try again when it is done)"},
+		{&mend.Stopped{Plan: "p", Say: "s", Err: io.EOF, After: "the store is intact", Again: true}, "p: stopped at step 1 (s): EOF; the store is intact (run it again to finish)"},
+		{&mend.Stopped{Plan: "p", Say: "s", Err: io.EOF, After: "the store is whole"}, "p: stopped at step 1 (s): EOF; the store is whole"},
 		// The end of a run that failed comes before the reason.
 		{fmt.Errorf("%w: %w", dmctl.ErrIncomplete, dmctl.ErrBusy), "what is left is for recovery: device is in use (`dmsnapctl recover` finishes it)"},
 	} {

@@ -53,6 +53,9 @@ var (
 
 // Reasons to reject a name that the user chose.
 var (
+	ErrReserved = &Reason{Says: "the name is reserved", Wraps: []error{ErrUsage}}
+	// ErrNodeTaken says that the place of a device's node has something else.
+	ErrNodeTaken  = &Reason{Says: "the place of its node is taken", Wraps: []error{ErrRefused}}
 	ErrTaken      = &Reason{Says: ErrExists.Error(), Wraps: []error{ErrExists}}
 	ErrNoSnapshot = &Reason{Says: "the device is not a snapshot", Wraps: []error{ErrNotFound, ErrRefused}}
 	ErrNotOurs    = &Reason{Says: "the snapshot was made by another program", Wraps: []error{ErrNotFound, ErrRefused}}

@@ -98,7 +98,7 @@ func SnapshotName(s string) (Name, error) {
 	n, err := ParseName(s)
 	for _, reserved := range []string{NewSuffix, RealSuffix} {
 		if err == nil && strings.HasSuffix(n.String(), reserved) {
-			err = Malformed("%q: names that end in %s are reserved: choose another one", s, reserved)
+			err = Because(ErrReserved, "%q: names that end in %s are reserved", s, reserved)
 		}
 	}
 	return n, err

@@ -27,7 +27,7 @@ func IsSnapshotTarget(name string) bool { return HasStore(name) || name == Origi
 func HasStore(name string) bool { return name == SnapshotTarget || name == MergeTarget }
 
 // ErrNotRegistered means that a list of targets lacks the target "snapshot".
-var ErrNotRegistered = errors.New(`the target "snapshot" is not among the registered targets (load the module dm-snapshot first)`)
+var ErrNotRegistered = errors.New(`the target "snapshot" is not among the registered targets`)
 
 // maxTargets bounds the number of lines; kernels have about forty targets.
 const maxTargets = 4096

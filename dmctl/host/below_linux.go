@@ -236,5 +236,5 @@ func mountID(f file) (id int, ok bool) {
 // lostBelow returns the error for a device whose place is unknown. It wraps
 // ErrForce.
 func lostBelow(format string, args ...any) error {
-	return devices.UnlessForced(false, "cannot tell on which device it lies: "+format+": use a block device, or a file on a file system that names its device; on the origin itself, copying would wait for itself", args...)
+	return devices.UnlessForced(false, "cannot tell on which device it lies: "+format+"; on the origin itself, copying would wait for itself", args...)
 }

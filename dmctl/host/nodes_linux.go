@@ -82,7 +82,7 @@ func (h *Linux) NodeFree(name devices.Name) error {
 	if err != nil {
 		return err
 	}
-	return devices.Refuse("%s exists but is not the node of a mapped device: remove it or choose another name", path)
+	return devices.Because(devices.ErrNodeTaken, "%s exists but is not the node of a mapped device", path)
 }
 
 // nodesCanBeMade tries it with the device number that no device has: /dev may

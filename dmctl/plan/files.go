@@ -210,7 +210,7 @@ func (e *Engine) awaitAlone(d *devices.Ref) error {
 			return err
 		}
 		if try == RemoveTries {
-			return devices.Busy("it is open by a program: end that first")
+			return ErrOpen
 		}
 		e.Sleep(RemovePause)
 	}

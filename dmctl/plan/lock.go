@@ -44,10 +44,10 @@ func (e *Engine) await(ctx context.Context, tries int) error {
 		switch {
 		case ctx.Err() != nil:
 			e.Machine.Unlock() // also leaves the queue
-			return errors.Join(devices.Busy("another run is at work"), ctx.Err())
+			return errors.Join(devices.Because(ErrLocked, "another run is at work"), ctx.Err())
 		case try == tries:
 			e.Machine.Unlock()
-			return devices.Busy("another run has got no further for %v: try again when it is done", LockTries*LockPause)
+			return devices.Because(ErrLocked, "another run has got no further for %v", LockTries*LockPause)
 		}
 	}
 }

@@ -31,6 +31,12 @@ var ErrNoGuardian = errors.New("no process stands guard")
 // resumed it.
 var ErrPauseTooLong = errors.New("the pause took too long and was ended by the process that stands guard")
 
+// ErrLocked says that another run of a controller is at work.
+var ErrLocked error = &devices.Reason{Says: "another run is at work", Wraps: []error{devices.ErrBusy}}
+
+// ErrOpen says that a program has a device open, and the kernel does not say which.
+var ErrOpen error = &devices.Reason{Says: "it is open by a program", Wraps: []error{devices.ErrBusy}}
+
 // ErrIncomplete says that an operation, or its undo, is done except for some
 // work left to recovery.
 var ErrIncomplete = errors.New("what is left is for recovery")

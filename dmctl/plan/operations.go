@@ -100,13 +100,12 @@ func (e *Engine) drop(d *devices.Ref) error {
 // heldBy says who holds a device, as far as is known; cause is the kernel's
 // error.
 func (e *Engine) heldBy(d *devices.Ref, cause error) error {
-	who := "open by a program (`fuser -v /dev/mapper/" + d.Name.String() + "` shows which)"
 	if info, err := e.Info(d.Name); err == nil {
 		if users, err := e.Users(info.Dev); err == nil && len(users) > 0 {
-			who = host.InWords(users)
+			return &devices.Reason{Says: "it is " + host.InWords(users), Wraps: []error{devices.ErrBusy, cause}}
 		}
 	}
-	return &devices.Reason{Says: "it is " + who + ": end that and try again", Wraps: []error{devices.ErrBusy, cause}}
+	return &devices.Reason{Says: ErrOpen.Error(), Wraps: []error{ErrOpen, cause}}
 }
 
 func (e *Engine) removeNode(name devices.Name) error {

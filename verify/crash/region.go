@@ -26,7 +26,7 @@ func ParseRegion(s string) (Region, error) {
 	first, err1 := strconv.ParseUint(start, 10, 54) // in bytes it still fits 63 bits
 	n, err2 := strconv.ParseUint(length, 10, 54)
 	if !ok || err1 != nil || err2 != nil || n == 0 || first+n >= maxSector {
-		return Region{}, fmt.Errorf("%q is not a region; write START+LEN, both in sectors of the logged device, as in 0+131072", s)
+		return Region{}, fmt.Errorf("%q is not a region: one is START+LEN, both in sectors of the logged device, as in 0+131072", s)
 	}
 	return Region{Start: cow.Sectors(first), Len: cow.Sectors(n)}, nil
 }

@@ -24,7 +24,7 @@ func ParseShard(text string) (Shard, error) {
 	i, err1 := strconv.Atoi(index)
 	n, err2 := strconv.Atoi(of)
 	if !ok || err1 != nil || err2 != nil || n < 1 || i < 1 || i > n || n > maxShards {
-		return Shard{}, fmt.Errorf("%q is not a shard; write I/N, as in 2/8", text)
+		return Shard{}, fmt.Errorf("%q is not a shard: one is I/N, as in 2/8", text)
 	}
 	return Shard{i, n}, nil
 }

@@ -242,7 +242,7 @@ func ParseView(text string) (View, error) {
 	case SnapshotView, OriginView, DiskView:
 		return v, nil
 	}
-	return "", fmt.Errorf("%q is not a view of a state; write %s, %s or %s", text, SnapshotView, OriginView, DiskView)
+	return "", fmt.Errorf("%q is not a view of a state, which are %s, %s and %s", text, SnapshotView, OriginView, DiskView)
 }
 
 // In returns the region's part of a disk.

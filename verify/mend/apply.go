@@ -30,7 +30,7 @@ func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Imag
 	}
 	p := &Plan{
 		Title:  "apply the store to the origin",
-		Resume: "store and origin together still hold the snapshot's image: run it again to finish",
+		Resume: "store and origin together still hold the snapshot's image", Again: true,
 	}
 	im, report, err := image.Open(ctx, image.Source{Store: dev, StoreSize: dev.Size(), Origin: origin, OriginSize: origin.Size()}, image.Options{})
 	switch {

@@ -12,7 +12,7 @@ import (
 // rounded up to whole chunks. The kernel needs nothing more: it asks for the
 // size of a COW device when the snapshot is activated.
 func Grow(ctx context.Context, dev blockdev.Device, by int64) (*Plan, error) {
-	p := &Plan{Title: "enlarge the store", Resume: "the store is whole, and its file has the old size or the new one: look before it is grown again"}
+	p := &Plan{Title: "enlarge the store", Resume: "the store is whole, and its file has the old size or the new one"}
 	if by <= 0 {
 		return nil, fmt.Errorf("%w: growing by %d bytes", ErrRoom, by)
 	}
@@ -40,7 +40,7 @@ func Grow(ctx context.Context, dev blockdev.Device, by int64) (*Plan, error) {
 // growing is the stage that gives a store's file a size.
 func growing(dev blockdev.Device, to int64) (Stage, error) {
 	if _, ok := dev.(Grower); !ok {
-		return Stage{}, fmt.Errorf("%w: only a plain file can be grown; grow the device first", ErrRoom)
+		return Stage{}, fmt.Errorf("%w: the store is not a plain file, which could be grown", ErrRoom)
 	}
 	return Stage{
 		Say:    fmt.Sprintf("grow the file from %d to %d bytes", dev.Size(), to),

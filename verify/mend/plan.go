@@ -18,9 +18,10 @@ type Plan struct {
 	// Notes are what the reader should know besides the stages.
 	Notes  []string
 	Stages []Stage
-	// Resume describes the state after a run that did not finish, and how to
-	// continue.
+	// Resume describes the state after a run that did not finish.
 	Resume string
+	// Again says that the same plan, made and run again, then finishes the work.
+	Again bool
 	// Beyond says that the plan overwrites more than the records of a store
 	// whose header is there: a dump of it undoes only part of that.
 	Beyond bool
@@ -74,15 +75,25 @@ type Stopped struct {
 	Stage int // from 0; the number of stages if only the check is left
 	Say   string
 	Err   error
-	After string // the state now, and how to continue
+	After string // the state now
+	Again bool   // the same plan, made and run again, finishes the work
 }
 
 func (s *Stopped) Error() string {
 	return fmt.Sprintf("%s: stopped at step %d (%s): %v; %s", s.Plan, s.Stage+1, s.Say, s.Err, s.After)
 }
 
-// Unwrap returns Err, the reason.
-func (s *Stopped) Unwrap() error { return s.Err }
+// ErrAgain says of a run that did not finish: the same plan, made and run again,
+// does the rest.
+var ErrAgain = errors.New("the same plan does the rest")
+
+// Unwrap returns Err, the reason, and ErrAgain if Again is true.
+func (s *Stopped) Unwrap() []error {
+	if s.Again {
+		return []error{s.Err, ErrAgain}
+	}
+	return []error{s.Err}
+}
 
 // Run carries out the plan. It checks the context between writes. If it does
 // not finish, the error is a *Stopped.
@@ -92,7 +103,7 @@ func (p *Plan) Run(ctx context.Context, progress func(Progress)) error {
 		now.Total += s.Bytes
 	}
 	stopped := func(stage int, say string, err error) error {
-		return &Stopped{Plan: p.Title, Stage: stage, Say: say, Err: err, After: p.Resume}
+		return &Stopped{Plan: p.Title, Stage: stage, Say: say, Err: err, After: p.Resume, Again: p.Again}
 	}
 	for i, s := range p.Stages {
 		now.Stage = i

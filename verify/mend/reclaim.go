@@ -50,7 +50,7 @@ func Reclaim(ctx context.Context, dev blockdev.Device, opt ReclaimOptions) (*Pla
 	if opt.MostMoves <= 0 {
 		opt.MostMoves = DefaultMostMoves
 	}
-	p := &Plan{Title: "reclaim leaked chunks", Resume: "the store is intact: run it again to finish"}
+	p := &Plan{Title: "reclaim leaked chunks", Resume: "the store is intact", Again: true}
 	s, err := examine(ctx, dev, opt.OriginBytes)
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ const mostDamaged = 1024
 // and it is certain. It grows a truncated file to hold the area in which its
 // list ends.
 func Repair(ctx context.Context, dev blockdev.Device, opt RepairOptions) (*Plan, error) {
-	p := &Plan{Title: "repair the store", Resume: "the store is no worse than before: run it again to finish"}
+	p := &Plan{Title: "repair the store", Resume: "the store is no worse than before", Again: true}
 	at, err := lostHeader(ctx, dev, opt.OriginBytes, p)
 	if err != nil {
 		return nil, err

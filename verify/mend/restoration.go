@@ -39,7 +39,7 @@ func (r *Restoration) planOn(ctx context.Context, dev blockdev.Device) (*Plan, e
 	if err != nil {
 		return nil, err
 	}
-	p.Resume = "the new file is not complete: make it again"
+	p.Resume = "the new file is not complete"
 	return p, nil
 }
 

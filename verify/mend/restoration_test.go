@@ -37,7 +37,7 @@ func TestRestoreToANewFile(t *testing.T) {
 		t.Error("the new store shows something else")
 	}
 	err = r.Write(ctx, &lossy{newFile{disk{b: make([]byte, size)}}}, nil)
-	if stopped := new(Stopped); !errors.As(err, &stopped) || !errors.Is(err, verify.ErrDamaged) || !strings.Contains(stopped.After, "make it again") {
+	if stopped := new(Stopped); !errors.As(err, &stopped) || !errors.Is(err, verify.ErrDamaged) || !strings.Contains(stopped.After, "not complete") {
 		t.Errorf("a file that loses what is written to it: %v", err)
 	}
 	if _, err := PlanRestoration(ctx, bytes.NewReader(lines), old, int64(len(s.store))/2); !errors.Is(err, ErrRoom) {

@@ -31,7 +31,7 @@ func Restore(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt R
 			return nil, err
 		}
 	}
-	p := &Plan{Title: "restore a store's metadata", Resume: "the store is marked invalid: run it again to finish"}
+	p := &Plan{Title: "restore a store's metadata", Resume: "the store is marked invalid", Again: true}
 	r, err := newRestorer(ctx, dump, dev, opt)
 	if err != nil {
 		return nil, err

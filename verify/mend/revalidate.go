@@ -23,7 +23,7 @@ type RevalidateOptions struct {
 // if the origin has not changed since the kernel invalidated the snapshot:
 // later writes to it were not copied. The caller vouches for that.
 func Revalidate(ctx context.Context, dev blockdev.Device, opt RevalidateOptions) (*Plan, error) {
-	p := &Plan{Title: "make the store valid again", Resume: "the store is still marked invalid: run it again to finish"}
+	p := &Plan{Title: "make the store valid again", Resume: "the store is still marked invalid", Again: true}
 	s, err := examine(ctx, dev, opt.OriginBytes)
 	if err != nil {
 		return nil, err

@@ -266,7 +266,7 @@ func TestStrippedOfRelocations(t *testing.T) {
 		}
 		at += header
 	}
-	if m, err := ReadModule(bytes.NewReader(data)); !errors.Is(err, errStripped) {
-		t.Errorf("%v, %v, want %v", m, err, errStripped)
+	if m, err := ReadModule(bytes.NewReader(data)); !errors.Is(err, ErrStripped) {
+		t.Errorf("%v, %v, want %v", m, err, ErrStripped)
 	}
 }

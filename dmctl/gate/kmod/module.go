@@ -121,13 +121,13 @@ func (o *object) findTarget(name string) (gate.Version, error) {
 		found = append(found, r.targetsAt(candidates)...)
 	}
 	if !relocated {
-		return gate.Version{}, errStripped
+		return gate.Version{}, ErrStripped
 	}
 	return found.only()
 }
 
-// errStripped is not ErrNoTarget: it is not known what the module has.
-var errStripped = errors.New("no relocations in it: it was stripped of what loading takes; use the module as its package has it")
+// ErrStripped is not ErrNoTarget: it is not known what the module has.
+var ErrStripped = errors.New("no relocations in it: it was stripped of what loading takes")
 
 // pointersTo returns the offsets of the words that will point to text.
 func (r relocations) pointersTo(text string) (offsets []uint64, err error) {
