@@ -42,7 +42,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: arrows mutants soak all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages test-packages-quick test-portable third-party pictures
+.PHONY: arrows mutants soak clones all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages test-packages-quick test-portable third-party pictures
 
 all: build
 
@@ -118,6 +118,14 @@ test-kernels: setup-tests
 	bin/lab matrix -kernels "$(KERNELS)" -run '$(KERNELTESTS)' $(KERNELPACKAGES)
 
 KERNELS ?= all
+
+# As many clones as CLONES says, on both engines, from 16 goroutines; the power
+# is cut, and all must come back. The race detector does not fit into the address
+# space of programs in User-mode Linux.
+CLONES ?= 1000
+clones: setup-tests
+	DMSNAPCTL_CLONES=$(CLONES) $(GO) test -tags lab -count=1 -v -timeout 6h -run Outlive/uml ./vagrant/lab/clones
+	DMSNAPCTL_CLONES=$(CLONES) $(GO) test -race -tags lab -count=1 -v -timeout 6h -run Outlive/qemu ./vagrant/lab/clones
 
 # All rounds of the attacks on the controller, and one table of the results.
 # `make kernel` runs a tenth of the rounds; SOAK sets the percentage.

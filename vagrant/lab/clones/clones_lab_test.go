@@ -43,7 +43,7 @@ func TestClonesOutliveTheirMachine(t *testing.T) {
 			t.Fatalf("%s=%s: not a number of clones", envClones, text)
 		}
 	}
-	for _, engine := range []lab.Engine{lab.UML} {
+	for _, engine := range []lab.Engine{lab.UML, lab.QEMU} {
 		t.Run(string(engine), func(t *testing.T) {
 			kernel, err := kernels.Defaults[engine].Find()
 			if err != nil {
@@ -77,7 +77,7 @@ func outlive(t *testing.T, kernel lab.Kernel, n int) {
 	out := &lines{t: t, seen: make(chan struct{})}
 	m := lab.Machine{
 		Kernel:    kernel,
-		MemoryMiB: 512 + 2*n, // the kernel needs about 1.2 MiB for a mounted clone
+		MemoryMiB: 1024 + 2*n, // the kernel needs about 1.2 MiB for a mounted clone, the race detector some hundred MiB
 		Disks:     []lab.Disk{{Path: disk}},
 		Modules:   []string{"dm-mod", "dm-bufio", "dm-snapshot", "loop", "ext4"},
 		Program:   exe,
