@@ -7,12 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
@@ -80,16 +80,11 @@ func runRescue(c *cli.Context, run runner) error {
 		return fmt.Errorf("rescue %s: %w", w.path, err)
 	}
 	stays := w.plan()
-	w.noteUnusedGrowth()
-	held := w.isHeld()
-	if held {
-		stays = exitUnknown
-	}
 	for _, s := range w.steps {
 		w.said.Steps = append(w.said.Steps, s.String())
 	}
 	// Without --yes it only shows the plan.
-	w.said.DryRun = c.Bool("dry-run") || !c.Bool("yes") || held
+	w.said.DryRun = c.Bool("dry-run") || !c.Bool("yes") || stays == exitUnknown
 	if err := w.said.print(o, w.steps); err != nil {
 		return err
 	}
@@ -159,149 +154,85 @@ func (w *rescuing) look() (err error) {
 	return nil
 }
 
-// isHeld reports whether somebody has the store active, and a step needs it idle;
-// it notes what to do first. A store that is in use can be judged, and enlarged
-// through its snapshot. One that the kernel has invalidated can also be read.
-func (w *rescuing) isHeld() bool {
-	possible := map[string]bool{
-		"verify": true, "grow": w.snapshot != "", "extract": w.report.Verdict == verify.Invalid,
-	}
-	for _, s := range w.steps {
-		if w.user != "" && !possible[s.args[0]] {
-			w.note("the store is in use by %s: unmount that and remove its device first; for LVM, dmsetup remove takes the device away and leaves the store", w.user)
-			return true
-		}
-	}
-	return false
-}
-
-func (w *rescuing) do(why string, fine int, args ...string) {
-	w.steps = append(w.steps, rescueStep{args, why, fine})
-}
-
-func (w *rescuing) note(format string, args ...any) {
-	w.said.Notes = append(w.said.Notes, fmt.Sprintf(format, args...))
-}
-
-// plan finds the commands that help, and the exit code of what they leave.
+// plan puts the steps and notes of the rescue into words, and returns the exit
+// code of what they leave.
 func (w *rescuing) plan() (stays int) {
-	certain := w.report.Verdict != verify.Invalid || w.c.Bool("origin-unchanged") || w.readOnly
-	if !certain {
-		w.note("the origin may have changed since the snapshot was invalidated: only copied chunks are certain; add --origin-unchanged if nothing was written to it")
-		if !w.c.IsSet("output") {
-			w.note("-o FILE extracts what is left")
-			return exitCritical
-		}
-		w.result(false)
-		return exitFine
+	r := dmctl.PlanRescue(dmctl.RescueRequest{
+		Report: w.report, InUse: w.user != "", Snapshot: w.snapshot, IsFile: w.isFile,
+		OriginUnchanged: w.c.Bool("origin-unchanged") || w.readOnly, Grow: w.c.IsSet("grow-by"),
+		Extract: w.c.IsSet("output"), Activate: w.c.IsSet("activate"),
+	})
+	for _, s := range r.Steps {
+		w.steps = append(w.steps, w.command(s))
 	}
-	if w.isDamaged() && w.c.IsSet("output") {
-		w.result(false) // as it is: a repair may be refused, and would write
-		return exitFine
+	for _, n := range r.Notes {
+		w.said.Notes = append(w.said.Notes, w.remark(n))
 	}
-	if w.isDamaged() {
-		w.note("where the damage cannot be repaired with certainty, -o FILE extracts what is left")
+	switch {
+	case r.Held:
+		return exitUnknown
+	case r.Broken:
+		return exitCritical
+	case r.Full:
+		return exitWarning
 	}
-	w.mend()
-	if w.report.Counts[verify.StoreFull] > 0 && !w.makeRoom() {
-		stays = exitWarning
-	}
-	if len(w.steps) > 0 {
-		w.do("check that the store is sound", exitWarning, "verify", w.path, "--origin", w.c.String("origin"))
-	}
-	w.result(true)
-	return stays
+	return exitFine
 }
 
-// noteUnusedGrowth notes that no step enlarges the store, though that was asked
-// for.
-func (w *rescuing) noteUnusedGrowth() {
-	grows := func(s rescueStep) bool {
-		return s.args[0] == "grow" || slices.Contains(s.args, "--grow-by")
-	}
-	if w.c.IsSet("grow-by") && !slices.ContainsFunc(w.steps, grows) {
-		w.note("--grow-by is not used: no step here needs a larger store; grow --by enlarges the file of a sound one")
-	}
-}
-
-// isDamaged reports whether there is more wrong with the list than that the
-// snapshot was invalidated, or has no room for the next area.
-func (w *rescuing) isDamaged() bool {
-	if w.report.Verdict != verify.Invalid {
-		return w.report.Verdict == verify.Corrupt
-	}
-	for code, n := range w.report.Counts {
-		if n > 0 && verify.SeverityOf(code) == verify.Error && code != verify.SnapshotInvalid && code != verify.TruncatedArea {
-			return true
-		}
-	}
-	return false
-}
-
-// mend plans what makes the store sound and valid.
-func (w *rescuing) mend() {
-	switch w.report.Verdict {
-	case verify.Unrecognized:
-		w.do("rebuild the header from the areas", exitFine, "repair", w.path, "--yes")
-	case verify.Stale, verify.Leaked: // a store can be both
-		if w.report.Counts[verify.StaleRecord] > 0 {
-			w.do("clear the records after the end of the list", exitFine, "repair", w.path, "--yes")
-		}
-	case verify.Corrupt:
-		w.repair()
-	case verify.Invalid:
-		if w.isDamaged() {
-			w.repair()
-		}
+// command is the command that does a step.
+func (w *rescuing) command(s dmctl.RescueStep) rescueStep {
+	origin, by := w.c.String("origin"), w.c.String("grow-by")
+	switch s {
+	case dmctl.RescueHeader:
+		return step("rebuild the header from the areas", "repair", w.path, "--yes")
+	case dmctl.RescueStale:
+		return step("clear the records after the end of the list", "repair", w.path, "--yes")
+	case dmctl.RescueDamage:
+		return step("repair what is certain", "repair", w.path, "--assume-canonical", "--origin", origin, "--yes")
+	case dmctl.RescueValid:
 		args := []string{"revalidate", w.path, "--origin-unchanged"}
 		if w.c.IsSet("grow-by") {
-			args = append(args, "--grow-by", w.c.String("grow-by"))
+			args = append(args, "--grow-by", by)
 		}
-		w.do("the origin is unchanged: make the store valid again", exitFine, append(args, "--yes")...)
+		return step("the origin is unchanged: make the store valid again", append(args, "--yes")...)
+	case dmctl.RescueLeaks:
+		return step("the store is full: free its leaked chunks", "reclaim", w.path, "--yes")
+	case dmctl.RescueGrowFile:
+		return step("the store is full: enlarge it", "grow", w.path, "--by", by, "--yes")
+	case dmctl.RescueGrowActive:
+		return step("the store is full: enlarge it", "grow", w.snapshot, "--by", by, "--force", "--yes")
+	case dmctl.RescueCheck:
+		check := step("check that the store is sound", "verify", w.path, "--origin", origin)
+		check.fine = exitWarning
+		return check
+	case dmctl.RescueImage:
+		return step("extract the snapshot's image", "extract", w.path, "--origin", origin, "-o", w.c.String("output"))
+	case dmctl.RescueUncertainImage:
+		return step("extract the snapshot's image", "extract", w.path, "--origin", origin, "-o", w.c.String("output"), "--best-effort")
+	default: // dmctl.RescueActivation
+		return step("activate the snapshot", "activate", w.c.String("activate"), "--origin", origin, "--cow", w.path, "--yes")
 	}
 }
 
-func (w *rescuing) repair() {
-	w.do("repair what is certain", exitFine, "repair", w.path, "--assume-canonical", "--origin", w.c.String("origin"), "--yes")
-}
+func step(why string, args ...string) rescueStep { return rescueStep{args, why, exitFine} }
 
-// makeRoom plans to give a full store room. It returns false if the user has to
-// do more for that.
-func (w *rescuing) makeRoom() (made bool) {
-	valid, by := w.report.Verdict != verify.Invalid, w.c.String("grow-by")
-	if valid && w.user == "" && w.report.Leaks.Chunks > 0 {
-		w.do("the store is full: free its leaked chunks", exitFine, "reclaim", w.path, "--yes")
-		made = true
-	}
-	switch {
-	case w.isFile && by == "":
-		w.note("the store is full; add --grow-by SIZE to enlarge it")
-	case w.isFile && !valid: // revalidate does it
-		made = true
-	case w.isFile && w.user == "":
-		w.do("the store is full: enlarge it", exitFine, "grow", w.path, "--by", by, "--yes")
-		made = true
-	case w.isFile && w.snapshot != "":
-		w.do("the store is full: enlarge it", exitFine, "grow", w.snapshot, "--by", by, "--force", "--yes")
-		made = true
-	default:
-		w.note("the store is full, and its device is not a file: enlarge it, for example with lvextend")
-	}
-	return made
-}
-
-// result plans what the user wants of the snapshot in the end.
-func (w *rescuing) result(certain bool) {
-	origin := w.c.String("origin")
-	switch {
-	case w.c.IsSet("output"):
-		args := []string{"extract", w.path, "--origin", origin, "-o", w.c.String("output")}
-		if !certain {
-			args = append(args, "--best-effort")
-		}
-		w.do("extract the snapshot's image", exitFine, args...)
-	case w.c.IsSet("activate") && certain:
-		w.do("activate the snapshot", exitFine, "activate", w.c.String("activate"), "--origin", origin, "--cow", w.path, "--yes")
+// remark is a note in words.
+func (w *rescuing) remark(n dmctl.RescueNote) string {
+	switch n {
+	case dmctl.RescueOriginMayDiffer:
+		return "the origin may have changed since the snapshot was invalidated: only copied chunks are certain; add --origin-unchanged if nothing was written to it"
+	case dmctl.RescueImagePossible:
+		return "-o FILE extracts what is left"
+	case dmctl.RescueMayNotRepair:
+		return "where the damage cannot be repaired with certainty, -o FILE extracts what is left"
+	case dmctl.RescueFullFile:
+		return "the store is full; add --grow-by SIZE to enlarge it"
+	case dmctl.RescueFullDevice:
+		return "the store is full, and its device is not a file: enlarge it, for example with lvextend"
+	case dmctl.RescueGrowthUnused:
+		return "--grow-by is not used: no step here needs a larger store; grow --by enlarges the file of a sound one"
+	default: // dmctl.RescueHeld
+		return fmt.Sprintf("the store is in use by %s: unmount that and remove its device first; for LVM, dmsetup remove takes the device away and leaves the store", w.user)
 	}
 }
 

@@ -3,9 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"flag"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/urfave/cli/v2"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/verify"
 )
 
@@ -122,27 +127,34 @@ func TestRescueOfADamagedInvalidStore(t *testing.T) {
 
 // TestRescueOfAStoreInUse: what needs an idle store is not begun.
 func TestRescueOfAStoreInUse(t *testing.T) {
-	for _, tt := range []struct {
-		user, snapshot string
-		verdict        verify.Verdict
-		step           string
-		held           bool
-	}{
-		{"", "", verify.Stale, "repair", false},
-		{"snapshot s", "s", verify.Stale, "repair", true},
-		{"snapshot s", "s", verify.Invalid, "revalidate", true},
-		{"snapshot s", "s", verify.Invalid, "extract", false},
-		{"snapshot s", "s", verify.Clean, "extract", true},
-		{"snapshot s", "s", verify.Clean, "grow", false},
-		{"the merge into s", "", verify.Clean, "grow", true},
-		{"snapshot s", "s", verify.Clean, "verify", false},
-	} {
-		w := rescuing{user: tt.user, snapshot: tt.snapshot, report: &verify.Report{Verdict: tt.verdict}}
-		w.do("", exitFine, "verify")
-		w.do("", exitFine, tt.step)
-		if held := w.isHeld(); held != tt.held || len(w.said.Notes) > 0 != held {
-			t.Errorf("%+v: held %v, notes %q", tt, held, w.said.Notes)
+	w := rescuing{c: cli.NewContext(cli.NewApp(), flag.NewFlagSet("", flag.ContinueOnError), nil), path: "store", user: "snapshot s", snapshot: "s"}
+	w.report = &verify.Report{Verdict: verify.Stale, Counts: map[verify.Code]uint64{verify.StaleRecord: 1}}
+	if code := w.plan(); code != exitUnknown || len(w.said.Notes) != 1 || !strings.HasPrefix(w.said.Notes[0], "the store is in use by snapshot s: ") {
+		t.Errorf("exit code %d, notes %q", code, w.said.Notes)
+	}
+	w.report, w.steps, w.said.Notes = &verify.Report{Verdict: verify.Clean}, nil, nil
+	if code := w.plan(); code != exitFine || len(w.steps) > 0 || len(w.said.Notes) > 0 {
+		t.Errorf("nothing is wrong: exit code %d, steps %v, notes %q", code, w.steps, w.said.Notes)
+	}
+}
+
+// TestRescueInWords: each step is a command of the program, and each note is said
+// in words of its own.
+func TestRescueInWords(t *testing.T) {
+	w := rescuing{c: cli.NewContext(cli.NewApp(), flag.NewFlagSet("", flag.ContinueOnError), nil), path: "store"}
+	lines, remarks := map[string]bool{}, map[string]bool{}
+	for s := dmctl.RescueHeader; s <= dmctl.RescueActivation; s++ {
+		c := w.command(s)
+		if !slices.ContainsFunc(makers(run), func(m maker) bool { return m.name == c.args[0] }) {
+			t.Errorf("step %d: %s", s, c)
 		}
+		lines[c.String()+c.why] = true
+	}
+	for n := dmctl.RescueOriginMayDiffer; n <= dmctl.RescueHeld; n++ {
+		remarks[w.remark(n)] = true
+	}
+	if len(lines) != int(dmctl.RescueActivation) || len(remarks) != int(dmctl.RescueHeld) {
+		t.Errorf("%d steps and %d notes differ", len(lines), len(remarks))
 	}
 }
 
