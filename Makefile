@@ -144,6 +144,10 @@ bench: setup-tests
 	$(GO) test -run '^$$' -bench Start -benchtime 200x ./cmd/dmsnapctl
 	$(GO) test -tags lab -run '^$$' -bench . ./vagrant/lab/kernels
 	$(GO) test -tags kernel -run '^$$' -bench Pause -benchtime 10x -exec "$(CURDIR)/bin/lab exec" ./dmctl
+	for engine in uml qemu; do \
+	    $(GO) test -tags kernel -run '^$$' -bench Clone -benchtime 1x -timeout 1h \
+	        -exec "$(CURDIR)/bin/lab exec -engine $$engine -memory 1024" ./cmd/dmsnapctl || exit; \
+	done
 
 lint:
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

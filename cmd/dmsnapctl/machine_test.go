@@ -30,7 +30,7 @@ func commanded(ctx context.Context, args ...string) (stdout, stderr string, code
 
 // programPath is a path that runs this test as the program, in a process of its
 // own.
-func programPath(t *testing.T) string {
+func programPath(t testing.TB) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
