@@ -100,7 +100,7 @@ growing() {
 	dmsnapctl create grows --origin /home/grows.img --cow /home/grows.cow --yes
 	dd if=/dev/urandom of=/dev/mapper/grows-origin bs=4k count=180 conv=fsync status=none
 	see store-grew soon sh -c 'test "$(stat -c %s /home/grows.cow)" -gt 1048576'
-	see growth-is-told soon sh -c 'journalctl -u dmsnapctl-monitor.service | grep -q "the store of grows grew"'
+	see growth-is-told soon sh -c 'journalctl -n 20 -u dmsnapctl-monitor.service | tee /dev/stderr | grep -q "the store of grows grew"'
 	dmsnapctl remove grows --yes
 	rm -r $dropin /home/grows.*
 	cp /lab/default /etc/default/dmsnapctl
