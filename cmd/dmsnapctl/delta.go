@@ -16,6 +16,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
@@ -48,6 +49,7 @@ const deltaMemory = 36 << 20
 
 // deltaPart is one store of a delta.
 type deltaPart struct {
+	path   string
 	file   *storeFile
 	report *judged
 	delta  *image.Delta
@@ -93,6 +95,7 @@ func runDelta(c *cli.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("delta %s: %w", paths[0], err)
 	}
+	d.warnImpossible(o)
 	if d.code != exitFine {
 		return exitStatus(d.code)
 	}
@@ -115,7 +118,7 @@ func (d *deltaResult) add(o *console, path string) error {
 	if err != nil {
 		return err
 	}
-	p := deltaPart{file: file}
+	p := deltaPart{path: path, file: file}
 	d.parts = append(d.parts, p)
 	if p.report, err = file.judge(d.ctx, o, verify.Options{OriginBytes: d.origin}); err != nil {
 		return err
@@ -138,6 +141,33 @@ func (d *deltaResult) add(o *console, path string) error {
 	d.unit = min(d.unit, int64(st.Geometry().ChunkBytes()))
 	d.parts[len(d.parts)-1].delta = image.NewDelta(st, d.memory)
 	return nil
+}
+
+// warnImpossible names the stores with origin chunks that no device can have.
+// If the origin's size is known, the judge has found them.
+func (d *deltaResult) warnImpossible(o *console) {
+	for _, p := range d.parts {
+		if n := p.impossible(); n > 0 && d.origin == 0 {
+			o.warnf("delta %s: the store is damaged: it has %s of origin chunks that no device can have: the list is incomplete", p.path, count.Of(n, "exception"))
+		}
+	}
+}
+
+func (p deltaPart) impossible() uint64 {
+	if p.delta == nil {
+		return 0
+	}
+	return p.delta.Impossible()
+}
+
+// noteImpossible makes a list without impossible chunks an incomplete one. All
+// spans must have been read.
+func (d *deltaResult) noteImpossible() {
+	for _, p := range d.parts {
+		if p.impossible() > 0 {
+			d.code = max(d.code, exitCritical)
+		}
+	}
 }
 
 func (d *deltaResult) close() (err error) {
@@ -175,6 +205,7 @@ func (d *deltaResult) write(w io.Writer, format string) error {
 	default:
 		err = d.writeRanges(out)
 	}
+	d.noteImpossible()
 	return errors.Join(err, out.Flush())
 }
 
@@ -193,14 +224,16 @@ func (d *deltaResult) writeRanges(w *bufio.Writer) error {
 	return nil
 }
 
-// writeJSON writes the object piece by piece: the ranges can be millions.
+// writeJSON writes the object piece by piece: the ranges can be millions. Only
+// after the last one is it known whether they are complete.
 func (d *deltaResult) writeJSON(w *bufio.Writer) error {
-	fmt.Fprintf(w, `{"schema":%q,"complete":%t,"ranges":[`, schemaOf("delta"), d.code == exitFine)
+	fmt.Fprintf(w, `{"schema":%q,"ranges":[`, schemaOf("delta"))
 	total, err := writeSpans(w, d.spans())
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "],\"bytes\":%d}\n", total)
+	d.noteImpossible()
+	_, err = fmt.Fprintf(w, "],\"bytes\":%d,\"complete\":%t}\n", total, d.code == exitFine)
 	return err
 }
 

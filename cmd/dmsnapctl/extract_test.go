@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
@@ -52,6 +53,32 @@ func TestDelta(t *testing.T) {
 	b.damage(invalidate)
 	if got, _ := b.run(exitCritical, "delta store"); got != want {
 		t.Errorf("of an invalidated store:\n%s", got)
+	}
+}
+
+// An origin chunk that no device can have is left out of the list, which is then
+// said to be incomplete, whether or not the origin's size is known.
+func TestDeltaOfImpossibleChunks(t *testing.T) {
+	for _, old := range []cow.Chunk{1 << 51, 1 << 60, 1<<64 - 1} {
+		b := newToolbox(t)
+		want, _ := b.run(exitFine, "delta store")
+		b.damage(func(store []byte) {
+			copy(store[toolChunk+20*16:], cow.Exception{Old: old, New: 25}.AppendTo(nil))
+		})
+		for _, flags := range []string{"", " --origin origin"} {
+			got, complaint := b.run(exitCritical, "delta store"+flags)
+			if got != want || strings.Count(complaint, "\n") != 1 || !strings.Contains(complaint, "incomplete") {
+				t.Errorf("%d%s: %q, %s", old, flags, complaint, got)
+			}
+			if got, _ := b.run(exitCritical, "delta store --json"+flags); !strings.Contains(got, `"complete":false`) {
+				t.Errorf("%d%s: %s", old, flags, got)
+			}
+			b.run(exitCritical, "delta store --format bmap"+flags)
+		}
+		b.write("second", cowtest.Store{Chunk: 16, Exceptions: cowtest.Canonical(16, 0, 40)}.Bytes())
+		if _, complaint := b.run(exitCritical, "delta second --against store"); !strings.Contains(complaint, "delta store: the store is damaged") {
+			t.Errorf("%d, the other store: %q", old, complaint)
+		}
 	}
 }
 

@@ -31,13 +31,13 @@ var updateFields = flag.Bool("update-fields", false, "write the list of JSON fie
 // TestStreamedJSON compares these types with what the program writes.
 type (
 	deltaObject struct {
-		Schema   string `json:"schema"`
-		Complete bool   `json:"complete"`
-		Ranges   []struct {
+		Schema string `json:"schema"`
+		Ranges []struct {
 			Offset int64 `json:"offset"`
 			Length int64 `json:"length"`
 		} `json:"ranges"`
-		Bytes int64 `json:"bytes"`
+		Bytes    int64 `json:"bytes"`
+		Complete bool  `json:"complete"`
 	}
 	lintObject struct {
 		Schema   string        `json:"schema"`

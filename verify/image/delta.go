@@ -22,6 +22,7 @@ type Delta struct {
 	memoryBytes uint64
 	list        uint64 // exceptions in the list, once known: a live list grows
 	known       bool
+	impossible  uint64 // exceptions of the last pass
 }
 
 // NewDelta returns a Delta and reads nothing yet. If st.OriginBytes is known,
@@ -52,6 +53,11 @@ func (d *Delta) Spans(ctx context.Context) iter.Seq2[Span, error] {
 	})
 }
 
+// Impossible is how many exceptions name an origin chunk that does not exist
+// or, if the origin's size is unknown, that no device can have. Spans leaves
+// them out, and must have been read to its end.
+func (d *Delta) Impossible() uint64 { return d.impossible }
+
 // end is the first origin chunk that does not exist, or cannot.
 func (d *Delta) end() cow.Chunk {
 	b := d.st.Bounds()
@@ -72,7 +78,8 @@ func (d *Delta) span(first, end cow.Chunk) Span {
 
 // pass puts the list's origin chunks in order.
 func (d *Delta) pass(ctx context.Context, runs *chunkset.Runs) error {
-	taken := uint64(0)
+	taken, end := uint64(0), d.end()
+	d.impossible = 0
 	var chunks []cow.Chunk // of a piece
 	_, err := d.st.Pieces(ctx, 0, func(p store.Piece) bool {
 		records := p.Records
@@ -81,6 +88,10 @@ func (d *Delta) pass(ctx context.Context, runs *chunkset.Runs) error {
 		}
 		chunks = chunks[:0]
 		for _, e := range cow.Exceptions(records) {
+			if e.Old >= end {
+				d.impossible++
+				continue
+			}
 			chunks = append(chunks, e.Old)
 		}
 		runs.Take(chunks...)
