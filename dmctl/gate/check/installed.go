@@ -57,13 +57,13 @@ func (r Request) installed(release string) Kernel {
 	return k
 }
 
-func (r Request) scan() (installed.Machine, error) {
+func (r Request) scan(how func(*tree.Tree, string) (installed.Machine, error)) (installed.Machine, error) {
 	files, err := r.open()
 	if err != nil {
 		return installed.Machine{}, err
 	}
 	defer func() { _ = files.Close() }()
-	machine, err := installed.Scan(files, r.runningFromRoot())
+	machine, err := how(files, r.runningFromRoot())
 	if err != nil {
 		err = fmt.Errorf("%s: %w", strings.TrimSuffix(r.root(), "/")+"/", err)
 	}
@@ -71,7 +71,7 @@ func (r Request) scan() (installed.Machine, error) {
 }
 
 func (r Request) all() Result {
-	machine, err := r.scan()
+	machine, err := r.scan(installed.Scan)
 	result := Result{NextWhy: machine.NextWhy, NextEvidence: machine.NextEvidence, Err: err}
 	for _, found := range machine.Kernels {
 		result.Kernels = append(result.Kernels, fromInstalled(found, nil))
@@ -82,7 +82,7 @@ func (r Request) all() Result {
 // next judges the kernel that boots next. A guess is not an answer: then
 // nothing but the kernel's name is reported.
 func (r Request) next() Result {
-	machine, err := r.scan()
+	machine, err := r.scan(installed.ScanNext)
 	result := Result{NextWhy: machine.NextWhy, NextEvidence: machine.NextEvidence}
 	next, found := machine.Next()
 	switch {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -40,5 +41,38 @@ func TestEachFileThatWasReadIsKnown(t *testing.T) {
 		if !slices.ContainsFunc(r.Read, func(f fs.FileInfo) bool { return os.SameFile(f, info) }) {
 			t.Errorf("%s is not among the files that were read", m)
 		}
+	}
+}
+
+// TestOthersThanTheNextAreNotRead: they would take most of the time.
+func TestOthersThanTheNextAreNotRead(t *testing.T) {
+	root := t.TempDir()
+	for _, release := range []string{"6.1.0-1-amd64", "6.1.0-2-amd64", "6.1.0-3-amd64"} {
+		files := map[string][]byte{
+			"boot/vmlinuz-" + release:                                      nil,
+			"lib/modules/" + release + "/kernel/drivers/md/dm-snapshot.ko": treetest.Module(t, treetest.Fixture(t, "amd64.ko"), release),
+		}
+		for name, content := range files {
+			path := filepath.Join(root, name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, content, 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.Symlink("boot/vmlinuz-6.1.0-2-amd64", filepath.Join(root, "vmlinuz")); err != nil {
+		t.Fatal(err)
+	}
+	r := Run(Request{Subject: NextBoot, Root: root})
+	if r.Err != nil || len(r.Kernels) != 1 || r.Kernels[0].KernelRelease != "6.1.0-2-amd64" || r.Verdict != gate.Fixed {
+		t.Fatalf("%v, %v, %s", r.Err, r.Kernels, r.Verdict)
+	}
+	modules := 0
+	for _, f := range r.Read {
+		if f.Name() == "dm-snapshot.ko" {
+			modules++
+		}
+	}
+	if modules != 1 {
+		t.Errorf("%d modules were read, want one", modules)
 	}
 }

@@ -56,6 +56,16 @@ const maxWorkers = 4
 // Scan finds and judges all kernels of a tree. running is the release of the
 // kernel that runs from it, "" if none does.
 func Scan(files *tree.Tree, running string) (Machine, error) {
+	return scan(files, running, false)
+}
+
+// ScanNext is Scan for the kernel that boots next: the machine has no other, and
+// others are not read. It has none if it is not known which boots next.
+func ScanNext(files *tree.Tree, running string) (Machine, error) {
+	return scan(files, running, true)
+}
+
+func scan(files *tree.Tree, running string, onlyNext bool) (Machine, error) {
 	t := &system{Tree: files}
 	releases, err := t.releases()
 	if err != nil {
@@ -65,6 +75,9 @@ func Scan(files *tree.Tree, running string) (Machine, error) {
 		return Machine{}, ErrNoKernels
 	}
 	next := boot.Find(files, releases)
+	if onlyNext {
+		releases = slices.DeleteFunc(releases, func(release string) bool { return release != next.Release })
+	}
 	m := Machine{Kernels: make([]Kernel, len(releases)), NextWhy: next.Why, NextEvidence: next.Evidence}
 	var workers sync.WaitGroup
 	slots := make(chan struct{}, min(runtime.GOMAXPROCS(0), maxWorkers))
