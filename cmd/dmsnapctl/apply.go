@@ -52,7 +52,7 @@ func runApply(c *cli.Context) (err error) {
 	case errors.Is(err, mend.ErrOneDevice):
 		return usagef("apply: %s and --to %s are the same file or device; name the snapshot's origin", path, c.String("to"))
 	case err != nil:
-		return fmt.Errorf("apply %s: %w", path, err)
+		return fmt.Errorf("apply %s: %w", path, leaving(err, "nothing was changed"))
 	}
 	defer func() { err = errors.Join(err, im.Close()) }()
 	undo, err := undoApply(c, o, im, dev, origin)

@@ -82,7 +82,7 @@ func runDelta(c *cli.Context) (err error) {
 	defer func() { err = errors.Join(err, d.close()) }()
 	for _, path := range paths {
 		if err := d.add(o, path); err != nil {
-			return fmt.Errorf("delta %s: %w", path, err)
+			return fmt.Errorf("delta %s: %w", path, leaving(err, notWritten(to)))
 		}
 	}
 	debug.FreeOSMemory() // return the judge's memory before the delta needs its own
@@ -93,7 +93,7 @@ func runDelta(c *cli.Context) (err error) {
 	err = to.Write(func(w io.Writer) error { return d.write(w, format) })
 	d.shown.stop()
 	if err != nil {
-		return fmt.Errorf("delta %s: %w", paths[0], err)
+		return fmt.Errorf("delta %s: %w", paths[0], leaving(err, notWritten(to)))
 	}
 	d.warnImpossible(o)
 	if d.code != exitFine {

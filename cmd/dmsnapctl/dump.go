@@ -42,7 +42,7 @@ func runDump(c *cli.Context) (err error) {
 	defer func() { err = errors.Join(err, file.close()) }()
 	report, err := file.judge(c.Context, o, verify.Options{})
 	if err != nil {
-		return fmt.Errorf("dump %s: %w", path, err)
+		return fmt.Errorf("dump %s: %w", path, leaving(err, notWritten(to)))
 	}
 	if report.Usage == nil {
 		return fmt.Errorf("dump %s: %w", path, errors.New(verdictLine(report.Report)))
@@ -59,7 +59,7 @@ func runDump(c *cli.Context) (err error) {
 		err = unread
 	}
 	if err != nil {
-		return fmt.Errorf("dump %s: %w", path, err)
+		return fmt.Errorf("dump %s: %w", path, leaving(err, notWritten(to)))
 	}
 	if code := toolCode(report.Report); code != exitFine {
 		o.warnf("dump %s: %s", path, verdictLine(report.Report))

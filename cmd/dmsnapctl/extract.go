@@ -120,11 +120,11 @@ func runExtract(c *cli.Context) (err error) {
 		if errors.Is(err, verify.ErrDamaged) || errors.Is(err, verify.ErrInvalid) || errors.Is(err, verify.ErrUnreadable) {
 			err = fmt.Errorf("%w; --best-effort writes what is left", err)
 		}
-		return fmt.Errorf("extract %s: %w", path, err)
+		return fmt.Errorf("extract %s: %w", path, leaving(err, notWritten(e.to)))
 	}
 	defer func() { err = errors.Join(err, e.im.Close()) }()
 	if err := e.write(); err != nil {
-		return fmt.Errorf("extract %s: %w", path, err)
+		return fmt.Errorf("extract %s: %w", path, leaving(err, notWritten(e.to)))
 	}
 	return e.tell(path)
 }

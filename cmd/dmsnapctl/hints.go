@@ -90,7 +90,7 @@ func explained(err error) string {
 	if of, ok := errors.AsType[*dmctl.Error](err); ok {
 		name = of.Name
 	}
-	return withHint(output.OneLine(err), hintFor(err, name))
+	return withHint(plainly(err, output.OneLine(err)), hintFor(err, name))
 }
 
 // noteText is a note of a plan, with its hint.

@@ -5,9 +5,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 )
 
 // signalled is why a context ended: a signal.
@@ -34,6 +38,34 @@ func untilSignal() context.Context {
 		signal.Stop(signals)
 	}()
 	return ctx
+}
+
+// leaving is err or, if that is an interrupt, err with what it left.
+func leaving(err error, left string) error {
+	if !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, left)
+}
+
+// notWritten says what an interrupt leaves of an output.
+func notWritten(to *output.Destination) string {
+	if to.IsStdout() {
+		return "the output is not complete"
+	}
+	return to.Path() + " was not written"
+}
+
+// plainly replaces Go's words for an interrupt in the text of an error.
+func plainly(err error, text string) string {
+	const jargon = "context canceled"
+	if !errors.Is(err, context.Canceled) {
+		return text
+	}
+	if said, ok := strings.CutSuffix(text, ": "+jargon); ok && strings.Contains(said, "interrupted") {
+		return said
+	}
+	return strings.ReplaceAll(text, jargon, "interrupted")
 }
 
 // toldToStop reports whether SIGTERM, which stops services, ended ctx.

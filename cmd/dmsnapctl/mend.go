@@ -193,12 +193,21 @@ func undoOf(c *cli.Context, o *console, p *mend.Plan, dev blockdev.Device, path 
 		return nil, err
 	}
 	return func() error {
-		err := to.WriteImage(0, func(f *os.File) error { return mend.WriteUndo(c.Context, p, dev, f, nil) })
+		shown := startCopyProgress(o)
+		err := saveUndo(c.Context, to, p, dev, shown)
+		shown.stop()
 		if err == nil {
 			o.warnf("%s undoes this by: %s", name, advise("", "apply", name, "--to", path).Command)
 		}
 		return err
 	}, nil
+}
+
+// saveUndo writes the store that undoes the plan.
+func saveUndo(ctx context.Context, to *output.Destination, p *mend.Plan, dev blockdev.Device, shown *copyProgress) error {
+	return to.WriteImage(0, func(f *os.File) error {
+		return mend.WriteUndo(ctx, p, dev, f, func(p mend.Progress) { shown.update(p.Done, p.Total) })
+	})
 }
 
 // checkUndo checks that an existing file, a dump or a store, undoes the plan.
@@ -254,7 +263,7 @@ func mended(c *cli.Context, plan func(dev blockdev.Device, originBytes int64) (*
 	defer func() { err = errors.Join(err, f.Close()) }()
 	p, err := plan(dev, origin)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", o.command, path, err)
+		return fmt.Errorf("%s %s: %w", o.command, path, leaving(err, "nothing was changed"))
 	}
 	undo, err := undoOf(c, o, p, dev, path)
 	if err != nil {

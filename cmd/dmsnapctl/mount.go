@@ -62,7 +62,7 @@ func runMount(c *cli.Context) (err error) {
 		Store: file.from, StoreSize: file.file.Size(), Origin: origin, OriginSize: origin.Size(),
 	}, image.Options{BestEffort: c.Bool("best-effort")})
 	if err != nil {
-		return fmt.Errorf("mount %s: %w", path, err)
+		return fmt.Errorf("mount %s: %w", path, leaving(err, "nothing was mounted"))
 	}
 	defer func() { err = errors.Join(err, im.Close()) }()
 	known, err := certaintyOf(im, report)

@@ -72,7 +72,7 @@ func restoreOver(c *cli.Context, lines *os.File, path string, dev blockdev.Devic
 	case errors.Is(err, mend.ErrOneDevice):
 		return usagef("restore: %s would be both written and read; leave --data out if it holds the chunks", path)
 	case err != nil:
-		return fmt.Errorf("restore %s: %w", path, err)
+		return fmt.Errorf("restore %s: %w", path, leaving(err, "nothing was changed"))
 	}
 	undo, err := undoOf(c, o, p, dev, path, lines.Name(), c.String("data"))
 	if err != nil {
@@ -90,7 +90,7 @@ func restoreAnew(c *cli.Context, lines *os.File, path string, size int64, data b
 	}
 	anew, err := mend.PlanRestoration(c.Context, lines, data, size)
 	if err != nil {
-		return fmt.Errorf("restore %s: %w", path, err)
+		return fmt.Errorf("restore %s: %w", path, leaving(err, "no file was made"))
 	}
 	m := runOf(c, outputOf(c), path, anew.Plan(), nil)
 	m.work = func(progress func(mend.Progress)) error {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -66,12 +67,36 @@ func originUnchanged(c *cli.Context) (err error) {
 		}
 		return usagef("revalidate: %s is writable; add --origin-unchanged if nothing was written to it", f.Path())
 	}
-	sum := sha256.New()
-	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, f.Size())); err != nil {
-		return fmt.Errorf("the origin: %w", err)
+	shown := startCopyProgress(outputOf(c))
+	got, err := checksumOf(c.Context, f, f.Size(), shown)
+	shown.stop()
+	if err != nil {
+		return fmt.Errorf("revalidate: the origin: %w", leaving(err, "nothing was changed"))
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); !strings.EqualFold(got, c.String("origin-sha256")) {
+	if !strings.EqualFold(got, c.String("origin-sha256")) {
 		return fmt.Errorf("revalidate: the origin has changed: its checksum is now %s", got)
 	}
 	return nil
+}
+
+// checksumPiece is how much is read before the next look at the context, in bytes.
+const checksumPiece = 1 << 20
+
+// checksumOf is the SHA-256 of the first size bytes, in hex.
+func checksumOf(ctx context.Context, r io.ReaderAt, size int64, shown *copyProgress) (string, error) {
+	sum := sha256.New()
+	piece := make([]byte, checksumPiece)
+	for at := int64(0); at < size; {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		n, err := r.ReadAt(piece[:min(checksumPiece, size-at)], at)
+		sum.Write(piece[:n])
+		at += int64(n)
+		if err != nil && at < size {
+			return "", err
+		}
+		shown.update(at, size)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
