@@ -22,6 +22,9 @@ type RescueRequest struct {
 	// OriginUnchanged says that nothing was written to the origin since the
 	// snapshot was invalidated.
 	OriginUnchanged bool
+	// AssumeCanonical says that only kernels that leak no chunks wrote the store.
+	// Without it, a damaged chunk number is not taken from the layout.
+	AssumeCanonical bool
 	// Grow says that the file of the store may grow.
 	Grow bool
 	// Extract asks for the snapshot's image, Activate for the snapshot itself.
@@ -36,7 +39,7 @@ type RescueStep uint8
 const (
 	RescueHeader         RescueStep = iota + 1 // rebuild the header from the areas
 	RescueStale                                // clear the records after the end of the list
-	RescueDamage                               // repair what is certain; the origin's size
+	RescueDamage                               // repair what the canonical layout shows; the origin's size
 	RescueValid                                // make the store valid, and give it room if asked
 	RescueLeaks                                // give leaked chunks back
 	RescueGrowFile                             // enlarge the store's file
@@ -57,6 +60,14 @@ const (
 	RescueOriginMayDiffer RescueNote = iota + 1
 	// An image of what is left can be extracted, and was not asked for.
 	RescueImagePossible
+	// An area of the list is missing, and what it held is unknown.
+	RescueAreaMissing
+	// The header is lost, so it is unknown whether the snapshot was invalidated,
+	// and only copied chunks are certain.
+	RescueValidityUnknown
+	// The layout shows where damaged exceptions have their data only if the
+	// kernel leaks no chunks.
+	RescueLayoutUnknown
 	// Where the damage cannot be repaired with certainty, an image of what is
 	// left can still be extracted.
 	RescueMayNotRepair
@@ -107,14 +118,9 @@ func (r *rescuing) do(s RescueStep) { r.Steps = append(r.Steps, s) }
 func (r *rescuing) note(n RescueNote) { r.Notes = append(r.Notes, n) }
 
 func (r *rescuing) plan() {
-	if r.Report.Verdict == verify.Invalid && !r.OriginUnchanged {
-		r.note(RescueOriginMayDiffer)
-		if r.Extract {
-			r.do(RescueUncertainImage)
-			return
-		}
-		r.note(RescueImagePossible)
-		r.Broken = true
+	if why := r.uncertain(); why != 0 {
+		r.note(why)
+		r.salvage()
 		return
 	}
 	damaged := isDamaged(r.Report)
@@ -138,11 +144,43 @@ func (r *rescuing) plan() {
 	}
 }
 
+// uncertain is why the store cannot be made sound and valid with certainty; 0
+// if it can, perhaps.
+func (r *rescuing) uncertain() RescueNote {
+	lost := lacksHeader(r.Report)
+	switch {
+	case r.Report.Counts[verify.TruncatedArea] > 0:
+		return RescueAreaMissing
+	case lost && !r.OriginUnchanged:
+		return RescueValidityUnknown
+	case r.Report.Verdict == verify.Invalid && !r.OriginUnchanged:
+		return RescueOriginMayDiffer
+	case isDamaged(r.Report) && !lost && !r.AssumeCanonical && !r.Extract:
+		return RescueLayoutUnknown
+	}
+	return 0
+}
+
+// salvage plans to extract what is left, if that was asked for.
+func (r *rescuing) salvage() {
+	if lacksHeader(r.Report) {
+		r.do(RescueHeader) // as that of an invalidated store
+	}
+	if r.Extract {
+		r.do(RescueUncertainImage)
+		return
+	}
+	r.note(RescueImagePossible)
+	r.Broken = true
+}
+
 // mend plans what makes the store sound and valid.
 func (r *rescuing) mend(damaged bool) {
-	switch r.Report.Verdict {
-	case verify.Unrecognized:
+	lost := lacksHeader(r.Report)
+	if lost {
 		r.do(RescueHeader)
+	}
+	switch r.Report.Verdict {
 	case verify.Stale, verify.Leaked: // a store can be both
 		if r.Report.Counts[verify.StaleRecord] > 0 {
 			r.do(RescueStale)
@@ -151,7 +189,7 @@ func (r *rescuing) mend(damaged bool) {
 	if damaged {
 		r.do(RescueDamage)
 	}
-	if r.Report.Verdict == verify.Invalid {
+	if lost || r.Report.Verdict == verify.Invalid {
 		r.do(RescueValid)
 	}
 }
@@ -194,14 +232,22 @@ func (r *rescuing) needsIdle(s RescueStep) bool {
 	return true
 }
 
+// lacksHeader reports whether the header of a store is lost or unusable.
+func lacksHeader(r *verify.Report) bool {
+	return r.Verdict == verify.Unrecognized || r.Counts[verify.BadChunkSize] > 0
+}
+
 // isDamaged reports whether there is more wrong with the list of a store than
-// that the snapshot was invalidated, or has no room for the next area.
+// that the snapshot was invalidated.
 func isDamaged(r *verify.Report) bool {
+	if lacksHeader(r) {
+		return false
+	}
 	if r.Verdict != verify.Invalid {
 		return r.Verdict == verify.Corrupt
 	}
 	for code, n := range r.Counts {
-		if n > 0 && verify.SeverityOf(code) == verify.Error && code != verify.SnapshotInvalid && code != verify.TruncatedArea {
+		if n > 0 && verify.SeverityOf(code) == verify.Error && code != verify.SnapshotInvalid {
 			return true
 		}
 	}

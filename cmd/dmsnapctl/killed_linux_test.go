@@ -210,6 +210,9 @@ func TestKilledAtEveryStep(t *testing.T) {
 			dir := countingOn(t, r)
 			shown := func(when string, steps int) {
 				t.Helper()
+				if name == "a lost header" { // nobody knows whether it was invalidated
+					b.run(exitFine, "revalidate store --origin-unchanged --yes")
+				}
 				if out, _ := b.run(exitFine, "extract store --origin origin -o -"); out != string(b.shows) {
 					t.Errorf("%s, after %d steps: the snapshot shows something else", when, steps)
 				}

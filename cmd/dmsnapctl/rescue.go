@@ -19,7 +19,8 @@ import (
 
 const rescueHelp = `   Says what is wrong with a store, and which commands bring its snapshot back.
    --yes runs them. An invalidated store is made valid only if the origin cannot
-   have changed: it is a read-only device, or --origin-unchanged asserts it.
+   have changed: it is a read-only device, or --origin-unchanged asserts it. So
+   is one that lost its header.
    Otherwise -o extracts what is certain. --activate NAME activates the snapshot
    at the end.
 
@@ -35,6 +36,7 @@ func rescueCommand(run runner) *cli.Command {
 			&cli.StringFlag{Name: "origin", Usage: "the origin's `DEVICE` or file"},
 			&cli.StringFlag{Name: "grow-by", Usage: "make the store's file larger by `SIZE`"},
 			&cli.BoolFlag{Name: "origin-unchanged", Usage: "the origin has not been written to since"},
+			&cli.BoolFlag{Name: "assume-canonical", Usage: "derive damaged COW chunk numbers from the layout"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "extract the image into `FILE`"},
 			&cli.StringFlag{Name: "activate", Usage: "activate the snapshot as `NAME`"},
 		),
@@ -160,7 +162,7 @@ func (w *rescuing) plan() (stays int) {
 	r := dmctl.PlanRescue(dmctl.RescueRequest{
 		Report: w.report, InUse: w.user != "", Snapshot: w.snapshot, IsFile: w.isFile,
 		OriginUnchanged: w.c.Bool("origin-unchanged") || w.readOnly, Grow: w.c.IsSet("grow-by"),
-		Extract: w.c.IsSet("output"), Activate: w.c.IsSet("activate"),
+		AssumeCanonical: w.c.Bool("assume-canonical"), Extract: w.c.IsSet("output"), Activate: w.c.IsSet("activate"),
 	})
 	for _, s := range r.Steps {
 		w.steps = append(w.steps, w.command(s))
@@ -188,7 +190,7 @@ func (w *rescuing) command(s dmctl.RescueStep) rescueStep {
 	case dmctl.RescueStale:
 		return step("clear the records after the end of the list", "repair", w.path, "--yes")
 	case dmctl.RescueDamage:
-		return step("repair what is certain", "repair", w.path, "--assume-canonical", "--origin", origin, "--yes")
+		return step("repair what the canonical layout shows", "repair", w.path, "--assume-canonical", "--origin", origin, "--yes")
 	case dmctl.RescueValid:
 		args := []string{"revalidate", w.path, "--origin-unchanged"}
 		if w.c.IsSet("grow-by") {
@@ -223,6 +225,12 @@ func (w *rescuing) remark(n dmctl.RescueNote) string {
 		return "the origin may have changed since the snapshot was invalidated: only copied chunks are certain; add --origin-unchanged if nothing was written to it"
 	case dmctl.RescueImagePossible:
 		return "-o FILE extracts what is left"
+	case dmctl.RescueAreaMissing:
+		return "an area of the list is missing, and what it held is unknown: of what the store has no copy, nothing is certain"
+	case dmctl.RescueValidityUnknown:
+		return "without its header it is unknown whether the snapshot had been invalidated: only copied chunks are certain; add --origin-unchanged if nothing was written to the origin without being copied"
+	case dmctl.RescueLayoutUnknown:
+		return "where damaged exceptions have their data is not certain; add --assume-canonical if only kernels without the leak wrote the store"
 	case dmctl.RescueMayNotRepair:
 		return "where the damage cannot be repaired with certainty, -o FILE extracts what is left"
 	case dmctl.RescueFullFile:

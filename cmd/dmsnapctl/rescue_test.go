@@ -12,6 +12,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
 // TestRescue: for each kind of damage, the commands, and after them a sound
@@ -28,18 +29,15 @@ func TestRescue(t *testing.T) {
 	b.run(exitUsage, "rescue store --origin origin --grow-by lots")
 	b.run(exitUsage, "rescue store --origin origin -o x --activate y")
 	sound := b.read("store")
-	for name, damage := range map[string]func([]byte){"stale": staleRecord, "no header": func(s []byte) { clear(s[:16]); s[0] = 1 }} {
-		b.write("store", sound)
-		b.damage(damage)
-		before := b.read("store")
-		out, _ := b.run(exitFine, "rescue store --origin origin")
-		if !strings.Contains(out, "next: dmsnapctl repair store --yes") || !bytes.Equal(b.read("store"), before) {
-			t.Errorf("%s: the plan is %s", name, out)
-		}
-		b.run(exitFine, "rescue store --origin origin -o image --yes")
-		if !bytes.Equal(b.read("image"), b.shows) || !bytes.Equal(b.read("store"), sound) {
-			t.Errorf("%s: another image or store", name)
-		}
+	b.damage(staleRecord)
+	before := b.read("store")
+	out, _ := b.run(exitFine, "rescue store --origin origin")
+	if !strings.Contains(out, "next: dmsnapctl repair store --yes") || !bytes.Equal(b.read("store"), before) {
+		t.Errorf("a stale record: the plan is %s", out)
+	}
+	b.run(exitFine, "rescue store --origin origin -o image --yes")
+	if !bytes.Equal(b.read("image"), b.shows) || !bytes.Equal(b.read("store"), sound) {
+		t.Error("a stale record: another image or store")
 	}
 	b.damage(func(s []byte) { binary.LittleEndian.PutUint64(s[toolChunk+8:], 1<<40) })
 	damaged := b.read("store")
@@ -63,6 +61,78 @@ func TestRescue(t *testing.T) {
 	}
 	b.run(exitFine, "rescue store --origin origin --origin-unchanged --grow-by 64K -o image --yes --json")
 	b.run(exitWarning, "verify store")
+	if !bytes.Equal(b.read("image"), b.shows) {
+		t.Error("another image")
+	}
+}
+
+// TestRescueWithoutAHeader: nobody knows whether the snapshot was invalidated, so
+// what the origin supplies is certain only if somebody asserts it.
+func TestRescueWithoutAHeader(t *testing.T) {
+	b := newToolbox(t)
+	sound := b.read("store")
+	for name, damage := range map[string]func([]byte){
+		"no header": func(s []byte) { clear(s[:16]); s[0] = 1 }, "another chunk size": func(s []byte) { s[12] = 3 },
+	} {
+		b.write("store", sound)
+		b.damage(damage)
+		before := b.read("store")
+		out, _ := b.run(exitCritical, "rescue store --origin origin")
+		if !strings.Contains(out, "next: dmsnapctl repair store --yes") || !strings.Contains(out, "note: without its header it is unknown") || !bytes.Equal(b.read("store"), before) {
+			t.Errorf("%s: the plan is %s", name, out)
+		}
+		b.run(exitCritical, "rescue store --origin origin --yes")
+		b.write("store", before)
+		if out, _ = b.run(exitWarning, "rescue store --origin origin -o left --yes"); !strings.Contains(out, "uncertain ") || !bytes.Equal(b.read("left"), b.shows) {
+			t.Errorf("%s: %s", name, out)
+		}
+		b.write("store", before)
+		b.run(exitFine, "rescue store --origin origin --origin-unchanged -o image --yes")
+		if !bytes.Equal(b.read("image"), b.shows) || !bytes.Equal(b.read("store"), sound) {
+			t.Errorf("%s: another image or store", name)
+		}
+	}
+}
+
+// TestRescueWithoutAnArea: what a missing area held is lost, so no run ends as if
+// nothing were, and the file does not grow.
+func TestRescueWithoutAnArea(t *testing.T) {
+	b := newToolbox(t)
+	b.write("origin", bytes.Repeat([]byte{7}, 600*toolChunk))
+	whole := cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, cowtest.Run(0, 400)...), DeviceChunks: 404}.Bytes()
+	large := bytes.Clone(whole)
+	large[12], large[14] = 0, 0x20 // 2097152 sectors
+	for name, store := range map[string][]byte{"area 1": whole[:258*toolChunk], "area 0": whole[:toolChunk], "a damaged chunk size": large} {
+		b.write("store", store)
+		if _, complaint := b.run(exitCritical, "repair store --yes"); !strings.Contains(complaint, " is missing") || !strings.Contains(complaint, "extract --best-effort") {
+			t.Errorf("%s: repair says %q", name, complaint)
+		}
+		for _, assert := range []string{"", " --origin-unchanged --assume-canonical --grow-by 1M"} {
+			out, _ := b.run(exitCritical, "rescue store --origin origin --yes"+assert)
+			if !strings.Contains(out, "note: an area of the list is missing") {
+				t.Errorf("%s: rescue%s says %q", name, assert, out)
+			}
+			b.run(exitWarning, "rescue store --origin origin -o left --yes"+assert)
+		}
+		if !bytes.Equal(b.read("store"), store) {
+			t.Errorf("%s: the store has changed", name)
+		}
+	}
+}
+
+// TestRescueAssumesNoLayout: on a leaky kernel the canonical place of a damaged
+// exception need not be its own.
+func TestRescueAssumesNoLayout(t *testing.T) {
+	b := newToolbox(t)
+	b.run(exitFine, "reclaim store --to anew --yes") // in the canonical order
+	b.write("store", b.read("anew"))
+	b.damage(beyond)
+	damaged := b.read("store")
+	if out, _ := b.run(exitCritical, "rescue store --origin origin --yes"); !strings.Contains(out, "note: where damaged exceptions have their data is not certain") || !bytes.Equal(b.read("store"), damaged) {
+		t.Errorf("without an assumption: %s", out)
+	}
+	b.run(exitFine, "rescue store --origin origin --assume-canonical --yes")
+	b.run(exitFine, "extract store --origin origin -o image")
 	if !bytes.Equal(b.read("image"), b.shows) {
 		t.Error("another image")
 	}
@@ -108,7 +178,7 @@ func TestRescueOfADamagedInvalidStore(t *testing.T) {
 	b.write("store", sound)
 	b.damage(beyond)
 	b.damage(invalidate)
-	const line = "rescue store --origin origin --origin-unchanged --grow-by 1M --yes"
+	const line = "rescue store --origin origin --origin-unchanged --assume-canonical --grow-by 1M --yes"
 	if out, _ := b.run(exitFine, line); !strings.Contains(out, "note: where the damage cannot be repaired with certainty, -o FILE extracts what is left\n") {
 		t.Errorf("of a damaged store: %s", out)
 	}

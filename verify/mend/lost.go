@@ -13,7 +13,8 @@ import (
 )
 
 // lostHeader plans to rewrite a header that is missing or unusable, if the
-// areas reveal the chunk size. It returns the device as it will be then, or dev
+// areas reveal the chunk size. Whether the snapshot was invalidated is unknown
+// then, and the new header says that it was. It returns the device as it will be then, or dev
 // itself if the header is there.
 func lostHeader(ctx context.Context, dev blockdev.Device, originBytes int64, p *Plan) (blockdev.Device, error) {
 	_, err := store.Open(dev, dev.Size())
@@ -28,14 +29,16 @@ func lostHeader(ctx context.Context, dev blockdev.Device, originBytes int64, p *
 	if err != nil || chunk == 0 {
 		return dev, err
 	}
-	header := write{0, cow.NewHeader(chunk).AppendTo(nil)}
+	h := cow.NewHeader(chunk)
+	h.Valid = 0 // nothing else in the old one can be trusted
+	p.Notes = append(p.Notes, "without the old header it is unknown whether the snapshot had been invalidated: the new one says so, as the origin may have changed since")
+	header := write{0, h.AppendTo(nil)}
 	p.Stages = append(p.Stages, Stage{
 		Say:    fmt.Sprintf("write a new header with chunks of %s, as the areas show; now: %s", count.Of(chunk, "sector"), alien.Detail),
 		Bytes:  cow.HeaderSize,
 		device: dev, writes: those(header), barrier: true,
 	})
 	p.Beyond = true
-	p.Notes = append(p.Notes, "without the old header it is unknown whether the snapshot had been invalidated")
 	with := newOverlay(dev)
 	_, err = with.WriteAt(header.data, 0)
 	return with, err

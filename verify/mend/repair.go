@@ -27,19 +27,20 @@ const mostDamaged = 1024
 // Repair plans to make a store sound without inventing content. It clears
 // records after the terminator, which a growing list would bring to life. It
 // gives damaged chunk numbers their canonical place, if the caller asks for it
-// and it is certain. It grows a truncated file to hold the area in which its
-// list ends.
+// and nothing on the device contradicts. It rewrites a lost header, as that of
+// an invalidated store. Where an area of the list is missing, the error wraps
+// verify.ErrDamaged.
 func Repair(ctx context.Context, dev blockdev.Device, opt RepairOptions) (*Plan, error) {
 	p := &Plan{Title: "repair the store", Resume: "the store is no worse than before", Again: true}
 	at, err := lostHeader(ctx, dev, opt.OriginBytes, p)
 	if err != nil {
 		return nil, err
 	}
-	if at, err = cutOff(ctx, at, dev, opt, p); err != nil {
-		return nil, err
-	}
 	s, err := examine(ctx, at, opt.OriginBytes)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.whole(); err != nil {
 		return nil, err
 	}
 	if opt.AssumeCanonical {
@@ -71,30 +72,16 @@ func (s *subject) rehearse(ctx context.Context, p *Plan, at blockdev.Device, ori
 	return after.sound(verify.SnapshotInvalid)
 }
 
-// cutOff plans to grow a file that ends before the area in which its list ends.
-// It returns the device as it will be then.
-func cutOff(ctx context.Context, at, dev blockdev.Device, opt RepairOptions, p *Plan) (blockdev.Device, error) {
-	s, err := examine(ctx, at, opt.OriginBytes)
-	if err != nil {
-		return nil, err
-	}
+// whole fails if an area is missing into which the list continues. What it held
+// is unknown, even if no exception names a missing chunk: the kernel clears the
+// next area before it writes the last record of a full one, so an area that is
+// not there was cut off, perhaps with exceptions.
+func (s *subject) whole() error {
 	if s.report.Counts[verify.TruncatedArea] == 0 {
-		return at, nil
-	}
-	if s.report.Counts[verify.ChunkBeyondDevice] > 0 {
-		return nil, fmt.Errorf("%w: exceptions name chunks that were cut off: %s", verify.ErrDamaged, s.report.Reason())
+		return nil
 	}
 	area := s.st.Bounds().Areas()
-	grown := s.offset(s.geometry().AreaChunk(area) + 1)
-	if _, ok := dev.(Grower); !ok {
-		return nil, fmt.Errorf("%w: the list of exceptions continues in area %d, which does not fit on the device: it needs %d bytes", ErrRoom, area, grown)
-	}
-	p.Stages = append(p.Stages, Stage{
-		Say:    fmt.Sprintf("grow the file from %d to %d bytes, to hold area %d", dev.Size(), grown, area),
-		device: dev, grow: grown, barrier: true,
-	})
-	p.Notes = append(p.Notes, fmt.Sprintf("any exceptions in area %d are lost with their data", area))
-	return larger{at, grown}, nil
+	return fmt.Errorf("%w: area %d of the list is missing, and what it held is unknown: the store has %d bytes, and the area ends at %d", verify.ErrDamaged, area, s.st.Size(), s.offset(s.geometry().AreaChunk(area)+1))
 }
 
 // canonical plans to correct damaged COW chunk numbers.
@@ -144,12 +131,50 @@ func (s *subject) canonical(ctx context.Context, p *Plan, dev blockdev.Device) e
 	if s.report.Counts[verify.ChunkBeyondDevice]+s.report.Counts[verify.ChunkIsMetadata]+s.report.Counts[verify.DuplicateCOWChunk] < uint64(len(writes)) {
 		return fmt.Errorf("%w: %s are out of the canonical order and name distinct chunks", ErrUncertain, count.Of(len(writes), "exception"))
 	}
+	if err := s.unused(total, uint64(len(writes))); err != nil {
+		return err
+	}
+	p.Notes = append(p.Notes, "a kernel that leaks chunks could have had the data of a damaged exception elsewhere")
 	p.Stages = append(p.Stages, Stage{
 		Say:    fmt.Sprintf("set the COW chunk of %s as in the canonical layout", count.Of(len(writes), "exception")),
 		Bytes:  int64(len(writes)) * cow.ExceptionSize,
 		device: dev, writes: those(writes...), barrier: true,
 	})
 	return nil
+}
+
+// unused fails if one of n data chunks from the first one on holds data. Where
+// that many exceptions are damaged and all others are in canonical order, the
+// kernel could have put a damaged one there, if it leaks.
+func (s *subject) unused(first, n uint64) error {
+	g := s.geometry()
+	for k := first; k < first+n; k++ {
+		c := g.DataChunk(k)
+		if !s.st.Bounds().OnDevice(c) {
+			break
+		}
+		zero, err := s.isZero(c)
+		if err != nil {
+			return err
+		}
+		if !zero {
+			return fmt.Errorf("%w: chunk %d, after those of the canonical layout, holds data: it may belong to a damaged exception", ErrUncertain, c)
+		}
+	}
+	return nil
+}
+
+// isZero reports whether a chunk of the device has only zeroes. It reads at most
+// a MiB at once.
+func (s *subject) isZero(c cow.Chunk) (bool, error) {
+	at, end := s.offset(c), s.offset(c+1)
+	b := make([]byte, min(end-at, 1<<20))
+	for ; at < end; at += int64(len(b)) { // both are powers of two
+		if err := readFull(s.dev, b, at); err != nil || !blockdev.IsZero(b) {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // clearStale plans to clear the records after the terminator. Any part of it

@@ -29,6 +29,10 @@ func TestRepairFindsALostHeader(t *testing.T) {
 				t.Errorf("the plan does not show the header: %q", p.Steps())
 			}
 			mustRun(t, p, nil)
+			if v := verdict(store.b); v != verify.Invalid {
+				t.Errorf("%s, chunks of %d sectors: the store is %s, though nobody knows whether it was valid", name, chunk, v)
+			}
+			store.b[4] = 1
 			if !bytes.Equal(view(store.b, s.origin), s.shows) {
 				t.Errorf("%s, chunks of %d sectors: the snapshot shows something else", name, chunk)
 			}
@@ -87,21 +91,53 @@ func TestRepairInventsNothing(t *testing.T) {
 	}
 }
 
-// TestRepairGrowsACutOffFile if no exception names the missing part.
-func TestRepairGrowsACutOffFile(t *testing.T) {
-	s := newScene(kind{chunk: 1, origin: 64 << 10, changed: 32, seed: 2}) // fills area 0
+// TestRepairDoesNotReplaceAMissingArea: what it held is unknown, though no
+// exception names a missing chunk. Neither a damaged chunk size nor an
+// invalidated store changes that, nor a file that may grow.
+func TestRepairDoesNotReplaceAMissingArea(t *testing.T) {
+	s := newScene(kind{chunk: 1, origin: 64 << 10, changed: 50, seed: 2}) // fills area 0
 	g, _ := cow.NewGeometry(1)
-	cut := int(g.AreaChunk(1)) * 512
-	dev := &disk{b: bytes.Clone(s.store[:cut])}
-	p, err := Repair(ctx, dev, RepairOptions{})
+	cut := s.store[:int(g.AreaChunk(1))*512]
+	large := bytes.Clone(s.store)
+	large[12], large[14] = 0, 0x20 // 2097152 sectors
+	invalid := bytes.Clone(cut)
+	invalid[4] = 0
+	for name, store := range map[string][]byte{"the last area": cut, "area 0": s.store[:512], "another chunk size": large, "of an invalidated store": invalid} {
+		for how, plan := range map[string]func(*disk) (*Plan, error){
+			"repair":     func(d *disk) (*Plan, error) { return Repair(ctx, d, RepairOptions{AssumeCanonical: true}) },
+			"revalidate": func(d *disk) (*Plan, error) { return Revalidate(ctx, d, RevalidateOptions{GrowBy: 1 << 20}) },
+		} {
+			dev := &disk{b: bytes.Clone(store)}
+			if _, err := plan(dev); !errors.Is(err, verify.ErrDamaged) || !strings.Contains(err.Error(), "is missing") {
+				t.Errorf("%s, %s: %v", name, how, err)
+			}
+			if !bytes.Equal(dev.b, store) {
+				t.Errorf("%s, %s: the store has changed", name, how)
+			}
+		}
+	}
+	if _, err := Repair(ctx, &disk{b: bytes.Clone(cut[:len(cut)-512])}, RepairOptions{}); err == nil {
+		t.Error("a chunk that is named is cut off: no error")
+	}
+}
+
+// TestRepairSeesDataOutsideTheCanonicalLayout: a leaky kernel put an exception
+// after all others, and its record is damaged. Its canonical place is not its
+// own.
+func TestRepairSeesDataOutsideTheCanonicalLayout(t *testing.T) {
+	g, _ := cow.NewGeometry(2)
+	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 70, spare: 9, seed: 4})
+	store := bytes.Clone(s.store)
+	from, to := g.DataChunk(50), g.DataChunk(70)
+	copy(store[int(to)*1024:][:1024], store[int(from)*1024:])
+	copy(store[g.RecordOffset(0, 50):], cow.Exception{Old: s.spec.Exceptions[50].Old, New: to | 1<<40}.AppendTo(nil))
+	if _, err := Repair(ctx, &disk{b: store}, RepairOptions{AssumeCanonical: true}); !errors.Is(err, ErrUncertain) {
+		t.Errorf("%v, want %v", err, ErrUncertain)
+	}
+	clear(store[int(to)*1024:][:1024])
+	p, err := Repair(ctx, &disk{b: store}, RepairOptions{AssumeCanonical: true})
 	mustRun(t, p, err)
-	if len(dev.b) != cut+512 || !bytes.Equal(view(dev.b, s.origin), s.shows) {
-		t.Errorf("%d bytes, want %d, or the snapshot shows something else", len(dev.b), cut+512)
-	}
-	if _, err := Repair(ctx, &disk{b: bytes.Clone(s.store[:cut-512])}, RepairOptions{}); !errors.Is(err, verify.ErrDamaged) {
-		t.Errorf("a chunk that is named is cut off: %v", err)
-	}
-	if _, err := Repair(ctx, fixed{&disk{b: bytes.Clone(s.store[:cut])}}, RepairOptions{}); !errors.Is(err, ErrRoom) {
-		t.Errorf("a device: %v", err)
+	if !bytes.Equal(store, s.store) {
+		t.Error("without data there, the damaged number did not get its canonical place")
 	}
 }

@@ -28,6 +28,9 @@ func Revalidate(ctx context.Context, dev blockdev.Device, opt RevalidateOptions)
 	if err != nil {
 		return nil, err
 	}
+	if err := s.whole(); err != nil {
+		return nil, err
+	}
 	// Growing would put zeros in place of chunks that were cut off.
 	if s.report.Counts[verify.ChunkBeyondDevice] == 0 && !s.report.Header.Valid {
 		if s, err = s.grown(ctx, p, opt); err != nil {
@@ -77,6 +80,7 @@ func (s *subject) grown(ctx context.Context, p *Plan, opt RevalidateOptions) (*s
 		return nil, err
 	}
 	p.Stages = append(p.Stages, stage)
+	p.Notes = append(p.Notes, "an undo brings back the records and the header; the file stays larger, as it may be in use by then")
 	return examine(ctx, larger{s.dev, to}, opt.OriginBytes)
 }
 
