@@ -98,9 +98,11 @@ var ErrPauseTooLong = plan.ErrPauseTooLong
 
 // Errors of a merge that has begun.
 var (
-	ErrMergeFailed  = errors.New("the kernel stopped the merge at an I/O error")
-	ErrMergeInvalid = errors.New("the store became invalid during the merge: the origin holds a part of the snapshot")
-	ErrStillMerging = errors.New("the merge continues in the kernel")
+	ErrMergeFailed = errors.New("the kernel stopped the merge at an I/O error")
+	// ErrMergeUnrecorded: only the running kernel knows of a chunk that it merged.
+	ErrMergeUnrecorded = errors.New("a merged chunk is not recorded in the store")
+	ErrMergeInvalid    = errors.New("the store became invalid during the merge: the origin holds a part of the snapshot")
+	ErrStillMerging    = errors.New("the merge continues in the kernel")
 )
 
 // ErrLost says that a snapshot became invalid or vanished while it was in use.

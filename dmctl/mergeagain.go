@@ -84,8 +84,7 @@ func (c *Controller) checkHandBack(m table.SnapshotArgs) error {
 		return fmt.Errorf("compare the next chunks to merge with the origin: %w", err)
 	}
 	if merged {
-		return devices.Refuse("the kernel has merged a chunk and could not record that in the store, which it knows in memory only: " +
-			"take the devices down, as a reboot does, activate the store and merge it")
+		return devices.RefuseFor(ErrMergeUnrecorded, "the kernel has merged a chunk and could not record that in the store; it knows that in memory only")
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ const (
 // with what the commands do.
 var endingsOf = map[string]endings{
 	"verify":         {warning: "leaked chunks, stale records or a full store", critical: "a damaged or invalidated store"},
-	"map":            {fine: "the picture is drawn, whatever it shows"},
+	"map":            {fine: "the picture is drawn, sound store or not"},
 	"size":           {critical: damagedStore},
 	"delta":          {fine: fineAnyway, critical: damagedStore + ": changes may be missing"},
 	"extract":        {fine: fineAnyway, warning: "done with --best-effort, and parts are uncertain", critical: damagedStore},

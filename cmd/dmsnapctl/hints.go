@@ -30,6 +30,7 @@ var hints = []hint{
 	{dmctl.ErrLost, "do not trust what was read; give more room with --size or a larger COW device"},
 	{mend.ErrAgain, "run it again to finish"},
 	{dmctl.ErrMergeFailed, "see dmesg; `dmsnapctl merge` continues it"},
+	{dmctl.ErrMergeUnrecorded, "take the devices down, as a reboot does, then activate the store and merge it"},
 	{dmctl.ErrStillMerging, "`dmsnapctl merge NAME` waits for it and finishes it"},
 	{dmctl.ErrMerging, "`dmsnapctl status` shows its progress, `dmsnapctl merge` waits for it"},
 	{dmctl.ErrSuspended, "`dmsnapctl resume NAME` or `dmsnapctl recover` continues its I/O"},

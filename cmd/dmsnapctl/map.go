@@ -15,7 +15,7 @@ import (
 
 const mapHelp = `   Shows every chunk of a store's device: data, metadata, leaked, damaged and
    free. The store is judged as verify does and never written. The exit code is
-   0 if the picture is drawn, whatever it shows.
+   0 if the picture is drawn, sound store or not.
 
 EXAMPLES:
    dmsnapctl map overlay.img

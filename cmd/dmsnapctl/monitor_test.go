@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -35,16 +38,13 @@ func TestMonitorSurvivesWhatCannotBeWritten(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "later")
 	file := filepath.Join(dir, "metrics.prom")
 	ctx, cancel := context.WithCancelCause(context.Background())
-	type end struct {
-		stderr string
-		code   int
-	}
-	ended := make(chan end, 1)
+	warned := &firstWord{said: make(chan struct{})}
+	ended := make(chan int, 1)
 	go func() {
-		_, stderr, code := commanded(ctx, "monitor", "--interval", "1ms", "--textfile", file)
-		ended <- end{stderr, code}
+		ended <- run(ctx, []string{"dmsnapctl", "monitor", "--interval", "1ms", "--textfile", file},
+			streams{in: &bytes.Buffer{}, out: io.Discard, err: warned})
 	}()
-	time.Sleep(50 * time.Millisecond) // some looks without the directory; more or fewer do not matter
+	<-warned.said // a look without the directory
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -56,16 +56,29 @@ func TestMonitorSurvivesWhatCannotBeWritten(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	cancel(signalled{syscall.SIGTERM})
-	got := <-ended
+	code := <-ended
 	if !strings.Contains(string(text), `dmsnapctl_snapshot_state{name="s",origin="8:0",state="active"} 1`) {
 		t.Errorf("the metrics are %q", text)
 	}
 	if strings.Contains(string(text), `dmsnapctl_monitor_errors_total{what="textfile"} 0`) {
 		t.Errorf("what failed was not counted: %s", text)
 	}
-	if got.code != exitFine || strings.Count(got.stderr, file) != 1 {
-		t.Errorf("exit code %d, want 0, and one warning in %q", got.code, got.stderr)
+	if stderr := warned.text.String(); code != exitFine || strings.Count(stderr, file) != 1 {
+		t.Errorf("exit code %d, want 0, and one warning in %q", code, stderr)
 	}
+}
+
+// firstWord is a stream that tells when something comes. Its text may be read
+// once the writer has ended.
+type firstWord struct {
+	text bytes.Buffer
+	once sync.Once
+	said chan struct{}
+}
+
+func (f *firstWord) Write(p []byte) (int, error) {
+	f.once.Do(func() { close(f.said) })
+	return f.text.Write(p)
 }
 
 func TestTroubles(t *testing.T) {

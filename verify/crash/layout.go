@@ -91,7 +91,7 @@ func newStoreLayout(l *logwrites.Log, b base, opt *Options, region Region) (s st
 
 // ErrNoStore is returned if neither the log nor the base image has a store's
 // header at the start of the COW region.
-var ErrNoStore = errors.New("no store there: neither the base image nor an entry of the log has a header at the region's first sector (START and LEN count sectors of the logged device)")
+var ErrNoStore = errors.New("no store there: neither the base image nor an entry of the log has a header at the region's first sector")
 
 // chunkAt is the store's chunk that contains a block of its region.
 func (s *storeLayout) chunkAt(block uint64) cow.Chunk {

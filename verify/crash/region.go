@@ -20,13 +20,14 @@ type Region struct {
 
 func (r Region) String() string { return fmt.Sprintf("%d+%d", r.Start, r.Len) }
 
-// ParseRegion parses START+LEN, in any unit.
+// ParseRegion parses a first sector and a number of sectors with a plus sign
+// between them.
 func ParseRegion(s string) (Region, error) {
 	start, length, ok := strings.Cut(s, "+")
 	first, err1 := strconv.ParseUint(start, 10, 54) // in bytes it still fits 63 bits
 	n, err2 := strconv.ParseUint(length, 10, 54)
 	if !ok || err1 != nil || err2 != nil || n == 0 || first+n >= maxSector {
-		return Region{}, fmt.Errorf("%q is not a region: one is START+LEN, both in sectors of the logged device, as in 0+131072", s)
+		return Region{}, fmt.Errorf("%q is not a region: a first sector and a number of sectors, as in 0+131072", s)
 	}
 	return Region{Start: cow.Sectors(first), Len: cow.Sectors(n)}, nil
 }

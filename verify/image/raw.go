@@ -78,7 +78,7 @@ func (f *rawFile) reserve(ctx context.Context, spans iter.Seq2[Span, error]) err
 	return nil
 }
 
-// put writes b but for its zeroes.
+// put writes b without its zeroes.
 func (f *rawFile) put(at int64, b []byte) error {
 	// Data in files starts and ends at file system blocks, and chunks may be
 	// smaller than a block: the unaligned part is written as it is.
