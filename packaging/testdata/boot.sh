@@ -112,13 +112,19 @@ growing() {
 # that units call when they fail resumes it, and clears up. The pause is about a
 # millisecond; strace makes each request to device mapper half a second long.
 interrupted() {
-	local group=/sys/fs/cgroup/system.slice/victim.service origin
+	local group=/sys/fs/cgroup/system.slice/victim.service origin now=0
 	origin=$(mapped before-origin)
 	dd if=/dev/zero of=/dev/ubdd bs=1M count=1 conv=fsync status=none
 	systemd-run --quiet --collect --unit=victim \
 		strace -f -qq -o /dev/null -e trace=ioctl -e inject=ioctl:delay_exit=500000 \
 		dmsnapctl create second --origin /dev/mapper/before-origin --cow /dev/ubdd --yes
-	soon sh -c "grep -q 1 /sys/class/block/$origin/dm/suspended || ! test -d $group"
+	# No program starts between the look and the kill: on a busy host that takes
+	# longer than the pause.
+	mkfifo /lab/never
+	while [[ -d $group && $now != 1 ]]; do
+		read -rt 0.02 _ <>/lab/never
+		read -r now <"/sys/class/block/$origin/dm/suspended"
+	done
 	echo 1 >$group/cgroup.kill
 	soon test ! -d $group
 	see origin-left-suspended suspended "$origin" 1
