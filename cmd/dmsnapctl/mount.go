@@ -45,6 +45,10 @@ func runMount(c *cli.Context) (err error) {
 		return err
 	}
 	path, dir := storeArg(c, 0), c.Args().Get(1)
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
 	origin, err := o.openInput(c.String("origin"))
 	if err != nil {
 		return fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device or file"))
@@ -70,7 +74,7 @@ func runMount(c *cli.Context) (err error) {
 		return fmt.Errorf("mount %s: %w", path, err)
 	}
 	known.warn(o, path)
-	m := mounting{c: c, o: o, im: im, dir: dir, said: mountJSON{
+	m := mounting{c: c, o: o, im: im, dir: dir, file: filepath.Join(full, image.MountedName), said: mountJSON{
 		Schema: schemaOf(o.command), Path: path, Image: filepath.Join(dir, image.MountedName),
 		Bytes: im.Size(), Uncertain: known.uncertain.bytes, Verdict: report.Verdict,
 	}}
@@ -103,6 +107,7 @@ type mounting struct {
 	o    *console
 	im   *image.Image
 	dir  string
+	file string // the image's absolute path: COMMAND may change its directory
 	said mountJSON
 }
 
@@ -189,7 +194,7 @@ func (m *mounting) command(args []string) *exec.Cmd {
 	cmd := exec.CommandContext(m.c.Context, args[0], args[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = workloadGrace
-	cmd.Env = append(os.Environ(), "DMSNAPCTL_IMAGE="+m.said.Image)
+	cmd.Env = append(os.Environ(), "DMSNAPCTL_IMAGE="+m.file)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = m.c.App.Reader, output.Raw(m.o.out), ownFile(m.o.err)
 	if m.o.json {
 		cmd.Stdout = cmd.Stderr // stdout is for the one object

@@ -25,6 +25,8 @@ func TestMountShowsTheImage(t *testing.T) {
 	b.run(exitFine, "mount store --origin origin dir -- cmp dir/image raw")
 	b.run(1, "mount store --origin origin dir -- cmp dir/image origin")
 	b.run(exitUnknown, "mount store --origin origin dir -- no-such-program")
+	b.write("elsewhere", []byte("cd / && exec cmp \"$DMSNAPCTL_IMAGE\" \"$OLDPWD\"/raw\n"))
+	b.run(exitFine, "mount store --origin origin dir -- sh elsewhere")
 	if entries, err := os.ReadDir("dir"); err != nil || len(entries) != 0 {
 		t.Errorf("after the end: %v, %v", entries, err)
 	}
@@ -109,5 +111,27 @@ func TestMountEnds(t *testing.T) {
 				t.Errorf("after the end: %v, %v", entries, err)
 			}
 		})
+	}
+}
+
+// A directory that shows an image already is refused, and the first mount still
+// ends by a signal.
+func TestMountTwice(t *testing.T) {
+	b := newToolbox(t)
+	if err := os.Mkdir("dir", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd, out, stderr := mounted(t)
+	if line, err := out.ReadString('\n'); err != nil || line != "dir/image\n" {
+		t.Errorf("it says %q, %v", line, err)
+	}
+	if _, complaint := b.run(exitUnknown, "mount store --origin origin dir -- true"); !strings.Contains(complaint, "shows an image already") {
+		t.Errorf("the second mount: %q", complaint)
+	}
+	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if code := exitCode(t, cmd.Wait()); code != exitInterrupted {
+		t.Errorf("exit code %d, %q", code, stderr)
 	}
 }

@@ -184,6 +184,9 @@ func readDump(r io.Reader) (DumpHeader, iter.Seq2[dumpRecord, error], error) {
 	if err != nil {
 		return h, nil, fmt.Errorf("%w: its header has a %w", ErrNotDump, err)
 	}
+	if h.SizeBytes <= 0 {
+		return h, nil, fmt.Errorf("%w: its header has a store of %d bytes", ErrNotDump, h.SizeBytes)
+	}
 	return h, func(yield func(dumpRecord, error) bool) {
 		check := dumpCheck{header: h, perArea: g.ExceptionsPerArea()}
 		for lines.Scan() {

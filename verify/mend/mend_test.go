@@ -183,6 +183,7 @@ func TestRestoreRefuses(t *testing.T) {
 		{"a line twice", strings.Replace(lines, `{"area":0,"slot":3`, `{"area":0,"slot":2`, 1), s.store, nil, ErrNotDump},
 		{"a slot of no area", strings.Replace(lines, `{"area":0,"slot":3,`, `{"area":0,"slot":300,`, 1), s.store, nil, ErrNotDump},
 		{"a wrong chunk size", strings.Replace(lines, `"chunk_sectors":1`, `"chunk_sectors":3`, 1), s.store, nil, ErrNotDump},
+		{"a store of a negative size", strings.Replace(lines, `"size_bytes":`, `"size_bytes":-`, 1), s.store, nil, ErrNotDump},
 		{"another magic", strings.Replace(lines, `0x70416e53`, `0x70416e54`, 1), s.store, nil, ErrNotDump},
 		{"a long line", lines + strings.Repeat("x", 5000), s.store, nil, ErrNotDump},
 		{"a smaller device", lines, small, s.store, ErrRoom},

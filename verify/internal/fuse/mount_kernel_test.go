@@ -275,9 +275,53 @@ func TestShowRefuses(t *testing.T) {
 	if _, err := Show(file, File{Name: "image", Content: zeroes{}}); err == nil {
 		t.Error("a file as directory: no error")
 	}
+	_, path := show(t, File{Name: "image", Content: zeroes{}, Size: 4096})
+	if _, err := Show(filepath.Dir(path), File{Name: "image", Content: zeroes{}}); err == nil || !strings.Contains(err.Error(), "shows an image already") {
+		t.Errorf("a directory that shows an image: %v", err)
+	}
 	for _, name := range []string{"", ".", "..", "a/b"} {
 		if _, err := Show(t.TempDir(), File{Name: name, Content: zeroes{}}); err == nil {
 			t.Errorf("the name %q: no error", name)
 		}
 	}
+}
+
+// TestAnotherMountOnTop: the end does not wait for a mount that another one
+// hides, and leaves that one alone.
+func TestAnotherMountOnTop(t *testing.T) {
+	m, path := show(t, File{Name: "image", Content: zeroes{}, Size: 4096})
+	dir := filepath.Dir(path)
+	if err := unix.Mount("none", dir, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "the end below another mount", func() {
+		if err := m.Close(); err == nil || !strings.Contains(err.Error(), "another mount hides the image") {
+			t.Errorf("below another mount: %v", err)
+		}
+	})
+	if _, err := Show(dir, File{Name: "image", Content: zeroes{}}); err == nil {
+		t.Error("over a mount over an image: no error")
+	}
+	if err := unix.Unmount(dir, 0); err != nil {
+		t.Errorf("the other mount: %v", err)
+	}
+}
+
+// TestMountedElsewhereToo: the end does not wait for a mount that another place
+// keeps.
+func TestMountedElsewhereToo(t *testing.T) {
+	m, path := show(t, File{Name: "image", Content: zeroes{}, Size: 4096})
+	copied := t.TempDir()
+	if err := unix.Mount(filepath.Dir(path), copied, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "the end of a mount with a copy", func() {
+		if err := m.Close(); err == nil || !strings.Contains(err.Error(), "still mounted elsewhere") {
+			t.Errorf("with a copy: %v", err)
+		}
+	})
+	if err := unix.Unmount(copied, 0); err != nil {
+		t.Error(err)
+	}
+	within(t, "the end", func() { <-m.Done() })
 }

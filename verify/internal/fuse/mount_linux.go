@@ -23,14 +23,19 @@ const (
 	busyPause = 50 * time.Millisecond
 )
 
+// endWait is how long an unmount waits for the kernel to release the mount. A
+// copy of it in another namespace can keep it.
+const endWait = 5 * time.Second
+
 // fsName is the source and the subtype of our mounts.
 const fsName = "dmsnapctl"
 
 // Mount is a directory with the files shown.
 type Mount struct {
-	dir  string
-	tree *tree
-	done chan struct{} // closed when the kernel has released the mount
+	dir    string
+	device string // number of the file system, as in mountinfo
+	tree   *tree
+	done   chan struct{} // closed when the kernel has released the mount
 }
 
 // Show mounts f on the directory dir, which must exist. Files in dir are
@@ -50,6 +55,12 @@ func ShowMany(dir string) (*Mount, error) { return mount(dir, newTree(), true) }
 func mount(dir string, t *tree, writable bool) (*Mount, error) {
 	dir, err := mountPoint(dir)
 	if err != nil {
+		return nil, err
+	}
+	if taken, err := isMounted(dir); err != nil || taken {
+		if err == nil {
+			err = fmt.Errorf("mount on %s: it shows an image already", dir)
+		}
 		return nil, err
 	}
 	options := &fuse.MountOptions{
@@ -75,6 +86,9 @@ func mount(dir string, t *tree, writable bool) (*Mount, error) {
 		server.Serve()
 		t.removeAll()
 	}()
+	if m.device, err = deviceOn(dir); err != nil {
+		return nil, errors.Join(err, unmount(dir, unix.MNT_DETACH))
+	}
 	return m, nil
 }
 
@@ -116,16 +130,18 @@ func explain(dir string, err error) error {
 func (m *Mount) Done() <-chan struct{} { return m.done }
 
 // Close unmounts. Readers that still have the file open get a moment to close
-// it; after that they get errors.
+// it; after that they get errors. If another mount hides this one, it fails.
 func (m *Mount) Close() error {
 	for range busyTries {
 		if m.ended() {
 			return nil
 		}
+		if err := m.onTop(); err != nil {
+			return err
+		}
 		err := m.unmount(0)
 		if err == nil || errors.Is(err, unix.EINVAL) { // EINVAL: it is no longer a mount
-			<-m.done
-			return nil
+			return m.released()
 		}
 		select {
 		case <-m.done:
@@ -140,9 +156,28 @@ func (m *Mount) Close() error {
 		return fmt.Errorf("unmount %s: %w", m.dir, err)
 	}
 	if os.Geteuid() == 0 {
-		<-m.done
+		return m.released()
 	}
 	return nil
+}
+
+// onTop fails if another mount is on the directory, which an unmount would end.
+func (m *Mount) onTop() error {
+	top, err := deviceOn(m.dir)
+	if err == nil && top != "" && top != m.device {
+		err = fmt.Errorf("unmount %s: another mount hides the image; unmount both", m.dir)
+	}
+	return err
+}
+
+// released waits for the kernel to release the mount.
+func (m *Mount) released() error {
+	select {
+	case <-m.done:
+		return nil
+	case <-time.After(endWait):
+		return fmt.Errorf("unmount %s: the image is still mounted elsewhere, perhaps in another namespace", m.dir)
+	}
 }
 
 func (m *Mount) ended() bool {
@@ -191,9 +226,28 @@ func isMounted(dir string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	// Spaces, tabs, newlines and backslashes in a name are written in octal.
-	name := strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`).Replace(dir)
-	return strings.Contains("\n"+string(table), "\n"+fsName+" "+name+" fuse."+fsName+" "), nil
+	return strings.Contains("\n"+string(table), "\n"+fsName+" "+escaped(dir)+" fuse."+fsName+" "), nil
+}
+
+// deviceOn is the device number of the topmost mount on dir, "" for none.
+func deviceOn(dir string) (device string, err error) {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(table)) { // in order of mounting
+		// ID, parent's ID, device, root, mount point, …: proc_pid_mountinfo(5).
+		if f := strings.Fields(line); len(f) > 4 && f[4] == escaped(dir) {
+			device = f[2]
+		}
+	}
+	return device, nil
+}
+
+// escaped is a name as the kernel's tables of mounts have it: spaces, tabs,
+// newlines and backslashes in octal.
+func escaped(name string) string {
+	return strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`).Replace(name)
 }
 
 // Serve shows f on dir until somebody unmounts it or ctx ends, and then
