@@ -131,8 +131,11 @@ clones: setup-tests
 	DMSNAPCTL_CLONES=$(CLONES) $(GO) test -race -tags lab -count=1 -v -timeout 6h -run Outlive/qemu ./vagrant/lab/clones
 
 # All rounds of the attacks on the controller, and one table of the results.
-# `make kernel` runs a tenth of the rounds; SOAK sets the percentage.
+# `make kernel` runs a tenth of the rounds; SOAK sets the percentage. Before that,
+# kernel tests that have a thorough form run in it.
+THOROUGHTESTS = ^(TestTheKernelTakesReclaimedStores)$$
 soak: setup-tests
+	DMSNAPCTL_THOROUGH=1 $(call KERNELTEST,) -v -run '$(THOROUGHTESTS)' ./cmd/dmsnapctl/
 	GO="$(GO)" vagrant/soak.sh "$(CURDIR)/bin/lab exec" $(SOAK) ./dmctl/ ./cmd/dmsnapctl/
 
 SOAK ?= 100

@@ -63,7 +63,7 @@ func putAt(t *testing.T, path string, b []byte, at int64) {
 
 // TestTheKernelTakesReclaimedStores: random leaky stores, reclaimed; the kernel
 // shows the regained space and every chunk as before, fills the store to its
-// last chunk, and merges to the end.
+// last chunk, and merges to the end, into what extract wrote before.
 func TestTheKernelTakesReclaimedStores(t *testing.T) {
 	disks := strings.Split(os.Getenv("DMSNAPCTL_TEST_DISKS"), ":")
 	if len(disks) < 2 {
@@ -156,6 +156,9 @@ func reclaimedStore(t *testing.T, c *dmctl.Controller, originDisk, cowDisk strin
 		t.Errorf("after filling it: %+v", st)
 	}
 	unmap(t, "rc-snap")
+	if image, _ := b.run(exitFine, "extract "+s+" --origin "+o+" -o -"); image != string(shows) {
+		t.Error("extract writes something else before the merge")
+	}
 	mapped(t, "rc-merge", devmapper.SnapshotMergeTable{Length: uint64(len(origin)), OriginDevice: o, COWDevice: s, Persistent: true, ChunkSize: uint64(chunk)})
 	for range 1000 {
 		if st := line("rc-merge"); st.Allocated == st.Metadata {

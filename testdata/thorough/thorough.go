@@ -1,6 +1,7 @@
 // Package thorough says how much a test does: little in `go test ./...`, which
-// must be quick, and everything in `make test`, which sets Variable. It does
-// not know the tests.
+// must be quick, and everything if Variable is set. `make unit`, a part of `make
+// test`, sets it for unit tests, and `make soak` for kernel tests, which do little
+// in `make kernel`. It does not know the tests.
 package thorough
 
 import "os"
