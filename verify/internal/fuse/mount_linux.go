@@ -165,7 +165,7 @@ func (m *Mount) Close() error {
 func (m *Mount) onTop() error {
 	top, err := deviceOn(m.dir)
 	if err == nil && top != "" && top != m.device {
-		err = fmt.Errorf("unmount %s: another mount hides the image; unmount both", m.dir)
+		err = fmt.Errorf("unmount %s: another mount hides the image", m.dir)
 	}
 	return err
 }
