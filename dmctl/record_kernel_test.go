@@ -12,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
-
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // record starts a recording of the first disk on the second.
@@ -27,6 +26,7 @@ func record(t *testing.T, c *Controller, r RecordRequest) *Recording {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = rec.log.Close() }) // a test that failed must not hold the device for the next ones
 	if err := c.Run(context.Background(), p); err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +96,36 @@ func readLog(t *testing.T, path string) *logwrites.Log {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// awaitMark reads the log until it has the mark. A thread of the kernel
+// writes marks, and the log's first block only after the first of them.
+func awaitMark(t *testing.T, path, mark string) {
+	t.Helper()
+	for range 500 {
+		f, err := blockdev.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		direct, err := f.Direct()
+		if err != nil {
+			t.Fatal(errors.Join(err, f.Close()))
+		}
+		l, err := logwrites.Open(direct, direct.Size())
+		there := false
+		if err == nil {
+			_, there = l.FindMark(mark)
+		}
+		closed := errors.Join(direct.Close(), f.Close())
+		switch {
+		case err != nil && !errors.Is(err, logwrites.ErrNoLog), closed != nil:
+			t.Fatal(errors.Join(err, closed))
+		case there:
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("the kernel does not write the mark %q", mark)
 }
 
 // TestRecording: the log has what was written, between its marks.
@@ -233,12 +263,7 @@ func TestRecordingOverAnOlderLog(t *testing.T) {
 		if err := rec.Mark("end"); err != nil {
 			t.Error(err)
 		}
-		for range 100 { // a thread of the kernel writes the log
-			if _, there := readLog(t, log).FindMark("end"); there {
-				break
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
+		awaitMark(t, log, "end")
 		wantNew("before the end")
 		if done, err := rec.Finish(); err != nil || done.Full {
 			t.Errorf("recorded %+v, %v", done, err)
