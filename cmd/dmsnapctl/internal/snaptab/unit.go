@@ -78,7 +78,8 @@ func (e Entry) unit(program, source string) string {
 	if !e.Clone {
 		targets = append(targets, blockdev(e.originDevice()))
 	}
-	// An origin mounted earlier would change without a copy.
+	// An origin mounted earlier would change without a copy. A mount by another name
+	// of the device is not found: there are no devices yet when units are generated.
 	if isDevice(e.Origin) {
 		targets = append(targets, blockdev(pathName(e.Origin)))
 	}
