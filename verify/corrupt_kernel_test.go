@@ -1,7 +1,7 @@
 //go:build linux && kernel
 
 // What the kernel does with stores in which the judge finds something: the
-// table in docs/verify.md, checked.
+// table in docs/verify.md, checked. The stores are in damage_test.go.
 
 package verify_test
 
@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,79 +21,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
-
-// storeUnderTest is a store, the judge's verdict, and what the kernel does:
-// the result of activating it (a status line or an error), the content of some
-// chunks of the snapshot, and the status line and that content after a write
-// to the origin.
-type storeUnderTest struct {
-	code   verify.Code
-	store  cowtest.Store
-	header *cow.Header // instead of the store's
-	bad    cow.Chunk   // fails all I/O
-	read   []cow.Chunk // through the snapshot
-	write  []cow.Chunk // of the origin
-	want   []string
-}
-
-func exceptions(pairs ...cow.Chunk) (list []cow.Exception) {
-	for i := 0; i < len(pairs); i += 2 {
-		list = append(list, cow.Exception{Old: pairs[i], New: pairs[i+1]})
-	}
-	return list
-}
-
-func storesUnderTest() []storeUnderTest {
-	plain := func(list ...cow.Exception) cowtest.Store {
-		return cowtest.Store{Chunk: 8, Exceptions: list, DeviceChunks: 400}
-	}
-	sized := func(s cowtest.Store, chunks uint64) cowtest.Store { s.DeviceChunks = chunks; return s }
-	header := func(change func(h *cow.Header)) *cow.Header { h := cow.NewHeader(8); change(&h); return &h }
-	full := cowtest.Canonical(8, cowtest.Run(0, 256)...)
-	stale := plain(exceptions(20, 2, 21, 3)...)
-	stale.Stale = exceptions(30, 9, 31, 10)
-	return []storeUnderTest{
-		{code: verify.BadMagic, store: plain(), header: header(func(h *cow.Header) { h.Magic = 0x12345678 }),
-			want: []string{"refused: ENXIO"}},
-		{code: verify.UnsupportedVersion, store: plain(), header: header(func(h *cow.Header) { h.Version = 2 }),
-			want: []string{"refused: EINVAL"}},
-		{code: verify.BadChunkSize, store: plain(), header: header(func(h *cow.Header) { h.ChunkSize = 12 }),
-			want: []string{"refused: EINVAL"}},
-		{code: verify.SnapshotInvalid, store: plain(exceptions(20, 2)...), header: header(func(h *cow.Header) { h.Valid = 0 }),
-			read: []cow.Chunk{20, 21},
-			want: []string{"active: Invalid", "chunk 20: input/output error", "chunk 21: input/output error"}},
-		{code: verify.TruncatedArea, store: sized(plain(full...), 258), want: []string{"refused: EIO"}},
-		{code: verify.UnreadableArea, store: plain(full...), bad: 258, want: []string{"refused: EIO"}},
-		{code: verify.ChunkBeyondDevice, store: plain(exceptions(20, 2, 21, 1000)...),
-			read: []cow.Chunk{20, 21}, write: []cow.Chunk{40},
-			want: []string{"active: 8008/3200 16", "chunk 20: COW chunk 2", "chunk 21: input/output error", "after a write: Invalid",
-				"left behind: invalid map[chunk-beyond-device:1 leaked-chunks:396 snapshot-invalid:1]"}},
-		{code: verify.ChunkNumberOverflow, store: plain(exceptions(20, 1<<56|2)...), read: []cow.Chunk{20, 21, 22},
-			want: []string{"active: 576460752303423512/3200 16", "chunk 20: COW chunk 2", "chunk 21: COW chunk 3", "chunk 22: the origin's"}},
-		{code: verify.ChunkIsMetadata, store: plain(exceptions(20, 2, 21, 1)...),
-			read: []cow.Chunk{20, 21}, write: []cow.Chunk{40},
-			want: []string{"active: 24/3200 16", "chunk 20: COW chunk 2", "chunk 21: the area itself", "after a write: 32/3200 16",
-				"left behind: corrupt map[chunk-is-metadata:1]"}},
-		{code: verify.DuplicateCOWChunk, store: plain(exceptions(20, 2, 30, 2)...), read: []cow.Chunk{20, 30},
-			want: []string{"active: 24/3200 16", "chunk 20: COW chunk 2", "chunk 30: COW chunk 2"}},
-		{code: verify.DuplicateOriginChunk, store: plain(exceptions(20, 2, 20, 3)...), read: []cow.Chunk{20},
-			want: []string{"active: 32/3200 16", "chunk 20: COW chunk 2"}},
-		{code: verify.DuplicateOriginChunk, store: plain(exceptions(20, 2, 22, 3, 20, 4)...), read: []cow.Chunk{20},
-			want: []string{"active: 40/3200 16", "chunk 20: COW chunk 2"}},
-		{code: verify.OriginChunkBeyondOrigin, store: plain(exceptions(1<<40, 2)...), read: []cow.Chunk{20}, write: []cow.Chunk{40},
-			want: []string{"active: 24/3200 16", "chunk 20: the origin's", "after a write: 32/3200 16", "left behind: clean map[]"}},
-		{code: verify.StaleRecord, store: stale, read: []cow.Chunk{20, 30, 31}, write: []cow.Chunk{40},
-			want: []string{"active: 32/3200 16", "chunk 20: COW chunk 2", "chunk 30: the origin's", "chunk 31: the origin's", "after a write: 40/3200 16",
-				"left behind: leaked map[leaked-chunks:4]"}},
-		{code: verify.NoRoomForTerminator, store: sized(plain(full[:255]...), 258), write: []cow.Chunk{255},
-			want: []string{"active: 2056/2064 16", "after a write: Invalid", "left behind: invalid map[no-room-for-terminator:1 snapshot-invalid:1]"}},
-		{code: verify.LeakedChunks, store: plain(exceptions(20, 2, 21, 5)...), read: []cow.Chunk{20, 21}, write: []cow.Chunk{40},
-			want: []string{"active: 48/3200 16", "chunk 20: COW chunk 2", "chunk 21: COW chunk 5", "after a write: 56/3200 16",
-				"left behind: leaked map[leaked-chunks:2]"}},
-	}
-}
 
 func TestWhatTheKernelDoes(t *testing.T) {
 	l := newLab(t)
@@ -110,6 +40,16 @@ func TestWhatTheKernelDoes(t *testing.T) {
 
 // observe describes in lines what the kernel does.
 func (l *lab) observe(s storeUnderTest) (lines []string, err error) {
+	if s.block != 0 {
+		var loop string
+		if loop, err = loopOf(l.cow, s.block); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, detach(loop)) }()
+		l.increment++ // of the copy
+		on := *l
+		on.cow, l = loop, &on
+	}
 	g, _ := cow.NewGeometry(8)
 	d, err := l.device(g, s.store.DeviceChunks, s.bad)
 	if err != nil {
@@ -144,6 +84,22 @@ func (l *lab) observe(s storeUnderTest) (lines []string, err error) {
 		return nil, err
 	}
 	return append(lines, fmt.Sprintf("left behind: %s %v", r.Verdict, r.Counts)), nil
+}
+
+// loopOf makes a loop device over a disk, with larger logical blocks.
+func loopOf(disk string, block int) (loop string, err error) {
+	out, err := exec.Command("/usr/sbin/losetup", "--sector-size", fmt.Sprint(block), "-f", "--show", disk).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("losetup %s: %w: %s", disk, err, out)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+func detach(loop string) error {
+	if out, err := exec.Command("/usr/sbin/losetup", "-d", loop).CombinedOutput(); err != nil {
+		return fmt.Errorf("losetup -d %s: %w: %s", loop, err, out)
+	}
+	return nil
 }
 
 // fill puts content into chunks that no exception may name.

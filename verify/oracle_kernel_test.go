@@ -168,7 +168,7 @@ func judge(path string) (*verify.Report, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return verify.Verify(context.Background(), f, f.Size(), verify.Options{})
+	return verify.Verify(context.Background(), f, f.Size(), verify.Options{BlockBytes: f.LogicalBlockSize()})
 }
 
 // snapshotBytes is the size of the snapshot: twice as many chunks as there are
