@@ -202,8 +202,10 @@ test-packages-quick: certificates
 test-portable:
 	GO="$(GO)" testdata/portable.sh
 
-# pictures redraws docs/pictures; one is a recording of the demo.
+# pictures redraws docs/pictures; one is a recording of the demo, which shows more with
+# a kernel in QEMU.
 pictures: setup
+	bin/lab setup -kernels qemu-6.12
 	GO="$(GO)" packaging/pictures.sh bin/dmsnapctl bin/lab docs/pictures
 
 # third-party writes the notices of the modules that the program is built from; a
