@@ -30,7 +30,7 @@ var badPaints = map[byte]struct {
 }{
 	'X': {picture.Corrupt, "corrupt store"},
 	'B': {picture.Broken, "broken image"},
-	'W': {picture.Paint{Fill: "#cc79a7", Hatch: picture.Barred, Ink: "#4d1f3a"}, "lost write"},
+	'W': {picture.Missing, "lost write"},
 	'L': {picture.Lost, "leak"},
 }
 

@@ -24,6 +24,7 @@ func PNG(w io.Writer, name string, r *verify.Report) error {
 	for _, t := range s.rects {
 		fill(m, image.Rect(t.x, t.y, t.x+t.w, t.y+t.h), t.look.color)
 		hatch(m, t)
+		outline(m, t)
 	}
 	for _, t := range s.texts {
 		write(m, t.x, t.y, t.s)
@@ -57,6 +58,21 @@ func hatch(m *image.RGBA, r rect) {
 				m.SetRGBA(r.x+x, r.y+y, r.look.ink)
 			}
 		}
+	}
+}
+
+// outline draws the edge of a rectangle within it, if its look has one.
+func outline(m *image.RGBA, r rect) {
+	if !r.look.outlined() {
+		return
+	}
+	for x := range r.w {
+		m.SetRGBA(r.x+x, r.y, r.look.edge)
+		m.SetRGBA(r.x+x, r.y+r.h-1, r.look.edge)
+	}
+	for y := range r.h {
+		m.SetRGBA(r.x, r.y+y, r.look.edge)
+		m.SetRGBA(r.x+r.w-1, r.y+y, r.look.edge)
 	}
 }
 

@@ -35,7 +35,8 @@ const (
 
 // kinds say how the classes look. They differ in lightness and in their hatch
 // as well as in colour: free chunks are lightest, then leaked ones, data,
-// metadata and damaged ones.
+// metadata and damaged ones. The two that are too pale to stand out from the page have
+// an outline.
 var kinds = [classes]struct {
 	name  string
 	look  look
@@ -43,24 +44,30 @@ var kinds = [classes]struct {
 	ascii rune
 	sgr   string // of the terminal
 }{
-	damaged:  {"damaged", look{rgb(0x000000), Crossed, rgb(0xffffff)}, '✗', 'X', "1;35"},
-	leaked:   {"leaked", look{rgb(0xf0b429), Diagonal, rgb(0x5c3d00)}, '○', 'o', "1;33"},
-	metadata: {"metadata", look{rgb(0x0b3c6f), Barred, rgb(0x9fc5e8)}, '▒', '%', "36"},
+	damaged:  {"damaged", look{color: rgb(0x000000), hatch: Crossed, ink: rgb(0xffffff)}, '✗', 'X', "1;35"},
+	leaked:   {"leaked", look{rgb(0xf0b429), Diagonal, rgb(0x5c3d00), rgb(0x5c3d00)}, '○', 'o', "1;33"},
+	metadata: {"metadata", look{color: rgb(0x0b3c6f), hatch: Barred, ink: rgb(0x9fc5e8)}, '▒', '%', "36"},
 	data:     {"data", look{color: rgb(0x3f88c5)}, '█', '#', "34"},
-	free:     {"free", look{color: rgb(0xe9edf1)}, '·', '.', "2"},
+	free:     {"free", look{color: rgb(0xe9edf1), edge: rgb(0x888888)}, '·', '.', "2"},
 }
 
-// look is a colour with a hatch over it.
+// look is a colour with a hatch over it, and perhaps an outline.
 type look struct {
 	color color.RGBA
 	hatch Hatch
 	ink   color.RGBA // of the hatch
+	edge  color.RGBA // of an outline; transparent if there is none
 }
+
+func (l look) outlined() bool { return l.edge.A != 0 }
 
 func (l look) paint() Paint {
 	p := Paint{Fill: hex(l.color), Hatch: l.hatch}
 	if l.hatch != Plain {
 		p.Ink = hex(l.ink)
+	}
+	if l.outlined() {
+		p.Stroke = hex(l.edge)
 	}
 	return p
 }

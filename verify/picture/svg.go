@@ -18,7 +18,11 @@ func SVG(w io.Writer, name string, r *verify.Report) error {
 	for _, l := range looksOf(s.rects) {
 		var d strings.Builder
 		for _, t := range s.rects {
-			if t.look == l {
+			switch {
+			case t.look != l:
+			case l.outlined(): // which is one pixel wide, and within the rectangle
+				_, _ = fmt.Fprintf(&d, "M%d.5 %d.5h%dv%dh-%dz", t.x, t.y, t.w-1, t.h-1, t.w-1)
+			default:
 				_, _ = fmt.Fprintf(&d, "M%d %dh%dv%dh-%dz", t.x, t.y, t.w, t.h, t.w)
 			}
 		}
