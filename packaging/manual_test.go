@@ -17,13 +17,15 @@ import (
 
 var (
 	reference = regexp.MustCompile(`(?m)^\.Xr (dmsnap[a-z-]*) ([5-8])`)
+	// overstruck is how mandoc prints bold and underlined letters.
+	overstruck = regexp.MustCompile(`.\x08`)
 	// elsewhere is the message of mandoc about pages that are not installed
 	// here. TestManuals itself looks for the pages of the package.
 	elsewhere = regexp.MustCompile(`(?m)^mandoc: .*(?:STYLE: referenced manual not found|outdated mandoc.db).*\n`)
 )
 
-// mandoc accepts each page of the package, would print all of it, and all pages
-// that it refers to exist.
+// mandoc accepts each page of the package and would print all of it within 80
+// columns, and all pages that it refers to exist.
 func TestManuals(t *testing.T) {
 	need(t, "mandoc")
 	man := filepath.Join(unpacked(t), "usr/share/man")
@@ -40,6 +42,11 @@ func TestManuals(t *testing.T) {
 			if said = elsewhere.ReplaceAll(said, nil); len(said) > 0 {
 				t.Errorf("%s", said)
 			}
+			for _, line := range strings.Split(rendered(t, page), "\n") {
+				if n := len(line); n > 80 {
+					t.Errorf("%d columns: %s", n, line)
+				}
+			}
 			for _, m := range reference.FindAllSubmatch(page, -1) {
 				if _, err := os.Stat(fmt.Sprintf("%s/man%s/%s.%s.gz", man, m[2], m[1], m[2])); err != nil {
 					t.Errorf("%s(%s): there is no such page", m[1], m[2])
@@ -47,6 +54,18 @@ func TestManuals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// rendered is a page as a terminal of 80 columns shows it.
+func rendered(t *testing.T, page []byte) string {
+	t.Helper()
+	format := exec.Command("mandoc", "-T", "ascii", "-O", "width=78")
+	format.Stdin = bytes.NewReader(page)
+	out, err := format.Output()
+	if err != nil {
+		t.Fatalf("mandoc: %v", err)
+	}
+	return overstruck.ReplaceAllString(string(out), "")
 }
 
 // The manual of the installed program, as man shows it.

@@ -33,8 +33,8 @@ const crashStateHelp = `   STATE is a name from "crash explore": 120+121,123-125
 
 EXAMPLES:
    dmsnapctl crash state --log log.img --state 159+160 --out state.img
-   dmsnapctl crash state --log log.img --base before.img --state 159+160:0/12c \
-      --origin 0+16384 --cow 16384+32768 --out second.img`
+   dmsnapctl crash state --log log.img --state 159+160:0/12c \
+      --base before.img --origin 0+16384 --cow 16384+32768 --out second.img`
 
 func crashStateCommand() *cli.Command {
 	return &cli.Command{

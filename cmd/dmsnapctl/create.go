@@ -25,7 +25,8 @@ const createHelp = `   Makes a fresh snapshot NAME of the origin. Changed chunks
 EXAMPLES:
    dmsnapctl create snap --origin /dev/vdb --cow /dev/vdc --dry-run
    dmsnapctl create snap --origin /dev/vdb --cow /dev/vdc --yes
-   dmsnapctl create snap --origin /dev/vdb --cow /dev/vdc --chunk-size 64K --yes`
+   dmsnapctl create snap --origin /dev/vdb --cow /dev/vdc \
+      --chunk-size 64K --yes`
 
 func createCommand() *cli.Command {
 	return &cli.Command{

@@ -77,8 +77,15 @@ func TestHelpFitsATerminal(t *testing.T) {
 	eachCommand(func(words []string, _ *cli.Command) { check(words...) })
 }
 
+// Manual pages show examples two columns further to the right.
 func TestHelpHasExamples(t *testing.T) {
 	eachCommand(func(words []string, c *cli.Command) {
+		_, examples, _ := strings.Cut(c.Description, "EXAMPLES:\n")
+		for line := range strings.Lines(examples) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > helpWidth-2 {
+				t.Errorf("%v: an example of %d columns: %s", words, n, line)
+			}
+		}
 		if words[0] == "table" && len(words) == 2 && c.Description == "" {
 			return // the targets; "table" has their examples
 		}

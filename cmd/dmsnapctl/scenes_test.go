@@ -156,9 +156,9 @@ var kernelScenes = map[string]scene{
 	"dmsnapctl with-snapshot --origin vg/home --size 10G --mount /mnt/snap -- borg create /backup::home-{now} /mnt/snap": {
 		before: home + "; borg init -e none backup", after: "borg list backup | grep ^home-",
 	},
-	`dmsnapctl with-snapshot --origin /dev/mapper/data --cow /dev/vdc -- sh -c 'qemu-img convert -O qcow2 "$DMSNAPCTL_SNAPSHOT" /backup/data.qcow2'`: {
+	`dmsnapctl with-snapshot --origin /dev/mapper/data --cow /dev/vdc -- sh -c 'qemu-img convert -O qcow2 "$DMSNAPCTL_SNAPSHOT" /backup/data'`: {
 		before: `mkdir backup; dmsetup create --noudevsync data --table "0 8192 linear /dev/vdb 0"; dmsetup mknodes`,
-		after:  "qemu-img compare backup/data.qcow2 /dev/mapper/data",
+		after:  "qemu-img compare backup/data /dev/mapper/data",
 	},
 
 	"dmsnapctl monitor --threshold 80": {before: snapOnDisks, shown: "grep -q snap said", stop: "kill $pid"},

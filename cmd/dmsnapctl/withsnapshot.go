@@ -39,7 +39,7 @@ EXAMPLES:
    dmsnapctl with-snapshot --origin vg/home --size 10G --mount /mnt/snap -- \
       borg create /backup::home-{now} /mnt/snap
    dmsnapctl with-snapshot --origin /dev/mapper/data --cow /dev/vdc -- \
-      sh -c 'qemu-img convert -O qcow2 "$DMSNAPCTL_SNAPSHOT" /backup/data.qcow2'`
+      sh -c 'qemu-img convert -O qcow2 "$DMSNAPCTL_SNAPSHOT" /backup/data'`
 
 func withSnapshotCommand() *cli.Command {
 	return &cli.Command{

@@ -108,7 +108,7 @@ func writeSentences(w io.Writer, text string) {
 }
 
 func writeLiteral(w io.Writer, lines []string) {
-	fmt.Fprintln(w, ".Bd -literal -offset indent")
+	fmt.Fprintln(w, ".Bd -literal")
 	for _, line := range unindent(lines) {
 		fmt.Fprintln(w, literal(line))
 	}
