@@ -39,18 +39,35 @@ func NewDelta(st *store.Store, memoryBytes uint64) *Delta {
 // reads the store. If the list has grown since the first call, the rest is
 // ignored. An area that cannot be read is skipped; Verify reports it.
 func (d *Delta) Spans(ctx context.Context) iter.Seq2[Span, error] {
-	return merged(func(yield func(Span, error) bool) {
+	return func(yield func(Span, error) bool) {
 		runs := chunkset.NewRuns(d.end(), d.memoryBytes)
-		for more := true; more && runs.Next(); {
+		chunk, limit := uint64(d.st.Geometry().ChunkBytes()), uint64(math.MaxInt64)
+		if d.st.OriginBytes > 0 {
+			limit = uint64(d.st.OriginBytes)
+		}
+		more, held := true, Span{} // held may continue in the next run
+		for more && runs.Next() {
 			if err := d.pass(ctx, runs); err != nil {
 				yield(Span{}, err)
 				return
 			}
 			runs.Named(func(first, end cow.Chunk) {
-				more = more && yield(d.span(first, end), nil)
+				// A chunk below d.end() starts below 2^63, and ends below 2^64.
+				start, stop := int64(uint64(first)*chunk), int64(min(uint64(end)*chunk, limit))
+				if held.Length > 0 {
+					if start == held.End() {
+						held.Length = stop - held.Offset
+						return
+					}
+					more = more && yield(held, nil)
+				}
+				held = Span{start, stop - start}
 			})
 		}
-	})
+		if more && held.Length > 0 {
+			yield(held, nil)
+		}
+	}
 }
 
 // Impossible is how many exceptions name an origin chunk that does not exist
@@ -67,34 +84,16 @@ func (d *Delta) end() cow.Chunk {
 	return cow.Chunk(math.MaxInt64 / b.Geometry.ChunkBytes())
 }
 
-func (d *Delta) span(first, end cow.Chunk) Span {
-	chunk := int64(d.st.Geometry().ChunkBytes())
-	start, stop := int64(first)*chunk, int64(end-1)*chunk+chunk
-	if d.st.OriginBytes > 0 {
-		stop = min(stop, d.st.OriginBytes)
-	}
-	return Span{start, stop - start}
-}
-
 // pass puts the list's origin chunks in order.
 func (d *Delta) pass(ctx context.Context, runs *chunkset.Runs) error {
-	taken, end := uint64(0), d.end()
+	taken := uint64(0)
 	d.impossible = 0
-	var chunks []cow.Chunk // of a piece
 	_, err := d.st.Pieces(ctx, 0, func(p store.Piece) bool {
 		records := p.Records
 		if n := uint64(len(records)) / cow.ExceptionSize; d.known && n > d.list-taken {
 			records = records[:(d.list-taken)*cow.ExceptionSize]
 		}
-		chunks = chunks[:0]
-		for _, e := range cow.Exceptions(records) {
-			if e.Old >= end {
-				d.impossible++
-				continue
-			}
-			chunks = append(chunks, e.Old)
-		}
-		runs.Take(chunks...)
+		d.impossible += runs.TakeOld(records)
 		taken += uint64(len(records)) / cow.ExceptionSize
 		return !d.known || taken < d.list
 	})

@@ -3,6 +3,8 @@ package image
 import (
 	"bytes"
 	"context"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -78,6 +80,49 @@ func TestScatteredDelta(t *testing.T) {
 	}
 	if diff := cmp.Diff(olds[:20001], got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestDeltaThatDoesNotJoin: of chunks in random order with gaps there are as many
+// spans as exceptions; in little memory, which takes more passes, too. A caller
+// may stop anywhere.
+func TestDeltaThatDoesNotJoin(t *testing.T) {
+	const n, apart = 70000, 40 // over more pages than a set has in the least memory
+	olds := make([]cow.Chunk, n)
+	for i, at := range rand.New(rand.NewPCG(1, 1)).Perm(n) {
+		olds[i] = cow.Chunk(apart * at)
+	}
+	image := cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, olds...)}.Bytes()
+	for _, memory := range []uint64{0, 1} {
+		at := int64(0)
+		for s, err := range deltaOf(t, image, 0, memory).Spans(context.Background()) {
+			if err != nil || s != (Span{at * apart * 4096, 4096}) {
+				t.Fatalf("span %d: %+v, %v", at, s, err)
+			}
+			at++
+		}
+		if at != n {
+			t.Errorf("%d spans, want %d", at, n)
+		}
+		left := 10
+		for range deltaOf(t, image, 0, memory).Spans(context.Background()) {
+			if left--; left == 0 {
+				break
+			}
+		}
+	}
+}
+
+// TestDeltaUpToTheLargestSize: the last chunk of an origin of 2^63-1 bytes ends
+// where the origin does.
+func TestDeltaUpToTheLargestSize(t *testing.T) {
+	const last = math.MaxInt64 / 4096
+	image := cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, last, last-1)}.Bytes()
+	if got, want := collect(t, deltaOf(t, image, math.MaxInt64, 0).Spans(context.Background())), []Span{{(last - 1) * 4096, 8191}}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got, want := collect(t, deltaOf(t, image, 0, 0).Spans(context.Background())), []Span{{(last - 1) * 4096, 4096}}; !slices.Equal(got, want) {
+		t.Errorf("of an origin of unknown size: %v, want %v", got, want)
 	}
 }
 

@@ -248,8 +248,14 @@ func TestRunsAgainstMap(t *testing.T) {
 				chunks = append(chunks, cow.Chunk(random.Uint64()>>(64-width)))
 			}
 			sorted := slices.Compact(slices.Sorted(slices.Values(chunks)))
-			for _, end := range []cow.Chunk{0, 700, 1 << width, math.MaxInt64} {
-				var want, got, wantAbsent, gotAbsent []run
+			for _, end := range []cow.Chunk{0, 700, 3 << (width - 2), 1 << width, math.MaxInt64} {
+				var want, got, gotOld, wantAbsent, gotAbsent []run
+				wantBeyond := uint64(0)
+				for _, c := range chunks {
+					if c >= end {
+						wantBeyond++
+					}
+				}
 				for _, c := range sorted {
 					if c < end {
 						want = join(want, run{c, c + 1})
@@ -257,9 +263,13 @@ func TestRunsAgainstMap(t *testing.T) {
 				}
 				absentSorted(sorted, 0, end, func(first, behind cow.Chunk) { wantAbsent = join(wantAbsent, run{first, behind}) })
 				for _, memory := range []uint64{0, usualMemory} {
-					got, gotAbsent = nil, nil
+					got, gotOld, gotAbsent = nil, nil, nil
 					collect(NewRuns(end, memory), chunks, (*Runs).Named, &got)
 					collect(NewRuns(end, memory), chunks, (*Runs).Absent, &gotAbsent)
+					beyond := collectOld(NewRuns(end, memory), chunks, &gotOld)
+					if !slices.Equal(want, gotOld) || beyond != wantBeyond {
+						t.Fatalf("%d records of %d bits below %d in %d bytes: %d runs, want %d; %d beyond, want %d", n, width, end, memory, len(gotOld), len(want), beyond, wantBeyond)
+					}
 					if !slices.Equal(want, got) || !slices.Equal(wantAbsent, gotAbsent) {
 						t.Fatalf("%d chunks of %d bits below %d in %d bytes: %d runs, want %d; %d absent, want %d", n, width, end, memory, len(got), len(want), len(gotAbsent), len(wantAbsent))
 					}
@@ -275,6 +285,73 @@ func collect(r *Runs, chunks []cow.Chunk, end func(*Runs, func(first, end cow.Ch
 			r.Take(c)
 		}
 		end(r, func(first, end cow.Chunk) { *into = join(*into, run{first, end}) })
+	}
+}
+
+// collectOld is collect for the old chunks of records, some at a time. It returns
+// how many of them were beyond the end in the last pass.
+func collectOld(r *Runs, chunks []cow.Chunk, into *[]run) (beyond uint64) {
+	for r.Next() {
+		beyond = 0
+		for part := range slices.Chunk(chunks, 77) {
+			var records []byte
+			for _, c := range part {
+				records = cow.Exception{Old: c, New: 7}.AppendTo(records)
+			}
+			beyond += r.TakeOld(records)
+		}
+		r.Named(func(first, end cow.Chunk) { *into = join(*into, run{first, end}) })
+	}
+	return beyond
+}
+
+// TestRunsOfFullWordsAndPages: runs end at the ends of words and pages, continue
+// over them, and fill them.
+func TestRunsOfFullWordsAndPages(t *testing.T) {
+	for _, want := range [][]run{
+		{{0, 64}},
+		{{0, 1}, {63, 65}, {127, 128}},
+		{{1, 64}, {65, 128}, {130, 1000}},
+		{{0, pageSize}},
+		{{pageSize - 1, pageSize + 1}, {2*pageSize - 1, 4 * pageSize}},
+		{{5, 3 * pageSize}, {7*pageSize + 64, 7*pageSize + 128}, {directoryPages*pageSize - 1, directoryPages*pageSize + 2}},
+	} {
+		var chunks []cow.Chunk
+		for _, r := range want {
+			for c := r.First; c < r.End; c++ {
+				chunks = append(chunks, c, c) // twice is as good as once
+			}
+		}
+		slices.Reverse(chunks)
+		var got, gotOld []run
+		collect(NewRuns(math.MaxInt64, usualMemory), chunks, (*Runs).Named, &got)
+		collectOld(NewRuns(math.MaxInt64, usualMemory), chunks, &gotOld)
+		if !slices.Equal(want, got) || !slices.Equal(want, gotOld) {
+			t.Errorf("runs %v, of records %v, want %v", got, gotOld, want)
+		}
+		r, last := NewRuns(math.MaxInt64, usualMemory), cow.Chunk(0)
+		r.Next()
+		r.Take(chunks...)
+		r.Named(func(first, end cow.Chunk) {
+			if first == last && first%pageSize != 0 && first < directoryPages*pageSize {
+				t.Errorf("of runs %v, the one at %d is cut in two", want, first)
+			}
+			last = end
+		})
+	}
+}
+
+// TestFullPagesOfRunsTakeNoMemory: a page gives its memory back when its last
+// chunk is taken.
+func TestFullPagesOfRunsTakeNoMemory(t *testing.T) {
+	r := NewRuns(math.MaxInt64, usualMemory)
+	r.Next()
+	var records []byte
+	for c := range cow.Chunk(3*pageSize + 1) {
+		records = cow.Exception{Old: c, New: 7}.AppendTo(records)
+	}
+	if r.TakeOld(records); r.set.held != 1 {
+		t.Errorf("%d pages are held, want that of the last chunk", r.set.held)
 	}
 }
 

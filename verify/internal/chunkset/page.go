@@ -66,6 +66,45 @@ func (p *page) setRun(from, to uint64) {
 	}
 }
 
+// mark sets the bit of c, a chunk of this page. It returns false and does nothing
+// if the page does not exist, the bit is set, or it is the last one that is not.
+func (p *place) mark(c uint64) bool {
+	if p.page == nil {
+		return false
+	}
+	word, bit := &p.page[c>>6%pageWords], uint64(1)<<(c&63)
+	old := *word
+	if old&bit != 0 || p.n == pageSize-1 {
+		return false
+	}
+	*word = old | bit
+	p.n++
+	return true
+}
+
+// named calls yield for the runs of chunks whose bits are set. The first chunk of
+// the page is base.
+func (p *page) named(base cow.Chunk, yield func(first, end cow.Chunk)) {
+	first, end := 0, 0 // a run that may continue in the next word
+	for w, left := range p {
+		for left != 0 {
+			from := bits.TrailingZeros64(left)
+			to := from + bits.TrailingZeros64(^(left >> from))
+			left = left >> to << to // nothing, if to is 64
+			if w*64+from > end {
+				if first < end {
+					yield(base+cow.Chunk(first), base+cow.Chunk(end))
+				}
+				first = w*64 + from
+			}
+			end = w*64 + to
+		}
+	}
+	if first < end {
+		yield(base+cow.Chunk(first), base+cow.Chunk(end))
+	}
+}
+
 // absent is set.absent for one page, whose first chunk is base.
 func (p *page) absent(base, first, end cow.Chunk, yield func(first, end cow.Chunk)) {
 	absentBits(p[:], base, first, end, yield)

@@ -3,14 +3,15 @@
 package chunkset
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // Runs puts the chunks below an end in order, in as many passes over them as
-// the memory requires: one, for almost all stores. Each pass is: Next, Take
-// for all chunks, and then either Named or Absent.
+// the memory requires: one, for almost all stores. Each pass is: Next, Take or
+// TakeOld for all chunks, and then either Named or Absent.
 type Runs struct {
 	arena *arena
 	end   cow.Chunk // chunks from here on are skipped
@@ -62,6 +63,30 @@ func (r *Runs) Take(chunks ...cow.Chunk) {
 	}
 }
 
+// TakeOld notes the origin chunks of records, and returns the number of those
+// that are not below the end.
+func (r *Runs) TakeOld(records []byte) (beyond uint64) {
+	if r.first {
+		r.high, beyond = r.set.takeOld(records, r.end, r.high)
+		return beyond
+	}
+	var chunks [batch]cow.Chunk
+	for len(records) >= cow.ExceptionSize {
+		n := 0
+		for ; n < batch && len(records) >= cow.ExceptionSize; records = records[cow.ExceptionSize:] {
+			c := cow.Chunk(binary.LittleEndian.Uint64(records))
+			if c >= r.end {
+				beyond++
+				continue
+			}
+			chunks[n] = c
+			n++
+		}
+		r.gaps.take(chunks[:n])
+	}
+	return beyond
+}
+
 // Absent ends a pass. It calls yield for the runs of chunks below the end that
 // were not taken and that are above those of earlier passes. Neighbouring runs
 // may touch.
@@ -79,24 +104,20 @@ func (r *Runs) Absent(yield func(first, end cow.Chunk)) {
 // Named ends a pass. It calls yield for the runs of chunks that were taken and
 // that are above those of earlier passes. Neighbouring runs may touch.
 func (r *Runs) Named(yield func(first, end cow.Chunk)) {
-	from := cow.Chunk(0)
-	if !r.first {
-		from = r.gaps.at
+	if r.first {
+		if !r.set.lost {
+			r.set.named(yield)
+		}
+		return
 	}
+	from := r.gaps.at
 	r.Absent(func(first, end cow.Chunk) {
 		if from < first {
 			yield(from, first)
 		}
 		from = end
 	})
-	to := r.end
-	switch {
-	case !r.first:
-		to = r.gaps.at
-	case r.set.lost:
-		return
-	}
-	if from < to {
-		yield(from, to)
+	if from < r.gaps.at {
+		yield(from, r.gaps.at)
 	}
 }

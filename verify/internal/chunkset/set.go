@@ -78,6 +78,28 @@ func (s *set) addOld(records []byte, repeated func(slot int, e cow.Exception)) (
 	return uint64(len(records) / cow.ExceptionSize)
 }
 
+// takeOld adds the old chunks of records that are below end. It returns the
+// highest of them, or high if that is higher, and the number of chunks that are
+// not below end. As in addOld, several accesses to memory must be under way at
+// once.
+func (s *set) takeOld(records []byte, end, high cow.Chunk) (highest cow.Chunk, beyond uint64) {
+	directory := s.directory
+	for ; len(records) >= cow.ExceptionSize; records = records[cow.ExceptionSize:] {
+		c := binary.LittleEndian.Uint64(records)
+		if c >= uint64(end) {
+			beyond++
+			continue
+		}
+		high = max(high, cow.Chunk(c))
+		if n := c >> pageBits; n < uint64(len(directory)) && directory[n].mark(c) {
+			continue
+		}
+		s.add(cow.Chunk(c))
+		directory = s.directory
+	}
+	return high, beyond
+}
+
 // set sets the bit of c in p, its page.
 func (s *set) set(p *place, c cow.Chunk) (was bool) {
 	word, bit := &p.page[uint64(c)>>6%pageWords], uint64(1)<<(c&63)
@@ -224,6 +246,24 @@ func (s *set) absent(first, end cow.Chunk, yield func(first, end cow.Chunk)) {
 		first = pageEnd
 	}
 	absentSorted(slices.Sorted(maps.Keys(s.far)), first, end, yield)
+}
+
+// named calls yield for the runs of chunks that are in the set, in order.
+// Neighbouring runs may touch.
+func (s *set) named(yield func(first, end cow.Chunk)) {
+	for n, p := range s.directory {
+		base := cow.Chunk(n) << pageBits
+		switch p.page {
+		case nil:
+		case fullPage:
+			yield(base, base+pageSize)
+		default:
+			p.named(base, yield)
+		}
+	}
+	for _, c := range slices.Sorted(maps.Keys(s.far)) {
+		yield(c, c+1)
+	}
 }
 
 // absentSorted calls yield for the runs of [first, end) between chunks, which
