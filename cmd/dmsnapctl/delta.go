@@ -10,7 +10,6 @@ import (
 	"io"
 	"iter"
 	"runtime/debug"
-	"strconv"
 
 	"github.com/urfave/cli/v2"
 
@@ -203,25 +202,10 @@ func (d *deltaResult) write(w io.Writer, format string) error {
 	case "bmap":
 		err = d.writeBmap(out)
 	default:
-		err = d.writeRanges(out)
+		err = writeSpanLines(out, d.spans())
 	}
 	d.noteImpossible()
 	return errors.Join(err, out.Flush())
-}
-
-func (d *deltaResult) writeRanges(w *bufio.Writer) error {
-	var b []byte
-	for s, err := range d.spans() {
-		if err != nil {
-			return err
-		}
-		b = strconv.AppendInt(b[:0], s.Offset, 10)
-		b = strconv.AppendInt(append(b, ' '), s.Length, 10)
-		if _, err := w.Write(append(b, '\n')); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // writeJSON writes the object piece by piece: the ranges can be millions. Only
