@@ -4,12 +4,14 @@
 package main
 
 import (
+	"context"
 	"io"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
@@ -53,6 +55,22 @@ func (r *patientReader) ReadAt(p []byte, off int64) (int, error) {
 	n, err := r.ReaderAt.ReadAt(p, off)
 	r.took(time.Since(start))
 	return n, err
+}
+
+// CacheRoom implements image.Prefetcher: that of the reader below, if it has one.
+func (r *patientReader) CacheRoom() int64 {
+	if below, ok := r.ReaderAt.(image.Prefetcher); ok {
+		return below.CacheRoom()
+	}
+	return 0
+}
+
+// Prefetch implements image.Prefetcher.
+func (r *patientReader) Prefetch(ctx context.Context, offset, length int64) error {
+	if below, ok := r.ReaderAt.(image.Prefetcher); ok {
+		return below.Prefetch(ctx, offset, length)
+	}
+	return nil
 }
 
 // took notes how long a read took.

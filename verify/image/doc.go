@@ -7,7 +7,7 @@
 // an origin, and does not know device mapper.
 //
 // From the top down: mount, bmap, qcow2, raw (formats), stored (copying in the
-// order of the store), walk (in that of the image), delta (what changed), trust (what is certain), image (reading), index
-// (where each chunk is), spill (an index larger than memory), extent, span (ranges
-// of bytes).
+// order of the store, or through the page cache), walk (in that of the image),
+// delta (what changed), trust (what is certain), image (reading), index (where each
+// chunk is), spill (an index larger than memory), extent, span (ranges of bytes).
 package image

@@ -39,10 +39,16 @@ func (im *Image) WriteRaw(ctx context.Context, w Sink, progress func(Progress)) 
 	if err := walk(ctx, im, im.kept(), take); err != nil {
 		return err
 	}
-	if err := out.reserve(ctx, im.torn()); err != nil {
+	order, err := im.storedOrder()
+	if err != nil {
 		return err
 	}
-	return im.CopyStored(ctx, take)
+	if order.byList {
+		if err := out.reserve(ctx, im.torn()); err != nil {
+			return err
+		}
+	}
+	return im.copyStored(ctx, order, take)
 }
 
 // rawFile is a file in which zeroes become holes.

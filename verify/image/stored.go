@@ -6,26 +6,113 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 )
 
-// CopyStored passes on what the store has of the image, everything that
-// [Image.Changed] names, in the order of the store's list. On the store's
-// device that order is sequential or nearly so, no matter how the origin was
-// written to. The slice that take gets is overwritten afterwards.
-//
-// The parts come in the order of the image instead if the image is a best
-// effort, because a chunk may be named twice, or if chunks are smaller than a
-// page or larger than a window.
-func (im *Image) CopyStored(ctx context.Context, take func(at int64, b []byte) error) error {
-	if !im.copiesInListOrder() {
-		return im.Copy(ctx, im.Changed(), take)
-	}
-	return transfer.Ahead(ctx, im.storedLoads(ctx), take)
+// Prefetcher is a reader whose bytes can be read into a cache beforehand.
+type Prefetcher interface {
+	// CacheRoom is how many bytes the cache has room for; 0 if reads go past it.
+	CacheRoom() int64
+	// Prefetch reads a part into the cache. What cannot be read is left out. The
+	// only error is the context's.
+	Prefetch(ctx context.Context, offset, length int64) error
 }
 
-// copiesInListOrder reports whether CopyStored goes by the store's list.
+var _ Prefetcher = (*blockdev.File)(nil)
+
+// CopyStored passes on what the store has of the image, everything that
+// [Image.Changed] names. The slice that take gets is overwritten afterwards.
+//
+// The parts come in the order of the store's list. On the store's device that
+// order is sequential or nearly so, no matter how the origin was written to.
+//
+// They come in the order of the image if the image is a best effort, because a
+// chunk may be named twice, and if chunks are smaller than a page or larger than a
+// window. They also do if most of them would come in short pieces out of order,
+// and the store's data fits in the page cache: it is read into that first, from
+// beginning to end.
+func (im *Image) CopyStored(ctx context.Context, take func(at int64, b []byte) error) error {
+	o, err := im.storedOrder()
+	if err != nil {
+		return err
+	}
+	return im.copyStored(ctx, o, take)
+}
+
+// storedOrder is the order in which CopyStored passes on its parts.
+type storedOrder struct {
+	byList bool       // that of the store's list, or else that of the image
+	cache  Prefetcher // if not nil, the store, of which part is read into the cache first
+	part   Span
+}
+
+func (im *Image) storedOrder() (storedOrder, error) {
+	if !im.copiesInListOrder() {
+		return storedOrder{}, nil
+	}
+	cache, ok := im.store.(Prefetcher)
+	if !ok {
+		return storedOrder{byList: true}, nil
+	}
+	part, err := im.fitsIn(cache.CacheRoom())
+	if err != nil || part.Length == 0 {
+		return storedOrder{byList: true}, err
+	}
+	return storedOrder{cache: cache, part: part}, nil
+}
+
+func (im *Image) copyStored(ctx context.Context, o storedOrder, take func(at int64, b []byte) error) error {
+	if o.byList {
+		return transfer.Ahead(ctx, im.storedLoads(ctx), take)
+	}
+	if o.cache != nil {
+		if err := o.cache.Prefetch(ctx, o.part.Offset, o.part.Length); err != nil {
+			return err
+		}
+	}
+	return im.Copy(ctx, im.Changed(), take)
+}
+
+// fitsIn is the part of the store that has the image's data, if it is worth a
+// cache with this much room, in bytes: it must fit, have little else, and almost
+// all of the data must belong to torn parts of the image. Otherwise its length is
+// 0.
+func (im *Image) fitsIn(room int64) (Span, error) {
+	if room == 0 {
+		return Span{}, nil
+	}
+	part, data, err := im.storedPart()
+	if err != nil || part.Length > room || part.Length-data > part.Length/4 {
+		return Span{}, err
+	}
+	if torn, err := length(im.torn()); err != nil || data-torn > data/8 {
+		return Span{}, err
+	}
+	return part, nil
+}
+
+// storedPart is the part of the store from the first byte of the image's data to
+// the last, and how much data the image has there.
+func (im *Image) storedPart() (part Span, data int64, err error) {
+	for s, err := range im.segments(0, im.size) {
+		if err != nil {
+			return Span{}, 0, err
+		}
+		if !s.inStore {
+			continue
+		}
+		start, end := s.place, s.place+s.length
+		if data > 0 {
+			start, end = min(start, part.Offset), max(end, part.End())
+		}
+		part, data = Span{start, end - start}, data+s.length
+	}
+	return part, data, nil
+}
+
+// copiesInListOrder reports whether CopyStored can go by the store's list.
 func (im *Image) copiesInListOrder() bool {
 	return im.list != nil && im.ChunkBytes() >= holeBytes && im.ChunkBytes() <= transfer.WindowBytes
 }
@@ -37,8 +124,8 @@ const (
 	shortBytes = 64 << 10
 )
 
-// torn yields the long parts of the image that CopyStored passes on in many
-// pieces, out of order.
+// torn yields the long parts of the image that come in many pieces, out of order,
+// if CopyStored goes by the store's list.
 func (im *Image) torn() iter.Seq2[Span, error] {
 	if !im.copiesInListOrder() {
 		return nothing

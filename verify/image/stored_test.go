@@ -3,11 +3,16 @@ package image
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"math"
+	"math/rand/v2"
+	"slices"
 	"syscall"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
 // noted is a reader that notes where it is read, with an unreadable part.
@@ -27,7 +32,23 @@ func (n noted) ReadAt(b []byte, off int64) (int, error) {
 	return n.ReaderAt.ReadAt(b, off)
 }
 
-// TestCopyStored passes on everything that has changed, for any store.
+// cached is a reader with a cache.
+type cached struct {
+	io.ReaderAt
+	room  int64
+	parts []Span // as prefetched
+	err   error
+}
+
+func (c *cached) CacheRoom() int64 { return c.room }
+
+func (c *cached) Prefetch(_ context.Context, offset, length int64) error {
+	c.parts = append(c.parts, Span{offset, length})
+	return c.err
+}
+
+// TestCopyStored passes on everything that has changed, for any store, with and
+// without a cache.
 func TestCopyStored(t *testing.T) {
 	for seed, l := range []layout{
 		{chunk: 8, origin: 3<<20 + 512, changed: 700, mixed: true},
@@ -37,21 +58,149 @@ func TestCopyStored(t *testing.T) {
 		{chunk: 16384, origin: 20<<20 + 512, changed: 3, mixed: true}, // larger than a window
 	} {
 		f := newFixture(t, uint64(seed), l)
-		im, _, err := Open(context.Background(), f.source(), Options{})
-		if err != nil {
-			t.Fatal(err)
+		for _, room := range []int64{0, math.MaxInt64} {
+			testCopyStored(t, f, l, room)
 		}
-		got := bytes.Clone(f.origin)
-		total := int64(0)
-		err = im.CopyStored(context.Background(), func(at int64, b []byte) error {
-			total += int64(len(b))
-			copy(got[at:], b)
-			return nil
+	}
+}
+
+func testCopyStored(t *testing.T, f fixture, l layout, room int64) {
+	t.Helper()
+	src := f.source()
+	src.Store = &cached{ReaderAt: src.Store, room: room}
+	im, _, err := Open(context.Background(), src, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := bytes.Clone(f.origin)
+	total := int64(0)
+	err = im.CopyStored(context.Background(), func(at int64, b []byte) error {
+		total += int64(len(b))
+		copy(got[at:], b)
+		return nil
+	})
+	want, errLength := Length(im.Changed())
+	if err != nil || errLength != nil || total != want || !bytes.Equal(got[:im.Size()], f.image[:im.Size()]) {
+		t.Errorf("%+v, room for %d bytes: %v, %v, %d bytes of %d, the same image: %v", l, room, err, errLength, total, want, bytes.Equal(got, f.image))
+	}
+}
+
+// tornStore is a canonical store of these chunks of an origin, in random order.
+func tornStore(t *testing.T, olds []cow.Chunk, leaked uint64) Source {
+	t.Helper()
+	olds = slices.Clone(olds)
+	rand.New(rand.NewPCG(1, 1)).Shuffle(len(olds), func(i, j int) { olds[i], olds[j] = olds[j], olds[i] })
+	spec := cowtest.Store{Chunk: 8}
+	g, err := cow.NewGeometry(8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, old := range olds {
+		slot := uint64(i)
+		if i >= len(olds)/2 {
+			slot += leaked
+		}
+		spec.Exceptions = append(spec.Exceptions, cow.Exception{Old: old, New: g.DataChunk(slot)})
+	}
+	spec.DeviceChunks = g.ChunksFor(uint64(len(olds)) + leaked)
+	b := spec.Bytes()
+	return Source{Store: bytes.NewReader(b), StoreSize: int64(len(b)), Origin: bytes.NewReader(make([]byte, 32<<20)), OriginSize: 32 << 20}
+}
+
+// TestTornPartsAreReadThroughTheCache, and then written in the order of the image,
+// if the cache has room and the store's data is most of what it would take.
+func TestTornPartsAreReadThroughTheCache(t *testing.T) {
+	const n = 3072 // three windows
+	var dense, sparse []cow.Chunk
+	for c := range cow.Chunk(n) {
+		dense = append(dense, c+10)
+		sparse = append(sparse, 2*c)
+	}
+	half := append(slices.Clone(dense[:n/2]), sparse[n*3/4:]...)
+	g, err := cow.NewGeometry(8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, behind := int64(g.DataChunk(0))*4096, int64(g.DataChunk(n-1)+1)*4096
+	for name, test := range map[string]struct {
+		olds   []cow.Chunk
+		leaked uint64
+		room   int64
+		want   bool
+	}{
+		"all torn":              {dense, 0, math.MaxInt64, true},
+		"just enough room":      {dense, 0, behind - first, true},
+		"too little room":       {dense, 0, behind - first - 1, false},
+		"past the cache":        {dense, 0, 0, false},
+		"some leaked":           {dense, n / 8, math.MaxInt64, true},
+		"as much leaked":        {dense, n, math.MaxInt64, false},
+		"nothing torn":          {sparse, 0, math.MaxInt64, false},
+		"two thirds of it torn": {half, 0, math.MaxInt64, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := tornStore(t, test.olds, test.leaked)
+			store := &cached{ReaderAt: src.Store, room: test.room}
+			src.Store = store
+			im, _, err := Open(context.Background(), src, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ordered, behindAll, took := true, int64(0), 0
+			err = im.CopyStored(context.Background(), func(at int64, b []byte) error {
+				if took++; test.want && len(store.parts) == 0 {
+					t.Error("passed on before it was in the cache")
+				}
+				ordered, behindAll = ordered && at >= behindAll, at+int64(len(b))
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ordered != test.want || (len(store.parts) == 1) != test.want || len(store.parts) > 1 {
+				t.Errorf("in order: %v, prefetched %v, want both: %v", ordered, store.parts, test.want)
+			}
+			if test.want && took > n/1024+1 {
+				t.Errorf("passed on in %d parts", took)
+			}
+			if test.want && test.leaked == 0 && store.parts[0] != (Span{first, behind - first}) {
+				t.Errorf("prefetched %v, want %v", store.parts[0], Span{first, behind - first})
+			}
 		})
-		want, errLength := Length(im.Changed())
-		if err != nil || errLength != nil || total != want || !bytes.Equal(got[:im.Size()], f.image[:im.Size()]) {
-			t.Errorf("%+v: %v, %v, %d bytes of %d, the same image: %v", l, err, errLength, total, want, bytes.Equal(got, f.image))
-		}
+	}
+}
+
+// TestTornPartsWithoutACache come in the order of the list.
+func TestTornPartsWithoutACache(t *testing.T) {
+	im, _, err := Open(context.Background(), tornStore(t, []cow.Chunk{1, 2, 3}, 0), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := im.storedOrder(); err != nil || !o.byList {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// TestPrefetchStops when the caller wants it to.
+func TestPrefetchStops(t *testing.T) {
+	olds := make([]cow.Chunk, 1024)
+	for i := range olds {
+		olds[i] = cow.Chunk(i)
+	}
+	src := tornStore(t, olds, 0)
+	src.Store = &cached{ReaderAt: src.Store, room: math.MaxInt64, err: context.Canceled}
+	im, _, err := Open(context.Background(), src, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = im.CopyStored(context.Background(), func(int64, []byte) error {
+		t.Error("something is passed on")
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if err := im.WriteRaw(context.Background(), &file{}, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("a raw image: %v", err)
 	}
 }
 
