@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,13 +27,13 @@ import (
 
 // runCold measures the stores in the canonical layout without the page cache.
 // It runs last, because it needs what a machine may lack.
-func runCold(dir, program string, runs int) error {
+func runCold(dir, program string, runs int, only string) error {
 	fmt.Printf("\npast the page cache\n")
 	if _, err := exec.LookPath("fio"); err != nil {
 		return errors.New("-cold compares with fio, which is not here: install the package fio")
 	}
 	for _, k := range kinds {
-		if k.scatter > 0 {
+		if k.scatter > 0 || k.apart || !strings.Contains(k.name(), only) {
 			continue
 		}
 		s, err := generate(filepath.Join(dir, "store"), k)

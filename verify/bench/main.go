@@ -4,12 +4,13 @@
 // same areas with the same number of threads, and nothing else. Each runs in a
 // process of its own. CPU time is printed next to wall time.
 //
-//	go run ./verify/bench [-dir DIR] [-runs N] [-cold]
-//	go run ./verify/bench -moves [-dir DIR] [-runs N] [-mib N]
+//	go run ./verify/bench [-dir DIR] [-runs N] [-only TEXT] [-cold]
+//	go run ./verify/bench -moves [-dir DIR] [-runs N] [-only TEXT] [-mib N]
 //
 // It makes sparse stores with chunks of 4 KiB and prints medians, with the best
-// runs in brackets. With -cold it measures without the page cache as well,
-// against fio reading the same blocks at the same depth.
+// runs in brackets. The command delta, which judges too and prints up to millions
+// of ranges, is compared with the judge. With -cold it measures without the page
+// cache as well, against fio reading the same blocks at the same depth.
 //
 // With -moves it compares the commands that move data with dd.
 //
@@ -22,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 func main() {
@@ -30,7 +32,7 @@ func main() {
 	cold := flag.Bool("cold", false, "measure without the page cache too, against fio (needs fio and root)")
 	moves := flag.Bool("moves", false, "measure what moves data instead, against dd")
 	mib := flag.Int64("mib", 512, "MiB of data in the store whose data is moved")
-	only := flag.String("only", "", "with -moves, measure only what has this in its name")
+	only := flag.String("only", "", "measure only what has this in its name")
 	read := flag.String("read", "", "only read this file's areas, as many as -areas says: how the bench calls itself")
 	areas := flag.Uint64("areas", 0, "see -read")
 	measured := flag.Bool("measure", false, "only run the command that follows and say what it took: how the bench calls itself")
@@ -44,7 +46,7 @@ func main() {
 	case *moves:
 		err = inDir(*dir, func(dir string) error { return runMoves(dir, max(1, *runs), *mib<<20, *only) })
 	default:
-		err = inDir(*dir, func(dir string) error { return run(dir, max(1, *runs), *cold) })
+		err = inDir(*dir, func(dir string) error { return run(dir, max(1, *runs), *cold, *only) })
 	}
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "bench:", err)
@@ -66,7 +68,7 @@ func inDir(dir string, run func(dir string) error) error {
 	return run(made)
 }
 
-func run(dir string, runs int, cold bool) error {
+func run(dir string, runs int, cold bool, only string) error {
 	program := filepath.Join(dir, "dmsnapctl")
 	if err := build(program); err != nil {
 		return err
@@ -74,6 +76,9 @@ func run(dir string, runs int, cold bool) error {
 	fmt.Printf("%s, %d processors; chunks of 4 KiB; medians of %d runs, best ones in brackets\n", runtime.Version(), runtime.NumCPU(), runs)
 	var scattered []scatteredRun
 	for _, k := range kinds {
+		if !strings.Contains(k.name(), only) {
+			continue
+		}
 		s, err := generate(filepath.Join(dir, "store"), k)
 		if err != nil {
 			return err
@@ -87,11 +92,13 @@ func run(dir string, runs int, cold bool) error {
 			scattered = append(scattered, scatteredRun{k.exceptions, c})
 		}
 	}
-	printScattered(scattered)
+	if len(scattered) > 0 {
+		printScattered(scattered)
+	}
 	if !cold {
 		return nil
 	}
-	return runCold(dir, program, runs)
+	return runCold(dir, program, runs, only)
 }
 
 // scatteredRun is the cost of a store with scattered chunks.

@@ -21,13 +21,15 @@ const (
 // once.
 type kind struct {
 	exceptions uint64
-	origin     uint64 // chunks, a power of two
+	origin     uint64 // chunks that are written to, a power of two
+	apart      bool   // every second chunk of the origin is written to: none has a neighbour
 	scatter    uint64 // chunks over which the data is spread, a power of two; 0: canonical
 }
 
 var kinds = []kind{
 	{exceptions: 1_000_000, origin: 1 << 20},
 	{exceptions: 16_700_000, origin: 1 << 24},
+	{exceptions: 16_700_000, origin: 1 << 24, apart: true},
 	{exceptions: 1_000_000, origin: 1 << 28}, // spread over 1 TiB
 	{exceptions: 2_087_500, origin: 1 << 40, scatter: 1 << 31},
 	{exceptions: 4_175_000, origin: 1 << 40, scatter: 1 << 31},
@@ -45,13 +47,29 @@ type sample struct {
 	geometry cow.Geometry
 }
 
-func (s *sample) String() string {
+// name is what is special about a kind.
+func (k kind) name() string {
 	layout := "in the canonical layout"
-	if s.scatter > 0 {
+	if k.scatter > 0 {
 		layout = "scattered all over the device"
 	}
-	return fmt.Sprintf("%d exceptions %s, %d areas, %d MiB of metadata in a store of %d GiB, of an origin of %d GiB",
-		s.exceptions, layout, s.areas, s.areas*chunkBytes>>20, s.size>>30, s.origin*chunkBytes>>30)
+	if k.apart {
+		layout += ", of every second origin chunk"
+	}
+	return fmt.Sprintf("%d exceptions %s", k.exceptions, layout)
+}
+
+// stride is how far apart neighbouring origin chunks are.
+func (k kind) stride() uint64 {
+	if k.apart {
+		return 2
+	}
+	return 1
+}
+
+func (s *sample) String() string {
+	return fmt.Sprintf("%s, %d areas, %d MiB of metadata in a store of %d GiB, of an origin of %d GiB",
+		s.name(), s.areas, s.areas*chunkBytes>>20, s.size>>30, s.origin*s.stride()*chunkBytes>>30)
 }
 
 // generate makes a store of a kind.
@@ -81,7 +99,7 @@ func generate(path string, k kind) (*sample, error) {
 	}
 	records := func(yield func(cow.Exception) bool) {
 		for n, old := uint64(0), uint64(1); n < k.exceptions; n++ {
-			if !yield(cow.Exception{Old: cow.Chunk(old), New: place(n)}) {
+			if !yield(cow.Exception{Old: cow.Chunk(old * k.stride()), New: place(n)}) {
 				return
 			}
 			old = jump(old, k.origin)
