@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strconv"
 	"strings"
 )
 
@@ -60,29 +61,52 @@ func (m Bmap) write(w io.Writer, mapped int64, self string) error {
 	if err != nil {
 		return err
 	}
-	for s, err := range m.Spans {
-		if err != nil {
-			return err
-		}
-		first, last := s.Offset/m.BlockSize, covering(s.End(), m.BlockSize)-1
-		blocks := fmt.Sprint(first)
-		if last > first {
-			blocks = fmt.Sprintf("%d-%d", first, last)
-		}
-		checksum := ""
-		if m.Content != nil {
-			sum, err := sumOf(m.Content, s)
-			if err != nil {
-				return err
-			}
-			checksum = fmt.Sprintf(" chksum=%q", sum)
-		}
-		if _, err := fmt.Fprintf(w, "        <Range%s>%s</Range>\n", checksum, blocks); err != nil {
-			return err
-		}
+	if err := m.writeRanges(w); err != nil {
+		return err
 	}
 	_, err = io.WriteString(w, "    </BlockMap>\n</bmap>\n")
 	return err
+}
+
+// bmapPiece is how much of the ranges is written at once, in bytes: they can be
+// millions.
+const bmapPiece = 32 << 10
+
+func (m Bmap) writeRanges(w io.Writer) error {
+	var b []byte
+	for s, err := range m.Spans {
+		if err == nil {
+			b, err = m.appendRange(b, s)
+		}
+		if err != nil {
+			return err
+		}
+		if len(b) >= bmapPiece {
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+			b = b[:0]
+		}
+	}
+	_, err := w.Write(b)
+	return err
+}
+
+func (m Bmap) appendRange(b []byte, s Span) ([]byte, error) {
+	b = append(b, "        <Range"...)
+	if m.Content != nil {
+		sum, err := sumOf(m.Content, s)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(append(b, ` chksum="`...), sum...), '"')
+	}
+	first, last := s.Offset/m.BlockSize, covering(s.End(), m.BlockSize)-1
+	b = strconv.AppendInt(append(b, '>'), first, 10)
+	if last > first {
+		b = strconv.AppendInt(append(b, '-'), last, 10)
+	}
+	return append(b, "</Range>\n"...), nil
 }
 
 func sumOf(r io.ReaderAt, s Span) (string, error) {

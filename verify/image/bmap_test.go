@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/xml"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -52,5 +53,33 @@ func TestBmap(t *testing.T) {
 	b.Reset()
 	if _, err := m.WriteTo(&b); err != nil || !strings.Contains(b.String(), "<Range>1-2</Range>") {
 		t.Errorf("without content: %v\n%s", err, b.String())
+	}
+}
+
+// TestBmapOfManyRanges has a line for each, in order, and counts them all.
+func TestBmapOfManyRanges(t *testing.T) {
+	const n = 10_000 // in several pieces
+	var spans []Span
+	var want strings.Builder
+	for i := range int64(n) {
+		spans = append(spans, Span{i * 3 * 4096, (1 + i%2) * 4096})
+		if i%2 == 0 {
+			fmt.Fprintf(&want, "        <Range>%d</Range>\n", i*3)
+		} else {
+			fmt.Fprintf(&want, "        <Range>%d-%d</Range>\n", i*3, i*3+1)
+		}
+	}
+	m := Bmap{ImageSize: n * 3 * 4096, BlockSize: 4096, Spans: spansOf(spans)}
+	var b bytes.Buffer
+	if written, err := m.WriteTo(&b); err != nil || written != int64(b.Len()) {
+		t.Fatalf("%d bytes of %d, %v", written, b.Len(), err)
+	}
+	_, rest, _ := strings.Cut(b.String(), "<BlockMap>\n")
+	if got, _, _ := strings.Cut(rest, "    </BlockMap>"); got != want.String() {
+		t.Errorf("%d bytes of ranges, want %d, or others", len(got), want.Len())
+	}
+	var xmlOf bmapXML
+	if err := xml.Unmarshal(b.Bytes(), &xmlOf); err != nil || strings.TrimSpace(xmlOf.MappedBlocksCount) != "15000" {
+		t.Errorf("%v, %s blocks are mapped", err, xmlOf.MappedBlocksCount)
 	}
 }
