@@ -131,68 +131,6 @@ func TestOneOfManyClonesFails(t *testing.T) {
 	}
 }
 
-func TestCloneRefusals(t *testing.T) {
-	type steps = []func(*Controller) error
-	written := func(c *Controller) error { machineInMemory(c).Files["/img"].Written = true; return nil }
-	inUse := func(c *Controller) error { machineInMemory(c).Find("s").Mounted = "/mnt"; return nil }
-	open := func(c *Controller) error { machineInMemory(c).Find("s").Open = 3; return nil }
-	clone := doClone(clonesOf("s"))
-	with := func(change func(*CloneRequest)) func(*Controller) error {
-		r := clonesOf("s")
-		change(&r)
-		return doClone(r)
-	}
-	for _, tt := range []struct {
-		name  string
-		setup steps
-		do    func(*Controller) error
-		want  error
-		says  string
-	}{
-		{"base that is written to", steps{written}, clone, ErrForce, "open for writing"},
-		{"base by force", steps{written}, with(func(r *CloneRequest) { r.Force = true }), nil, ""},
-		{"base that is a device", nil, with(func(r *CloneRequest) { r.Base = "/dev/a" }), ErrForce, "not read-only"},
-		{"no base", nil, with(func(r *CloneRequest) { r.Base = "" }), ErrUsage, "no base"},
-		{"one name twice", nil, with(func(r *CloneRequest) { r.Names = []string{"s", "s"} }), ErrUsage, "named twice"},
-		{"one store for two", nil, with(func(r *CloneRequest) { r.Names, r.Store, r.StoreDir = []string{"s", "t"}, "/x", "" }), ErrUsage, "cannot share a store"},
-		{"store and directory", nil, with(func(r *CloneRequest) { r.Store = "/x" }), ErrUsage, "nor, for one clone, one store"},
-		{"store of two chunks", nil, with(func(r *CloneRequest) { r.StoreSize = 8 << 10 }), ErrUsage, "three chunks"},
-		{"store that is there", steps{storeFile}, clone, ErrStoreThere, "there already"},
-		{"name that is taken", steps{clone}, with(func(r *CloneRequest) { r.StoreDir = "/x" }), ErrExists, "exists"},
-		{"no loop device", steps{func(c *Controller) error { machineInMemory(c).NoLoop = true; return nil }}, clone, ErrNoLoop, "no loop device"},
-		{"base on a store", steps{clone}, with(func(r *CloneRequest) { r.Names, r.Base = []string{"t"}, "/dev/mapper/s" }), ErrForce, "not read-only"},
-		{"reset in use", steps{clone, inUse}, doReset("s"), ErrBusy, "mounted at /mnt"},
-		{"reset that is open", steps{clone, open}, doReset("s"), ErrBusy, "open by a program"},
-		{"reset on a device", steps{with(func(r *CloneRequest) { r.Store, r.StoreDir = "/dev/b", "" })}, doReset("s"), ErrNoSpare, "its store is the device"},
-		{"reset nothing", nil, doReset("s"), ErrNotFound, "no snapshot"},
-		{"reset a snapshot", steps{doCreate(onPlain)}, doReset("s"), ErrNoClone, "not a clone"},
-		{"remove in use", steps{clone, inUse}, doRemoveClones(false, "s"), ErrBusy, "mounted at /mnt"},
-		{"delete a device", steps{with(func(r *CloneRequest) { r.Store, r.StoreDir = "/dev/b", "" })}, doRemoveClones(true, "s"), ErrRefused, "cannot be deleted"},
-		{"merge", steps{clone}, doMerge("s"), ErrRefused, "clone"},
-		{"activate twice", steps{clone}, doActivateClone(ActivateCloneRequest{Name: "t", Base: "/img", Store: "/stores/s.cow"}), ErrBusy, "open for writing"},
-		{"activate nothing", steps{func(c *Controller) error {
-			machineInMemory(c).Files["/e"] = &dmtest.File{Bytes: 1 << 20}
-			return nil
-		}}, doActivateClone(ActivateCloneRequest{Name: "t", Base: "/img", Store: "/e"}), ErrNoStore, "no store"},
-	} {
-		c := newMachine(t, append(steps{withImage}, tt.setup...)...)
-		before := machineInMemory(c).String()
-		err := tt.do(c)
-		if tt.want == nil {
-			if err != nil {
-				t.Errorf("%s: %v", tt.name, err)
-			}
-			continue
-		}
-		if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
-			t.Errorf("%s: %v, want %v with %q", tt.name, err, tt.want, tt.says)
-		}
-		if after := machineInMemory(c).String(); after != before {
-			t.Errorf("%s changed something:\n%s\nwas\n%s", tt.name, after, before)
-		}
-	}
-}
-
 // A store is never deleted or replaced while its loop device exists.
 func TestStoreOutlivesItsLoopDevice(t *testing.T) {
 	for name, do := range map[string]func(*Controller) error{"remove": doRemoveClones(true, "s"), "reset": doReset("s")} {

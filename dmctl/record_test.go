@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
-
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // TestRecordPlan: what is done, in order.
@@ -35,6 +35,42 @@ func TestRecordPlan(t *testing.T) {
 	}
 	if rec.Path != "/dev/mapper/dmsnap-record-8-0" {
 		t.Errorf("the path is %s", rec.Path)
+	}
+}
+
+func TestRecordRefusals(t *testing.T) {
+	number := func(path string) blockdev.DevNo { return dmtest.New().Disks[path].Number }
+	killed := func(m *dmtest.Machine) {
+		m.Devices = append(m.Devices, &dmtest.Device{Name: "dmsnap-record-8-0", Dev: blockdev.DevNo{Major: 253, Minor: 99}})
+	}
+	for _, tt := range []struct {
+		name    string
+		request RecordRequest
+		when    func(*dmtest.Machine)
+		want    error
+		word    string
+	}{
+		{"mark of two words", RecordRequest{Device: "/dev/a", Log: "/dev/b", Mark: "the end"}, nil, ErrRefused, "has blanks"},
+		{"what a killed recording left", RecordRequest{Device: "/dev/a", Log: "/dev/b"}, killed, ErrUnfinished, "another recording of /dev/a"},
+		{"the name is taken", RecordRequest{Device: "/dev/a", Log: "/dev/b"}, killed, ErrExists, "another recording of /dev/a"},
+		{"log read-only", RecordRequest{Device: "/dev/a", Log: "/dev/b"}, disk("/dev/b", func(d *dmtest.Disk) { d.ReadOnly = true }), ErrRefused, "/dev/b is read-only"},
+		{"device in use", RecordRequest{Device: "/dev/a", Log: "/dev/b"}, disk("/dev/a", func(d *dmtest.Disk) { d.Mounted = "/mnt" }), ErrBusy, "/dev/a is mounted at /mnt"},
+		{"log in use", RecordRequest{Device: "/dev/a", Log: "/dev/b"}, disk("/dev/b", func(d *dmtest.Disk) { d.Mounted = "/mnt" }), ErrBusy, "/dev/b is mounted at /mnt"},
+		{"device on the log", RecordRequest{Device: "/dev/a", Log: "/dev/b"}, disk("/dev/a", func(d *dmtest.Disk) { d.LiesOn = []blockdev.DevNo{number("/dev/b")} }), ErrRefused, "/dev/a lies on /dev/b"},
+		{"log on the device", RecordRequest{Device: "/dev/a", Log: "/dev/b"}, disk("/dev/b", func(d *dmtest.Disk) { d.LiesOn = []blockdev.DevNo{number("/dev/a")} }), ErrRefused, "/dev/b lies on /dev/a"},
+	} {
+		m := dmtest.New()
+		if tt.when != nil {
+			tt.when(m)
+		}
+		before := m.String()
+		_, _, err := NewOn(m).PlanRecord(context.Background(), tt.request)
+		if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.word) {
+			t.Errorf("%s: %v; want %v with %q", tt.name, err, tt.want, tt.word)
+		}
+		if claimed := m.Claimed(); m.Calls > 0 || m.String() != before || len(claimed) > 0 {
+			t.Errorf("%s: refused, but after %d calls, and %v stay claimed:\n%s", tt.name, m.Calls, claimed, m)
+		}
 	}
 }
 

@@ -38,6 +38,13 @@ func device(name string, change func(*dmtest.Device)) func(*dmtest.Machine) {
 	return func(m *dmtest.Machine) { change(m.Find(name)) }
 }
 
+func doLookFor(name string) func(*Controller) error {
+	return func(c *Controller) error {
+		_, err := c.SnapshotNamed(context.Background(), name)
+		return err
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	type steps = []func(*Controller) error
 	mapped, withS := steps{haveMapped}, steps{doCreate(onPlain)}
@@ -62,6 +69,9 @@ func TestRefusals(t *testing.T) {
 		want  error
 		word  string
 	}{
+		{"chunks with half a sector", nil, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkSize: 4096 + 256}), ErrUsage, "whole number of"},
+		{"chunks of less than nothing", nil, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkSize: -4096}), ErrUsage, "whole number of"},
+		{"chunks of three sectors", nil, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkSize: 3 << 9}), ErrUsage, "not a power of two"},
 		{"COW too small", nil, nil, doCreate(largeChunks), ErrRefused, "three chunks: 1572864"},
 		{"COW just large enough", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Size = 3 << 19 }), doCreate(largeChunks), nil, ""},
 		{"COW is the origin", nil, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/a"}), ErrRefused, "both origin and COW"},
@@ -107,7 +117,8 @@ func TestRefusals(t *testing.T) {
 		{"a partition of multipath's", mapped, volUUID("part2-mpath-0123"), plans, ErrForce, "belongs to multipath"},
 		{"origin suspended", mapped, device("vol", func(d *dmtest.Device) { d.Suspended = true }), plans, ErrSuspended, "is suspended"},
 		{"origin's table waits", mapped, device("vol", func(d *dmtest.Device) { d.Waiting = d.Live }), plans, ErrSuspended, "a waiting table"},
-		{"origin without a table", mapped, device("vol", func(d *dmtest.Device) { d.Live = nil }), plans, ErrRefused, ""},
+		{"origin without a table", mapped, device("vol", func(d *dmtest.Device) { d.Live = nil }), plans, ErrRefused, "vol has no live table"},
+		{"origin into which a snapshot is being merged", merging, nil, doCreate(onPlain2), ErrMerging, "a snapshot is being merged into s-origin"},
 		{"origin read-only", mapped, device("vol", func(d *dmtest.Device) { d.ReadOnly = true }), plans, ErrRefused, "read-only"},
 		{"layer left by a killed create", mapped, func(m *dmtest.Machine) {
 			m.Devices = append(m.Devices, &dmtest.Device{Name: "vol" + devices.RealSuffix, Dev: blockdev.DevNo{Major: 253, Minor: 99}})
@@ -133,6 +144,9 @@ func TestRefusals(t *testing.T) {
 		{"merge an invalid snapshot", withS, device("s", func(d *dmtest.Device) { d.Status = "Invalid" }), onlyMerge, ErrRefused, "its state is invalid"},
 		{"merge where a table waits", withS, device("s-origin", func(d *dmtest.Device) { d.Waiting = d.Live }), onlyMerge, ErrSuspended, "a waiting table"},
 		{"merge a transient snapshot", steps{doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", Transient: true})}, nil, onlyMerge, ErrRefused, "transient"},
+		{"merge a snapshot without a table", withS, device("s", func(d *dmtest.Device) { d.Live = nil }), onlyMerge, ErrUnfinished, "no live snapshot table"},
+		{"merge where the origin has no device", withS, device("s-origin", func(d *dmtest.Device) { d.Live = nil }), onlyMerge, ErrRefused, "no active snapshot-origin device"},
+		{"merge during the merge of another", steps{doCreate(onPlain), doCreate(onPlain2), beginMerge}, nil, doMerge("t"), ErrMerging, "another snapshot is being merged into s-origin"},
 		{"merge what is no snapshot", withS, nil, doMerge("s-origin"), ErrRefused, ""},
 		{"merge what another program made", withS, device("s", func(d *dmtest.Device) { d.UUID = "LVM-1" }), onlyMerge, devices.ErrNotOurs, ""},
 
@@ -148,6 +162,13 @@ func TestRefusals(t *testing.T) {
 		{"rename during a merge", merging, nil, doPlan(renameToU), ErrMerging, ""},
 		{"suspend during a merge", merging, nil, doPlan(func(c *Controller) (*Plan, error) { return c.PlanSuspend(context.Background(), "s") }), ErrMerging, ""},
 		{"resume during a merge", merging, nil, doPlan(func(c *Controller) (*Plan, error) { return c.PlanResume(context.Background(), "s") }), ErrMerging, ""},
+		{"resume where a table waits", withS, device("s", func(d *dmtest.Device) { d.Waiting = d.Live }),
+			doPlan(func(c *Controller) (*Plan, error) { return c.PlanResume(context.Background(), "s") }), ErrUnfinished, "a table waits"},
+		{"suspend what is not there", withS, nil,
+			doPlan(func(c *Controller) (*Plan, error) { return c.PlanSuspend(context.Background(), "x") }), ErrNotFound, "suspend x: no snapshot of this name"},
+		{"look for what is no snapshot", withS, nil, doLookFor("s-origin"), devices.ErrNoSnapshot, "find snapshot s-origin"},
+		{"look for what is not there", withS, nil, doLookFor("x"), ErrNotFound, "find snapshot x: no snapshot of this name"},
+		{"grow a snapshot without a table", withS, device("s", func(d *dmtest.Device) { d.Live = nil }), doPlan(growS), ErrUnfinished, "no live snapshot table"},
 		{"grow a suspended snapshot", withS, device("s", func(d *dmtest.Device) { d.Suspended = true }), doPlan(growS), ErrSuspended, ""},
 		{"grow what another program made", withS, device("s", func(d *dmtest.Device) { d.UUID = "LVM-1" }), doPlan(growS), ErrForce, "made by another program"},
 		{"grow what another program made by force", withS, device("s", func(d *dmtest.Device) { d.UUID = "LVM-1" }),

@@ -89,6 +89,9 @@ func TestWithRefusals(t *testing.T) {
 			m.Disks["/dev/a"].Carries = []string{"btrfs"}
 		}, ErrRefused, "btrfs"},
 		"nothing to mount": {WithRequest{Origin: "/dev/a", COW: "/dev/b", Mount: withDir}, nil, ErrRefused, "no known file system"},
+		"LVM's, but not by its name": {WithRequest{Origin: "/dev/mapper/volume"}, func(m *dmtest.Machine) {
+			m.Devices[0].Name = "volume"
+		}, ErrRefused, "not a name from LVM"},
 		"a volume group's disk": {WithRequest{Origin: "/dev/a", COW: "/dev/b", Mount: withDir}, func(m *dmtest.Machine) {
 			m.Disks["/dev/a"].Carries = []string{"LVM2_member"}
 		}, ErrRefused, "LVM2_member"},
