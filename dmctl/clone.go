@@ -62,24 +62,18 @@ func (r CloneRequest) Check() error {
 		return devices.Because(ErrStorePlace, "the store of a transient clone has no name")
 	case r.StoreSize < 0:
 		return devices.Malformed("store size %d: negative", r.StoreSize)
-	case r.ChunkSize < 0 || r.ChunkSize%cow.SectorSize != 0:
-		return devices.Malformed("chunk size %d: not a whole number of sectors of %d bytes", r.ChunkSize, cow.SectorSize)
 	}
-	if err := cow.CheckChunkSize(r.chunk()); err != nil {
-		return devices.Malformed("%v", err)
+	chunk, err := r.chunk()
+	if err != nil || r.StoreSize == 0 {
+		return err
 	}
-	if least := cow.LeastChunks * int64(r.chunk()) * cow.SectorSize; r.StoreSize > 0 && r.StoreSize < least {
-		return devices.Malformed("store size %d: a store has at least three chunks: %d", r.StoreSize, least)
+	if err := cow.CheckStoreBytes(r.StoreSize, chunk); err != nil {
+		return devices.Malformed("store size %d: %v", r.StoreSize, err)
 	}
 	return nil
 }
 
-func (r CloneRequest) chunk() cow.Sectors {
-	if r.ChunkSize == 0 {
-		return cow.Sectors(DefaultCloneChunk / cow.SectorSize)
-	}
-	return cow.Sectors(r.ChunkSize / cow.SectorSize)
-}
+func (r CloneRequest) chunk() (cow.Sectors, error) { return chunkOf(r.ChunkSize, DefaultCloneChunk) }
 
 // cloneNames validates the names of new clones and rejects duplicates.
 func cloneNames(names []string) ([]devices.Name, error) {
@@ -113,11 +107,12 @@ func (c *Controller) PlanClone(ctx context.Context, r CloneRequest) (p *Plan, er
 		return nil, err
 	}
 	names, _ := cloneNames(r.Names) // checked by Check
+	chunk, _ := r.chunk()           // also
 	k, err := c.openCloning(ctx, r.Base, r.Force)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.cloneArgs(k, features{chunk: r.chunk(), transient: r.Transient, overflow: !r.Transient}); err != nil {
+	if err := c.cloneArgs(k, features{chunk: chunk, transient: r.Transient, overflow: !r.Transient}); err != nil {
 		return nil, err
 	}
 	for _, n := range names {
@@ -171,8 +166,8 @@ func (c *Controller) openCloning(ctx context.Context, path string, force bool) (
 		return nil, fmt.Errorf("base: %w", err)
 	}
 	k := &cloning{base: base, path: path, force: force}
-	if base.Bytes() == 0 || base.Bytes()%cow.SectorSize != 0 {
-		return nil, devices.Refuse("base %s has %s, not a whole number of 512-byte sectors above 0", path, count.Of(base.Bytes(), "byte"))
+	if err := cow.CheckDeviceBytes(base.Bytes()); err != nil {
+		return nil, devices.Refuse("base %s has %s, %v", path, count.Of(base.Bytes(), "byte"), err)
 	}
 	if err := c.checkUnwritten(k); err != nil {
 		return nil, err

@@ -40,21 +40,11 @@ func (r CreateRequest) Check() error {
 	if r.DiscardPassdownOrigin && !r.DiscardZeroesCOW {
 		return devices.Malformed("%s needs %s", table.DiscardPassdownOrigin, table.DiscardZeroesCOW)
 	}
-	if r.ChunkSize < 0 || r.ChunkSize%cow.SectorSize != 0 {
-		return devices.Malformed("chunk size %d: not a whole number of sectors of %d bytes", r.ChunkSize, cow.SectorSize)
-	}
-	if err := cow.CheckChunkSize(r.chunk()); err != nil {
-		return devices.Malformed("%v", err)
-	}
-	return nil
+	_, err := r.chunk()
+	return err
 }
 
-func (r CreateRequest) chunk() cow.Sectors {
-	if r.ChunkSize == 0 {
-		return cow.Sectors(DefaultChunkSize / cow.SectorSize)
-	}
-	return cow.Sectors(r.ChunkSize / cow.SectorSize)
-}
+func (r CreateRequest) chunk() (cow.Sectors, error) { return chunkOf(r.ChunkSize, DefaultChunkSize) }
 
 // Create makes a fresh snapshot: PlanCreate and Run.
 func (c *Controller) Create(ctx context.Context, r CreateRequest) error {
@@ -81,10 +71,14 @@ func (c *Controller) prepareCreate(ctx context.Context, r CreateRequest) (j *job
 	if err := r.Check(); err != nil {
 		return nil, "", err
 	}
+	chunk, err := r.chunk()
+	if err != nil {
+		return nil, "", err
+	}
 	if j, err = c.open(ctx, place{r.Name, r.Origin, r.COW, r.Force, r.scratch}); err != nil {
 		return nil, "", err
 	}
-	if err := c.fit(j, features{r.chunk(), r.Transient, r.Overflow, r.DiscardZeroesCOW, r.DiscardPassdownOrigin}); err != nil {
+	if err := c.fit(j, features{chunk, r.Transient, r.Overflow, r.DiscardZeroesCOW, r.DiscardPassdownOrigin}); err != nil {
 		return nil, "", err
 	}
 	carried, err = j.checkBlank()

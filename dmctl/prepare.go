@@ -273,6 +273,19 @@ type features struct {
 	discardPassdownOrigin bool
 }
 
+// chunkOf returns a requested chunk size, which is given in bytes, or a default
+// for 0. Errors wrap ErrUsage.
+func chunkOf(bytes, byDefault int64) (cow.Sectors, error) {
+	if bytes == 0 {
+		bytes = byDefault
+	}
+	chunk, err := cow.ChunkSizeOf(bytes)
+	if err != nil {
+		return 0, devices.Malformed("%v", err)
+	}
+	return chunk, nil
+}
+
 // fit determines the snapshot's arguments, limited to what this kernel's target
 // supports, and checks that they fit the devices.
 func (c *Controller) fit(j *job, f features) error {
@@ -316,15 +329,15 @@ func snapshotArgs(version gate.Version, f features) (a table.SnapshotArgs, notes
 func (j *job) checkSizes() error {
 	chunk := int64(j.args.ChunkSize) * cow.SectorSize
 	for _, d := range []host.Disk{j.origin, j.cow} {
-		if d.Bytes() == 0 || d.Bytes()%cow.SectorSize != 0 {
-			return devices.Refuse("%s has %s, not a whole number of 512-byte sectors above 0", d.Path(), count.Of(d.Bytes(), "byte"))
+		if err := cow.CheckDeviceBytes(d.Bytes()); err != nil {
+			return devices.Refuse("%s has %s, %v", d.Path(), count.Of(d.Bytes(), "byte"), err)
 		}
 		if chunk%int64(d.Block()) != 0 {
 			return devices.Refuse("the chunk size of %d bytes is not a multiple of the logical block size of %s, %d bytes", chunk, d.Path(), d.Block())
 		}
 	}
-	if least := cow.LeastChunks * chunk; j.cow.Bytes() < least {
-		return devices.Refuse("%s has %s, but a COW store has at least three chunks: %d bytes", j.cow.Path(), count.Of(j.cow.Bytes(), "byte"), least)
+	if err := cow.CheckStoreBytes(j.cow.Bytes(), j.args.ChunkSize); err != nil {
+		return devices.Refuse("%s has %s, but %v", j.cow.Path(), count.Of(j.cow.Bytes(), "byte"), err)
 	}
 	return nil
 }

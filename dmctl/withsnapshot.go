@@ -155,7 +155,11 @@ func (w *With) addSnapshot(ctx context.Context, p *Plan, path string, r WithRequ
 // scratchFor makes a file for the changes to an origin. It is made before the
 // checks, because only then its place is known. It goes away by itself.
 func (c *Controller) scratchFor(origin host.Disk, create CreateRequest, r WithRequest) (host.Disk, error) {
-	bytes, err := scratchBytes(origin.Bytes(), create.chunk(), r)
+	chunk, err := create.chunk()
+	if err != nil {
+		return nil, err
+	}
+	bytes, err := scratchBytes(origin.Bytes(), chunk, r)
 	if err != nil {
 		return nil, err
 	}

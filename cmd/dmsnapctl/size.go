@@ -61,7 +61,7 @@ func runSize(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	out.ChunkBytes, out.Minimum = g.ChunkBytes(), cow.LeastChunks*g.ChunkBytes()
+	out.ChunkBytes, out.Minimum = g.ChunkBytes(), uint64(cow.LeastBytes(g.ChunkSectors()))
 	if !given {
 		writes = math.MaxInt64
 	}
@@ -86,20 +86,19 @@ func runSize(c *cli.Context) error {
 // sizeGeometry is the geometry, and the number of data chunks that STORE has
 // taken.
 func sizeGeometry(c *cli.Context, o *console, origin int64, out *sizeJSON) (g cow.Geometry, held uint64, code int, err error) {
-	chunk, given, err := sizeFlag(c, "chunk-size")
-	if err != nil {
-		return g, 0, 0, err
-	}
+	given := c.IsSet("chunk-size")
 	if c.NArg() == 0 {
 		switch {
 		case origin == 0:
 			return g, 0, 0, usagef("size: missing --origin-size; see 'dmsnapctl size --help'")
 		case !given:
 			return g, 0, 0, usagef("size: missing --chunk-size; see 'dmsnapctl size --help'")
-		case chunk%cow.SectorSize != 0:
-			return g, 0, 0, usagef("size: --chunk-size %d is not a multiple of %d", chunk, cow.SectorSize)
 		}
-		if g, err = cow.NewGeometry(cow.Sectors(chunk / cow.SectorSize)); err != nil {
+		chunk, err := sectorsFlag(c, "chunk-size")
+		if err != nil {
+			return g, 0, 0, err
+		}
+		if g, err = cow.NewGeometry(chunk); err != nil {
 			return g, 0, 0, usagef("size: --chunk-size: %v", err)
 		}
 		return g, 0, exitFine, nil

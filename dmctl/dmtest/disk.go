@@ -25,6 +25,10 @@ type Disk struct {
 	Lost      bool // what is below it is unknown
 }
 
+// blockSize is the size of a disk's logical blocks, in bytes, unless a test
+// changes it.
+const blockSize = 512
+
 // EmptyStore returns the start of a COW device with an empty store whose chunks
 // have chunkSectors sectors.
 func EmptyStore(chunkSectors uint32) []byte {

@@ -53,7 +53,7 @@ func (m *Machine) onFile(f *File, p string, readOnly bool) (host.Disk, error) {
 	for m.loopOf(blockdev.DevNo{Major: 7, Minor: minor}) != nil {
 		minor++
 	}
-	d := &Disk{Number: blockdev.DevNo{Major: 7, Minor: minor}, Size: f.Bytes, BlockSize: 512, ReadOnly: readOnly, Data: f.Data, Carries: f.Carries}
+	d := &Disk{Number: blockdev.DevNo{Major: 7, Minor: minor}, Size: f.Bytes, BlockSize: blockSize, ReadOnly: readOnly, Data: f.Data, Carries: f.Carries}
 	l := &Loop{Disk: d, file: f, path: p}
 	m.Loops = append(m.Loops, l)
 	return m.openLoop(l), nil

@@ -12,6 +12,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 // Users implements host.Host.
@@ -182,7 +183,7 @@ func (m *Machine) openAs(path, name string) (host.Disk, error) {
 }
 
 func (m *Machine) openMapped(d *Device, name string) host.Disk {
-	return &handle{m: m, path: name, d: &Disk{Number: d.Dev, Size: int64(d.Live.Size()) * 512, BlockSize: 512, Carries: m.MappedCarries}}
+	return &handle{m: m, path: name, d: &Disk{Number: d.Dev, Size: int64(d.Live.Size()) * cow.SectorSize, BlockSize: blockSize, Carries: m.MappedCarries}}
 }
 
 // OpenDev implements host.Host.

@@ -238,7 +238,7 @@ func (m *Machine) Load(name devices.Name, t table.Table) error {
 	if held := m.Suspended(); len(held) > 0 && m.failed == 0 {
 		m.broke("load of %s while %v is suspended", name, held)
 	}
-	if t.Check(512) != nil {
+	if t.Check(blockSize) != nil {
 		return syscall.EINVAL
 	}
 	for _, dev := range refs(t) {

@@ -155,7 +155,7 @@ func New() *Machine {
 		SnapshotVersion: gate.Version{Major: 1, Minor: 16},
 	}
 	for i, path := range []string{"/dev/a", "/dev/b", "/dev/c", "/dev/d"} {
-		m.Disks[path] = &Disk{Number: blockdev.DevNo{Major: 8, Minor: uint32(i)}, Size: 1 << 20, BlockSize: 512}
+		m.Disks[path] = &Disk{Number: blockdev.DevNo{Major: 8, Minor: uint32(i)}, Size: 1 << 20, BlockSize: blockSize}
 	}
 	return m
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
 const (
@@ -192,15 +193,17 @@ func (h *Linux) OpenBase(path string) (Disk, error) {
 	return d, nil
 }
 
-// checkSectors refuses a file that ends within a sector: a loop device would
-// hide its end.
+// checkSectors refuses a file that is not a whole number of sectors: a loop
+// device would hide its end.
 func checkSectors(file *os.File) error {
 	info, err := file.Stat()
-	const sector = 512
-	if err == nil && info.Size()%sector != 0 {
-		err = devices.Refuse("%s has %s, not a whole number of sectors of %d", file.Name(), count.Of(info.Size(), "byte"), sector)
+	if err != nil {
+		return err
 	}
-	return err
+	if err := cow.CheckDeviceBytes(info.Size()); err != nil {
+		return devices.Refuse("%s has %s, %v", file.Name(), count.Of(info.Size(), "byte"), err)
+	}
+	return nil
 }
 
 // checkSame refuses a file whose size has changed since its loop device was

@@ -87,3 +87,13 @@ func CheckChunkSize(chunk Sectors) error {
 	}
 	return nil
 }
+
+// ChunkSizeOf converts a chunk size from bytes. It fails if that is not a whole
+// number of sectors, or if CheckChunkSize does.
+func ChunkSizeOf(bytes int64) (Sectors, error) {
+	if bytes < 0 || bytes%SectorSize != 0 {
+		return 0, fmt.Errorf("chunk size %d: not a whole number of sectors of %d bytes", bytes, SectorSize)
+	}
+	chunk := Sectors(bytes / SectorSize)
+	return chunk, CheckChunkSize(chunk)
+}

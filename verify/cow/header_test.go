@@ -99,3 +99,15 @@ func FuzzHeader(f *testing.F) {
 		}
 	})
 }
+
+func TestChunkSizeOf(t *testing.T) {
+	for bytes, want := range map[int64]Sectors{
+		512: 1, 4096: 8, 1 << 30: 1 << 21,
+		0: 0, -4096: 0, 256: 0, 4096 + 256: 0, 3 << 9: 0, 1 << 31: 0,
+	} {
+		chunk, err := ChunkSizeOf(bytes)
+		if (err == nil) != (want > 0) || err == nil && chunk != want {
+			t.Errorf("ChunkSizeOf(%d) = %d, %v, want %d", bytes, chunk, err, want)
+		}
+	}
+}

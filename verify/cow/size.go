@@ -3,6 +3,7 @@
 package cow
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
@@ -10,6 +11,29 @@ import (
 // LeastChunks is LVM's smallest COW device, in chunks: the header, an area and
 // one chunk of data.
 const LeastChunks = 3
+
+// LeastBytes is that size in bytes.
+func LeastBytes(chunk Sectors) int64 { return LeastChunks * int64(chunk) * SectorSize }
+
+// CheckStoreBytes returns why a COW device of this size is too small for a
+// store, or nil if it is not.
+func CheckStoreBytes(bytes int64, chunk Sectors) error {
+	if least := LeastBytes(chunk); bytes < least {
+		return fmt.Errorf("a COW store has at least three chunks: %d bytes", least)
+	}
+	return nil
+}
+
+var errNoSectors = errors.New("not a whole number of 512-byte sectors above 0")
+
+// CheckDeviceBytes returns why a device of this size cannot be used, or nil if
+// it can: device mapper counts in sectors, and no table has none.
+func CheckDeviceBytes(bytes int64) error {
+	if bytes <= 0 || bytes%SectorSize != 0 {
+		return errNoSectors
+	}
+	return nil
+}
 
 // leakySlack is the number of chunks for which LVM adds one chunk of slack on a
 // kernel that leaks space in crashes.
@@ -71,5 +95,5 @@ func (g Geometry) SizesFor(originBytes, writtenBytes, held uint64, leaky bool) (
 		return Sizes{}, err
 	}
 	maximum, err := size(max(held, origin))
-	return Sizes{Needed: needed, Maximum: maximum, Minimum: LeastChunks * g.ChunkBytes()}, err
+	return Sizes{Needed: needed, Maximum: maximum, Minimum: uint64(LeastBytes(g.chunk))}, err
 }

@@ -77,3 +77,16 @@ func TestSizesDoNotOverflow(t *testing.T) {
 		t.Errorf("2^64 bytes need %+v", got)
 	}
 }
+
+func TestCheckSizes(t *testing.T) {
+	for bytes, want := range map[int64]bool{-512: false, 0: false, 1: false, 511: false, 512: true, 513: false, 1 << 40: true} {
+		if err := CheckDeviceBytes(bytes); (err == nil) != want {
+			t.Errorf("a device of %d bytes: %v", bytes, err)
+		}
+	}
+	for bytes, want := range map[int64]bool{0: false, 8192: false, 12287: false, 12288: true, 1 << 40: true} {
+		if err := CheckStoreBytes(bytes, 8); (err == nil) != want {
+			t.Errorf("a COW device of %d bytes, with chunks of 4096: %v", bytes, err)
+		}
+	}
+}

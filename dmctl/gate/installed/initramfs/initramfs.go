@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/internal/unpack"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // File is a file in an initramfs.
@@ -40,7 +41,7 @@ const (
 )
 
 var (
-	errTooLarge  = fmt.Errorf("it unpacks to more than %d MiB", maxUnpacked>>20)
+	errTooLarge  = fmt.Errorf("it unpacks to more than %s", count.Bytes(maxUnpacked))
 	errArchives  = fmt.Errorf("more than %d archives in it", maxArchives)
 	errNoArchive = errors.New("not an initramfs: neither a cpio archive nor packed in a known way")
 	errHeader    = errors.New("a header of its cpio archive is damaged")

@@ -12,6 +12,8 @@ import (
 	"path"
 	"strings"
 	"syscall"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // Tree is the files of a system below its root directory.
@@ -146,7 +148,7 @@ func (t *Tree) ReadAtMost(name string, most int64) (string, error) {
 	}
 	n, err := io.Copy(&b, io.LimitReader(f, most+1))
 	if err == nil && n > most {
-		err = fmt.Errorf("%s %w of %d KiB", name, ErrTooLong, most>>10)
+		err = fmt.Errorf("%s %w of %s", name, ErrTooLong, count.Bytes(uint64(most)))
 	}
 	return b.String(), err
 }

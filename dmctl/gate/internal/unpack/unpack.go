@@ -18,6 +18,8 @@ import (
 	"github.com/mikelolasagasti/xz"
 	"github.com/pierrec/lz4/v4"
 	"github.com/ulikunitz/xz/lzma"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 )
 
 // ErrTooLarge is the error for data that unpacks to more than its bound.
@@ -101,7 +103,7 @@ func ReadAll(r io.Reader, limit int, into []byte) ([]byte, error) {
 		b = b[:len(b)+n]
 		switch {
 		case len(b) > limit:
-			return b[:limit], fmt.Errorf("%w: more than %d MiB", ErrTooLarge, limit>>20)
+			return b[:limit], fmt.Errorf("%w: more than %s", ErrTooLarge, count.Bytes(uint64(limit)))
 		case err == io.EOF:
 			return b, nil
 		case err != nil:
