@@ -118,23 +118,12 @@ func sizeGeometry(c *cli.Context, o *console, origin int64, out *sizeJSON) (g co
 		return g, 0, 0, err
 	}
 	if code = toolCode(report.Report); code == exitFine || report.Verdict == verify.Invalid {
-		safe := smallestSafe(g, report.Usage)
+		safe := g.SmallestSafe(report.Usage.NextFreeChunk, report.Usage.Areas)
 		out.SmallestSafe = &safe
 	} else {
 		o.warnf("size %s: the store is %s: the smallest safe size is unknown", path, report.Verdict)
 	}
 	return g, g.DataChunksIn(cow.FirstData, report.Usage.NextFreeChunk), code, nil
-}
-
-// smallestSafe is the size of a device that still holds all chunks and areas of
-// the list, in bytes.
-func smallestSafe(g cow.Geometry, u *verify.Usage) uint64 {
-	end := max(u.NextFreeChunk, cow.LeastChunks)
-	if u.Areas > 0 {
-		end = max(end, g.AreaChunk(u.Areas-1)+1)
-	}
-	bytes, _ := g.Offset(end) // on the device, or just behind it
-	return bytes
 }
 
 func printSizes(o *console, s sizeJSON) error {

@@ -97,3 +97,16 @@ func (g Geometry) SizesFor(originBytes, writtenBytes, held uint64, leaky bool) (
 	maximum, err := size(max(held, origin))
 	return Sizes{Needed: needed, Maximum: maximum, Minimum: uint64(LeastBytes(g.chunk))}, err
 }
+
+// SmallestSafe is the size in bytes of a device that still holds all chunks and
+// areas of a store's list: the chunks before next, the next free chunk, and the
+// given number of areas. Nothing is lost at this size, but the next write needs
+// more.
+func (g Geometry) SmallestSafe(next Chunk, areas uint64) uint64 {
+	end := max(next, LeastChunks)
+	if areas > 0 {
+		end = max(end, g.AreaChunk(areas-1)+1)
+	}
+	bytes, _ := g.Offset(end) // on the device, or just after it
+	return bytes
+}

@@ -90,3 +90,24 @@ func TestCheckSizes(t *testing.T) {
 		}
 	}
 }
+
+// TestSmallestSafe: with chunks of 4 KiB, area 1 is chunk 258.
+func TestSmallestSafe(t *testing.T) {
+	g := mustGeometry(t, 8)
+	for _, tt := range []struct {
+		name  string
+		next  Chunk
+		areas uint64
+		want  uint64 // chunks
+	}{
+		{"nothing in it", 0, 0, 3},
+		{"one area, no data", 2, 1, 3},
+		{"data after the only area", 25, 1, 25},
+		{"an area after the data", 258, 2, 259},
+		{"data after the last area", 300, 2, 300},
+	} {
+		if got := g.SmallestSafe(tt.next, tt.areas); got != tt.want*4096 {
+			t.Errorf("%s: %d bytes, want %d", tt.name, got, tt.want*4096)
+		}
+	}
+}
