@@ -6,6 +6,7 @@ package devices
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 )
 
@@ -96,6 +97,17 @@ func UnlessForced(force bool, format string, args ...any) error {
 		return nil
 	}
 	return Because(ErrForce, format, args...)
+}
+
+// Said returns the output of another program as one line.
+func Said(output []byte) string {
+	var lines []string
+	for line := range strings.Lines(string(output)) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
 }
 
 // IsGone reports whether a device vanished between two looks at it.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
-	"strings"
 	"syscall"
 
 	devmapper "github.com/anatol/devmapper.go"
@@ -82,7 +81,7 @@ func (k *Linux) LoadTarget(target string) (gate.Version, error) {
 		return v, err
 	}
 	if out, err := exec.Command("modprobe", "dm-"+target).CombinedOutput(); err != nil {
-		return gate.Version{}, fmt.Errorf("modprobe dm-%s: %w: %s", target, err, strings.TrimSpace(string(out)))
+		return gate.Version{}, fmt.Errorf("modprobe dm-%s: %w: %s", target, err, Said(out))
 	}
 	targets, err := k.Targets()
 	if err != nil {

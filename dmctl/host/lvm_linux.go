@@ -22,7 +22,7 @@ func (h *Linux) LVM(args ...string) error {
 	}
 	out, err := exec.Command(program, args...).CombinedOutput()
 	if exit, is := errors.AsType[*exec.ExitError](err); is {
-		return fmt.Errorf("%s %s: exit status %d: %s", program, strings.Join(args, " "), exit.ExitCode(), strings.TrimSpace(string(out)))
+		return fmt.Errorf("%s %s: exit status %d: %s", program, strings.Join(args, " "), exit.ExitCode(), devices.Said(out))
 	}
 	return err
 }

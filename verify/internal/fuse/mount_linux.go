@@ -202,7 +202,7 @@ func unmount(dir string, flags int) error {
 	}
 	out, err := exec.Command("fusermount3", args...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))
+		return fmt.Errorf("%w: %s", err, strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", "; "))
 	}
 	return nil
 }

@@ -46,7 +46,35 @@ func shown(s string, utf8Locale, controls bool) string {
 }
 
 // OneLine returns the text of an error as one line that cannot control a
-// terminal. Several lines are joined by semicolons.
-func OneLine(err error) string {
-	return Name(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
+// terminal. Semicolons separate the errors that errors.Join joined; any other
+// newline belongs to a name, and becomes an escape.
+func OneLine(err error) string { return Name(joined(err)) }
+
+// joined returns the text of an error with semicolons in place of the newlines
+// that errors.Join puts between errors.
+func joined(err error) string {
+	text := err.Error()
+	if !strings.Contains(text, "\n") {
+		return text
+	}
+	var parts []error
+	switch e := err.(type) { // this error, not one that it wraps
+	case interface{ Unwrap() error }:
+		parts = []error{e.Unwrap()}
+	case interface{ Unwrap() []error }:
+		parts = e.Unwrap()
+	}
+	var raw, flat []string
+	for _, part := range parts {
+		if part != nil {
+			raw, flat = append(raw, part.Error()), append(flat, joined(part))
+		}
+	}
+	if text == strings.Join(raw, "\n") {
+		return strings.Join(flat, "; ")
+	}
+	for i := range raw {
+		text = strings.Replace(text, raw[i], flat[i], 1)
+	}
+	return text
 }

@@ -2,6 +2,8 @@ package output
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"testing"
 )
 
@@ -27,9 +29,28 @@ func TestNamesCommandNothing(t *testing.T) {
 	}
 }
 
+// TestErrorsStandInOneLine: a newline in a name does not look like the end of
+// an error.
 func TestErrorsStandInOneLine(t *testing.T) {
-	if got, want := OneLine(errors.New("a\n\nb\r\nc\x1b")), `a; b; c\x1b`; got != want {
-		t.Errorf("%q, want %q", got, want)
+	t.Setenv("LC_ALL", "C.UTF-8")
+	a, b := errors.New("a"), errors.New("b\x1b")
+	gone := &fs.PathError{Op: "stat", Path: "gone\nnext: rm -rf", Err: fs.ErrNotExist}
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{a, "a"},
+		{gone, `stat gone\nnext: rm -rf: file does not exist`},
+		{errors.New("a\r\nb"), `a\r\nb`},
+		{errors.Join(a, b), `a; b\x1b`},
+		{errors.Join(a, nil, errors.Join(b, gone)), `a; b\x1b; stat gone\nnext: rm -rf: file does not exist`},
+		{fmt.Errorf("verify x\ny: %w", errors.Join(a, b)), `verify x\ny: a; b\x1b`},
+		{fmt.Errorf("%w (%w)", errors.Join(a, b), gone), `a; b\x1b (stat gone\nnext: rm -rf: file does not exist)`},
+		{fmt.Errorf("one: %w", fmt.Errorf("two: %w", errors.Join(a, b))), `one: two: a; b\x1b`},
+	} {
+		if got := OneLine(tt.err); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.err, got, tt.want)
+		}
 	}
 }
 
