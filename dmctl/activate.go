@@ -100,7 +100,7 @@ func judgeStore(r *verify.Report, req ActivateRequest) (notes []string, err erro
 	}
 	if stale := r.Counts[verify.StaleRecord]; damaged == "" && stale > 0 {
 		// docs/crash-findings.md: what the kernel does with them.
-		damaged, why = "records stand behind the end of the store's list, and the kernel takes them for its own when the list grows up to them", ErrStale
+		damaged, why = "there are records after the end of the store's list, and the kernel takes them for its own when the list grows up to them", ErrStale
 	}
 	if damaged == "" {
 		return notes, nil

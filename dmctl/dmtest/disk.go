@@ -42,7 +42,7 @@ type handle struct {
 	m       *Machine
 	d       *Disk
 	path    string
-	loop    *Loop // of which it is one handle; nil for other disks
+	loop    *Loop // nil for other disks
 	claimed bool
 	closed  bool
 }

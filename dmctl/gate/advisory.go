@@ -60,7 +60,7 @@ var advisories = []Advisory{
 	},
 	{
 		ID:      "last-area-garbage",
-		Title:   "the last metadata area can be written with garbage behind its exceptions",
+		Title:   "the last metadata area can be written with garbage after its exceptions",
 		Trace:   "the finding stale-record, or one about chunks, in the last area",
 		Sources: []string{"Linux commit 2c945820ca (dm snapshot: fix metadata corruption); in release candidates of 3.14 only"},
 		// No version decides this, but 3.14 is between these two.

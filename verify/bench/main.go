@@ -28,7 +28,7 @@ import (
 
 func main() {
 	dir := flag.String("dir", "", "where to make the stores (default: a new directory under TMPDIR)")
-	runs := flag.Int("runs", 11, "runs of each measurement, the median of which is printed")
+	runs := flag.Int("runs", 11, "runs of each measurement; the median is printed")
 	cold := flag.Bool("cold", false, "measure without the page cache too, against fio (needs fio and root)")
 	moves := flag.Bool("moves", false, "measure what moves data instead, against dd")
 	mib := flag.Int64("mib", 512, "MiB of data in the store whose data is moved")

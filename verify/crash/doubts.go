@@ -60,13 +60,13 @@ func (x *exploration) doubts() []Doubt {
 		}
 	}
 	if x.upper != nil && (len(x.upper.marks) == 0 || x.upper.marks[len(x.upper.marks)-1].lower < begin) {
-		note(NoCommonMark, "the log of the layer above has no mark in common with this one behind entry %d: nothing that it flushed was looked for", begin)
+		note(NoCommonMark, "the log of the layer above has no mark in common with this one after entry %d: nothing that it flushed was looked for", begin)
 	}
 	switch origin, any := x.writtenFrom(begin); {
 	case !any:
-		note(NothingFollows, "nothing is written to origin or stores behind entry %d, where the origin was frozen", begin)
+		note(NothingFollows, "nothing is written to origin or stores after entry %d, where the origin was frozen", begin)
 	case !origin && !x.opt.OriginUnwritten:
-		note(UnwrittenOrigin, "the log never writes to the origin behind entry %d, where it was frozen: that may be another region of the device", begin)
+		note(UnwrittenOrigin, "the log never writes to the origin after entry %d, where it was frozen: that may be another region of the device", begin)
 	}
 	return found
 }

@@ -22,7 +22,7 @@ import (
 func (h *history) findFreezes(opt *Options, all []*facts) (warnings []string, err error) {
 	warnf := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
 	if h.markIsLoose(opt.mark) {
-		warnf("the mark %q (entry %d) does not stand behind a flush: writes that were done before it may stand behind it", opt.FromMark, opt.mark)
+		warnf("the mark %q (entry %d) does not follow a flush: writes that were done before it may be logged after it", opt.FromMark, opt.mark)
 	}
 	began := never // the first snapshot
 	for i, f := range all {
@@ -45,7 +45,7 @@ func (h *history) findFreezes(opt *Options, all []*facts) (warnings []string, er
 			f.freeze = h.firstCopy(i, f.born)
 			warnf("store %d was created (entry %d) when the origin had been written under another snapshot: it is taken to be frozen when its first chunk is copied, and not at the mark", i, f.born)
 		case h.anyOrigin(opt.mark, f.born):
-			warnf("the origin is written between the mark %q (entry %d) and the creation of store %d (entry %d): it was sent too early, or writes that were done before it are logged behind it", opt.FromMark, opt.mark, i, f.born)
+			warnf("the origin is written between the mark %q (entry %d) and the creation of store %d (entry %d): it was sent too early, or writes that were done before it are logged after it", opt.FromMark, opt.mark, i, f.born)
 		}
 	}
 	return warnings, nil

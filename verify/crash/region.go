@@ -39,7 +39,7 @@ const maxSector = 1 << 54
 // if the region ends past the last possible sector.
 func (r Region) Times(unit cow.Sectors) (Region, error) {
 	if r.Start+r.Len >= maxSector/unit {
-		return Region{}, fmt.Errorf("region %v, in units of %s, ends behind the last sector there can be", r, count.Of(unit, "sector"))
+		return Region{}, fmt.Errorf("region %v, in units of %s, ends after the last possible sector", r, count.Of(unit, "sector"))
 	}
 	return Region{r.Start * unit, r.Len * unit}, nil
 }

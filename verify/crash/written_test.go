@@ -221,7 +221,7 @@ func TestMarks(t *testing.T) {
 	}{
 		{"behind a flush", []func(*machine){early, flush, mark, create}, false, nil},
 		{"first of all", []func(*machine){mark, create}, false, nil},
-		{"a write that no flush covers", []func(*machine){early, mark, flush, create}, true, []string{"does not stand behind a flush", "between the mark"}},
+		{"a write that no flush covers", []func(*machine){early, mark, flush, create}, true, []string{"does not follow a flush", "between the mark"}},
 		{"a write between mark and creation", []func(*machine){flush, mark, early, flush, create}, true, []string{"between the mark"}},
 	} {
 		m := newMachine(t, 512, 8, 64, 64)
