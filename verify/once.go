@@ -21,10 +21,10 @@ func (o Options) maxFindings() int {
 }
 
 func (o Options) memoryBytes() uint64 {
-	if o.MemoryBytes == 0 {
+	if o.MemoryBytes <= 0 {
 		return DefaultMemoryBytes
 	}
-	return o.MemoryBytes
+	return uint64(o.MemoryBytes)
 }
 
 func verifyOnce(ctx context.Context, r io.ReaderAt, size int64, opt Options) (*Report, error) {

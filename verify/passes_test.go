@@ -36,7 +36,7 @@ func TestMemoryChangesNoVerdict(t *testing.T) {
 		if span < 1<<32 && passes != 1 {
 			t.Errorf("%d passes with all memory", passes)
 		}
-		for _, opt.MemoryBytes = range []uint64{1, 4 << 20} {
+		for _, opt.MemoryBytes = range []int64{1, 4 << 20} {
 			if diff := cmp.Diff(want, judgeSparse(t, dev, opt)); diff != "" {
 				t.Errorf("%d passes over exceptions on %d chunks (-want +got):\n%s", passes, span, diff)
 			}
@@ -76,7 +76,7 @@ func TestPassesOnAFailingDevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	judge := func(memory uint64, fails func(pass int64) bool) (*Report, int64) {
+	judge := func(memory int64, fails func(pass int64) bool) (*Report, int64) {
 		f := &failing{sparse: dev, fails: fails, at: int64(g.RecordOffset(10, 0))}
 		f.pass.Store(1)
 		r, err := Verify(t.Context(), f, f.size, Options{MemoryBytes: memory, Progress: func(p Progress) { f.pass.Store(int64(p.Pass)) }})

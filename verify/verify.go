@@ -29,9 +29,9 @@ type Options struct {
 	// Bins asks for at most this number of bins, and for the largest leaks,
 	// both for pictures.
 	Bins int
-	// MemoryBytes bounds the sets of chunks; 0 means DefaultMemoryBytes. A store
-	// that needs more is read several times.
-	MemoryBytes uint64
+	// MemoryBytes bounds the sets of chunks, in bytes; 0 means
+	// DefaultMemoryBytes. A store that needs more is read several times.
+	MemoryBytes int64
 	// Progress, if not nil, is called at each area. It must return quickly.
 	Progress func(Progress)
 	// Live returns what the kernel says now of an active store; nil if the

@@ -77,7 +77,7 @@ func runDelta(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d := deltaResult{ctx: c.Context, origin: origin, unit: 1 << 30, memory: deltaMemory / uint64(len(paths)), shown: newCopyProgress(o)}
+	d := deltaResult{ctx: c.Context, origin: origin, unit: 1 << 30, memory: deltaMemory / int64(len(paths)), shown: newCopyProgress(o)}
 	defer func() { err = errors.Join(err, d.close()) }()
 	for _, path := range paths {
 		if err := d.add(o, path); err != nil {
@@ -105,8 +105,8 @@ func runDelta(c *cli.Context) (err error) {
 type deltaResult struct {
 	ctx    context.Context
 	origin int64
-	unit   int64  // the smallest chunk, in bytes
-	memory uint64 // for the chunks of each part, in bytes
+	unit   int64 // the smallest chunk, in bytes
+	memory int64 // for the chunks of each part, in bytes
 	parts  []deltaPart
 	shown  *copyProgress // of the passes after the judge's
 	code   int           // exit code

@@ -19,7 +19,7 @@ const DefaultDeltaBytes = 24 << 20
 // written since the snapshot was taken, on either side. It needs no origin.
 type Delta struct {
 	st          *store.Store
-	memoryBytes uint64
+	memoryBytes int64
 	list        uint64 // exceptions in the list, once known: a live list grows
 	known       bool
 	impossible  uint64 // exceptions of the last pass
@@ -28,8 +28,8 @@ type Delta struct {
 // NewDelta returns a Delta and reads nothing yet. If st.OriginBytes is known,
 // no span extends past it. A bound of 0 means DefaultDeltaBytes; a store that
 // needs more is read several times.
-func NewDelta(st *store.Store, memoryBytes uint64) *Delta {
-	if memoryBytes == 0 {
+func NewDelta(st *store.Store, memoryBytes int64) *Delta {
+	if memoryBytes <= 0 {
 		memoryBytes = DefaultDeltaBytes
 	}
 	return &Delta{st: st, memoryBytes: memoryBytes}
@@ -40,7 +40,7 @@ func NewDelta(st *store.Store, memoryBytes uint64) *Delta {
 // ignored. An area that cannot be read is skipped; Verify reports it.
 func (d *Delta) Spans(ctx context.Context) iter.Seq2[Span, error] {
 	return func(yield func(Span, error) bool) {
-		runs := chunkset.NewRuns(d.end(), d.memoryBytes)
+		runs := chunkset.NewRuns(d.end(), uint64(d.memoryBytes))
 		chunk, limit := uint64(d.st.Geometry().ChunkBytes()), uint64(math.MaxInt64)
 		if d.st.OriginBytes > 0 {
 			limit = uint64(d.st.OriginBytes)

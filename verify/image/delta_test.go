@@ -18,7 +18,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
-func deltaOf(t interface{ Fatal(...any) }, image []byte, origin int64, memory uint64) *Delta {
+func deltaOf(t interface{ Fatal(...any) }, image []byte, origin, memory int64) *Delta {
 	st, err := store.Open(bytes.NewReader(image), int64(len(image)))
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func TestDeltaIsWhatChanged(t *testing.T) {
 		f := newFixture(t, rapid.Uint64().Draw(t, "seed"), l)
 		chunk := int(l.chunk) * 512
 		origin := rapid.SampledFrom([]int64{0, int64(l.origin)}).Draw(t, "known origin")
-		d := deltaOf(t, f.store, origin, rapid.SampledFrom([]uint64{0, 1}).Draw(t, "memory"))
+		d := deltaOf(t, f.store, origin, rapid.SampledFrom([]int64{0, 1}).Draw(t, "memory"))
 		size := (l.origin/chunk + 1) * chunk
 		want, got := make([]bool, size), make([]bool, size)
 		for _, e := range f.spec.Exceptions {
@@ -93,7 +93,7 @@ func TestDeltaThatDoesNotJoin(t *testing.T) {
 		olds[i] = cow.Chunk(apart * at)
 	}
 	image := cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, olds...)}.Bytes()
-	for _, memory := range []uint64{0, 1} {
+	for _, memory := range []int64{0, 1} {
 		at := int64(0)
 		for s, err := range deltaOf(t, image, 0, memory).Spans(context.Background()) {
 			if err != nil || s != (Span{at * apart * 4096, 4096}) {

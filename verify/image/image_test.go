@@ -30,7 +30,7 @@ func anyLayout(t *rapid.T) layout {
 func TestImageIsWhatTheSnapshotShows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := newFixture(t, rapid.Uint64().Draw(t, "seed"), anyLayout(t))
-		im := f.open(t, Options{MemoryBytes: rapid.SampledFrom([]uint64{0, 1}).Draw(t, "memory")})
+		im := f.open(t, Options{MemoryBytes: rapid.SampledFrom([]int64{0, 1}).Draw(t, "memory")})
 		defer im.Close()
 		if im.Size() != int64(len(f.image)) {
 			t.Fatalf("size %d, want %d", im.Size(), len(f.image))

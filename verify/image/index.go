@@ -20,8 +20,8 @@ type builder struct {
 	spilled *spill
 }
 
-func newBuilder(memoryBytes uint64, dir string) *builder {
-	if memoryBytes == 0 {
+func newBuilder(memoryBytes int64, dir string) *builder {
+	if memoryBytes <= 0 {
 		memoryBytes = DefaultMemoryBytes
 	}
 	return &builder{most: int(max(1024, memoryBytes/extentBytes)), dir: dir}

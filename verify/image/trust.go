@@ -26,8 +26,9 @@ type Options struct {
 	// BestEffort makes an image even if part of it is uncertain: it uses the
 	// exceptions that can be right and can be read, and takes the origin as it is.
 	BestEffort bool
-	// MemoryBytes bounds the index in memory; 0 means DefaultMemoryBytes.
-	MemoryBytes uint64
+	// MemoryBytes bounds the index in memory, in bytes; 0 means
+	// DefaultMemoryBytes.
+	MemoryBytes int64
 	// SpillDir is the directory for a larger index; "" means the system's
 	// directory for temporary files.
 	SpillDir string
