@@ -67,7 +67,7 @@
 // clones are parts of one plan; each part is
 // undone by itself.
 //
-// From the top down: rescue, activateclone, clone, reset, merge, removeclones,
+// From the top down: rescue, activateclone, clone, cloning, reset, merge, removeclones,
 // mergeagain, grow, recoverstores, guardian, recover, withsnapshot, create,
 // intents, remove, mergestart, mergeend, record, clearlog, storeuser, suspend, origin,
 // rename, status, activate, layout, prepare, layerable, clonefiles, controller,

@@ -6,7 +6,7 @@
 //	m := dmtest.New()
 //	c := dmctl.NewOn(m)
 //
-// From the top down: files, mount, kernel, disk, host, loops, text, machine.
+// From the top down: files, mount, changes, kernel, disk, host, loops, text, machine.
 package dmtest
 
 import (
