@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
@@ -139,7 +138,7 @@ func removeAll(t testing.TB, c *Controller) {
 	logAll(t, c)
 }
 
-func mustName(t testing.TB, s string) wire.Name {
+func mustName(t testing.TB, s string) devices.Name {
 	t.Helper()
 	n, err := devices.ParseName(s)
 	if err != nil {
@@ -156,13 +155,13 @@ func mapped(t testing.TB, c *Controller, name, lines string) string {
 		t.Fatal(err)
 	}
 	n := mustName(t, name)
-	if err := c.e.Create(n, wire.UUID{}); err != nil {
+	if err := c.e.Create(n, devices.UUID{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.e.Load(n, tab); err != nil {
 		t.Fatalf("%s: %v", lines, err)
 	}
-	if err := c.e.Resume(n, wire.UdevPrimary); err != nil {
+	if err := c.e.Resume(n, devices.UdevPrimary); err != nil {
 		t.Fatal(err)
 	}
 	info, err := c.e.Info(n)

@@ -21,7 +21,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
 func command(t *testing.T, name string, args ...string) {
@@ -242,7 +241,7 @@ func TestOnItsOwnOrigin(t *testing.T) {
 
 // timeHeld measures how long a device is suspended until stop is called; 0
 // means that it was too short to notice.
-func timeHeld(t *testing.T, c *Controller, name wire.Name) (stop func() time.Duration) {
+func timeHeld(t *testing.T, c *Controller, name devices.Name) (stop func() time.Duration) {
 	t.Helper()
 	quit, held := make(chan bool), make(chan time.Duration)
 	go func() {

@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
 // A plan that hangs while it holds the origin's I/O: the guardian releases the
@@ -219,13 +219,13 @@ func TestPreparedCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := machineOf(c)
-	look, free := k.PrepareInfo(info.Dev), k.PrepareResume(info.Dev, wire.UdevPrimary)
+	look, free := k.PrepareInfo(info.Dev), k.PrepareResume(info.Dev, devices.UdevPrimary)
 	for range 2 {
 		if err := c.e.Suspend(name, 0); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range []bool{true, false} {
-			if flags, err := look.Run(); err != nil || flags&wire.FlagSuspend != 0 != want {
+			if flags, err := look.Run(); err != nil || flags&devices.FlagSuspend != 0 != want {
 				t.Errorf("flags %#x, %v; suspended: %v", flags, err, want)
 			}
 			if allocs := testing.AllocsPerRun(10, func() { _, _ = look.Run() }); allocs > 0 {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
@@ -17,7 +16,7 @@ import (
 
 // hidden marks an unfinished snapshot: it has no node, and udev does not scan
 // it.
-const hidden = wire.UdevHidden | wire.UdevNoNode
+const hidden = devices.UdevHidden | devices.UdevNoNode
 
 // addSnapshot appends the steps. A snapshot has a temporary name until it is
 // finished, so that one left by a killed run can be recognized.
@@ -75,7 +74,7 @@ func (j *job) onPlain(p *Plan, snap *devices.Ref) error {
 		plan.Load{Device: origin, Table: plan.Table{Known: over}, New: true, What: fmt.Sprintf("snapshot-origin of %s (%v)", j.origin.Path(), base)})
 	p.Add(j.makeSnapshot(snap, func() blockdev.DevNo { return base })...)
 	p.Add(plan.Resume{Device: snap, Udev: hidden},
-		plan.Resume{Device: origin, Udev: wire.UdevPrimary},
+		plan.Resume{Device: origin, Udev: devices.UdevPrimary},
 		plan.Node{Device: origin, Name: origin.Name})
 	return nil
 }
@@ -102,11 +101,11 @@ func (j *job) onMapped(p *Plan, snap *devices.Ref) error {
 	}
 	p.Add(plan.Create{Device: real},
 		plan.Load{Device: real, Table: plan.Table{Of: o}, New: true, What: fmt.Sprintf("that of %s", o.Name)},
-		plan.Resume{Device: real, Udev: wire.UdevHidden})
+		plan.Resume{Device: real, Udev: devices.UdevHidden})
 	p.Add(j.makeSnapshot(snap, func() blockdev.DevNo { return real.Dev })...)
 	p.Add(plan.Load{Device: o, Table: plan.Table{Later: over}, What: fmt.Sprintf("snapshot-origin of %s", real.Name)},
 		plan.Resume{Device: snap, Udev: hidden},
-		plan.Swap{Device: o, Old: plan.Table{Of: real}, Udev: wire.UdevPrimary, Back: true},
+		plan.Swap{Device: o, Old: plan.Table{Of: real}, Udev: devices.UdevPrimary, Back: true},
 		plan.DropCache{Device: snap})
 	return nil
 }
@@ -132,6 +131,6 @@ func (j *job) onExisting(p *Plan, snap *devices.Ref) {
 	p.BeginPause(o.Dev)
 	p.Add(plan.Suspend{Device: o, What: ", which flushes it and freezes the file system on it", Clearing: []*devices.Ref{o}},
 		plan.Resume{Device: snap, Udev: hidden},
-		plan.Resume{Device: o, Udev: wire.UdevPrimary, What: fmt.Sprintf(", which copies to %s from now on", snap.Name)})
+		plan.Resume{Device: o, Udev: devices.UdevPrimary, What: fmt.Sprintf(", which copies to %s from now on", snap.Name)})
 	p.EndPause()
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
@@ -60,9 +59,9 @@ func (c *Controller) planMergeAgain(p *Plan, d, o *devices.Device) error {
 	p.Add(plan.Load{Device: origin, Table: plan.Table{Known: over}, What: gate.OriginTarget},
 		plan.Load{Device: snap, Table: plan.Table{Known: table.Single(d.Live.Size(), table.Snapshot(m))}, What: gate.SnapshotTarget})
 	p.BeginPause()
-	p.Add(plan.Suspend{Device: origin, Flags: wire.FlagSkipLockFS, Clearing: []*devices.Ref{snap, origin}},
-		plan.Resume{Device: snap, Udev: wire.UdevHidden, What: ", which takes the store back", Else: failing, Fails: true})
-	p.Finish(plan.Resume{Device: origin, Udev: wire.UdevPrimary, What: " with its new table", Else: over})
+	p.Add(plan.Suspend{Device: origin, Flags: devices.FlagSkipLockFS, Clearing: []*devices.Ref{snap, origin}},
+		plan.Resume{Device: snap, Udev: devices.UdevHidden, What: ", which takes the store back", Else: failing, Fails: true})
+	p.Finish(plan.Resume{Device: origin, Udev: devices.UdevPrimary, What: " with its new table", Else: over})
 	p.EndPause()
 	p.Finish(plan.Do{What: "begin the merge as at first", Run: func() error { return c.mergeAtFirst(d.Name) }})
 	return nil

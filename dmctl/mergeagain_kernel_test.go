@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
 // badMerge is a merge that stopped after an I/O error in the middle of the
@@ -20,7 +19,7 @@ type badMerge struct {
 	origin string
 	want   []byte // what the origin must hold at the end
 	dust   devices.Kernel
-	name   wire.Name
+	name   devices.Name
 }
 
 func newBadMerge(t *testing.T, c *Controller, disks []string) *badMerge {

@@ -6,7 +6,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
@@ -33,8 +32,8 @@ func (c *Controller) planMergeStart(p *Plan, v devices.View, d *devices.Device, 
 	// Before the snapshot can resume, two tables must be gone: the merge's,
 	// because the kernel would require the store to be handed over to it first
 	// (the same function), and the snapshot's own next table.
-	p.Add(plan.Suspend{Device: snap, Flags: wire.FlagSkipLockFS, Clearing: []*devices.Ref{origin, snap}},
-		plan.Swap{Device: origin, Old: plan.Table{Known: o.Live}, Udev: wire.UdevPrimary, What: ": the merge begins"})
+	p.Add(plan.Suspend{Device: snap, Flags: devices.FlagSkipLockFS, Clearing: []*devices.Ref{origin, snap}},
+		plan.Swap{Device: origin, Old: plan.Table{Known: o.Live}, Udev: devices.UdevPrimary, What: ": the merge begins"})
 	p.Finish(resumeAsError(d, ", whose I/O fails from now on"))
 	p.EndPause()
 	p.Finish(plan.DropCache{Device: origin, What: " from before"})
@@ -45,7 +44,7 @@ func (c *Controller) planMergeStart(p *Plan, v devices.View, d *devices.Device, 
 // table. If that fails it is tried once more from the start: the snapshot must
 // not stay suspended, and its old table must not come back.
 func resumeAsError(d *devices.Device, what string) plan.Step {
-	return plan.Resume{Device: d.Ref(), Udev: wire.UdevHidden, What: what, Else: table.Single(d.Live.Size(), table.Error{})}
+	return plan.Resume{Device: d.Ref(), Udev: devices.UdevHidden, What: what, Else: table.Single(d.Live.Size(), table.Error{})}
 }
 
 // mergeable makes every check that is possible before anything is changed, and

@@ -4,7 +4,6 @@ package dmctl
 
 import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 )
 
@@ -28,5 +27,5 @@ func loadOwn(origin, layer *devices.Device) plan.Step {
 // swapBack makes the waiting table live. If that fails, the device keeps its
 // old table and works as before.
 func swapBack(origin *devices.Device) plan.Step {
-	return plan.Swap{Device: origin.Ref(), Old: plan.Table{Known: origin.Live}, Udev: wire.UdevPrimary}
+	return plan.Swap{Device: origin.Ref(), Old: plan.Table{Known: origin.Live}, Udev: devices.UdevPrimary}
 }

@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
@@ -178,7 +178,7 @@ type timedKernel struct {
 	held *[]float64
 }
 
-func (k timedKernel) Resume(name wire.Name, udev wire.Udev) error {
+func (k timedKernel) Resume(name devices.Name, udev devices.Udev) error {
 	start := time.Now()
 	err := k.Machine.Resume(name, udev)
 	if name.String() == "vol" {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -90,7 +89,7 @@ func (c *Controller) PlanRecord(ctx context.Context, r RecordRequest) (p *Plan, 
 		plan.Create{Device: ref},
 		plan.Load{Device: ref, Table: plan.Table{Known: logged}, New: true, Releases: []host.Disk{dev, log},
 			What: fmt.Sprintf("log-writes of %s (%v), with its log on %s (%v)", r.Device, dev.Dev(), r.Log, log.Dev())},
-		plan.Resume{Device: ref, Udev: wire.UdevPrimary},
+		plan.Resume{Device: ref, Udev: devices.UdevPrimary},
 		plan.Node{Device: ref, Name: name})
 	if r.Mark != "" {
 		p.Add(plan.Do{What: fmt.Sprintf("flush %s and mark its log %q", name, r.Mark), Run: func() error { return rec.Mark(r.Mark) }})

@@ -15,7 +15,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
@@ -86,14 +85,14 @@ func (r *recovery) restarts() {
 			origin := table.Single(o.Live.Size(), table.SnapshotOrigin{Device: m.Origin})
 			// The snapshot has its store back.
 			r.p.Finish(plan.Load{Device: o.Ref(), Table: plan.Table{Known: origin}, What: gate.OriginTarget},
-				plan.Resume{Device: o.Ref(), Udev: wire.UdevPrimary, Else: origin})
+				plan.Resume{Device: o.Ref(), Udev: devices.UdevPrimary, Else: origin})
 		}
 	}
 }
 
 func (r *recovery) clear(d *devices.Device) {
 	d.Waiting = nil
-	d.Flags &^= wire.FlagInactive
+	d.Flags &^= devices.FlagInactive
 	r.p.Finish(plan.Clear{Device: d.Ref()})
 }
 

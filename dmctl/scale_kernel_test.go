@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -165,7 +165,7 @@ func TestForeignOrigins(t *testing.T) {
 	c, disks := scratch(t)
 	for prefix, owner := range map[string]string{"LVM-": "LVM", "mpath-": "multipath", "CRYPT-": "cryptsetup"} {
 		name := mustName(t, "vol"+owner)
-		uuid, err := wire.NewUUID(prefix + "0123")
+		uuid, err := devices.UUIDOf(prefix + "0123")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
 const (
@@ -107,7 +107,7 @@ func TestUdevDoesNothing(t *testing.T) {
 	}
 	fill(t, "/dev/mapper/s", 0, mib, 1)
 	same(t, "the snapshot", content(t, "/dev/mapper/s")[:mib], noise(mib, 1))
-	if err := c.e.Rename(mustName(t, "s"), mustName(t, "u"), wire.UdevPrimary); err != nil {
+	if err := c.e.Rename(mustName(t, "s"), mustName(t, "u"), devices.UdevPrimary); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Recover(context.Background()); err != nil { // the node of the new name

@@ -7,6 +7,5 @@
 // names, sizes and target types, never tables: a crypt device's table holds its
 // key.
 //
-// From the top down: view, open, names, kernel, controlnode, errors, unread,
-// uuid.
+// From the top down: view, names, kernel, errors, unread, uuid, info, mangle.
 package devices

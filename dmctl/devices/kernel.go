@@ -4,27 +4,17 @@ package devices
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// The types of the interface.
-type (
-	Name          = wire.Name // as the kernel knows it, mangled
-	UUID          = wire.UUID
-	Info          = wire.Info
-	Listed        = wire.Device
-	Flags         = wire.Flags
-	Udev          = wire.Udev
-	TargetVersion = wire.TargetVersion
-)
-
-// Kernel is device mapper as plans see it. Each operation has one owner:
+// Kernel is device mapper as plans see it. Each operation has one owner,
+// devmapper.go or our own codec, wire:
 //
 //	verb            owner          why
 //	Version         devmapper.go
@@ -93,7 +83,7 @@ type Kernel interface {
 }
 
 // ErrNoPoll says that the kernel reports no events (before ioctl version 4.37).
-var ErrNoPoll = wire.ErrNoPoll
+var ErrNoPoll = errors.New("this kernel reports no events on device mapper's control node")
 
 // StatusLine is the status of one target; the meaning of Params depends on the
 // target.

@@ -7,8 +7,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"strings"
-
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
 // Suffixes of the names of our devices.
@@ -20,7 +18,7 @@ const (
 
 // ParseName parses a name from a user. Errors wrap ErrUsage.
 func ParseName(s string) (Name, error) {
-	n, err := wire.NewName(s)
+	n, err := newName(s)
 	if err != nil {
 		err = &Reason{err.Error(), []error{ErrUsage, err}}
 	}
@@ -75,7 +73,7 @@ func CheckUUID(s string) error {
 	if s == "" {
 		return nil
 	}
-	_, err := wire.MangleUUID(s)
+	_, err := mangleUUID(s)
 	if err != nil {
 		err = &Reason{err.Error(), []error{ErrUsage, err}}
 	}
@@ -108,21 +106,21 @@ func SnapshotName(s string) (Name, error) {
 // name with NewSuffix. A long name is cut and made unique by a hash.
 func UnfinishedName(n Name) (Name, error) {
 	s := n.String()
-	if len(s)+len(NewSuffix) <= wire.MaxName {
-		return wire.NewName(s + NewSuffix)
+	if len(s)+len(NewSuffix) <= MaxName {
+		return newName(s + NewSuffix)
 	}
 	hash := fmt.Sprintf("-%.8x", sha256.Sum256([]byte(s)))
-	s = s[:wire.MaxName-len(NewSuffix)-len(hash)]
+	s = s[:MaxName-len(NewSuffix)-len(hash)]
 	if i := strings.LastIndexByte(s, '\\'); i >= 0 && i > len(s)-len(`\xNN`) {
 		s = s[:i] // half of an escape
 	}
-	return wire.NewName(s + hash + NewSuffix)
+	return newName(s + hash + NewSuffix)
 }
 
 // NameWith returns the name of a device made beside or below n.
 func NameWith(n Name, suffix string) (Name, error) {
-	if most := wire.MaxName - len(suffix); len(n.String()) > most {
+	if most := MaxName - len(suffix); len(n.String()) > most {
 		return Name{}, Malformed("%.40s... has %d bytes: with the device %s beside it, a name has at most %d", n, len(n.String()), "NAME"+suffix, most)
 	}
-	return wire.NewName(n.String() + suffix)
+	return newName(n.String() + suffix)
 }

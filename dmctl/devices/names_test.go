@@ -7,7 +7,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	_ "github.com/dmsnapctl/dmsnapctl/testdata/thorough/quick" // fewer checks, fewer collections
 )
 
@@ -18,7 +17,7 @@ func TestUnfinishedNames(t *testing.T) {
 			return // too long with its escapes
 		}
 		u, err := UnfinishedName(n)
-		if err != nil || len(u.String()) > wire.MaxName || !strings.HasSuffix(u.String(), NewSuffix) {
+		if err != nil || len(u.String()) > MaxName || !strings.HasSuffix(u.String(), NewSuffix) {
 			t.Fatalf("%s: %s, %v", n, u, err)
 		}
 		if again, err := ParseName(u.String()); again != u || err != nil {

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
@@ -43,7 +42,7 @@ func NewUUID(r Role, over blockdev.DevNo) (UUID, error) {
 	if _, err := rand.Read(id[:]); err != nil {
 		return UUID{}, err
 	}
-	return wire.NewUUID(fmt.Sprintf("%s%x-%d.%d-%s", uuidPrefix, id, over.Major, over.Minor, r))
+	return UUIDOf(fmt.Sprintf("%s%x-%d.%d-%s", uuidPrefix, id, over.Major, over.Minor, r))
 }
 
 // ParseUUID reads a UUID made by NewUUID; ok is false for all others.

@@ -2,8 +2,6 @@ package devices
 
 import (
 	"testing"
-
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
 func TestOwnerOf(t *testing.T) {
@@ -19,7 +17,7 @@ func TestOwnerOf(t *testing.T) {
 		"DMRAID-x":             "",
 		"DMSNAP-00-8.0-snap":   OwnerOurs,
 	} {
-		u, err := wire.NewUUID(text)
+		u, err := UUIDOf(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -27,7 +25,7 @@ func TestOwnerOf(t *testing.T) {
 			t.Errorf("%s belongs to %q, want %q", text, got, want)
 		}
 	}
-	if got := OwnerOf(wire.UUID{}); got != "" {
+	if got := OwnerOf(UUID{}); got != "" {
 		t.Errorf("a device without UUID belongs to %q", got)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
@@ -110,7 +109,7 @@ func (m *Machine) Suspend(name devices.Name, flags devices.Flags) error {
 	if m.MemoryLocked != 1 || !m.Guarded {
 		m.broke("%s is suspended with memory locked %d times, guardian %v", name, m.MemoryLocked, m.Guarded)
 	}
-	if flags&wire.FlagSkipLockFS != 0 {
+	if flags&devices.FlagSkipLockFS != 0 {
 		m.SkippedFreeze = append(m.SkippedFreeze, d.Name)
 	}
 	d.Suspended = true

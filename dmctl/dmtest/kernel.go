@@ -10,7 +10,6 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
@@ -83,29 +82,29 @@ func (m *Machine) Close() error { return nil }
 func (m *Machine) List() ([]devices.Listed, error) {
 	var out []devices.Listed
 	for _, d := range m.Devices {
-		name := wire.KernelName(d.Name)
+		name := devices.KernelName(d.Name)
 		out = append(out, devices.Listed{Name: name, Dev: d.Dev, EventNr: d.events})
 	}
 	return out, nil
 }
 
 func (m *Machine) info(d *Device) devices.Info {
-	name := wire.KernelName(d.Name)
+	name := devices.KernelName(d.Name)
 	i := devices.Info{Name: name, Dev: d.Dev, OpenCount: int32(m.users(d)), EventNr: d.events, Targets: uint32(len(d.Live))}
 	if d.UUID != "" {
-		i.UUID, _ = wire.NewUUID(d.UUID)
+		i.UUID, _ = devices.UUIDOf(d.UUID)
 	}
 	if d.Suspended {
-		i.Flags |= wire.FlagSuspend
+		i.Flags |= devices.FlagSuspend
 	}
 	if d.ReadOnly {
-		i.Flags |= wire.FlagReadOnly
+		i.Flags |= devices.FlagReadOnly
 	}
 	if d.Live != nil {
-		i.Flags |= wire.FlagActive
+		i.Flags |= devices.FlagActive
 	}
 	if d.Waiting != nil {
-		i.Flags |= wire.FlagInactive
+		i.Flags |= devices.FlagInactive
 	}
 	return i
 }

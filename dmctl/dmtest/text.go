@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 )
 
@@ -38,7 +37,7 @@ func (m *Machine) String() string {
 	}
 	var b strings.Builder
 	for _, d := range m.Devices {
-		u, _ := wire.NewUUID(d.UUID)
+		u, _ := devices.UUIDOf(d.UUID)
 		r, _, _ := devices.ParseUUID(u)
 		_, node := m.NodeDevs[d.Name]
 		fmt.Fprintf(&b, "%s role=%q suspended=%v node=%v live=[%s] waiting=[%s]\n", d.Name, r, d.Suspended, node, text(d.Live), text(d.Waiting))

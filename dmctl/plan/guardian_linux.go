@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
@@ -100,7 +101,7 @@ func newGuardian(m *Linux, limit string, inUse []string) (*guardian, error) {
 			return nil, err
 		}
 		g.look = append(g.look, m.PrepareInfo(dev))
-		g.free = append(g.free, m.PrepareResume(dev, wire.UdevPrimary))
+		g.free = append(g.free, m.PrepareResume(dev, devices.UdevPrimary))
 	}
 	return g, nil
 }
@@ -146,7 +147,7 @@ func (g *guardian) say(b byte) {
 // held reports whether a device in use is suspended.
 func (g *guardian) held() bool {
 	for _, l := range g.look {
-		if flags, err := l.Run(); err == nil && flags&wire.FlagSuspend != 0 {
+		if flags, err := l.Run(); err == nil && flags&devices.FlagSuspend != 0 {
 			return true
 		}
 	}

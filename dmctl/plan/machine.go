@@ -7,7 +7,6 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
@@ -43,4 +42,4 @@ var ErrIncomplete = errors.New("what is left is for recovery")
 
 // SnapshotUdev keeps /dev/disk/by-uuid pointing at the origin, whose file
 // system shares its UUID with the snapshots.
-const SnapshotUdev = wire.UdevPrimary | wire.UdevLowPriority
+const SnapshotUdev = devices.UdevPrimary | devices.UdevLowPriority

@@ -5,12 +5,12 @@ package plan
 import (
 	"time"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
 type (
-	kernel = devices.Linux
+	kernel = wire.Linux
 	system = host.Linux
 )
 
@@ -25,9 +25,11 @@ type Linux struct {
 
 var _ Machine = (*Linux)(nil)
 
-// Open opens this machine. It returns the errors of devices.Open.
+// Open opens this machine. Errors wrap devices.ErrNoDeviceMapper,
+// ErrNoControlNode, ErrWrongControlNode or ErrPermission if one of these is the
+// reason.
 func Open() (*Linux, error) {
-	k, err := devices.Open()
+	k, err := wire.Open()
 	if err != nil {
 		return nil, err
 	}

@@ -5,12 +5,12 @@ package plan
 import (
 	"context"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 )
 
 // Open fails: this system has no device mapper.
 func Open() (Machine, error) {
-	_, err := devices.Open()
+	_, err := wire.Open()
 	return nil, err
 }
 

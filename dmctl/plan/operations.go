@@ -11,7 +11,6 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
@@ -155,7 +154,7 @@ func (e *Engine) resume(name devices.Name, udev devices.Udev) error {
 // resumeHeld is resume for a device that somebody else may be resuming. The
 // kernel refuses one of two concurrent resumes (drivers/md/dm.c: dm_resume).
 func (e *Engine) resumeHeld(name devices.Name) error {
-	cause := e.resume(name, wire.UdevPrimary)
+	cause := e.resume(name, devices.UdevPrimary)
 	if info, err := e.Info(name); cause != nil && err == nil && !info.Suspended() {
 		return nil
 	}
@@ -191,14 +190,14 @@ func (e *Engine) backTo(name devices.Name, old Table) error {
 	// were not swapped, or with the new one, because it could not be resumed.
 	// Loading the old table handles both.
 	if err := e.load(name, old); err != nil {
-		return errors.Join(err, e.resume(name, wire.UdevPrimary))
+		return errors.Join(err, e.resume(name, devices.UdevPrimary))
 	}
-	if e.resume(name, wire.UdevPrimary) == nil {
+	if e.resume(name, devices.UdevPrimary) == nil {
 		return nil
 	}
 	// A device below that has become too small for either table keeps the kernel
 	// from swapping, and that drops the one that waits; the live one needs no swap.
-	return e.resume(name, wire.UdevPrimary)
+	return e.resume(name, devices.UdevPrimary)
 }
 
 // putBack makes a device run on old again after a successful swap.
@@ -206,7 +205,7 @@ func (e *Engine) putBack(name devices.Name, old Table) error {
 	if err := e.load(name, old); err != nil {
 		return err
 	}
-	return e.swap(name, old, wire.UdevPrimary)
+	return e.swap(name, old, devices.UdevPrimary)
 }
 
 // rename renames a device; its undo uses the new name.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
@@ -91,7 +90,7 @@ func (s Suspend) undo(e *Engine) error {
 	for _, d := range s.Clearing {
 		errs = append(errs, e.clear(d.Name))
 	}
-	return errors.Join(append(errs, e.resume(s.Device.Name, wire.UdevPrimary))...)
+	return errors.Join(append(errs, e.resume(s.Device.Name, devices.UdevPrimary))...)
 }
 
 // Resume resumes a device, with its waiting table if it has one. If that fails,

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 )
 
@@ -22,16 +23,16 @@ import (
 // devices.
 func newDevice(t *testing.T, c *Control, name string) Name {
 	t.Helper()
-	n, err := NewName(name)
+	n, err := devices.ParseName(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := c.call(unix.DM_DEV_CREATE, request{name: n, uuid: kernelUUID("TEST-" + name)}); err != nil {
+	if _, _, err := c.call(unix.DM_DEV_CREATE, request{name: n, uuid: devices.KernelUUID("TEST-" + name)}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		for _, d := range []string{name, name + "2"} {
-			n, _ := NewName(d)
+			n, _ := devices.ParseName(d)
 			_, _, _ = c.call(unix.DM_DEV_REMOVE, request{name: n})
 		}
 	})
@@ -69,7 +70,7 @@ func TestVerbs(t *testing.T) {
 	if info.HasActive() || !info.HasInactive() || info.UUID.String() != "TEST-verbs" {
 		t.Errorf("loaded: %+v", info)
 	}
-	_, err = c.Resume(n, 0, UdevPrimary)
+	_, err = c.Resume(n, 0, devices.UdevPrimary)
 	must(t, "resume", err)
 	_, got, err := c.Table(n, false, all)
 	must(t, "table", err)
@@ -93,19 +94,19 @@ func TestVerbs(t *testing.T) {
 		t.Errorf("inactive table: %v", waiting)
 	}
 	must(t, "clear", c.Clear(n))
-	must(t, "suspend", c.Suspend(n, FlagSkipLockFS))
+	must(t, "suspend", c.Suspend(n, devices.FlagSkipLockFS))
 	if info, err = c.Info(n); err != nil || !info.Suspended() || info.HasInactive() {
 		t.Errorf("suspended: %+v, %v", info, err)
 	}
 	_, err = c.Resume(n, 0, 0)
 	must(t, "resume", err)
 
-	to, _ := NewName("verbs2")
-	must(t, "rename", c.Rename(n, to, UdevPrimary))
+	to, _ := devices.ParseName("verbs2")
+	must(t, "rename", c.Rename(n, to, devices.UdevPrimary))
 	if _, err := c.Info(n); !errors.Is(err, syscall.ENXIO) {
 		t.Errorf("the old name: %v", err)
 	}
-	again, err := c.InfoByUUID(kernelUUID("TEST-verbs"))
+	again, err := c.InfoByUUID(devices.KernelUUID("TEST-verbs"))
 	if err != nil || again.Name != to {
 		t.Errorf("by UUID: %+v, %v", again, err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
@@ -69,7 +70,7 @@ func (c *Control) call(cmd uintptr, r request) (Info, []byte, error) {
 			return Info{}, nil, err
 		}
 		info, payload, err := decode(buf)
-		if err != nil || info.Flags&FlagBufferFull == 0 {
+		if err != nil || info.Flags&devices.FlagBufferFull == 0 {
 			return info, payload, err
 		}
 		if r.answer >= maxAnswer {
@@ -114,7 +115,7 @@ func (c *Control) bareIoctl(cmd uintptr, buf []byte) error {
 }
 
 // List returns all devices.
-func (c *Control) List() ([]Device, error) {
+func (c *Control) List() ([]Listed, error) {
 	info, payload, err := c.call(unix.DM_LIST_DEVICES, request{answer: firstAnswer})
 	if err != nil {
 		return nil, err
@@ -135,7 +136,7 @@ func (c *Control) Targets() ([]TargetVersion, error) {
 // module first if it can (drivers/md/dm-ioctl.c: get_target_version). Before
 // ioctl version 4.41 the error is ENOTTY.
 func (c *Control) TargetVersion(target string) (gate.Version, error) {
-	name, err := NewName(target)
+	name, err := devices.ParseName(target)
 	if err != nil {
 		return gate.Version{}, err
 	}
@@ -175,7 +176,7 @@ func (c *Control) Load(name Name, targets []Target, readOnly bool) error {
 	}
 	r := request{name: name, targets: uint32(len(targets)), payload: payload}
 	if readOnly {
-		r.flags |= FlagReadOnly
+		r.flags |= devices.FlagReadOnly
 	}
 	_, _, err = c.call(unix.DM_TABLE_LOAD, r)
 	return err
@@ -191,7 +192,7 @@ func (c *Control) Clear(name Name) error {
 // flags include FlagNoFlush, and freezes a file system on it, unless flags
 // include FlagSkipLockFS.
 func (c *Control) Suspend(name Name, flags Flags) error {
-	flags = flags&(FlagNoFlush|FlagSkipLockFS) | FlagSuspend
+	flags = flags&(devices.FlagNoFlush|devices.FlagSkipLockFS) | devices.FlagSuspend
 	_, _, err := c.call(unix.DM_DEV_SUSPEND, request{name: name, flags: flags})
 	return err
 }
@@ -200,7 +201,7 @@ func (c *Control) Suspend(name Name, flags Flags) error {
 // device continue. To swap the table of a device that is not suspended, the
 // kernel suspends it within the same call, with flags as in Suspend.
 func (c *Control) Resume(name Name, flags Flags, udev Udev) (Info, error) {
-	r := request{name: name, flags: flags & (FlagNoFlush | FlagSkipLockFS), eventNr: uint32(udev) << udevShift}
+	r := request{name: name, flags: flags & (devices.FlagNoFlush | devices.FlagSkipLockFS), eventNr: uint32(udev) << udevShift}
 	info, _, err := c.call(unix.DM_DEV_SUSPEND, r)
 	return info, err
 }
@@ -208,14 +209,14 @@ func (c *Control) Resume(name Name, flags Flags, udev Udev) (Info, error) {
 // RemoveDeferred removes the device when its last user closes it (needs ioctl
 // version 4.27).
 func (c *Control) RemoveDeferred(name Name) error {
-	r := request{name: name, flags: FlagDeferredRemove, eventNr: uint32(UdevPrimary) << udevShift}
+	r := request{name: name, flags: devices.FlagDeferredRemove, eventNr: uint32(devices.UdevPrimary) << udevShift}
 	_, _, err := c.call(unix.DM_DEV_REMOVE, r)
 	return err
 }
 
 // Rename gives the device another name.
 func (c *Control) Rename(from, to Name, udev Udev) error {
-	r := request{name: from, payload: encodeRename(to.s), eventNr: uint32(udev) << udevShift}
+	r := request{name: from, payload: encodeRename(to.String()), eventNr: uint32(udev) << udevShift}
 	_, _, err := c.call(unix.DM_DEV_RENAME, r)
 	return err
 }
@@ -223,7 +224,7 @@ func (c *Control) Rename(from, to Name, udev Udev) error {
 // Status returns the status lines of the live table, or of the inactive one. It
 // does not flush first.
 func (c *Control) Status(name Name, inactive bool) (Info, []Target, error) {
-	info, payload, err := c.call(unix.DM_TABLE_STATUS, request{name: name, flags: FlagNoFlush | slot(inactive), answer: tableAnswer})
+	info, payload, err := c.call(unix.DM_TABLE_STATUS, request{name: name, flags: devices.FlagNoFlush | slot(inactive), answer: tableAnswer})
 	if err != nil {
 		return Info{}, nil, err
 	}
@@ -234,7 +235,7 @@ func (c *Control) Status(name Name, inactive bool) (Info, []Target, error) {
 // slot returns the flag that selects the inactive table.
 func slot(inactive bool) Flags {
 	if inactive {
-		return FlagQueryInactive
+		return devices.FlagQueryInactive
 	}
 	return 0
 }
@@ -262,7 +263,7 @@ func (c *Control) Message(name Name, sector uint64, text string) error {
 func (c *Control) Arm() error {
 	_, _, err := c.call(unix.DM_DEV_ARM_POLL, request{})
 	if errors.Is(err, unix.ENOTTY) {
-		return ErrNoPoll
+		return devices.ErrNoPoll
 	}
 	return err
 }

@@ -1,18 +1,26 @@
-// Package wire is the codec of the device-mapper ioctls that
-// github.com/anatol/devmapper.go lacks: bytes in, bytes out, and one small
-// unsafe call.
+// Package wire is device mapper of the running kernel: its control node, and the
+// codec of the ioctls that github.com/anatol/devmapper.go lacks: bytes in, bytes
+// out, and one small unsafe call.
 //
 // Lengths are checked before anything is read out of a kernel's answer, and
 // before a name goes in.
 //
-// From the top down: secret, prepared, control, queue, payload, header, names.
+// From the top down: open, controlnode, secret, prepared, control, queue,
+// payload, header.
 package wire
 
-import "errors"
+import "github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 
 // ControlNode is the path of device mapper's control node.
 const ControlNode = "/dev/mapper/control"
 
-// ErrNoPoll means that the kernel cannot report events on the control node
-// (before ioctl version 4.37).
-var ErrNoPoll = errors.New("this kernel reports no events on " + ControlNode)
+// The types of requests and answers.
+type (
+	Name          = devices.Name
+	UUID          = devices.UUID
+	Info          = devices.Info
+	Listed        = devices.Listed
+	TargetVersion = devices.TargetVersion
+	Flags         = devices.Flags
+	Udev          = devices.Udev
+)

@@ -8,50 +8,18 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// Flags are the header's flags, DM_*_FLAG of the kernel's header.
-type Flags uint32
-
-const (
-	FlagReadOnly        Flags = 1 << 0
-	FlagSuspend         Flags = 1 << 1
-	FlagStatusTable     Flags = 1 << 4
-	FlagActive          Flags = 1 << 5 // a live table is present
-	FlagInactive        Flags = 1 << 6 // a loaded table is waiting
-	FlagBufferFull      Flags = 1 << 8
-	FlagSkipLockFS      Flags = 1 << 10
-	FlagNoFlush         Flags = 1 << 11
-	FlagQueryInactive   Flags = 1 << 12
-	FlagUEventGenerated Flags = 1 << 13
-	FlagUUID            Flags = 1 << 14
-	FlagSecureData      Flags = 1 << 15 // the kernel wipes its buffers
-	FlagDeferredRemove  Flags = 1 << 17
-	FlagInternalSuspend Flags = 1 << 18
-)
-
-// Udev tells the udev rules what to do about a device's event (LVM2:
-// libdevmapper.h, DM_UDEV_*). They travel in the upper half of the event
-// number's field.
-type Udev uint16
-
-const (
-	UdevNoNode           Udev = 1 << 0 // DM_UDEV_DISABLE_DM_RULES_FLAG
-	UdevDisableSubsystem Udev = 1 << 1
-	UdevDisableDisk      Udev = 1 << 2
-	UdevDisableOther     Udev = 1 << 3
-	UdevLowPriority      Udev = 1 << 4
-	// UdevPrimary marks an event of ours, unlike one from udevadm trigger.
-	// Without it the rules make no node.
-	UdevPrimary Udev = 1 << 6
-
-	// UdevHidden is for layers that nobody should open.
-	UdevHidden = UdevPrimary | UdevDisableSubsystem | UdevDisableDisk | UdevDisableOther
-)
-
 const udevShift = 16
+
+// Sizes of the arrays for names, with their zero bytes.
+const (
+	nameArray = devices.MaxName + 1
+	uuidArray = devices.MaxUUID + 1
+)
 
 // Places of the header's fields.
 const (
@@ -97,35 +65,11 @@ func (r request) encode() []byte {
 	native.PutUint32(buf[offFlags:], uint32(r.flags))
 	native.PutUint32(buf[offEventNr:], r.eventNr)
 	native.PutUint64(buf[offDev:], encodeDev(r.dev))
-	copy(buf[offName:offUUID], r.name.s)
-	copy(buf[offUUID:headerSize], r.uuid.s)
+	copy(buf[offName:offUUID], r.name.String())
+	copy(buf[offUUID:headerSize], r.uuid.String())
 	copy(buf[headerSize:], r.payload)
 	return buf
 }
-
-// Info is what the kernel says about a device in every answer.
-type Info struct {
-	Name      Name
-	UUID      UUID
-	Dev       blockdev.DevNo
-	OpenCount int32
-	Targets   uint32
-	Flags     Flags
-	EventNr   uint32
-	Kernel    gate.Version // of the ioctl interface
-}
-
-// Suspended reports whether I/O to the device is held.
-func (i Info) Suspended() bool { return i.Flags&FlagSuspend != 0 }
-
-// HasActive reports whether the device has a live table.
-func (i Info) HasActive() bool { return i.Flags&FlagActive != 0 }
-
-// HasInactive reports whether a loaded table waits for the next resume.
-func (i Info) HasInactive() bool { return i.Flags&FlagInactive != 0 }
-
-// ReadOnly reports whether the device refuses writes.
-func (i Info) ReadOnly() bool { return i.Flags&FlagReadOnly != 0 }
 
 // decode reads an answer: the header, and the payload that it points to.
 func decode(buf []byte) (Info, []byte, error) {
@@ -133,8 +77,8 @@ func decode(buf []byte) (Info, []byte, error) {
 		return Info{}, nil, fmt.Errorf("device mapper's answer has %d bytes, its header alone has %d", len(buf), headerSize)
 	}
 	info := Info{
-		Name:      KernelName(cString(buf[offName:offUUID])),
-		UUID:      kernelUUID(cString(buf[offUUID : offUUID+uuidArray])),
+		Name:      devices.KernelName(cString(buf[offName:offUUID])),
+		UUID:      devices.KernelUUID(cString(buf[offUUID : offUUID+uuidArray])),
 		Dev:       decodeDev(native.Uint64(buf[offDev:])),
 		OpenCount: int32(native.Uint32(buf[offOpenCount:])),
 		Targets:   native.Uint32(buf[offTargetCount:]),

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
@@ -108,22 +109,13 @@ func toInput(payload []byte, count uint32) error {
 	})
 }
 
-// Device is an entry in the list of devices. EventNr is the event counter, if
-// the kernel lists it (ioctl version 4.37 or later).
-type Device struct {
-	Name       Name
-	Dev        blockdev.DevNo
-	EventNr    uint32
-	HasEventNr bool
-}
-
 const nameListHeader = 12 // struct dm_name_list: dev u64, next u32
 
 // decodeDevices reads the list of devices, with their event numbers if the
 // kernel is new enough. An empty list has no bytes, or one entry with device
 // number 0 (drivers/md/dm-ioctl.c: list_devices).
-func decodeDevices(payload []byte, events bool) ([]Device, error) {
-	var devices []Device
+func decodeDevices(payload []byte, events bool) ([]Listed, error) {
+	var list []Listed
 	if len(payload) == 0 {
 		return nil, nil
 	}
@@ -133,20 +125,14 @@ func decodeDevices(payload []byte, events bool) ([]Device, error) {
 			return
 		}
 		name := cString(entry[nameListHeader:])
-		d := Device{Name: KernelName(name), Dev: decodeDev(dev)}
+		d := Listed{Name: devices.KernelName(name), Dev: decodeDev(dev)}
 		// The event number follows the name on the next multiple of 8.
 		if at := align8(nameListHeader + len(name) + 1); events && at+4 <= len(entry) {
 			d.EventNr, d.HasEventNr = native.Uint32(entry[at:]), true
 		}
-		devices = append(devices, d)
+		list = append(list, d)
 	})
-	return devices, err
-}
-
-// TargetVersion is an entry in the list of the kernel's targets.
-type TargetVersion struct {
-	Name    string
-	Version gate.Version
+	return list, err
 }
 
 const versionsHeader = 16 // struct dm_target_versions: next u32, version u32[3]

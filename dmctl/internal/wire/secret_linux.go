@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
 // Table returns the device's live table, or the inactive one. The parameters of
@@ -36,7 +38,7 @@ func (c *Control) CopyTable(from, to Name) error {
 	if err := toInput(s.payload, s.info.Targets); err != nil {
 		return err
 	}
-	r := request{name: to, flags: FlagSecureData, targets: s.info.Targets, payload: s.payload}
+	r := request{name: to, flags: devices.FlagSecureData, targets: s.info.Targets, payload: s.payload}
 	buf := r.encode()
 	defer clear(buf)
 	return c.ioctl(unix.DM_TABLE_LOAD, buf)
@@ -78,7 +80,7 @@ func (c *Control) readSecret(name Name, inactive bool) (*secret, error) {
 			return nil, err
 		}
 		info, payload, err := decode(buf)
-		if err == nil && info.Flags&FlagBufferFull == 0 {
+		if err == nil && info.Flags&devices.FlagBufferFull == 0 {
 			return &secret{info, buf, payload}, nil
 		}
 		clear(buf)
@@ -93,7 +95,7 @@ func (c *Control) readSecret(name Name, inactive bool) (*secret, error) {
 }
 
 func secretRequest(name Name, inactive bool) request {
-	return request{name: name, flags: FlagStatusTable | FlagSecureData | FlagNoFlush | slot(inactive), answer: tableAnswer}
+	return request{name: name, flags: devices.FlagStatusTable | devices.FlagSecureData | devices.FlagNoFlush | slot(inactive), answer: tableAnswer}
 }
 
 // sameTargets compares two answers with the same number of targets.

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
 const key = "aes-xts-plain64 5ec2e75ec2e7 0 8:1 0"
@@ -23,15 +25,15 @@ func answer(t *testing.T, targets ...Target) []byte {
 
 // A table is requested with the flag that makes the kernel wipe its buffers.
 func TestTablesAreAskedForAsSecrets(t *testing.T) {
-	info, _, err := decode(secretRequest(KernelName("n"), false).encode())
-	if want := FlagSecureData | FlagStatusTable | FlagNoFlush; err != nil || info.Flags != want {
+	info, _, err := decode(secretRequest(devices.KernelName("n"), false).encode())
+	if want := devices.FlagSecureData | devices.FlagStatusTable | devices.FlagNoFlush; err != nil || info.Flags != want {
 		t.Errorf("flags %#x, %v, want %#x", info.Flags, err, want)
 	}
-	if info, _, err = decode(secretRequest(KernelName("n"), true).encode()); err != nil || info.Flags&FlagQueryInactive == 0 {
+	if info, _, err = decode(secretRequest(devices.KernelName("n"), true).encode()); err != nil || info.Flags&devices.FlagQueryInactive == 0 {
 		t.Errorf("the inactive table: flags %#x, %v", info.Flags, err)
 	}
-	if FlagSecureData != 1<<15 {
-		t.Errorf("DM_SECURE_DATA_FLAG is %#x", FlagSecureData)
+	if devices.FlagSecureData != 1<<15 {
+		t.Errorf("DM_SECURE_DATA_FLAG is %#x", devices.FlagSecureData)
 	}
 }
 

@@ -1,13 +1,13 @@
 package wire
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	_ "github.com/dmsnapctl/dmsnapctl/testdata/thorough/quick" // fewer checks, fewer collections
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
@@ -15,45 +15,11 @@ import (
 
 var plain = cmp.AllowUnexported(Name{}, UUID{})
 
-func TestNewName(t *testing.T) {
-	tests := []struct{ in, want string }{
-		{"vg-snap", "vg-snap"},
-		{"a b", `a\x20b`},
-		{`a\x20b`, `a\x20b`},
-		{`a\b`, `a\x5cb`},
-		{"ü", `\xc3\xbc`},
-		{"#+-.:=@_9Z", "#+-.:=@_9Z"},
-		{strings.Repeat("n", 127), strings.Repeat("n", 127)},
-	}
-	for _, tt := range tests {
-		got, err := NewName(tt.in)
-		if err != nil || got.String() != tt.want {
-			t.Errorf("NewName(%q) = %q, %v; want %q", tt.in, got, err, tt.want)
-		}
-	}
-	for _, in := range []string{"", "a/b", "a\x00", ".", "..", "control", strings.Repeat("n", 128), strings.Repeat(" ", 32)} {
-		if got, err := NewName(in); !errors.Is(err, ErrName) {
-			t.Errorf("NewName(%q) = %q, %v", in, got, err)
-		}
-	}
-}
-
-func TestNewUUID(t *testing.T) {
-	if u, err := NewUUID(strings.Repeat("D", 128)); err != nil || len(u.String()) != 128 {
-		t.Errorf("128 bytes: %v", err)
-	}
-	for _, in := range []string{"", "a b", strings.Repeat("D", 129)} {
-		if _, err := NewUUID(in); !errors.Is(err, ErrName) {
-			t.Errorf("NewUUID(%q): %v", in, err)
-		}
-	}
-}
-
 func TestHeaderBothWays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := request{
-			name:    KernelName(rapid.StringMatching(`[a-z]{0,127}`).Draw(t, "name")),
-			uuid:    kernelUUID(rapid.StringMatching(`[A-Z]{0,128}`).Draw(t, "uuid")),
+			name:    devices.KernelName(rapid.StringMatching(`[a-z]{0,127}`).Draw(t, "name")),
+			uuid:    devices.KernelUUID(rapid.StringMatching(`[A-Z]{0,128}`).Draw(t, "uuid")),
 			dev:     blockdev.DevNo{Major: rapid.Uint32Range(0, 4095).Draw(t, "major"), Minor: rapid.Uint32Range(0, 1<<20-1).Draw(t, "minor")},
 			flags:   Flags(rapid.Uint32().Draw(t, "flags")),
 			eventNr: rapid.Uint32().Draw(t, "event"),
@@ -138,9 +104,9 @@ func TestDecodeDevices(t *testing.T) {
 	native.PutUint32(a[8:], uint32(len(a)))
 	list := append(a, b...)
 	got, err := decodeDevices(list, true)
-	want := []Device{
-		{KernelName("first"), blockdev.DevNo{Major: 253, Minor: 300}, 7, true},
-		{KernelName("b"), blockdev.DevNo{Major: 253}, 0, true},
+	want := []Listed{
+		{Name: devices.KernelName("first"), Dev: blockdev.DevNo{Major: 253, Minor: 300}, EventNr: 7, HasEventNr: true},
+		{Name: devices.KernelName("b"), Dev: blockdev.DevNo{Major: 253}, HasEventNr: true},
 	}
 	if diff := cmp.Diff(want, got, plain); diff != "" || err != nil {
 		t.Error(err, diff)
@@ -190,7 +156,7 @@ func TestEncodeMessage(t *testing.T) {
 // FuzzAnswer passes any bytes to all decoders: none may panic or return more
 // than it got.
 func FuzzAnswer(f *testing.F) {
-	r := request{name: KernelName("n"), payload: listEntry(1, "dev", 1), targets: 1}
+	r := request{name: devices.KernelName("n"), payload: listEntry(1, "dev", 1), targets: 1}
 	f.Add(r.encode())
 	spec, _ := encodeTargets([]Target{{0, 8, "linear", "8:1 0"}})
 	f.Add(request{payload: spec, targets: 1}.encode())

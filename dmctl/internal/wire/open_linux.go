@@ -1,6 +1,7 @@
-package devices
+package wire
 
-// The interface on a real kernel: operations by devmapper.go and by wire.
+// The interface of package devices on a real kernel: operations by devmapper.go
+// and by this package.
 
 import (
 	"errors"
@@ -11,8 +12,8 @@ import (
 
 	devmapper "github.com/anatol/devmapper.go"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
@@ -23,7 +24,7 @@ import (
 func Open() (*Linux, error) {
 	control, err := openControl()
 	if err != nil {
-		return nil, &Error{"open", wire.ControlNode, whyNot(err)}
+		return nil, &devices.Error{Op: "open", Name: ControlNode, Err: whyNot(err)}
 	}
 	return &Linux{control}, nil
 }
@@ -32,22 +33,22 @@ func Open() (*Linux, error) {
 func whyNot(err error) error {
 	_, there := controlMinor()
 	switch {
-	case errors.Is(err, ErrNoControlNode) || errors.Is(err, ErrWrongControlNode):
+	case errors.Is(err, devices.ErrNoControlNode) || errors.Is(err, devices.ErrWrongControlNode):
 		return err
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w (%w)", ErrPermission, bare(err))
+		return fmt.Errorf("%w (%w)", devices.ErrPermission, bare(err))
 	case there: // but its node does not work
-		return fmt.Errorf("%w (%w)", ErrNoControlNode, err)
+		return fmt.Errorf("%w (%w)", devices.ErrNoControlNode, err)
 	default:
-		return fmt.Errorf("%w (%w)", ErrNoDeviceMapper, bare(err))
+		return fmt.Errorf("%w (%w)", devices.ErrNoDeviceMapper, bare(err))
 	}
 }
 
 // Linux is device mapper. The embedded Control implements the operations that
 // need nothing more.
-type Linux struct{ *wire.Control }
+type Linux struct{ *Control }
 
-var _ Kernel = (*Linux)(nil)
+var _ devices.Kernel = (*Linux)(nil)
 
 // Version implements Kernel.
 func (*Linux) Version() (gate.Version, error) {
@@ -81,7 +82,7 @@ func (k *Linux) LoadTarget(target string) (gate.Version, error) {
 		return v, err
 	}
 	if out, err := exec.Command("modprobe", "dm-"+target).CombinedOutput(); err != nil {
-		return gate.Version{}, fmt.Errorf("modprobe dm-%s: %w: %s", target, err, Said(out))
+		return gate.Version{}, fmt.Errorf("modprobe dm-%s: %w: %s", target, err, devices.Said(out))
 	}
 	targets, err := k.Targets()
 	if err != nil {
@@ -97,9 +98,9 @@ func (k *Linux) LoadTarget(target string) (gate.Version, error) {
 
 // Load implements Kernel.
 func (k *Linux) Load(name Name, t table.Table) error {
-	targets := make([]wire.Target, len(t))
+	targets := make([]Target, len(t))
 	for i, l := range t {
-		targets[i] = wire.Target{Start: uint64(l.Start), Length: uint64(l.Length), Type: l.Spec.Type(), Params: l.Spec.Params()}
+		targets[i] = Target{Start: uint64(l.Start), Length: uint64(l.Length), Type: l.Spec.Type(), Params: l.Spec.Params()}
 	}
 	return k.Control.Load(name, targets, false)
 }
@@ -118,7 +119,7 @@ func (k *Linux) Table(name Name, inactive bool) (Info, table.Table, error) {
 	}
 	t := make(table.Table, len(targets))
 	for i, target := range targets {
-		t[i] = table.Target{Start: cow.Sectors(target.Start), Length: cow.Sectors(target.Length), Spec: Unread{target.Type}}
+		t[i] = table.Target{Start: cow.Sectors(target.Start), Length: cow.Sectors(target.Length), Spec: devices.Unread{Target: target.Type}}
 		if gate.IsSnapshotTarget(target.Type) {
 			t[i].Spec = table.SpecOf(target.Type, target.Params)
 		}
@@ -127,11 +128,11 @@ func (k *Linux) Table(name Name, inactive bool) (Info, table.Table, error) {
 }
 
 // Status implements Kernel.
-func (k *Linux) Status(name Name, inactive bool) (Info, []StatusLine, error) {
+func (k *Linux) Status(name Name, inactive bool) (Info, []devices.StatusLine, error) {
 	info, targets, err := k.Control.Status(name, inactive)
-	lines := make([]StatusLine, len(targets))
+	lines := make([]devices.StatusLine, len(targets))
 	for i, target := range targets {
-		lines[i] = StatusLine{Start: cow.Sectors(target.Start), Length: cow.Sectors(target.Length), Type: target.Type, Params: target.Params}
+		lines[i] = devices.StatusLine{Start: cow.Sectors(target.Start), Length: cow.Sectors(target.Length), Type: target.Type, Params: target.Params}
 	}
 	return info, lines, err
 }

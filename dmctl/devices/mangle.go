@@ -1,4 +1,4 @@
-package wire
+package devices
 
 // Names and UUIDs as the kernel's fixed arrays take them. Everything that
 // goes into an ioctl is a Name or a UUID, so that nothing is ever cut off: a
@@ -10,14 +10,12 @@ import (
 	"strings"
 )
 
+// MaxName and MaxUUID are the longest name and UUID in bytes, as the kernel
+// knows them, after mangling (include/uapi/linux/dm-ioctl.h: DM_NAME_LEN and
+// DM_UUID_LEN, without the zero byte).
 const (
-	nameArray = 128 // DM_NAME_LEN, the zero byte included
-	uuidArray = 129 // DM_UUID_LEN, the zero byte included
-
-	// MaxName and MaxUUID are the longest name and UUID in bytes, as the
-	// kernel knows them (after mangling).
-	MaxName = nameArray - 1
-	MaxUUID = uuidArray - 1
+	MaxName = 127
+	MaxUUID = 128
 )
 
 // Name is a device's name as the kernel knows it. The zero value is no name.
@@ -32,10 +30,10 @@ func (u UUID) String() string { return u.s }
 // ErrName is wrapped by all errors about names and UUIDs.
 var ErrName = errors.New("not a device-mapper name")
 
-// NewName validates and mangles a name that a user typed. Bytes that udev
+// newName validates and mangles a name that a user typed. Bytes that udev
 // does not let through become \xNN, as LVM2 does it (libdm: mangle_string);
 // a \xNN that is there already stays.
-func NewName(s string) (Name, error) {
+func newName(s string) (Name, error) {
 	mangled, err := mangle(s, MaxName)
 	if err != nil {
 		return Name{}, err
@@ -49,9 +47,9 @@ func NewName(s string) (Name, error) {
 	return Name{mangled}, nil
 }
 
-// NewUUID validates a UUID, which is never mangled here: ours are made of
-// plain bytes.
-func NewUUID(s string) (UUID, error) {
+// UUIDOf validates a UUID, which is never mangled here: ours are made of plain
+// bytes.
+func UUIDOf(s string) (UUID, error) {
 	mangled, err := mangle(s, MaxUUID)
 	if err == nil && mangled != s {
 		err = fmt.Errorf("UUID %q: %w: it has bytes outside %s", s, ErrName, plainBytes)
@@ -59,9 +57,9 @@ func NewUUID(s string) (UUID, error) {
 	return UUID{s}, err
 }
 
-// MangleUUID validates and mangles a UUID that a user typed, as dmsetup does
+// mangleUUID validates and mangles a UUID that a user typed, as dmsetup does
 // with those that it is given.
-func MangleUUID(s string) (UUID, error) {
+func mangleUUID(s string) (UUID, error) {
 	mangled, err := mangle(s, MaxUUID)
 	if err != nil {
 		return UUID{}, fmt.Errorf("UUID %w", err)
@@ -111,5 +109,5 @@ func isHex(c byte) bool {
 // came, whatever bytes it has.
 func KernelName(s string) Name { return Name{s} }
 
-// kernelUUID is KernelName for UUIDs.
-func kernelUUID(s string) UUID { return UUID{s} }
+// KernelUUID is KernelName for UUIDs.
+func KernelUUID(s string) UUID { return UUID{s} }

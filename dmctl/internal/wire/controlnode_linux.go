@@ -1,4 +1,4 @@
-package devices
+package wire
 
 // Device mapper's control node on systems where neither udev nor devtmpfs made
 // it.
@@ -14,17 +14,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
 // openControl opens the control node. If device mapper exists but its node does
 // not, it makes the node first.
-func openControl() (*wire.Control, error) {
+func openControl() (*Control, error) {
 	minor, ok := controlMinor()
 	if err := checkControlNode(minor, ok); err != nil {
 		return nil, err
 	}
-	control, err := wire.OpenControl()
+	control, err := OpenControl()
 	if !errors.Is(err, fs.ErrNotExist) {
 		return control, err
 	}
@@ -32,9 +32,9 @@ func openControl() (*wire.Control, error) {
 		return nil, err
 	}
 	if err := makeControlNode(minor); err != nil {
-		return nil, fmt.Errorf("%w (%w)", ErrNoControlNode, err)
+		return nil, fmt.Errorf("%w (%w)", devices.ErrNoControlNode, err)
 	}
-	return wire.OpenControl()
+	return OpenControl()
 }
 
 // miscMajor is the major number of the "misc" driver (MISC_MAJOR of
@@ -46,7 +46,7 @@ const miscMajor = 10
 // registered, its minor number is unknown: opening the node loads it.
 func checkControlNode(minor uint32, registered bool) error {
 	var stat unix.Stat_t
-	if err := unix.Stat(wire.ControlNode, &stat); err != nil {
+	if err := unix.Stat(ControlNode, &stat); err != nil {
 		return nil // opening it reports the same
 	}
 	return wrongNode(stat.Mode, uint64(stat.Rdev), minor, registered)
@@ -66,18 +66,18 @@ func wrongNode(mode uint32, device uint64, minor uint32, registered bool) error 
 	default:
 		return nil
 	}
-	return fmt.Errorf("%w: it is %s, want %s", ErrWrongControlNode, is, want)
+	return fmt.Errorf("%w: it is %s, want %s", devices.ErrWrongControlNode, is, want)
 }
 
 // makeControlNode tries once to make the node. It is created with its mode and
 // its numbers; if somebody else was faster, that node is as good.
 func makeControlNode(minor uint32) error {
-	if err := os.MkdirAll(filepath.Dir(wire.ControlNode), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(ControlNode), 0o755); err != nil {
 		return err
 	}
-	err := unix.Mknod(wire.ControlNode, unix.S_IFCHR|0o600, int(unix.Mkdev(miscMajor, minor)))
+	err := unix.Mknod(ControlNode, unix.S_IFCHR|0o600, int(unix.Mkdev(miscMajor, minor)))
 	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return &os.PathError{Op: "mknod", Path: wire.ControlNode, Err: err}
+		return &os.PathError{Op: "mknod", Path: ControlNode, Err: err}
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package devices
+package wire
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
 func TestWrongNode(t *testing.T) {
@@ -28,7 +30,7 @@ func TestWrongNode(t *testing.T) {
 		if test.want == "" && err == nil {
 			continue
 		}
-		if !errors.Is(err, ErrWrongControlNode) || test.want == "" || !strings.Contains(err.Error(), test.want) {
+		if !errors.Is(err, devices.ErrWrongControlNode) || test.want == "" || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}
 	}

@@ -1,6 +1,6 @@
 //go:build linux && kernel
 
-package devices
+package wire
 
 import (
 	"errors"
@@ -11,13 +11,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/dmsnapctl/dmsnapctl/dmctl/internal/wire"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
 // withoutControlNode removes the node, and restores one after the test.
 func withoutControlNode(t *testing.T) {
 	t.Helper()
-	if err := os.Remove(wire.ControlNode); err != nil {
+	if err := os.Remove(ControlNode); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -35,7 +35,7 @@ func TestOpenMakesTheControlNode(t *testing.T) {
 	}
 	defer ctl.Close()
 	var stat unix.Stat_t
-	if err := unix.Stat(wire.ControlNode, &stat); err != nil {
+	if err := unix.Stat(ControlNode, &stat); err != nil {
 		t.Fatal(err)
 	}
 	if stat.Mode != unix.S_IFCHR|0o600 {
@@ -61,13 +61,13 @@ func TestOpenAnotherNode(t *testing.T) {
 		mode   uint32
 		device uint64
 	}{{unix.S_IFREG, 0}, {unix.S_IFCHR, unix.Mkdev(1, 3)}, {unix.S_IFCHR, unix.Mkdev(10, 99)}} {
-		if err := unix.Mknod(wire.ControlNode, node.mode|0o600, int(node.device)); err != nil {
+		if err := unix.Mknod(ControlNode, node.mode|0o600, int(node.device)); err != nil {
 			t.Fatal(err)
 		}
-		if ctl, err := Open(); !errors.Is(err, ErrWrongControlNode) {
-			t.Errorf("%#o: %v, %v, want %v", node.mode, ctl, err, ErrWrongControlNode)
+		if ctl, err := Open(); !errors.Is(err, devices.ErrWrongControlNode) {
+			t.Errorf("%#o: %v, %v, want %v", node.mode, ctl, err, devices.ErrWrongControlNode)
 		}
-		if err := os.Remove(wire.ControlNode); err != nil {
+		if err := os.Remove(ControlNode); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -87,8 +87,8 @@ func TestOpenWhereDevIsReadOnly(t *testing.T) {
 	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
-	if ctl, err := Open(); !errors.Is(err, ErrNoControlNode) || !errors.Is(err, unix.EROFS) {
-		t.Errorf("%v, %v, want %v and %v", ctl, err, ErrNoControlNode, unix.EROFS)
+	if ctl, err := Open(); !errors.Is(err, devices.ErrNoControlNode) || !errors.Is(err, unix.EROFS) {
+		t.Errorf("%v, %v, want %v and %v", ctl, err, devices.ErrNoControlNode, unix.EROFS)
 	}
 }
 
@@ -105,15 +105,15 @@ func TestOpenWithoutPermission(t *testing.T) {
 	as(nobody)
 	ctl, err := Open()
 	as(0)
-	if !errors.Is(err, ErrPermission) {
-		t.Errorf("with the node: %v, %v, want %v", ctl, err, ErrPermission)
+	if !errors.Is(err, devices.ErrPermission) {
+		t.Errorf("with the node: %v, %v, want %v", ctl, err, devices.ErrPermission)
 	}
 
 	withoutControlNode(t)
 	as(nobody)
 	ctl, err = Open()
 	as(0)
-	if !errors.Is(err, ErrNoControlNode) || !strings.Contains(err.Error(), "mknod") {
-		t.Errorf("without the node: %v, %v, want %v, and that it cannot be made", ctl, err, ErrNoControlNode)
+	if !errors.Is(err, devices.ErrNoControlNode) || !strings.Contains(err.Error(), "mknod") {
+		t.Errorf("without the node: %v, %v, want %v, and that it cannot be made", ctl, err, devices.ErrNoControlNode)
 	}
 }
