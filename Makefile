@@ -100,7 +100,7 @@ mutants:
 	$(GO) test ./testdata/mutate
 	$(GO) run ./testdata/mutate
 
-# Within a package, calls go down: see the tool's comment.
+# Within a package calls go down, between packages imports: see the tool's comment.
 arrows:
 	$(GO) run ./testdata/arrows
 

@@ -18,16 +18,21 @@ import (
 
 // source is a package of this module, parsed and with its names resolved.
 type source struct {
-	path  string
-	fset  *token.FileSet
-	files []*ast.File
-	types *types.Package
-	uses  map[*ast.Ident]types.Object
+	path string
+	name string // the path in its module
+	// imports are the imported packages of the same module, by name.
+	imports []string
+	fset    *token.FileSet
+	files   []*ast.File
+	types   *types.Package
+	uses    map[*ast.Ident]types.Object
 }
 
 // listing is what the go command reports about a package.
 type listing struct {
 	ImportPath string
+	Module     struct{ Path string }
+	Imports    []string
 	Dir        string
 	GoFiles    []string
 	Export     string // the file with its compiled declarations
@@ -67,7 +72,7 @@ func load(patterns []string) ([]*source, error) {
 }
 
 func goList(patterns []string) (all []listing, err error) {
-	cmd := exec.Command("go", append([]string{"list", "-export", "-deps", "-json=ImportPath,Dir,GoFiles,Export,DepOnly"}, patterns...)...)
+	cmd := exec.Command("go", append([]string{"list", "-export", "-deps", "-json=ImportPath,Module,Imports,Dir,GoFiles,Export,DepOnly"}, patterns...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -85,7 +90,12 @@ func goList(patterns []string) (all []listing, err error) {
 }
 
 func read(l listing, fset *token.FileSet, imports types.Importer) (*source, error) {
-	s := &source{path: l.ImportPath, fset: fset, uses: make(map[*ast.Ident]types.Object)}
+	s := &source{path: l.ImportPath, name: strings.TrimPrefix(l.ImportPath, l.Module.Path+"/"), fset: fset, uses: make(map[*ast.Ident]types.Object)}
+	for _, path := range l.Imports {
+		if name, ours := strings.CutPrefix(path, l.Module.Path+"/"); ours {
+			s.imports = append(s.imports, name)
+		}
+	}
 	for _, name := range l.GoFiles {
 		f, err := parser.ParseFile(fset, filepath.Join(l.Dir, name), nil, parser.ParseComments)
 		if err != nil {

@@ -1,11 +1,12 @@
-// Arrows checks that calls within a package go down. A package lists its files
-// from the top down in its comment, and no function may call a function of a
-// file that is higher in the list. A package of few files needs no list, but must
-// have some such order.
+// Arrows checks that calls within a package, and imports between packages, go
+// down. A package lists its files from the top down in its comment, and no
+// function may call a function of a file that is higher in the list. A package
+// of few files needs no list, but must have some such order. packages.txt lists
+// the packages.
 //
 //	go run ./testdata/arrows [-suggest] [PACKAGES]
 //
-// It prints each call that goes up, and fails if there is one.
+// It prints each call and each import that goes up, and fails if there is one.
 package main
 
 import (
@@ -45,18 +46,27 @@ func main() {
 		}
 		return
 	}
-	wrong := 0
-	for _, p := range packages {
-		lines := p.judge()
-		for _, line := range lines {
-			fmt.Printf("%s: %s\n", p.path, line)
-		}
-		wrong += len(lines)
+	wrong := judgeAll(packages, packageOrder())
+	if flag.NArg() == 0 {
+		wrong = append(wrong, missing(packages, packageOrder())...)
 	}
-	fmt.Printf("%d packages, %d wrong\n", len(packages), wrong)
-	if wrong > 0 {
+	for _, line := range wrong {
+		fmt.Println(line)
+	}
+	fmt.Printf("%d packages, %d wrong\n", len(packages), len(wrong))
+	if len(wrong) > 0 {
 		os.Exit(1)
 	}
+}
+
+// judgeAll returns what is wrong with packages in this order, in lines.
+func judgeAll(packages []*source, order []string) (wrong []string) {
+	for _, p := range packages {
+		for _, line := range append(p.judge(), p.climbingImports(order)...) {
+			wrong = append(wrong, p.path+": "+line)
+		}
+	}
+	return wrong
 }
 
 // mostUnlisted is how many files a package may have without a list of them.
