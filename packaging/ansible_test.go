@@ -43,6 +43,7 @@ func TestAnsible(t *testing.T) {
 		"ansible_become": false, "dmsnapctl_program": files + "/usr/sbin/dmsnapctl", "dmsnapctl_root": leakySystem(t),
 		"dmsnapctl_refuse_leaky": false, "dmsnapctl_textfile_dir": dir + "/metrics",
 		"dmsnapctl_defaults_file": dir + "/defaults", "dmsnapctl_facts_dir": dir + "/facts",
+		"dmsnapctl_units_dir": dir + "/units",
 	}
 	if said, err := play(t, from, "site.yml", settings, "--check"); err != nil {
 		t.Errorf("--check: %v\n%s", err, said)
@@ -56,6 +57,12 @@ func TestAnsible(t *testing.T) {
 	fact, err := os.ReadFile(dir + "/facts/dmsnapctl.fact")
 	if err != nil || !strings.Contains(string(fact), "leaky") {
 		t.Errorf("%v; the fact is %s", err, fact)
+	}
+	for _, unit := range []string{"dmsnapctl-monitor.service", "dmsnapctl-check.service"} {
+		dropIn, err := os.ReadFile(dir + "/units/" + unit + ".d/textfile.conf")
+		if err != nil || !strings.Contains(string(dropIn), "\nReadWritePaths=-"+dir+"/metrics\n") {
+			t.Errorf("%s may not write metrics: %v\n%s", unit, err, dropIn)
+		}
 	}
 	if said, err := play(t, from, "site.yml", settings); err != nil || !strings.Contains(said, "changed=0 ") {
 		t.Errorf("the second run changes something: %v\n%s", err, said)
@@ -117,7 +124,7 @@ func TestRoleOnANewMachine(t *testing.T) {
 	if said, err := playWithin(t, root, settings, "--check"); err != nil {
 		t.Errorf("--check: %v\n%s", err, said)
 	}
-	for _, path := range []string{"/usr/sbin/dmsnapctl", "/etc/ansible/facts.d", "/etc/default/dmsnapctl", "/tmp/enabled"} {
+	for _, path := range []string{"/usr/sbin/dmsnapctl", "/etc/ansible/facts.d", "/etc/default/dmsnapctl", "/etc/systemd/system/dmsnapctl-check.service.d", "/tmp/enabled"} {
 		if there(path) {
 			t.Errorf("--check made %s", path)
 		}
@@ -126,7 +133,8 @@ func TestRoleOnANewMachine(t *testing.T) {
 	if said, err := playWithin(t, root, settings); err == nil || !strings.Contains(said, "never got the leak fix") {
 		t.Errorf("a leaky kernel passes: %v\n%s", err, said)
 	}
-	for _, path := range []string{"/etc/ansible/facts.d/dmsnapctl.fact", "/tmp/active/dmsnapctl-monitor.service", "/tmp/active/dmsnapctl-check.timer", "/tmp/enabled/dmsnapctl-recover.service"} {
+	for _, path := range []string{"/etc/ansible/facts.d/dmsnapctl.fact", "/tmp/active/dmsnapctl-monitor.service", "/tmp/active/dmsnapctl-check.timer", "/tmp/enabled/dmsnapctl-recover.service",
+		"/etc/systemd/system/dmsnapctl-check.service.d/textfile.conf"} {
 		if !there(path) {
 			t.Errorf("a machine that was refused has no %s", path)
 		}

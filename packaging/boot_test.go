@@ -31,7 +31,8 @@ var seen = [][]string{{
 	"store-grew", "growth-is-told",
 	"origin-left-suspended", "origin-resumed", "recovered", "origin-takes-writes", "snapshot-survived",
 	"store-left", "store-deleted", "clone-recovered",
-	"check-ran", "check-metrics",
+	"check-ran", "check-metrics", "check-fails-unwritten", "check-could-not-write", "check-writes-elsewhere",
+	"check-fails-unjudged",
 }, {
 	"snapshot-at-boot", "mounted-at-boot", "origin-through-snapshot", "origin-content", "snapshot-content",
 	"activated-before-mounted", "clone-at-boot", "clone-content", "recover-at-boot", "recover-ran",
@@ -42,7 +43,7 @@ var seen = [][]string{{
 // TestUnitsInAMachine boots a Debian with the package, with systemd as its
 // first process, on a kernel with device mapper. It tests the monitor and its
 // watchdog, growth of a store, recovery after program and guardian died together and after a clone
-// was killed, the daily check, and a reboot with a table of snapshots.
+// was killed, the daily check and its failures, and a reboot with a table of snapshots.
 func TestUnitsInAMachine(t *testing.T) {
 	need(t, "e2fsprogs")
 	kernel, err := kernels.Defaults[lab.UML].Ensure(os.Stderr)

@@ -51,6 +51,7 @@ first() {
 	systemctl start dmsnapctl-check.service
 	see check-ran is dmsnapctl-check.service Result success
 	see check-metrics grep -q '^dmsnapctl_check_status{.*} 0' /var/lib/dmsnapctl/dmsnapctl-check.prom
+	check_fails
 
 	printf '%s\n' 'before /dev/ubdb /dev/ubdc nofail' \
 		'vm /var/lib/base.img /var/lib/clones/vm.cow clone,nofail' >/etc/dmsnaptab
@@ -69,6 +70,28 @@ readme() {
 		sleep 3 # less than a person needs to type the next
 	done </lab/readme
 	see readme-monitors soon sh -c 'journalctl -u dmsnapctl-monitor.service | grep -q "before.*active"'
+}
+
+# The daily check fails if it may not write its result, or cannot judge a kernel.
+# A drop-in allows another directory.
+check_fails() {
+	local dropin=/etc/systemd/system/dmsnapctl-check.service.d
+	cp /etc/default/dmsnapctl /lab/default
+	mkdir -p /var/metrics /lab/nothing $dropin
+	echo 'CHECK_OPTIONS="--all-kernels --next --format prometheus -o /var/metrics/check.prom"' >>/etc/default/dmsnapctl
+	see check-fails-unwritten sh -c '! systemctl start dmsnapctl-check.service'
+	see check-could-not-write is dmsnapctl-check.service ExecMainStatus 3
+	systemctl reset-failed dmsnapctl-check.service # it counts starts, too
+	printf '[Service]\nReadWritePaths=-/var/metrics\n' >$dropin/textfile.conf
+	systemctl daemon-reload
+	systemctl start dmsnapctl-check.service
+	see check-writes-elsewhere grep -q '^dmsnapctl_check_status{.*} 0' /var/metrics/check.prom
+	echo 'CHECK_OPTIONS="--all-kernels --root /lab/nothing"' >>/etc/default/dmsnapctl
+	see check-fails-unjudged sh -c '! systemctl start dmsnapctl-check.service'
+	rm -r $dropin /var/metrics
+	cp /lab/default /etc/default/dmsnapctl
+	systemctl daemon-reload
+	systemctl reset-failed dmsnapctl-check.service
 }
 
 # A monitor that does not look any more is ended and started again.
