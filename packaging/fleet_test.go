@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestAlerts(t *testing.T) {
@@ -238,16 +240,34 @@ func (p prometheus) query(query string) (found []string, err error) {
 	return found, nil
 }
 
-// The facts that Ansible and Facter read are JSON that names the kernels.
+// The facts that Ansible and Facter read are JSON that names the kernels of the
+// machine. A leaky kernel is a fact too, and not a failure.
 func TestFacts(t *testing.T) {
-	bin := unpacked(t) + "/usr/sbin"
+	bin := t.TempDir()
+	write(t, bin+"/dmsnapctl", fmt.Sprintf("#!/bin/sh\nexec %s/usr/sbin/dmsnapctl \"$@\" --root %s\n", unpacked(t), leakySystem(t)))
 	fact := exec.Command("sh", "fleet/facter/dmsnapctl.sh")
 	fact.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
 	out, err := fact.Output()
-	var facts struct {
-		Check *struct{ Kernels []any } `json:"dmsnapctl_check"`
+	type kernel struct {
+		Release, Verdict string
+		Next             bool
+		Advisories       map[string]*bool
 	}
-	if err != nil || json.Unmarshal(out, &facts) != nil || facts.Check == nil {
-		t.Errorf("%v; the fact is %s", err, out)
+	var facts struct {
+		Check struct {
+			Verdict string
+			Kernels []kernel
+		} `json:"dmsnapctl_check"`
+	}
+	if err != nil || json.Unmarshal(out, &facts) != nil {
+		t.Fatalf("%v; the fact is %s", err, out)
+	}
+	if c := facts.Check; c.Verdict != "leaky" || len(c.Kernels) != 1 {
+		t.Fatalf("not one leaky kernel: %s", out)
+	}
+	leak := facts.Check.Kernels[0].Advisories["snapshot-leak"]
+	facts.Check.Kernels[0].Advisories = nil
+	if diff := cmp.Diff(kernel{Release: "6.1.0-fixture", Verdict: "leaky", Next: true}, facts.Check.Kernels[0]); diff != "" || leak == nil || !*leak {
+		t.Errorf("snapshot-leak %v, the kernel (-want +got):\n%s", leak, diff)
 	}
 }

@@ -116,7 +116,8 @@ func TestInstallUseUpgradePurge(t *testing.T) {
 	}
 }
 
-// use does what the README says for a machine with only the package.
+// use runs commands that need only the package: no device mapper and no systemd. The
+// README's three commands need a machine that boots (TestUnitsInAMachine).
 func use(t *testing.T, root string) {
 	t.Helper()
 	for _, c := range []struct {
