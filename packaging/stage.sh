@@ -57,6 +57,8 @@ install -D -m 0644 "$top/README.md" "$doc/README.md"
 # Documents that only a tree has are linked where the tree is published.
 tree=https://github.com/dmsnapctl/dmsnapctl/blob/main
 sed -i "s#](\.\./packaging/fleet)#](../examples)#; s#](\.\./\([A-Z]\|packaging/\|vagrant/\)#]($tree/\1#g" "$doc"/docs/*.md
+# Commands name the installed files.
+sed -i "s#\[packaging/fleet\]#[examples]#; s#\([ \`]\)packaging/fleet/#\1/usr/share/doc/dmsnapctl/examples/#g" "$doc"/docs/*.md
 sed -i "s#](\([A-Z][A-Z]*\.md\|vagrant/\)#]($tree/\1#g" "$doc/README.md"
 cp -r "$top/packaging/fleet" "$doc/examples"
 install -D -m 0644 "$top/packaging/systemd/monitor-grow.conf" "$doc/examples/systemd/monitor-grow.conf"

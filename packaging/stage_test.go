@@ -132,6 +132,19 @@ func TestInstallBelowAPrefix(t *testing.T) {
 			t.Errorf("%s lacks %q:\n%.400s", path, want, text)
 		}
 	}
+	fleet := unpackedText(t, filepath.Join(dest, "usr/local/share/doc/dmsnapctl/docs/fleet.md"))
+	if strings.Contains(fleet, "packaging/fleet") {
+		t.Error("the installed fleet.md names files of the source tree")
+	}
+	named := regexp.MustCompile(`/usr/local(/share/doc/dmsnapctl/examples/[a-z]\S+\.yml)`).FindAllStringSubmatch(fleet, -1)
+	if len(named) < 3 {
+		t.Errorf("the installed fleet.md names %v: some are not found any more", named)
+	}
+	for _, path := range named {
+		if _, err := os.Stat(filepath.Join(dest, "usr/local", path[1])); err != nil {
+			t.Error(err)
+		}
+	}
 	elsewhere := regexp.MustCompile(regexp.QuoteMeta(dest) + `|/usr/(sbin/dmsnapctl|share/doc/dmsnapctl|lib/systemd/system)`)
 	err := filepath.WalkDir(dest, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
