@@ -6,7 +6,9 @@
 # OUT gets a .deb and a .rpm for each architecture, by Debian's names: all seven,
 # or those that are named. Everything is made from the tree, the Go toolchain and
 # pinned modules, and has the date of the commit, so that every build of a commit
-# gives the same files.
+# gives the same files. Packages order a pre-release before its release: the version
+# of 1.2.3-rc1 is 1.2.3~rc1 in them. Files keep the name that was asked for, because
+# a forge may rename those with a tilde.
 set -eu
 [ "$#" -ge 2 ] || { echo "usage: build.sh VERSION OUT [ARCH...]" >&2; exit 64; }
 version=$1 out=$2
@@ -61,6 +63,9 @@ for arch; do
 		sed "s|@STAGE@|$stage|; s|@ARCH@|$nfpm|; s|@VERSION@|$version|" packaging/nfpm.yaml >"$work/nfpm.yaml"
 		"$work/nfpm" package --config "$work/nfpm.yaml" --packager $format --target "$out/" >"$work/log" 2>&1 ||
 			{ cat "$work/log" >&2; exit 1; }
+	done
+	for file in "$out"/*~*; do
+		[ ! -e "$file" ] || mv "$file" "$out/$(basename "$file" | tr '~' -)"
 	done
 	echo "packaged for $arch"
 done

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -63,6 +64,38 @@ func TestRelease(t *testing.T) {
 	}
 	if len(again) != 2*2+2 {
 		t.Errorf("the second release has %d files: %v", len(again), again)
+	}
+}
+
+// The files of a pre-release are named as its tag, and its packages come before
+// those of the release.
+func TestPreRelease(t *testing.T) {
+	need(t, "lintian", "rpm")
+	dir := filepath.Join(t.TempDir(), "dist")
+	must(t, "./release.sh", "0.9.0-rc1", dir, "amd64")
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Name())
+	}
+	want := []string{"CHANGELOG.md", "SHA256SUMS", "dmsnapctl-0.9.0-rc1-1.x86_64.rpm", "dmsnapctl_0.9.0-rc1-1_amd64.deb", "dmsnapctl_0.9.0-rc1.cdx.json"}
+	if !slices.Equal(names, want) {
+		t.Errorf("files %v, want %v", names, want)
+	}
+	deb := filepath.Join(dir, "dmsnapctl_0.9.0-rc1-1_amd64.deb")
+	version := strings.TrimSpace(must(t, "dpkg-deb", "-f", deb, "Version"))
+	must(t, "dpkg", "--compare-versions", version, "lt", "0.9.0-1")
+	if rpm := must(t, "rpm", "-qp", "--nosignature", "--qf", "%{VERSION}", filepath.Join(dir, "dmsnapctl-0.9.0-rc1-1.x86_64.rpm")); version != "0.9.0~rc1-1" || rpm != "0.9.0~rc1" {
+		t.Errorf("versions %s and %s", version, rpm)
+	}
+	if said := must(t, "lintian", "--allow-root", deb); said != "" {
+		t.Errorf("lintian: %s", said)
+	}
+	if said := must(t, "cat", dir+"/CHANGELOG.md"); !strings.Contains(said, "\n## 0.9.0-rc1 - ") {
+		t.Error("the changelog has no section of the pre-release")
 	}
 }
 

@@ -73,8 +73,10 @@ sed -i "s|/usr/share/doc/dmsnapctl|$prefix/share/doc/dmsnapctl|g" "$doc"/docs/*.
 cut=$("$top/packaging/cut-changelog.sh" "$version" "$date" <"$top/CHANGELOG.md")
 printf '%s\n' "$cut" | gzip -9n | install -D -m 0644 /dev/stdin "$doc/changelog.gz"
 if [ -n "$version" ]; then
+	# Debian's name of a pre-release, as nfpm writes it.
+	debian=$(printf '%s\n' "$version" | sed 's/-/~/')
 	gzip -9n <<END | install -D -m 0644 /dev/stdin "$doc/changelog.Debian.gz"
-dmsnapctl ($version-1) unstable; urgency=medium
+dmsnapctl ($debian-1) unstable; urgency=medium
 
   * Release $version; changelog.gz tells what changed.
 

@@ -220,6 +220,29 @@ func TestRemovalDisablesUnits(t *testing.T) {
 	}
 }
 
+// A version is cut once. A pre-release is another version than its release, and dots
+// in versions are dots.
+func TestCutChangelog(t *testing.T) {
+	const before, after = "# Changelog\n\n## Unreleased\n\n", "- news\n\n## 1.2.2 - 2026-01-01\n\n- old\n"
+	for _, test := range []struct{ version, there, want string }{
+		{"1.2.3", "", "## 1.2.3 - 2026-11-26\n\n"},
+		{"", "", ""},
+		{"1.2.3", "## 1.2.3 - 2026-11-20\n\n", "## 1.2.3 - 2026-11-20\n\n"},
+		{"1.2.3", "## 1.2.3\n\n", "## 1.2.3\n\n"},
+		{"1.2.3-rc1", "## 1.2.3-rc1 - 2026-11-20\n\n", "## 1.2.3-rc1 - 2026-11-20\n\n"},
+		{"1.2.3", "## 1.2.3-rc1 - 2026-11-20\n\n", "## 1.2.3 - 2026-11-26\n\n## 1.2.3-rc1 - 2026-11-20\n\n"},
+		{"1.2.3-rc1", "## 1.2.3-rc10 - 2026-11-20\n\n", "## 1.2.3-rc1 - 2026-11-26\n\n## 1.2.3-rc10 - 2026-11-20\n\n"},
+		{"1.2.3", "## 1x2.3 - 2026-11-20\n\n", "## 1.2.3 - 2026-11-26\n\n## 1x2.3 - 2026-11-20\n\n"},
+	} {
+		cut := exec.Command("./cut-changelog.sh", test.version, "2026-11-26")
+		cut.Stdin = strings.NewReader(before + test.there + after)
+		out, err := cut.Output()
+		if got, want := string(out), before+test.want+after; err != nil || got != want {
+			t.Errorf("%s over %q: %v\n%s, want\n%s", test.version, test.there, err, got, want)
+		}
+	}
+}
+
 // Exit code 3 of the daily check is no success for systemd: it may be that of a leaky
 // kernel whose result could not be written.
 func TestCheckUnitFailsUnlessFixed(t *testing.T) {
