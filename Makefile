@@ -193,7 +193,7 @@ test-packages: certificates
 
 # test-packages-quick leaves out all architectures but one, the machine, Ansible,
 # and the shells, package managers and monitors that take minutes to install or use.
-SLOWPACKAGETESTS = ^(TestRelease|TestPreRelease|TestUnitsInAMachine|TestAnsible|TestRoleOnANewMachine|TestCompletionInShells|TestCommandsInMonitors|TestInstallUseUpgradeRemoveTheRPM)$$
+SLOWPACKAGETESTS = ^(TestRelease|TestPreRelease|TestUnitsInAMachine|TestAnsible|TestRoleOnANewMachine|TestRoleInstallsTheRPM|TestCompletionInShells|TestCommandsInMonitors|TestInstallUseUpgradeRemoveTheRPM)$$
 test-packages-quick: certificates
 	$(GO) test -tags packages -count=1 -timeout 20m -v -skip '$(SLOWPACKAGETESTS)' ./packaging
 

@@ -158,3 +158,42 @@ func TestRoleOnANewMachine(t *testing.T) {
 		t.Errorf("an allowed machine is refused: %v\n%s", err, said)
 	}
 }
+
+// Where dnf manages packages, the role installs the .rpm: with --check it only says so,
+// and a second run changes nothing.
+func TestRoleInstallsTheRPM(t *testing.T) {
+	root := fedoraLike(t, "ansible-core", "python3-dnf")
+	must(t, "cp", "-r", unpacked(t)+"/usr/share/doc/dmsnapctl/examples/ansible", root+"/ansible")
+	must(t, "cp", "-r", leakySystem(t), root+"/leaky")
+	must(t, "cp", rpmOf(built(t)), root+"/ansible/dmsnapctl.rpm")
+	write(t, root+"/usr/bin/systemctl", systemctl)
+	// There are no repositories, and a release must have a number.
+	within(t, root, "mkdir -p /run/systemd/system /etc/dnf/vars; echo 1 >/etc/dnf/vars/releasever; rm -f /etc/yum.repos.d/*")
+	settings := map[string]any{
+		"ansible_become": false, "dmsnapctl_package": "/ansible/dmsnapctl.rpm", "dmsnapctl_root": "/leaky", "dmsnapctl_refuse_leaky": false,
+	}
+	installed := func() bool {
+		_, err := os.Stat(root + "/usr/bin/dmsnapctl")
+		return err == nil
+	}
+
+	if said, err := playWithin(t, root, settings, "--check"); err != nil || installed() {
+		t.Errorf("--check on a new machine: %v, installed %t\n%s", err, installed(), said)
+	}
+	// With a copy on the machine, --check asks dnf too.
+	must(t, "cp", root+"/ansible/dmsnapctl.rpm", root+"/var/cache/dmsnapctl.rpm")
+	said, err := playWithin(t, root, settings, "--check")
+	if _, asked, _ := strings.Cut(said, "Install the package on Fedora"); err != nil || installed() || !strings.Contains(asked, "\nchanged: ") {
+		t.Errorf("--check with a copy: %v, installed %t\n%s", err, installed(), said)
+	}
+
+	if said, err := playWithin(t, root, settings); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	if said := within(t, root, "rpm -q dmsnapctl; cat /etc/ansible/facts.d/dmsnapctl.fact"); !strings.HasPrefix(said, "dmsnapctl-0.9.0-1.x86_64\n") || !strings.Contains(said, "leaky") {
+		t.Errorf("installed: %s", said)
+	}
+	if said, err := playWithin(t, root, settings); err != nil || !strings.Contains(said, "changed=0 ") {
+		t.Errorf("the second run changes something: %v\n%s", err, said)
+	}
+}

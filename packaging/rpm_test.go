@@ -12,9 +12,9 @@ import (
 // packages: one directory of programs, the directories of completions and licences
 // that its package filesystem has, and an empty database of packages. The programs
 // are Debian's.
-func fedoraLike(t *testing.T) string {
+func fedoraLike(t *testing.T, include ...string) string {
 	t.Helper()
-	root := debianRoot(t, "dnf", "rpm", "man-db")
+	root := debianRoot(t, append([]string{"dnf", "rpm", "man-db"}, include...)...)
 	within(t, root, "cp -an /usr/sbin/. /usr/bin/; rm -r /usr/sbin; ln -s bin /usr/sbin")
 	// Debian's rpm has its database in the home directory.
 	within(t, root, "mkdir -p /etc/rpm; echo '%_dbpath /var/lib/rpm' >/etc/rpm/macros.place")
