@@ -46,7 +46,7 @@ const (
 	RescueGrowActive                           // enlarge the file of an active store
 	RescueCheck                                // check that the store is sound; the origin's size
 	RescueImage                                // extract the image; the origin
-	RescueUncertainImage                       // extract what is left of it; the origin
+	RescueUncertainImage                       // extract what is left of it, of the store as it is; the origin
 	RescueActivation                           // activate the snapshot; the origin
 )
 
@@ -163,12 +163,12 @@ func (r *rescuing) uncertain() RescueNote {
 
 // salvage plans to extract what is left, if that was asked for.
 func (r *rescuing) salvage() {
+	if r.Extract {
+		r.do(RescueUncertainImage) // without a header, too: nothing is written to the store
+		return
+	}
 	if lacksHeader(r.Report) {
 		r.do(RescueHeader) // as that of an invalidated store
-	}
-	if r.Extract {
-		r.do(RescueUncertainImage)
-		return
 	}
 	r.note(RescueImagePossible)
 	r.Broken = true

@@ -28,7 +28,8 @@ const extractHelp = `   Writes the snapshot's content to a file: sparse raw, or 
    is read: take a second snapshot of it first, and name that with --content.
 
    For an invalidated or damaged store, --best-effort writes what is left, lists
-   which ranges are certain, and ends with 1 if not all of them are.
+   which ranges are certain, and ends with 1 if not all of them are. A store that
+   lost its header is read as 'repair' would leave it.
 
 EXAMPLES:
    dmsnapctl extract cow.img --origin disk.img -o snapshot.img
@@ -113,9 +114,7 @@ func runExtract(c *cli.Context) (err error) {
 	if e.origins && e.content == nil {
 		e.content = origin
 	}
-	e.im, e.report, err = image.Open(c.Context, image.Source{
-		Store: newPatientReader(file.from), StoreSize: file.file.Size(), Origin: origin, OriginSize: origin.Size(),
-	}, image.Options{BestEffort: c.Bool("best-effort")})
+	e.im, e.report, err = file.image(c.Context, e.o, origin, c.Bool("best-effort"))
 	if err != nil {
 		if errors.Is(err, verify.ErrDamaged) || errors.Is(err, verify.ErrInvalid) || errors.Is(err, verify.ErrUnreadable) {
 			err = fmt.Errorf("%w; --best-effort writes what is left", err)

@@ -62,9 +62,7 @@ func runMount(c *cli.Context) (err error) {
 	if file.active != nil {
 		return fmt.Errorf("mount %s: in use by %s; use that device", path, file.active.by)
 	}
-	im, report, err := image.Open(c.Context, image.Source{
-		Store: file.from, StoreSize: file.file.Size(), Origin: origin, OriginSize: origin.Size(),
-	}, image.Options{BestEffort: c.Bool("best-effort")})
+	im, report, err := file.image(c.Context, o, origin, c.Bool("best-effort"))
 	if err != nil {
 		return fmt.Errorf("mount %s: %w", path, leaving(err, "nothing was mounted"))
 	}

@@ -83,10 +83,16 @@ func TestRescueWithoutAHeader(t *testing.T) {
 		}
 		b.run(exitCritical, "rescue store --origin origin --yes")
 		b.write("store", before)
-		if out, _ = b.run(exitWarning, "rescue store --origin origin -o left --yes"); !strings.Contains(out, "uncertain ") || !bytes.Equal(b.read("left"), b.shows) {
-			t.Errorf("%s: %s", name, out)
+		out, said := b.run(exitWarning, "rescue store --origin origin -o left --yes")
+		if !strings.Contains(out, "uncertain ") || !strings.Contains(said, "lost its header: it is read with chunks of 8 sectors") || !bytes.Equal(b.read("left"), b.shows) {
+			t.Errorf("%s: %s%s", name, out, said)
 		}
-		b.write("store", before)
+		if _, said = b.run(exitUnknown, "extract store --origin origin -o none"); strings.Contains(said, "lost its header") {
+			t.Errorf("%s: without a best effort: %s", name, said)
+		}
+		if !bytes.Equal(b.read("store"), before) {
+			t.Errorf("%s: the store has changed", name)
+		}
 		b.run(exitFine, "rescue store --origin origin --origin-unchanged -o image --yes")
 		if !bytes.Equal(b.read("image"), b.shows) || !bytes.Equal(b.read("store"), sound) {
 			t.Errorf("%s: another image or store", name)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"runtime/debug"
@@ -15,6 +16,9 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
+	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
 // storeFile is a store opened for reading.
@@ -87,6 +91,24 @@ func (s *storeFile) judge(ctx context.Context, o *console, opt verify.Options) (
 		return nil, err
 	}
 	return &judged{Schema: schemaOf(o.command), Path: s.path, Report: report, Advice: []advice{}}, err
+}
+
+// image is what the store and the origin show. A best effort reads a store that
+// lost its header as a repair would leave it, and writes nothing.
+func (s *storeFile) image(ctx context.Context, o *console, origin *blockdev.File, bestEffort bool) (*image.Image, *verify.Report, error) {
+	from := io.ReaderAt(s.from)
+	if bestEffort {
+		with, chunk, err := mend.WithHeader(ctx, s.from, origin.Size())
+		if err != nil {
+			return nil, nil, err
+		}
+		if from = with; chunk > 0 {
+			o.warnf("%s has lost its header: it is read with chunks of %s, as its areas show, and like that of an invalidated snapshot", s.path, count.Of(chunk, "sector"))
+		}
+	}
+	return image.Open(ctx, image.Source{
+		Store: newPatientReader(from), StoreSize: s.file.Size(), Origin: origin, OriginSize: origin.Size(),
+	}, image.Options{BestEffort: bestEffort})
 }
 
 // toolCode is the exit code of a command that reads a store's content, for which

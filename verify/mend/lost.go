@@ -17,36 +17,69 @@ import (
 // then, and the new header says that it was. It returns the device as it will be then, or dev
 // itself if the header is there.
 func lostHeader(ctx context.Context, dev blockdev.Device, originBytes int64, p *Plan) (blockdev.Device, error) {
-	_, err := store.Open(dev, dev.Size())
-	if err == nil || errors.Is(err, store.ErrVersion) || errors.Is(err, store.ErrTooShort) {
-		return dev, nil // there is one; examine judges it
-	}
-	var alien *store.FormatError
-	if !errors.As(err, &alien) {
-		return nil, err
-	}
-	chunk, err := findChunkSize(ctx, dev, originBytes)
-	if err != nil || chunk == 0 {
+	found, err := findHeader(ctx, dev, originBytes)
+	if err != nil || found.now == nil {
 		return dev, err
 	}
-	h := cow.NewHeader(chunk)
-	h.Valid = 0 // nothing else in the old one can be trusted
+	header, chunk := write{0, found.header.AppendTo(nil)}, found.header.ChunkSectors()
 	p.Notes = append(p.Notes, "without the old header it is unknown whether the snapshot had been invalidated: the new one says so, as the origin may have changed since")
-	header := write{0, h.AppendTo(nil)}
 	p.Stages = append(p.Stages, Stage{
-		Say:    fmt.Sprintf("write a new header with chunks of %s, as the areas show; now: %s", count.Of(chunk, "sector"), alien.Detail),
+		Say:    fmt.Sprintf("write a new header with chunks of %s, as the areas show; now: %s", count.Of(chunk, "sector"), found.now.Detail),
 		Bytes:  cow.HeaderSize,
 		device: dev, writes: those(header), barrier: true,
 	})
 	p.Beyond = true
-	with := newOverlay(dev)
-	_, err = with.WriteAt(header.data, 0)
+	return found.on(dev)
+}
+
+// WithHeader returns a store with the header that Repair would give it, in memory,
+// and the chunk size in that header. Nothing is written. If the store has a header,
+// or if the areas do not show the chunk size, it returns r itself and 0. If they
+// show several, the error wraps ErrUncertain.
+func WithHeader(ctx context.Context, r Readable, originBytes int64) (with Readable, chunk cow.Sectors, err error) {
+	found, err := findHeader(ctx, r, originBytes)
+	if err != nil || found.now == nil {
+		return r, 0, err
+	}
+	with, err = found.on(r)
+	return with, found.header.ChunkSectors(), err
+}
+
+// foundHeader is the header for a store that has lost its own.
+type foundHeader struct {
+	header cow.Header
+	now    *store.FormatError // what is there instead; nil if no header was found
+}
+
+// on is the store with this header.
+func (f foundHeader) on(r Readable) (*overlay, error) {
+	with := newOverlay(r)
+	_, err := with.WriteAt(f.header.AppendTo(nil), 0)
 	return with, err
+}
+
+// findHeader finds the header for a store that lacks one, if the areas show it.
+func findHeader(ctx context.Context, r Readable, originBytes int64) (f foundHeader, err error) {
+	_, err = store.Open(r, r.Size())
+	if err == nil || errors.Is(err, store.ErrVersion) || errors.Is(err, store.ErrTooShort) {
+		return f, nil // there is one; others judge it
+	}
+	var alien *store.FormatError
+	if !errors.As(err, &alien) {
+		return f, err
+	}
+	chunk, err := findChunkSize(ctx, r, originBytes)
+	if err != nil || chunk == 0 {
+		return f, err
+	}
+	f = foundHeader{cow.NewHeader(chunk), alien}
+	f.header.Valid = 0 // nothing else in the old one can be trusted
+	return f, nil
 }
 
 // findChunkSize tries each chunk size on the areas. It returns 0 if none gives
 // a sound store with exceptions, and an error if several do.
-func findChunkSize(ctx context.Context, dev blockdev.Device, originBytes int64) (cow.Sectors, error) {
+func findChunkSize(ctx context.Context, dev Readable, originBytes int64) (cow.Sectors, error) {
 	var found cow.Sectors
 	for chunk := cow.Sectors(1); chunk <= cow.MaxChunkSize && int64(chunk)*2*cow.SectorSize <= dev.Size(); chunk *= 2 {
 		with := newOverlay(dev)

@@ -35,10 +35,16 @@ func (l larger) ReadAt(p []byte, off int64) (int, error) {
 	return len(want), nil
 }
 
+// Readable is a device that is only read.
+type Readable interface {
+	io.ReaderAt
+	Size() int64 // bytes
+}
+
 // overlay is a device with writes kept in memory, for a rehearsal. There are
 // few writes: those of records and headers.
 type overlay struct {
-	below  blockdev.Device
+	below  Readable
 	blocks map[int64][]byte
 }
 
@@ -58,7 +64,7 @@ func (p *Plan) Rehearsed(ctx context.Context, dev blockdev.Device) (blockdev.Dev
 
 const overlayBlock = 4096
 
-func newOverlay(below blockdev.Device) *overlay {
+func newOverlay(below Readable) *overlay {
 	return &overlay{below: below, blocks: map[int64][]byte{}}
 }
 

@@ -141,3 +141,40 @@ func TestRepairSeesDataOutsideTheCanonicalLayout(t *testing.T) {
 		t.Error("without data there, the damaged number did not get its canonical place")
 	}
 }
+
+// TestWithHeader: a store that lost its header is read as a repair would leave it,
+// and any other as it is.
+func TestWithHeader(t *testing.T) {
+	s := newScene(kind{chunk: 4, origin: 64 << 10, changed: 20, seed: 7})
+	for _, damage := range []func([]byte){
+		func(b []byte) { clear(b[:cow.HeaderSize]) },
+		func(b []byte) { copy(b, "no header at all") },
+		func(b []byte) { b[12] = 3 },
+	} {
+		lost := bytes.Clone(s.store)
+		damage(lost)
+		dev := &disk{b: bytes.Clone(lost)}
+		with, chunk, err := WithHeader(ctx, dev, int64(len(s.origin)))
+		if err != nil || chunk != 4 {
+			t.Fatalf("chunks of %d sectors, %v", chunk, err)
+		}
+		got := make([]byte, len(lost))
+		if _, err := with.ReadAt(got, 0); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(dev.b, lost) {
+			t.Error("the store has changed")
+		}
+		p, err := Repair(ctx, dev, RepairOptions{})
+		mustRun(t, p, err)
+		if !bytes.Equal(got, dev.b) {
+			t.Error("it is not what a repair leaves")
+		}
+	}
+	for name, b := range map[string][]byte{"a sound store": s.store, "no store": bytes.Repeat([]byte{7}, 1<<20), "a fresh store": make([]byte, 1<<20), "nothing": nil} {
+		dev := &disk{b: b}
+		if with, chunk, err := WithHeader(ctx, dev, 0); err != nil || chunk != 0 || with != Readable(dev) {
+			t.Errorf("%s: chunks of %d sectors, %v, as it is: %v", name, chunk, err, with == Readable(dev))
+		}
+	}
+}
