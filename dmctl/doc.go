@@ -69,7 +69,7 @@
 //
 // From the top down: rescue, activateclone, clone, cloning, reset, merge, removeclones,
 // mergeagain, grow, recoverstores, guardian, recover, withsnapshot, create,
-// intents, remove, mergestart, mergeend, record, clearlog, storeuser, suspend, origin,
-// rename, status, activate, layout, prepare, layerable, clonefiles, controller,
-// repairfirst, errors, names.
+// intents, remove, mergestart, mergeend, recordabove, record, clearlog, storeuser,
+// suspend, origin, rename, status, activate, layout, prepare, layerable,
+// clonefiles, controller, repairfirst, errors, names.
 package dmctl

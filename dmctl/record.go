@@ -26,8 +26,12 @@ const recordPrefix = "dmsnap-record-"
 type RecordRequest struct {
 	Device, Log string // paths of block devices; the contents of Log are lost
 	Mark        string // a mark at the start; "" for none
-	// Progress, if not nil, is called with the number of the log device's
-	// bytes that have been checked.
+	// LogAbove is the block device for the log of a second recording, of a device
+	// that will be built on this one: see PlanAbove. "" means no second recording.
+	// Its contents are lost.
+	LogAbove string
+	// Progress, if not nil, is called with the number of a log device's bytes
+	// that have been checked.
 	Progress func(done, total int64)
 }
 
@@ -40,6 +44,7 @@ type Recording struct {
 	c        *Controller
 	device   *devices.Ref
 	log      host.Disk
+	above    host.Disk // for the log of a recording on top; nil if there is none, or it has begun
 	finished bool
 }
 
@@ -56,79 +61,158 @@ type Recorded struct {
 // has run, other controllers may continue; Finish takes the device down.
 func (c *Controller) PlanRecord(ctx context.Context, r RecordRequest) (p *Plan, rec *Recording, err error) {
 	defer c.giveUp(&err)
-	if strings.ContainsAny(r.Mark, " \t\n") { // a message is split into words, and the target takes two
-		return nil, nil, devices.Refuse("the mark %q has blanks, which log-writes takes for the end of it", r.Mark)
+	if r.Mark != "" {
+		if err := checkMark(r.Mark); err != nil {
+			return nil, nil, err
+		}
 	}
 	v, err := c.lookLocked(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	dev, log, err := c.openRecord(r)
+	dev, log, above, err := c.openRecord(r)
 	if err != nil {
 		return nil, nil, err
 	}
-	name, err := devices.ParseName(fmt.Sprintf("%s%d-%d", recordPrefix, dev.Dev().Major, dev.Dev().Minor))
-	if err != nil {
+	if rec, err = c.newRecording(v, dev, log); err != nil {
 		return nil, nil, err
 	}
-	if v.ByName(name) != nil {
-		return nil, nil, &Error{Op: "create", Name: name.String(), Err: devices.Also(ErrUnfinished, "%w: another recording of %s, or one that was killed", ErrExists, r.Device)}
-	}
-	ref, err := devices.NewRef(name, devices.RoleRecording, dev.Dev())
-	if err != nil {
-		return nil, nil, err
-	}
-	rec = &Recording{Path: "/dev/mapper/" + name.String(), c: c, device: ref, log: log}
 	p = &Plan{Title: fmt.Sprintf("record the writes to %s on %s", r.Device, r.Log)}
-	logged := table.Single(cow.Sectors(dev.Bytes()/cow.SectorSize), table.LogWrites{Device: dev.Dev().String(), Log: log.Dev().String()})
-	p.Add(plan.Rewrite{
-		What: fmt.Sprintf("zero the start of %s (%v, %d bytes), and what else on it could be taken for entries of the log", r.Log, log.Dev(), log.Bytes()),
-		Left: fmt.Sprintf("the start of %s is zeroed, and perhaps more of it", r.Log),
-		Run:  func() error { return clearLog(ctx, log, r.Progress) },
-	},
-		plan.Create{Device: ref},
-		plan.Load{Device: ref, Table: plan.Table{Known: logged}, New: true, Releases: []host.Disk{dev, log},
-			What: fmt.Sprintf("log-writes of %s (%v), with its log on %s (%v)", r.Device, dev.Dev(), r.Log, log.Dev())},
-		plan.Resume{Device: ref, Udev: devices.UdevPrimary},
-		plan.Node{Device: ref, Name: name})
-	if r.Mark != "" {
-		p.Add(plan.Do{What: fmt.Sprintf("flush %s and mark its log %q", name, r.Mark), Run: func() error { return rec.Mark(r.Mark) }})
+	p.Add(clearingLog(ctx, log, r.Progress))
+	if above != nil {
+		rec.above = above
+		p.Add(clearingLog(ctx, above, r.Progress))
 	}
-	p.Add(plan.Do{What: "keep the log open", Run: func() error { c.e.Keep(log); return nil }})
+	rec.start(p, dev)
+	if above != nil {
+		p.Note("a device that is built on it will be recorded on %s", r.LogAbove)
+	}
+	if r.Mark != "" {
+		p.Add(plan.Do{What: fmt.Sprintf("flush %s and mark its log %q", rec.device.Name, r.Mark), Run: func() error { return rec.Mark(r.Mark) }})
+	}
+	p.Add(plan.Do{What: "keep the log open", Run: func() error {
+		c.e.Keep(log)
+		if above != nil {
+			c.e.Keep(above)
+		}
+		return nil
+	}})
 	return p, rec, nil
 }
 
-// openRecord opens the two devices and refuses what cannot be recorded. It
-// claims both.
-func (c *Controller) openRecord(r RecordRequest) (dev, log host.Disk, err error) {
+// newRecording names the recording of an open device.
+func (c *Controller) newRecording(v devices.View, dev, log host.Disk) (*Recording, error) {
+	name, err := devices.ParseName(fmt.Sprintf("%s%d-%d", recordPrefix, dev.Dev().Major, dev.Dev().Minor))
+	if err != nil {
+		return nil, err
+	}
+	if v.ByName(name) != nil {
+		return nil, &Error{Op: "create", Name: name.String(), Err: devices.Also(ErrUnfinished, "%w: another recording of %s, or one that was killed", ErrExists, dev.Path())}
+	}
+	ref, err := devices.NewRef(name, devices.RoleRecording, dev.Dev())
+	if err != nil {
+		return nil, err
+	}
+	return &Recording{Path: "/dev/mapper/" + name.String(), c: c, device: ref, log: log}, nil
+}
+
+func clearingLog(ctx context.Context, log host.Disk, progress func(done, total int64)) plan.Step {
+	return plan.Rewrite{
+		What: fmt.Sprintf("zero the start of %s (%v, %d bytes), and what else on it could be taken for entries of the log", log.Path(), log.Dev(), log.Bytes()),
+		Left: fmt.Sprintf("the start of %s is zeroed, and perhaps more of it", log.Path()),
+		Run:  func() error { return clearLog(ctx, log, progress) },
+	}
+}
+
+// start adds the steps that put a claimed device under log-writes.
+func (r *Recording) start(p *Plan, dev host.Disk) {
+	logged := table.Single(cow.Sectors(dev.Bytes()/cow.SectorSize), table.LogWrites{Device: dev.Dev().String(), Log: r.log.Dev().String()})
+	p.Add(plan.Create{Device: r.device},
+		plan.Load{Device: r.device, Table: plan.Table{Known: logged}, New: true, Releases: []host.Disk{dev, r.log},
+			What: fmt.Sprintf("log-writes of %s (%v), with its log on %s (%v)", dev.Path(), dev.Dev(), r.log.Path(), r.log.Dev())},
+		plan.Resume{Device: r.device, Udev: devices.UdevPrimary},
+		plan.Node{Device: r.device, Name: r.device.Name})
+}
+
+// openRecord opens the devices of a request and refuses what cannot be
+// recorded. It claims all of them.
+func (c *Controller) openRecord(r RecordRequest) (dev, log, above host.Disk, err error) {
 	if dev, err = c.e.Open(r.Device); err != nil {
-		return nil, nil, fmt.Errorf("the device: %w", err)
+		return nil, nil, nil, fmt.Errorf("the device: %w", err)
 	}
-	if log, err = c.e.Open(r.Log); err != nil {
-		return nil, nil, fmt.Errorf("the log: %w", err)
+	if log, err = c.openLog(r.Log, "the log"); err != nil {
+		return nil, nil, nil, err
 	}
-	if log.ReadOnly() {
-		return nil, nil, devices.Refuse("%s is read-only", r.Log)
+	all := []host.Disk{dev, log}
+	if r.LogAbove != "" {
+		if above, err = c.openLog(r.LogAbove, "the log of the device above"); err != nil {
+			return nil, nil, nil, err
+		}
+		all = append(all, above)
 	}
-	for _, pair := range [][2]host.Disk{{dev, log}, {log, dev}} {
-		one, other := pair[0], pair[1]
+	if err := c.checkApart(all); err != nil {
+		return nil, nil, nil, err
+	}
+	for _, d := range all {
+		if err := d.Claim(); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	return dev, log, above, nil
+}
+
+func (c *Controller) openLog(path, what string) (host.Disk, error) {
+	log, err := c.e.Open(path)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", what, err)
+	case log.ReadOnly():
+		return nil, devices.Refuse("%s is read-only", path)
+	}
+	return log, nil
+}
+
+// checkApart refuses devices that are in use, or lie on one another.
+func (c *Controller) checkApart(all []host.Disk) error {
+	for i, one := range all {
 		users, err := c.e.Users(one.Dev())
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		if len(users) > 0 {
-			return nil, nil, devices.Busy("%s is %s", one.Path(), host.InWords(users))
+			return devices.Busy("%s is %s", one.Path(), host.InWords(users))
 		}
 		below, err := c.e.Below(one.Dev())
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
-		if slices.Contains(below, other.Dev()) {
-			return nil, nil, devices.Refuse("%s lies on %s", one.Path(), other.Path())
+		for j, other := range all {
+			if i != j && slices.Contains(below, other.Dev()) {
+				return devices.Refuse("%s lies on %s", one.Path(), other.Path())
+			}
 		}
 	}
-	return dev, log, errors.Join(dev.Claim(), log.Claim())
+	return nil
 }
+
+// checkMark refuses the text of a mark that log-writes would not keep whole: a
+// message is split into words, and the target takes two.
+func checkMark(text string) error {
+	switch {
+	case text == "":
+		return devices.Refuse("a mark has a text")
+	case strings.ContainsAny(text, " \t\n\v\f\r"):
+		return devices.Refuse("the mark %q has blanks, which log-writes takes for the end of it", text)
+	case len(text) > maxMark:
+		return devices.Refuse("the mark has %d bytes, more than the %d for which a log has room", len(text), maxMark)
+	}
+	return nil
+}
+
+// maxMark is how long a mark may be, in bytes, with the smallest blocks: a mark
+// shares its block with the header of an entry and a zero byte (drivers/md/
+// dm-log-writes.c: log_mark).
+const maxMark = 512 - 32 - 2
 
 // Mark flushes the device and puts a mark into its log. Without the flush,
 // writes completed before the mark could appear after it.
@@ -136,8 +220,13 @@ func (r *Recording) Mark(text string) error {
 	if err := r.flush(); err != nil {
 		return err
 	}
-	if err := r.c.e.Message(r.device.Name, 0, "mark "+text); err != nil {
-		return &Error{Op: "mark the log of", Name: r.device.Name.String(), Err: err}
+	return r.c.message(r.device.Name, text)
+}
+
+// message puts a mark into the log of a recording, without a flush.
+func (c *Controller) message(name devices.Name, text string) error {
+	if err := c.e.Message(name, 0, "mark "+text); err != nil {
+		return &Error{Op: "mark the log of", Name: name.String(), Err: err}
 	}
 	return nil
 }
@@ -170,6 +259,9 @@ func (r *Recording) Finish() (Recorded, error) {
 	}
 	r.finished = true
 	done, err := r.readLog()
+	if r.above != nil {
+		err = errors.Join(err, r.above.Close())
+	}
 	return done, errors.Join(err, r.log.Close())
 }
 

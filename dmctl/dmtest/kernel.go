@@ -181,9 +181,13 @@ func (m *Machine) Status(name devices.Name, inactive bool) (devices.Info, []devi
 }
 
 // Message implements devices.Kernel.
-func (m *Machine) Message(name devices.Name, _ uint64, _ string) error {
+func (m *Machine) Message(name devices.Name, _ uint64, text string) error {
 	if m.byName(name) == nil {
 		return syscall.ENXIO
 	}
-	return m.touch("a message")
+	if err := m.touch("a message"); err != nil {
+		return err
+	}
+	m.Messages = append(m.Messages, name.String()+": "+text)
+	return nil
 }

@@ -111,6 +111,8 @@ type Machine struct {
 	Zeroed []blockdev.DevNo
 	// Opened counts how often each path was opened.
 	Opened map[string]int
+	// Messages are those that targets got, each after the name of its device.
+	Messages []string
 	// TablesRead are the devices whose tables were read.
 	TablesRead []string
 	// Intents are what processes intend to clean up; Held are those whose
