@@ -7,9 +7,10 @@ import (
 )
 
 const crashHelp = `   Shows what a crash could have left at any moment of a workload. "record" runs
-   a workload on a device under dm-log-writes, "explore" judges every legal crash
-   state of the log, "combine" adds up the reports of parts, "state" writes one
-   state to a file, and "simulate" crashes a model of the kernel's allocator.
+   a workload on a device under dm-log-writes, "mark" marks its log, "explore" judges
+   every legal crash state of the log, "combine" adds up the reports of parts,
+   "state" writes one state to a file, and "simulate" crashes a model of the
+   kernel's allocator.
 
 EXAMPLES:
    dmsnapctl crash record --device /dev/vdb --log /dev/vdc --yes -- ./workload
@@ -25,6 +26,7 @@ func crashCommand() *cli.Command {
 		Description: crashHelp,
 		Subcommands: []*cli.Command{
 			crashRecordCommand(),
+			crashMarkCommand(),
 			crashExploreCommand(),
 			crashCombineCommand(),
 			crashStateCommand(),

@@ -194,3 +194,75 @@ func logOn(t *testing.T, disk string) (entries int, complete bool) {
 	}
 	return l.Len(), l.Complete()
 }
+
+// towerSetup builds an origin with a snapshot, and prints the device to log above.
+const towerSetup = `
+set -e
+export DM_DISABLE_UDEV=1
+dmsetup create --noudevsync real --table "0 16384 linear $DMSNAPCTL_DEVICE 0"
+dmsetup create --noudevsync c --table "0 32768 linear $DMSNAPCTL_DEVICE 16384"
+dd if=/dev/urandom of=/dev/mapper/real bs=1M count=8 oflag=direct conv=fsync status=none
+dmsnapctl crash mark frozen >&2
+dd if=/dev/zero of=/dev/mapper/c bs=8k count=1 oflag=direct conv=fsync status=none
+dmsetup create --noudevsync snap --table "0 16384 snapshot /dev/mapper/real /dev/mapper/c P 8"
+dmsetup create --noudevsync origin --table "0 16384 snapshot-origin /dev/mapper/real"
+echo some words first
+echo /dev/mapper/`
+
+// TestRecordTower: a device on top of the snapshot stack is recorded too, and
+// everything is taken down. What the workload flushed above before its mark is
+// there in all later states.
+func TestRecordTower(t *testing.T) {
+	disks := scratchDisks(t)
+	ctx := context.Background()
+	t.Setenv("PATH", filepath.Dir(programPath(t))+":"+os.Getenv("PATH"))
+	record := func(setup, command string) (string, string, int) {
+		return crashRun(ctx, "record", "--device", disks[0], "--log", disks[1], "--upper", disks[2], "--setup", setup, "--yes", "--json", "--", "sh", "-c", command)
+	}
+	none := func() {
+		t.Helper()
+		if left := mappedDevices(t); !strings.Contains(left, "No devices found") {
+			t.Fatalf("devices are left behind: %s", left)
+		}
+	}
+	base := filepath.Join(t.TempDir(), "base.img")
+	for _, view := range []string{"origin", "snap"} {
+		shell(t, `dd if="$1" of="$2" bs=1M count=24 iflag=direct status=none`, disks[0], base)
+		out, complaints, code := record(towerSetup+view, `
+			for i in 1 2 3; do dd if=/dev/urandom of=$DMSNAPCTL_UPPER bs=4k count=20 oflag=direct conv=fsync status=none; done
+			dmsnapctl crash mark overwritten >&2
+			exec dd if=/dev/urandom of=$DMSNAPCTL_UPPER bs=4k seek=100 count=20 oflag=direct status=none`)
+		var recorded recordJSON
+		if err := json.Unmarshal([]byte(out), &recorded); err != nil || code != exitFine {
+			t.Fatalf("record: exit code %d, %v\n%s%s", code, err, out, complaints)
+		}
+		none()
+		u := recorded.Upper
+		if u == nil || u.Device != "/dev/mapper/"+view || u.Marks < 1 || u.Entries < 80 || u.LogFull || recorded.Entries < u.Entries {
+			t.Errorf("recorded %+v, above %+v", recorded, u)
+		}
+		name := map[string]string{"origin": "origin", "snap": "snapshot"}[view]
+		args := []string{"explore", "--log", disks[1], "--upper", disks[2], "--upper-view", name, "--origin", "0+16384", "--cow", "16384+32768", "--from-mark", "frozen", "--base", base, "--json"}
+		if view == "snap" {
+			args = append(args, "--snapshot-written", "--origin-unwritten")
+		}
+		out, complaints, code = crashRun(ctx, args...)
+		var report crash.Report
+		if err := json.Unmarshal([]byte(out), &report); err != nil {
+			t.Fatalf("explore: exit code %d, %v\n%s%s", code, err, out, complaints)
+		}
+		if code != exitFine || report.CommonMarks < 3 || report.States < 300 || report.LostWriteStates > 0 {
+			t.Errorf("%s: exit code %d, %d marks, %d states, %d lost, doubts %v\n%s", view, code, report.CommonMarks, report.States, report.LostWriteStates, report.Doubts, complaints)
+		}
+	}
+	for name, setup := range map[string]string{
+		"it fails":           towerSetup + "origin\nexit 9",
+		"nothing is printed": strings.Replace(towerSetup, "echo", ": ", 2) + "origin",
+		"another device":     towerSetup + "origin\necho " + disks[3],
+	} {
+		if out, complaints, code := record(setup, "echo it ran >&2"); code != exitUnknown || strings.Contains(complaints, "it ran") {
+			t.Errorf("%s: exit code %d\n%s%s", name, code, out, complaints)
+		}
+		none()
+	}
+}

@@ -3,13 +3,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"runtime"
-	"time"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -27,15 +23,23 @@ const crashRecordHelp = `   Puts DEVICE under dm-log-writes, clears another devi
    mistaken for entries of the log. For that the whole device is read.
 
    A mark records the moment when the origin was frozen. --mark puts one at the
-   start; COMMAND can add others with
-      sync; dmsetup message "$DMSNAPCTL_DEVICE" 0 mark frozen
-   Always flush before a mark.
+   start; COMMAND can add others with "dmsnapctl crash mark". Always flush before
+   that mark.
+
+   With --upper there are two logs. The shell command of --setup builds the stack on
+   DMSNAPCTL_DEVICE; the last line that it prints is the path of a device in it,
+   such as the origin or the snapshot. This device is logged as well, and COMMAND
+   writes to it through the path in DMSNAPCTL_UPPER. Both logs get a mark every
+   second, and one at the end. COMMAND leaves the stack alone: this program removes
+   all mapped devices on DMSNAPCTL_DEVICE in the end, also if something failed.
 
    If this program is killed, COMMAND gets SIGTERM, and "dmsnapctl recover" removes
-   the device; remove what COMMAND built on it first.
+   the device; remove what COMMAND or --setup built on it first.
 
 EXAMPLES:
    dmsnapctl crash record --device /dev/vdb --log /dev/vdc --yes -- ./workload
+   dmsnapctl crash record --device /dev/vdb --log /dev/vdc --upper /dev/sdb \
+      --setup ./stack --yes -- ./upper-workload
    dmsnapctl crash record --device /dev/vdb --log /dev/vdc --dry-run \
       -- ./workload`
 
@@ -49,27 +53,62 @@ func crashRecordCommand() *cli.Command {
 			&cli.StringFlag{Name: "device", Usage: "the `DEVICE` to log, for the origin and COW stores"},
 			&cli.StringFlag{Name: "log", Usage: "the `DEVICE` for the log; its content is lost"},
 			&cli.StringFlag{Name: "mark", Usage: "start the log with the mark `TEXT`"},
+			&cli.StringFlag{Name: "setup", Usage: "`CMD` builds the stack and prints the device in it to log for --upper"},
+			&cli.StringFlag{Name: "upper", Usage: "the `DEVICE` for the log of a device in the stack; its content is lost"},
 		),
-		Action: withArgs("COMMAND [ARGUMENTS...]", byName(withController(runCrashRecord))),
+		Action: withArgs("COMMAND [ARGUMENTS...]", byName(runCrashRecord)),
 	}
 }
 
 // recordJSON is the result as JSON.
 type recordJSON struct {
-	Schema      string `json:"schema"`
-	Device      string `json:"device"`
-	Log         string `json:"log"`
-	Entries     int    `json:"entries"`
-	LogBytes    uint64 `json:"log_bytes"`
-	LogFull     bool   `json:"log_full"`
-	CommandExit int    `json:"command_exit"`
+	Schema      string           `json:"schema"`
+	Device      string           `json:"device"`
+	Log         string           `json:"log"`
+	Entries     int              `json:"entries"`
+	LogBytes    uint64           `json:"log_bytes"`
+	LogFull     bool             `json:"log_full"`
+	CommandExit int              `json:"command_exit"`
+	Upper       *recordUpperJSON `json:"upper"`
 }
 
-func runCrashRecord(c *cli.Context, o *console, ctl *dmctl.Controller) error {
-	if err := needFlags(c, "device", "log"); err != nil {
+// recordUpperJSON is the second log.
+type recordUpperJSON struct {
+	Device   string `json:"device"`
+	Log      string `json:"log"`
+	Entries  int    `json:"entries"`
+	LogBytes uint64 `json:"log_bytes"`
+	LogFull  bool   `json:"log_full"`
+	Marks    int    `json:"marks"` // set by the program itself
+}
+
+func runCrashRecord(c *cli.Context) error {
+	request, err := recordRequest(c)
+	if err != nil {
 		return err
 	}
-	request := dmctl.RecordRequest{Device: c.String("device"), Log: c.String("log"), Mark: c.String("mark")}
+	return withController(func(c *cli.Context, o *console, ctl *dmctl.Controller) error {
+		return record(c, o, ctl, request)
+	})(c)
+}
+
+// recordRequest reads the command line.
+func recordRequest(c *cli.Context) (r dmctl.RecordRequest, err error) {
+	if err := needFlags(c, "device", "log"); err != nil {
+		return r, err
+	}
+	for _, flag := range []string{"setup", "upper"} {
+		if c.IsSet(flag) && strings.TrimSpace(c.String(flag)) == "" { // an unset variable of a script
+			return r, usagef("crash record: --%s is empty", flag)
+		}
+	}
+	if c.IsSet("setup") != c.IsSet("upper") {
+		return r, usagef("crash record: --setup and --upper go together")
+	}
+	return dmctl.RecordRequest{Device: c.String("device"), Log: c.String("log"), Mark: c.String("mark"), LogAbove: c.String("upper")}, nil
+}
+
+func record(c *cli.Context, o *console, ctl *dmctl.Controller, request dmctl.RecordRequest) error {
 	var shown *copyProgress
 	request.Progress = func(done, total int64) { shown.update(done, total) }
 	var recording *dmctl.Recording
@@ -93,62 +132,35 @@ func runCrashRecord(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	if err != nil {
 		return err
 	}
-	status, errCommand := runWorkload(c, o, recording.Path)
-	done, errFinish := recording.Finish()
-	if err := errors.Join(errFinish, errCommand); err != nil {
-		return err
+	result := recordJSON{Schema: schemaOf(o.command), Device: request.Device, Log: request.Log}
+	if request.LogAbove == "" {
+		err = recordOne(c, o, recording, &result)
+	} else {
+		result.Upper = &recordUpperJSON{Log: request.LogAbove}
+		err = recordTwo(c, o, ctl, recording, &result)
 	}
-	result := recordJSON{
-		Schema: schemaOf(o.command), Device: request.Device, Log: request.Log,
-		Entries: done.Entries, LogBytes: done.Bytes, LogFull: done.Full, CommandExit: status,
+	if err != nil {
+		return err
 	}
 	return showRecording(o, result, c.Args().First())
 }
 
-// workloadGrace is how long an interrupted COMMAND may take to end.
-const workloadGrace = 10 * time.Second
-
-// runWorkload runs COMMAND and returns its exit status. An interrupt ends
-// COMMAND only.
-func runWorkload(c *cli.Context, o *console, device string) (int, error) {
-	args := c.Args().Slice()
-	cmd := exec.CommandContext(c.Context, args[0], args[1:]...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.Env = append(os.Environ(), "DMSNAPCTL_DEVICE="+device)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, output.Raw(o.out), ownFile(o.err)
-	if o.json {
-		cmd.Stdout = cmd.Stderr // stdout is for the one object
-	}
-	cmd.WaitDelay = workloadGrace
-	endWithParent(cmd)
-	runtime.LockOSThread() // the end of this thread counts as the end of the parent
-	defer runtime.UnlockOSThread()
-	held, err := os.Open(device) // so that recover does not take it for a killed run's
-	if err != nil {
-		return 0, err
-	}
-	err = errors.Join(cmd.Run(), held.Close())
-	var exit *exec.ExitError
-	switch {
-	case c.Context.Err() != nil:
-		return 0, fmt.Errorf("%s: %w", args[0], context.Cause(c.Context))
-	case errors.As(err, &exit):
-		return exit.ExitCode(), nil
-	default:
-		return 0, err
-	}
+// recordOne runs COMMAND on a recorded device, and takes the device down.
+func recordOne(c *cli.Context, o *console, recording *dmctl.Recording, result *recordJSON) error {
+	status, errCommand := runWorkload(c, o, recordedProgram{args: c.Args().Slice(), devices: map[string]string{deviceVariable: recording.Path}})
+	done, errFinish := recording.Finish()
+	result.CommandExit, result.Entries, result.LogBytes, result.LogFull = status, done.Entries, done.Bytes, done.Full
+	return errors.Join(errFinish, errCommand)
 }
 
 func showRecording(o *console, r recordJSON, command string) error {
-	var err error
-	if o.json {
-		err = o.printJSON(r)
-	} else {
-		_, err = fmt.Fprintf(o.out, "%s: %s, %s\n", output.Name(r.Log), count.Of(r.Entries, "entry", "entries"), count.Bytes(r.LogBytes))
-	}
+	err := printRecording(o, r)
+	upperFull := r.Upper != nil && r.Upper.LogFull
 	switch {
 	case err != nil:
 		return err
+	case upperFull:
+		o.warnf("%s: the log is full and ends at entry %d: use a larger device", r.Upper.Log, r.Upper.Entries)
 	case r.LogFull:
 		o.warnf("%s: the log is full and ends at entry %d: use a larger device", r.Log, r.Entries)
 	case r.CommandExit != 0:
@@ -157,4 +169,16 @@ func showRecording(o *console, r recordJSON, command string) error {
 		return nil
 	}
 	return exitStatus(exitUnknown)
+}
+
+func printRecording(o *console, r recordJSON) error {
+	if o.json {
+		return o.printJSON(r)
+	}
+	text := fmt.Sprintf("%s: %s, %s\n", output.Name(r.Log), count.Of(r.Entries, "entry", "entries"), count.Bytes(r.LogBytes))
+	if u := r.Upper; u != nil {
+		text += fmt.Sprintf("%s: %s, %s, of %s\n", output.Name(u.Log), count.Of(u.Entries, "entry", "entries"), count.Bytes(u.LogBytes), output.Name(u.Device))
+	}
+	_, err := fmt.Fprint(o.out, text)
+	return err
 }

@@ -150,7 +150,7 @@ var onKernels = strings.Fields("activate clone create grow list merge monitor mo
 func needsKernel(name, example string) bool {
 	_, command, _ := strings.Cut(name, " ")
 	return slices.Contains(onKernels, command) || strings.HasPrefix(example, "dmsnapctl status") ||
-		strings.Contains(example, "--lvm") || strings.Contains(example, "crash record ")
+		strings.Contains(example, "--lvm") || strings.Contains(example, "crash record ") || strings.Contains(example, "crash mark ")
 }
 
 // takesLong reports whether an example takes as much CPU as all the others.

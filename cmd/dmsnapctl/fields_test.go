@@ -78,6 +78,7 @@ var jsonObjects = []struct {
 	{"table concise", conciseJSON{}},
 	{"with-snapshot", withSnapshotJSON{}},
 	{"crash record", recordJSON{}},
+	{"crash mark", crashMarkJSON{}},
 	{"crash explore, combine", explored{}},
 	{"crash state", crashStateJSON{}},
 	{"crash simulate", simulationJSON{}},

@@ -87,7 +87,7 @@ func isThere(path string) bool {
 // them: it may be a new file.
 func byName(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		for _, flag := range []string{"origin", "to", "content", "cow", "base", "device", "log"} {
+		for _, flag := range []string{"origin", "to", "content", "cow", "base", "device", "log", "upper"} {
 			isFile := flag == "to" && c.Command.Name == "reclaim"
 			if hasFlag(c, flag) && c.IsSet(flag) && !isFile {
 				if err := c.Set(flag, deviceNamed(c.String(flag))); err != nil {

@@ -54,16 +54,17 @@ func TestStoresByName(t *testing.T) {
 // volumes for those below, and say what they opened.
 func TestDevicesByName(t *testing.T) {
 	for line, steps := range map[string]string{
-		"create s --origin NAME --cow /dev/b":               "snapshot s of NODE",
-		"create s --origin /dev/a --cow NAME":               "chunks 0 and 1 of NODE",
-		"activate s --origin NAME --cow /dev/b":             "snapshot s of NODE",
-		"activate s --origin /dev/a --cow NAME":             "from NODE",
-		"activate s --base NAME --store /dev/b":             "NODE",
-		"clone s --base NAME --store /dev/c":                "NODE",
-		"with-snapshot --origin /dev/a --cow NAME -- true":  "NODE",
-		"crash record --device NAME --log /dev/c -- true":   "log-writes of NODE",
-		"crash record --device /dev/a --log NAME -- true":   "its log on NODE",
-		"create s --origin /dev/a --cow NAME-there-is-none": "",
+		"create s --origin NAME --cow /dev/b":                                      "snapshot s of NODE",
+		"create s --origin /dev/a --cow NAME":                                      "chunks 0 and 1 of NODE",
+		"activate s --origin NAME --cow /dev/b":                                    "snapshot s of NODE",
+		"activate s --origin /dev/a --cow NAME":                                    "from NODE",
+		"activate s --base NAME --store /dev/b":                                    "NODE",
+		"clone s --base NAME --store /dev/c":                                       "NODE",
+		"with-snapshot --origin /dev/a --cow NAME -- true":                         "NODE",
+		"crash record --device NAME --log /dev/c -- true":                          "log-writes of NODE",
+		"crash record --device /dev/a --log NAME -- true":                          "its log on NODE",
+		"crash record --device /dev/a --log /dev/c --setup x --upper NAME -- true": "zero the start of NODE",
+		"create s --origin /dev/a --cow NAME-there-is-none":                        "",
 	} {
 		for _, name := range []string{"v-g/vol", "/dev/v-g/vol", "v--g-vol"} {
 			t.Run(line+" "+name, func(t *testing.T) {

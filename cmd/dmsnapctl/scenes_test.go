@@ -175,6 +175,19 @@ var kernelScenes = map[string]scene{
 	"dmsnapctl crash record --device /dev/vdb --log /dev/vdc --yes -- ./workload": {
 		before: workloadScript, after: noDevices + "; dmsnapctl crash state --log /dev/vdc --state 9 --out state.img; test -s state.img",
 	},
+	"dmsnapctl crash record --device /dev/vdb --log /dev/vdc --upper /dev/sdb --setup ./stack --yes -- ./upper-workload": {
+		before: `
+			printf '%s\n' '#!/bin/sh' 'dmsetup create half --table "0 4096 linear $DMSNAPCTL_DEVICE 0" && echo /dev/mapper/half' >stack
+			printf '%s\n' '#!/bin/sh' 'exec dd if=/dev/urandom of="$DMSNAPCTL_UPPER" bs=4k count=9 oflag=direct conv=fsync status=none' >upper-workload
+			chmod +x stack upper-workload`,
+		after: noDevices + "; dmsnapctl crash state --log /dev/sdb --state 9 --out state.img; test -s state.img",
+	},
+	"dmsnapctl crash mark frozen": {
+		before: `
+			dmsnapctl crash record --device /dev/vdb --log /dev/vdc --yes -- sh -c 'touch began; until test -e enough; do sleep 0.05; done' & pid=$!
+			until test -e began; do kill -0 $pid; sleep 0.05; done`,
+		after: `touch enough; wait $pid; dd if=/dev/vdc bs=64k count=1 status=none | tr -d '\0' | grep -aq frozen; ` + noDevices,
+	},
 	"dmsnapctl crash record --device /dev/vdb --log /dev/vdc --dry-run -- ./workload": {before: workloadScript, after: noDevices},
 }
 
