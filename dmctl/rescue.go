@@ -180,11 +180,9 @@ func (r *rescuing) mend(damaged bool) {
 	if lost {
 		r.do(RescueHeader)
 	}
-	switch r.Report.Verdict {
-	case verify.Stale, verify.Leaked: // a store can be both
-		if r.Report.Counts[verify.StaleRecord] > 0 {
-			r.do(RescueStale)
-		}
+	stale := r.Report.Counts[verify.StaleRecord] > 0 // a store can be leaked, too
+	if v := r.Report.Verdict; stale && (v == verify.Stale || v == verify.Leaked) {
+		r.do(RescueStale)
 	}
 	if damaged {
 		r.do(RescueDamage)

@@ -166,8 +166,8 @@ func (m Machine) qemuWords(runDir, ramdisk, socket string, disks []string, kvm b
 // are loaded. A kernel patches its own code while it boots (its messages show
 // one such place, "sched_clock: Marking stable"). QEMU 7.2, which emulates each
 // processor in a thread of its own, can keep the breakpoint that stands in the
-// code meanwhile, if another processor runs through there: about one boot in a
-// hundred then ended in "Fatal exception in interrupt". For a processor that
+// code meanwhile, if another processor runs through there: of some 150 to 200
+// boots, two ended in "Fatal exception in interrupt". For a processor that
 // starts late, the kernel would measure lpj, the speed of its delay loop, for a
 // second; noreplace-smp keeps the code fit for several processors from the start.
 func kernelWords(runDir string) []string {

@@ -14,8 +14,8 @@ import (
 
 // lostHeader plans to rewrite a header that is missing or unusable, if the
 // areas reveal the chunk size. Whether the snapshot was invalidated is unknown
-// then, and the new header says that it was. It returns the device as it will be then, or dev
-// itself if the header is there.
+// then, and the new header says that it was. It returns the device as it will be
+// with the new header, or dev itself if the header is there.
 func lostHeader(ctx context.Context, dev blockdev.Device, originBytes int64, p *Plan) (blockdev.Device, error) {
 	found, err := findHeader(ctx, dev, originBytes)
 	if err != nil || found.now == nil {
