@@ -16,6 +16,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed"
 )
 
 const checkHelp = `   Without a flag, check asks the running kernel. The verdict depends on the
@@ -130,7 +131,7 @@ func (r checkRequest) explain(result check.Result) check.Result {
 	for i := range result.Kernels {
 		k := &result.Kernels[i]
 		switch {
-		case errors.Is(k.Err, dmctl.ErrNoDeviceMapper): // the rule tells whether there is a module to load
+		case errors.Is(k.Err, dmctl.ErrNoDeviceMapper) && !errors.Is(k.Err, installed.ErrNotLoaded): // there is nothing to load
 		case r.Load && errors.Is(k.Err, dmctl.ErrNoTarget): // it has been tried
 		default:
 			k.Rule = withHint(k.Rule, hintFor(k.Err, ""))

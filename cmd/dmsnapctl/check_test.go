@@ -7,6 +7,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/check"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree/treetest"
 )
 
@@ -130,6 +132,7 @@ func TestCheckHints(t *testing.T) {
 		{false, dmctl.ErrNoTarget, "rule (`dmsnapctl check --load` loads its module)"},
 		{true, dmctl.ErrNoTarget, "rule"},
 		{false, dmctl.ErrNoDeviceMapper, "rule"},
+		{false, fmt.Errorf("%w; %w", dmctl.ErrNoDeviceMapper, installed.ErrNotLoaded), "rule (`modprobe dm-mod` loads it)"},
 		{true, dmctl.ErrPermission, "rule (run as root)"},
 	} {
 		asked := checkRequest{Request: check.Request{Load: tt.load}}

@@ -10,6 +10,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
@@ -60,6 +61,7 @@ var hints = []hint{
 	{dmctl.ErrNodeTaken, "remove it, or choose another name"},
 	{dmctl.ErrNotFound, "see `dmsnapctl list`"},
 	{dmctl.ErrExists, "choose another name, or remove that device first"},
+	{installed.ErrNotLoaded, "`modprobe dm-mod` loads it"},
 	{dmctl.ErrNoDeviceMapper, "`dmsnapctl check` says whether there is a module to load"},
 	{dmctl.ErrNoControlNode, "run as root, with a writable /dev"},
 	{dmctl.ErrWrongControlNode, "remove that file: it is created again"},

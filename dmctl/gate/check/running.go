@@ -29,7 +29,7 @@ func (r Request) running() Kernel {
 		}
 		err = fmt.Errorf("%w; its module was not judged: %s", err, onDisk.Rule)
 	case errors.Is(err, dmctl.ErrNoDeviceMapper) && release != "":
-		err = fmt.Errorf("%w; %s", err, r.whyNoDeviceMapper(release))
+		err = fmt.Errorf("%w; %w", err, r.whyNoDeviceMapper(release))
 	}
 	k.judge(v, err)
 	return k
@@ -53,10 +53,10 @@ func AskRunning(load bool) (gate.Version, error) {
 	return ctl.TargetVersion(gate.SnapshotTarget, load)
 }
 
-func (r Request) whyNoDeviceMapper(release string) string {
+func (r Request) whyNoDeviceMapper(release string) error {
 	files, err := r.open()
 	if err != nil {
-		return oneLine(err)
+		return err
 	}
 	defer func() { _ = files.Close() }()
 	return installed.WhyNoDeviceMapper(files, release)

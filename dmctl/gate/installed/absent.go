@@ -4,6 +4,7 @@ package installed
 
 import (
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -13,13 +14,16 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed/tree"
 )
 
+// ErrNotLoaded is why a kernel has no device mapper that could load it.
+var ErrNotLoaded = errors.New("the module dm-mod is installed and not loaded")
+
 // WhyNoDeviceMapper explains, from the files of a running kernel without device
-// mapper, why it has none and what to do.
-func WhyNoDeviceMapper(files *tree.Tree, running string) string {
+// mapper, why it has none.
+func WhyNoDeviceMapper(files *tree.Tree, running string) error {
 	t := &system{Tree: files}
 	const module, option = "dm-mod.ko", "CONFIG_BLK_DEV_DM"
 	if set, known := t.configured(running, option); known && !set {
-		return fmt.Sprintf("kernel %s is built without it (%s is not set)", running, option)
+		return fmt.Errorf("kernel %s is built without it (%s is not set)", running, option)
 	}
 	present := false
 	for _, dir := range t.directoriesOf(running) {
@@ -28,14 +32,14 @@ func WhyNoDeviceMapper(files *tree.Tree, running string) string {
 			continue
 		}
 		if moduleLine(index, ":", module) != "" {
-			return "the module dm-mod is installed and not loaded: modprobe dm-mod"
+			return ErrNotLoaded
 		}
 		present = true
 	}
 	if present {
-		return fmt.Sprintf("kernel %s is built without it, or without its module", running)
+		return fmt.Errorf("kernel %s is built without it, or without its module", running)
 	}
-	return fmt.Sprintf("the files of kernel %s are not here, as in a container: it cannot be told whether it could load dm-mod", running)
+	return fmt.Errorf("the files of kernel %s are not here, as in a container: it cannot be told whether it could load dm-mod", running)
 }
 
 // configured looks for an option in the kernel's configuration, which is in

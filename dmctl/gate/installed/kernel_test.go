@@ -322,14 +322,14 @@ func TestWhyNoDeviceMapper(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		{"not loaded", map[string]string{dir + "modules.dep": "kernel/drivers/md/dm-mod.ko.xz: kernel/x.ko\n", "boot/config-6.1.0": "CONFIG_BLK_DEV_DM=m\n"}, "modprobe dm-mod"},
+		{"not loaded", map[string]string{dir + "modules.dep": "kernel/drivers/md/dm-mod.ko.xz: kernel/x.ko\n", "boot/config-6.1.0": "CONFIG_BLK_DEV_DM=m\n"}, "installed and not loaded"},
 		{"not configured", map[string]string{"boot/config-6.1.0": "# CONFIG_BLK_DEV_DM is not set\n"}, "CONFIG_BLK_DEV_DM is not set"},
 		{"not configured, by /proc", map[string]string{"proc/config.gz": config.String(), "proc/sys/kernel/osrelease": "6.1.0\n"}, "CONFIG_BLK_DEV_DM is not set"},
 		{"another kernel's configuration", map[string]string{"proc/config.gz": config.String(), "proc/sys/kernel/osrelease": "6.1.1\n"}, "container"},
 		{"no module", map[string]string{dir + "modules.dep": "kernel/x.ko: kernel/drivers/md/dm-mod.ko\n"}, "without its module"},
 		{"no files", nil, "container"},
 	} {
-		if got := WhyNoDeviceMapper(treetest.System(t, test.files), "6.1.0"); !strings.Contains(got, test.want) {
+		if got := WhyNoDeviceMapper(treetest.System(t, test.files), "6.1.0"); !strings.Contains(got.Error(), test.want) || errors.Is(got, ErrNotLoaded) != (test.name == "not loaded") {
 			t.Errorf("%s: %q says not %q", test.name, got, test.want)
 		}
 	}
