@@ -65,3 +65,28 @@ func TestExploreChecks(t *testing.T) {
 		t.Errorf("a checker that is killed: exit code %d, %+v, %v", code, r, err)
 	}
 }
+
+// TestIsTheFileSystemWhole: the second question at the start of docs/crash.md, with
+// a part of the states.
+func TestIsTheFileSystemWhole(t *testing.T) {
+	fixtures, err := filepath.Abs(filepath.Join("..", "..", "testdata", "crash"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"ext4-origin.log", "ext4-origin-upper.log", "ext4-origin.img"} {
+		place(t, name, cowtest.Unpack(t, filepath.Join(fixtures, name+".gz")), 0o600)
+	}
+	out, complaints, code := crashRun(context.Background(), "explore", "--log", "ext4-origin.log", "--base", "ext4-origin.img",
+		"--origin", "0+16384", "--cow", "16384+32768", "--from-mark", "frozen", "--upper", "ext4-origin-upper.log", "--upper-view", "origin",
+		"--view", "origin", "--reorder", "0", "--check", "e2fsck -fy", "--check-ok", "1", "--shard", "2/12", "--json")
+	var r struct {
+		Failed uint64 `json:"failed_checks"`
+		Runs   uint64 `json:"check_runs"`
+		Marks  int    `json:"common_marks"`
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != exitFine || r.Failed > 0 || r.Runs < 10 || r.Marks == 0 {
+		t.Errorf("exit code %d, %+v, %v\n%s%s", code, r, err, out, complaints)
+	}
+	t.Logf("%d checks", r.Runs)
+}

@@ -13,7 +13,7 @@
 // resume, recover, status, list, monitor, status_format, status_json,
 // monitor_metrics (control); apply, restore, repair, reclaim, revalidate, mend
 // (change stores); table, table_specs, table_lint, table_concise, table_text
-// (tables); crash, crash_record, crash_combine, crash_state, crash_simulate,
+// (tables); crash, crash_record, crash_workload, crash_mark, crash_combine, crash_state, crash_simulate,
 // crash_explore, crash_explore_text, crash_page, crash_check, crash_regions,
 // crash_log, crash_fail (crashes); storefile, verify_text, verify_live,
 // verify_waiting, copyprogress, verify_progress, verify_signal, verify_findings,
