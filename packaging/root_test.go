@@ -21,7 +21,7 @@ func debianRoot(t *testing.T, include ...string) string {
 		sources = append(sources, "/etc/apt/sources.list")
 	}
 	root := filepath.Join(t.TempDir(), "root")
-	args := []string{"--mode=root", "--variant=minbase", "--format=directory", "--quiet",
+	args := []string{"--mode=root", "--variant=minbase", "--format=directory",
 		"--aptopt=APT::Sandbox::User \"root\"", "--aptopt=APT::Install-Recommends \"false\"", "--dpkgopt=force-unsafe-io",
 		"--include=" + strings.Join(include, ","), codename(t), root}
 	must(t, "mmdebstrap", append(args, sources...)...)
