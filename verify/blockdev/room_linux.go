@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// descriptor is the file descriptor of an *os.File or a *File.
+// descriptor is the file descriptor of an *os.File, a *File, or what embeds one.
 func descriptor(of any) (fd int, ok bool) {
 	switch f := of.(type) {
 	case *os.File:
 		return int(f.Fd()), true
-	case *File:
-		return int(f.f.Fd()), true
+	case openFile:
+		return int(f.file().f.Fd()), true
 	}
 	return 0, false
 }

@@ -49,6 +49,23 @@ func TestReserveAndPunch(t *testing.T) {
 	}
 }
 
+// TestRoomOfWhatEmbedsAFile: a device that embeds a *File is that file.
+func TestRoomOfWhatEmbedsAFile(t *testing.T) {
+	const size = 1 << 20
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenWriter(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if !Reserve(struct{ *File }{f}, 0, size) || allocated(t, path) < size {
+		t.Errorf("%d bytes are allocated, want %d", allocated(t, path), size)
+	}
+}
+
 // TestRoomOfSomethingElse: what is no file has no room to reserve.
 func TestRoomOfSomethingElse(t *testing.T) {
 	if Reserve(&bytes.Buffer{}, 0, 1) {

@@ -32,7 +32,9 @@ func TestWriterBeginsWhatIsInOrder(t *testing.T) {
 	}{
 		"in order":     {[]int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, []Part{{0, 8}, {8, 8}}},
 		"not at zero":  {[]int64{3, 4, 5, 6, 7, 8, 9, 10, 11}, []Part{{3, 8}}},
-		"with a gap":   {[]int64{0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15}, []Part{{8, 8}}},
+		"with a gap":   {[]int64{0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}, []Part{{0, 9}, {9, 8}}},
+		"with gaps":    {[]int64{0, 2, 4, 6, 8, 10, 12, 14, 16}, []Part{{0, 15}}},
+		"a large gap":  {[]int64{0, 1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15, 16}, []Part{{9, 8}}},
 		"out of order": {[]int64{9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, nil},
 		"too few":      {[]int64{0, 1, 2, 3, 4, 5, 6}, nil},
 	} {
@@ -55,7 +57,7 @@ func TestWriterBeginsWhatIsInOrder(t *testing.T) {
 	if n, err := w.WriteAt(make([]byte, 4), 5); n != 1 || !errors.Is(err, errBroken) {
 		t.Errorf("a write that fails: %d, %v", n, err)
 	}
-	if w.behind != (Part{5, 1}) {
+	if w.behind != (Part{5, 1}) || w.written != 1 {
 		t.Errorf("of a write that failed after one byte, %v waits", w.behind)
 	}
 }
