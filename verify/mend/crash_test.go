@@ -82,6 +82,22 @@ func mendings() []mending {
 			return same(s, store, origin)
 		}
 	}
+	// Files that end with the last chunk in use, and without a header.
+	cut := newScene(kind{chunk: 2, origin: 120 << 10, changed: 61, stale: 2, seed: 9})
+	copy(cut.store, h.AppendTo(nil))
+	full := newScene(kind{chunk: 2, origin: 120 << 10, changed: 61, stale: 2, spare: 1, seed: 11})
+	full.store = full.store[:len(full.store)-300] // within a chunk that is free
+	headless := newScene(kind{chunk: 2, origin: 120 << 10, changed: 70, stale: 9, spare: 3, seed: 10})
+	copy(headless.store, "no header at all")
+	grown := func(then func(scene, []byte, []byte) error, from scene) func(scene, []byte, []byte) error {
+		return func(s scene, store, origin []byte) error {
+			if len(store) < len(from.store)+8<<10 {
+				return fmt.Errorf("the store has %d bytes", len(store))
+			}
+			return then(s, store, origin)
+		}
+	}
+
 	return []mending{
 		{"repair", stale, func(st, _ blockdev.Device) (*Plan, error) { return Repair(ctx, st, RepairOptions{}) },
 			sound(verify.Stale, verify.Clean), sound(verify.Clean)},
@@ -120,7 +136,39 @@ func mendings() []mending {
 			}
 			return orMarked(verify.Invalid)(s, store, origin)
 		}, sound(verify.Leaked, verify.Clean)},
+		{"revalidate and grow", cut, func(st, _ blockdev.Device) (*Plan, error) {
+			return Revalidate(ctx, st, RevalidateOptions{GrowBy: 8 << 10})
+		}, func(s scene, store, origin []byte) error {
+			if verdict(store) == verify.Invalid {
+				return same(s, marked(store, 1), origin)
+			}
+			return grown(sound(verify.Clean), cut)(s, store, origin)
+		}, grown(sound(verify.Clean), cut)},
+		{"grow", full, func(st, _ blockdev.Device) (*Plan, error) { return Grow(ctx, st, 8<<10) },
+			sound(verify.Stale), grown(sound(verify.Stale), full)},
+		{"repair a lost header", headless, func(st, _ blockdev.Device) (*Plan, error) { return Repair(ctx, st, RepairOptions{}) },
+			func(s scene, store, origin []byte) error {
+				if v := verdict(store); v != verify.Unrecognized && v != verify.Invalid {
+					return fmt.Errorf("the store is %s", v)
+				}
+				return same(s, marked(store, 1), origin)
+			}, func(s scene, store, origin []byte) error {
+				if v := verdict(store); v != verify.Invalid || verdict(marked(store, 1)) != verify.Clean {
+					return fmt.Errorf("the store is %s, and would be %s if it were valid", v, verdict(marked(store, 1)))
+				}
+				return same(s, marked(store, 1), origin)
+			}},
 	}
+}
+
+// marked is a store of chunks of 2 sectors with a header that says whether it is
+// valid.
+func marked(store []byte, valid uint32) []byte {
+	h := cow.NewHeader(2)
+	h.Valid = valid
+	store = bytes.Clone(store)
+	copy(store, h.AppendTo(nil))
+	return store
 }
 
 // judge runs a plan on copies, and judges its crash states: how many are bad.
@@ -231,6 +279,8 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"no flush before the header", "restore over another store", noFlush(2)},
 		{"the header before the data", "restore over another store", swap(1, 3)},
 		{"the header before the records", "restore over another store", swap(2, 3)},
+		{"no flush between the growth and the header", "revalidate and grow", func(p *Plan) { noFlush(0)(p); noFlush(1)(p) }},
+		{"the header before the growth", "revalidate and grow", func(p *Plan) { slices.Reverse(p.Stages) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

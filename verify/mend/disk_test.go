@@ -23,11 +23,24 @@ type disk struct {
 	log *[]op
 }
 
-// op is a write, or a flush if data is nil.
+// op is a write, or growth to a size, or a flush if it has neither.
 type op struct {
 	disk int
 	at   int64
 	data []byte
+	grow int64
+}
+
+// on is the content of a disk after the op. What lies beyond the end of a file
+// that has not grown is lost.
+func (o op) on(b []byte) []byte {
+	if o.grow > 0 {
+		return append(b, make([]byte, max(0, o.grow-int64(len(b))))...)
+	}
+	if o.at < int64(len(b)) {
+		copy(b[o.at:], o.data)
+	}
+	return b
 }
 
 func (d *disk) ReadAt(p []byte, off int64) (int, error) { return bytes.NewReader(d.b).ReadAt(p, off) }
@@ -38,7 +51,7 @@ func (d *disk) WriteAt(p []byte, off int64) (int, error) {
 		return 0, io.ErrShortWrite
 	}
 	if d.log != nil {
-		*d.log = append(*d.log, op{d.id, off, bytes.Clone(p)})
+		*d.log = append(*d.log, op{disk: d.id, at: off, data: bytes.Clone(p)})
 	}
 	return copy(d.b[off:], p), nil
 }
@@ -51,6 +64,9 @@ func (d *disk) Flush() error {
 }
 
 func (d *disk) Grow(n int64) error {
+	if d.log != nil {
+		*d.log = append(*d.log, op{disk: d.id, grow: n})
+	}
 	d.b = append(d.b, make([]byte, max(0, n-d.Size()))...)
 	return nil
 }
@@ -61,19 +77,19 @@ const sectorBytes = 512
 // crashes calls see with each content that the disks can have after a crash at
 // any moment of a run that began with base: everything that was flushed, and
 // any of the logical blocks written since, of which a later write to the same
-// block counts. If there are few subsets it visits all; otherwise none, all,
+// block counts. A file that has grown since has the old size or the new one. If there are few subsets it visits all; otherwise none, all,
 // each alone, each missing, all prefixes, and some at random.
 func crashes(base [][]byte, log []op, see func(state [][]byte)) {
 	durable := make([][]byte, len(base))
 	for i, b := range base {
 		durable[i] = bytes.Clone(b)
 	}
-	var pending []op // one logical block each
+	var pending []op // one logical block each, or growth
 	settle := func(id int) {
 		rest := pending[:0]
 		for _, o := range pending {
 			if o.disk == id {
-				copy(durable[id][o.at:], o.data)
+				durable[id] = o.on(durable[id])
 			} else {
 				rest = append(rest, o)
 			}
@@ -81,7 +97,7 @@ func crashes(base [][]byte, log []op, see func(state [][]byte)) {
 		pending = rest
 	}
 	for _, o := range append(log, op{disk: -1}) {
-		if o.data == nil {
+		if o.data == nil && o.grow == 0 {
 			subsets(len(pending), func(has func(int) bool) {
 				state := make([][]byte, len(durable))
 				for i, b := range durable {
@@ -89,7 +105,7 @@ func crashes(base [][]byte, log []op, see func(state [][]byte)) {
 				}
 				for i, p := range pending {
 					if has(i) {
-						copy(state[p.disk][p.at:], p.data)
+						state[p.disk] = p.on(state[p.disk])
 					}
 				}
 				see(state)
@@ -97,9 +113,13 @@ func crashes(base [][]byte, log []op, see func(state [][]byte)) {
 			settle(o.disk)
 			continue
 		}
+		if o.grow > 0 {
+			pending = append(pending, o)
+			continue
+		}
 		for at := o.at; at < o.at+int64(len(o.data)); {
 			end := min(at/sectorBytes*sectorBytes+sectorBytes, o.at+int64(len(o.data)))
-			pending = append(pending, op{o.disk, at, o.data[at-o.at : end-o.at]})
+			pending = append(pending, op{disk: o.disk, at: at, data: o.data[at-o.at : end-o.at]})
 			at = end
 		}
 	}

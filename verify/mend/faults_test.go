@@ -12,8 +12,8 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// failing is a device that fails at the n-th write or flush, counted over all
-// devices that share the counter.
+// failing is a device that fails when it is written to, flushed or grown for the
+// n-th time, counted over all devices that share the counter.
 type failing struct {
 	*disk
 	left *int
@@ -39,6 +39,13 @@ func (f failing) Flush() error {
 		return err
 	}
 	return f.disk.Flush()
+}
+
+func (f failing) Grow(n int64) error {
+	if err := f.count(); err != nil {
+		return err
+	}
+	return f.disk.Grow(n)
 }
 
 // TestErrorsAtEveryStep: a device that fails at any write or flush stops the
