@@ -6,6 +6,6 @@
 // opens everything read-only unless the caller asks for a writer. Writers open
 // block devices with O_EXCL.
 //
-// From the top down: mounts, reopen, inflight, cache, sysfs, device, blkid, devno,
-// direct, signature, readfull, holes, room (a file's).
+// From the top down: mounts, reopen, inflight, cache, room (a file's), sysfs, device,
+// blkid, devno, direct, signature, readfull, holes.
 package blockdev
