@@ -189,7 +189,7 @@ release:
 # Prometheus, Nagios and Icinga check or use their content; completion is tried in
 # bash, zsh and fish. It installs the packages that it needs.
 test-packages: certificates
-	$(GO) test -tags packages -count=1 -timeout 60m -v ./packaging
+	$(GO) test -tags packages -count=1 -timeout 110m -v ./packaging
 
 # test-packages-quick leaves out all architectures but one, the machine, Ansible,
 # and the shells, package managers and monitors that take minutes to install or use.
