@@ -4,6 +4,6 @@
 // It does no I/O. What depends on the kernel's version, it takes as an
 // argument.
 //
-// From the top down: faulty, snapshot, simple, lint, concise, parse, check,
+// From the top down: lint, concise, parse, faulty, snapshot, simple, check,
 // rules, target, words, status.
 package table

@@ -62,6 +62,9 @@ func TestArrows(t *testing.T) {
 			m["upper/doc.go"] = strings.Replace(m["upper/doc.go"], "top, bottom (what is\n// below).", "bottom, top.", 1)
 			m["upper/top.go"] = strings.Replace(m["upper/top.go"], "bottom()", "thing{}.method()", 1)
 		}, []string{"tiny.example/upper: top.go: Top calls method, up in bottom.go"}},
+		{"a variable's value names a function above", downward, func(m map[string]string) {
+			m["upper/bottom.go"] += "\nvar first, second = func() { Top() }, Top\n"
+		}, []string{"tiny.example/upper: bottom.go: first calls Top, up in top.go"}},
 		{"the calls of a package without a list make a circle", downward, func(m map[string]string) {
 			m["lower/two.go"] = "package lower\n\nfunc two() { if false { One() } }\n"
 		}, []string{"tiny.example/lower: two.go: two calls One, up in one.go"}},

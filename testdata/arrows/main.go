@@ -126,16 +126,14 @@ func (p *source) between() graph {
 	return counts
 }
 
-// calls visits each use of a function of this package in another function.
+// calls visits each use, by name, of a function of this package in another
+// declaration: a function, a variable or a type. Calls through an interface
+// cannot be resolved.
 func (p *source) calls(visit func(from, caller, to, called string)) {
 	for _, file := range p.files {
 		from := stem(p.fset, file.Pos())
-		for _, declaration := range file.Decls {
-			caller, ok := declaration.(*ast.FuncDecl)
-			if !ok {
-				continue
-			}
-			ast.Inspect(caller, func(n ast.Node) bool {
+		for _, part := range declared(file) {
+			ast.Inspect(part.node, func(n ast.Node) bool {
 				id, ok := n.(*ast.Ident)
 				if !ok {
 					return true
@@ -144,11 +142,37 @@ func (p *source) calls(visit func(from, caller, to, called string)) {
 				if !ok || called.Pkg() != p.types {
 					return true
 				}
-				visit(from, caller.Name.Name, stem(p.fset, called.Origin().Pos()), called.Name())
+				visit(from, part.name, stem(p.fset, called.Origin().Pos()), called.Name())
 				return true
 			})
 		}
 	}
+}
+
+// named is a declaration and its name: the first one if it has several.
+type named struct {
+	name string
+	node ast.Node
+}
+
+// declared returns what a file declares, in its order.
+func declared(file *ast.File) (all []named) {
+	for _, declaration := range file.Decls {
+		switch d := declaration.(type) {
+		case *ast.FuncDecl:
+			all = append(all, named{d.Name.Name, d})
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				switch s := spec.(type) {
+				case *ast.ValueSpec:
+					all = append(all, named{s.Names[0].Name, s})
+				case *ast.TypeSpec:
+					all = append(all, named{s.Name.Name, s})
+				}
+			}
+		}
+	}
+	return all
 }
 
 // stem is a file's name without the part that says for which system it is

@@ -2,7 +2,7 @@
 // the format by the first bytes, and always bounds the result. It must not know
 // what the packed data is.
 //
-// From the top down: frames, lzop, stream, unpack.
+// From the top down: frames, stream, lzop, unpack.
 package unpack
 
 import (
