@@ -83,7 +83,8 @@ func (o *console) openInput(path string) (*blockdev.File, error) {
 
 // warnf writes one line to stderr.
 func (o *console) warnf(format string, args ...any) {
-	_, _ = fmt.Fprintf(o.err, "dmsnapctl: %s\n", output.OneLine(fmt.Errorf(format, args...)))
+	err := fmt.Errorf(format, args...)
+	_, _ = fmt.Fprintf(o.err, "dmsnapctl: %s\n", plainly(err, output.OneLine(err)))
 }
 
 // The colours of verdicts, by exit code.

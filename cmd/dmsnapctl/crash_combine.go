@@ -3,9 +3,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -43,9 +44,9 @@ func runCrashCombine(c *cli.Context) error {
 	var reports []*crash.Report
 	var read []explored
 	for _, path := range c.Args().Slice() {
-		r, err := readReport(path)
+		r, err := readReport(c.Context, path)
 		if err != nil {
-			return err
+			return leaving(err, "no sum was made")
 		}
 		read, reports = append(read, r), append(reports, r.Report)
 	}
@@ -81,25 +82,36 @@ func adviceOnSum(sum *crash.Report, parts []explored) []advice {
 // maxReport bounds the size of a report, in bytes.
 const maxReport = 256 << 20
 
-func readReport(path string) (r explored, err error) {
-	f, err := os.Open(path)
+// readReport reads a report. A pipe may never say anything.
+func readReport(ctx context.Context, path string) (explored, error) {
+	var r explored
+	err := interruptible(ctx, func() (err error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close() // only read from
+		r, err = decodeReport(f, maxReport)
+		return err
+	})
 	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return r, err
-	}
-	if info.Size() > maxReport {
-		return r, fmt.Errorf("%s: %d bytes are too many for a report of an exploration", path, info.Size())
-	}
-	r.Report = &crash.Report{}
-	if err := json.NewDecoder(f).Decode(&r); err != nil {
-		return r, fmt.Errorf("%s: not a report of an exploration: %w", path, err)
-	}
-	if r.Schema != exploreSchema {
-		return r, fmt.Errorf("%s: not a report of an exploration: its schema is %q, not %q", path, r.Schema, exploreSchema)
+		return explored{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return r, nil
+}
+
+// decodeReport decodes a report of at most most bytes.
+func decodeReport(in io.Reader, most int64) (r explored, err error) {
+	bounded := &io.LimitedReader{R: in, N: most + 1}
+	r.Report = &crash.Report{}
+	err = json.NewDecoder(bounded).Decode(&r)
+	switch {
+	case bounded.N == 0:
+		err = fmt.Errorf("not a report of an exploration: longer than %d bytes", most)
+	case err != nil:
+		err = fmt.Errorf("not a report of an exploration: %w", err)
+	case r.Schema != exploreSchema:
+		err = fmt.Errorf("not a report of an exploration: its schema is %q, not %q", r.Schema, exploreSchema)
+	}
+	return r, err
 }

@@ -80,14 +80,14 @@ var endingsOf = map[string]endings{
 
 // neverInterrupted are the commands that end before an interrupt would matter.
 var neverInterrupted = map[string]bool{
-	"table concise": true, "crash combine": true, "manual": true, "systemd-generator": true, "complete": true,
+	"manual": true, "complete": true,
 }
 
 // exitsOf are the exit codes that a command can end with.
 func exitsOf(command string) []manual.Exit {
 	e := endingsOf[command]
 	own := map[string]string{"0": e.fine, "1": e.warning, "2": e.critical, "3": e.unknown, "130": e.interrupted}
-	quick := neverInterrupted[command] || strings.HasPrefix(command, "table ") && command != "table lint"
+	quick := neverInterrupted[command] || strings.HasPrefix(command, "table ") && command != "table lint" && command != "table concise"
 	var all []manual.Exit
 	for _, x := range exitTable {
 		text := own[x.Code]

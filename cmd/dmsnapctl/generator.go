@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -48,19 +49,11 @@ func generatorCommand() *cli.Command {
 }
 
 func runGenerator(c *cli.Context) error {
-	words, err := os.ReadFile(c.String("cmdline"))
-	if err == nil && slices.Contains(strings.Fields(string(words)), noTab) {
-		return nil
-	}
 	tab := c.String("tab")
-	f, err := os.Open(tab)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	entries, wrong, err := readTab(c.Context, c.String("cmdline"), tab)
 	if err != nil {
 		return fmt.Errorf("systemd-generator: %w", err)
 	}
-	defer f.Close()
 	program := c.String("program")
 	if program == "" {
 		if program, err = os.Executable(); err != nil {
@@ -69,7 +62,6 @@ func runGenerator(c *cli.Context) error {
 	}
 	// A wrong line does not affect the others.
 	o := outputOf(c)
-	entries, wrong := snaptab.Parse(f)
 	for _, err := range wrong {
 		o.warnf("%s: %w", tab, err)
 	}
@@ -84,6 +76,36 @@ func runGenerator(c *cli.Context) error {
 		return exitStatus(exitUnknown)
 	}
 	return nil
+}
+
+// readTab reads the table, and what is wrong with it. There is none if the
+// kernel's command line says so, or if the file does not exist. A pipe in the
+// place of either may never say anything.
+func readTab(ctx context.Context, cmdline, tab string) ([]snaptab.Entry, []error, error) {
+	var entries []snaptab.Entry
+	var wrong []error
+	err := interruptible(ctx, func() error {
+		words, err := os.ReadFile(cmdline)
+		if err == nil && slices.Contains(strings.Fields(string(words)), noTab) {
+			return nil
+		}
+		f, err := os.Open(tab)
+		if err != nil {
+			return err
+		}
+		defer f.Close() // only read from
+		entries, wrong = snaptab.Parse(f)
+		return nil
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil, nil
+	case errors.Is(err, context.Canceled):
+		return nil, nil, fmt.Errorf("read %s: %w; no unit was written", tab, err)
+	case err != nil:
+		return nil, nil, err
+	}
+	return entries, wrong, nil
 }
 
 func writeUnit(dir string, file snaptab.File) error {

@@ -74,6 +74,23 @@ func toldToStop(ctx context.Context) bool {
 	return is && s.Signal == syscall.SIGTERM
 }
 
+// openPatiently opens a file to read it. The open of a pipe waits for a writer,
+// but no longer than ctx.
+func openPatiently(ctx context.Context, path string) (*os.File, error) {
+	var f *os.File
+	err := interruptible(ctx, func() (err error) {
+		f, err = os.Open(path)
+		return err
+	})
+	switch {
+	case err == nil:
+		return f, nil
+	case errors.Is(err, context.Canceled):
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return nil, err
+}
+
 // interruptible runs wait, which may block forever, until ctx ends. After that
 // the result of wait is ignored.
 func interruptible(ctx context.Context, wait func() error) error {

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,5 +66,68 @@ func TestHangUp(t *testing.T) {
 		if code := exitCode(t, cmd.Wait()); (code == exitInterrupted) != hears || code < 0 {
 			t.Errorf("%s: exit code %d: %s", shell, code, &stderr)
 		}
+	}
+}
+
+// A pipe that nobody writes to does not keep a command from ending.
+func TestSilentPipesCanBeInterrupted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := unix.Mkfifo("pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"table lint pipe":                    "open pipe: interrupted",
+		"table concise --name n pipe":        "open pipe: interrupted",
+		"crash combine pipe":                 "pipe: interrupted; no sum was made",
+		"systemd-generator --tab pipe units": "systemd-generator: read pipe: interrupted; no unit was written",
+	} {
+		ctx, interrupt := context.WithCancel(context.Background())
+		interrupt()
+		_, stderr, code := commanded(ctx, strings.Fields(line)...)
+		if code != exitInterrupted || stderr != "dmsnapctl: "+want+"\n" {
+			t.Errorf("%s: exit code %d, %q, want %q", line, code, stderr, want)
+		}
+	}
+}
+
+// A dump is read twice.
+func TestRestoreOfAPipe(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := unix.Mkfifo("pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, code := commanded(context.Background(), "restore", "pipe", "store", "--yes")
+	if code != exitUnknown || stderr != "dmsnapctl: the dump: pipe is a pipe, but it is read twice\n" {
+		t.Errorf("exit code %d, %q", code, stderr)
+	}
+}
+
+// A text that never ends does not keep one from ending either.
+func TestSilentTextCanBeInterrupted(t *testing.T) {
+	for _, line := range []string{"table lint -", "table concise --name n -"} {
+		ctx, interrupt := context.WithCancel(context.Background())
+		in, to := io.Pipe()
+		go func() { // it is being read
+			_, _ = io.WriteString(to, "\n")
+			interrupt()
+		}()
+		var out, complaint bytes.Buffer
+		code := run(ctx, append([]string{"dmsnapctl"}, strings.Fields(line)...), streams{in: in, out: &out, err: &complaint})
+		if code != exitInterrupted || complaint.String() != "dmsnapctl: -: interrupted\n" {
+			t.Errorf("%s: exit code %d, %q", line, code, &complaint)
+		}
+		_ = to.Close()
+	}
+}
+
+// TestReportsAreBounded: nothing without an end is read to it.
+func TestReportsAreBounded(t *testing.T) {
+	text := `{"schema":"` + exploreSchema + `"}`
+	if _, err := decodeReport(strings.NewReader(text), int64(len(text))); err != nil {
+		t.Error(err)
+	}
+	blanks := strings.NewReader(strings.Repeat(" ", 100) + text)
+	if _, err := decodeReport(blanks, 50); err == nil || !strings.Contains(err.Error(), "longer than 50 bytes") || blanks.Len() < len(text) {
+		t.Errorf("a report of 100 bytes and more: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -36,7 +37,7 @@ func runRestore(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	lines, err := os.Open(dump)
+	lines, err := openDump(dump)
 	if err != nil {
 		return fmt.Errorf("the dump: %w", err)
 	}
@@ -64,6 +65,14 @@ func runRestore(c *cli.Context) (err error) {
 	return restoreOver(c, lines, path, dev, opt)
 }
 
+// openDump opens a dump. The open of a pipe could wait forever.
+func openDump(path string) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
+		return nil, fmt.Errorf("%s is a pipe, but it is read twice", path)
+	}
+	return os.Open(path)
+}
+
 // restoreOver restores onto the device or file at path.
 func restoreOver(c *cli.Context, lines *os.File, path string, dev blockdev.Device, opt mend.RestoreOptions) error {
 	o := outputOf(c)
@@ -72,13 +81,21 @@ func restoreOver(c *cli.Context, lines *os.File, path string, dev blockdev.Devic
 	case errors.Is(err, mend.ErrOneDevice):
 		return usagef("restore: %s would be both written and read; leave --data out if it holds the chunks", path)
 	case err != nil:
-		return fmt.Errorf("restore %s: %w", path, leaving(err, "nothing was changed"))
+		return notRestored(err, lines.Name(), path, "nothing was changed")
 	}
 	undo, err := undoOf(c, o, p, dev, path, lines.Name(), c.String("data"))
 	if err != nil {
 		return err
 	}
 	return runOf(c, o, path, p, undo).run()
+}
+
+// notRestored names the file that err is about.
+func notRestored(err error, dump, store, left string) error {
+	if errors.Is(err, mend.ErrNotDump) {
+		return fmt.Errorf("restore: %s: %w", dump, err)
+	}
+	return fmt.Errorf("restore %s: %w", store, leaving(err, left))
 }
 
 // restoreAnew restores into a new file of size bytes, which is at path when it
@@ -90,7 +107,7 @@ func restoreAnew(c *cli.Context, lines *os.File, path string, size int64, data b
 	}
 	anew, err := mend.PlanRestoration(c.Context, lines, data, size)
 	if err != nil {
-		return fmt.Errorf("restore %s: %w", path, leaving(err, "no file was made"))
+		return notRestored(err, lines.Name(), path, "no file was made")
 	}
 	m := runOf(c, outputOf(c), path, anew.Plan(), nil)
 	m.work = func(progress func(mend.Progress)) error {

@@ -5,18 +5,21 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 )
 
-// openText opens a file, or stdin for "-".
+// openText opens a file, or stdin for "-". A pipe may never have a writer.
 func openText(c *cli.Context, path string) (io.ReadCloser, error) {
 	if path == "-" {
 		return io.NopCloser(c.App.Reader), nil
 	}
-	return os.Open(path)
+	f, err := openPatiently(c.Context, path)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // readText reads a file, or stdin for "-".
@@ -27,11 +30,18 @@ func readText(c *cli.Context, path string) (string, error) {
 		return "", err
 	}
 	defer in.Close() // only read from
-	text, err := io.ReadAll(io.LimitReader(in, most+1))
-	if err == nil && len(text) > most {
-		err = fmt.Errorf("%s: longer than %d bytes: not a table", path, most)
+	var text []byte
+	err = interruptible(c.Context, func() (err error) {
+		text, err = io.ReadAll(io.LimitReader(in, most+1))
+		return err
+	})
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s: %w", path, err)
+	case len(text) > most:
+		return "", fmt.Errorf("%s: longer than %d bytes: not a table", path, most)
 	}
-	return string(text), err
+	return string(text), nil
 }
 
 // lastFields cuts DEVICE,OFFSET,... at its last commas: a device may hold some.

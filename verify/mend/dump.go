@@ -174,7 +174,11 @@ func readDump(r io.Reader) (DumpHeader, iter.Seq2[dumpRecord, error], error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, mostLine), mostLine)
 	var h DumpHeader
-	if !lines.Scan() {
+	switch {
+	case lines.Scan():
+	case errors.Is(lines.Err(), bufio.ErrTooLong):
+		return h, nil, fmt.Errorf("%w: its first line is not the header of a dump", ErrNotDump)
+	default:
 		return h, nil, fmt.Errorf("%w: it is empty or unreadable: %w", ErrNotDump, errors.Join(lines.Err(), io.ErrUnexpectedEOF))
 	}
 	if err := json.Unmarshal(lines.Bytes(), &h); err != nil || h.Schema != DumpSchema {
@@ -203,7 +207,9 @@ func readDump(r io.Reader) (DumpHeader, iter.Seq2[dumpRecord, error], error) {
 				return
 			}
 		}
-		if err := errors.Join(lines.Err(), check.end()); err != nil {
+		if errors.Is(lines.Err(), bufio.ErrTooLong) {
+			yield(dumpRecord{}, fmt.Errorf("%w: line %d is longer than a record", ErrNotDump, check.records()+2))
+		} else if err := errors.Join(lines.Err(), check.end()); err != nil {
 			yield(dumpRecord{}, err)
 		}
 	}, nil
