@@ -142,6 +142,11 @@ func (c *Controller) isDevice(path string) bool {
 	return err == nil && there && file != nil
 }
 
+// errTooLarge refuses a size of a store that no file can have in whole chunks.
+func errTooLarge(bytes int64) error {
+	return devices.Malformed("store size %d: too large for a file", bytes)
+}
+
 // storeBytes returns the size of a clone's store.
 func (k *cloning) storeBytes(asked int64) (int64, error) {
 	g, err := cow.NewGeometry(k.args.ChunkSize)
@@ -161,8 +166,11 @@ func (k *cloning) storeBytes(asked int64) (int64, error) {
 	if asked < int64(sizes.Maximum) {
 		k.notes = append(k.notes, fmt.Sprintf("a store of %d bytes can fill up: %d hold every chunk", asked, sizes.Maximum))
 	}
-	chunk := int64(g.ChunkBytes())
-	return (asked + chunk - 1) / chunk * chunk, nil
+	bytes, ok := g.RoundUp(asked)
+	if !ok {
+		return 0, errTooLarge(asked)
+	}
+	return bytes, nil
 }
 
 // transientParts plans clones whose stores have no names.

@@ -147,12 +147,15 @@ func (c *Controller) grownBytes(d *devices.Device, bytes, by int64) (int64, erro
 		return 0, err
 	}
 	most := int64(min(sizes.Maximum, math.MaxInt64))
-	chunk := int64(g.ChunkBytes())
 	switch {
 	case bytes >= most:
 		return 0, devices.RefuseFor(ErrLargeEnough, "its store has %d bytes, and %d hold every chunk", bytes, most)
 	case by >= most-bytes:
 		return most, nil
 	}
-	return min((bytes+by+chunk-1)/chunk*chunk, most), nil
+	to, ok := g.RoundUp(bytes + by)
+	if !ok {
+		return most, nil
+	}
+	return min(to, most), nil
 }

@@ -70,6 +70,8 @@ func TestCloneRefusals(t *testing.T) {
 		{"chunks of less than nothing", nil, with(func(r *CloneRequest) { r.ChunkSize = -4096 }), ErrUsage, "whole number of"},
 		{"chunks of three sectors", nil, with(func(r *CloneRequest) { r.ChunkSize = 3 << 9 }), ErrUsage, "not a power of two"},
 		{"store of two chunks", nil, with(func(r *CloneRequest) { r.StoreSize = 8 << 10 }), ErrUsage, "three chunks"},
+		{"store larger than any file", nil, with(func(r *CloneRequest) { r.StoreSize = math.MaxInt64 }), ErrUsage, "store size 9223372036854775807: too large for a file"},
+		{"store without a name, larger than any file", nil, with(func(r *CloneRequest) { r.StoreSize, r.Transient = math.MaxInt64-1, true }), ErrUsage, "too large for a file"},
 		{"store that is there", steps{storeFile}, clone, ErrStoreThere, "there already"},
 		{"name that is taken", steps{clone}, with(func(r *CloneRequest) { r.StoreDir = "/x" }), ErrExists, "exists"},
 		{"no loop device", steps{func(c *Controller) error { machineInMemory(c).NoLoop = true; return nil }}, clone, ErrNoLoop, "no loop device"},

@@ -181,11 +181,12 @@ func scratchBytes(origin int64, chunk cow.Sectors, r WithRequest) (int64, error)
 	if r.Percent != 0 {
 		bytes = origin / 100 * int64(r.Percent)
 	}
-	if most := int64(min(sizes.Maximum, math.MaxInt64)); bytes == 0 || bytes > most {
+	most := int64(min(sizes.Maximum, math.MaxInt64))
+	whole, ok := g.RoundUp(bytes)
+	if bytes == 0 || bytes > most || !ok {
 		return most, nil
 	}
-	whole := int64(g.ChunkBytes())
-	return max((bytes+whole-1)/whole*whole, int64(sizes.Minimum)), nil
+	return max(whole, int64(sizes.Minimum)), nil
 }
 
 // addVolume appends the steps that make LVM snapshot one of its volumes.

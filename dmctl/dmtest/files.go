@@ -93,6 +93,8 @@ func (m *Machine) NewStore(p string, bytes int64) (host.Disk, error) {
 	switch {
 	case simple(how):
 		return nil, syscall.ENOSPC
+	case bytes <= 0: // like ftruncate, or the loop device's table
+		return nil, &fs.PathError{Op: "truncate", Path: p, Err: syscall.EINVAL}
 	case m.Files[p] != nil:
 		return nil, &fs.PathError{Op: "open", Path: p, Err: syscall.EEXIST}
 	}
@@ -108,8 +110,11 @@ func (m *Machine) NewStore(p string, bytes int64) (host.Disk, error) {
 // NewScratch implements host.Files.
 func (m *Machine) NewScratch(dir string, bytes int64) (host.Disk, error) {
 	how := m.change()
-	if simple(how) {
+	switch {
+	case simple(how):
 		return nil, syscall.ENOSPC
+	case bytes <= 0:
+		return nil, &fs.PathError{Op: "truncate", Path: dir, Err: syscall.EINVAL}
 	}
 	d, err := m.onFile(&File{Bytes: bytes}, path.Join(dir, "#1")+host.Deleted, false)
 	if err != nil {

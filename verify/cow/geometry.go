@@ -43,6 +43,14 @@ func (g Geometry) ChunksCovering(size uint64) uint64 {
 	return n
 }
 
+// RoundUp is the size in bytes of the whole chunks that cover size bytes, which
+// must not be negative. ok is false if it exceeds the largest size of a file.
+func (g Geometry) RoundUp(size int64) (bytes int64, ok bool) {
+	chunk := int64(g.ChunkBytes())
+	short := (chunk - size%chunk) % chunk
+	return size + short, size <= math.MaxInt64-short
+}
+
 // AreaChunk is the chunk that holds an area: 1 + area·(E+1), the kernel's
 // area_location.
 func (g Geometry) AreaChunk(area uint64) Chunk { return Chunk(1 + area*(g.perArea+1)) }

@@ -45,6 +45,22 @@ func TestGeometryPlaces(t *testing.T) {
 	}
 }
 
+func TestRoundUp(t *testing.T) {
+	g := mustGeometry(t, 8)
+	for _, tt := range []struct {
+		size, want int64
+		ok         bool
+	}{
+		{0, 0, true}, {1, 4096, true}, {4096, 4096, true}, {4097, 8192, true},
+		{math.MaxInt64 - 4095, math.MaxInt64 - 4095, true}, {math.MaxInt64 - 4094, 0, false}, {math.MaxInt64, 0, false},
+	} {
+		got, ok := g.RoundUp(tt.size)
+		if ok != tt.ok || ok && got != tt.want {
+			t.Errorf("RoundUp(%d) = %d, %v, want %d, %v", tt.size, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
 // TestGeometryWalk visits the chunks of a device one by one, as the kernel
 // allocates them, and compares all arithmetic with that.
 func TestGeometryWalk(t *testing.T) {

@@ -23,11 +23,13 @@ func Grow(ctx context.Context, dev blockdev.Device, by int64) (*Plan, error) {
 	if err := s.sound(); err != nil {
 		return nil, err
 	}
-	chunk := int64(s.geometry().ChunkBytes())
-	if by > math.MaxInt64-chunk-dev.Size() {
-		return nil, fmt.Errorf("%w: no file has room for %d bytes more", ErrRoom, by)
+	if by > math.MaxInt64-dev.Size() {
+		return nil, noFileHas(by)
 	}
-	to := (dev.Size() + by + chunk - 1) / chunk * chunk
+	to, ok := s.geometry().RoundUp(dev.Size() + by)
+	if !ok {
+		return nil, noFileHas(by)
+	}
 	stage, err := growing(dev, to)
 	if err != nil {
 		return nil, err
@@ -35,6 +37,10 @@ func Grow(ctx context.Context, dev blockdev.Device, by int64) (*Plan, error) {
 	p.Stages = []Stage{stage}
 	p.check = expect(dev, 0, s.report.Verdict)
 	return p, nil
+}
+
+func noFileHas(by int64) error {
+	return fmt.Errorf("%w: no file has room for %d bytes more", ErrRoom, by)
 }
 
 // growing is the stage that gives a store's file a size.
