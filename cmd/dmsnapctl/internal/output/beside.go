@@ -33,7 +33,7 @@ func (d *Destination) tryReplace(fill func(*os.File) error) (err error) {
 	if err != nil {
 		return err
 	}
-	f, beside, err := d.create(dir, name, old)
+	f, beside, named, err := d.create(dir, name, old)
 	if err != nil {
 		return withoutName(err, beside)
 	}
@@ -47,6 +47,7 @@ func (d *Destination) tryReplace(fill func(*os.File) error) (err error) {
 		func() error { return fill(f) },
 		func() error { return d.permit(f, old) },
 		func() error { return syncFile(f) },
+		func() error { return named(f) },
 		f.Close,
 		func() error { return d.move(dir, beside, name) },
 	} {
@@ -72,16 +73,26 @@ func withoutName(err error, beside string) error {
 // syncFile makes the content durable, before the file has its name.
 var syncFile = (*os.File).Sync // tests see when
 
-// create makes a new file next to name, under a name that no other file has.
-func (d *Destination) create(dir *os.Root, name string, old fs.FileInfo) (*os.File, string, error) {
+// unnamed makes a file without a name.
+var unnamed = openUnnamed // tests see file systems that have none
+
+// create makes a new file next to name, for a name that no other file has. What
+// can be large gets it only when named is called, if possible: nothing is left of
+// it if the run is killed.
+func (d *Destination) create(dir *os.Root, name string, old fs.FileInfo) (f *os.File, beside string, named func(*os.File) error, err error) {
 	mode := fs.FileMode(0o666) // the umask applies
 	if d.opt.Private || old != nil {
 		mode = 0o600
 	}
 	const most = 200 // of the 255 bytes of a file name
-	beside := "." + strings.ToValidUTF8(name[:min(len(name), most)], "") + "." + rand.Text()[:8]
-	f, err := dir.OpenFile(beside, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
-	return f, beside, err
+	beside = "." + strings.ToValidUTF8(name[:min(len(name), most)], "") + "." + rand.Text()[:8]
+	if old == nil && (d.opt.Private || d.opt.New) { // an old one's owner may have to be kept
+		if f, err := unnamed(dir, beside, mode); err == nil {
+			return f, beside, func(f *os.File) error { return giveName(f, dir, beside) }, nil
+		}
+	}
+	f, err = dir.OpenFile(beside, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+	return f, beside, func(*os.File) error { return nil }, err
 }
 
 // permit gives the new file the permissions of the old one, so that the same

@@ -7,6 +7,6 @@
 // flag, no exit code and no result: its callers decide what is written, and what
 // a refusal means for the run.
 //
-// From the top down: destination, beside, place, reads, below, owner (files); json,
+// From the top down: destination, beside, unnamed, place, reads, below, owner (files); json,
 // prometheus, plugin, stream (forms); name (words); locale.
 package output
