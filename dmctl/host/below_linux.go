@@ -89,7 +89,7 @@ func (h *Linux) belowLoop(dev blockdev.DevNo, path string) ([]blockdev.DevNo, er
 
 // loopFile asks a loop device for its file (LOOP_GET_STATUS64).
 func (h *Linux) loopFile(dev blockdev.DevNo, path string) (file, error) {
-	f, err := openNode(h.sys.NodePath(dev), dev)
+	f, err := openNode(h.sys.NodePath(dev), dev, os.O_RDONLY)
 	if err != nil {
 		return statFile(path, h.sys.IsReadOnly(dev)) // a /dev that lacks it
 	}
@@ -102,16 +102,21 @@ func (h *Linux) loopFile(dev blockdev.DevNo, path string) (file, error) {
 }
 
 // openNode opens a node if it is the node of dev.
-func openNode(path string, dev blockdev.DevNo) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+func openNode(path string, dev blockdev.DevNo, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, flags|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFBLK || devNo(st.Rdev) != dev {
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil || !isNodeOf(&st, dev) {
 		return nil, errors.Join(fmt.Errorf("%s is not the node of %v", path, dev), err, f.Close())
 	}
 	return f, nil
+}
+
+// isNodeOf reports whether a file is a node of the block device dev.
+func isNodeOf(st *unix.Stat_t, dev blockdev.DevNo) bool {
+	return st.Mode&unix.S_IFMT == unix.S_IFBLK && devNo(st.Rdev) == dev
 }
 
 func statFile(path string, readOnly bool) (file, error) {

@@ -124,13 +124,18 @@ func (d driver) open(number int, readOnly bool) (f *os.File, err error) {
 	if readOnly {
 		flags = os.O_RDONLY
 	}
-	path := fmt.Sprintf("/dev/loop%d", number)
-	dev := blockdev.DevNo{Major: loopMajor, Minor: uint32(number)}
-	if now, err := nodeDev(path); err == nil && now == dev {
-		return os.OpenFile(path, flags, 0)
+	return d.h.openDevice(fmt.Sprintf("/dev/loop%d", number), blockdev.DevNo{Major: loopMajor, Minor: uint32(number)}, flags)
+}
+
+// openDevice opens a device through the node that is usually at path, or
+// through a new one.
+func (h *Linux) openDevice(path string, dev blockdev.DevNo, flags int) (*os.File, error) {
+	f, err := openNode(path, dev, flags)
+	if err == nil {
+		return f, nil
 	}
-	err = d.h.withNode(dev, func(path string) error {
-		f, err = os.OpenFile(path, flags, 0)
+	err = h.withNode(dev, func(path string) error {
+		f, err = openNode(path, dev, flags)
 		return err
 	})
 	return f, err
@@ -175,7 +180,7 @@ func (h *Linux) OpenBase(path string) (Disk, error) {
 	if err := checkSectors(file); err != nil {
 		return nil, err
 	}
-	unlock, err := lockFile(file)
+	unlock, err := lockFile(file, lockTime)
 	if err != nil {
 		return nil, err
 	}
@@ -217,14 +222,14 @@ func checkSame(file *os.File, d Disk) error {
 }
 
 // lockFile keeps others from looking for a loop device on a file until unlock
-// is called. It locks through a separate open file description, because the
+// is called; it waits for them as long as patience. It locks through a separate open file description, because the
 // loop device keeps the one that it is configured with.
-func lockFile(file *os.File) (unlock func(), err error) {
+func lockFile(file *os.File, patience time.Duration) (unlock func(), err error) {
 	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", file.Fd()))
 	if err != nil {
 		return nil, err
 	}
-	for end := time.Now().Add(lockTime); ; time.Sleep(loopPause) {
+	for end := time.Now().Add(patience); ; time.Sleep(loopPause) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
 		case err == nil:
@@ -232,7 +237,7 @@ func lockFile(file *os.File) (unlock func(), err error) {
 		case !errors.Is(err, unix.EWOULDBLOCK):
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", file.Name(), err), f.Close())
 		case time.Now().After(end):
-			return nil, errors.Join(devices.Busy("%s has been locked by another program for %v", file.Name(), lockTime), f.Close())
+			return nil, errors.Join(devices.Busy("%s has been locked by another program for %v", file.Name(), patience), f.Close())
 		}
 	}
 }

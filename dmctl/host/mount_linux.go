@@ -55,12 +55,21 @@ func mountOptions(kind string, readOnly bool) string {
 
 // Unmount implements Host.
 func (h *Linux) Unmount(dev blockdev.DevNo, dir string) error {
-	for try := 1; ; try++ {
+	mounted := func() (bool, error) {
 		places, err := h.sys.Mounts(dev)
-		if err != nil || !slices.Contains(places, dir) {
+		return slices.Contains(places, dir), err
+	}
+	return unmounted(dir, mounted, func() error { return unix.Unmount(dir, unix.UMOUNT_NOFOLLOW) }, h.Sleep)
+}
+
+// unmounted unmounts dir, and waits a while for its users.
+func unmounted(dir string, mounted func() (bool, error), unmount func() error, sleep func(time.Duration)) error {
+	for try := 1; ; try++ {
+		is, err := mounted()
+		if err != nil || !is {
 			return err
 		}
-		err = unix.Unmount(dir, unix.UMOUNT_NOFOLLOW)
+		err = unmount()
 		switch {
 		case err == nil:
 			return nil
@@ -69,7 +78,7 @@ func (h *Linux) Unmount(dev blockdev.DevNo, dir string) error {
 		case try == unmountTries:
 			return devices.Busy("%s is still in use by a program and stays mounted", dir)
 		}
-		h.Sleep(unmountPause)
+		sleep(unmountPause)
 	}
 }
 

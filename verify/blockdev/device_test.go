@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -75,6 +76,24 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	if _, err := Open(os.DevNull); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("%s: %v", os.DevNull, err)
+	}
+}
+
+// A path may lead to something else when it is opened than it did before.
+func TestReplacedDuringTheOpen(t *testing.T) {
+	dir := t.TempDir()
+	for _, path := range []string{dir, write(t, []byte("a file"))} {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		isDev := path != dir // not what it was: a file was a device, a directory was a file
+		if d, err := describe(f, path, isDev); d != nil || err == nil || !strings.Contains(err.Error(), "replaced during the open") {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
