@@ -7,7 +7,9 @@ package crash_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"os/exec"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
@@ -28,6 +30,12 @@ func (r *rig) seen(l *logwrites.Log, state string) (a activated, wrong int) {
 		}
 	}
 	return a, wrong
+}
+
+// row is a line of the table that vagrant/remedies.sh prints of several kernels.
+func (r *rig) row(what string, bad, of uint64) {
+	r.t.Helper()
+	r.t.Logf("table: %s: %d: %d", what, bad, of)
 }
 
 // firstBroken returns the first state with a broken image. The kernel with the
@@ -62,6 +70,7 @@ func TestInvalidationIsNotFlushed(t *testing.T) {
 	if report.AbandonedStates == 0 {
 		t.Error("no state in which the snapshot is invalid")
 	}
+	r.row("invalidation, states with a wrong image", report.BrokenImageStates, report.States)
 	f := r.firstBroken(report)
 	if f == nil {
 		return
@@ -86,8 +95,10 @@ func TestCreationIsNotFlushed(t *testing.T) {
 	l := r.log()
 	r.keepFinding("creation", l)
 	report := r.explore(l, r.options())
+	r.row("creation, states with a wrong image", report.BrokenImageStates, report.States)
 	f := r.firstBroken(report)
 	if f == nil {
+		r.row("creation, wrong chunks on the kernel", 0, originSectors/chunk4K)
 		return
 	}
 	for i := range f.Entry + 3 {
@@ -95,6 +106,7 @@ func TestCreationIsNotFlushed(t *testing.T) {
 	}
 	a, wrong := r.seen(l, f.State)
 	t.Logf("state %s: %s; the kernel activates it with %d/%d sectors and shows %d chunks that are not the frozen ones", f.State, f.Why, a.allocated, a.total, wrong)
+	r.row("creation, wrong chunks on the kernel", uint64(wrong), originSectors/chunk4K)
 	if wrong == 0 {
 		t.Error("the kernel's image is the frozen one")
 	}
@@ -139,6 +151,9 @@ func TestTornCommitComesAlive(t *testing.T) {
 	report := r.explore(l, opt)
 	s := report.SecondCrash
 	t.Logf("%s kernel: of %d second crashes %d are corrupt, %d have a broken image", r.kind, s.States, s.Corrupt, s.Broken)
+	r.row("torn commit, states bad after one crash", report.CorruptStates+report.BrokenImageStates, report.States)
+	r.row("torn commit, corrupt after two crashes", s.Corrupt, s.States)
+	r.row("torn commit, wrong image after two crashes", s.Broken, s.States)
 	if r.kind == allocator.Mended {
 		if s.States == 0 || s.Bad() || report.FirstFailure != nil || report.StaleStates == 0 {
 			t.Errorf("a mended kernel left %d stale states, after two crashes %+v", report.StaleStates, *s)
@@ -213,4 +228,23 @@ func (r *rig) goOnInKernel(l *logwrites.Log, text string) {
 		r.t.Errorf("state %s: the kernel's area is not the one predicted", text)
 	}
 	r.t.Logf("state %s: after %d writes the kernel's area is the predicted one, byte for byte", text, len(touched))
+}
+
+// TestReproducers: the script of docs/crash-findings.md shows each finding with
+// dmsetup alone, and none on the kernel with the remedies.
+func TestReproducers(t *testing.T) {
+	d := disks(t)
+	kind := kernelKind(t)
+	for _, finding := range []string{"invalidation", "creation", "torn"} {
+		out, err := exec.Command("bash", "../../docs/examples/crash/reproduce.sh", finding, d[0], d[1], d[2]).CombinedOutput()
+		var exit *exec.ExitError
+		switch reproduced := err == nil; {
+		case err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1):
+			t.Errorf("%s: %v\n%s", finding, err, out)
+		case reproduced == (kind == allocator.Mended):
+			t.Errorf("%s on a %s kernel: reproduced %v\n%s", finding, kind, reproduced, out)
+		default:
+			t.Logf("%s kernel: %s", kind, out)
+		}
+	}
 }
