@@ -72,7 +72,7 @@ func commandName(c *cli.Context) string {
 func parseSize(s string) (bytes uint64, err error) {
 	digits, unit := s, uint64(1)
 	if n := len(s); n > 0 {
-		factors := map[byte]uint64{'k': 1 << 10, 'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40, 's': 512}
+		factors := map[byte]uint64{'k': 1 << 10, 'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40, 's': cow.SectorSize}
 		if f, ok := factors[s[n-1]]; ok {
 			digits, unit = s[:n-1], f
 		}

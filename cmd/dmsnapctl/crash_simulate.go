@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -118,9 +119,8 @@ func simulateOptions(c *cli.Context) (opt allocator.SimulateOptions, err error) 
 	if err != nil {
 		return opt, usagef("--chunk-size: %v", err)
 	}
-	opt.Chunk = cow.Sectors(size / cow.SectorSize)
-	if err := cow.CheckChunkSize(opt.Chunk); err != nil || size%cow.SectorSize != 0 {
-		return opt, usagef("--chunk-size: %d bytes is not a chunk size; it must be a power of two, at least 512", size)
+	if opt.Chunk, err = cow.ChunkSizeOf(int64(min(size, math.MaxInt64))); err != nil {
+		return opt, usagef("--chunk-size: %v", err)
 	}
 	opt.Exceptions, opt.InFlight, opt.Crashes, opt.Seed = c.Uint64("exceptions"), c.Int("in-flight"), c.Int("crashes"), c.Uint64("seed")
 	if err := opt.Check(); err != nil {

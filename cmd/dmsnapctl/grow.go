@@ -48,7 +48,7 @@ func growNamed(snapshot cli.ActionFunc) cli.ActionFunc {
 		if err != nil || !info.Mode().IsRegular() || storeOfSnapshot(c.Context, name) != "" {
 			return snapshot(c)
 		}
-		by, err := growBy(c)
+		by, err := growBy(c, "by")
 		if err == nil && by == 0 {
 			err = usagef("grow: %s is a file; add --by SIZE to enlarge it", name)
 		}
@@ -59,18 +59,18 @@ func growNamed(snapshot cli.ActionFunc) cli.ActionFunc {
 	}
 }
 
-// growBy reads --by; 0 without it.
-func growBy(c *cli.Context) (int64, error) {
-	by, given, err := sizeFlag(c, "by")
+// growBy reads a flag that says by how many bytes a file grows; 0 without it.
+func growBy(c *cli.Context, flag string) (int64, error) {
+	by, given, err := sizeFlag(c, flag)
 	if err == nil && given && (by == 0 || by > math.MaxInt64) {
-		err = usagef("grow: --by %s: want more than 0, and less than 8 EiB", c.String("by"))
+		err = usagef("%s: --%s %s: want more than 0, and less than 8 EiB", commandName(c), flag, c.String(flag))
 	}
 	return int64(by), err
 }
 
 // growActive plans to grow the store of an active snapshot.
 func growActive(c *cli.Context, ctl *dmctl.Controller) (*dmctl.Plan, error) {
-	by, err := growBy(c)
+	by, err := growBy(c, "by")
 	if err != nil {
 		return nil, err
 	}

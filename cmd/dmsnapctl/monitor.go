@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -38,7 +37,7 @@ const monitorHelp = `   Prints a line for each event until it is interrupted: a 
 
    A failing command, a store that cannot be grown or a full file system causes a
    warning and is counted in the metrics; the monitor continues. SIGTERM ends it
-   with exit code 0, SIGINT with 130.
+   with exit code 0, SIGINT and SIGHUP with 130.
 
 EXAMPLES:
    dmsnapctl monitor --threshold 80
@@ -115,11 +114,7 @@ func growthFlags(c *cli.Context) (g monitor.Growth, err error) {
 		}
 		return g, nil
 	}
-	bytes, _, err := sizeFlag(c, "grow-by")
-	if err == nil && (bytes == 0 || bytes > math.MaxInt64) {
-		err = usagef("monitor: --grow-by %s: want more than 0, and less than 8 EiB", by)
-	}
-	g.Bytes = int64(bytes)
+	g.Bytes, err = growBy(c, "grow-by")
 	return g, err
 }
 

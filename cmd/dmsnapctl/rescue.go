@@ -74,7 +74,7 @@ func runRescue(c *cli.Context, run runner) error {
 	if c.IsSet("output") && c.IsSet("activate") {
 		return usagef("rescue: -o and --activate exclude each other")
 	}
-	if _, _, err := sizeFlag(c, "grow-by"); err != nil {
+	if _, err := growBy(c, "grow-by"); err != nil {
 		return err
 	}
 	w := rescuing{c: c, o: o, path: storeArg(c, 0), said: rescueJSON{Schema: schemaOf(o.command), Wrong: []string{}, Notes: []string{}, Steps: []string{}}}

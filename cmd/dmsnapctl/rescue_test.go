@@ -27,6 +27,8 @@ func TestRescue(t *testing.T) {
 	}
 	b.run(exitUsage, "rescue store")
 	b.run(exitUsage, "rescue store --origin origin --grow-by lots")
+	b.run(exitUsage, "rescue store --origin origin --grow-by 0")
+	b.run(exitUsage, "rescue store --origin origin --grow-by 9223372036854775808")
 	b.run(exitUsage, "rescue store --origin origin -o x --activate y")
 	sound := b.read("store")
 	b.damage(staleRecord)

@@ -28,18 +28,15 @@ EXAMPLES:
 
 func revalidateCommand() *cli.Command {
 	return mendCommand("revalidate", "make an invalidated store valid again", "STORE", revalidateHelp, func(c *cli.Context) error {
-		grow, _, err := sizeFlag(c, "grow-by")
+		grow, err := growBy(c, "grow-by")
 		if err != nil {
 			return err
-		}
-		if grow > 1<<62 {
-			return usagef("revalidate: --grow-by %d is too large for a file", grow)
 		}
 		if err := originUnchanged(c); err != nil {
 			return err
 		}
 		return mended(c, func(dev blockdev.Device, origin int64) (*mend.Plan, error) {
-			return mend.Revalidate(c.Context, dev, mend.RevalidateOptions{OriginBytes: origin, GrowBy: int64(grow)})
+			return mend.Revalidate(c.Context, dev, mend.RevalidateOptions{OriginBytes: origin, GrowBy: grow})
 		})
 	}, append(originFlags(),
 		&cli.BoolFlag{Name: "origin-unchanged", Usage: "assert that the origin has not been written to since"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/picture"
 )
@@ -144,15 +145,17 @@ func storePath(c *cli.Context) (string, error) {
 	return judgedNamed(c.Context, c.Args().First()), nil
 }
 
-// lvmStorePath is the COW device of an LVM snapshot: LVM doubles the hyphens
-// within a name and puts single ones between names.
+// lvmStorePath is the COW device of an LVM snapshot.
 func lvmStorePath(name string) (string, error) {
 	vg, snapshot, ok := strings.Cut(name, "/")
 	if !ok || vg == "" || snapshot == "" || strings.Contains(snapshot, "/") {
 		return "", usagef("--lvm: %q is not of the form VG/SNAP", name)
 	}
-	double := func(s string) string { return strings.ReplaceAll(s, "-", "--") }
-	return "/dev/mapper/" + double(vg) + "-" + double(snapshot) + "-cow", nil
+	mapped, err := devices.KnownName(name)
+	if err != nil {
+		return "", usagef("--lvm: %v", err)
+	}
+	return "/dev/mapper/" + mapped.String() + "-cow", nil
 }
 
 func verifyOptions(c *cli.Context) (verify.Options, error) {

@@ -122,9 +122,9 @@ func Probe(r io.ReaderAt, size int64) ([]Signature, error) {
 	return found, nil
 }
 
-// blankHead is how many bytes at the start of a device without a signature must
+// BlankHead is how many bytes at the start of a device without a signature must
 // be zero for the device to count as blank.
-const blankHead = 8 << 10
+const BlankHead = 8 << 10
 
 // Carried says in words what a device of size bytes contains: its first known
 // signature, or data if its start is not zero. It returns "" for a blank
@@ -137,7 +137,7 @@ func Carried(r io.ReaderAt, size int64) (string, error) {
 	if len(found) > 0 {
 		return "a signature: " + found[0].Type, nil
 	}
-	at, err := FirstNonZero(r, min(size, blankHead))
+	at, err := FirstNonZero(r, min(size, BlankHead))
 	if err != nil || at < 0 {
 		return "", err
 	}

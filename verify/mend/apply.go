@@ -14,9 +14,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 )
 
-// freshBytes is how many bytes must be zero for a device to look fresh.
-const freshBytes = 8192
-
 // Apply plans an offline merge: it copies the snapshot's chunks to the origin
 // and then empties the store. The copy can be repeated any number of times: the
 // store does not change until the origin has everything, and from then on the
@@ -65,9 +62,9 @@ func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Imag
 		{
 			// Before the header: a device without a header is blank only if this part is.
 			Say:    "clear what else stands at the start of the store",
-			Bytes:  max(0, min(dev.Size(), freshBytes)-(areas+chunk)),
+			Bytes:  max(0, min(dev.Size(), blockdev.BlankHead)-(areas+chunk)),
 			device: dev, barrier: true,
-			writes: zeroed(areas+chunk, min(dev.Size(), freshBytes)),
+			writes: zeroed(areas+chunk, min(dev.Size(), blockdev.BlankHead)),
 		},
 		{
 			Say:    "clear the header of the store",

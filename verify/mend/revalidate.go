@@ -3,6 +3,7 @@ package mend
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
@@ -73,6 +74,9 @@ func (s *subject) grown(ctx context.Context, p *Plan, opt RevalidateOptions) (*s
 	case free >= opt.GrowBy:
 		p.Notes = append(p.Notes, fmt.Sprintf("the store has %s free, and is not enlarged", count.Of(free, "byte")))
 		return s, nil
+	}
+	if opt.GrowBy > math.MaxInt64-s.dev.Size() {
+		return nil, noFileHas(opt.GrowBy)
 	}
 	to := s.dev.Size() + opt.GrowBy
 	stage, err := growing(s.dev, to)

@@ -3,6 +3,7 @@ package mend
 import (
 	"bytes"
 	"errors"
+	"math"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
@@ -24,6 +25,9 @@ func TestRevalidateWantsRoom(t *testing.T) {
 			t.Errorf("a device that cannot grow: %v", err)
 		}
 		dev := &disk{b: bytes.Clone(store)}
+		if _, err := Revalidate(ctx, dev, RevalidateOptions{GrowBy: math.MaxInt64}); !errors.Is(err, ErrRoom) {
+			t.Errorf("growing beyond any file: %v", err)
+		}
 		p, err := Revalidate(ctx, dev, RevalidateOptions{GrowBy: 4096})
 		mustRun(t, p, err)
 		if len(dev.b) != len(store)+4096 || verdict(dev.b) != verify.Clean || !bytes.Equal(view(dev.b, s.origin), s.shows) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 )
 
 // File is a unit, or a link to one.
@@ -54,7 +56,9 @@ func (e Entry) device() string { return pathName("/dev/mapper/" + encoded(e.Name
 
 // originDevice returns the device through which the snapshot's origin must be
 // used.
-func (e Entry) originDevice() string { return pathName("/dev/mapper/" + encoded(e.Name+"-origin")) }
+func (e Entry) originDevice() string {
+	return pathName("/dev/mapper/" + encoded(e.Name+devices.OriginSuffix))
+}
 
 // blockdev returns the target that orders users of a device after the unit that
 // makes it. Ordering alone does not start that unit, so it must also be wanted.
