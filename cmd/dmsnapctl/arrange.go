@@ -134,7 +134,7 @@ func (a *arranger) flag(token string) error {
 		a.line.help = true
 		return nil
 	}
-	if name == "version" && a.command == nil {
+	if name == "version" {
 		a.line.global = append(a.line.global, "--version")
 		return nil
 	}

@@ -63,9 +63,10 @@ var endingsOf = map[string]endings{
 	"activate":       {critical: damagedStore},
 	"merge":          {critical: "the merge failed"},
 	"grow":           {critical: "the store's file is damaged or was invalidated"},
-	"monitor":        {fine: "ended by SIGTERM", interrupted: "ended by SIGINT"},
+	"monitor":        {fine: "ended by SIGTERM", interrupted: "ended by SIGINT or SIGHUP"},
 	"table lint":     {critical: "the table is wrong"},
 	"table concise":  {critical: "the table is wrong"},
+	"crash":          {unknown: "not done, or findings that are not determined"},
 	"crash record":   {unknown: "not done, a log is full, or COMMAND failed"},
 	"crash mark":     {unknown: "not done, or nothing is being recorded"},
 	"crash explore":  {warning: leakFindings, critical: hardFindings, unknown: softFindings},
@@ -106,7 +107,8 @@ func exitsOf(command string) []manual.Exit {
 }
 
 // exitsOfGroup are the exit codes that some command of a group can end with, in
-// the words of the first one that has words of its own.
+// the group's words, or else in those of the first one that has words of its
+// own.
 func exitsOfGroup(group string, commands []*cli.Command) []manual.Exit {
 	var all []manual.Exit
 	for _, x := range exitTable {
@@ -120,6 +122,9 @@ func exitsOfGroup(group string, commands []*cli.Command) []manual.Exit {
 			if of := exitsOf(group + " " + c.Name)[i]; text == x.Text {
 				text = of.Text
 			}
+		}
+		if unknown := endingsOf[group].unknown; x.Code == strconv.Itoa(exitUnknown) && unknown != "" {
+			text = unknown
 		}
 		if some {
 			all = append(all, manual.Exit{Code: x.Code, Text: text})

@@ -59,7 +59,7 @@ func (t *spanText) write(w *bufio.Writer, spans iter.Seq2[image.Span, error]) (b
 	return bytes, nil
 }
 
-// writeBatch writes ranges, of which the first may be the first of all.
+// writeBatch writes ranges; first says that nothing was written before them.
 func (t *spanText) writeBatch(w *bufio.Writer, batch []image.Span, first bool) (bytes int64, err error) {
 	b := w.AvailableBuffer()
 	for _, s := range batch {

@@ -57,8 +57,8 @@ func activityOf(ctx context.Context, store *blockdev.File) (*activity, error) {
 func alienMoment(context.Context) (verify.Moment, error) { return verify.Moment{Quiet: true}, nil }
 
 // refuseRoles returns an error if the device opened as a store has another
-// role: the device of a snapshot, whatever it shows, or an origin whose start
-// is blank.
+// role: the device of a snapshot, with any content, or an origin whose start is
+// blank.
 func refuseRoles(ctx context.Context, o *console, store *blockdev.File) (err error) {
 	above, err := devicesAbove(store)
 	if err != nil || len(above) == 0 && !isMapped(store) {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"testing"
 )
 
@@ -28,5 +30,23 @@ func TestVersionTellsReleaseCommitAndGo(t *testing.T) {
 		if got := versionOf(tt.release, tt.commit, tt.info); got != tt.want {
 			t.Errorf("%q, want %q", got, tt.want)
 		}
+	}
+}
+
+// --version is a global flag: it may stand before or after the command.
+func TestVersionAfterACommand(t *testing.T) {
+	for _, line := range [][]string{{"--version"}, {"verify", "--version"}, {"crash", "explore", "--version"}} {
+		stdout, stderr, code := commanded(context.Background(), line...)
+		if code != exitFine || stdout != "dmsnapctl version "+version()+"\n" || stderr != "" {
+			t.Errorf("%v: exit code %d, %q, %q", line, code, stdout, stderr)
+		}
+	}
+}
+
+// The words of a group are those of all its commands.
+func TestExitStatusOfCrash(t *testing.T) {
+	stdout, _, _ := commanded(context.Background(), "crash", "--help")
+	if strings.Contains(stdout, "a log is full") || !strings.Contains(stdout, "3    not done, or findings that are not determined") {
+		t.Errorf("the help says:\n%s", stdout)
 	}
 }

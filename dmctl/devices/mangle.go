@@ -106,7 +106,7 @@ func isHex(c byte) bool {
 }
 
 // KernelName takes a name out of a kernel's answer. It goes back in as it
-// came, whatever bytes it has.
+// came, byte by byte.
 func KernelName(s string) Name { return Name{s} }
 
 // KernelUUID is KernelName for UUIDs.

@@ -162,8 +162,8 @@ func (e *Engine) resumeHeld(name devices.Name) error {
 }
 
 // swap replaces the live table, old, by the waiting one in one kernel call. If
-// that fails, swap makes the device run on old, whatever the kernel did: the
-// device can come back suspended with either table.
+// that fails, swap makes the device run on old in any case: the kernel can
+// leave the device suspended with either table.
 func (e *Engine) swap(name devices.Name, old Table, udev devices.Udev) error {
 	unlock, err := e.pinMemory()
 	if err != nil {

@@ -42,6 +42,11 @@ func (r Request) runningFromRoot() string {
 	return ""
 }
 
+// below names the root that an error is about.
+func (r Request) below(err error) error {
+	return fmt.Errorf("%s: %w", strings.TrimSuffix(r.root(), "/")+"/", err)
+}
+
 func (r Request) installed(release string) Kernel {
 	found, err := func() (installed.Kernel, error) {
 		files, err := r.open()
@@ -51,6 +56,9 @@ func (r Request) installed(release string) Kernel {
 		defer func() { _ = files.Close() }()
 		return installed.Judge(files, release)
 	}()
+	if errors.Is(err, installed.ErrNoKernels) {
+		err = r.below(err)
+	}
 	found.Release = release
 	k := fromInstalled(found, err)
 	k.Running = release == r.runningFromRoot()
@@ -65,7 +73,7 @@ func (r Request) scan(how func(*tree.Tree, string) (installed.Machine, error)) (
 	defer func() { _ = files.Close() }()
 	machine, err := how(files, r.runningFromRoot())
 	if err != nil {
-		err = fmt.Errorf("%s: %w", strings.TrimSuffix(r.root(), "/")+"/", err)
+		err = r.below(err)
 	}
 	return machine, err
 }

@@ -46,7 +46,7 @@ func (m Machine) Next() (k Kernel, ok bool) {
 }
 
 // ErrNoKernels means that there is no kernel below a root.
-var ErrNoKernels = errors.New("no kernels in /lib/modules or /usr/lib/modules")
+var ErrNoKernels = errors.New("no kernels in lib/modules or usr/lib/modules")
 
 // maxWorkers bounds how many kernels are read at once. Reading is mostly
 // unpacking, which several processors share. A module takes a few MiB; images

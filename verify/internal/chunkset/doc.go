@@ -15,6 +15,6 @@
 //     range. The next passes then sort as many of them as fit in memory, lowest
 //     first.
 //
-// From the top down: rest.go, runs.go, gaps.go, lineup.go, sieve.go, suspects.go,
-// seen.go, set.go, arena.go, page.go.
+// From the top down: rest, runs, gaps, lineup, sieve, suspects, seen, set, arena,
+// page.
 package chunkset
