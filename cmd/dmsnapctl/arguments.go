@@ -96,6 +96,15 @@ func sizeFlag(c *cli.Context, name string) (bytes uint64, ok bool, err error) {
 	return bytes, true, nil
 }
 
+// growBy reads a flag that says by how many bytes a file grows; 0 without it.
+func growBy(c *cli.Context, flag string) (int64, error) {
+	by, given, err := sizeFlag(c, flag)
+	if err == nil && given && (by == 0 || by > math.MaxInt64) {
+		err = usagef("%s: --%s %s: want more than 0, and less than 8 EiB", commandName(c), flag, c.String(flag))
+	}
+	return int64(by), err
+}
+
 // needFlags returns a usage error if one of these flags is missing.
 func needFlags(c *cli.Context, names ...string) error {
 	for _, name := range names {

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"math"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -57,15 +56,6 @@ func growNamed(snapshot cli.ActionFunc) cli.ActionFunc {
 		}
 		return mended(c, func(dev blockdev.Device, _ int64) (*mend.Plan, error) { return mend.Grow(c.Context, dev, by) })
 	}
-}
-
-// growBy reads a flag that says by how many bytes a file grows; 0 without it.
-func growBy(c *cli.Context, flag string) (int64, error) {
-	by, given, err := sizeFlag(c, flag)
-	if err == nil && given && (by == 0 || by > math.MaxInt64) {
-		err = usagef("%s: --%s %s: want more than 0, and less than 8 EiB", commandName(c), flag, c.String(flag))
-	}
-	return int64(by), err
 }
 
 // growActive plans to grow the store of an active snapshot.
