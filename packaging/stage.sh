@@ -46,9 +46,9 @@ doc=$share/doc/dmsnapctl
 for file in "$top"/docs/*.md; do
 	install -D -m 0644 "$file" "$doc/docs/${file##*/}"
 done
-for file in "$top"/docs/examples/check/*; do
-	install -D -m 0644 "$file" "$doc/docs/examples/check/${file##*/}"
-	[ ! -x "$file" ] || chmod 0755 "$doc/docs/examples/check/${file##*/}"
+for file in "$top"/docs/examples/*/*; do
+	install -D -m 0644 "$file" "$doc/docs/${file#"$top"/docs/}"
+	[ ! -x "$file" ] || chmod 0755 "$doc/docs/${file#"$top"/docs/}"
 done
 for file in "$top"/docs/pictures/*.svg; do
 	install -D -m 0644 "$file" "$doc/docs/pictures/${file##*/}"
