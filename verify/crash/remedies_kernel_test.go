@@ -57,8 +57,8 @@ func (x *bench) remove(n int) {
 
 func (x *bench) dmsetup(command string, args ...string) {
 	x.Helper()
-	cmd := exec.Command("dmsetup", append([]string{command, "--noudevsync"}, args...)...)
-	cmd.Env = append(os.Environ(), "DM_DISABLE_UDEV=1")
+	cmd := exec.Command("dmsetup", append([]string{command}, args...)...)
+	cmd.Env = dmsetupEnv()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		x.Fatalf("dmsetup %s %q: %v\n%s", command, args, err, out)
 	}
