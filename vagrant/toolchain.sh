@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the Go release that PROJECT's go.mod asks for, as /usr/local/go, and
-# make. Debian's own Go is too old to build the project, but it can fetch a
-# newer one: as a module, which it checks against the public checksum database.
+# make, unless the machine has that release or a newer one. Debian's own Go is too
+# old to build the project, but it can fetch a newer one: as a module, which it
+# checks against the public checksum database.
 #
 # usage: toolchain.sh PROJECT
 set -eu
@@ -10,7 +11,11 @@ project=$1
 target=/usr/local/go
 release=go$(awk '$1 == "go" { print $2 }' "$project/go.mod")
 
-if [ "$("$target/bin/go" env GOVERSION 2>/dev/null)" = "$release" ]; then
+has() { # whether Go's program $1 is of this release or newer
+	found=$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null) || return 1
+	[ "$(printf '%s\n%s\n' "$release" "$found" | sort -V | head -n 1)" = "$release" ]
+}
+if command -v make >/dev/null && { has "$target/bin/go" || has go; }; then
 	exit 0
 fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
