@@ -42,7 +42,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: arrows mutants soak clones all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages test-packages-quick test-portable third-party pictures
+.PHONY: arrows mutants soak clones all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages test-packages-quick test-portable prebuilt-tests vagrant-test third-party pictures
 
 all: build
 
@@ -126,6 +126,17 @@ test-kernels: setup-tests
 
 KERNELS ?= all
 
+# Kernel tests for a Vagrant machine that cannot compile them in reasonable time;
+# see vagrant/Vagrantfile.
+prebuilt-tests: build
+	GO="$(GO)" vagrant/prebuild.sh bin/tests '$(KERNELTESTS)' $(KERNELPACKAGES)
+
+# The project's own Vagrantfile on Debian's kernel, systemd and udev, without
+# hardware virtualisation: makes a box from packages, runs the kernel tests, installs
+# the package and reboots. Machine, daemons and network end with the test.
+vagrant-test: certificates prebuilt-tests
+	$(GO) test -tags vagrant -count=1 -p 1 -v -timeout 3h ./vagrant/box ./vagrant
+
 # As many clones as CLONES says, on both engines, from 16 goroutines; the power
 # is cut, and all must come back. The race detector does not fit into the address
 # space of programs in User-mode Linux.
@@ -167,14 +178,14 @@ lint:
 	test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	$(GO) mod tidy -diff
 	$(GO) vet ./... $(TOOLS)
-	$(GO) vet -tags kernel,lab,packages ./...
+	$(GO) vet -tags kernel,lab,packages,vagrant ./...
 	GOOS=darwin $(GO) build ./cmd/... ./verify/... ./dmctl/...
 	GOOS=windows $(GO) build ./cmd/... ./verify/... ./dmctl/...
 	GOARCH=386 $(GO) vet -tags kernel,lab ./...
 	GOARCH=arm $(GO) vet -tags kernel,lab ./...
 	GOARCH=386 $(GO) test -tags kernel,lab -run '^$$' -exec true ./... >/dev/null
 	$(GO) run $(STATICCHECK) ./... $(TOOLS)
-	$(GO) run $(STATICCHECK) -tags kernel,lab,packages ./...
+	$(GO) run $(STATICCHECK) -tags kernel,lab,packages,vagrant ./...
 	$(GO) run ./testdata/arrows
 	$(GO) run $(ACTIONLINT) .github/workflows/*.yml
 	! grep -n 'uses:' .github/workflows/*.yml | grep -vE '@[0-9a-f]{40} # v' # pinned by commit

@@ -44,6 +44,27 @@ func Open(suite, dir string) (Archive, error) {
 	return archiveOf(dir, source)
 }
 
+// Sources returns the files that list the archives of this machine.
+func Sources() ([]string, error) {
+	files, err := filepath.Glob("/etc/apt/sources.list.d/*.sources")
+	if _, absent := os.Stat("/etc/apt/sources.list"); absent == nil {
+		files = append(files, "/etc/apt/sources.list")
+	}
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("apt-get knows no package mirror")
+	}
+	return files, err
+}
+
+// Release returns the code name of this machine's release, such as bookworm.
+func Release() (string, error) {
+	out, err := exec.Command("/bin/sh", "-c", `. /etc/os-release && echo "${VERSION_CODENAME:?}"`).Output()
+	if err != nil {
+		return "", fmt.Errorf("find the release in /etc/os-release: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
 // sourceOf returns the line of a source list for the suite, on the mirror of
 // the machine's own release. targets are the machine's indexes, one per line:
 // origin, component, release, address, and the key that signs it.
