@@ -227,7 +227,10 @@ func TestRecordTower(t *testing.T) {
 	}
 	base := filepath.Join(t.TempDir(), "base.img")
 	for _, view := range []string{"origin", "snap"} {
-		shell(t, `dd if="$1" of="$2" bs=1M count=24 iflag=direct status=none`, disks[0], base)
+		// What other tests left would come alive in a crash during the creation of the
+		// snapshot: the kernel does not flush what it zeroes (docs/crash-findings.md).
+		shell(t, `dd if=/dev/zero of="$1" bs=1M count=24 oflag=direct conv=fsync status=none
+			dd if="$1" of="$2" bs=1M count=24 iflag=direct status=none`, disks[0], base)
 		out, complaints, code := record(towerSetup+view, `
 			for i in 1 2 3; do dd if=/dev/urandom of=$DMSNAPCTL_UPPER bs=4k count=20 oflag=direct conv=fsync status=none; done
 			dmsnapctl crash mark overwritten >&2
