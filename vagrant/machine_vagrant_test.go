@@ -41,7 +41,7 @@ var seen = []string{"tested", "running", "installed", "checked", "cloned", "enab
 // TestVagrantMachine brings the project's own Vagrantfile up in a world of its
 // own, and looks at what machine.sh says. The machine must not change by it.
 func TestVagrantMachine(t *testing.T) {
-	path, err := box.Ensure(os.Stderr, "dmsetup", "lvm2", "e2fsprogs", "xfsprogs", "mount", "mdadm", "qemu-utils", "bmap-tools", "restic", "borgbackup")
+	path, err := box.Ensure(os.Stderr, box.ForTests...)
 	if err != nil {
 		t.Fatal(err)
 	}

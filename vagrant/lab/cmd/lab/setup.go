@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/dmsnapctl/dmsnapctl/vagrant/box"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/kernels"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/packages"
 	"github.com/dmsnapctl/dmsnapctl/vagrant/lab/variant"
@@ -19,16 +20,10 @@ import (
 // testKernels are the kernels that make test boots and reads.
 const testKernels = "uml-6.1,qemu-6.12"
 
-// testPackages are the packages that kernel tests use. They compare their results
-// with dmsetup's and LVM's, put file systems and arrays on snapshots, and back them
-// up. qemu-img and bmaptool check the images. Some tests run next to udev; the
-// machine's own is not started.
-var testPackages = []string{"dmsetup", "lvm2", "e2fsprogs", "xfsprogs", "mount", "kmod", "mdadm", "qemu-utils", "bmap-tools", "restic", "borgbackup", "udev"}
-
 func setup(args []string) (int, error) {
 	flags := flag.NewFlagSet("lab setup", flag.ContinueOnError)
 	which := flags.String("kernels", "", "`list` of kernels to get, such as uml-6.1,qemu-6.12; or all (default: uml-6.1)")
-	tests := flags.Bool("tests", false, "also get what only the tests need: "+strings.Join(testPackages, ", ")+", and the kernels "+testKernels)
+	tests := flags.Bool("tests", false, "also get what only the tests need: "+strings.Join(box.ForTests, ", ")+", and the kernels "+testKernels)
 	bench := flags.Bool("bench", false, "also install what only the benchmarks need: fio")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage, nil // flag has printed why
@@ -51,7 +46,7 @@ func setup(args []string) (int, error) {
 	}
 	var more []string
 	if *tests {
-		more = append(more, testPackages...)
+		more = append(more, box.ForTests...)
 	}
 	if *bench {
 		more = append(more, "fio")
