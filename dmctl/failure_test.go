@@ -16,6 +16,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -324,6 +325,25 @@ func TestPauseTooLong(t *testing.T) {
 		if diff := cmp.Diff(before, f.String()); diff != "" {
 			t.Errorf("%s: %s", s.name, diff)
 		}
+	}
+}
+
+// A run that is killed while it opens a device by its number leaves a node, also
+// of a device that is not ours, or not mapped.
+func TestRecoverRemovesMomentaryNodes(t *testing.T) {
+	f := dmtest.New()
+	c := NewOn(f)
+	if err := haveMapped(c); err != nil {
+		t.Fatal(err)
+	}
+	before := f.String()
+	f.NodeDevs[".dmsnapctl-42-1"] = f.Devices[0].Dev
+	f.NodeDevs[".dmsnapctl-42-2"] = blockdev.DevNo{Major: 7}
+	if err := c.Recover(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(before, f.String()); diff != "" {
+		t.Error(diff)
 	}
 }
 

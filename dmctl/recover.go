@@ -272,10 +272,13 @@ func (r *recovery) recordings() {
 	}
 }
 
-// nodes makes the missing nodes of devices that stay, and removes nodes under
-// names that no device has: left by a removed device, or by a renamed device of
-// ours.
+// nodes makes the missing nodes of devices that stay, and removes those by
+// which a killed run opened devices, and nodes under names that no device has:
+// left by a removed device, or by a renamed device of ours.
 func (r *recovery) nodes() {
+	for _, name := range r.c.e.LeftNodes() {
+		r.p.Finish(plan.NoNode{Name: name})
+	}
 	for name, dev := range r.c.e.Nodes() {
 		d := r.v.ByDev(dev)
 		if r.v.ByName(name) == nil && (d == nil || d.Role() != "") {

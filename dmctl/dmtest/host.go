@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -109,12 +110,26 @@ func (m *Machine) RemoveNode(name devices.Name) error {
 func (m *Machine) Nodes() map[devices.Name]blockdev.DevNo {
 	out := map[devices.Name]blockdev.DevNo{}
 	for n, dev := range m.NodeDevs {
-		if name, err := devices.ParseName(n); err == nil {
+		if name, err := devices.ParseName(n); err == nil && !left(n) {
 			out[name] = dev
 		}
 	}
 	return out
 }
+
+// LeftNodes implements host.Host.
+func (m *Machine) LeftNodes() []devices.Name {
+	var names []devices.Name
+	for n := range m.NodeDevs {
+		if name, err := devices.ParseName(n); err == nil && left(n) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// left is true for the names of nodes that killed processes left.
+func left(name string) bool { return strings.HasPrefix(name, ".") }
 
 // HasNode implements host.Host.
 func (m *Machine) HasNode(name devices.Name, dev blockdev.DevNo) bool {

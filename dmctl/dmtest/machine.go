@@ -68,7 +68,8 @@ type Machine struct {
 	NoLoop bool
 	// NotesKept are the notes that outlive a process.
 	NotesKept map[string][]byte
-	// NodeDevs are the nodes in /dev/mapper by name.
+	// NodeDevs are the nodes in /dev/mapper by name. A killed process left those
+	// whose names begin with a dot.
 	NodeDevs map[string]blockdev.DevNo
 
 	// Calls counts the calls that change something, starting at 1. Failures

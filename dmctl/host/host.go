@@ -8,7 +8,7 @@
 // plans.
 //
 // From the top down: loop, files, disk, mount, machine, below, host, intent,
-// memory, nodes, users, file, lvm.
+// memory, nodes, momentary, users, file, lvm.
 package host
 
 import (
@@ -54,8 +54,11 @@ type Host interface {
 	AddNode(devices.Name, blockdev.DevNo) error
 	// Nodes returns all nodes of mapped devices in /dev/mapper, even if the
 	// device is gone. It ignores links: udev makes and removes its own, all
-	// others are a user's.
+	// others are a user's. It ignores LeftNodes, too.
 	Nodes() map[devices.Name]blockdev.DevNo
+	// LeftNodes returns the nodes by which killed processes were to open a
+	// device by its number.
+	LeftNodes() []devices.Name
 	// HasNode reports whether /dev/mapper/NAME exists and is the device.
 	HasNode(devices.Name, blockdev.DevNo) bool
 	// NodeFree returns nil if AddNode can make /dev/mapper/NAME: nodes can be

@@ -4,7 +4,9 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -95,6 +97,60 @@ func TestNodesWithUdev(t *testing.T) {
 	}
 	if _, err := os.Lstat(path); err != nil {
 		t.Errorf("a file was removed for a node: %v", err)
+	}
+}
+
+// Momentary nodes of killed processes are left, those of living ones are in use.
+// A node that is taken away before it could be used is made again.
+func TestMomentaryNodes(t *testing.T) {
+	h := &Linux{nodes: t.TempDir(), udev: true, queue: filepath.Join(t.TempDir(), "queue"), udevTime: time.Hour}
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	dev := blockdev.DevNo{Major: 1, Minor: 1}
+	next := lastMomentary.Load() + 1
+	for _, name := range []string{
+		fmt.Sprintf(".dmsnapctl-%d-254-0", dead.Process.Pid),
+		fmt.Sprintf(".dmsnapctl-%d-%d", dead.Process.Pid, next),
+		fmt.Sprintf(".dmsnapctl-%d-%d", os.Getpid(), next),
+		".dmsnapctl-x-1", fmt.Sprintf(".dmsnapctl-%d", dead.Process.Pid),
+	} {
+		if err := mknod(filepath.Join(h.nodes, name), dev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := h.LeftNodes()
+	if len(left) != 2 {
+		t.Errorf("left: %v", left)
+	}
+	for _, name := range left {
+		if err := h.RemoveNode(name); err != nil { // does not wait for udev
+			t.Error(err)
+		}
+	}
+	if left := h.LeftNodes(); len(left) > 0 {
+		t.Errorf("after their removal: %v", left)
+	}
+	uses := 0
+	err := h.withNode(dev, func(path string) error {
+		uses++
+		if got, err := nodeDev(path); err != nil || got != dev {
+			t.Errorf("%s is %v, %v", path, got, err)
+		}
+		if uses < nodeTries {
+			if err := os.Remove(path); err != nil {
+				t.Error(err)
+			}
+		}
+		_, err := os.Lstat(path)
+		return err
+	})
+	if err != nil || uses != nodeTries {
+		t.Errorf("used %d times: %v", uses, err)
+	}
+	if left, err := os.ReadDir(h.nodes); err != nil || len(left) != 3 {
+		t.Errorf("nodes at the end: %v, %v", left, err)
 	}
 }
 

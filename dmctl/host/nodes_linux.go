@@ -16,15 +16,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
-// withNode gives a device a node for a moment, even if it already has one.
-func (h *Linux) withNode(dev blockdev.DevNo, use func(path string) error) error {
-	path := filepath.Join(h.nodes, fmt.Sprintf(".dmsnapctl-%d-%d-%d", os.Getpid(), dev.Major, dev.Minor))
-	if err := mknod(path, dev); err != nil {
-		return err
-	}
-	return errors.Join(use(path), os.Remove(path))
-}
-
 // nodePoll is the time between looks for a node that udev makes.
 const nodePoll = 20 * time.Millisecond
 
@@ -52,7 +43,7 @@ func (h *Linux) Nodes() map[devices.Name]blockdev.DevNo {
 	entries, _ := os.ReadDir(h.nodes)
 	for _, e := range entries {
 		name, err := devices.ParseName(e.Name())
-		if err != nil || name.String() != e.Name() || e.Type() != fs.ModeDevice {
+		if err != nil || name.String() != e.Name() || e.Type() != fs.ModeDevice || isMomentary(name) {
 			continue
 		}
 		if dev, err := nodeDev(filepath.Join(h.nodes, e.Name())); err == nil && dev.Major == major {
@@ -103,7 +94,7 @@ func (h *Linux) RemoveNode(name devices.Name) error {
 		return errors.Is(err, fs.ErrNotExist) || err == nil && !isNode(info)
 	}
 	// Anything but a node was never ours.
-	if h.udev && h.await(gone) || gone() {
+	if h.udev && !isMomentary(name) && h.await(gone) || gone() {
 		return nil
 	}
 	return removeNode(path)
@@ -138,14 +129,6 @@ func nodeDev(path string) (blockdev.DevNo, error) {
 		return blockdev.DevNo{}, fmt.Errorf("%s is not a block device", path)
 	}
 	return blockdev.DevNo{Major: unix.Major(st.Rdev), Minor: unix.Minor(st.Rdev)}, nil
-}
-
-func mknod(path string, dev blockdev.DevNo) error {
-	err := unix.Mknod(path, unix.S_IFBLK|0o600, int(unix.Mkdev(dev.Major, dev.Minor)))
-	if err != nil {
-		return &fs.PathError{Op: "mknod", Path: path, Err: err}
-	}
-	return nil
 }
 
 // removeNode removes a device's node or a link to one, nothing else.
