@@ -200,14 +200,31 @@ func (d death) killAfter(t *testing.T, c *Controller, disks []string, after time
 		t.Errorf("%s: recover: %v", when, err)
 	}
 	noneSuspended(t, c, when+", recovered")
-	p, err := c.PlanRecover(ctx)
-	c.Release()
-	if err != nil || len(p.Steps()) > 0 {
-		t.Errorf("%s: after recover there is something to recover: %v, %v", when, p, err)
+	steps := toRecover(t, c)
+	if d.do.Merge != nil && slices.Equal(steps, []string{"put things in order after merging s"}) {
+		// The kernel was still merging when recover looked, and has ended since.
+		if err := c.Recover(ctx); err != nil {
+			t.Errorf("%s: recover after the merge: %v", when, err)
+		}
+		steps = toRecover(t, c)
+	}
+	if len(steps) > 0 {
+		t.Errorf("%s: after recover there is something to recover: %q", when, steps)
 	}
 	io.end(t, when)
 	d.leavesNothing(t, c, when)
 	return killed
+}
+
+// toRecover returns what recover would do now.
+func toRecover(t *testing.T, c *Controller) []string {
+	t.Helper()
+	p, err := c.PlanRecover(context.Background())
+	c.Release()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Steps()
 }
 
 // leavesNothing removes all snapshots: then vol must be as it was made, and
