@@ -3,8 +3,6 @@
 package crashtest
 
 import (
-	"bytes"
-
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
@@ -37,24 +35,15 @@ func Swallow(l *logwrites.Log, mark string, store, chunk cow.Sectors) (log []byt
 			dropped++
 		}
 	}
-	var b bytes.Buffer
-	w := logwrites.NewWriter(&b, l.SectorSize, uint64(l.Len()-dropped))
-	for i, e := range l.Entries() {
-		if drop[i] {
-			continue
-		}
-		var data []byte
-		if e.HasData() {
-			data = make([]byte, e.Sectors*l.SectorSize)
-			if err := l.ReadData(e, 0, data); err != nil {
-				return nil, 0, err
+	log, err = Rewrite(l, func(entries []Entry) (kept []Entry) {
+		for i, e := range entries {
+			if !drop[i] {
+				kept = append(kept, e)
 			}
 		}
-		if err := w.Write(e, data); err != nil {
-			return nil, 0, err
-		}
-	}
-	return b.Bytes(), dropped, w.Err()
+		return kept
+	})
+	return log, dropped, err
 }
 
 // isArea reports whether a chunk of a store is one of its areas.
