@@ -53,7 +53,7 @@ func unflushedCommit(part float64) change {
 	return func(entries []crashtest.Entry, what []crash.Moment) []crashtest.Entry {
 		commit := choose(what, crash.CommitMoment, part)
 		first := commit
-		for first > 0 && (what[first-1] == crash.FlushMoment || what[first-1] == crash.MarkMoment) {
+		for first > 0 && what[first-1] == crash.FlushMoment {
 			first--
 		}
 		return slices.Delete(slices.Clone(entries), first, commit)
