@@ -347,14 +347,20 @@ func (r *rig) linear(name string, start, length int) string {
 	return r.create(name, fmt.Sprintf("0 %d linear /dev/mapper/lw %d", length, start))
 }
 
-// snapshots makes an origin and a snapshot on each COW device, frozen at a
-// mark.
+// snapshots makes an origin and a persistent snapshot on each COW device, frozen
+// at a mark.
 func (r *rig) snapshots(chunk int, cows ...string) {
+	r.t.Helper()
+	r.snapshotsOf(fmt.Sprintf("P %d", chunk), cows...)
+}
+
+// snapshotsOf is snapshots with other arguments after the devices.
+func (r *rig) snapshotsOf(arguments string, cows ...string) {
 	r.t.Helper()
 	o := r.linear("real", 0, originSectors)
 	r.mark("frozen")
 	for i, c := range cows {
-		r.create(fmt.Sprintf("snap%d", i), fmt.Sprintf("0 %d snapshot %s %s P %d", originSectors, o, c, chunk))
+		r.create(fmt.Sprintf("snap%d", i), fmt.Sprintf("0 %d snapshot %s %s %s", originSectors, o, c, arguments))
 	}
 	r.create("origin", fmt.Sprintf("0 %d snapshot-origin %s", originSectors, o))
 }
