@@ -72,6 +72,7 @@ func crashExploreCommand() *cli.Command {
 			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that wrote the log: fixed, leaky or mended; for a leaky one the order of exceptions is not checked; it also models the second crash; leaks always count"},
 			&cli.BoolFlag{Name: "read-only-snapshot", Usage: "assert that nothing wrote to the snapshot itself: check each copy against the frozen origin"},
 			&cli.BoolFlag{Name: "snapshot-written", Usage: "assert writes to the snapshot itself, or to the origin during a merge, even if the log shows none"},
+			&cli.BoolFlag{Name: "discards-passed-down", Usage: "assert the snapshot's feature discard_passdown_origin: discards of the origin come from the snapshot, and need no copy; for one --cow"},
 			&cli.BoolFlag{Name: "origin-unwritten", Usage: "assert that nothing wrote to the origin: a log without such writes is then no doubt"},
 			&cli.StringFlag{Name: "upper", Usage: "the `FILE` or device with the log of a device on top of the stack, whose flushed data must be there"},
 			&cli.StringFlag{Name: "upper-view", Usage: "`WHERE` that device is: on the snapshot (of the first --cow) or on the origin"},
@@ -168,9 +169,12 @@ func exploreOptions(c *cli.Context, o *console) (opt crash.Options, err error) {
 	}
 	opt.FromMark, opt.Seed = c.String("from-mark"), c.Uint64("seed")
 	opt.ReadOnlySnapshot, opt.SnapshotWritten = c.Bool("read-only-snapshot"), c.Bool("snapshot-written")
-	opt.OriginUnwritten = c.Bool("origin-unwritten")
+	opt.OriginUnwritten, opt.DiscardsPassedDown = c.Bool("origin-unwritten"), c.Bool("discards-passed-down")
 	if opt.ReadOnlySnapshot && opt.SnapshotWritten {
 		return opt, usagef("--read-only-snapshot and --snapshot-written exclude each other")
+	}
+	if opt.DiscardsPassedDown && len(c.StringSlice("cow")) > 1 {
+		return opt, usagef("--discards-passed-down: give one --cow; such discards damage the origin's other snapshots")
 	}
 	if opt.Jobs = c.Int("jobs"); opt.Jobs < 0 || opt.Jobs == 0 && c.IsSet("jobs") {
 		return opt, usagef("--jobs: %d; write 1 or more", opt.Jobs)

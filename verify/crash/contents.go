@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // admits reports whether a block of the image may show content that it did not
@@ -50,6 +51,9 @@ func (s *store) admits(o *originChunk, block int, id blockID) bool {
 func (s *store) admitsInOrigin(o *originChunk, block int, id blockID) bool {
 	at := o.cells[block]
 	if len(s.maybe) > 0 && slices.Contains(s.maybe[s.blocks[at]], id) {
+		return true
+	}
+	if id == 0 && s.opt.DiscardsPassedDown && s.epochDiscards(at) {
 		return true
 	}
 	from, merged := s.cleared[o.number]
@@ -103,6 +107,16 @@ func (s *store) epochWrote(c cell, id blockID, from int) bool {
 		return slices.Contains(s.gives(c), id)
 	}
 	return s.wroteIn(c, id, interval{from, s.end})
+}
+
+// epochDiscards reports whether a discard of the epoch covers a cell.
+func (s *store) epochDiscards(c cell) bool {
+	for entry := range s.writersOf(s.blocks[c], interval{s.at, s.end}) {
+		if s.log.Entry(entry).Flags&logwrites.Discard != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // since are the contents that a cell was given between the store's creation and

@@ -3,6 +3,7 @@ package crash
 import (
 	"context"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -84,5 +85,53 @@ func TestHugeDiscard(t *testing.T) {
 	huge := logBytes(t, 512, []scripted{m.log[len(m.log)-2], discarded(0, math.MaxInt64)})
 	if _, err := Explore(context.Background(), openBytes(t, huge), opt); err == nil {
 		t.Error("a discard of half of all sectors was taken")
+	}
+}
+
+// TestDiscardsPassedDown: a discard of the origin that needs no copy is one that
+// the snapshot passes down. Without the option it is damage, as a write of zeros
+// is with it. The copy that a later write makes holds zeros.
+func TestDiscardsPassedDown(t *testing.T) {
+	discard := func(m *machine) {
+		m.held = append(m.held, discarded(m.originBlock(7), 8))
+		m.put(m.originBlock(7), make([]byte, 8*512))
+	}
+	for _, test := range []struct {
+		name   string
+		steps  func(m *machine)
+		passed bool
+		broken bool
+	}{
+		{"a discard", discard, false, true},
+		{"a discard that is passed down", discard, true, false},
+		{"one, and a write to the chunk", func(m *machine) { discard(m); m.flush(); m.overwrite(7, 8) }, true, false},
+		{"a write of zeros", func(m *machine) { m.write(m.originBlock(7), make([]byte, 8*512)) }, true, true},
+		{"a discard, and a write of zeros", func(m *machine) {
+			discard(m)
+			m.flush()
+			m.write(m.originBlock(9), make([]byte, 8*512))
+		}, true, true},
+	} {
+		m := newMachine(t, 512, 8, 64, 128)
+		base := m.image()
+		m.create(allocator.Fixed)
+		m.overwrite(chunks(0, 3)...)
+		test.steps(m)
+		m.flush()
+		m.end()
+		opt := m.options(base)
+		opt.DiscardsPassedDown = test.passed
+		if r := explore(t, logBytes(t, 512, m.log), opt); (r.BrokenImageStates > 0) != test.broken || (r.LintViolations > 0) != test.broken || r.CorruptStates > 0 {
+			t.Errorf("%s: %d broken states, first %+v, violations %+v", test.name, r.BrokenImageStates, r.FirstBroken, r.Violations)
+		}
+	}
+	m := newMachine(t, 512, 8, 64, 128)
+	m.create(allocator.Fixed)
+	m.overwrite(0)
+	m.end()
+	opt := m.options(nil)
+	opt.COW, opt.DiscardsPassedDown = append(opt.COW, Region{1 << 20, 8}), true
+	if _, err := Explore(context.Background(), openBytes(t, logBytes(t, 512, m.log)), opt); err == nil || !strings.Contains(err.Error(), "one store") {
+		t.Errorf("with two stores: %v", err)
 	}
 }

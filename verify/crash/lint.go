@@ -211,6 +211,9 @@ func (l *linter) note(r Rule, entry int, format string, args ...any) {
 
 // origin checks a write to the origin against the exceptions committed so far.
 func (l *linter) origin(i int, st *step) {
+	if l.x.opt.DiscardsPassedDown && l.x.discards(i) {
+		return // it needs no copy
+	}
 	for _, s := range l.x.stores {
 		if s.state != valid || i < s.freeze {
 			continue

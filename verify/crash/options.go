@@ -54,6 +54,11 @@ type Options struct {
 	// that the origin's writes do not explain are then accepted as such writes.
 	// If both are false, the log decides for each store.
 	ReadOnlySnapshot, SnapshotWritten bool
+	// DiscardsPassedDown says that the snapshot has the feature
+	// discard_passdown_origin: its discards reach the origin without a copy, and
+	// read as zeros in both. Other snapshots of that origin then show zeros they
+	// should not, so there can be only one store.
+	DiscardsPassedDown bool
 	// OriginUnwritten says that nobody wrote to the origin, so that a log
 	// without such writes raises no doubt.
 	OriginUnwritten bool
@@ -140,6 +145,9 @@ func (o *Options) check(blockBytes uint64) error {
 	}
 	if len(o.COW) == 0 || o.Origin.Len == 0 {
 		return errors.New("an origin and at least one COW store are needed")
+	}
+	if o.DiscardsPassedDown && len(o.COW) > 1 {
+		return errors.New("discards that one snapshot passes down to the origin damage its other snapshots: explore one store")
 	}
 	all := append([]Region{o.Origin}, o.COW...)
 	for i, a := range all {

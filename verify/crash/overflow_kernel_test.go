@@ -85,8 +85,8 @@ func TestOverflow(t *testing.T) {
 }
 
 // TestTransientBesidePersistent: a transient snapshot of the same origin is full
-// half way. The persistent one is whole in every state, and nothing of the
-// transient one can be activated.
+// half way. The persistent one is whole in every state, and the transient one's
+// region holds no store.
 func TestTransientBesidePersistent(t *testing.T) {
 	r := newRig(t, 512, 2)
 	const room = 64 // chunks of the transient store, all of them data
