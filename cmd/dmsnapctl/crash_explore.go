@@ -64,6 +64,7 @@ func crashExploreCommand() *cli.Command {
 			&cli.StringFlag{Name: "log", Usage: "the `FILE` or device with the log"},
 			&cli.StringFlag{Name: "origin", Usage: "the origin lies at `START+LEN` of the logged device"},
 			&cli.StringSliceFlag{Name: "cow", Usage: "a COW store lies at `START+LEN`"},
+			&cli.StringSliceFlag{Name: "grown", Usage: "the COW device was only `START+LEN@MARK` until this mark, and then grew to what --cow says"},
 			&cli.StringFlag{Name: "base", Usage: "`IMAGE` of the device before the first entry (default: zeros)"},
 			&cli.StringFlag{Name: "from-mark", Usage: "the `TEXT` of the mark at which the origin was frozen"},
 			&cli.IntFlag{Name: "reorder", Value: crash.DefaultReorder, Usage: "sample at most `N` random states between two flushes if there are too many"},
@@ -115,7 +116,7 @@ func runCrashExplore(c *cli.Context) error {
 			return err
 		}
 		opt.Base, opt.BaseSize = base, size
-		opt.Origin, opt.COW = *at.origin, at.stores
+		opt.Origin, opt.COW, opt.Grown = *at.origin, at.stores, at.grown
 		report, err := exploreBoth(c, l, opt, checker)
 		if report != nil && at.warning != "" {
 			report.Warnings = append(report.Warnings, at.warning)

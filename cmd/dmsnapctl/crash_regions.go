@@ -21,6 +21,7 @@ import (
 type regions struct {
 	origin *crash.Region
 	stores []crash.Region
+	grown  []crash.Growth
 	// flags are the flags that name them, in sectors of the logged device.
 	flags []string
 	// warning is printed if the user counted in other units.
@@ -42,6 +43,13 @@ func regionsAsWritten(c *cli.Context) (r regions, err error) {
 			return r, err
 		}
 		r.stores = append(r.stores, store)
+	}
+	for _, text := range c.StringSlice("grown") {
+		grown, err := crash.ParseGrowth(text)
+		if err != nil {
+			return r, usagef("--grown: %v", err)
+		}
+		r.grown = append(r.grown, grown)
 	}
 	return r, nil
 }
@@ -78,6 +86,12 @@ func (r regions) on(l *logwrites.Log, base io.ReaderAt, size int64) (regions, er
 			return r, err
 		}
 		out.stores = append(out.stores, store)
+	}
+	for _, g := range r.grown {
+		if g.Region, err = g.Region.Times(unit); err != nil {
+			return r, usagef("--grown: %v", err)
+		}
+		out.grown = append(out.grown, g)
 	}
 	if unit != sector {
 		out.warning = fmt.Sprintf("the regions hold a store only if they count sectors of 512 bytes, not the log's of %d, and are taken so; in the log's sectors they are %s", l.SectorSize, out)

@@ -16,6 +16,6 @@
 // freeze, shown, written, again, second, combine (explore a log); states_svg,
 // timeline_svg, rates_svg, drawn (pictures); failure, enumerate, choices, legal,
 // cells, promises, upper, overlay, checks (states and their judgement); outcome,
-// store, image, contents, disk, history, layout, unit, shard, options, doubts, base,
-// chunks, facts, names, parts, region, report, state, timeline (what they know).
+// store, image, contents, disk, history, layout, unit, shard, options, growth, doubts,
+// base, chunks, facts, names, parts, region, report, state, timeline (what they know).
 package crash

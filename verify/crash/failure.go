@@ -113,6 +113,8 @@ func (s *store) explain(d verdict) string {
 		return "the header is gone, of a store that was there before"
 	case d.state == alien:
 		return "the header is of another version or chunk size"
+	case d.beyond:
+		why = append(why, fmt.Sprintf("an exception names chunk %d, when the device had %s", s.reaches()-1, count.Of(s.chunksAt(s.end-1), "chunk")))
 	case d.truncated:
 		why = append(why, "the list of exceptions continues beyond the device")
 	}

@@ -51,6 +51,7 @@ type storeLayout struct {
 	span
 	perChunk uint64 // blocks
 	bounds   cow.Bounds
+	sizes    []size // what the device had before it grew
 }
 
 // newLayout determines the layout. A store's header gives its chunk size.
@@ -85,6 +86,7 @@ func newStoreLayout(l *logwrites.Log, b base, opt *Options, region Region) (s st
 	if s.perChunk = g.ChunkBytes() / l.SectorSize; s.perChunk == 0 {
 		return s, fmt.Errorf("its chunks of %s are smaller than a block of the device (%d bytes)", count.Of(chunk, "sector"), l.SectorSize)
 	}
+	s.sizes = opt.grown[region.Start]
 	s.bounds = g.BoundsOf(uint64(region.Len)*cow.SectorSize, uint64(opt.Origin.Len)*cow.SectorSize)
 	return s, nil
 }

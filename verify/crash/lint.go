@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 
@@ -27,6 +28,7 @@ const (
 	NextAreaNotZeroed  Rule = "next-area-not-zeroed" // a full area was committed while the next one held records
 	ClearedBeforeMerge Rule = "cleared-before-merge" // a merged exception was cleared before its data was flushed
 	OutOfOrder         Rule = "out-of-order"         // exceptions completed out of the order of allocation (fixed kernels)
+	BeyondDevice       Rule = "beyond-device"        // the exception names a chunk that the device got only when it grew
 )
 
 // Violation is an entry that breaks a rule.
@@ -266,6 +268,9 @@ func (l *linter) commit(i int, st *step) {
 func (l *linter) added(i int, s *store, k uint64, e cow.Exception, next cow.Chunk) {
 	if l.x.opt.Expect != allocator.Leaky && e.New != next {
 		l.note(OutOfOrder, i, "entry %d commits exception %d with chunk %d; in the order of allocation it would be chunk %d", i, k, e.New, next)
+	}
+	if had := s.chunksAt(i); uint64(e.New) >= had && s.bounds.OnDevice(e.New) {
+		l.note(BeyondDevice, i, "entry %d commits an exception for chunk %d of the COW store, when the device had %s", i, e.New, count.Of(had, "chunk"))
 	}
 	s.known[e] = commit{int32(i), frozenContent}
 	o, c := s.chunksOf(e)

@@ -27,6 +27,9 @@ type Options struct {
 	// stores of its snapshots.
 	Origin Region
 	COW    []Region
+	// Grown says that COW devices were smaller at first. A store that names
+	// chunks its device did not have yet is corrupt.
+	Grown []Growth
 	// Base is the device before the first entry of the log, of BaseSize bytes.
 	// If it is nil, and after its end, the device is zeros.
 	Base     io.ReaderAt
@@ -83,6 +86,8 @@ type Options struct {
 	// Shard is the part of the epochs to explore.
 	Shard Shard
 
+	grown map[cow.Sectors][]size // by the start of a store's region
+
 	cells int          // see keepCells
 	mark  int          // index of FromMark's entry, -1 if there is none
 	stop  func() error // returns why to stop, or nil; may be nil
@@ -108,6 +113,9 @@ func (o *Options) prepare(ctx context.Context, l *logwrites.Log) error {
 			return fmt.Errorf("the log has no mark %q; its marks are: %s", o.FromMark, marksOf(l))
 		}
 		o.mark = i
+	}
+	if err := o.findGrowth(l); err != nil {
+		return err
 	}
 	return o.check(l.SectorSize)
 }

@@ -164,7 +164,9 @@ func (c *second) activate(s *store) (*allocator.Model, error) {
 		}
 		return nil
 	}
-	return allocator.Activate(c.v.opt.Expect, s.bounds, area, func(op allocator.Op) error {
+	now := s.bounds
+	now.DeviceChunks = s.chunksAt(s.end - 1)
+	return allocator.Activate(c.v.opt.Expect, now, area, func(op allocator.Op) error {
 		if s.areaAt(s.geometry().AreaOf(op.Chunk)) == nil {
 			return fmt.Errorf("no area at chunk %d", op.Chunk)
 		}

@@ -66,6 +66,6 @@ func (x *exploration) id() string {
 	o := x.opt
 	fmt.Fprintln(sum, o.Origin, o.COW, o.BaseSize, o.Base != nil, o.FromMark, o.Expect, o.reorder(), o.exhaustive(), o.Crashes, o.Seed,
 		o.ReadOnlySnapshot, o.SnapshotWritten, o.OriginUnwritten)
-	fmt.Fprintln(sum, o.DiscardsPassedDown)
+	fmt.Fprintln(sum, o.DiscardsPassedDown, o.Grown)
 	return hex.EncodeToString(sum.Sum(nil)[:16])
 }

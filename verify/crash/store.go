@@ -194,6 +194,7 @@ type verdict struct {
 	stale     uint64 // records after the terminator
 	broken    int    // origin chunks that the snapshot shows wrongly
 	truncated bool
+	beyond    bool // names chunks that its device does not have yet
 }
 
 // verdict judges the store as it is now. It takes constant time.
@@ -216,10 +217,23 @@ func (s *store) verdict() verdict {
 		v.stale = uint64(s.areas[i].used) - (length - last*perArea)
 	}
 	v.truncated = last >= s.onDisk
-	v.corrupt = v.truncated || s.ledger.Errors() > 0
+	v.beyond = len(s.sizes) > 0 && s.reaches() > s.chunksAt(s.end-1)
+	v.corrupt = v.truncated || v.beyond || s.ledger.Errors() > 0
 	v.leaked = s.ledger.Leaked()
 	v.broken = s.brokenChunks
 	return v
+}
+
+// reaches is the number of chunks that a device needs for what the list names.
+func (s *store) reaches() uint64 {
+	if s.ledger.Len() == 0 {
+		return 0
+	}
+	next := s.ledger.NextFree() // an area's chunk is skipped, on the device or not
+	if s.geometry().IsMetadata(next - 1) {
+		next--
+	}
+	return uint64(next)
 }
 
 // allocated is the allocated sectors in the kernel's status line.
