@@ -35,7 +35,8 @@ KERNELTEST = CGO_ENABLED=0 $(GO) test -tags kernel -count=1 -timeout 60m -run '$
 # test-kernels KERNELS=qemu-6.12.
 SMPTESTS = \
 	./dmctl:TestCreateOnPlainDevice,TestCreateAtOnce,TestActivate,TestMerge,TestGrowOverflowInvalid,TestForeignOrigins,TestAttackKills,TestStoppedInThePause \
-	./verify:TestLiveStoreIsNeverCalledDamaged
+	./verify:TestLiveStoreIsNeverCalledDamaged \
+	./verify/crash:TestMergeOfAFinishedStore,TestOverflow,TestTransientBesidePersistent,TestGrowWhileRecording
 
 FUZZPACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '^func Fuzz' .)))
 STOREPACKAGES = ./verify/ ./verify/cow/
@@ -104,9 +105,9 @@ mutants:
 arrows:
 	$(GO) run ./testdata/arrows
 
-# The leak makes no difference to attacks, nor to promises and reproducers, which
-# take long.
-NOTONLEAKY = ^(TestAttack|TestReproducers$$|TestSqliteKeeps|TestRecordTower$$|TestIsTheFileSystemWhole$$)
+# The leak makes no difference to attacks, nor to promises, reproducers and the
+# rarer uses of snapshots, which take long.
+NOTONLEAKY = ^(TestAttack|TestReproducers$$|TestMergeOfAFinishedStore$$|TestOverflow$$|TestTransientBeside|TestDiscardZeroesCOW$$|TestDiscardPassdown$$|TestGrowWhileRecording$$|TestSqliteKeeps|TestRecordTower$$|TestIsTheFileSystemWhole$$)
 
 # The lab's own tests boot machines from the host; kernel tests run inside them,
 # on the distribution's snapshot target and on the leaky one.
