@@ -43,7 +43,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: arrows mutants soak clones all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages test-packages-quick test-portable prebuilt-tests vagrant-test third-party pictures
+.PHONY: arrows mutants soak clones all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages test-packages-quick test-portable prebuilt-tests vagrant-test third-party pictures remedies
 
 all: build
 
@@ -119,6 +119,14 @@ kernel: setup-tests
 	GO="$(GO)" vagrant/some-tests.sh "$(CURDIR)/bin/lab exec -engine qemu" $(SMPTESTS)
 	GO="$(GO)" vagrant/some-tests.sh "$(CURDIR)/bin/lab exec -udev hung" ./dmctl:TestUdevDoesNothing
 	GO="$(GO)" vagrant/some-tests.sh "$(CURDIR)/bin/lab exec -udev dead" ./dmctl:TestUdevDoesNothing
+
+# The table of the remedies of docs/crash-findings.md on the newest kernel, too.
+# User-mode Linux 7.2 and its sources (some 200 MB) are fetched, and the leaky and
+# the mended module built.
+remedies: setup-tests
+	bin/lab setup -kernels uml-7.2
+	GO="$(GO)" vagrant/remedies.sh "$(CURDIR)/bin/lab exec"
+	GO="$(GO)" vagrant/remedies.sh "$(CURDIR)/bin/lab exec -kernel 7.2"
 
 # Kernel tests by name on every kernel and variant of the lab, with one table.
 test-kernels: setup-tests

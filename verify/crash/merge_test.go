@@ -9,11 +9,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
 
-// TestMergeOfAFinishedStore: the log begins with a store of 20 exceptions and
+// TestMergeOneByOne: the log begins with a store of 20 exceptions and
 // merges them one by one. In each state the merged image is the old one, and each
 // block of the origin is old or new. A merge that clears an exception before its
 // data is flushed, and one that writes other data, are caught.
-func TestMergeOfAFinishedStore(t *testing.T) {
+func TestMergeOneByOne(t *testing.T) {
 	m := newMachine(t, 512, 8, 64, 64)
 	old := m.image()
 	m.create(allocator.Fixed)
