@@ -11,13 +11,16 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/page"
 )
 
 const crashCombineHelp = `   Adds up the reports of "crash explore --shard I/N --json" for all I from 1 to N.
    The sum equals the report of a single exploration; its time is the sum of all
    parts. Missing or duplicate parts, and parts of another log or with other
-   options, are refused.
+   options, are refused. With --report and --timeline, the whole is drawn; that
+   takes no log.
 
 EXAMPLES:
    parallel dmsnapctl crash explore --log log.img --origin 0+16384 \
@@ -30,7 +33,7 @@ func crashCombineCommand() *cli.Command {
 		Usage:       "add up the reports of an exploration's parts",
 		ArgsUsage:   "REPORT...",
 		Description: crashCombineHelp,
-		Flags:       []cli.Flag{failOnFlag()},
+		Flags:       append([]cli.Flag{failOnFlag()}, drawingFlags()...),
 		Action:      withArgs("REPORT...", runCrashCombine),
 	}
 }
@@ -38,6 +41,10 @@ func crashCombineCommand() *cli.Command {
 func runCrashCombine(c *cli.Context) error {
 	o := outputOf(c)
 	fail, err := failOn(c.String("fail-on"))
+	if err != nil {
+		return err
+	}
+	drawn, err := drawingsOf(c)
 	if err != nil {
 		return err
 	}
@@ -57,7 +64,8 @@ func runCrashCombine(c *cli.Context) error {
 	for _, w := range sum.Warnings {
 		o.warnf("%s", w)
 	}
-	if next := adviceOnSum(sum, read); o.json {
+	next := adviceOnSum(sum, read)
+	if o.json {
 		err = o.printJSON(explored{exploreSchema, sum, next})
 	} else {
 		err = printExploration(o, sum, next, regions{})
@@ -65,7 +73,26 @@ func runCrashCombine(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return exploreEnd(o, "crash combine", sum, fail)
+	end := exploreEnd(o, "crash combine", sum, fail)
+	switch {
+	case !drawn.any():
+		return end
+	case sum.Timeline == nil:
+		o.warnf("crash combine: nothing was drawn: a report was made by an older release, which keeps nothing for pictures")
+		return exitStatus(exitUnknown)
+	}
+	if err := drawn.write(o, "the log "+sum.LogID, sum, commandsOf(next)); err != nil {
+		return err
+	}
+	return end
+}
+
+// commandsOf is advice as a page shows it.
+func commandsOf(next []advice) (list []page.Command) {
+	for _, a := range next {
+		list = append(list, page.Command{What: output.Text(a.Why) + ":", Line: output.Text(a.Command)})
+	}
+	return list
 }
 
 // adviceOnSum is the advice of the part whose first failure is the whole's.

@@ -80,9 +80,7 @@ func crashExploreCommand() *cli.Command {
 			failOnFlag(),
 			&cli.IntFlag{Name: "jobs", Usage: "judge `N` states at once", DefaultText: "the number of processors"},
 			&cli.StringFlag{Name: "shard", Usage: "explore only part `I/N`; \"crash combine\" adds up the parts"},
-			&cli.StringFlag{Name: "timeline", Usage: "draw the log and its bad windows to `FILE.svg`"},
-			&cli.StringFlag{Name: "report", Usage: "write all findings to `FILE.html`, a self-contained page"},
-		}, checkFlags()...),
+		}, append(drawingFlags(), checkFlags()...)...),
 		Action: withArgs("", runCrashExplore),
 	}
 }
@@ -228,6 +226,9 @@ func showExploration(c *cli.Context, o *console, r *crash.Report, at regions, fa
 	for _, w := range r.Warnings {
 		o.warnf("%s: %s", c.String("log"), w)
 	}
+	if r.Shard.Of > 0 {
+		r.KeepPictures()
+	}
 	var err error
 	if next := adviceOnLog(r, reproducer(c, at)); o.json {
 		err = o.printJSON(explored{exploreSchema, r, next})
@@ -238,7 +239,7 @@ func showExploration(c *cli.Context, o *console, r *crash.Report, at regions, fa
 		return err
 	}
 	end := exploreEnd(o, c.String("log"), r, fail)
-	if err := drawn.write(c, o, r, reproducer(c, at)); err != nil {
+	if err := drawn.write(o, c.String("log"), r, nextCommands(r, output.Text(reproducer(c, at)))); err != nil {
 		return err
 	}
 	return end

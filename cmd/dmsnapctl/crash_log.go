@@ -67,7 +67,7 @@ func logOutput(c *cli.Context, flag string, opt output.Options) (*output.Destina
 	case name == "":
 		return nil, nil
 	default:
-		opt.Reads = []string{c.String("log"), c.String("base"), c.String("upper")}
+		opt.Reads = append(slices.Clone(opt.Reads), c.String("log"), c.String("base"), c.String("upper"))
 		return output.To(name, opt)
 	}
 }

@@ -1,4 +1,4 @@
-// What crash explore draws in addition to its result: a timeline, and a page
+// What crash explore and combine draw in addition to their result: a timeline, and a page
 // with all findings.
 
 package main
@@ -15,32 +15,43 @@ import (
 type drawings struct{ timeline, page *output.Destination }
 
 func drawingsOf(c *cli.Context) (d drawings, err error) {
-	if d.timeline, err = logOutput(c, "timeline", output.Options{}); err != nil {
+	inputs := output.Options{Reads: c.Args().Slice()}
+	if d.timeline, err = logOutput(c, "timeline", inputs); err != nil {
 		return d, err
 	}
-	if d.page, err = logOutput(c, "report", output.Options{}); err != nil {
+	if d.page, err = logOutput(c, "report", inputs); err != nil {
 		return d, err
 	}
 	if d.timeline != nil && d.page != nil && output.SamePlace(d.timeline.Path(), d.page.Path()) {
-		return d, usagef("crash explore: --timeline and --report name the same file %s", d.page.Path())
+		return d, usagef("%s: --timeline and --report name the same file %s", commandName(c), d.page.Path())
 	}
 	return d, nil
 }
 
-// write draws a report. The result is printed before, so that a full disk does
-// not lose it.
-func (d drawings) write(c *cli.Context, o *console, r *crash.Report, reproduce string) error {
+func drawingFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "timeline", Usage: "draw the log and its bad windows to `FILE.svg`"},
+		&cli.StringFlag{Name: "report", Usage: "write all findings to `FILE.html`, a self-contained page"},
+	}
+}
+
+// any reports whether something is to be drawn.
+func (d drawings) any() bool { return d.timeline != nil || d.page != nil }
+
+// write draws the report of a log, and says what to run next. The result is
+// printed before, so that a full disk does not lose it.
+func (d drawings) write(o *console, log string, r *crash.Report, next []page.Command) error {
 	end := error(nil)
 	if d.timeline != nil {
 		if err := d.timeline.Write(r.WriteTimeline); err != nil {
-			o.warnf("%s: the timeline: %w", c.String("log"), err)
+			o.warnf("%s: the timeline: %w", log, err)
 			end = exitStatus(exitUnknown)
 		}
 	}
 	if d.page != nil {
-		p := page.Page{Log: output.Text(c.String("log")), Report: r, Version: "dmsnapctl " + version(), Next: nextCommands(r, output.Text(reproduce))}
+		p := page.Page{Log: output.Text(log), Report: r, Version: "dmsnapctl " + version(), Next: next}
 		if err := d.page.Write(p.Write); err != nil {
-			o.warnf("%s: the page: %w", c.String("log"), err)
+			o.warnf("%s: the page: %w", log, err)
 			end = exitStatus(exitUnknown)
 		}
 	}

@@ -206,7 +206,40 @@ func Combine(reports []*Report) (*Report, error) {
 			return nil, fmt.Errorf("%w: shard %v is missing", ErrCombine, Shard{i, first.Shard.Of})
 		}
 	}
+	if err := sum.pictureFrom(reports); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCombine, err)
+	}
 	return &sum, nil
+}
+
+// pictureFrom takes what can be drawn of the whole from its parts, if all of them
+// kept it.
+func (r *Report) pictureFrom(parts []*Report) error {
+	r.Pictured = nil
+	for _, p := range parts {
+		if p.Pictured == nil {
+			return nil
+		}
+	}
+	states := map[string][]DrawnEntry{}
+	for i, p := range parts {
+		moments, err := p.moments()
+		if err == nil && i > 0 && p.Pictured.Timeline != parts[0].Pictured.Timeline {
+			err = errPictures
+		}
+		if err != nil {
+			return fmt.Errorf("report %d %w", i+1, err)
+		}
+		r.Timeline = moments
+		if len(r.Epochs) < mostEpochs {
+			r.Epochs = addWindows(r.Epochs, p.Pictured.Epochs)
+		}
+		for _, s := range p.Pictured.States {
+			states[s.State] = s.Entries
+		}
+	}
+	r.Drawn = func(state string) []DrawnEntry { return states[state] }
+	return nil
 }
 
 // joins returns why a report is not from the same exploration as first, or nil.

@@ -17,5 +17,6 @@
 // timeline_svg, rates_svg, drawn (pictures); failure, enumerate, choices, legal,
 // cells, promises, upper, overlay, checks (states and their judgement); outcome,
 // store, image, contents, disk, history, layout, unit, shard, options, growth, doubts,
-// base, chunks, facts, names, parts, region, report, state, timeline (what they know).
+// base, chunks, facts, names, parts, pictured, region, report, state, timeline (what
+// they know).
 package crash

@@ -8,13 +8,13 @@ import (
 
 // DrawnEntry is an entry of the epoch of a failing state.
 type DrawnEntry struct {
-	Entry  int
-	What   string // the entry's kind, in words
-	Sector uint64 // of the logged device, in its sectors
+	Entry  int    `json:"entry"`
+	What   string `json:"what"`   // the entry's kind, in words
+	Sector uint64 `json:"sector"` // of the logged device, in its sectors
 	// New says for each of its blocks, or for the first of many, whether it is
 	// durable. Blocks is their true number.
-	New    []bool
-	Blocks uint64
+	New    []bool `json:"new"`
+	Blocks uint64 `json:"blocks"`
 }
 
 // Limits of what is drawn.

@@ -57,6 +57,9 @@ type Report struct {
 	Windows []Window `json:"bad_windows"`
 	// Epochs are all explored epochs, in the form of Windows, for pictures.
 	Epochs []Window `json:"-"`
+	// Pictured has what the other fields for pictures are made from when the
+	// reports of all parts are combined. It is nil in the report of a whole.
+	Pictured *Pictured `json:"pictured,omitempty"`
 	// Drawn returns which parts of its epoch are durable in a state. It is nil
 	// in a report that was read from JSON, which has no log.
 	Drawn func(state string) []DrawnEntry `json:"-"`
