@@ -43,7 +43,7 @@ STOREPACKAGES = ./verify/ ./verify/cow/
 FUZZ = GO="$(GO)" testdata/fuzz.sh
 
 .NOTPARALLEL:
-.PHONY: arrows mutants soak clones all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages test-packages-quick test-portable prebuilt-tests vagrant-test third-party pictures remedies
+.PHONY: arrows mutants soak clones all build certificates setup setup-tests demo test unit race kernel test-kernels fuzz-short fuzz bench lint clean install packages release test-packages test-packages-quick test-portable prebuilt-tests vagrant-test third-party pictures remedies losses
 
 all: build
 
@@ -127,6 +127,12 @@ remedies: setup-tests
 	bin/lab setup -kernels uml-7.2
 	GO="$(GO)" vagrant/remedies.sh "$(CURDIR)/bin/lab exec"
 	GO="$(GO)" vagrant/remedies.sh "$(CURDIR)/bin/lab exec -kernel 7.2"
+
+# What crashes of the leaky kernel lose, on one CPU and on two, over the band of
+# the model, as one picture and a table: about five minutes.
+LOSSES ?= losses.svg
+losses: setup-tests
+	GO="$(GO)" vagrant/losses.sh "$(CURDIR)/bin/lab exec" $(LOSSES)
 
 # Kernel tests by name on every kernel and variant of the lab, with one table.
 test-kernels: setup-tests

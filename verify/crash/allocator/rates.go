@@ -68,18 +68,32 @@ func measure(ctx context.Context, k Kernel, inFlight int, chunk cow.Sectors, see
 		return RatePoint{}, err
 	}
 	p := RatePoint{Kernel: k, InFlight: inFlight, ChunkBytes: g.ChunkBytes(), Seeds: seeds}
+	losses, err := Losses(ctx, k, inFlight, chunk, seed, seeds)
+	for _, lost := range losses {
+		p.LeakedChunks += float64(lost) / float64(seeds)
+	}
+	p.LeakedBytes = p.LeakedChunks * float64(g.ChunkBytes())
+	return p, err
+}
+
+// Losses returns what one crash loses in each of a number of simulations, in
+// chunks. The crash comes at a random moment while three areas fill up.
+func Losses(ctx context.Context, k Kernel, inFlight int, chunk cow.Sectors, seed uint64, seeds int) (lost []uint64, err error) {
+	g, err := cow.NewGeometry(chunk)
+	if err != nil {
+		return nil, err
+	}
 	for i := range seeds {
 		if err := ctx.Err(); err != nil {
-			return p, err
+			return lost, err
 		}
 		sim, err := Simulate(ctx, SimulateOptions{
 			Kernel: k, Exceptions: rateAreas * g.ExceptionsPerArea(), InFlight: inFlight, Crashes: 1, Chunk: chunk, Seed: seed + uint64(i),
 		})
 		if err != nil {
-			return p, err
+			return lost, err
 		}
-		p.LeakedChunks += float64(sim.LeakedChunks) / float64(seeds)
+		lost = append(lost, sim.LeakedChunks)
 	}
-	p.LeakedBytes = p.LeakedChunks * float64(g.ChunkBytes())
-	return p, nil
+	return lost, nil
 }
