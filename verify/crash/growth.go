@@ -41,9 +41,9 @@ type size struct {
 func (o *Options) findGrowth(l *logwrites.Log) error {
 	o.grown = map[cow.Sectors][]size{}
 	for _, g := range o.Grown {
-		mark, ok := l.FindMark(g.Mark)
-		if !ok {
-			return fmt.Errorf("the log has no mark %q; its marks are: %s", g.Mark, marksOf(l))
+		mark, err := findMark(l, g.Mark)
+		if err != nil {
+			return err
 		}
 		known := false
 		for _, r := range o.COW {

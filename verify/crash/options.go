@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
@@ -108,11 +107,10 @@ func (o *Options) prepare(ctx context.Context, l *logwrites.Log) error {
 	}
 	o.mark, o.stop = -1, ctx.Err
 	if o.FromMark != "" {
-		i, ok := l.FindMark(o.FromMark)
-		if !ok {
-			return fmt.Errorf("the log has no mark %q; its marks are: %s", o.FromMark, marksOf(l))
+		var err error
+		if o.mark, err = findMark(l, o.FromMark); err != nil {
+			return err
 		}
-		o.mark = i
 	}
 	if err := o.findGrowth(l); err != nil {
 		return err
@@ -193,12 +191,4 @@ type Judged struct {
 	BrokenChunks     int  // origin chunks that the image shows wrongly
 	Lost             bool // data that the layer above flushed is lost
 	AllocatedSectors cow.Sectors
-}
-
-func marksOf(l *logwrites.Log) string {
-	var marks []string
-	for _, text := range l.Marks() {
-		marks = append(marks, fmt.Sprintf("%q", text))
-	}
-	return strings.Join(marks, ", ")
 }
