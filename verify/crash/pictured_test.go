@@ -12,10 +12,11 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
 
-// picturedParts are the reports of three parts of a leaking log, as JSON keeps
-// them, and that of the whole.
-func picturedParts(t *testing.T) (whole *Report, parts []*Report) {
+// picturedParts explores a leaking log, as a whole and in three parts. The
+// function reads the reports of the parts from their JSON form.
+func picturedParts(t *testing.T) (whole *Report, parts func() []*Report) {
 	t.Helper()
+	var texts [][]byte
 	log, opt := scenario(t, allocator.Leaky, 512, noFault, 0)
 	opt.Expect, opt.Reorder = allocator.Leaky, 8
 	whole = explore(t, log, opt)
@@ -27,20 +28,25 @@ func picturedParts(t *testing.T) (whole *Report, parts []*Report) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		read := &Report{}
-		if err := json.Unmarshal(text, read); err != nil {
-			t.Fatal(err)
-		}
-		parts = append(parts, read)
+		texts = append(texts, text)
 	}
-	return whole, parts
+	return whole, func() (read []*Report) {
+		for _, text := range texts {
+			r := &Report{}
+			if err := json.Unmarshal(text, r); err != nil {
+				t.Fatal(err)
+			}
+			read = append(read, r)
+		}
+		return read
+	}
 }
 
 // TestPicturesOfASum: the pictures of the sum of all parts are those of the
 // whole, and the sum passes nothing on.
 func TestPicturesOfASum(t *testing.T) {
 	whole, parts := picturedParts(t)
-	sum, err := Combine(parts)
+	sum, err := Combine(parts())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +71,8 @@ func TestPicturesOfASum(t *testing.T) {
 
 // TestSumWithoutPictures: if one part keeps nothing, there is nothing to draw.
 func TestSumWithoutPictures(t *testing.T) {
-	_, parts := picturedParts(t)
+	_, read := picturedParts(t)
+	parts := read()
 	parts[1].Pictured = nil
 	if sum, err := Combine(parts); err != nil || sum.Timeline != nil || sum.Epochs != nil || sum.Drawn != nil {
 		t.Errorf("%+v, %v", sum, err)
@@ -74,6 +81,7 @@ func TestSumWithoutPictures(t *testing.T) {
 
 // TestPicturesThatDoNotFit: pictures of a report are not believed.
 func TestPicturesThatDoNotFit(t *testing.T) {
+	_, read := picturedParts(t)
 	for name, spoil := range map[string]func(r *Report){
 		"a shorter timeline":        func(r *Report) { r.Pictured.Timeline = r.Pictured.Timeline[1:] },
 		"an unknown letter":         func(r *Report) { r.Pictured.Timeline = "?" + r.Pictured.Timeline[1:] },
@@ -89,7 +97,7 @@ func TestPicturesThatDoNotFit(t *testing.T) {
 			r.Pictured.States = []DrawnState{{"0", []DrawnEntry{{New: make([]bool, mostDrawnBlocks+1)}}}}
 		},
 	} {
-		_, parts := picturedParts(t)
+		parts := read()
 		spoil(parts[1])
 		if _, err := Combine(parts); !errors.Is(err, ErrCombine) || !errors.Is(err, errPictures) || !strings.Contains(err.Error(), "report 2 ") {
 			t.Errorf("%s: %v", name, err)
