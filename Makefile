@@ -130,7 +130,7 @@ remedies: setup-tests
 
 # What crashes of the leaky kernel lose, on one CPU and on two, over the band of
 # the model, as one picture and a table: about five minutes.
-LOSSES ?= losses.svg
+LOSSES ?= bin/losses.svg
 losses: setup-tests
 	GO="$(GO)" vagrant/losses.sh "$(CURDIR)/bin/lab exec" $(LOSSES)
 
