@@ -37,7 +37,7 @@ func TestGrowWhileRecording(t *testing.T) {
 	if s := report.SecondCrash; s.States == 0 {
 		t.Errorf("second crashes: %+v", *s)
 	}
-	for _, s := range r.sampleStates(l, 4) {
+	for _, s := range r.sampleStates(l, 2) {
 		a, wrong := r.seen(l, s.State)
 		if wrong != 0 || a.allocated != int(s.AllocatedSectors) {
 			t.Errorf("state %s: the kernel shows %d wrong chunks, and %d sectors, predicted %d", s.State, wrong, a.allocated, s.AllocatedSectors)

@@ -40,7 +40,7 @@ func TestMergeOfAFinishedStore(t *testing.T) {
 	if images, wrong := r.neitherOldNorNew(r.changed(l, opt, flip), opt, old); wrong == 0 {
 		t.Errorf("none of %d images of the origin shows the flipped bit", images)
 	}
-	for _, s := range r.sampleStates(l, 4) {
+	for _, s := range r.sampleStates(l, 3) {
 		r.finishMerge(l, s.State, old)
 	}
 }
@@ -52,9 +52,9 @@ func (r *rig) mergeAll() (old []byte, l *logwrites.Log) {
 	old = r.base[:originSectors*512]
 	r.snapshots(mergeChunk, r.linear("cow0", int(r.stores[0].Start), cowSectors))
 	var chunks []int
-	for run := range 12 {
-		chunks = append(chunks, places(40*run, 10)...)
-		chunks = append(chunks, 40*run+13, 40*run+17)
+	for run := range 6 {
+		chunks = append(chunks, places(40*run, 22)...)
+		chunks = append(chunks, 40*run+26, 40*run+31)
 	}
 	r.writePieces("/dev/mapper/origin", false, 1, mergeChunk*512, chunks...)
 	r.removeAll()
@@ -87,7 +87,7 @@ func (r *rig) merged(name string) {
 // the merge.
 func (r *rig) neitherOldNorNew(l *logwrites.Log, opt crash.Options, old []byte) (images, wrong int) {
 	r.t.Helper()
-	const read = 500 * mergeChunk * 512 // what mergeAll wrote to, with a margin
+	const read = 260 * mergeChunk * 512 // what mergeAll wrote to, with a margin
 	now := make([]byte, read)
 	opt.View = crash.OriginView
 	opt.Show = func(s *crash.Shown) {

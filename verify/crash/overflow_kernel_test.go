@@ -73,7 +73,7 @@ func TestOverflow(t *testing.T) {
 				return
 			}
 			r.expect(report, false)
-			for _, s := range r.sampleStates(l, 4) {
+			for _, s := range r.sampleStates(l, 2) {
 				if a := r.activate(l, s.State); a.allocated != int(s.AllocatedSectors) {
 					t.Errorf("state %s: the kernel says %d sectors, predicted %d", s.State, a.allocated, s.AllocatedSectors)
 				}
@@ -118,7 +118,7 @@ func TestTransientBesidePersistent(t *testing.T) {
 	if report.Commits < 60 || report.AbandonedStates > 0 {
 		t.Errorf("%d commits, %d invalid states", report.Commits, report.AbandonedStates)
 	}
-	for _, s := range r.sampleStates(l, 4) {
+	for _, s := range r.sampleStates(l, 2) {
 		if _, wrong := r.seen(l, s.State); wrong != 0 {
 			t.Errorf("state %s: the kernel shows %d chunks that are not the frozen ones", s.State, wrong)
 		}
