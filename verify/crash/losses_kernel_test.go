@@ -24,7 +24,7 @@ import (
 )
 
 // lossesVariable is the environment variable that sets how many crashes each
-// point gets. Without it there are few points, with one crash each.
+// point gets. Without it there are two points, with one crash each.
 const lossesVariable = "DMSNAPCTL_TEST_LOSSES"
 
 // TestLosses crashes this kernel at random moments, with a number of copies in
@@ -32,13 +32,13 @@ const lossesVariable = "DMSNAPCTL_TEST_LOSSES"
 // reading its chunk of the origin is delayed. The crash is an error target under
 // the COW device, after which no write reaches the disk.
 func TestLosses(t *testing.T) {
-	runs, flights := 1, []int{32}
+	runs, flights, sizes := 1, []int{32}, []cow.Sectors{1, 2}
 	if text := os.Getenv(lossesVariable); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
 			t.Fatalf("%s is %q", lossesVariable, text)
 		}
-		runs, flights = n, []int{8, 32}
+		runs, flights, sizes = n, []int{8, 32}, []cow.Sectors{1, 2, 8}
 	}
 	engine := "uml"
 	if !strings.Contains(disks(t)[0], "ubd") {
@@ -48,7 +48,7 @@ func TestLosses(t *testing.T) {
 	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
 	all := uint64(0)
 	for _, inFlight := range flights {
-		for _, chunk := range []cow.Sectors{1, 2, 8} {
+		for _, chunk := range sizes {
 			l := &losses{rig: &rig{t: t, kind: kind}, chunk: chunk, inFlight: inFlight, random: random}
 			t.Cleanup(l.takeDown)
 			length := l.write(never)
