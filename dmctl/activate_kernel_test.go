@@ -32,7 +32,7 @@ func TestActivate(t *testing.T) {
 	origin, cow := disks[0], disks[1]
 	fill(t, origin, 0, 4*mib, 1)
 	want := content(t, origin)
-	create(t, c, CreateRequest{Name: "s", Origin: origin, COW: cow, ChunkSize: 16 << 9, Overflow: true})
+	create(t, c, CreateRequest{Name: "s", Origin: origin, COW: cow, ChunkBytes: 16 << 9, Overflow: true})
 	fill(t, "/dev/mapper/s-origin", mib, mib, 2)
 	before := snapshot(t, c, "s")
 	remove(t, c, "s")
@@ -41,7 +41,7 @@ func TestActivate(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := snapshot(t, c, "s")
-	if after.Allocated != before.Allocated || after.Metadata != before.Metadata || after.ChunkSize != 16 || !after.Overflow {
+	if after.Allocated != before.Allocated || after.Metadata != before.Metadata || after.ChunkSectors != 16 || !after.Overflow {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
 	same(t, "snapshot", content(t, "/dev/mapper/s"), want)
@@ -67,7 +67,7 @@ func TestActivateRefuses(t *testing.T) {
 	if err := c.Activate(ctx, r); !errors.Is(err, ErrNoStore) || !errors.Is(err, ErrRefused) {
 		t.Errorf("an empty store: %v", err)
 	}
-	create(t, c, CreateRequest{Name: "s", Origin: disks[0], COW: disks[1], ChunkSize: 8 << 9})
+	create(t, c, CreateRequest{Name: "s", Origin: disks[0], COW: disks[1], ChunkBytes: 8 << 9})
 	fill(t, "/dev/mapper/s-origin", 0, mib, 2)
 	remove(t, c, "s")
 	// The second record becomes a copy of the first: a duplicate.
@@ -131,7 +131,7 @@ func TestGrowOverflowInvalid(t *testing.T) {
 	cow := pieces(t, c, disks[1], "cow", 1)[0]
 	fill(t, disks[0], 0, 8*mib, 1)
 	old := content(t, disks[0])
-	create(t, c, CreateRequest{Name: "s", Origin: disks[0], COW: cow, ChunkSize: 8 << 9, Overflow: true})
+	create(t, c, CreateRequest{Name: "s", Origin: disks[0], COW: cow, ChunkBytes: 8 << 9, Overflow: true})
 	fill(t, "/dev/mapper/s-origin", 0, mib/2, 2)
 
 	grown := table.Single(2*mib/512, table.Linear{Device: disks[1], Offset: 0})

@@ -34,7 +34,7 @@ func crowd(t *testing.T, c *Controller, disks []string, when string) {
 	volIs, diskIs := content(t, vol), content(t, disks[3])
 	cows := pieces(t, c, disks[1], "cow", 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2)
 	for _, name := range []string{"old0", "old1", "old2"} {
-		create(t, c, CreateRequest{Name: name, Origin: vol, COW: cows[0], ChunkSize: 8 << 9, Force: true})
+		create(t, c, CreateRequest{Name: name, Origin: vol, COW: cows[0], ChunkBytes: 8 << 9, Force: true})
 		cows = cows[1:]
 	}
 	var all []request
@@ -43,7 +43,7 @@ func crowd(t *testing.T, c *Controller, disks []string, when string) {
 		if i%3 == 2 {
 			origin = disks[3]
 		}
-		all = append(all, request{Create: &CreateRequest{Name: fmt.Sprintf("s%d", i), Origin: origin, COW: cow, ChunkSize: 8 << 9, Force: true}})
+		all = append(all, request{Create: &CreateRequest{Name: fmt.Sprintf("s%d", i), Origin: origin, COW: cow, ChunkBytes: 8 << 9, Force: true}})
 	}
 	for _, name := range []string{"old0", "old1", "old2"} {
 		all = append(all, request{Remove: &RemoveRequest{Name: name}})
@@ -113,7 +113,7 @@ func TestAttackCycles(t *testing.T) {
 	var early usage
 	rounds := soak.Rounds(t, "create and remove", 1000)
 	for i := range rounds {
-		create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 8 << 9, Force: true})
+		create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkBytes: 8 << 9, Force: true})
 		remove(t, c, "s")
 		if i == min(10, rounds/2) {
 			early = used(t)

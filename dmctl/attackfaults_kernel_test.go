@@ -117,7 +117,7 @@ type victim struct {
 
 func victims() []victim {
 	create := func(ctx context.Context, c *Controller, origin, store string) error {
-		return c.Create(ctx, CreateRequest{Name: "n", Origin: origin, COW: store, ChunkSize: 8 << 9, Force: true})
+		return c.Create(ctx, CreateRequest{Name: "n", Origin: origin, COW: store, ChunkBytes: 8 << 9, Force: true})
 	}
 	activate := func(ctx context.Context, c *Controller, origin, store string) error {
 		return c.Activate(ctx, ActivateRequest{Name: "n", Origin: origin, COW: store, Force: true})
@@ -186,7 +186,7 @@ func (v victim) build(t *testing.T, c *Controller, s *stack, disks []string) {
 		cow = s.spare
 	}
 	if v.first || v.second {
-		create(t, c, CreateRequest{Name: "s", Origin: s.origin, COW: cow, ChunkSize: 8 << 9, Force: true})
+		create(t, c, CreateRequest{Name: "s", Origin: s.origin, COW: cow, ChunkBytes: 8 << 9, Force: true})
 		if v.plain {
 			s.device = "/dev/mapper/s-origin"
 		}

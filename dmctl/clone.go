@@ -30,8 +30,8 @@ type CloneRequest struct {
 	Store string
 	// StoreSize is the size of each file, in bytes. With 0 a store can hold
 	// every chunk of the base, so it never fills. All files are sparse.
-	StoreSize int64
-	ChunkSize int64 // in bytes, a power of two; 0: DefaultCloneChunk
+	StoreSize  int64
+	ChunkBytes int64 // in bytes, a power of two; 0: DefaultCloneChunk
 	// Transient clones last until they are removed or the machine stops. Their
 	// stores are files without names.
 	Transient bool
@@ -69,7 +69,7 @@ func (r CloneRequest) Check() error {
 	return nil
 }
 
-func (r CloneRequest) chunk() (cow.Sectors, error) { return chunkOf(r.ChunkSize, DefaultCloneChunk) }
+func (r CloneRequest) chunk() (cow.Sectors, error) { return chunkOf(r.ChunkBytes, DefaultCloneChunk) }
 
 // cloneNames validates the names of new clones and rejects duplicates.
 func cloneNames(names []string) ([]devices.Name, error) {
@@ -153,17 +153,14 @@ func (k *cloning) storeBytes(asked int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	sizes, err := g.SizesFor(uint64(k.base.Bytes()), math.MaxInt64, 0, k.leaky)
+	sizes, err := g.SizesFor(k.base.Bytes(), math.MaxInt64, 0, k.leaky)
 	if err != nil {
-		return 0, err
-	}
-	if sizes.Maximum > math.MaxInt64 {
-		return 0, devices.Refuse("base %s is too large: a store that can hold all of it has %d bytes", k.path, sizes.Maximum)
+		return 0, devices.Refuse("base %s is too large: a store that can hold all of it is %v", k.path, err)
 	}
 	if asked == 0 {
-		return int64(sizes.Maximum), nil
+		return sizes.Maximum, nil
 	}
-	if asked < int64(sizes.Maximum) {
+	if asked < sizes.Maximum {
 		k.notes = append(k.notes, fmt.Sprintf("a store of %d bytes can fill up: %d hold every chunk", asked, sizes.Maximum))
 	}
 	bytes, ok := g.RoundUp(asked)

@@ -13,13 +13,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// DefaultChunkSize is the default chunk size of a snapshot, in bytes: 16 KiB.
-const DefaultChunkSize int64 = 16 << 10
+// DefaultChunkBytes is the default chunk size of a snapshot, in bytes: 16 KiB.
+const DefaultChunkBytes int64 = 16 << 10
 
 // CreateRequest asks for a fresh snapshot.
 type CreateRequest struct {
 	Name, Origin, COW string // the snapshot's name; paths of block devices or files
-	ChunkSize         int64  // in bytes, a power of two; 0: DefaultChunkSize
+	ChunkBytes        int64  // in bytes, a power of two; 0: DefaultChunkBytes
 	Transient         bool   // exceptions in memory only
 	// Overflow keeps a persistent store valid when a write through the snapshot
 	// finds no room (PO), if the kernel supports that.
@@ -44,7 +44,7 @@ func (r CreateRequest) Check() error {
 	return err
 }
 
-func (r CreateRequest) chunk() (cow.Sectors, error) { return chunkOf(r.ChunkSize, DefaultChunkSize) }
+func (r CreateRequest) chunk() (cow.Sectors, error) { return chunkOf(r.ChunkBytes, DefaultChunkBytes) }
 
 // Create makes a fresh snapshot: PlanCreate and Run.
 func (c *Controller) Create(ctx context.Context, r CreateRequest) error {

@@ -73,12 +73,12 @@ func TestCreateOnPlainDevice(t *testing.T) {
 	origin, cow := disks[0], disks[1]
 	fill(t, origin, 0, 8*mib, 1)
 	before := content(t, origin)
-	create(t, c, CreateRequest{Name: "s", Origin: origin, COW: cow, ChunkSize: 8 << 9, Overflow: true})
+	create(t, c, CreateRequest{Name: "s", Origin: origin, COW: cow, ChunkBytes: 8 << 9, Overflow: true})
 
 	want := Snapshot{
 		Name: "s", Kind: KindSnapshot, Owner: "dmsnapctl", State: "active",
 		Origin: origin, OriginDevice: "/dev/mapper/s-origin", COW: cow,
-		Persistent: true, Overflow: true, ChunkSize: 8, Size: 256 * mib / 512,
+		Persistent: true, Overflow: true, ChunkSectors: 8, Size: 256 * mib / 512,
 		Allocated: 16, Metadata: 16, Total: 256 * mib / 512, HasMetadata: true,
 	}
 	got := snapshot(t, c, "s")
@@ -113,10 +113,10 @@ func TestCreateTwice(t *testing.T) {
 	origin := disks[0]
 	fill(t, origin, 0, 4*mib, 1)
 	first := content(t, origin)
-	create(t, c, CreateRequest{Name: "a", Origin: origin, COW: disks[1], ChunkSize: 128 << 9})
+	create(t, c, CreateRequest{Name: "a", Origin: origin, COW: disks[1], ChunkBytes: 128 << 9})
 	fill(t, "/dev/mapper/a-origin", 0, mib, 2)
 	second := content(t, "/dev/mapper/a-origin")
-	create(t, c, CreateRequest{Name: "b", Origin: origin, COW: disks[2], ChunkSize: 8 << 9})
+	create(t, c, CreateRequest{Name: "b", Origin: origin, COW: disks[2], ChunkBytes: 8 << 9})
 	create(t, c, CreateRequest{Name: "c", Origin: "/dev/mapper/a-origin", COW: disks[3], Transient: true})
 	fill(t, "/dev/mapper/a-origin", mib/2, 2*mib, 3)
 	same(t, "first snapshot", content(t, "/dev/mapper/a"), first)
@@ -125,7 +125,7 @@ func TestCreateTwice(t *testing.T) {
 	if n := names(t, c); n != "a-origin a b c" && n != "a a-origin b c" {
 		t.Errorf("devices: %s", n)
 	}
-	if s := snapshot(t, c, "c"); s.Persistent || s.ChunkSize != 32 || s.Origin != origin {
+	if s := snapshot(t, c, "c"); s.Persistent || s.ChunkSectors != 32 || s.Origin != origin {
 		t.Errorf("%+v", s)
 	}
 	for _, name := range []string{"a", "c", "b"} {
@@ -155,9 +155,9 @@ func TestCreateRefuses(t *testing.T) {
 		{"COW in use", CreateRequest{Name: "s", Origin: disks[0], COW: disks[1]}, ErrRefused, "the COW device of snapshot taken"},
 		{"COW with a store", CreateRequest{Name: "s", Origin: disks[0], COW: disks[2]}, ErrForce, "DM_snapshot_cow"},
 		{"a directory for a node", CreateRequest{Name: "dir", Origin: disks[0], COW: small}, ErrRefused, "not the node"},
-		{"COW too small", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 1024 << 9}, ErrRefused, "three chunks"},
-		{"65 sectors", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 65 << 9}, ErrUsage, "power of two"},
-		{"2^22 sectors", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkSize: 1 << 31}, ErrUsage, "limit"},
+		{"COW too small", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkBytes: 1024 << 9}, ErrRefused, "three chunks"},
+		{"65 sectors", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkBytes: 65 << 9}, ErrUsage, "power of two"},
+		{"2^22 sectors", CreateRequest{Name: "s", Origin: disks[0], COW: small, ChunkBytes: 1 << 31}, ErrUsage, "limit"},
 		{"a file", CreateRequest{Name: "s", Origin: "/etc/passwd", COW: small}, ErrRefused, "sectors"},
 		{"no device", CreateRequest{Name: "s", Origin: "/dev/nonesuch", COW: small}, os.ErrNotExist, "origin"},
 		{"COW below the origin", CreateRequest{Name: "s", Origin: small, COW: disks[3]}, ErrBusy, "held by"},
@@ -228,7 +228,7 @@ func TestCreateWantsBlankCOW(t *testing.T) {
 			t.Fatal(err)
 		}
 		was := content(t, store)
-		r := CreateRequest{Name: "s", Origin: disks[0], COW: store, ChunkSize: tt.chunk << 9}
+		r := CreateRequest{Name: "s", Origin: disks[0], COW: store, ChunkBytes: tt.chunk << 9}
 		err = c.Create(ctx, r)
 		switch {
 		case tt.taken && err != nil:

@@ -231,10 +231,10 @@ type death struct {
 }
 
 func deathScenarios(disks []string) []death {
-	onVol := CreateRequest{Name: "s", Origin: "/dev/mapper/vol", COW: disks[1], ChunkSize: 8 << 9, Overflow: true, Force: true}
+	onVol := CreateRequest{Name: "s", Origin: "/dev/mapper/vol", COW: disks[1], ChunkBytes: 8 << 9, Overflow: true, Force: true}
 	onVol2 := CreateRequest{Name: "t", Origin: "/dev/mapper/vol", COW: disks[2], Transient: true, Force: true}
-	onDisk := CreateRequest{Name: "s", Origin: disks[3], COW: disks[1], ChunkSize: 8 << 9, Force: true}
-	onDisk2 := CreateRequest{Name: "t", Origin: disks[3], COW: disks[2], ChunkSize: 16 << 9, Force: true}
+	onDisk := CreateRequest{Name: "s", Origin: disks[3], COW: disks[1], ChunkBytes: 8 << 9, Force: true}
+	onDisk2 := CreateRequest{Name: "t", Origin: disks[3], COW: disks[2], ChunkBytes: 16 << 9, Force: true}
 	type setup = []CreateRequest
 	return []death{
 		{"create on plain", nil, request{Create: &onDisk}},

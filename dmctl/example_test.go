@@ -15,7 +15,7 @@ func ExampleController_PlanCreate() {
 	c := dmctl.NewOn(dmtest.New())
 	defer c.Close()
 	p, err := c.PlanCreate(context.Background(), dmctl.CreateRequest{
-		Name: "snap", Origin: "/dev/a", COW: "/dev/b", ChunkSize: 64 << 10,
+		Name: "snap", Origin: "/dev/a", COW: "/dev/b", ChunkBytes: 64 << 10,
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -45,16 +45,16 @@ type haveOrigin struct {
 func origins() []haveOrigin {
 	onMapped := func(t *testing.T, c *Controller, disks []string) (string, string) {
 		vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
-		create(t, c, CreateRequest{Name: "first", Origin: vol, COW: disks[1], ChunkSize: 128 << 9, Force: true})
+		create(t, c, CreateRequest{Name: "first", Origin: vol, COW: disks[1], ChunkBytes: 128 << 9, Force: true})
 		return vol, vol
 	}
 	onPlain := func(t *testing.T, c *Controller, disks []string) (string, string) {
 		base := mapped(t, c, "base", "0 32768 linear "+disks[0]+" 0") // small enough to be read whole
-		create(t, c, CreateRequest{Name: "first", Origin: base, COW: disks[1], ChunkSize: 128 << 9, Force: true})
+		create(t, c, CreateRequest{Name: "first", Origin: base, COW: disks[1], ChunkBytes: 128 << 9, Force: true})
 		return base, base
 	}
 	leftover := func(t *testing.T, c *Controller, disks []string) (string, string) {
-		create(t, c, CreateRequest{Name: "gone", Origin: disks[0], COW: disks[1], ChunkSize: 128 << 9, Force: true})
+		create(t, c, CreateRequest{Name: "gone", Origin: disks[0], COW: disks[1], ChunkBytes: 128 << 9, Force: true})
 		open, err := os.Open("/dev/mapper/gone-origin")
 		if err != nil {
 			t.Fatal(err)
@@ -85,7 +85,7 @@ func TestOneMoreSnapshotOfADirtyOrigin(t *testing.T) {
 				if _, err := f.WriteAt(second, 0); err != nil {
 					t.Fatal(err)
 				}
-				create(t, c, CreateRequest{Name: "s", Origin: origin, COW: disks[2], ChunkSize: int64(chunk) << 9, Force: true})
+				create(t, c, CreateRequest{Name: "s", Origin: origin, COW: disks[2], ChunkBytes: int64(chunk) << 9, Force: true})
 				same(t, "the snapshot", content(t, "/dev/mapper/s"), second)
 				third := noise(16*mib, 3)
 				for off := 0; off < len(third); off += 12 << 10 { // every third block of 4 KiB, then all
@@ -138,7 +138,7 @@ func TestOneMoreSnapshotBelowAFileSystem(t *testing.T) {
 					unix.Sync()
 				}
 			}
-			create(t, c, CreateRequest{Name: "s", Origin: origin, COW: disks[2], ChunkSize: 8 << 9, Force: true})
+			create(t, c, CreateRequest{Name: "s", Origin: origin, COW: disks[2], ChunkBytes: 8 << 9, Force: true})
 			image := content(t, "/dev/mapper/s")
 			if image[1024+0x60]&4 != 0 { // EXT4_FEATURE_INCOMPAT_RECOVER
 				t.Error("the file system on the snapshot needs recovery: it was not frozen")

@@ -115,9 +115,9 @@ func unused(c *Controller) error {
 }
 
 var (
-	onPlain   = CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkSize: 8 << 9}
-	onPlain2  = CreateRequest{Name: "t", Origin: "/dev/a", COW: "/dev/c", ChunkSize: 8 << 9}
-	onMapped  = CreateRequest{Name: "s", Origin: "/dev/mapper/vol", COW: "/dev/b", ChunkSize: 8 << 9}
+	onPlain   = CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkBytes: 8 << 9}
+	onPlain2  = CreateRequest{Name: "t", Origin: "/dev/a", COW: "/dev/c", ChunkBytes: 8 << 9}
+	onMapped  = CreateRequest{Name: "s", Origin: "/dev/mapper/vol", COW: "/dev/b", ChunkBytes: 8 << 9}
 	onMapped2 = CreateRequest{Name: "t", Origin: "/dev/mapper/vol", COW: "/dev/c", Transient: true}
 )
 

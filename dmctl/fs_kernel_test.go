@@ -123,7 +123,7 @@ func TestFileSystemOnOrigin(t *testing.T) {
 	w := startFsyncer(live, "a")
 	waitFor(t, func() bool { return w.count.Load() > 20 })
 	before := w.count.Load()
-	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 8 << 9, Overflow: true})
+	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkBytes: 8 << 9, Overflow: true})
 	waitFor(t, func() bool { return w.count.Load() > before+20 })
 	if sb := content(t, "/dev/mapper/s")[1024:2048]; sb[0x60]&4 != 0 {
 		t.Error("the file system on the snapshot needs recovery: it was not frozen") // EXT4_FEATURE_INCOMPAT_RECOVER
@@ -138,7 +138,7 @@ func TestFileSystemOnOrigin(t *testing.T) {
 	mount(t, vol, live, 0)
 	checkFiles(t, "origin after remove", live, "a", count)
 
-	create(t, c, CreateRequest{Name: "m", Origin: vol, COW: disks[2], ChunkSize: 8 << 9, Overflow: true})
+	create(t, c, CreateRequest{Name: "m", Origin: vol, COW: disks[2], ChunkBytes: 8 << 9, Overflow: true})
 	lost := startFsyncer(live, "lost")
 	waitFor(t, func() bool { return lost.count.Load() > 20 })
 	lost.end(t)
@@ -193,8 +193,8 @@ func TestOnItsOwnOrigin(t *testing.T) {
 	t.Cleanup(func() { command(t, "swapoff", swap) })
 	w := startFsyncer(root, "a")
 
-	onVol := CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 8 << 9, Overflow: true, Force: true}
-	onVol2 := CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8 << 9, Overflow: true, Force: true}
+	onVol := CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkBytes: 8 << 9, Overflow: true, Force: true}
+	onVol2 := CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkBytes: 8 << 9, Overflow: true, Force: true}
 	fromVol := func(r request, dieAt int) *exec.Cmd {
 		if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0); err != nil {
 			t.Fatal(err)

@@ -29,7 +29,7 @@ func TestFullStore(t *testing.T) {
 			{"/dev/mapper/s", tt.throughItself},
 		} {
 			fill(t, disks[0], 0, 4*mib, 1)
-			create(t, c, CreateRequest{Name: "s", Origin: disks[0], COW: cow, ChunkSize: 8 << 9, Force: true, Transient: tt.kind.Transient, Overflow: tt.kind.Overflow})
+			create(t, c, CreateRequest{Name: "s", Origin: disks[0], COW: cow, ChunkBytes: 8 << 9, Force: true, Transient: tt.kind.Transient, Overflow: tt.kind.Overflow})
 			f, err := os.OpenFile(way.path, os.O_WRONLY|os.O_SYNC, 0)
 			if err != nil {
 				t.Fatal(err)

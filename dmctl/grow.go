@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
@@ -141,12 +140,7 @@ func (c *Controller) grownBytes(d *devices.Device, bytes, by int64) (int64, erro
 		return 0, err
 	}
 	verdict, _ := gate.Judge(version)
-	origin := uint64(d.Live.Size()) * cow.SectorSize
-	sizes, err := g.SizesFor(origin, math.MaxInt64, 0, verdict != gate.Fixed)
-	if err != nil {
-		return 0, err
-	}
-	most := int64(min(sizes.Maximum, math.MaxInt64))
+	most := g.MostBytes(int64(d.Live.Size())*cow.SectorSize, verdict != gate.Fixed)
 	switch {
 	case bytes >= most:
 		return 0, devices.RefuseFor(ErrLargeEnough, "its store has %d bytes, and %d hold every chunk", bytes, most)

@@ -27,11 +27,11 @@ import (
 func TestHangingInThePause(t *testing.T) {
 	c, disks := scratch(t)
 	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
-	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128 << 9})
+	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkBytes: 128 << 9})
 	before := state(t, c)
 	machineOf(c).PauseLimit = 500 * time.Millisecond
 	ctx := context.Background()
-	p, err := c.PlanCreate(ctx, CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8 << 9})
+	p, err := c.PlanCreate(ctx, CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkBytes: 8 << 9})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,9 +69,9 @@ func TestHangingInThePause(t *testing.T) {
 func TestStoppedInThePause(t *testing.T) {
 	c, disks := scratch(t)
 	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
-	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128 << 9})
+	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkBytes: 128 << 9})
 	before := state(t, c)
-	p, err := c.PlanCreate(context.Background(), CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8 << 9})
+	p, err := c.PlanCreate(context.Background(), CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkBytes: 8 << 9})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,10 +117,10 @@ func TestStoppedInThePause(t *testing.T) {
 func TestNoGuardian(t *testing.T) {
 	c, disks := scratch(t)
 	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
-	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128 << 9})
+	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkBytes: 128 << 9})
 	before := state(t, c)
 	machineOf(c).noGuard = errors.New("no process can be started")
-	err := c.Create(context.Background(), CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8 << 9})
+	err := c.Create(context.Background(), CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkBytes: 8 << 9})
 	if !errors.Is(err, machineOf(c).noGuard) {
 		t.Errorf("error %v", err)
 	}
@@ -169,8 +169,8 @@ func TestSwappedOutMemoryIsReadIn(t *testing.T) {
 		t.Fatalf("only %d KiB could be swapped out", swapped)
 	}
 	vol := mapped(t, c, "vol", "0 32768 linear "+disks[0]+" 0")
-	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkSize: 128 << 9})
-	p, err := c.PlanCreate(context.Background(), CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkSize: 8 << 9})
+	create(t, c, CreateRequest{Name: "s", Origin: vol, COW: disks[1], ChunkBytes: 128 << 9})
+	p, err := c.PlanCreate(context.Background(), CreateRequest{Name: "t", Origin: vol, COW: disks[2], ChunkBytes: 8 << 9})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,7 +133,7 @@ func TestGrowLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	dev := loop(t, file)
-	create(t, c, CreateRequest{Name: "s", Origin: disks[0], COW: dev, ChunkSize: 8 << 9})
+	create(t, c, CreateRequest{Name: "s", Origin: disks[0], COW: dev, ChunkBytes: 8 << 9})
 	if s := snapshot(t, c, "s"); s.Total != 2048 || s.COW != dev {
 		t.Errorf("made: %+v", s)
 	}

@@ -70,7 +70,7 @@ func TestCreateOnMappedDevice(t *testing.T) {
 	old := content(t, origin)
 
 	w := startWriter(t, origin, 4*mib)
-	create(t, c, CreateRequest{Name: "a", Origin: origin, COW: disks[1], ChunkSize: 8 << 9})
+	create(t, c, CreateRequest{Name: "a", Origin: origin, COW: disks[1], ChunkBytes: 8 << 9})
 	w.end(t)
 	first := content(t, "/dev/mapper/a")
 	same(t, "the part of the snapshot that nobody wrote to", first[4*mib:], old[4*mib:])
@@ -136,7 +136,7 @@ func TestMerge(t *testing.T) {
 			ctx := context.Background()
 			fill(t, path, 0, 8*mib, 1)
 			want := content(t, path)
-			create(t, c, CreateRequest{Name: "s", Origin: path, COW: disks[1], ChunkSize: 8 << 9})
+			create(t, c, CreateRequest{Name: "s", Origin: path, COW: disks[1], ChunkBytes: 8 << 9})
 			fill(t, through, 0, 6*mib, 2)
 
 			p, err := c.PlanMerge(ctx, MergeRequest{Name: "s"})

@@ -35,7 +35,7 @@ func newBadMerge(t *testing.T, c *Controller, disks []string) *badMerge {
 	}
 	fill(t, m.origin, 0, 8*mib, 1)
 	m.want = content(t, m.origin)
-	create(t, c, CreateRequest{Name: "s", Origin: m.origin, COW: store, ChunkSize: 8 << 9, Force: true})
+	create(t, c, CreateRequest{Name: "s", Origin: m.origin, COW: store, ChunkBytes: 8 << 9, Force: true})
 	fill(t, m.origin, 0, 4*mib, 2)
 	m.tell(t, "addbadblock 4096")
 	m.tell(t, "enable")

@@ -209,7 +209,7 @@ func TestPathsThatMove(t *testing.T) {
 	const cowPath, originPath = "/dev/by-id/cow", "/dev/by-id/origin"
 	rightCOW := blockdev.DevNo{Major: 8, Minor: 1}
 	for name, do := range map[string]func(*Controller) error{
-		"create":   doCreate(CreateRequest{Name: "s", Origin: originPath, COW: cowPath, ChunkSize: 8 << 9}),
+		"create":   doCreate(CreateRequest{Name: "s", Origin: originPath, COW: cowPath, ChunkBytes: 8 << 9}),
 		"activate": doActivate(ActivateRequest{Name: "s", Origin: originPath, COW: cowPath, Force: true}),
 		"record": doPlan(func(c *Controller) (*Plan, error) {
 			p, _, err := c.PlanRecord(context.Background(), RecordRequest{Device: originPath, Log: cowPath})

@@ -77,7 +77,7 @@ const program = "../bin/dmsnapctl"
 var ways = []way{
 	{"library", onLinear,
 		func(b *testing.B, c *Controller, origin string, disks []string) {
-			if err := c.Create(b.Context(), CreateRequest{Name: "s", Origin: origin, COW: disks[1], ChunkSize: 32 << 9, Force: true}); err != nil {
+			if err := c.Create(b.Context(), CreateRequest{Name: "s", Origin: origin, COW: disks[1], ChunkBytes: 32 << 9, Force: true}); err != nil {
 				b.Fatal(err)
 			}
 		},

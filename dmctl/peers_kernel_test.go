@@ -19,10 +19,10 @@ func TestMergeOneOfTwo(t *testing.T) {
 	vol := mapped(t, c, "vol", "0 16384 linear "+disks[0]+" 0")
 	fill(t, vol, 0, 8*mib, 1)
 	first := content(t, vol)
-	create(t, c, CreateRequest{Name: "a", Origin: vol, COW: disks[1], ChunkSize: 8 << 9})
+	create(t, c, CreateRequest{Name: "a", Origin: vol, COW: disks[1], ChunkBytes: 8 << 9})
 	fill(t, vol, mib, 2*mib, 2)
 	second := content(t, vol)
-	create(t, c, CreateRequest{Name: "b", Origin: vol, COW: disks[2], ChunkSize: 16 << 9})
+	create(t, c, CreateRequest{Name: "b", Origin: vol, COW: disks[2], ChunkBytes: 16 << 9})
 	fill(t, vol, 2*mib, 2*mib, 3)
 	if err := c.Merge(context.Background(), MergeRequest{Name: "a"}, nil); err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func TestGrowFullStore(t *testing.T) {
 	store := pieces(t, c, disks[1], "cow", 1)[0]
 	fill(t, disks[0], 0, 4*mib, 1)
 	old := content(t, disks[0])
-	create(t, c, CreateRequest{Name: "s", Origin: disks[0], COW: store, ChunkSize: 8 << 9})
+	create(t, c, CreateRequest{Name: "s", Origin: disks[0], COW: store, ChunkBytes: 8 << 9})
 	const room = mib/4096 - 2 // without the header and the only area
 	fill(t, "/dev/mapper/s-origin", 0, room*4096, 2)
 	if s := snapshot(t, c, "s"); s.State != "active" || s.UsedPercent != 100 {

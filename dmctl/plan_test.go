@@ -105,9 +105,9 @@ func TestMalformedRequests(t *testing.T) {
 		"directory":               {Name: ".."},
 		"control node":            {Name: "control"},
 		"longer than 127":         {Name: strings.Repeat("n", 128)},
-		"6 sectors: not a power":  {Name: "s", ChunkSize: 6 << 9},
-		"65 sectors: not a power": {Name: "s", ChunkSize: 65 << 9},
-		"4194304 sectors: over":   {Name: "s", ChunkSize: 1 << 31},
+		"6 sectors: not a power":  {Name: "s", ChunkBytes: 6 << 9},
+		"65 sectors: not a power": {Name: "s", ChunkBytes: 65 << 9},
+		"4194304 sectors: over":   {Name: "s", ChunkBytes: 1 << 31},
 		"discard_passdown_origin needs discard_zeroes_cow": {Name: "s", DiscardPassdownOrigin: true},
 	} {
 		if err := r.Check(); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), word) {

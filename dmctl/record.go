@@ -50,8 +50,8 @@ type Recording struct {
 
 // Recorded is the result of a recording.
 type Recorded struct {
-	Entries int    // entries in the log
-	Bytes   uint64 // used bytes of the log device
+	Entries int   // entries in the log
+	Bytes   int64 // used bytes of the log device
 	// Full says that the log was too small: it ends at the last entry, and
 	// later writes were not logged.
 	Full bool

@@ -59,7 +59,7 @@ func TestRefusals(t *testing.T) {
 	}
 	onlyMerge, opaque := doMerge("s"), func(name string) table.Spec { return table.Opaque{Name: name, Text: "x"} }
 	largeChunks := onPlain
-	largeChunks.ChunkSize = 512 << 10
+	largeChunks.ChunkBytes = 512 << 10
 	plans := func(c *Controller) error { _, err := c.PlanCreate(context.Background(), onMapped); return err }
 	for _, tt := range []struct {
 		name  string
@@ -69,9 +69,9 @@ func TestRefusals(t *testing.T) {
 		want  error
 		word  string
 	}{
-		{"chunks with half a sector", nil, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkSize: 4096 + 256}), ErrUsage, "whole number of"},
-		{"chunks of less than nothing", nil, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkSize: -4096}), ErrUsage, "whole number of"},
-		{"chunks of three sectors", nil, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkSize: 3 << 9}), ErrUsage, "not a power of two"},
+		{"chunks with half a sector", nil, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkBytes: 4096 + 256}), ErrUsage, "whole number of"},
+		{"chunks of less than nothing", nil, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkBytes: -4096}), ErrUsage, "whole number of"},
+		{"chunks of three sectors", nil, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkBytes: 3 << 9}), ErrUsage, "not a power of two"},
 		{"COW too small", nil, nil, doCreate(largeChunks), ErrRefused, "three chunks: 1572864"},
 		{"COW just large enough", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Size = 3 << 19 }), doCreate(largeChunks), nil, ""},
 		{"COW is the origin", nil, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/a"}), ErrRefused, "both origin and COW"},
@@ -87,7 +87,7 @@ func TestRefusals(t *testing.T) {
 		{"last byte of the first MiB", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Size, d.Data = 1<<21, append(make([]byte, 1<<20-1), 1) }), doCreate(onPlain), ErrForce, "byte 1048575 is not zero"},
 		{"first byte behind the first MiB", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Size, d.Data = 1<<21, append(make([]byte, 1<<20), 1) }), doCreate(onPlain), nil, ""},
 		{"byte in large chunk 1", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Size, d.Data = 1<<23, append(make([]byte, 2<<20-1), 1) }),
-			doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkSize: 1 << 20}), ErrForce, "byte 2097151"},
+			doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", ChunkBytes: 1 << 20}), ErrForce, "byte 2097151"},
 		{"a signature", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Carries = []string{"ext4"} }), doCreate(onPlain), ErrForce, "contains ext4"},
 		{"old kernel and features", nil, func(m *dmtest.Machine) { m.SnapshotVersion.Minor = 15 }, doCreate(CreateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", DiscardZeroesCOW: true}), ErrRefused, "discard features"},
 		{"name taken", withS, nil, doCreate(CreateRequest{Name: "s", Origin: "/dev/c", COW: "/dev/d"}), ErrExists, ""},

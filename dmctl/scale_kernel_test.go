@@ -116,7 +116,7 @@ func TestParallelIO(t *testing.T) {
 	origin := &model{vol, content(t, vol)}
 	models := []*model{origin}
 	for i, path := range cows {
-		r := CreateRequest{Name: fmt.Sprintf("s%d", i), Origin: vol, COW: path, ChunkSize: 4096 << (i % 4), Transient: i%3 == 2, Overflow: i%3 == 1, Force: true}
+		r := CreateRequest{Name: fmt.Sprintf("s%d", i), Origin: vol, COW: path, ChunkBytes: 4096 << (i % 4), Transient: i%3 == 2, Overflow: i%3 == 1, Force: true}
 		create(t, c, r)
 		models = append(models, &model{"/dev/mapper/" + r.Name, append([]byte(nil), origin.want...)})
 		if err := origin.scribble(uint64(100+i), 20); err != nil {
@@ -147,13 +147,13 @@ func TestChunkSizes(t *testing.T) {
 	for _, store := range []CreateRequest{{}, {Overflow: true}, {Transient: true}} {
 		for chunk := cow.Sectors(8); chunk <= 32768; chunk *= 16 {
 			r := store
-			r.Name, r.Origin, r.COW, r.ChunkSize, r.Force = "s", disks[0], disks[1], int64(chunk)<<9, true
+			r.Name, r.Origin, r.COW, r.ChunkBytes, r.Force = "s", disks[0], disks[1], int64(chunk)<<9, true
 			fill(t, disks[0], 0, 4*mib, uint64(chunk))
 			want := content(t, disks[0])
 			create(t, c, r)
 			fill(t, "/dev/mapper/s-origin", mib, mib, 9)
 			same(t, fmt.Sprintf("snapshot with chunks of %d sectors, %+v", chunk, store), content(t, "/dev/mapper/s"), want)
-			if s := snapshot(t, c, "s"); s.ChunkSize != chunk || s.State != "active" {
+			if s := snapshot(t, c, "s"); s.ChunkSectors != chunk || s.State != "active" {
 				t.Errorf("chunks of %d sectors: %+v", chunk, s)
 			}
 			remove(t, c, "s")

@@ -33,7 +33,7 @@ type Snapshot struct {
 	COWFile      string // the path of the file under its loop device; "" for other devices
 	Persistent   bool
 	Overflow     bool // the store was made with PO
-	ChunkSize    cow.Sectors
+	ChunkSectors cow.Sectors
 	Size         cow.Sectors
 
 	// Allocated, Total and Metadata come from the status line or from
@@ -138,7 +138,7 @@ func (c *Controller) describe(v devices.View, d *devices.Device, args table.Snap
 		Suspended: d.Suspended(), OpenCount: int(d.OpenCount), EventNr: d.EventNr,
 		Origin: args.Origin, OriginDevice: args.Origin, COW: args.COW,
 		Persistent: args.Store.IsPersistent(), Overflow: args.Store == table.PersistentOverflow,
-		ChunkSize: args.ChunkSize, Size: d.Live.Size(), Kind: KindSnapshot,
+		ChunkSectors: args.ChunkSize, Size: d.Live.Size(), Kind: KindSnapshot,
 	}
 	if cow, ok := devices.ParseDev(args.COW); ok {
 		s.COW, s.COWFile = c.e.NodePath(cow), c.e.FileOf(cow)

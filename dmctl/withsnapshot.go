@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 
@@ -173,20 +172,16 @@ func scratchBytes(origin int64, chunk cow.Sectors, r WithRequest) (int64, error)
 	if err != nil {
 		return 0, err
 	}
-	sizes, err := g.SizesFor(uint64(origin), math.MaxInt64, 0, false)
-	if err != nil {
-		return 0, err
-	}
 	bytes := r.Bytes
 	if r.Percent != 0 {
 		bytes = origin / 100 * int64(r.Percent)
 	}
-	most := int64(min(sizes.Maximum, math.MaxInt64))
+	most := g.MostBytes(origin, false)
 	whole, ok := g.RoundUp(bytes)
 	if bytes == 0 || bytes > most || !ok {
 		return most, nil
 	}
-	return max(whole, int64(sizes.Minimum)), nil
+	return max(whole, cow.LeastBytes(chunk)), nil
 }
 
 // addVolume appends the steps that make LVM snapshot one of its volumes.

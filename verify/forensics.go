@@ -39,7 +39,7 @@ type Group struct {
 	FirstChunk cow.Chunk `json:"first_chunk"`
 	LastChunk  cow.Chunk `json:"last_chunk"`
 	Chunks     uint64    `json:"chunks"`
-	Bytes      uint64    `json:"bytes"`
+	Bytes      int64     `json:"bytes"`
 }
 
 // crashFinder finds the places in the list where a crash can have leaked
@@ -98,7 +98,7 @@ func (f *crashFinder) groups(g cow.Geometry) []Group {
 		leaked := c.leaked - before.leaked
 		out = append(out, Group{
 			Exceptions: c.exceptions, Area: c.area, FirstChunk: g.SkipMetadata(before.next), LastChunk: c.next - 1,
-			Chunks: leaked, Bytes: leaked * g.ChunkBytes(),
+			Chunks: leaked, Bytes: int64(leaked) * g.ChunkBytes(),
 		})
 		before = c
 	}

@@ -55,9 +55,9 @@ func fuzzedStore(header, records []byte, deviceChunks uint64) []byte {
 	if err != nil {
 		return header
 	}
-	image := make([]byte, max(cow.HeaderSize, min(deviceChunks, 1<<10)*g.ChunkBytes()))
+	image := make([]byte, max(cow.HeaderSize, int64(min(deviceChunks, 1<<10))*g.ChunkBytes()))
 	copy(image, header)
-	for area := uint64(0); len(records) > 0 && area < g.BoundsOf(uint64(len(image)), 0).Areas(); area++ {
+	for area := uint64(0); len(records) > 0 && area < g.BoundsOf(int64(len(image)), 0).Areas(); area++ {
 		n := copy(image[g.RecordOffset(area, 0):][:g.ChunkBytes()], records)
 		records = records[n:]
 	}

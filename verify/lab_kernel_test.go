@@ -110,7 +110,7 @@ func remove(name string) (err error) {
 func (l *lab) activate(d *cowDevice, bytes uint64) (node, line string, err error) {
 	// The kernel uses the header's chunk size, no matter what the table says.
 	node, err = create(snapName, devmapper.SnapshotTable{
-		Length: bytes, OriginDevice: l.origin, COWDevice: d.path, Persistent: true, ChunkSize: d.geometry.ChunkBytes(),
+		Length: bytes, OriginDevice: l.origin, COWDevice: d.path, Persistent: true, ChunkSize: uint64(d.geometry.ChunkBytes()),
 	})
 	if err != nil {
 		return "", "", err
@@ -150,7 +150,7 @@ func (l *lab) device(g cow.Geometry, chunks uint64, bad cow.Chunk) (d *cowDevice
 	l.increment++
 	d = &cowDevice{geometry: g, chunks: chunks, bad: bad, tag: l.increment}
 	d.low = min(cow.Chunk(chunks), max(34, cow.Chunk(g.ChunksIn(cowReal))))
-	size := g.ChunkBytes()
+	size := uint64(g.ChunkBytes())
 	tables := []devmapper.Table{devmapper.LinearTable{Length: uint64(d.low) * size, BackendDevice: l.cow}}
 	if bad != 0 {
 		behind := uint64(bad+1) * size
@@ -210,7 +210,7 @@ func (w writerFunc) WriteAt(p []byte, off int64) (int, error) { return w(p, off)
 // and to the bad chunk.
 func (d *cowDevice) within(w io.WriterAt) io.WriterAt {
 	return writerFunc(func(p []byte, off int64) (int, error) {
-		switch c := uint64(off) / d.geometry.ChunkBytes(); {
+		switch c := uint64(off) / uint64(d.geometry.ChunkBytes()); {
 		case c >= d.chunks:
 			return 0, io.ErrShortWrite
 		case d.bad != 0 && c == uint64(d.bad):

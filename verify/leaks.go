@@ -98,7 +98,7 @@ func (f *leakFinder) total() uint64 {
 // report writes one finding per range, and returns the leaks.
 func (f *leakFinder) report(found *findings) Leaks {
 	f.settle()
-	f.leaks.Bytes = f.leaks.Chunks * f.geometry.ChunkBytes()
+	f.leaks.Bytes = int64(f.leaks.Chunks) * f.geometry.ChunkBytes()
 	counted, unreadable := uint64(0), found.counts[UnreadableArea] > 0
 	for _, r := range f.leaks.Ranges {
 		counted += r.Chunks()
@@ -113,7 +113,7 @@ func (f *leakFinder) report(found *findings) Leaks {
 func (f *leakFinder) finding(r Range, unreadable bool) Finding {
 	offset, _ := f.geometry.Offset(r.First) // a chunk on the device
 	area := f.geometry.AreaOf(r.First)
-	bytes := r.Chunks() * f.geometry.ChunkBytes()
+	bytes := int64(r.Chunks()) * f.geometry.ChunkBytes()
 	message := fmt.Sprintf("%v leaked: %d bytes that no exception names; the kernel never uses them again", r, bytes)
 	if unreadable {
 		message = fmt.Sprintf("%v: %d bytes that no exception names, as far as they could be read: leaked, or named by one that could not", r, bytes)

@@ -169,7 +169,7 @@ func (f *figures) exceptions(image []byte, originBytes, chunkSectors uint64) {
 			continue
 		}
 		f.Leaks.Chunks++
-		f.Leaks.Bytes += chunk
+		f.Leaks.Bytes += int64(chunk)
 		f.Counts[LeakedChunks]++
 		if n := len(f.Leaks.Ranges); n > 0 && uint64(f.Leaks.Ranges[n-1].Last)+1 == c {
 			f.Leaks.Ranges[n-1].Last++
@@ -185,7 +185,7 @@ func anyStore(t *rapid.T) []byte {
 	n := rapid.IntRange(0, 300).Draw(t, "exceptions")
 	s := cowtest.Store{Chunk: chunk, Exceptions: cowtest.Canonical(chunk, cowtest.Run(0, n)...)}
 	s.Invalid = rapid.IntRange(0, 9).Draw(t, "invalid if 0") == 0
-	full := s.Size()
+	full := uint64(s.Size())
 
 	if rapid.Bool().Draw(t, "shuffled") && n > 0 {
 		from := rapid.IntRange(0, n-1).Draw(t, "shuffle from")

@@ -109,7 +109,7 @@ func (j *judge) judge(ctx context.Context, s *store.Store) error {
 	if s.Header().Valid == 0 {
 		j.noteHeader(SnapshotInvalid, "the kernel has invalidated the snapshot: its image is lost, but the exceptions are still here")
 	}
-	if block := uint64(max(0, j.opt.BlockBytes)); block > 0 && g.ChunkBytes()%block != 0 {
+	if block := uint64(max(0, j.opt.BlockBytes)); block > 0 && uint64(g.ChunkBytes())%block != 0 {
 		j.noteHeader(ChunkSizeMisfit, fmt.Sprintf("the chunk size of %d bytes is not a multiple of the device's logical block size, %d bytes: the kernel refuses the store here, but accepts it on a device with smaller blocks", g.ChunkBytes(), block))
 	}
 	if j.opt.HeaderOnly {

@@ -176,7 +176,7 @@ func judge(path string) (*verify.Report, error) {
 // the origin has on its disk, which can be read for each store. Exceptions of
 // large areas are partly beyond it.
 func snapshotBytes(g cow.Geometry, exceptions int) uint64 {
-	return min(originReal, 2*uint64(exceptions+1)*g.ChunkBytes())
+	return min(originReal, 2*uint64(exceptions+1)*uint64(g.ChunkBytes()))
 }
 
 // readBack reads every chunk through the snapshot, past the page cache, and
@@ -205,7 +205,7 @@ func readBack(node string, d *cowDevice, s cowtest.Store) (err error) {
 	if _, err := snapshot.ReadAt(got, 0); err != nil {
 		return fmt.Errorf("reading through the snapshot: %w", err)
 	}
-	for old := range cow.Chunk(g.ChunksIn(size)) {
+	for old := range cow.Chunk(g.ChunksIn(snapshot.Size())) {
 		offset, _ := g.Offset(old)
 		new, copied := where[old]
 		if copied {

@@ -64,7 +64,7 @@ type Header struct {
 
 // Geometry is the store's shape.
 type Geometry struct {
-	ChunkBytes        uint64 `json:"chunk_bytes"`
+	ChunkBytes        int64  `json:"chunk_bytes"`
 	ExceptionsPerArea uint64 `json:"exceptions_per_area"`
 	DeviceChunks      uint64 `json:"device_chunks"` // whole ones
 }
@@ -84,7 +84,7 @@ type Usage struct {
 // exception names.
 type Leaks struct {
 	Chunks uint64  `json:"chunks"`
-	Bytes  uint64  `json:"bytes"`
+	Bytes  int64   `json:"bytes"`
 	Ranges []Range `json:"ranges"`
 	// RangesOmitted counts the ranges beyond MaxRanges.
 	RangesOmitted uint64 `json:"ranges_omitted,omitempty"`

@@ -46,7 +46,7 @@ type Options struct {
 type Progress struct {
 	Area       uint64 // being judged
 	Areas      uint64 // in pass 1 those that fit on the device, then those in the list
-	ChunkBytes uint64 // of an area
+	ChunkBytes int64  // of an area
 	Pass       int    // over the areas, from 1
 	More       bool   // a further pass is needed, as far as is known
 }

@@ -85,7 +85,7 @@ func cloneRequest(c *cli.Context) (r dmctl.CloneRequest, err error) {
 	r = dmctl.CloneRequest{
 		Names: c.Args().Slice(), Base: c.String("base"),
 		StoreDir: c.String("store-dir"), Store: c.String("store"), StoreSize: int64(size),
-		ChunkSize: int64(chunk) * cow.SectorSize, Transient: c.Bool("transient"), Force: c.Bool("force"),
+		ChunkBytes: int64(chunk) * cow.SectorSize, Transient: c.Bool("transient"), Force: c.Bool("force"),
 	}
 	if err := r.Check(); err != nil {
 		return r, fmt.Errorf("clone: %w", err)

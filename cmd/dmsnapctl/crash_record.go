@@ -66,7 +66,7 @@ type recordJSON struct {
 	Device      string           `json:"device"`
 	Log         string           `json:"log"`
 	Entries     int              `json:"entries"`
-	LogBytes    uint64           `json:"log_bytes"`
+	LogBytes    int64            `json:"log_bytes"`
 	LogFull     bool             `json:"log_full"`
 	CommandExit int              `json:"command_exit"`
 	Upper       *recordUpperJSON `json:"upper"`
@@ -77,7 +77,7 @@ type recordUpperJSON struct {
 	Device   string `json:"device"`
 	Log      string `json:"log"`
 	Entries  int    `json:"entries"`
-	LogBytes uint64 `json:"log_bytes"`
+	LogBytes int64  `json:"log_bytes"`
 	LogFull  bool   `json:"log_full"`
 	Marks    int    `json:"marks"` // set by the program itself
 }

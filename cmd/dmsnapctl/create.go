@@ -76,7 +76,7 @@ func createRequest(c *cli.Context) (r dmctl.CreateRequest, err error) {
 		Name:                  c.Args().First(),
 		Origin:                c.String("origin"),
 		COW:                   c.String("cow"),
-		ChunkSize:             int64(chunk) * cow.SectorSize,
+		ChunkBytes:            int64(chunk) * cow.SectorSize,
 		Transient:             c.Bool("transient"),
 		Overflow:              c.Bool("overflow"),
 		DiscardZeroesCOW:      c.Bool("discard-zeroes-cow"),

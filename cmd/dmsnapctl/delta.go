@@ -137,7 +137,7 @@ func (d *deltaResult) add(o *console, path string) error {
 		return err
 	}
 	st.OriginBytes = d.origin
-	d.unit = min(d.unit, int64(st.Geometry().ChunkBytes()))
+	d.unit = min(d.unit, st.Geometry().ChunkBytes())
 	d.parts[len(d.parts)-1].delta = image.NewDelta(st, d.memory)
 	return nil
 }

@@ -38,12 +38,12 @@ func sizeCommand() *cli.Command {
 // sizeJSON is the result as JSON. A size is null if it was not requested or is
 // unknown.
 type sizeJSON struct {
-	Schema       string  `json:"schema"`
-	ChunkBytes   uint64  `json:"chunk_bytes"`
-	Needed       *uint64 `json:"needed_bytes"`
-	Maximum      *uint64 `json:"maximum_bytes"`
-	Minimum      uint64  `json:"minimum_bytes"`
-	SmallestSafe *uint64 `json:"smallest_safe_bytes"`
+	Schema       string `json:"schema"`
+	ChunkBytes   int64  `json:"chunk_bytes"`
+	Needed       *int64 `json:"needed_bytes"`
+	Maximum      *int64 `json:"maximum_bytes"`
+	Minimum      int64  `json:"minimum_bytes"`
+	SmallestSafe *int64 `json:"smallest_safe_bytes"`
 }
 
 func runSize(c *cli.Context) error {
@@ -61,12 +61,12 @@ func runSize(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	out.ChunkBytes, out.Minimum = g.ChunkBytes(), uint64(cow.LeastBytes(g.ChunkSectors()))
+	out.ChunkBytes, out.Minimum = g.ChunkBytes(), cow.LeastBytes(g.ChunkSectors())
 	if !given {
 		writes = math.MaxInt64
 	}
 	if origin > 0 {
-		sizes, err := g.SizesFor(uint64(origin), writes, held, c.Bool("leaky-kernel"))
+		sizes, err := g.SizesFor(origin, int64(min(writes, math.MaxInt64)), held, c.Bool("leaky-kernel"))
 		if err != nil {
 			return fmt.Errorf("size: %w", err)
 		}
@@ -127,7 +127,7 @@ func sizeGeometry(c *cli.Context, o *console, origin int64, out *sizeJSON) (g co
 }
 
 func printSizes(o *console, s sizeJSON) error {
-	line := func(what string, n *uint64) string {
+	line := func(what string, n *int64) string {
 		if n == nil {
 			return ""
 		}

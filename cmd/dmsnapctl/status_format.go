@@ -62,7 +62,7 @@ func printStatus(o *console, snapshots []dmctl.Snapshot, limits statusLimits) er
 			state += ", suspended"
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", output.Name(s.Name), used, of, fullText(s),
-			inBytes(s.ChunkSize), output.Name(s.OriginDevice), output.Name(s.COW), o.colored(statusCode(s, limits), state))
+			inBytes(s.ChunkSectors), output.Name(s.OriginDevice), output.Name(s.COW), o.colored(statusCode(s, limits), state))
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -62,7 +62,7 @@ func snapshotsForMachines(o *console, snapshots []dmctl.Snapshot) snapshotsJSON 
 func snapshotForMachines(s dmctl.Snapshot) snapshotJSON {
 	return snapshotJSON{
 		Name: s.Name, State: s.State, Origin: s.Origin, OriginDevice: s.OriginDevice, COW: s.COW,
-		Persistent: s.Persistent, ChunkSectors: s.ChunkSize,
+		Persistent: s.Persistent, ChunkSectors: s.ChunkSectors,
 		fullnessJSON: fullnessForMachines(s), EventNr: s.EventNr, Suspended: s.Suspended, UUID: s.UUID,
 		Kind: s.Kind, Base: s.Base, Store: s.Store,
 	}

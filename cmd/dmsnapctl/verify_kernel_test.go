@@ -41,7 +41,7 @@ func TestVerifyOfAnActiveStore(t *testing.T) {
 	}
 	defer c.Close()
 	ctx := context.Background()
-	if err := c.Create(ctx, dmctl.CreateRequest{Name: "live", Origin: disks[0], COW: disks[1], ChunkSize: 8 << 9, Force: true}); err != nil {
+	if err := c.Create(ctx, dmctl.CreateRequest{Name: "live", Origin: disks[0], COW: disks[1], ChunkBytes: 8 << 9, Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {

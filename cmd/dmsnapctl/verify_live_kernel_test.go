@@ -77,7 +77,7 @@ func TestVerifyOfCopiesInFlight(t *testing.T) {
 	}
 	defer c.Close()
 	ctx := context.Background()
-	if err := c.Create(ctx, dmctl.CreateRequest{Name: "held", Origin: disks[0], COW: store, ChunkSize: 4096, Force: true}); err != nil {
+	if err := c.Create(ctx, dmctl.CreateRequest{Name: "held", Origin: disks[0], COW: store, ChunkBytes: 4096, Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {

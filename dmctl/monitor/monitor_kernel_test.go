@@ -57,7 +57,7 @@ func TestMonitor(t *testing.T) {
 		}
 	}
 	for range 2 { // it survives removal and another creation
-		request := dmctl.CreateRequest{Name: "s", Origin: disks[0], COW: cow, ChunkSize: 8 << 9, Overflow: true, Force: true}
+		request := dmctl.CreateRequest{Name: "s", Origin: disks[0], COW: cow, ChunkBytes: 8 << 9, Overflow: true, Force: true}
 		if err := c.Create(ctx, request); err != nil {
 			t.Fatal(err)
 		}

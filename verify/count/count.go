@@ -25,7 +25,7 @@ func Of[N ~int | ~int64 | ~uint | ~uint32 | ~uint64](n N, noun string, more ...s
 
 // Bytes returns a size in bytes as "1.50 MiB": exact bytes below 1024, then three
 // significant digits in 1024-based units.
-func Bytes(n uint64) string {
+func Bytes[N ~int | ~int64 | ~uint64](n N) string {
 	units := []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 	if n < 1024 {
 		return Of(n, "byte")

@@ -15,8 +15,8 @@ type Bounds struct {
 }
 
 // BoundsOf returns the bounds for a COW device and an origin of these sizes in
-// bytes. An originBytes of 0 means unknown.
-func (g Geometry) BoundsOf(deviceBytes, originBytes uint64) Bounds {
+// bytes. An originBytes of 0, or less, means unknown.
+func (g Geometry) BoundsOf(deviceBytes, originBytes int64) Bounds {
 	return Bounds{Geometry: g, DeviceChunks: g.ChunksIn(deviceBytes), OriginChunks: g.ChunksCovering(originBytes)}
 }
 

@@ -13,7 +13,7 @@ import (
 func TestAreas(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := anyGeometry(t)
-		b := Bounds{Geometry: g, DeviceChunks: rapid.OneOf(rapid.Uint64Range(0, 600), rapid.Uint64Range(0, math.MaxUint64/g.ChunkBytes())).Draw(t, "chunks")}
+		b := Bounds{Geometry: g, DeviceChunks: rapid.OneOf(rapid.Uint64Range(0, 600), rapid.Uint64Range(0, math.MaxUint64/g.bytes())).Draw(t, "chunks")}
 		n := b.Areas()
 		if n > 0 && !b.OnDevice(g.AreaChunk(n-1)) {
 			t.Fatalf("area %d of %d is not on the device", n-1, n)

@@ -25,19 +25,23 @@ func NewGeometry(chunk Sectors) (Geometry, error) {
 func (g Geometry) ChunkSectors() Sectors { return g.chunk }
 
 // ChunkBytes is the size of a chunk, and of an area, in bytes.
-func (g Geometry) ChunkBytes() uint64 { return uint64(g.chunk) * SectorSize }
+func (g Geometry) ChunkBytes() int64 { return int64(g.bytes()) }
+
+// bytes is ChunkBytes for places, which are unsigned.
+func (g Geometry) bytes() uint64 { return uint64(g.chunk) * SectorSize }
 
 // ExceptionsPerArea is the number of records in an area: E in the formulas.
 func (g Geometry) ExceptionsPerArea() uint64 { return g.perArea }
 
-// ChunksIn is the number of whole chunks in size bytes.
-func (g Geometry) ChunksIn(size uint64) uint64 { return size / g.ChunkBytes() }
+// ChunksIn is the number of whole chunks in size bytes; a negative size has
+// none.
+func (g Geometry) ChunksIn(size int64) uint64 { return uint64(max(0, size) / g.ChunkBytes()) }
 
-// ChunksCovering is the number of chunks needed to cover size bytes. The last
-// chunk of an origin may be partial.
-func (g Geometry) ChunksCovering(size uint64) uint64 {
-	n := size / g.ChunkBytes()
-	if size%g.ChunkBytes() != 0 {
+// ChunksCovering is the number of chunks needed to cover size bytes; a negative
+// size needs none. The last chunk of an origin may be partial.
+func (g Geometry) ChunksCovering(size int64) uint64 {
+	n := g.ChunksIn(size)
+	if max(0, size)%g.ChunkBytes() != 0 {
 		n++
 	}
 	return n
@@ -46,7 +50,7 @@ func (g Geometry) ChunksCovering(size uint64) uint64 {
 // RoundUp is the size in bytes of the whole chunks that cover size bytes, which
 // must not be negative. ok is false if it exceeds the largest size of a file.
 func (g Geometry) RoundUp(size int64) (bytes int64, ok bool) {
-	chunk := int64(g.ChunkBytes())
+	chunk := g.ChunkBytes()
 	short := (chunk - size%chunk) % chunk
 	return size + short, size <= math.MaxInt64-short
 }
@@ -107,16 +111,16 @@ func (g Geometry) dataChunksBelow(c Chunk) uint64 {
 // Offset is the byte offset at which a chunk starts. ok is false if it exceeds
 // 2^64-1.
 func (g Geometry) Offset(c Chunk) (bytes uint64, ok bool) {
-	if uint64(c) > math.MaxUint64/g.ChunkBytes() {
+	if uint64(c) > math.MaxUint64/g.bytes() {
 		return 0, false
 	}
-	return uint64(c) * g.ChunkBytes(), true
+	return uint64(c) * g.bytes(), true
 }
 
 // RecordOffset is the byte offset at which a record starts. The area must lie
 // on a device.
 func (g Geometry) RecordOffset(area uint64, slot uint64) uint64 {
-	return uint64(g.AreaChunk(area))*g.ChunkBytes() + slot*ExceptionSize
+	return uint64(g.AreaChunk(area))*g.bytes() + slot*ExceptionSize
 }
 
 // SkipMetadata moves a next free chunk past the chunk of an area. The kernel

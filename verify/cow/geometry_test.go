@@ -18,9 +18,10 @@ func mustGeometry(t interface{ Fatalf(string, ...any) }, chunk Sectors) Geometry
 
 func TestGeometryPlaces(t *testing.T) {
 	type places struct {
-		ChunkBytes, PerArea uint64
-		Areas               []Chunk // chunks of areas 0, 1, 2
-		Data                []Chunk // chunks of data 0, E-1, E, 2E
+		ChunkBytes int64
+		PerArea    uint64
+		Areas      []Chunk // chunks of areas 0, 1, 2
+		Data       []Chunk // chunks of data 0, E-1, E, 2E
 	}
 	tests := []struct {
 		chunk Sectors
@@ -139,9 +140,12 @@ func TestDataChunksInCounts(t *testing.T) {
 
 func TestChunksOfSizes(t *testing.T) {
 	g := mustGeometry(t, 8)
-	tests := []struct{ bytes, whole, covering uint64 }{
+	tests := []struct {
+		bytes           int64
+		whole, covering uint64
+	}{
 		{0, 0, 0}, {1, 0, 1}, {4095, 0, 1}, {4096, 1, 1}, {4097, 1, 2}, {1 << 44, 1 << 32, 1 << 32},
-		{math.MaxUint64, 1<<52 - 1, 1 << 52},
+		{math.MaxInt64, 1<<51 - 1, 1 << 51}, {-1, 0, 0}, {-4096, 0, 0}, {math.MinInt64, 0, 0},
 	}
 	for _, tt := range tests {
 		if whole, covering := g.ChunksIn(tt.bytes), g.ChunksCovering(tt.bytes); whole != tt.whole || covering != tt.covering {

@@ -94,7 +94,7 @@ func FuzzHeader(f *testing.F) {
 		if again := h.AppendTo(nil); !bytes.Equal(again, b[:HeaderSize]) {
 			t.Fatalf("%x encodes again as %x", b[:HeaderSize], again)
 		}
-		if g, err := NewGeometry(h.ChunkSectors()); err == nil && g.ExceptionsPerArea()*ExceptionSize != g.ChunkBytes() {
+		if g, err := NewGeometry(h.ChunkSectors()); err == nil && int64(g.ExceptionsPerArea()*ExceptionSize) != g.ChunkBytes() {
 			t.Fatalf("%d exceptions do not fill a chunk of %d bytes", g.ExceptionsPerArea(), g.ChunkBytes())
 		}
 	})

@@ -64,49 +64,62 @@ func WithLeakySlack(chunks uint64) uint64 {
 	return chunks + slack
 }
 
+// ErrSize says that a COW device would be larger than a file can be.
+var ErrSize = errors.New("a COW device of more than 2^63-1 bytes")
+
 // Sizes are sizes of a COW device, in bytes.
 type Sizes struct {
-	Needed  uint64 // for the given writes
-	Maximum uint64 // enough for a copy of every chunk of the origin; more is never used
-	Minimum uint64 // the smallest for a snapshot
+	Needed  int64 // for the given writes
+	Maximum int64 // enough for a copy of every chunk of the origin; more is never used
+	Minimum int64 // the smallest for a snapshot
 }
 
 // SizesFor returns the sizes for an origin of originBytes. The snapshot must
 // survive writes to writtenBytes of it, besides the held exceptions that the
 // store already has. leaky adds slack for space lost in crashes. It fails if a
-// size exceeds 2^64 bytes. The rule is LVM's (lib/metadata/snapshot_manip.c:
-// cow_max_extents).
-func (g Geometry) SizesFor(originBytes, writtenBytes, held uint64, leaky bool) (Sizes, error) {
+// size exceeds the largest size of a file, with an error that wraps ErrSize. The
+// rule is LVM's (lib/metadata/snapshot_manip.c: cow_max_extents).
+func (g Geometry) SizesFor(originBytes, writtenBytes int64, held uint64, leaky bool) (Sizes, error) {
 	origin, written := g.ChunksCovering(originBytes), g.ChunksCovering(writtenBytes)
 	wanted := written + min(held, math.MaxUint64-written)
-	size := func(n uint64) (uint64, error) {
+	size := func(n uint64) (int64, error) {
 		chunks := g.ChunksFor(n)
 		if leaky {
 			chunks = WithLeakySlack(chunks)
 		}
 		bytes, ok := g.Offset(Chunk(chunks))
-		if !ok {
-			return 0, fmt.Errorf("%d chunks of %d bytes exceed 2^64 bytes", chunks, g.ChunkBytes())
+		if !ok || bytes > math.MaxInt64 {
+			return 0, fmt.Errorf("%w: %d chunks of %d bytes", ErrSize, chunks, g.ChunkBytes())
 		}
-		return bytes, nil
+		return int64(bytes), nil
 	}
 	needed, err := size(max(held, min(wanted, origin)))
 	if err != nil {
 		return Sizes{}, err
 	}
 	maximum, err := size(max(held, origin))
-	return Sizes{Needed: needed, Maximum: maximum, Minimum: uint64(LeastBytes(g.chunk))}, err
+	return Sizes{Needed: needed, Maximum: maximum, Minimum: LeastBytes(g.chunk)}, err
+}
+
+// MostBytes is the Maximum of SizesFor, or the largest size of a file if that is
+// less: no file needs to be larger.
+func (g Geometry) MostBytes(originBytes int64, leaky bool) int64 {
+	sizes, err := g.SizesFor(originBytes, math.MaxInt64, 0, leaky)
+	if err != nil {
+		return math.MaxInt64
+	}
+	return sizes.Maximum
 }
 
 // SmallestSafe is the size in bytes of a device that still holds all chunks and
 // areas of a store's list: the chunks before next, the next free chunk, and the
 // given number of areas. Nothing is lost at this size, but the next write needs
 // more.
-func (g Geometry) SmallestSafe(next Chunk, areas uint64) uint64 {
+func (g Geometry) SmallestSafe(next Chunk, areas uint64) int64 {
 	end := max(next, LeastChunks)
 	if areas > 0 {
 		end = max(end, g.AreaChunk(areas-1)+1)
 	}
 	bytes, _ := g.Offset(end) // on the device, or just after it
-	return bytes
+	return int64(bytes)
 }

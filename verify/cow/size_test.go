@@ -1,6 +1,7 @@
 package cow
 
 import (
+	"errors"
 	"math"
 	"testing"
 
@@ -10,7 +11,7 @@ import (
 // TestSizesAreThoseOfLVM uses the origins and sizes of LVM's own tests.
 func TestSizesAreThoseOfLVM(t *testing.T) {
 	tests := []struct {
-		origin      uint64 // bytes
+		origin      int64 // bytes
 		chunk       Sectors
 		good, leaky uint64 // chunks
 	}{
@@ -23,7 +24,7 @@ func TestSizesAreThoseOfLVM(t *testing.T) {
 		g := mustGeometry(t, tt.chunk)
 		for leaky, want := range map[bool]uint64{false: tt.good, true: tt.leaky} {
 			got, err := g.SizesFor(tt.origin, math.MaxInt64, 0, leaky)
-			if err != nil || got.Maximum != want*g.ChunkBytes() || got.Needed != got.Maximum || got.Minimum != 3*g.ChunkBytes() {
+			if err != nil || got.Maximum != int64(want)*g.ChunkBytes() || got.Needed != got.Maximum || got.Minimum != 3*g.ChunkBytes() {
 				t.Errorf("origin of %d bytes, chunks of %d sectors, leaky %v: %+v, %v; want %d chunks", tt.origin, tt.chunk, leaky, got, err, want)
 			}
 		}
@@ -49,7 +50,8 @@ func TestSizesForWrites(t *testing.T) {
 	g := mustGeometry(t, 8)
 	tests := []struct {
 		name                   string
-		origin, written, held  uint64
+		origin, written        int64
+		held                   uint64
 		wantNeeded, wantMaxima uint64 // exceptions
 	}{
 		{"nothing written", 1 << 20, 0, 0, 0, 256},
@@ -60,7 +62,7 @@ func TestSizesForWrites(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got, err := g.SizesFor(tt.origin, tt.written, tt.held, false)
-		if err != nil || got.Needed != g.ChunksFor(tt.wantNeeded)*4096 || got.Maximum != g.ChunksFor(tt.wantMaxima)*4096 {
+		if err != nil || got.Needed != int64(g.ChunksFor(tt.wantNeeded))*4096 || got.Maximum != int64(g.ChunksFor(tt.wantMaxima))*4096 {
 			t.Errorf("%s: %+v, %v", tt.name, got, err)
 		}
 	}
@@ -73,8 +75,19 @@ func TestSizesDoNotOverflow(t *testing.T) {
 	if got := mustGeometry(t, 1).ChunksFor(math.MaxUint64); got != math.MaxUint64 {
 		t.Errorf("chunks wrap to %d", got)
 	}
-	if got, err := mustGeometry(t, 1).SizesFor(math.MaxUint64, math.MaxUint64, math.MaxUint64, true); err == nil {
-		t.Errorf("2^64 bytes need %+v", got)
+	g := mustGeometry(t, 1)
+	const largest = math.MaxInt64 / 512 * 32 / 33 * 512 // with one area to 32 chunks, about 2^63 bytes
+	for _, tt := range []struct {
+		origin int64
+		held   uint64
+		fits   bool
+	}{{largest - 1<<20, 0, true}, {largest + 1<<20, 0, false}, {math.MaxInt64, 0, false}, {0, math.MaxUint64, false}} {
+		if got, err := g.SizesFor(tt.origin, math.MaxInt64, tt.held, false); (err == nil) != tt.fits || err != nil && !errors.Is(err, ErrSize) {
+			t.Errorf("origin of %d bytes, %d exceptions held: %+v, %v", tt.origin, tt.held, got, err)
+		}
+		if most := g.MostBytes(tt.origin, false); tt.held == 0 && (most == math.MaxInt64) == tt.fits {
+			t.Errorf("origin of %d bytes: a store of %d bytes holds it", tt.origin, most)
+		}
 	}
 }
 
@@ -98,7 +111,7 @@ func TestSmallestSafe(t *testing.T) {
 		name  string
 		next  Chunk
 		areas uint64
-		want  uint64 // chunks
+		want  int64 // chunks
 	}{
 		{"nothing in it", 0, 0, 3},
 		{"one area, no data", 2, 1, 3},

@@ -47,7 +47,7 @@ func (o *Overlay) ContinueTold(k allocator.Kernel, origin, store Region, done Fo
 	if err != nil {
 		return nil, err
 	}
-	c := &continued{Overlay: o, origin: at, store: to, bounds: g.BoundsOf(uint64(store.Len)*cow.SectorSize, uint64(origin.Len)*cow.SectorSize)}
+	c := &continued{Overlay: o, origin: at, store: to, bounds: g.BoundsOf(store.bytes(), origin.bytes())}
 	err = c.run(k, done)
 	return c.touched, err
 }
@@ -113,7 +113,9 @@ func (c *continued) write(op allocator.Op) error {
 	return nil
 }
 
-func (c *continued) perChunk() uint64 { return c.bounds.Geometry.ChunkBytes() / c.log.SectorSize }
+func (c *continued) perChunk() uint64 {
+	return uint64(c.bounds.Geometry.ChunkBytes()) / c.log.SectorSize
+}
 
 func (c *continued) put(block uint64, data []byte) {
 	for ss := c.log.SectorSize; len(data) > 0; block, data = block+1, data[ss:] {

@@ -125,7 +125,7 @@ func (s *store) explain(d verdict) string {
 		slices.Sort(why)
 	}
 	if d.leaked > 0 && !d.corrupt {
-		why = append(why, fmt.Sprintf("%s below the next free one (%d) that no exception names: %d bytes leaked", count.Of(d.leaked, "chunk"), s.ledger.NextFree(), d.leaked*s.geometry().ChunkBytes()))
+		why = append(why, fmt.Sprintf("%s below the next free one (%d) that no exception names: %d bytes leaked", count.Of(d.leaked, "chunk"), s.ledger.NextFree(), int64(d.leaked)*s.geometry().ChunkBytes()))
 	}
 	if d.broken > 0 {
 		why = append(why, s.explainImage(d.broken))

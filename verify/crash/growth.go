@@ -62,7 +62,7 @@ func (s *storeLayout) chunksAt(entry int) uint64 {
 	chunks := s.bounds.DeviceChunks
 	for _, was := range s.sizes {
 		if entry < was.until {
-			chunks = min(chunks, s.bounds.Geometry.ChunksIn(uint64(was.sectors)*cow.SectorSize))
+			chunks = min(chunks, s.bounds.Geometry.ChunksIn(Region{Len: was.sectors}.bytes()))
 		}
 	}
 	return chunks

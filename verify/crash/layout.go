@@ -83,11 +83,11 @@ func newStoreLayout(l *logwrites.Log, b base, opt *Options, region Region) (s st
 	if err != nil {
 		return s, err
 	}
-	if s.perChunk = g.ChunkBytes() / l.SectorSize; s.perChunk == 0 {
+	if s.perChunk = uint64(g.ChunkBytes()) / l.SectorSize; s.perChunk == 0 {
 		return s, fmt.Errorf("its chunks of %s are smaller than a block of the device (%d bytes)", count.Of(chunk, "sector"), l.SectorSize)
 	}
 	s.sizes = opt.grown[region.Start]
-	s.bounds = g.BoundsOf(uint64(region.Len)*cow.SectorSize, uint64(opt.Origin.Len)*cow.SectorSize)
+	s.bounds = g.BoundsOf(region.bytes(), opt.Origin.bytes())
 	return s, nil
 }
 

@@ -59,7 +59,7 @@ func newMachine(t testing.TB, ss uint64, chunk cow.Sectors, originChunks, cowChu
 	return m
 }
 
-func (m *machine) perChunk() uint64               { return m.g.ChunkBytes() / m.ss }
+func (m *machine) perChunk() uint64               { return uint64(m.g.ChunkBytes()) / m.ss }
 func (m *machine) originBlock(c cow.Chunk) uint64 { return uint64(c) * m.perChunk() }
 func (m *machine) cowBlock(c cow.Chunk) uint64 {
 	return uint64(m.cow.Start)*cow.SectorSize/m.ss + uint64(c)*m.perChunk()
@@ -126,7 +126,7 @@ func (m *machine) image() []byte {
 }
 
 func (m *machine) bounds() cow.Bounds {
-	return cow.Bounds{Geometry: m.g, DeviceChunks: m.g.ChunksIn(uint64(m.cow.Len) * 512), OriginChunks: uint64(m.originChunks)}
+	return cow.Bounds{Geometry: m.g, DeviceChunks: m.g.ChunksIn(int64(m.cow.Len) * 512), OriginChunks: uint64(m.originChunks)}
 }
 
 // store returns what the model's kernel has written.

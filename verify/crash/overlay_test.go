@@ -91,7 +91,7 @@ func TestExplorerAgreesWithTheJudge(t *testing.T) {
 // counts the chunks that differ from the frozen image.
 func brokenByHand(t *testing.T, m *machine, o *Overlay, frozen []byte) int {
 	t.Helper()
-	size := m.g.ChunkBytes()
+	size := uint64(m.g.ChunkBytes())
 	at := map[cow.Chunk]cow.Chunk{}
 	buf := make([]byte, size)
 	read := func(offset uint64) {

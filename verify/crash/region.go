@@ -4,6 +4,7 @@ package crash
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -48,6 +49,12 @@ func (r Region) Times(unit cow.Sectors) (Region, error) {
 func (r Region) inBlocks(blockBytes uint64) Region {
 	perBlock := cow.Sectors(blockBytes / cow.SectorSize)
 	return Region{r.Start / perBlock, r.Len / perBlock}
+}
+
+// bytes is the length in bytes; a region that ParseRegion refuses may have the
+// largest possible one.
+func (r Region) bytes() int64 {
+	return int64(min(r.Len, math.MaxInt64/cow.SectorSize)) * cow.SectorSize
 }
 
 // overlaps reports whether two regions share a sector.

@@ -52,7 +52,7 @@ func newFixture(t interface{ Fatal(...any) }, seed uint64, l layout) fixture {
 		}
 	}
 	f.image = bytes.Clone(f.origin)
-	chunks := int(g.ChunksCovering(uint64(l.origin)))
+	chunks := int(g.ChunksCovering(int64(l.origin)))
 	olds := r.Perm(chunks)[:min(l.changed, chunks)]
 	if !l.mixed { // runs, as most origins are written
 		for i := range olds {

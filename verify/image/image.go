@@ -35,7 +35,7 @@ func (im *Image) ChunkBytes() int64 {
 	if im.report.Geometry == nil {
 		return 0
 	}
-	return int64(im.geometry.ChunkBytes())
+	return im.geometry.ChunkBytes()
 }
 
 // Close frees the index. The store and the origin stay open.
@@ -54,7 +54,7 @@ func (im *Image) segments(off, end int64) iter.Seq2[segment, error] {
 	return func(yield func(segment, error) bool) {
 		at := off
 		if im.report.Geometry != nil { // a fresh store has no chunks
-			chunk := int64(im.geometry.ChunkBytes())
+			chunk := im.geometry.ChunkBytes()
 			for e, err := range im.index.from(cow.Chunk(off / chunk)) {
 				if err != nil {
 					yield(segment{}, err)

@@ -44,7 +44,7 @@ func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Imag
 	if err != nil {
 		return nil, nil, errors.Join(err, im.Close())
 	}
-	chunk := int64(s.geometry().ChunkBytes())
+	chunk := s.geometry().ChunkBytes()
 	areas := s.offset(s.geometry().AreaChunk(0))
 	p.Stages = []Stage{
 		{

@@ -34,8 +34,8 @@ func PlanCompaction(ctx context.Context, dev blockdev.Device, size int64) (*Comp
 	if size == 0 {
 		size = dev.Size()
 	}
-	if need := g.ChunksFor(n); g.ChunksIn(uint64(size)) < need {
-		return nil, fmt.Errorf("%w: %s with metadata: %d chunks of %d bytes, but %d bytes hold %d", ErrRoom, count.Of(n, "exception"), need, g.ChunkBytes(), size, g.ChunksIn(uint64(size)))
+	if need := g.ChunksFor(n); g.ChunksIn(size) < need {
+		return nil, fmt.Errorf("%w: %s with metadata: %d chunks of %d bytes, but %d bytes hold %d", ErrRoom, count.Of(n, "exception"), need, g.ChunkBytes(), size, g.ChunksIn(size))
 	}
 	return &Compaction{s, size}, nil
 }
@@ -49,7 +49,7 @@ func (c *Compaction) Steps() []string {
 }
 
 func (c *Compaction) dataBytes() int64 {
-	return int64(c.s.report.Usage.Exceptions * c.s.geometry().ChunkBytes())
+	return int64(c.s.report.Usage.Exceptions) * c.s.geometry().ChunkBytes()
 }
 
 // Size is the size of the new file in bytes.
@@ -92,7 +92,7 @@ const compactBytes = 4 << 20
 
 func (c *compactor) take(e cow.Exception) error {
 	c.batch = append(c.batch, e)
-	if uint64(len(c.batch))*c.s.geometry().ChunkBytes() < compactBytes {
+	if int64(len(c.batch))*c.s.geometry().ChunkBytes() < compactBytes {
 		return nil
 	}
 	return c.flush()
@@ -106,7 +106,7 @@ func (c *compactor) flush() error {
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(c.batch[a].New, c.batch[b].New) })
 	for _, i := range order {
-		for w, err := range copied(c.s.dev, c.s.offset(c.batch[i].New), c.s.offset(g.DataChunk(c.k+uint64(i))), int64(g.ChunkBytes())) {
+		for w, err := range copied(c.s.dev, c.s.offset(c.batch[i].New), c.s.offset(g.DataChunk(c.k+uint64(i))), g.ChunkBytes()) {
 			if err != nil {
 				return err
 			}

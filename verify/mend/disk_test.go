@@ -181,7 +181,7 @@ func newScene(k kind) scene {
 	s := scene{origin: make([]byte, k.origin)}
 	fill(s.origin)
 	s.shows = bytes.Clone(s.origin)
-	olds := r.Perm(int(g.ChunksCovering(uint64(k.origin))))[:k.changed]
+	olds := r.Perm(int(g.ChunksCovering(int64(k.origin))))[:k.changed]
 	slots := make([]int, k.changed+k.leaked)
 	for i := range slots {
 		slots[i] = i

@@ -94,7 +94,7 @@ func (h holder) sameWhereMoved(list iter.Seq2[store.Record, error]) error {
 
 // chunk is the content of a chunk; none if it is not on the device.
 func (h holder) chunk(c cow.Chunk) ([]byte, error) {
-	if !h.geometry.BoundsOf(uint64(h.dev.Size()), 0).OnDevice(c) {
+	if !h.geometry.BoundsOf(h.dev.Size(), 0).OnDevice(c) {
 		return nil, nil
 	}
 	at, _ := h.geometry.Offset(c) // on the device

@@ -67,14 +67,14 @@ func TestReclaimGivesAllLeakedChunksBack(t *testing.T) {
 			t.Fatal("the snapshot shows something else")
 		}
 		var compact file
-		size := int64(g.ChunksFor(uint64(k.changed)) * g.ChunkBytes())
+		size := int64(g.ChunksFor(uint64(k.changed))) * g.ChunkBytes()
 		if err := compacted(&disk{b: bytes.Clone(s.store)}, &compact, size); err != nil {
 			t.Fatal(err)
 		}
 		if verdict(compact.b) != verify.Clean || !bytes.Equal(view(compact.b, s.origin), s.shows) {
 			t.Fatalf("the new store is %s, or shows something else", verdict(compact.b))
 		}
-		if _, err := PlanCompaction(ctx, &disk{b: s.store}, size-int64(g.ChunkBytes())); !errors.Is(err, ErrRoom) {
+		if _, err := PlanCompaction(ctx, &disk{b: s.store}, size-g.ChunkBytes()); !errors.Is(err, ErrRoom) {
 			t.Fatalf("into a chunk less: %v", err)
 		}
 	})

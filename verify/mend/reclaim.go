@@ -65,7 +65,7 @@ func Reclaim(ctx context.Context, dev blockdev.Device, opt ReclaimOptions) (*Pla
 	if err != nil {
 		return nil, err
 	}
-	batch := int(max(1, opt.BatchBytes/int64(s.geometry().ChunkBytes())))
+	batch := int(max(1, opt.BatchBytes/s.geometry().ChunkBytes()))
 	for rest := moves; len(rest) > 0; {
 		now := rest[:min(batch, len(rest))]
 		rest = rest[len(now):]
@@ -160,7 +160,7 @@ func (s *subject) copyStage(ctx context.Context, batch []move) Stage {
 	for i := range batch {
 		batch[i].to = places[i]
 	}
-	chunk := int64(s.geometry().ChunkBytes())
+	chunk := s.geometry().ChunkBytes()
 	return Stage{
 		Say:    fmt.Sprintf("copy %s, from chunk %d on, into holes from chunk %d on", count.Of(len(batch), "chunk"), batch[0].from, batch[0].to),
 		Bytes:  int64(len(batch)) * chunk,
@@ -174,7 +174,7 @@ func (s *subject) copyStage(ctx context.Context, batch []move) Stage {
 // loads yields the reads of sorted moves, as many chunks at a time as fit in a
 // window. No chunk that is read lies where the batch writes.
 func (s *subject) loads(batch []move) iter.Seq2[transfer.Load, error] {
-	chunk := int64(s.geometry().ChunkBytes())
+	chunk := s.geometry().ChunkBytes()
 	piece := min(chunk, transfer.WindowBytes)
 	return func(yield func(transfer.Load, error) bool) {
 		var held []transfer.Move

@@ -54,7 +54,7 @@ func Restore(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt R
 	if opt.Data != nil {
 		p.Stages = append(p.Stages, Stage{
 			Say:    fmt.Sprintf("copy the data of %s", count.Of(r.dump.Exceptions, "exception")),
-			Bytes:  int64(r.dump.Exceptions * r.geometry.ChunkBytes()),
+			Bytes:  int64(r.dump.Exceptions) * r.geometry.ChunkBytes(),
 			device: dev, barrier: true,
 			writes: r.chunks(), places: r.chunkPlaces(),
 		})
@@ -106,8 +106,8 @@ func newRestorer(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, o
 	if r.geometry, err = cow.NewGeometry(header.ChunkSectors); err != nil {
 		return nil, err
 	}
-	before := r.geometry.BoundsOf(uint64(max(0, header.SizeBytes)), 0)
-	now := r.geometry.BoundsOf(uint64(dev.Size()), 0)
+	before := r.geometry.BoundsOf(header.SizeBytes, 0)
+	now := r.geometry.BoundsOf(dev.Size(), 0)
 	if area := header.Exceptions / r.geometry.ExceptionsPerArea(); area >= now.Areas() && area < before.Areas() {
 		return nil, fmt.Errorf("%w: area %d of the store does not fit on the device", ErrRoom, area)
 	}
@@ -167,13 +167,13 @@ func (r *restorer) chunks() iter.Seq2[write, error] {
 // chunkPlaces yields where the data goes.
 func (r *restorer) chunkPlaces() iter.Seq2[image.Span, error] {
 	return func(yield func(image.Span, error) bool) {
-		old := r.geometry.BoundsOf(uint64(r.data.Size()), 0)
+		old := r.geometry.BoundsOf(r.data.Size(), 0)
 		for d, err := range r.listed() {
 			if err == nil && !old.OnDevice(d.New) {
 				err = fmt.Errorf("%w: an exception names chunk %d, but the old store has %d", ErrRoom, d.New, old.DeviceChunks)
 			}
 			at, _ := r.geometry.Offset(d.New) // on the device
-			if !yield(image.Span{Offset: int64(at), Length: int64(r.geometry.ChunkBytes())}, err) || err != nil {
+			if !yield(image.Span{Offset: int64(at), Length: r.geometry.ChunkBytes()}, err) || err != nil {
 				return
 			}
 		}
@@ -199,7 +199,7 @@ func (r *restorer) areas() iter.Seq2[write, error] {
 			}
 		}
 		last := r.dump.Exceptions / r.geometry.ExceptionsPerArea()
-		if last < r.geometry.BoundsOf(uint64(r.dev.Size()), 0).Areas() {
+		if last < r.geometry.BoundsOf(r.dev.Size(), 0).Areas() {
 			a.zeroTo(last, r.geometry.ExceptionsPerArea())
 		}
 		a.flush()

@@ -44,7 +44,7 @@ func WriteUndo(ctx context.Context, p *Plan, dev blockdev.Device, w image.Sink, 
 	if err != nil {
 		return err
 	}
-	spans := p.overwritten(ctx, dev, int64(g.ChunkBytes()))
+	spans := p.overwritten(ctx, dev, g.ChunkBytes())
 	return writeUndo(ctx, spans, g, dev, dev.Size()/cow.SectorSize*cow.SectorSize, w, progress)
 }
 
@@ -108,7 +108,7 @@ func placesOf(writes iter.Seq2[write, error]) iter.Seq2[image.Span, error] {
 
 // writeUndo writes a store of a device with the present content of spans.
 func writeUndo(ctx context.Context, spans iter.Seq2[image.Span, error], g cow.Geometry, dev blockdev.Device, bytes int64, w image.Sink, progress func(Progress)) error {
-	chunk := int64(g.ChunkBytes())
+	chunk := g.ChunkBytes()
 	total, err := image.Length(spans)
 	if err != nil {
 		return err
@@ -178,7 +178,7 @@ func CheckOriginUndo(ctx context.Context, im *image.Image, undo io.ReaderAt, siz
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOtherUndo, err)
 	}
-	if int64(st.Geometry().ChunkBytes()) != im.ChunkBytes() {
+	if st.Geometry().ChunkBytes() != im.ChunkBytes() {
 		return fmt.Errorf("%w: it has chunks of %d bytes, the store of %d", ErrOtherUndo, st.Geometry().ChunkBytes(), im.ChunkBytes())
 	}
 	return covers(ctx, st, im.Size(), im.Changed())
@@ -195,7 +195,7 @@ func CheckUndo(ctx context.Context, p *Plan, dev blockdev.Device, undo io.Reader
 	if got := st.Geometry().ChunkSectors(); got != undoChunk {
 		return fmt.Errorf("%w: it has chunks of %d sectors, not %d", ErrOtherUndo, got, undoChunk)
 	}
-	return covers(ctx, st, dev.Size(), p.overwritten(ctx, dev, int64(st.Geometry().ChunkBytes())))
+	return covers(ctx, st, dev.Size(), p.overwritten(ctx, dev, st.Geometry().ChunkBytes()))
 }
 
 // covers fails with ErrOtherUndo unless the store has all of the spans.

@@ -40,7 +40,7 @@ func leaky(exceptions, nth int) cowtest.Store {
 	if exceptions > 10 {
 		s.Exceptions[5].New = s.Exceptions[4].New
 	}
-	s.DeviceChunks = s.Size() / 4096 * 4 / 3
+	s.DeviceChunks = uint64(s.Size() / 4096 * 4 / 3)
 	return s
 }
 

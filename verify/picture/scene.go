@@ -233,7 +233,7 @@ func scale(r *verify.Report) string {
 	if n == 1 {
 		return fmt.Sprintf("each cell is a chunk of %s", count.Bytes(r.Geometry.ChunkBytes))
 	}
-	return fmt.Sprintf("each cell is %d chunks (%s); one that holds leaked or damaged chunks is shown so, the paler the fewer that leaked", n, count.Bytes(n*r.Geometry.ChunkBytes))
+	return fmt.Sprintf("each cell is %d chunks (%s); one that holds leaked or damaged chunks is shown so, the paler the fewer that leaked", n, count.Bytes(int64(n)*r.Geometry.ChunkBytes))
 }
 
 func totals(r *verify.Report) (total [classes]uint64) {
@@ -276,7 +276,7 @@ func leakLines(r *verify.Report, most int) []string {
 	}
 	out := []string{fmt.Sprintf("%s (%s) leaked, in %s:", count.Of(l.Chunks, "chunk"), count.Bytes(l.Bytes), where)}
 	for _, run := range shown {
-		out = append(out, fmt.Sprintf("  %v at %s: %s", run, offset(r, run.First), count.Bytes(run.Chunks()*r.Geometry.ChunkBytes)))
+		out = append(out, fmt.Sprintf("  %v at %s: %s", run, offset(r, run.First), count.Bytes(int64(run.Chunks())*r.Geometry.ChunkBytes)))
 	}
 	if rest > 0 {
 		out = append(out, fmt.Sprintf("  ... and %d more", rest))
@@ -285,5 +285,5 @@ func leakLines(r *verify.Report, most int) []string {
 }
 
 func offset(r *verify.Report, c cow.Chunk) string {
-	return count.Bytes(uint64(c) * r.Geometry.ChunkBytes)
+	return count.Bytes(int64(c) * r.Geometry.ChunkBytes)
 }

@@ -48,7 +48,7 @@ func (t Terminal) Text(w io.Writer, name string, r *verify.Report) error {
 		_, _ = fmt.Fprintln(b, l)
 	}
 	if n := len(r.Bins); n > 0 {
-		line("a mark is %s", count.Bytes(r.Bins[0].Chunks()*r.Geometry.ChunkBytes))
+		line("a mark is %s", count.Bytes(int64(r.Bins[0].Chunks())*r.Geometry.ChunkBytes))
 	}
 	for _, l := range leakLines(r, textLeaks) {
 		line("%s", l)

@@ -24,7 +24,7 @@ func ExampleStore_Exceptions() {
 			log.Print(err) // a part that cannot be read; the rest follows
 			continue
 		}
-		fmt.Printf("origin byte %d is kept at byte %d\n", uint64(e.Old)*chunk, uint64(e.New)*chunk)
+		fmt.Printf("origin byte %d is kept at byte %d\n", int64(e.Old)*chunk, int64(e.New)*chunk)
 	}
 	// Output:
 	// origin byte 28672 is kept at byte 8192

@@ -160,7 +160,7 @@ func (r *areaReader) each(ctx context.Context, from uint64, visit func(piece) (m
 // plan cuts the areas into jobs and submits one for each credit. The first jobs
 // are small for the same reason that the first credits are few.
 func (r *areaReader) plan(ctx context.Context, from uint64, credits <-chan struct{}, submit func(*job) bool) {
-	chunk := r.geometry.ChunkBytes()
+	chunk := uint64(r.geometry.ChunkBytes())
 	for area, count := from, uint64(1); area < r.areas; area, count = area+count, 2*count {
 		count = min(count, max(1, jobBytes/chunk), r.areas-area)
 		for start := uint64(0); start < chunk; start += jobBytes {

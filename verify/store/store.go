@@ -96,7 +96,7 @@ func (s *Store) Size() int64 { return s.size }
 // Bounds says which chunks exist on the store's device and, if OriginBytes is
 // known, on the origin.
 func (s *Store) Bounds() cow.Bounds {
-	return s.geometry.BoundsOf(uint64(s.size), uint64(max(0, s.OriginBytes)))
+	return s.geometry.BoundsOf(s.size, s.OriginBytes)
 }
 
 // ReadChunk reads chunk c of the store's device into buf, whose length must be

@@ -53,10 +53,10 @@ func (s Store) Bytes() []byte {
 }
 
 // Size is the size of the store's device in bytes.
-func (s Store) Size() uint64 {
+func (s Store) Size() int64 {
 	g := geometry(s.Chunk)
 	if s.DeviceChunks != 0 {
-		return s.DeviceChunks * g.ChunkBytes()
+		return int64(s.DeviceChunks) * g.ChunkBytes()
 	}
 	areas := uint64(len(s.Exceptions))/g.ExceptionsPerArea() + 1
 	end := g.AreaChunk(areas)
@@ -65,7 +65,7 @@ func (s Store) Size() uint64 {
 			end = max(end, e.New+1)
 		}
 	}
-	return uint64(end) * g.ChunkBytes()
+	return int64(end) * g.ChunkBytes()
 }
 
 // Write writes the header and the areas.

@@ -13,7 +13,7 @@ import (
 type RatePoint struct {
 	Kernel       Kernel  `json:"kernel"`
 	InFlight     int     `json:"in_flight"`
-	ChunkBytes   uint64  `json:"chunk_bytes"`
+	ChunkBytes   int64   `json:"chunk_bytes"`
 	Seeds        int     `json:"seeds"`
 	LeakedChunks float64 `json:"leaked_chunks"`
 	LeakedBytes  float64 `json:"leaked_bytes"`

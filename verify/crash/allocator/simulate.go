@@ -39,12 +39,12 @@ type Simulation struct {
 	Seed       uint64       `json:"seed"`
 	Exceptions uint64       `json:"exceptions"`
 	InFlight   int          `json:"in_flight"`
-	ChunkBytes uint64       `json:"chunk_bytes"`
+	ChunkBytes int64        `json:"chunk_bytes"`
 	Crashes    []CrashPoint `json:"crashes"`
 	// The store that the last crash left.
 	Verdict      verify.Verdict `json:"verdict"`
 	LeakedChunks uint64         `json:"leaked_chunks"`
-	LeakedBytes  uint64         `json:"leaked_bytes"`
+	LeakedBytes  int64          `json:"leaked_bytes"`
 }
 
 // CrashPoint is one crash.
@@ -106,9 +106,9 @@ func Simulate(ctx context.Context, opt SimulateOptions) (*Simulation, error) {
 		p.Lost = p.Started - before.Started - (p.Committed - before.Committed)
 		r.crashed = p
 		sim.Crashes = append(sim.Crashes, p)
-		sim.Verdict, sim.LeakedChunks, sim.LeakedBytes = p.Verdict, p.Leaked, p.Leaked*g.ChunkBytes()
+		sim.Verdict, sim.LeakedChunks, sim.LeakedBytes = p.Verdict, p.Leaked, int64(p.Leaked)*g.ChunkBytes()
 		if opt.Keep != nil {
-			if err := opt.Keep(i, r.disk, int64(r.disk.Size())); err != nil {
+			if err := opt.Keep(i, r.disk, r.disk.Size()); err != nil {
 				return nil, err
 			}
 		}
@@ -219,7 +219,7 @@ func (r *simulator) write(op Op) error {
 
 // judge verifies the store that a crash left.
 func (r *simulator) judge(ctx context.Context, p *CrashPoint) error {
-	report, err := verify.Verify(ctx, r.disk, int64(r.disk.Size()), verify.Options{MaxFindings: -1})
+	report, err := verify.Verify(ctx, r.disk, r.disk.Size(), verify.Options{MaxFindings: -1})
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func newSparse(b cow.Bounds) *sparse {
 }
 
 // Size returns the store's size in bytes.
-func (s *sparse) Size() uint64 { return s.bounds.DeviceChunks * s.bounds.Geometry.ChunkBytes() }
+func (s *sparse) Size() int64 { return int64(s.bounds.DeviceChunks) * s.bounds.Geometry.ChunkBytes() }
 
 func (s *sparse) write(op Op) {
 	if op.Kind == ZeroArea {
@@ -257,7 +257,7 @@ func (s *sparse) ReadAt(p []byte, off int64) (int, error) {
 	size := s.bounds.Geometry.ChunkBytes()
 	done := 0
 	for done < len(p) {
-		at := uint64(off) + uint64(done)
+		at := off + int64(done)
 		if at >= s.Size() {
 			return done, io.EOF
 		}

@@ -92,16 +92,16 @@ func (l *Log) Complete() bool {
 }
 
 // Bytes returns how many bytes of the log device the log uses.
-func (l *Log) Bytes() uint64 {
+func (l *Log) Bytes() int64 {
 	n := l.Len()
 	if n == 0 {
-		return l.SectorSize
+		return int64(l.SectorSize)
 	}
 	last := l.Entry(n - 1)
 	if last.HasData() {
-		return last.Data + last.Sectors*l.SectorSize
+		return int64(last.Data + last.Sectors*l.SectorSize)
 	}
-	return last.Data
+	return int64(last.Data)
 }
 
 // Warnings says in sentences what to know before trusting the log.

@@ -224,7 +224,7 @@ func TestTooManyMarks(t *testing.T) {
 func TestOldEntriesBehindTheEnd(t *testing.T) {
 	whole := logBytes(t, 512, few(512))
 	l := openBytes(t, append(whole, logBytes(t, 512, few(512))[512:]...))
-	if l.Len() != len(few(512)) || !l.Complete() || len(l.Warnings()) != 0 || l.Bytes() != uint64(len(whole)) {
+	if l.Len() != len(few(512)) || !l.Complete() || len(l.Warnings()) != 0 || l.Bytes() != int64(len(whole)) {
 		t.Errorf("%d entries in %d bytes, complete %t, warnings %q", l.Len(), l.Bytes(), l.Complete(), l.Warnings())
 	}
 }

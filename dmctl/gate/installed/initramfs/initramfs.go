@@ -35,7 +35,7 @@ type File struct {
 // Bounds on the total unpacked size, and on the number of archives. The largest
 // initramfs files, full of firmware, have half a GiB.
 const (
-	maxUnpacked = 2 << 30
+	maxUnpacked = int64(2 << 30)
 	maxArchives = 64
 	maxName     = 4096
 )
