@@ -66,10 +66,10 @@
 // records it. After a reboot, PlanRecoverStores finds the file by this name. Many
 // clones are parts of one plan; each part is
 // undone by itself.
-//
+package dmctl
+
 // From the top down: rescue, activateclone, clone, cloning, reset, merge, removeclones,
 // mergeagain, grow, recoverstores, guardian, recover, withsnapshot, create,
 // intents, remove, mergestart, mergeend, recordabove, record, clearlog, storeuser,
 // suspend, origin, rename, status, activate, layout, prepare, layerable,
 // clonefiles, controller, repairfirst, errors, names.
-package dmctl

@@ -50,10 +50,11 @@ const (
 	RescueActivation                           // activate the snapshot; the origin
 )
 
-// RescueNote is something to know about a rescue besides its steps.
+// RescueNote is what the user of a rescue should know besides its steps: why the
+// result is uncertain or incomplete, or what else could be done.
 type RescueNote uint8
 
-// The notes.
+// The notes. Each is true of the store in the request.
 const (
 	// The origin may have changed since the snapshot was invalidated, so only
 	// copied chunks are certain.

@@ -5,7 +5,7 @@
 // place, in order) are here; other packages call this one. It knows nothing of
 // device mapper: the caller passes in a function that returns what the kernel
 // says about a live store.
-//
+package verify
+
 // From the top down: verify, live, once, passes, account, leaks, bins, forensics, words,
 // ledger, rules, trust, report, finding, unread.
-package verify

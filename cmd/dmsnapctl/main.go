@@ -4,7 +4,8 @@
 // The package is the program's command line: one file per command, which
 // parses its arguments, calls one function of a package below, and prints.
 // Exit codes, flags and JSON are a contract with scripts; see docs/cli.md.
-//
+package main
+
 // From the top down: main, app, commands, lastresort (the program); manual, help,
 // exit_help, complete, generator (about itself); verify, map, map_output,
 // verify_advice (judge a store); check, check_format, check_code (judge a kernel);
@@ -19,7 +20,6 @@
 // verify_waiting, copyprogress, verify_progress, verify_signal, verify_findings,
 // control, detach, named, arguments, arrange, advice, console, hints, sheet, wrap,
 // exit, interrupt, signals, version (what they share).
-package main
 
 import (
 	"fmt"

@@ -6,6 +6,6 @@
 // only by number. For devices that have nothing to do with snapshots it reads
 // names, sizes and target types, never tables: a crypt device's table holds its
 // key.
-//
-// From the top down: view, names, kernel, errors, unread, uuid, info, mangle.
 package devices
+
+// From the top down: view, names, kernel, errors, unread, uuid, info, mangle.

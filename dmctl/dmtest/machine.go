@@ -5,9 +5,9 @@
 //
 //	m := dmtest.New()
 //	c := dmctl.NewOn(m)
-//
-// From the top down: files, mount, changes, kernel, disk, host, loops, text, machine.
 package dmtest
+
+// From the top down: files, mount, changes, kernel, disk, host, loops, text, machine.
 
 import (
 	"fmt"

@@ -3,6 +3,6 @@
 //
 // It is pure: versions in, verdicts out. It must not know where a version comes
 // from (the running kernel, a module file, dmsetup's output).
-//
-// From the top down: advisory, verdict, targets, release, version.
 package gate
+
+// From the top down: advisory, verdict, targets, release, version.

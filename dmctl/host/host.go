@@ -6,10 +6,10 @@
 // checked, zeroed, flushed and judged through one handle, even if its path
 // leads elsewhere by then. The package knows nothing of snapshots, tables and
 // plans.
-//
+package host
+
 // From the top down: loop, files, disk, mount, machine, below, host, intent,
 // memory, nodes, momentary, users, file, lvm.
-package host
 
 import (
 	"errors"

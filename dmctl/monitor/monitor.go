@@ -4,9 +4,9 @@
 //
 // It knows snapshots as package dmctl describes them. It must not know how
 // events and metrics are written.
-//
-// Files, from the top down: monitor, growth, hooks, children, metrics, watch.
 package monitor
+
+// From the top down: monitor, growth, hooks, children, metrics, watch.
 
 import (
 	"context"

@@ -20,8 +20,8 @@
 // after recovery. A program offers itself as the guardian by calling
 // [BeGuardian]. Without that call, or if no guardian can be started, nothing is
 // suspended.
-//
+package plan
+
 // From the top down: run, guardian, files, parts, sequence, pause, lock,
 // plan, steps, engine, guarded, machine, open, operations, runstate, stops,
 // guard.
-package plan

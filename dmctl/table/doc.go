@@ -3,7 +3,7 @@
 //
 // It does no I/O. What depends on the kernel's version, it takes as an
 // argument.
-//
+package table
+
 // From the top down: lint, concise, parse, faulty, snapshot, simple, check,
 // rules, target, words, status.
-package table

@@ -14,7 +14,7 @@ import (
 func tiny() map[string]string {
 	return map[string]string{
 		"go.mod":       "module tiny.example\n\ngo 1.24\n",
-		"upper/doc.go": "// Package upper is above.\n//\n// From the top down: top, bottom (what is\n// below).\npackage upper\n",
+		"upper/doc.go": "// Package upper is above.\npackage upper\n\n// From the top down: top, bottom (what is\n// below).\n\nimport _ \"embed\"\n",
 		"upper/top.go": "package upper\n\nimport \"tiny.example/lower\"\n\n// Top is called by nobody.\nfunc Top() { bottom(); lower.One() }\n",
 		"upper/bottom.go": "package upper\n\ntype thing struct{}\n\n" +
 			"func (thing) method() {}\n\nfunc bottom() { thing{}.method(); recur(1) }\n\nfunc recur(n int) { if n > 0 { recur(n - 1) } }\n",
@@ -74,11 +74,17 @@ func TestArrows(t *testing.T) {
 		{"a listed file does not exist", downward, func(m map[string]string) {
 			m["upper/doc.go"] = strings.Replace(m["upper/doc.go"], "top, ", "top, middle, ", 1)
 		}, []string{"tiny.example/upper: middle is listed, and no file"}},
+		{"the package comment lists the files", downward, func(m map[string]string) {
+			m["upper/doc.go"] = "// Package upper is above.\n//\n// From the top down: top, bottom.\npackage upper\n"
+		}, []string{"tiny.example/upper: the package comment lists the files: move the list below the package clause"}},
+		{"the comment of a function lists files", downward, func(m map[string]string) {
+			m["upper/bottom.go"] = strings.Replace(m["upper/bottom.go"], "func bottom", "// From the top down: nothing.\nfunc bottom", 1)
+		}, nil},
 		{"many files, and no list", downward, func(m map[string]string) {
 			for _, name := range []string{"a", "b", "c", "d"} {
 				m["lower/"+name+".go"] = "package lower\n"
 			}
-		}, []string{"tiny.example/lower: 6 files, and the package comment does not list them"}},
+		}, []string{"tiny.example/lower: 6 files, and no comment below a package clause lists them"}},
 		{"an import goes up", []string{"lower", "upper"}, func(map[string]string) {},
 			[]string{"tiny.example/upper: it imports lower, which is above it"}},
 		{"a package has no place", []string{"upper"}, func(map[string]string) {},

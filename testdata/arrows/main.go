@@ -1,8 +1,8 @@
 // Arrows checks that calls within a package, and imports between packages, go
-// down. A package lists its files from the top down in its comment, and no
-// function may call a function of a file that is higher in the list. A package
-// of few files needs no list, but must have some such order. packages.txt lists
-// the packages.
+// down. A package lists its files from the top down in a comment below a package
+// clause, where its documentation does not show it, and no function may call a
+// function of a file that is higher in the list. A package of few files needs no
+// list, but must have some such order. packages.txt lists the packages.
 //
 //	go run ./testdata/arrows [-suggest] [PACKAGES]
 //
@@ -74,6 +74,9 @@ const mostUnlisted = 5
 
 // judge returns what is wrong with a package, in sentences.
 func (p *source) judge() (wrong []string) {
+	if listedForImporters(p.files) {
+		return []string{"the package comment lists the files: move the list below the package clause"}
+	}
 	order := listed(p.files)
 	stems := make(map[string]bool)
 	for _, f := range p.files {
@@ -81,7 +84,7 @@ func (p *source) judge() (wrong []string) {
 	}
 	if len(order) == 0 {
 		if len(stems) > mostUnlisted {
-			return []string{fmt.Sprintf("%d files, and the package comment does not list them", len(stems))}
+			return []string{fmt.Sprintf("%d files, and no comment below a package clause lists them", len(stems))}
 		}
 		for i, name := range suggest(p.between()) {
 			order[name] = i

@@ -2,6 +2,6 @@
 // and libvirt where they cannot change this machine. The box has no Go and is
 // for the libvirt provider without hardware virtualisation; it boots the
 // distribution's own kernel.
-//
-// From the top down: box, system, world, inside.
 package box
+
+// From the top down: box, system, world, inside.

@@ -13,9 +13,9 @@
 // cache as well, against fio reading the same blocks at the same depth.
 //
 // With -moves it compares the commands that move data with dd.
-//
-// From the top down: main, warm, cold, moves, process, store.
 package main
+
+// From the top down: main, warm, cold, moves, process, store.
 
 import (
 	"flag"

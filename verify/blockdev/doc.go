@@ -5,7 +5,7 @@
 // It knows no store format, only its magic number, and no device mapper table. It
 // opens everything read-only unless the caller asks for a writer. Writers open
 // block devices with O_EXCL.
-//
+package blockdev
+
 // From the top down: mounts, reopen, inflight, cache, room (a file's), sysfs, device,
 // blkid, devno, direct, signature, readfull, holes.
-package blockdev

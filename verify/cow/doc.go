@@ -6,6 +6,6 @@
 //
 // The source of the format is the kernel's drivers/md/dm-snap-persistent.c. All
 // numbers on disk are little-endian.
-//
-// From the top down: bounds, size, geometry, exception, header.
 package cow
+
+// From the top down: bounds, size, geometry, exception, header.

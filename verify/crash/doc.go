@@ -11,7 +11,8 @@
 //
 // The package knows nothing of device mapper's interface: package dmctl records
 // logs. It prints nothing, and knows no command line.
-//
+package crash
+
 // From the top down: explore, lint, workers, visitor, explorer, forget, discards,
 // freeze, shown, written, again, second, combine (explore a log); states_svg,
 // timeline_svg, losses_svg, rates_svg, drawn (pictures); failure, enumerate,
@@ -19,4 +20,3 @@
 // judgement); outcome, store, image, contents, disk, history, layout, unit, shard,
 // options, growth, marks, doubts, base, chunks, facts, names, parts, pictured,
 // region, report, state, timeline (what they know).
-package crash

@@ -7,7 +7,7 @@
 // its callers do. After a crash at any point of a plan, the snapshot's view is
 // intact or the header says that it is not. Making and running the same plan
 // again finishes the work.
-//
+package mend
+
 // From the top down: restoration, restore, holds, revalidate, grow, apply, undo, compact, reclaim,
 // repair, lost, overlay, dump, plan, subject.
-package mend

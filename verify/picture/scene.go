@@ -1,9 +1,9 @@
 // Package picture draws a judged store: every chunk of its device, in bins,
 // as SVG, PNG or text for a terminal. It draws what a verify.Report says and
 // judges nothing.
-//
-// From the top down: svg, text, png, canvas, scene, palette.
 package picture
+
+// From the top down: svg, text, png, canvas, scene, palette.
 
 import (
 	"fmt"

@@ -6,6 +6,6 @@
 // package verify decides what is a leak, a duplicate or a verdict. It never
 // writes, and it trusts nothing in a store: sizes are checked before memory is
 // allocated, and memory does not grow with the store.
-//
-// From the top down: list, store, readahead.
 package store
+
+// From the top down: list, store, readahead.

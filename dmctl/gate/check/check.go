@@ -4,9 +4,9 @@
 //
 // It connects the parts of gate. It does not know who asks: it has no flags,
 // prints nothing and computes no exit codes.
-//
-// From the top down: check, running, installed, kernel.
 package check
+
+// From the top down: check, running, installed, kernel.
 
 import (
 	"crypto/sha256"

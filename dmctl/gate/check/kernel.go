@@ -8,14 +8,16 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 )
 
-// Source is where the version of a kernel was read.
+// Source is where the version of a kernel's target "snapshot" was read. Its text
+// is part of the JSON.
 type Source string
 
+// The sources.
 const (
-	FromRunning Source = "running"
-	FromVersion Source = "version"
-	FromTargets Source = "targets"
-	FromModule  Source = "module" // or an image, or an initramfs
+	FromRunning Source = "running" // the running kernel's answer to an ioctl
+	FromVersion Source = "version" // the request itself
+	FromTargets Source = "targets" // the output of `dmsetup targets` in the request
+	FromModule  Source = "module"  // a module's file, a kernel's image, or an initramfs
 )
 
 // Kernel is the verdict on one kernel.

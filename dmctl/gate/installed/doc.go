@@ -6,7 +6,7 @@
 // of it, as links of a mounted system do, is followed within it. It knows where
 // distributions and boot loaders keep things. It must not know what a version
 // means (package gate) or how one is read from a file (package kmod).
-//
+package installed
+
 // From the top down: kernel, judge, absent, initrd, unified, fit,
 // search, system, running.
-package installed

@@ -10,9 +10,9 @@
 //
 // Files are never trusted: every length is checked against the file before it
 // is used, decompression is bounded, and the work is linear in the file's size.
-//
-// From the top down: image, module, linked, relocation, elf, shape.
 package kmod
+
+// From the top down: image, module, linked, relocation, elf, shape.
 
 import "errors"
 

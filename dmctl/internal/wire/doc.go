@@ -4,10 +4,10 @@
 //
 // Lengths are checked before anything is read out of a kernel's answer, and
 // before a name goes in.
-//
+package wire
+
 // From the top down: open, controlnode, secret, prepared, control, queue,
 // payload, header.
-package wire
 
 import "github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 

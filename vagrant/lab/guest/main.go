@@ -4,9 +4,9 @@
 // expect, loads modules, runs the program, reports its exit status and switches
 // the machine off. Package lab builds it as a static program and starts it: in
 // User-mode Linux from the host's files, in QEMU from a ramdisk.
-//
-// From the top down: main, host, modules, mounts, cpus, run, udev.
 package main
+
+// From the top down: main, host, modules, mounts, cpus, run, udev.
 
 import (
 	"fmt"

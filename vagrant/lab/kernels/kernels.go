@@ -3,9 +3,9 @@
 // Package kernels knows the kernels of the lab, gets them from packages, and
 // finds them again. They are unpacked below the cache directory and not
 // installed: the machine's own kernel and packages stay as they are.
-//
-// From the top down: kernels, cloud, uml, depmod, name, origin.
 package kernels
+
+// From the top down: kernels, cloud, uml, depmod, name, origin.
 
 import (
 	"errors"

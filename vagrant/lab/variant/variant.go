@@ -4,9 +4,9 @@
 // from the distribution's in one respect. It builds them from the
 // distribution's own kernel sources, which it fetches as a package. Only the
 // edits are here.
-//
-// From the top down: variant, build, sources, headers, edit, tree.
 package variant
+
+// From the top down: variant, build, sources, headers, edit, tree.
 
 import (
 	"crypto/sha256"

@@ -6,6 +6,6 @@
 // [Simulate] puts the model under load and crashes it at random; [MeasureRates]
 // does so for many loads. The package judges the results with package verify,
 // and knows nothing of logs.
-//
-// From the top down: rates, simulate, model.
 package allocator
+
+// From the top down: rates, simulate, model.

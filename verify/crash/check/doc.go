@@ -10,8 +10,8 @@
 // must do what a mount would do first, such as replaying a journal. The package
 // must not open its own mount, because a process that waits for itself can wait
 // forever.
-//
+package check
+
 // From the top down: check (exploring and checking at once), run (one run of the
 // checker), room (the mount, and what killed runs left of theirs), group, lock, tally
 // (what was found), view (the images).
-package check

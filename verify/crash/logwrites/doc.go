@@ -7,6 +7,6 @@
 // entry, regardless of the size of the log. [Writer] writes logs.
 //
 // The package knows nothing of what is on the logged device.
-//
-// From the top down: scan, writer, log, entry, index.
 package logwrites
+
+// From the top down: scan, writer, log, entry, index.

@@ -14,7 +14,7 @@
 //   - Gaps and repetitions on the COW device: one pass counts the chunks in each
 //     range. The next passes then sort as many of them as fit in memory, lowest
 //     first.
-//
+package chunkset
+
 // From the top down: rest, runs, gaps, lineup, sieve, suspects, seen, set, arena,
 // page.
-package chunkset

@@ -6,12 +6,10 @@
 //
 // The package knows nothing of stores. It must not open its own mount: a
 // process that waits for an answer from itself can hang.
-//
-// Files: mount.go (mounting and unmounting, Linux only) calls node.go (the
-// kernel's requests), which calls private.go (writes).
-//
-// From the top down: mount, node, private.
 package fuse
+
+// From the top down: mount (mounting and unmounting, Linux only), node (the kernel's
+// requests), private (writes).
 
 import (
 	"errors"

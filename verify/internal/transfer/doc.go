@@ -3,7 +3,7 @@
 // writes in pieces.
 //
 // It knows offsets and nothing of what lies there, neither stores nor images.
-//
+package transfer
+
 // From the top down: gather (reading scattered bytes), writer (writing), ahead
 // (reading ahead), piece (cutting writes).
-package transfer

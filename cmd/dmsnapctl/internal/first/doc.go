@@ -7,6 +7,6 @@
 // Go initialises packages by import path, each as soon as all its imports are
 // initialised. This path sorts before github.com/hanwen, and the package must
 // import only syscall.
-//
-// From the top down: first.
 package first
+
+// From the top down: first.

@@ -3,9 +3,7 @@
 // It knows mdoc, the language of manual pages, and the form of our help texts:
 // paragraphs, headings in capitals, and verbatim lines. It must not know any
 // command.
-//
-// Files, from the top: page.go (a page), text.go (a help text as mdoc),
-// escape.go (what mdoc would misread).
-//
-// From the top down: page, text, escape.
 package manual
+
+// From the top down: page (a page), text (a help text as mdoc), escape (what mdoc
+// would misread).

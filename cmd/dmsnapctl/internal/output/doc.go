@@ -6,7 +6,7 @@
 // escape foreign names that could control a terminal. It knows no command, no
 // flag, no exit code and no result: its callers decide what is written, and what
 // a refusal means for the run.
-//
+package output
+
 // From the top down: destination, beside, unnamed, place, reads, below, owner (files); json,
 // prometheus, plugin, stream (forms); name (words); locale.
-package output

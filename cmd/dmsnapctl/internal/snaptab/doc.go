@@ -4,9 +4,7 @@
 // It knows the table, how systemd orders devices and mounts, and the command
 // line that activates an entry. It must not access a device: generators run
 // before devices exist.
-//
-// Files, from the top: unit.go (units of an entry), tab.go (the table),
-// escape.go (names as systemd writes them).
-//
-// From the top down: unit, escape, tab.
 package snaptab
+
+// From the top down: unit (units of an entry), escape (names as systemd writes
+// them), tab (the table).

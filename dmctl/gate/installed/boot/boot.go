@@ -2,10 +2,10 @@
 // what evidence. It knows where boot loaders keep their configuration and how
 // they choose. It reads only files below a root. What it does not understand it
 // reports; it never skips it.
-//
+package boot
+
 // From the top down: boot, kexec, fallback, proxmox, unread, firmware, raspberry,
 // zipl, extlinux, systemdboot, grub, entry, choice.
-package boot
 
 import (
 	"slices"

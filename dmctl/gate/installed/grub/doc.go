@@ -6,6 +6,6 @@
 //
 // It knows GRUB's language, and nothing about kernels: others find out what an
 // entry boots.
-//
-// From the top down: menu, run, entries, condition, variables, script.
 package grub
+
+// From the top down: menu, run, entries, condition, variables, script.

@@ -1,9 +1,9 @@
 // Package unpack unpacks kernels, modules and initramfs files. It recognises
 // the format by the first bytes, and always bounds the result. It must not know
 // what the packed data is.
-//
-// From the top down: frames, stream, lzop, unpack.
 package unpack
+
+// From the top down: frames, stream, lzop, unpack.
 
 import (
 	"bytes"

@@ -3,9 +3,9 @@
 // Command lab is the command line of the lab. It sets up a machine, runs
 // programs inside real kernels (as go test -exec for kernel tests), and shows
 // the demonstration.
-//
-// From the top down: main, demo, exec, matrix, setup.
 package main
+
+// From the top down: main, demo, exec, matrix, setup.
 
 import (
 	"fmt"

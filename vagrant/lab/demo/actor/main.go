@@ -9,9 +9,9 @@
 // figures. As "fill TOOL ORIGIN STORE" it activates the store and writes to the
 // origin until the store is full. As "stream TOOL ORIGINDISK COWDISK" it makes a
 // snapshot on disks without a slow piece, and writes until the machine ends.
-//
-// From the top down: main, fill, streams, activate, crash, devices, tell.
 package main
+
+// From the top down: main, fill, streams, activate, crash, devices, tell.
 
 import (
 	"fmt"
