@@ -78,7 +78,7 @@ unit:
 	DMSNAPCTL_THOROUGH=1 $(GO) test -timeout 20m ./... $(TOOLS)
 
 # Go leaves testdata out of ./..., and the tools there need checks too.
-TOOLS = ./testdata/arrows ./testdata/mutate ./testdata/thorough/...
+TOOLS = ./testdata/arrows ./testdata/bench ./testdata/mutate ./testdata/thorough/...
 
 # All of the program under the race detector: a package without goroutines can be
 # called by those of another. Tests that limit or measure the memory of the program
@@ -174,8 +174,8 @@ SOAK ?= 100
 # an origin while a snapshot is made.
 bench: setup-tests
 	bin/lab setup -bench
-	CGO_ENABLED=0 $(GO) run ./verify/bench -cold
-	CGO_ENABLED=0 $(GO) run ./verify/bench -moves -runs 5
+	CGO_ENABLED=0 $(GO) run ./testdata/bench -cold
+	CGO_ENABLED=0 $(GO) run ./testdata/bench -moves -runs 5
 	$(GO) test -run '^$$' -bench . ./verify/... ./dmctl/gate/...
 	$(GO) test -run '^$$' -bench Start -benchtime 200x ./cmd/dmsnapctl
 	$(GO) test -tags lab -run '^$$' -bench . ./vagrant/lab/kernels

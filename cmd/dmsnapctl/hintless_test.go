@@ -76,7 +76,7 @@ func TestLibrariesGiveNoAdvice(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if d.IsDir() && (d.Name() == "testdata" || d.Name() == "bench") {
+			if d.IsDir() && d.Name() == "testdata" {
 				return fs.SkipDir
 			}
 			if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {

@@ -4,8 +4,8 @@
 // same areas with the same number of threads, and nothing else. Each runs in a
 // process of its own. CPU time is printed next to wall time.
 //
-//	go run ./verify/bench [-dir DIR] [-runs N] [-only TEXT] [-cold]
-//	go run ./verify/bench -moves [-dir DIR] [-runs N] [-only TEXT] [-mib N]
+//	go run ./testdata/bench [-dir DIR] [-runs N] [-only TEXT] [-cold]
+//	go run ./testdata/bench -moves [-dir DIR] [-runs N] [-only TEXT] [-mib N]
 //
 // It makes sparse stores with chunks of 4 KiB and prints medians, with the best
 // runs in brackets. The command delta, which judges too and prints up to millions
