@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/shellstatus"
 )
 
 // superviseVariable names, in a supervised process, the supervisor's process
@@ -95,6 +97,6 @@ func endedAs(status syscall.WaitStatus) (code int, err error) {
 	default:
 		signal.Reset()
 		_ = unix.Kill(os.Getpid(), status.Signal()) // and end the same way
-		return 128 + int(status.Signal()), nil
+		return shellstatus.BySignal(int(status.Signal())), nil
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/verify/shellstatus"
 )
 
 const withSnapshotHelp = `   Takes a snapshot of the origin, mounts it read-only at DIR, runs COMMAND, and
@@ -186,13 +187,6 @@ func duringSnapshot(c *cli.Context, o *console, with *dmctl.With) error {
 	return nil
 }
 
-// The exit codes of a shell for a command that it cannot run.
-const (
-	exitNotExecutable = 126
-	exitNotFound      = 127
-	exitSignal        = 128 // and the signal's number
-)
-
 // runBesides runs COMMAND and waits for it without a limit. Signals are passed
 // on to COMMAND, which decides what they mean.
 func runBesides(c *cli.Context, o *console, with *dmctl.With) (status int, err error) {
@@ -216,9 +210,9 @@ func runBesides(c *cli.Context, o *console, with *dmctl.With) (status int, err e
 	}
 	if err := cmd.Start(); err != nil {
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
-			return exitNotFound, err
+			return shellstatus.NotFound, err
 		}
-		return exitNotExecutable, err
+		return shellstatus.NotExecutable, err
 	}
 	go signals.passTo(cmd.Process)
 	err = cmd.Wait()
@@ -230,7 +224,7 @@ func runBesides(c *cli.Context, o *console, with *dmctl.With) (status int, err e
 		return 0, err
 	}
 	if signal := endedBy(exit); signal != 0 {
-		return exitSignal + signal, fmt.Errorf("%s: %w", output.Name(args[0]), err)
+		return shellstatus.BySignal(signal), fmt.Errorf("%s: %w", output.Name(args[0]), err)
 	}
 	return exit.ExitCode(), nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
+	"github.com/dmsnapctl/dmsnapctl/verify/shellstatus"
 )
 
 // withMachine is a machine whose disk /dev/a contains ext4.
@@ -52,7 +53,7 @@ func TestWithSnapshotRunsACommand(t *testing.T) {
 		}
 		unchanged(t, m)
 	}
-	for args, want := range map[string]int{"/nonexistent": exitNotFound, os.DevNull: exitNotExecutable} {
+	for args, want := range map[string]int{"/nonexistent": shellstatus.NotFound, os.DevNull: shellstatus.NotExecutable} {
 		m := withMachine(t)
 		_, stderr, code := commanded(context.Background(), "with-snapshot", "--origin", "/dev/a", "--cow", "/dev/b", "--", args)
 		if code != want || stderr == "" {

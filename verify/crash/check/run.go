@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/shellstatus"
 )
 
 // shell runs a checker's command line.
@@ -24,13 +26,6 @@ const (
 	bad           // it says that the image is damaged
 	undecided     // no answer: it took too long, or was killed
 	unusable      // it cannot be run at all
-)
-
-// Exit statuses of a shell that do not come from the checker: it could not be
-// run, was not found, or was killed by signal N (128+N).
-const (
-	statusNotRun = 126
-	statusSignal = 128
 )
 
 // outcome is the result of a run.
@@ -84,9 +79,9 @@ func (o *Options) judge(c *exec.Cmd, err error, said *tail) outcome {
 	switch status := c.ProcessState.ExitCode(); {
 	case status == 0 || status > 0 && slices.Contains(o.Good, status):
 		return outcome{good, status, ""}
-	case status == statusNotRun || status == statusNotRun+1:
+	case shellstatus.NotRun(status):
 		return outcome{unusable, status, said.after(fmt.Sprintf("the checker cannot be run (exit status %d)", status))}
-	case status < 0 || status > statusSignal:
+	case status < 0 || shellstatus.Signalled(status):
 		return outcome{undecided, status, said.after("it was killed (" + c.ProcessState.String() + ")")}
 	default:
 		return outcome{bad, status, said.after(fmt.Sprintf("exit status %d", status))}
