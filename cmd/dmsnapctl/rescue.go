@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -62,6 +63,9 @@ type rescueJSON struct {
 	DryRun  bool           `json:"dry_run"`
 	Steps   []string       `json:"steps"`
 	Notes   []string       `json:"notes"`
+	// Advice is other rescues, of a store that is not to be brought back with
+	// certainty.
+	Advice []advice `json:"advice"`
 
 	leaked uint64 // chunks
 }
@@ -77,7 +81,7 @@ func runRescue(c *cli.Context, run runner) error {
 	if _, err := growBy(c, "grow-by"); err != nil {
 		return err
 	}
-	w := rescuing{c: c, o: o, path: storeArg(c, 0), said: rescueJSON{Schema: schemaOf(o.command), Wrong: []string{}, Notes: []string{}, Steps: []string{}}}
+	w := rescuing{c: c, o: o, path: storeArg(c, 0), said: rescueJSON{Schema: schemaOf(o.command), Wrong: []string{}, Notes: []string{}, Steps: []string{}, Advice: []advice{}}}
 	if err := w.look(); err != nil {
 		return fmt.Errorf("rescue %s: %w", w.path, err)
 	}
@@ -148,9 +152,9 @@ func (w *rescuing) look() (err error) {
 	}
 	w.report = judged.Report
 	w.said.Name, w.said.Verdict, w.said.leaked = w.path, w.report.Verdict, w.report.Leaks.Chunks
-	for _, f := range w.report.Findings {
-		if f.Severity != verify.Info && len(w.said.Wrong) < 10 {
-			w.said.Wrong = append(w.said.Wrong, f.Message)
+	for _, k := range kindsOf(w.report) {
+		if verify.SeverityOf(k.code) != verify.Info {
+			w.said.Wrong = append(w.said.Wrong, kindText(w.report, k))
 		}
 	}
 	return nil
@@ -169,6 +173,9 @@ func (w *rescuing) plan() (stays int) {
 	}
 	for _, n := range r.Notes {
 		w.said.Notes = append(w.said.Notes, w.remark(n))
+		if r.Broken {
+			w.said.Advice = append(w.said.Advice, w.instead(n)...)
+		}
 	}
 	switch {
 	case r.Held:
@@ -244,6 +251,31 @@ func (w *rescuing) remark(n dmctl.RescueNote) string {
 	}
 }
 
+// instead is the rescue that a note speaks of; none for most notes.
+func (w *rescuing) instead(n dmctl.RescueNote) []advice {
+	asserted := []string{"rescue", w.path, "--origin", w.c.String("origin")}
+	for _, name := range []string{"origin-unchanged", "assume-canonical"} {
+		if w.c.Bool(name) {
+			asserted = append(asserted, "--"+name)
+		}
+	}
+	whole := asserted
+	for _, name := range []string{"grow-by", "activate"} {
+		if w.c.IsSet(name) {
+			whole = append(slices.Clip(whole), "--"+name, w.c.String(name))
+		}
+	}
+	switch n {
+	case dmctl.RescueImagePossible:
+		return []advice{advise("extract what is certain", append(slices.Clip(asserted), "-o", "FILE", "--yes")...)}
+	case dmctl.RescueOriginMayDiffer, dmctl.RescueValidityUnknown:
+		return []advice{advise("if nothing was written to the origin since: show how to make the store valid", append(slices.Clip(whole), "--origin-unchanged")...)}
+	case dmctl.RescueLayoutUnknown:
+		return []advice{advise("if only kernels without the leak wrote the store: show how to repair it", append(slices.Clip(whole), "--assume-canonical")...)}
+	}
+	return nil
+}
+
 func (r rescueJSON) print(o *console, steps []rescueStep) error {
 	if o.json {
 		return o.printJSON(r)
@@ -266,8 +298,10 @@ func (r rescueJSON) print(o *console, steps []rescueStep) error {
 			fmt.Fprintf(&b, "next: %s   # %s\n", output.Name(s.String()), output.Name(s.why))
 		}
 	}
-	_, err := fmt.Fprint(o.out, b.String())
-	return err
+	if _, err := fmt.Fprint(o.out, b.String()); err != nil {
+		return err
+	}
+	return printAdvice(o.out, r.Advice)
 }
 
 // runSteps runs the commands in order until one fails.

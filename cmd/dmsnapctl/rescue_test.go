@@ -12,6 +12,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
@@ -54,8 +55,17 @@ func TestRescue(t *testing.T) {
 	}
 	b.write("store", sound)
 	b.damage(invalidate)
-	if out, _ := b.run(exitCritical, "rescue store --origin origin --yes"); !strings.Contains(out, "may have changed") {
+	if out, _ := b.run(exitCritical, "rescue store --origin origin --yes"); !strings.Contains(out, "may have changed") ||
+		!strings.Contains(out, "next: dmsnapctl rescue store --origin origin --origin-unchanged   # if nothing was written to the origin") ||
+		!strings.HasSuffix(out, "next: dmsnapctl rescue store --origin origin -o FILE --yes   # extract what is certain\n") {
 		t.Errorf("an origin that may have changed: %s", out)
+	}
+	if out, _ := b.run(exitCritical, "rescue store --origin origin --grow-by 1M --assume-canonical --json"); !strings.Contains(out, `"command":"dmsnapctl rescue store --origin origin --assume-canonical --grow-by 1M --origin-unchanged"`) ||
+		!strings.Contains(out, `"command":"dmsnapctl rescue store --origin origin --assume-canonical -o FILE --yes"`) {
+		t.Errorf("what was asked for is not kept: %s", out)
+	}
+	if out, _ := b.run(exitFine, "rescue store --origin origin -o best --json"); !strings.Contains(out, `"advice":[]`) {
+		t.Errorf("an image that is extracted: %s", out)
 	}
 	b.run(exitWarning, "rescue store --origin origin -o best --yes")
 	if !bytes.Equal(b.read("best"), b.shows) {
@@ -80,7 +90,8 @@ func TestRescueWithoutAHeader(t *testing.T) {
 		b.damage(damage)
 		before := b.read("store")
 		out, _ := b.run(exitCritical, "rescue store --origin origin")
-		if !strings.Contains(out, "next: dmsnapctl repair store --yes") || !strings.Contains(out, "note: without its header it is unknown") || !bytes.Equal(b.read("store"), before) {
+		if !strings.Contains(out, "next: dmsnapctl repair store --yes") || !strings.Contains(out, "note: without its header it is unknown") ||
+			!strings.Contains(out, "next: dmsnapctl rescue store --origin origin --origin-unchanged ") || !bytes.Equal(b.read("store"), before) {
 			t.Errorf("%s: the plan is %s", name, out)
 		}
 		b.run(exitCritical, "rescue store --origin origin --yes")
@@ -99,6 +110,26 @@ func TestRescueWithoutAHeader(t *testing.T) {
 		if !bytes.Equal(b.read("image"), b.shows) || !bytes.Equal(b.read("store"), sound) {
 			t.Errorf("%s: another image or store", name)
 		}
+	}
+}
+
+// TestRescueNamesEachKindOnce: a store with more leaked ranges than fit in a line
+// says how many more there are.
+func TestRescueNamesEachKindOnce(t *testing.T) {
+	b := newToolbox(t)
+	var leaky cowtest.Store
+	leaky.Chunk, leaky.DeviceChunks = 8, 60
+	for k := range 20 { // every other data chunk
+		leaky.Exceptions = append(leaky.Exceptions, cow.Exception{Old: cow.Chunk(k), New: cow.Chunk(3 + 2*k)})
+	}
+	b.write("store", leaky.Bytes())
+	b.damage(invalidate)
+	out, _ := b.run(exitCritical, "rescue store --origin origin")
+	if !strings.Contains(out, "20 chunks (80 KiB) that no exception names, in 20 ranges: chunks 2, 4, 6, 8, 10, 12, 14, 16, and 12 more\n") || strings.Count(out, "no exception names") != 1 {
+		t.Errorf("of 20 leaked ranges: %s", out)
+	}
+	if strings.Contains(out, "max-findings") {
+		t.Errorf("a flag that rescue does not have: %s", out)
 	}
 }
 
@@ -136,7 +167,8 @@ func TestRescueAssumesNoLayout(t *testing.T) {
 	b.write("store", b.read("anew"))
 	b.damage(beyond)
 	damaged := b.read("store")
-	if out, _ := b.run(exitCritical, "rescue store --origin origin --yes"); !strings.Contains(out, "note: where damaged exceptions have their data is not certain") || !bytes.Equal(b.read("store"), damaged) {
+	if out, _ := b.run(exitCritical, "rescue store --origin origin --yes"); !strings.Contains(out, "note: where damaged exceptions have their data is not certain") ||
+		!strings.Contains(out, "next: dmsnapctl rescue store --origin origin --assume-canonical ") || !bytes.Equal(b.read("store"), damaged) {
 		t.Errorf("without an assumption: %s", out)
 	}
 	b.run(exitFine, "rescue store --origin origin --assume-canonical --yes")

@@ -17,37 +17,52 @@ import (
 // shownRanges bounds the places listed in a line; the JSON has all of them.
 const shownRanges = 8
 
-// printFindings writes a line for each kind of finding, in the order of the
-// first of each; kinds that were only counted come last.
-func printFindings(w io.Writer, r *verify.Report) {
-	var kinds []verify.Code
-	of := map[verify.Code][]verify.Finding{}
+// kind is a kind of finding, and the findings of it that are in the report.
+type kind struct {
+	code    verify.Code
+	written []verify.Finding
+}
+
+// kindsOf returns the kinds of findings in a report, in the order of the first of
+// each; kinds that were only counted come last.
+func kindsOf(r *verify.Report) (kinds []kind) {
+	at := map[verify.Code]int{}
 	for _, f := range r.Findings {
-		if of[f.Code] == nil {
-			kinds = append(kinds, f.Code)
+		i, known := at[f.Code]
+		if !known {
+			i, at[f.Code] = len(kinds), len(kinds)
+			kinds = append(kinds, kind{code: f.Code})
 		}
-		of[f.Code] = append(of[f.Code], f)
+		kinds[i].written = append(kinds[i].written, f)
 	}
 	for _, code := range slices.Sorted(maps.Keys(r.Counts)) {
-		if of[code] == nil {
-			kinds = append(kinds, code)
+		if _, known := at[code]; !known {
+			kinds = append(kinds, kind{code: code})
 		}
 	}
-	for _, code := range kinds {
-		_, _ = fmt.Fprintf(w, "  %s\t%s: %s\n", verify.SeverityOf(code), code, output.Name(kindText(r, code, of[code])))
+	return kinds
+}
+
+// printFindings writes a line for each kind of finding.
+func printFindings(w io.Writer, r *verify.Report) {
+	for _, k := range kindsOf(r) {
+		text := kindText(r, k)
+		if len(k.written) == 0 && k.code != verify.LeakedChunks {
+			text += "; --max-findings shows where"
+		}
+		_, _ = fmt.Fprintf(w, "  %s\t%s: %s\n", verify.SeverityOf(k.code), k.code, output.Name(text))
 	}
 }
 
-// kindText says how many findings of a kind there are, and where; written are
-// the findings in the report.
-func kindText(r *verify.Report, code verify.Code, written []verify.Finding) string {
-	n := r.Counts[code]
+// kindText says how many findings of a kind there are, and where.
+func kindText(r *verify.Report, k kind) string {
+	n, written := r.Counts[k.code], k.written
 	switch {
-	case code == verify.LeakedChunks && len(written) != 1:
+	case k.code == verify.LeakedChunks && len(written) != 1:
 		return leakText(r)
 	case len(written) == 0:
-		return fmt.Sprintf("%s; --max-findings shows where", count.Of(n, "time"))
-	case n == 1 || code == verify.LeakedChunks:
+		return count.Of(n, "time")
+	case n == 1 || k.code == verify.LeakedChunks:
 		return written[0].Message
 	}
 	where := places(written)
