@@ -14,6 +14,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/check"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
+	"github.com/dmsnapctl/dmsnapctl/verify/shellstatus"
 )
 
 func checkFlags() []cli.Flag {
@@ -39,7 +40,7 @@ func checkerOf(c *cli.Context) (*check.Options, error) {
 		}
 		return nil, nil
 	}
-	o := &check.Options{Command: c.String("check"), View: crash.SnapshotView, Jobs: c.Int("jobs"), Timeout: c.Duration("check-timeout")}
+	o := &check.Options{Command: c.String("check"), Environment: stateEnvironment, View: crash.SnapshotView, Jobs: c.Int("jobs"), Timeout: c.Duration("check-timeout")}
 	if o.Timeout <= 0 {
 		return nil, usagef("--check-timeout: %v; write a time above 0, as in 30s", o.Timeout)
 	}
@@ -60,9 +61,14 @@ func checkerOf(c *cli.Context) (*check.Options, error) {
 	return o, nil
 }
 
+// stateEnvironment tells a checker what it checks.
+func stateEnvironment(s *crash.Shown) []string {
+	return []string{"DMSNAPCTL_STATE=" + s.State.String(), "DMSNAPCTL_VIEW=" + string(s.View)}
+}
+
 // mostStatus is a checker's highest own exit status: higher ones mean that it
 // could not be run or was killed.
-const mostStatus = 125
+const mostStatus = shellstatus.NotExecutable - 1
 
 func statuses(text string) (list []int, err error) {
 	for _, word := range strings.Split(text, ",") {

@@ -139,7 +139,8 @@ func runMonitorOn(c *cli.Context, o *console, ctl *dmctl.Controller, options mon
 	options.Looked = thenNotify(options.Looked, sdnotify.New(os.Getenv), func(err error) { troubles.of(notifyTrouble, err) })
 	notice := func(e monitor.Event) error { return troubles.unlessPipe(printEvent(o, e)) }
 	if command := c.String("exec"); command != "" {
-		hooks := monitor.NewHooks(c.Context, command, o.err, func(err error) { troubles.of(hookTrouble, err) })
+		hook := monitor.Hook{Command: command, Environment: eventEnvironment, Output: o.err}
+		hooks := monitor.NewHooks(c.Context, hook, func(err error) { troubles.of(hookTrouble, err) })
 		defer hooks.Close()
 		show := notice
 		notice = func(e monitor.Event) error {
@@ -154,6 +155,26 @@ func runMonitorOn(c *cli.Context, o *console, ctl *dmctl.Controller, options mon
 		return nil
 	}
 	return fmt.Errorf("monitor: interrupted; it changes nothing and can be started again: %w", c.Context.Err())
+}
+
+// eventEnvironment describes an event to the command of --exec. Figures that the
+// kernel does not give, and a forecast that there is not, are empty.
+func eventEnvironment(e monitor.Event) []string {
+	s := e.Snapshot
+	var used, allocated, total, fullIn string
+	if s.HasFigures() {
+		used = fmt.Sprintf("%.1f", s.UsedPercent)
+		allocated, total = fmt.Sprint(s.Allocated), fmt.Sprint(s.Total)
+	}
+	if e.FullIn > 0 {
+		fullIn = strconv.FormatInt(int64(e.FullIn/time.Second), 10)
+	}
+	return []string{
+		"DMSNAPCTL_EVENT=" + string(e.Kind), "DMSNAPCTL_NAME=" + s.Name, "DMSNAPCTL_STATE=" + s.State, "DMSNAPCTL_WAS=" + e.Was,
+		"DMSNAPCTL_MESSAGE=" + e.Message, "DMSNAPCTL_ORIGIN=" + s.Origin, "DMSNAPCTL_COW=" + s.COW,
+		"DMSNAPCTL_USED_PERCENT=" + used, "DMSNAPCTL_ALLOCATED_SECTORS=" + allocated, "DMSNAPCTL_TOTAL_SECTORS=" + total,
+		"DMSNAPCTL_FULL_IN_SECONDS=" + fullIn,
+	}
 }
 
 // looked is called after each look at the snapshots.

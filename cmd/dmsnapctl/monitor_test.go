@@ -13,7 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/monitor"
 )
 
 // A service that is stopped has not failed. A monitor that a person interrupts
@@ -155,6 +159,33 @@ func TestMonitorGrows(t *testing.T) {
 		counted := strings.Contains(string(text), `dmsnapctl_monitor_errors_total{what="grow"} 1`)
 		if told := strings.Contains(stderr, "file too large"); err != nil || told != failed || counted != failed {
 			t.Errorf("%s: %v, stderr %q, metrics %s", name, err, stderr, text)
+		}
+	}
+}
+
+// TestEventEnvironment: what a command of --exec finds, and what is empty where
+// the kernel gives no figures.
+func TestEventEnvironment(t *testing.T) {
+	filled := dmctl.Snapshot{Name: "a b", State: "active", Origin: "/dev/dm-0", COW: "/dev/sdb", Allocated: 900, Total: 1000, UsedPercent: 90}
+	for _, tt := range []struct {
+		event monitor.Event
+		want  []string
+	}{
+		{monitor.Event{Kind: monitor.EventThreshold, Snapshot: filled, Message: "it fills up", FullIn: 61500 * time.Millisecond}, []string{
+			"EVENT=threshold", "NAME=a b", "STATE=active", "WAS=", "MESSAGE=it fills up", "ORIGIN=/dev/dm-0", "COW=/dev/sdb",
+			"USED_PERCENT=90.0", "ALLOCATED_SECTORS=900", "TOTAL_SECTORS=1000", "FULL_IN_SECONDS=61",
+		}},
+		{monitor.Event{Kind: monitor.EventState, Snapshot: dmctl.Snapshot{Name: "s", State: "overflow"}, Was: "active"}, []string{
+			"EVENT=state", "NAME=s", "STATE=overflow", "WAS=active", "MESSAGE=", "ORIGIN=", "COW=",
+			"USED_PERCENT=", "ALLOCATED_SECTORS=", "TOTAL_SECTORS=", "FULL_IN_SECONDS=",
+		}},
+	} {
+		var got []string
+		for _, variable := range eventEnvironment(tt.event) {
+			got = append(got, strings.TrimPrefix(variable, "DMSNAPCTL_"))
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.event.Kind, diff)
 		}
 	}
 }

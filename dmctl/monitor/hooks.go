@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -30,17 +29,16 @@ type Hooks struct {
 	done   sync.WaitGroup
 }
 
-// NewHooks returns Hooks for a shell command. What commands print goes to out.
-// failed is called, from another goroutine, for each command that fails or is
-// not run.
-func NewHooks(ctx context.Context, command string, out io.Writer, failed func(error)) *Hooks {
+// NewHooks returns Hooks that run one command. failed is called, from another
+// goroutine, each time that it fails or is not run.
+func NewHooks(ctx context.Context, hook Hook, failed func(error)) *Hooks {
 	h := &Hooks{events: make(chan Event, hookQueue)}
 	h.done.Add(1)
 	go func() {
 		defer h.done.Done()
 		for e := range h.events {
 			bounded, cancel := context.WithTimeout(ctx, hookTime)
-			if err := e.Hook(bounded, command, out); err != nil {
+			if err := hook.Run(bounded, e); err != nil {
 				failed(err)
 			}
 			cancel()
@@ -65,32 +63,29 @@ func (h *Hooks) Close() {
 	h.done.Wait()
 }
 
-// Hook runs a shell command for an event. The details are in its environment:
-// DMSNAPCTL_EVENT, _NAME, _STATE, _WAS, _MESSAGE, _ORIGIN, _COW, _USED_PERCENT,
-// _ALLOCATED_SECTORS, _TOTAL_SECTORS and _FULL_IN_SECONDS (empty if the kernel
-// gives no numbers, or there is no forecast). Its output goes to out. When ctx
-// ends, the command and all its children are killed.
-func (e Event) Hook(ctx context.Context, command string, out io.Writer) error {
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
+// Hook is a shell command for events.
+type Hook struct {
+	Command string
+	// Environment returns what the command finds about an event in its
+	// environment, as NAME=value, besides the monitor's own. nil: nothing.
+	Environment func(Event) []string
+	// Output gets what the command prints; nil: it is lost.
+	Output io.Writer
+}
+
+// Run runs the command for an event. When ctx ends, the command and all its
+// children are killed.
+func (h Hook) Run(ctx context.Context, e Event) error {
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", h.Command)
 	endWithChildren(cmd)
-	s := e.Snapshot
-	var used, allocated, total, fullIn string
-	if s.HasFigures() {
-		used = fmt.Sprintf("%.1f", s.UsedPercent)
-		allocated, total = fmt.Sprint(s.Allocated), fmt.Sprint(s.Total)
+	cmd.Env = os.Environ()
+	if h.Environment != nil {
+		cmd.Env = append(cmd.Env, h.Environment(e)...)
 	}
-	if e.FullIn > 0 {
-		fullIn = strconv.FormatInt(int64(e.FullIn/time.Second), 10)
-	}
-	cmd.Env = append(os.Environ(),
-		"DMSNAPCTL_EVENT="+string(e.Kind), "DMSNAPCTL_NAME="+s.Name, "DMSNAPCTL_STATE="+s.State, "DMSNAPCTL_WAS="+e.Was,
-		"DMSNAPCTL_MESSAGE="+e.Message, "DMSNAPCTL_ORIGIN="+s.Origin, "DMSNAPCTL_COW="+s.COW,
-		"DMSNAPCTL_USED_PERCENT="+used, "DMSNAPCTL_ALLOCATED_SECTORS="+allocated, "DMSNAPCTL_TOTAL_SECTORS="+total,
-		"DMSNAPCTL_FULL_IN_SECONDS="+fullIn)
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Stdout, cmd.Stderr = h.Output, h.Output
 	cmd.WaitDelay = hookGrace
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("run %q for %s: %w", command, s.Name, err)
+		return fmt.Errorf("run %q for %s: %w", h.Command, e.Snapshot.Name, err)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package monitor
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -100,32 +99,26 @@ func TestNoForecastWithoutFigures(t *testing.T) {
 	}
 }
 
+// named is the environment of the commands here.
+func named(e Event) []string { return []string{"EVENT=" + string(e.Kind), "NAME=" + e.Snapshot.Name} }
+
 func TestHook(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "out")
-	command := `echo "$DMSNAPCTL_EVENT|$DMSNAPCTL_NAME|$DMSNAPCTL_USED_PERCENT|$DMSNAPCTL_ALLOCATED_SECTORS|$DMSNAPCTL_TOTAL_SECTORS|$DMSNAPCTL_FULL_IN_SECONDS" > ` + out
-	for _, tt := range []struct {
-		event Event
-		want  string
-	}{
-		{Event{Kind: EventThreshold, Snapshot: filled("a b", "1", "active", 90), FullIn: 61 * time.Second}, "threshold|a b|90.0|900|1000|61\n"},
-		{Event{Kind: EventState, Snapshot: dmctl.Snapshot{Name: "a b", State: "overflow"}}, "state|a b||||\n"},
-	} {
-		if err := tt.event.Hook(context.Background(), command, io.Discard); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := os.ReadFile(out); err != nil || string(got) != tt.want {
-			t.Errorf("%q, %v; want %q", got, err, tt.want)
-		}
-		if err := tt.event.Hook(context.Background(), "exit 3", io.Discard); err == nil {
-			t.Error("a hook that failed is no error")
-		}
+	t.Setenv("OWN", "mine")
+	var said strings.Builder
+	h := Hook{Command: `echo "$OWN $EVENT $NAME"; echo trouble >&2`, Environment: named, Output: &said}
+	e := Event{Kind: EventThreshold, Snapshot: dmctl.Snapshot{Name: "a b"}}
+	if err := h.Run(context.Background(), e); err != nil || said.String() != "mine threshold a b\ntrouble\n" {
+		t.Errorf("%q, %v", said.String(), err)
+	}
+	if err := (Hook{Command: "exit 3"}).Run(context.Background(), e); err == nil || !strings.Contains(err.Error(), "a b") {
+		t.Errorf("a hook that failed: %v", err)
 	}
 }
 
 func TestHooks(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	failed := 0
-	h := NewHooks(context.Background(), `echo "$DMSNAPCTL_NAME" >> `+out+`; test "$DMSNAPCTL_NAME" != b`, io.Discard, func(error) { failed++ })
+	h := NewHooks(context.Background(), Hook{Command: `echo "$NAME" >> ` + out + `; test "$NAME" != b`, Environment: named}, func(error) { failed++ })
 	for _, name := range []string{"a", "b", "c"} {
 		if err := h.Run(Event{Kind: EventAppeared, Snapshot: dmctl.Snapshot{Name: name}}); err != nil {
 			t.Error(err)
@@ -144,7 +137,7 @@ func TestHookEndsWithItsChildren(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		done <- Event{Kind: EventGone}.Hook(ctx, "sleep 1000 & echo $! > "+out+".new; mv "+out+".new "+out+"; wait", io.Discard)
+		done <- Hook{Command: "sleep 1000 & echo $! > " + out + ".new; mv " + out + ".new " + out + "; wait"}.Run(ctx, Event{Kind: EventGone})
 	}()
 	var pid int
 	for pid == 0 {

@@ -19,9 +19,11 @@ const DefaultTimeout = 5 * time.Minute
 // Options says what to check and how.
 type Options struct {
 	// Command is a shell command line. {} in it stands for the image's path;
-	// without {}, the path is appended. The checker gets the state and the view
-	// in the environment variables DMSNAPCTL_STATE and DMSNAPCTL_VIEW.
+	// without {}, the path is appended.
 	Command string
+	// Environment returns what the checker finds about a state in its
+	// environment, as NAME=value, besides this process's own. nil: nothing.
+	Environment func(*crash.Shown) []string
 	// View is the part of a state that the image shows.
 	View crash.View
 	// Good are the exit statuses, besides 0, that say that an image is good.
@@ -40,6 +42,14 @@ func (o *Options) jobs() int {
 		return o.Jobs
 	}
 	return runtime.GOMAXPROCS(0)
+}
+
+// about is the environment of a checker besides this process's own.
+func (o *Options) about(s *crash.Shown) []string {
+	if o.Environment == nil {
+		return nil
+	}
+	return o.Environment(s)
 }
 
 // Check returns what is wrong with the options, or nil.
@@ -163,7 +173,7 @@ func (c *checking) outcome(ctx context.Context, j job) (o outcome, err error) {
 	if err != nil {
 		return o, errors.Join(err, v.Close())
 	}
-	o = c.run(ctx, path, []string{"DMSNAPCTL_STATE=" + j.shown.State.String(), "DMSNAPCTL_VIEW=" + string(j.shown.View)})
+	o = c.run(ctx, path, c.about(j.shown))
 	hide()
 	o.why = strings.ReplaceAll(o.why, path, "{}") // the same in every run
 	if err := v.Close(); err != nil {

@@ -96,7 +96,8 @@ func (k *kernel) with(n int) *kernel {
 // TestGoodSnapshotIsCheckedOnce: all states of a snapshot that nobody wrote to
 // show the same image, which is checked once.
 func TestGoodSnapshotIsCheckedOnce(t *testing.T) {
-	r := checked(t, three(t), Options{Command: `test "$(head -c 1 {})" = a && test "$DMSNAPCTL_VIEW" = snapshot && test -n "$DMSNAPCTL_STATE"`, View: crash.SnapshotView})
+	about := func(s *crash.Shown) []string { return []string{"VIEW=" + string(s.View), "STATE=" + s.State.String()} }
+	r := checked(t, three(t), Options{Command: `test "$(head -c 1 {})" = a && test "$VIEW" = snapshot && test -n "$STATE"`, View: crash.SnapshotView, Environment: about})
 	if r.Runs != 1 || r.CheckedStates < 4 || r.FailedChecks != 0 || r.UndecidedChecks != 0 || len(r.Failures) != 0 {
 		t.Errorf("%+v", r.Checks)
 	}
