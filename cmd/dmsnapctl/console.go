@@ -99,6 +99,11 @@ func (o *console) colored(code int, s string) string {
 	return "\x1b[1;" + sgr + "m" + s + "\x1b[0m"
 }
 
+// streamed begins an object that is written piece by piece.
+type streamed struct {
+	Schema string `json:"schema"`
+}
+
 // schemaOf is the value of the field "schema" of a command's JSON.
 func schemaOf(command string) string {
 	return "dmsnapctl." + strings.ReplaceAll(command, " ", "-") + "/1"

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -194,11 +195,12 @@ func (d *deltaResult) spans() iter.Seq2[image.Span, error] {
 }
 
 func (d *deltaResult) write(w io.Writer, format string) error {
+	if format == "json" {
+		return d.writeJSON(w)
+	}
 	out := bufio.NewWriterSize(w, 64<<10)
 	var err error
 	switch format {
-	case "json":
-		err = d.writeJSON(out)
 	case "bmap":
 		err = d.writeBmap(out)
 	default:
@@ -210,15 +212,21 @@ func (d *deltaResult) write(w io.Writer, format string) error {
 
 // writeJSON writes the object piece by piece: the ranges can be millions. Only
 // after the last one is it known whether they are complete.
-func (d *deltaResult) writeJSON(w *bufio.Writer) error {
-	fmt.Fprintf(w, `{"schema":%q,"ranges":[`, schemaOf("delta"))
-	total, err := writeSpans(w, d.spans())
-	if err != nil {
+func (d *deltaResult) writeJSON(w io.Writer) error {
+	out := output.NewObject(w)
+	err := out.Fields(streamed{schemaOf("delta")})
+	total := int64(0)
+	out.BeginList("ranges")
+	errRanges := out.Elements(func(w *bufio.Writer) (err error) {
+		total, err = writeSpans(w, d.spans())
 		return err
-	}
+	})
 	d.noteImpossible()
-	_, err = fmt.Fprintf(w, "],\"bytes\":%d,\"complete\":%t}\n", total, d.code == exitFine)
-	return err
+	if err = errors.Join(err, errRanges); err != nil {
+		return cmp.Or(err, out.Close(false))
+	}
+	out.EndList()
+	return cmp.Or(out.Field("bytes", total), out.Field("complete", d.code == exitFine), out.Close(true))
 }
 
 func (d *deltaResult) writeBmap(w io.Writer) error {

@@ -4,10 +4,11 @@ package main
 
 import (
 	"bufio"
-	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,17 +56,16 @@ func extractCommand() *cli.Command {
 	}
 }
 
-// extractJSON is the result as JSON.
+// extractJSON is the result as JSON. The lists of certain and uncertain ranges
+// follow: they can be millions, and are written piece by piece.
 type extractJSON struct {
-	Schema    string         `json:"schema"`
-	Path      string         `json:"path"`
-	Output    string         `json:"output"`
-	Format    string         `json:"format"`
-	Bytes     int64          `json:"bytes"`
-	Changed   int64          `json:"changed_bytes"`
-	Verdict   verify.Verdict `json:"verdict"`
-	Certain   []image.Span   `json:"certain"`
-	Uncertain []image.Span   `json:"uncertain"`
+	Schema  string         `json:"schema"`
+	Path    string         `json:"path"`
+	Output  string         `json:"output"`
+	Format  string         `json:"format"`
+	Bytes   int64          `json:"bytes"`
+	Changed int64          `json:"changed_bytes"`
+	Verdict verify.Verdict `json:"verdict"`
 }
 
 // extraction is one run.
@@ -281,20 +281,19 @@ func (e *extraction) tellText(r extractJSON, known certainty) error {
 	return err
 }
 
-// printJSON prints the result piece by piece: the ranges can be millions.
+// printJSON prints the result piece by piece.
 func (e *extraction) printJSON(r extractJSON) error {
-	const lists = `"certain":[],"uncertain":[]}` + "\n"
-	r.Certain, r.Uncertain = []image.Span{}, []image.Span{}
-	var head bytes.Buffer
-	if err := output.JSON(&head, r); err != nil {
-		return err
+	out := output.NewObject(e.o.out)
+	err := out.Fields(r)
+	list := func(name string, spans iter.Seq2[image.Span, error]) {
+		out.BeginList(name)
+		err = errors.Join(err, out.Elements(func(w *bufio.Writer) error {
+			_, err := writeSpans(w, spans)
+			return err
+		}))
+		out.EndList()
 	}
-	w := bufio.NewWriterSize(output.Raw(e.o.out), 64<<10)
-	w.Write(bytes.TrimSuffix(head.Bytes(), []byte(lists)))
-	w.WriteString(`"certain":[`)
-	_, errCertain := writeSpans(w, e.im.Certain())
-	w.WriteString(`],"uncertain":[`)
-	_, errUncertain := writeSpans(w, e.im.Uncertain())
-	w.WriteString("]}\n")
-	return errors.Join(errCertain, errUncertain, w.Flush())
+	list("certain", e.im.Certain())
+	list("uncertain", e.im.Uncertain())
+	return cmp.Or(err, out.Close(true))
 }

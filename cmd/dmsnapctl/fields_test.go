@@ -22,6 +22,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
@@ -31,7 +32,7 @@ var updateFields = flag.Bool("update-fields", false, "write the list of JSON fie
 // TestStreamedJSON compares these types with what the program writes.
 type (
 	deltaObject struct {
-		Schema string `json:"schema"`
+		streamed
 		Ranges []struct {
 			Offset int64 `json:"offset"`
 			Length int64 `json:"length"`
@@ -39,8 +40,13 @@ type (
 		Bytes    int64 `json:"bytes"`
 		Complete bool  `json:"complete"`
 	}
+	extractObject struct {
+		extractJSON
+		Certain   []image.Span `json:"certain"`
+		Uncertain []image.Span `json:"uncertain"`
+	}
 	lintObject struct {
-		Schema   string        `json:"schema"`
+		streamed
 		Problems []problemJSON `json:"problems"`
 		Error    string        `json:"error,omitempty"`
 	}
@@ -65,7 +71,7 @@ var jsonObjects = []struct {
 	{"verify, map", judged{}},
 	{"size", sizeJSON{}},
 	{"delta", deltaObject{}},
-	{"extract", extractJSON{}},
+	{"extract", extractObject{}},
 	{"mount", mountJSON{}},
 	{"dump: the first line", mend.DumpHeader{}},
 	{"dump: each line after it", dumpLine{}},
@@ -314,7 +320,7 @@ func TestStreamedJSON(t *testing.T) {
 	out, _, _ := commanded(t.Context(), "delta", "--format", "json", store)
 	strictly(t, []byte(out), &deltaObject{})
 	out, _, _ = commanded(t.Context(), "extract", "--json", store, "--origin", "origin", "-o", "image")
-	strictly(t, []byte(out), &extractJSON{})
+	strictly(t, []byte(out), &extractObject{})
 	out, _, _ = commanded(t.Context(), "dump", store)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if len(lines) < 2 {

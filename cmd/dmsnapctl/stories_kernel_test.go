@@ -154,7 +154,7 @@ func TestRescueOfAnInvalidLVMSnapshot(t *testing.T) {
 	}
 	b.run(exitWarning, "rescue v-g/full --origin v-g/vol -o image --yes")
 	out, _ := b.run(exitWarning, "extract v-g/full --origin v-g/vol --best-effort -o again --json")
-	var said extractJSON
+	var said extractObject
 	if err := json.Unmarshal([]byte(out), &said); err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@ package main
 
 import (
 	"bufio"
-	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -62,9 +62,15 @@ func runTableLint(c *cli.Context) error {
 		return err
 	}
 	defer in.Close() // only read from
-	p := &problemPrinter{out: bufio.NewWriter(o.out), path: output.Name(path)}
+	p := &problemPrinter{path: output.Name(path)}
 	if o.json {
-		p.schema = schemaOf(o.command)
+		p.object = output.NewObject(o.out)
+		if err := p.object.Fields(streamed{schemaOf(o.command)}); err != nil {
+			return err
+		}
+		p.object.BeginList("problems")
+	} else {
+		p.text = bufio.NewWriter(o.out)
 	}
 	failed := interruptible(c.Context, func() error { return table.LintDevices(in, version, p.print) })
 	if err := p.end(failed); err != nil {
@@ -84,9 +90,9 @@ func runTableLint(c *cli.Context) error {
 // memory: a line for each, or one JSON object in parts.
 type problemPrinter struct {
 	path   string
-	schema string // "" for text
 	mu     sync.Mutex
-	out    *bufio.Writer
+	text   *bufio.Writer  // nil for JSON
+	object *output.Object // nil for text
 	count  int
 	ended  bool // later problems are ignored
 }
@@ -98,49 +104,29 @@ func (p *problemPrinter) print(found *table.SyntaxError) error {
 		return context.Canceled
 	}
 	p.count++
-	if p.schema == "" {
-		_, err := fmt.Fprintf(p.out, "%s: %s\n", p.path, output.OneLine(found))
-		return err
+	if p.object != nil {
+		return p.object.Element(problemJSON{found.Line, found.Device, found.Word, found.Text, found.Rule})
 	}
-	separator := ","
-	if p.count == 1 {
-		separator = p.head()
-	}
-	return p.part(separator, problemJSON{found.Line, found.Device, found.Word, found.Text, found.Rule})
-}
-
-func (p *problemPrinter) head() string { return fmt.Sprintf(`{"schema":%q,"problems":[`, p.schema) }
-
-// part writes lead and then a value of the object.
-func (p *problemPrinter) part(lead string, v any) error {
-	_, _ = p.out.WriteString(lead) // the next write returns the error
-	var b bytes.Buffer
-	if err := output.JSON(&b, v); err != nil {
-		return err
-	}
-	_, err := p.out.Write(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+	_, err := fmt.Fprintf(p.text, "%s: %s\n", p.path, output.OneLine(found))
 	return err
 }
 
 // end writes the rest; failed is why reading stopped early.
-func (p *problemPrinter) end(failed error) error {
+func (p *problemPrinter) end(failed error) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
-	if p.schema != "" {
-		if p.count == 0 {
-			_, _ = p.out.WriteString(p.head()) // Flush returns the error
+	if p.object == nil {
+		if err := p.text.Flush(); err != nil {
+			return fmt.Errorf("writing the result: %w", err)
 		}
-		_, _ = p.out.WriteString("]")
-		if failed != nil {
-			_ = p.part(`,"error":`, output.OneLine(failed))
-		}
-		_, _ = p.out.WriteString("}\n")
+		return nil
 	}
-	if err := p.out.Flush(); err != nil {
-		return fmt.Errorf("writing the result: %w", err)
+	p.object.EndList()
+	if failed != nil {
+		err = p.object.Field("error", output.OneLine(failed))
 	}
-	return nil
+	return cmp.Or(err, p.object.Close(true))
 }
 
 func lintVersion(c *cli.Context) (*gate.Version, error) {

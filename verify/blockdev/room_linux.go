@@ -32,23 +32,24 @@ func StartWriteback(to any, offset, length int64) {
 // the part may have been allocated.
 func Reserve(f any, offset, length int64) bool {
 	fd, ok := descriptor(f)
-	return ok && retry(func() error { return unix.Fallocate(fd, unix.FALLOC_FL_KEEP_SIZE, offset, length) }) == nil
+	return ok && Retry(func() error { return unix.Fallocate(fd, unix.FALLOC_FL_KEEP_SIZE, offset, length) }) == nil
 }
 
 // Punch makes a part of a file, in bytes, a hole. A file system without holes
 // keeps what is there.
 func Punch(f any, offset, length int64) {
 	if fd, ok := descriptor(f); ok {
-		_ = retry(func() error {
+		_ = Retry(func() error {
 			return unix.Fallocate(fd, unix.FALLOC_FL_KEEP_SIZE|unix.FALLOC_FL_PUNCH_HOLE, offset, length)
 		})
 	}
 }
 
-// retry repeats what a signal interrupts.
-func retry(do func() error) error {
+// Retry repeats a system call until no signal interrupts it, and returns its
+// error.
+func Retry(call func() error) error {
 	for {
-		if err := do(); !errors.Is(err, unix.EINTR) {
+		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}

@@ -4,7 +4,7 @@
 package picture
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -119,8 +119,7 @@ const dark = `<style>@media (prefers-color-scheme: dark) { svg:root { filter: in
 
 // WriteTo writes the document; it implements io.WriterTo.
 func (c *Canvas) WriteTo(w io.Writer) (int64, error) {
-	counted := &countingWriter{w: w}
-	b := bufio.NewWriter(counted)
+	b := &bytes.Buffer{}
 	width, height := number(c.width), number(c.height)
 	_, _ = fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" width="%s" height="%s" viewBox="0 0 %[1]s %[2]s" font-family="sans-serif" font-size="12" role="img" aria-labelledby="%[3]stitle %[3]sdesc">`+"\n", width, height, c.ID)
 	_, _ = fmt.Fprintf(b, "<title id=\"%[3]stitle\">%[1]s</title>\n<desc id=\"%[3]sdesc\">%[2]s</desc>\n", escape(c.title), escape(c.desc), c.ID)
@@ -129,12 +128,11 @@ func (c *Canvas) WriteTo(w io.Writer) (int64, error) {
 	_, _ = fmt.Fprintf(b, `<rect width="%s" height="%s" fill="#ffffff"/>`+"\n", width, height)
 	_, _ = b.WriteString(strings.ReplaceAll(c.body.String(), idMark, c.ID))
 	_, _ = b.WriteString("</svg>\n")
-	err := b.Flush()
-	return counted.n, err
+	return b.WriteTo(w)
 }
 
 // defs writes the patterns of the hatches in use.
-func (c *Canvas) defs(b *bufio.Writer) {
+func (c *Canvas) defs(b *bytes.Buffer) {
 	if len(c.hatched) == 0 {
 		return
 	}
@@ -209,15 +207,4 @@ func escape(s string) string {
 	var b strings.Builder
 	_ = xml.EscapeText(&b, []byte(s)) // a Builder never fails
 	return b.String()
-}
-
-type countingWriter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *countingWriter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
 }

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 // overtakeAfter is how long nobody must have made progress before those at the
@@ -172,20 +174,11 @@ func (q *queue) gate(cmd int, kind int16) error { return gateOf(q.f.Fd(), cmd, k
 
 // gateOf locks or unlocks the gate.
 func gateOf(fd uintptr, cmd int, kind int16) error {
-	return again(func() error {
+	return blockdev.Retry(func() error {
 		return unix.FcntlFlock(fd, cmd, &unix.Flock_t{Type: kind, Whence: io.SeekStart, Len: 1})
 	})
 }
 
 func flock(fd uintptr, how int) error {
-	return again(func() error { return unix.Flock(int(fd), how) })
-}
-
-// again repeats a call until no signal interrupts it.
-func again(call func() error) error {
-	for {
-		if err := call(); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
+	return blockdev.Retry(func() error { return unix.Flock(int(fd), how) })
 }

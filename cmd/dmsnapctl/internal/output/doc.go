@@ -8,5 +8,5 @@
 // a refusal means for the run.
 package output
 
-// From the top down: destination, beside, unnamed, place, reads, below, owner (files); json,
+// From the top down: destination, beside, unnamed, place, reads, below, owner (files); object, json,
 // prometheus, plugin, stream (forms); name (words); locale.
