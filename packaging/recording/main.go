@@ -1,9 +1,10 @@
 // Command recording runs a command and draws its output as an SVG that shows
-// each line at the time at which it was printed:
+// its lines one after another, in the rhythm in which they were printed:
 //
 //	recording -o FILE [-title TEXT] -- COMMAND [ARG...]
 //
-// The picture shows the output of this run. If the reader asked for less
+// The picture shows the output of this run, in a few seconds. It begins with the
+// first line. If the reader asked for less
 // motion, and in viewers without animation, all lines are visible at once.
 package main
 
@@ -76,8 +77,11 @@ func listen(r io.Reader, now func() time.Time) (lines []line, err error) {
 }
 
 const (
-	// longest bounds the pause between two lines in the picture.
+	// longest bounds the pause between two lines in the picture, and whole the
+	// time of all of them: a longer run is shown faster.
 	longest = 1500 * time.Millisecond
+	whole   = 6 * time.Second
+
 	size    = 13.0 // of the font
 	advance = size * 0.602
 	leading = 19.0
@@ -85,14 +89,19 @@ const (
 	bar     = 30.0 // above the lines, with the title
 )
 
-// shortened returns the times of lines, with pauses of at most the longest, in
-// tenths of a second.
+// shortened returns the times of lines in the picture, in tenths of a second. The
+// first line is there from the start.
 func shortened(lines []line) []time.Duration {
 	times := make([]time.Duration, len(lines))
-	var at, before time.Duration
-	for i, l := range lines {
-		at += min(l.at-before, longest)
-		before = l.at
+	end := time.Duration(0)
+	for i := 1; i < len(lines); i++ {
+		end += min(lines[i].at-lines[i-1].at, longest)
+		times[i] = end
+	}
+	for i, at := range times {
+		if end > whole {
+			at = time.Duration(float64(at) * float64(whole) / float64(end))
+		}
 		times[i] = at.Round(100 * time.Millisecond)
 	}
 	return times
@@ -114,10 +123,14 @@ func draw(title string, lines []line) []byte {
 	fmt.Fprintf(&b, `<rect class="paper" x=".5" y=".5" width="%g" height="%g" rx="8"/>`+"\n", width-1, height-1)
 	fmt.Fprintf(&b, `<text class="title" x="%g" y="21">$ %s</text>`+"\n", margin, escape(title))
 	for i, at := range shortened(lines) {
-		if lines[i].text != "" {
-			fmt.Fprintf(&b, `<text class="line" xml:space="preserve" style="animation-delay:%.1fs" x="%g" y="%g">%s</text>`+"\n",
-				at.Seconds(), margin, bar+margin+float64(i)*leading, escape(lines[i].text))
+		if lines[i].text == "" {
+			continue
 		}
+		appears := ""
+		if at > 0 {
+			appears = fmt.Sprintf(` class="line" style="animation-delay:%.1fs"`, at.Seconds())
+		}
+		fmt.Fprintf(&b, `<text%s xml:space="preserve" x="%g" y="%g">%s</text>`+"\n", appears, margin, bar+margin+float64(i)*leading, escape(lines[i].text))
 	}
 	b.WriteString("</svg>\n")
 	return b.Bytes()

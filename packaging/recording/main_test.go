@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Each line appears at its time; long pauses are shortened.
+// The first line is there from the start; each other one appears after its pause,
+// and long ones are shortened.
 func TestListenAndShorten(t *testing.T) {
 	clock := []time.Duration{0, 200 * time.Millisecond, 10 * time.Second, 10*time.Second + 300*time.Millisecond}
 	now := func() time.Time {
@@ -24,10 +25,22 @@ func TestListenAndShorten(t *testing.T) {
 		t.Fatal(err)
 	}
 	times := shortened(lines)
-	for i, want := range []line{{200 * time.Millisecond, "one"}, {1700 * time.Millisecond, "two"}, {2 * time.Second, "three"}} {
+	for i, want := range []line{{0, "one"}, {1500 * time.Millisecond, "two"}, {1800 * time.Millisecond, "three"}} {
 		if lines[i].text != want.text || times[i] != want.at {
 			t.Errorf("line %d: %q at %v, want %q at %v", i, lines[i].text, times[i], want.text, want.at)
 		}
+	}
+}
+
+// A long run is shown in the time of a short one, in its rhythm.
+func TestLongRunsAreShownFaster(t *testing.T) {
+	lines := []line{{time.Hour, "booting"}}
+	for i := range 40 {
+		lines = append(lines, line{time.Hour + time.Duration(i+1)*time.Minute, "more"})
+	}
+	times := shortened(lines)
+	if first, middle, last := times[0], times[20], times[40]; first != 0 || middle != whole/2 || last != whole {
+		t.Errorf("lines at %v, %v and %v", first, middle, last)
 	}
 }
 
@@ -51,6 +64,9 @@ func TestDraw(t *testing.T) {
 	}
 	if texts != 3 || desc != "x < y & z\uFFFD\n\nend\n" {
 		t.Errorf("%d texts and the description %q\n%s", texts, desc, picture)
+	}
+	if n := strings.Count(picture, `class="line"`); n != 1 || !strings.Contains(picture, `<text xml:space="preserve" x="16" y="46">x &lt; y`) {
+		t.Errorf("%d lines appear later, and the first is not there from the start:\n%s", n, picture)
 	}
 	for _, want := range []string{"animation-delay:2.0s", "prefers-color-scheme: dark", "prefers-reduced-motion"} {
 		if strings.Count(picture, want) == 0 {
