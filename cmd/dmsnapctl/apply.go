@@ -3,8 +3,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -82,13 +85,19 @@ func undoApply(c *cli.Context, o *console, im *image.Image, dev, origin blockdev
 			return nil, err
 		}
 	}
-	records, err := undoByDump(c, o, dev, name+".dump", mend.CheckDumpOfApply, reads...)
+	check := mend.CheckDumpOfApply
+	if !kept { // the store is not emptied before both files are complete
+		check = func(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device) error {
+			return mend.CheckDump(ctx, dump, dev, nil)
+		}
+	}
+	records, err := undoByDump(c, o, dev, name+".dump", check, reads...)
 	if err != nil {
 		return nil, err
 	}
 	return func() error {
 		if kept { // checked first: if it is not ours, no new file is left next to it
-			if err := checkOriginUndo(c, o, im, name); err != nil {
+			if err := checkOriginUndo(c, o, dev, origin, name); err != nil {
 				return err
 			}
 		}
@@ -103,13 +112,24 @@ func undoApply(c *cli.Context, o *console, im *image.Image, dev, origin blockdev
 	}, nil
 }
 
-func checkOriginUndo(c *cli.Context, o *console, im *image.Image, name string) (err error) {
+// checkOriginUndo checks that an existing store, with the dump next to it if there
+// is one, undoes the merge.
+func checkOriginUndo(c *cli.Context, o *console, dev, origin blockdev.Device, name string) (err error) {
 	f, err := o.openInput(name)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := mend.CheckOriginUndo(c.Context, im, f, f.Size()); err != nil {
+	var dump io.ReadSeeker // nil for none
+	lines, err := os.Open(name + ".dump")
+	switch {
+	case err == nil:
+		defer func() { err = errors.Join(err, lines.Close()) }()
+		dump = lines
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if err := mend.CheckOriginUndo(c.Context, dev, origin, f, f.Size(), dump); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	o.warnf("%s is kept: it undoes the previous run", name)

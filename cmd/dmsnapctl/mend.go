@@ -96,6 +96,9 @@ func (m mendRun) run() error {
 		}
 		if m.undo != nil {
 			if err := m.undo(); err != nil {
+				if errors.Is(err, mend.ErrOtherUndo) {
+					err = fmt.Errorf("%w; name another file with --undo", err)
+				}
 				return fmt.Errorf("%s %s: nothing was changed: the undo file: %w", m.o.command, m.path, err)
 			}
 		}
@@ -136,7 +139,10 @@ func (m mendRun) print(dry bool) error {
 }
 
 // dumpCheck reports whether an existing dump undoes a change of a store.
-type dumpCheck func(ctx context.Context, dump io.Reader, dev blockdev.Device) error
+type dumpCheck func(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device) error
+
+// planOn makes a plan for a device.
+type planOn func(dev blockdev.Device) (*mend.Plan, error)
 
 // undoByDump writes a dump of the store to name, for 'restore'. An existing one,
 // of an interrupted run, is checked and kept. The inputs are what the run reads.
@@ -176,11 +182,11 @@ func undoByDump(c *cli.Context, o *console, dev blockdev.Device, name string, ch
 
 // undoOf is undoByDump or, if a dump does not undo the plan, writes a store of
 // the device, for 'apply'.
-func undoOf(c *cli.Context, o *console, p *mend.Plan, dev blockdev.Device, path string, inputs ...string) (func() error, error) {
+func undoOf(c *cli.Context, o *console, p *mend.Plan, again planOn, dev blockdev.Device, path string, inputs ...string) (func() error, error) {
 	name := c.String("undo")
 	inputs = append(inputs, path)
-	byDump, err := undoByDump(c, o, dev, name, func(ctx context.Context, dump io.Reader, dev blockdev.Device) error {
-		return checkUndo(ctx, o, p, name, dump, dev)
+	byDump, err := undoByDump(c, o, dev, name, func(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device) error {
+		return checkUndo(ctx, o, p, again, name, dump, dev)
 	}, inputs...)
 	if err != nil || byDump == nil || !p.Beyond {
 		return byDump, err
@@ -211,16 +217,17 @@ func saveUndo(ctx context.Context, to *output.Destination, p *mend.Plan, dev blo
 }
 
 // checkUndo checks that an existing file, a dump or a store, undoes the plan.
-func checkUndo(ctx context.Context, o *console, p *mend.Plan, name string, dump io.Reader, dev blockdev.Device) (err error) {
+// What a store undoes is planned again.
+func checkUndo(ctx context.Context, o *console, p *mend.Plan, again planOn, name string, dump io.ReadSeeker, dev blockdev.Device) (err error) {
 	f, err := o.openInput(name)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if _, err := store.Open(f, f.Size()); err != nil {
-		return mend.CheckDump(ctx, dump, dev)
+		return mend.CheckDump(ctx, dump, dev, p)
 	}
-	return mend.CheckUndo(ctx, p, dev, f, f.Size())
+	return mend.CheckUndo(ctx, again, dev, f, f.Size())
 }
 
 // notAnInput refuses an undo file that is an input of the run under any name.
@@ -261,11 +268,12 @@ func mended(c *cli.Context, plan func(dev blockdev.Device, originBytes int64) (*
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	p, err := plan(dev, origin)
+	again := func(dev blockdev.Device) (*mend.Plan, error) { return plan(dev, origin) }
+	p, err := again(dev)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", o.command, path, leaving(err, "nothing was changed"))
 	}
-	undo, err := undoOf(c, o, p, dev, path)
+	undo, err := undoOf(c, o, p, again, dev, path)
 	if err != nil {
 		return err
 	}

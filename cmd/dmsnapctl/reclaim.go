@@ -3,8 +3,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -54,7 +56,9 @@ func runCompact(c *cli.Context) (err error) {
 	if file.active != nil {
 		return fmt.Errorf("reclaim %s: it is in use by %s", path, file.active.by)
 	}
-	undo, err := undoByDump(c, o, target{file.file}, c.String("undo"), mend.CheckDump, path)
+	undo, err := undoByDump(c, o, target{file.file}, c.String("undo"), func(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device) error {
+		return mend.CheckDump(ctx, dump, dev, nil)
+	}, path)
 	if err != nil {
 		return err
 	}

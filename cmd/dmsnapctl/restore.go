@@ -76,14 +76,15 @@ func openDump(path string) (*os.File, error) {
 // restoreOver restores onto the device or file at path.
 func restoreOver(c *cli.Context, lines *os.File, path string, dev blockdev.Device, opt mend.RestoreOptions) error {
 	o := outputOf(c)
-	p, err := mend.Restore(c.Context, lines, dev, opt)
+	again := func(dev blockdev.Device) (*mend.Plan, error) { return mend.Restore(c.Context, lines, dev, opt) }
+	p, err := again(dev)
 	switch {
 	case errors.Is(err, mend.ErrOneDevice):
 		return usagef("restore: %s would be both written and read; leave --data out if it holds the chunks", path)
 	case err != nil:
 		return notRestored(err, lines.Name(), path, "nothing was changed")
 	}
-	undo, err := undoOf(c, o, p, dev, path, lines.Name(), c.String("data"))
+	undo, err := undoOf(c, o, p, again, dev, path, lines.Name(), c.String("data"))
 	if err != nil {
 		return err
 	}

@@ -235,6 +235,47 @@ func TestApply(t *testing.T) {
 	b.run(exitCritical, "apply store --to origin --yes")
 }
 
+// TestUndoOfAnotherDay: an undo file of an earlier run is not kept as that of
+// today's, though it names the same places.
+func TestUndoOfAnotherDay(t *testing.T) {
+	b := newToolbox(t)
+	clean := b.read("store")
+	b.run(exitFine, "apply store --to origin --undo undo --yes")
+	today := b.read("origin")
+	for i := range toolChunk { // written by somebody
+		today[3*toolChunk+i] ^= 2
+	}
+	fewer := bytes.Clone(clean)
+	clear(fewer[toolChunk+16*16 : 2*toolChunk]) // a prefix of the list
+	for name, store := range map[string][]byte{"the same list": clean, "a prefix of it": fewer} {
+		b.write("origin", today)
+		b.write("store", store)
+		_, complaint := b.run(exitUnknown, "apply store --to origin --undo undo --yes")
+		if !strings.Contains(complaint, "nothing was changed") || !strings.Contains(complaint, "name another file with --undo") {
+			t.Errorf("%s: %s", name, complaint)
+		}
+		if !bytes.Equal(b.read("origin"), today) || !bytes.Equal(b.read("store"), store) {
+			t.Errorf("%s: something was changed", name)
+		}
+	}
+	b.write("store", clean)
+	b.run(exitFine, "dump store -o old")
+	b.damage(func(store []byte) { // another chunk, with other data
+		copy(store[toolChunk+5*16:], cow.Exception{Old: 15, New: 31}.AppendTo(nil))
+	})
+	other := b.read("store")
+	for _, line := range []string{"reclaim store --undo old --yes", "reclaim store --to new --undo old --yes"} {
+		if _, complaint := b.run(exitUnknown, line); !strings.Contains(complaint, "name another file with --undo") || !bytes.Equal(b.read("store"), other) || exists("new") {
+			t.Errorf("%s: %s", line, complaint)
+		}
+	}
+	// The dump of a merge is not taken for that of an emptied store before the
+	// store of the origin is there.
+	b.write("other.dump", b.read("old"))
+	b.damage(func(store []byte) { clear(store[toolChunk+512 : 2*toolChunk]) })
+	b.run(exitUnknown, "apply store --to origin --undo other --yes")
+}
+
 func exists(name string) bool {
 	_, err := os.Lstat(name)
 	return !errors.Is(err, fs.ErrNotExist)

@@ -9,5 +9,5 @@
 // again finishes the work.
 package mend
 
-// From the top down: restoration, restore, holds, revalidate, grow, apply, undo, compact, reclaim,
-// repair, lost, overlay, dump, plan, subject.
+// From the top down: restoration, restore, holds, revalidate, grow, apply, kept, keptdump, undo,
+// compact, reclaim, repair, lost, overlay, dump, plan, content, subject.

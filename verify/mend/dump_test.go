@@ -121,7 +121,7 @@ func TestDumpIsToldFromAnother(t *testing.T) {
 	store := &disk{b: bytes.Clone(s.store)}
 	p, err := Reclaim(ctx, store, ReclaimOptions{})
 	mustRun(t, p, err)
-	if err := CheckDump(ctx, bytes.NewReader(lines), store); err != nil {
+	if err := CheckDump(ctx, bytes.NewReader(lines), store, nil); err != nil {
 		t.Errorf("after a reclaim: %v", err)
 	}
 	short := bytes.Clone(store.b)
@@ -130,14 +130,14 @@ func TestDumpIsToldFromAnother(t *testing.T) {
 	if err := CheckDumpOfApply(ctx, bytes.NewReader(lines), emptied); err != nil {
 		t.Errorf("half emptied: %v", err)
 	}
-	if err := CheckDump(ctx, bytes.NewReader(lines), emptied); !errors.Is(err, ErrOtherUndo) {
+	if err := CheckDump(ctx, bytes.NewReader(lines), emptied, nil); !errors.Is(err, ErrOtherUndo) {
 		t.Errorf("with fewer exceptions: %v", err)
 	}
 	k.seed = 4
 	if err := CheckDumpOfApply(ctx, bytes.NewReader(lines), &disk{b: newScene(k).store}); !errors.Is(err, ErrOtherUndo) {
 		t.Errorf("another store, applied: %v", err)
 	}
-	if err := CheckDump(ctx, bytes.NewReader(lines), &disk{b: newScene(k).store}); !errors.Is(err, ErrOtherUndo) {
+	if err := CheckDump(ctx, bytes.NewReader(lines), &disk{b: newScene(k).store}, nil); !errors.Is(err, ErrOtherUndo) {
 		t.Errorf("another store: %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package mend
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -51,9 +50,10 @@ func (h holder) blank() (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		data, err := h.chunk(d.New)
-		if err != nil || !blockdev.IsZero(data) {
-			return false, err
+		if at, ok := h.place(d.New); ok {
+			if zero, err := allZero(h.dev, at, h.chunkBytes()); err != nil || !zero {
+				return false, err
+			}
 		}
 		blank = true
 	}
@@ -77,27 +77,29 @@ func (h holder) sameWhereMoved(list iter.Seq2[store.Record, error]) error {
 		if now.Old != d.Old || now.New == d.New {
 			continue
 		}
-		before, err := h.chunk(d.New)
+		before, on := h.place(d.New)
+		after, onToo := h.place(now.New)
+		same := on && onToo
+		if same {
+			same, err = sameBytes(h.dev, before, after, h.chunkBytes())
+		}
 		if err != nil {
 			return err
 		}
-		after, err := h.chunk(now.New)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(before, after) {
+		if !same {
 			return fmt.Errorf("%w: the store has the data of origin chunk %d in chunk %d, and chunk %d, which the dump names, holds other data", ErrUncertain, d.Old, now.New, d.New)
 		}
 	}
 	return nil
 }
 
-// chunk is the content of a chunk; none if it is not on the device.
-func (h holder) chunk(c cow.Chunk) ([]byte, error) {
+// place is the offset of a chunk in bytes, if it is on the device.
+func (h holder) place(c cow.Chunk) (at int64, on bool) {
 	if !h.geometry.BoundsOf(h.dev.Size(), 0).OnDevice(c) {
-		return nil, nil
+		return 0, false
 	}
-	at, _ := h.geometry.Offset(c) // on the device
-	b := make([]byte, h.geometry.ChunkBytes())
-	return b, readFull(h.dev, b, int64(at))
+	offset, on := h.geometry.Offset(c)
+	return int64(offset), on
 }
+
+func (h holder) chunkBytes() int64 { return h.geometry.ChunkBytes() }

@@ -2,6 +2,7 @@ package mend
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"math"
 	"testing"
@@ -125,18 +126,46 @@ func TestUndoOfOverwrites(t *testing.T) {
 			before[i] = byte(i/512) | 1
 		}
 		dev := &disk{b: bytes.Clone(before)}
-		p := &Plan{}
-		for range rapid.IntRange(1, 12).Draw(t, "writes") {
-			at := rapid.IntRange(0, len(before)-1).Draw(t, "at")
+		var written []write
+		for at := rapid.IntRange(0, len(before)-1).Draw(t, "first"); at < len(before); {
 			n := rapid.IntRange(1, min(9000, len(before)-at)).Draw(t, "bytes")
-			p.Stages = append(p.Stages, Stage{device: dev, writes: those(write{int64(at), make([]byte, n)})})
+			written = append(written, write{int64(at), make([]byte, n)})
+			at += n + rapid.IntRange(0, 30000).Draw(t, "gap")
 		}
+		written = append(written, written[0]) // as a header is written twice
+		planOf := func(writes ...write) func(blockdev.Device) (*Plan, error) {
+			return func(on blockdev.Device) (*Plan, error) {
+				p := &Plan{}
+				for _, w := range writes {
+					p.Stages = append(p.Stages, Stage{device: on, writes: those(w)})
+				}
+				return p, nil
+			}
+		}
+		p, _ := planOf(written...)(dev)
 		var undo file
 		if err := WriteUndo(ctx, p, dev, &undo, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := CheckUndo(ctx, p, dev, bytes.NewReader(undo.b), int64(len(undo.b))); err != nil {
+		if err := CheckUndo(ctx, planOf(written...), dev, bytes.NewReader(undo.b), int64(len(undo.b))); err != nil {
 			t.Errorf("its own undo store: %v", err)
+		}
+		stop, cancel := context.WithCancel(ctx) // after a piece
+		if left := rapid.IntRange(1, 30).Draw(t, "pieces"); true {
+			_ = p.Run(stop, func(Progress) {
+				if left--; left == 0 {
+					cancel()
+				}
+			})
+		}
+		cancel()
+		if err := CheckUndo(ctx, planOf(written...), dev, bytes.NewReader(undo.b), int64(len(undo.b))); err != nil {
+			t.Errorf("its own undo store, after a part of the run: %v", err)
+		}
+		foreign := &disk{b: bytes.Clone(dev.b)}
+		foreign.b[written[0].at] = 2 // neither old nor new
+		if err := CheckUndo(ctx, planOf(written...), foreign, bytes.NewReader(undo.b), int64(len(undo.b))); !errors.Is(err, ErrOtherUndo) {
+			t.Errorf("a device that was written to meanwhile: %v", err)
 		}
 		if err := p.Run(ctx, nil); err != nil {
 			t.Fatal(err)
@@ -144,8 +173,7 @@ func TestUndoOfOverwrites(t *testing.T) {
 		if back := view(undo.b, dev.b); !bytes.Equal(back, before) {
 			t.Error("the undo store shows something else")
 		}
-		more := &Plan{Stages: []Stage{{device: dev, writes: those(write{0, before})}}}
-		if err := CheckUndo(ctx, more, dev, bytes.NewReader(undo.b), int64(len(undo.b))); len(undo.b) < len(before) && !errors.Is(err, ErrOtherUndo) {
+		if err := CheckUndo(ctx, planOf(write{0, before}), dev, bytes.NewReader(undo.b), int64(len(undo.b))); len(undo.b) < len(before) && !errors.Is(err, ErrOtherUndo) {
 			t.Errorf("of a plan that overwrites more: %v", err)
 		}
 	})
@@ -259,11 +287,12 @@ func TestOriginUndo(t *testing.T) {
 	if err := WriteOriginUndo(ctx, im, origin, &undo, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckOriginUndo(ctx, im, bytes.NewReader(undo.b), int64(len(undo.b))); err != nil {
+	_ = im.Close()
+	if err := CheckOriginUndo(ctx, store, origin, bytes.NewReader(undo.b), int64(len(undo.b)), nil); err != nil {
 		t.Error(err)
 	}
 	other := newScene(kind{chunk: 1, origin: 40<<10 + 512, changed: 30, seed: 5})
-	if err := CheckOriginUndo(ctx, im, bytes.NewReader(other.store), int64(len(other.store))); !errors.Is(err, ErrOtherUndo) {
+	if err := CheckOriginUndo(ctx, store, origin, bytes.NewReader(other.store), int64(len(other.store)), nil); !errors.Is(err, ErrOtherUndo) {
 		t.Errorf("another store as undo file: %v", err)
 	}
 	mustRun(t, p, nil)

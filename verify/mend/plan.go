@@ -25,6 +25,9 @@ type Plan struct {
 	// Beyond says that the plan overwrites more than the records of a store
 	// whose header is there: a dump of it undoes only part of that.
 	Beyond bool
+	// canonical says that chunk numbers of exceptions may be corrected.
+	canonical bool
+	remade    *remade // set if the plan replaces all records
 	// check judges the result.
 	check func(context.Context) error
 }

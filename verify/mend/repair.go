@@ -31,7 +31,7 @@ const mostDamaged = 1024
 // an invalidated store. Where an area of the list is missing, the error wraps
 // verify.ErrDamaged.
 func Repair(ctx context.Context, dev blockdev.Device, opt RepairOptions) (*Plan, error) {
-	p := &Plan{Title: "repair the store", Resume: "the store is no worse than before", Again: true}
+	p := &Plan{Title: "repair the store", Resume: "the store is no worse than before", Again: true, canonical: opt.AssumeCanonical}
 	at, err := lostHeader(ctx, dev, opt.OriginBytes, p)
 	if err != nil {
 		return nil, err
@@ -153,7 +153,7 @@ func (s *subject) unused(first, n uint64) error {
 		if !s.st.Bounds().OnDevice(c) {
 			break
 		}
-		zero, err := s.isZero(c)
+		zero, err := allZero(s.dev, s.offset(c), s.offset(c+1)-s.offset(c))
 		if err != nil {
 			return err
 		}
@@ -162,19 +162,6 @@ func (s *subject) unused(first, n uint64) error {
 		}
 	}
 	return nil
-}
-
-// isZero reports whether a chunk of the device has only zeroes. It reads at most
-// a MiB at once.
-func (s *subject) isZero(c cow.Chunk) (bool, error) {
-	at, end := s.offset(c), s.offset(c+1)
-	b := make([]byte, min(end-at, 1<<20))
-	for ; at < end; at += int64(len(b)) { // both are powers of two
-		if err := readFull(s.dev, b, at); err != nil || !blockdev.IsZero(b) {
-			return false, err
-		}
-	}
-	return true, nil
 }
 
 // clearStale plans to clear the records after the terminator. Any part of it

@@ -36,6 +36,7 @@ func Restore(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt R
 	if err != nil {
 		return nil, err
 	}
+	p.remade = &remade{r.header.Valid, r.records}
 	if opt.Data == nil {
 		if err := (holder{dev, r.dump, r.geometry, r.listed}).holdsChunks(ctx); err != nil {
 			return nil, err
@@ -133,15 +134,22 @@ func (r *restorer) read() (DumpHeader, iter.Seq2[dumpRecord, error], error) {
 	return readDump(r.lines)
 }
 
-// listed yields the exceptions in the dump's list.
-func (r *restorer) listed() iter.Seq2[dumpRecord, error] {
+// records yields the records in the dump.
+func (r *restorer) records() iter.Seq2[dumpRecord, error] {
 	return func(yield func(dumpRecord, error) bool) {
 		_, records, err := r.read()
 		if err != nil {
 			yield(dumpRecord{}, err)
 			return
 		}
-		for d, err := range records {
+		records(yield)
+	}
+}
+
+// listed yields the exceptions in the dump's list.
+func (r *restorer) listed() iter.Seq2[dumpRecord, error] {
+	return func(yield func(dumpRecord, error) bool) {
+		for d, err := range r.records() {
 			if d.Stale && err == nil || !yield(d, err) || err != nil {
 				return
 			}

@@ -19,6 +19,8 @@ var (
 	ErrOneDevice = errors.New("one device cannot be both")
 	// ErrUncertain says that the content to write is not certain.
 	ErrUncertain = errors.New("not certain")
+	// ErrOtherUndo says that an undo file exists but does not undo this change.
+	ErrOtherUndo = errors.New("the undo file is for something else")
 )
 
 // subject is a store to mend, and the judge's report on it.

@@ -4,20 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
-	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 	"github.com/dmsnapctl/dmsnapctl/verify/internal/chunkset"
-	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
-
-// ErrOtherUndo says that an undo file exists but does not undo this change.
-var ErrOtherUndo = errors.New("the undo file is for something else")
 
 // WriteOriginUndo saves what an Apply overwrites on the origin, as a store of
 // that origin. Applying it restores the old content; a snapshot with the origin
@@ -168,113 +162,4 @@ func chunksOf(spans iter.Seq2[image.Span, error], chunk int64) iter.Seq2[cow.Chu
 			}
 		}
 	}
-}
-
-// CheckOriginUndo fails with ErrOtherUndo unless undo, an existing store, has
-// the old content of everything that the image changes. Then an interrupted run
-// can continue with it, and must not write it again.
-func CheckOriginUndo(ctx context.Context, im *image.Image, undo io.ReaderAt, size int64) error {
-	st, err := store.Open(undo, size)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrOtherUndo, err)
-	}
-	if st.Geometry().ChunkBytes() != im.ChunkBytes() {
-		return fmt.Errorf("%w: it has chunks of %d bytes, the store of %d", ErrOtherUndo, st.Geometry().ChunkBytes(), im.ChunkBytes())
-	}
-	return covers(ctx, st, im.Size(), im.Changed())
-}
-
-// CheckUndo fails with ErrOtherUndo unless undo, an existing store, has the old
-// content of everything that the plan overwrites on a device. Then an
-// interrupted run can continue with it, and must not write it again.
-func CheckUndo(ctx context.Context, p *Plan, dev blockdev.Device, undo io.ReaderAt, size int64) error {
-	st, err := store.Open(undo, size)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrOtherUndo, err)
-	}
-	if got := st.Geometry().ChunkSectors(); got != undoChunk {
-		return fmt.Errorf("%w: it has chunks of %d sectors, not %d", ErrOtherUndo, got, undoChunk)
-	}
-	return covers(ctx, st, dev.Size(), p.overwritten(ctx, dev, st.Geometry().ChunkBytes()))
-}
-
-// covers fails with ErrOtherUndo unless the store has all of the spans.
-func covers(ctx context.Context, st *store.Store, bytes int64, spans iter.Seq2[image.Span, error]) error {
-	st.OriginBytes = bytes
-	next, stop := iter.Pull2(image.NewDelta(st, 0).Spans(ctx))
-	defer stop()
-	var have image.Span
-	for s, err := range spans {
-		if err != nil {
-			return err
-		}
-		for have.End() < s.End() {
-			h, err, more := next()
-			if err != nil {
-				return err
-			}
-			if !more {
-				return fmt.Errorf("%w: it has nothing of offset %d", ErrOtherUndo, s.Offset)
-			}
-			have = h
-		}
-		if have.Offset > s.Offset {
-			return fmt.Errorf("%w: it has nothing of offset %d", ErrOtherUndo, s.Offset)
-		}
-	}
-	return nil
-}
-
-// CheckDump fails with ErrOtherUndo unless an existing dump is of this store,
-// perhaps from before an interrupted run. Then it must not be written again. No
-// plan in this package changes the order of exceptions or their origin chunks.
-func CheckDump(ctx context.Context, dump io.Reader, dev blockdev.Device) error {
-	return checkDump(ctx, dump, dev, false)
-}
-
-// CheckDumpOfApply is CheckDump for the dump of an Apply. Where that was
-// interrupted, the store's list may end early.
-func CheckDumpOfApply(ctx context.Context, dump io.Reader, dev blockdev.Device) error {
-	return checkDump(ctx, dump, dev, true)
-}
-
-func checkDump(ctx context.Context, dump io.Reader, dev blockdev.Device, emptied bool) error {
-	h, records, err := readDump(dump)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrOtherUndo, err)
-	}
-	st, err := store.Open(dev, dev.Size())
-	if err != nil { // a lost header
-		if h.SizeBytes == dev.Size() {
-			return nil
-		}
-		return fmt.Errorf("%w: %w", ErrOtherUndo, err)
-	}
-	if st.Header().ChunkSectors() != h.ChunkSectors {
-		return fmt.Errorf("%w: it has chunks of %s, the store of %d", ErrOtherUndo, count.Of(h.ChunkSectors, "sector"), st.Header().ChunkSectors())
-	}
-	next, stop := iter.Pull2(st.Exceptions(ctx))
-	defer stop()
-	for d, err := range records {
-		if err != nil {
-			return err
-		}
-		if d.Stale {
-			break
-		}
-		r, err, more := next()
-		if err != nil {
-			return err
-		}
-		if !more && emptied {
-			break
-		}
-		if !more || r.Old != d.Old {
-			return fmt.Errorf("%w: exception %d of area %d differs", ErrOtherUndo, d.Slot, d.Area)
-		}
-	}
-	if _, err, more := next(); more && err == nil {
-		return fmt.Errorf("%w: the store has more than its %s", ErrOtherUndo, count.Of(h.Exceptions, "exception"))
-	}
-	return nil
 }
