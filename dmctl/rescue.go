@@ -13,6 +13,9 @@ import (
 type RescueRequest struct {
 	// Report is about the store and its origin.
 	Report *verify.Report
+	// HeaderLost says that areas show a store whose header is lost. The report can
+	// call such a device empty.
+	HeaderLost bool
 	// InUse says that somebody has the store active, Snapshot which snapshot that
 	// is; "" for a merge, or for a snapshot that is not known.
 	InUse    bool
@@ -124,7 +127,7 @@ func (r *rescuing) plan() {
 		r.salvage()
 		return
 	}
-	damaged := isDamaged(r.Report)
+	damaged := r.isDamaged()
 	if damaged && r.Extract {
 		r.do(RescueUncertainImage) // as it is: a repair may be refused, and would write
 		return
@@ -148,7 +151,7 @@ func (r *rescuing) plan() {
 // uncertain is why the store cannot be made sound and valid with certainty; 0
 // if it can, perhaps.
 func (r *rescuing) uncertain() RescueNote {
-	lost := lacksHeader(r.Report)
+	lost := r.lacksHeader()
 	switch {
 	case r.Report.Counts[verify.TruncatedArea] > 0:
 		return RescueAreaMissing
@@ -156,7 +159,7 @@ func (r *rescuing) uncertain() RescueNote {
 		return RescueValidityUnknown
 	case r.Report.Verdict == verify.Invalid && !r.OriginUnchanged:
 		return RescueOriginMayDiffer
-	case isDamaged(r.Report) && !lost && !r.AssumeCanonical && !r.Extract:
+	case r.isDamaged() && !lost && !r.AssumeCanonical && !r.Extract:
 		return RescueLayoutUnknown
 	}
 	return 0
@@ -168,7 +171,7 @@ func (r *rescuing) salvage() {
 		r.do(RescueUncertainImage) // without a header, too: nothing is written to the store
 		return
 	}
-	if lacksHeader(r.Report) {
+	if r.lacksHeader() {
 		r.do(RescueHeader) // as that of an invalidated store
 	}
 	r.note(RescueImagePossible)
@@ -177,7 +180,7 @@ func (r *rescuing) salvage() {
 
 // mend plans what makes the store sound and valid.
 func (r *rescuing) mend(damaged bool) {
-	lost := lacksHeader(r.Report)
+	lost := r.lacksHeader()
 	if lost {
 		r.do(RescueHeader)
 	}
@@ -231,21 +234,21 @@ func (r *rescuing) needsIdle(s RescueStep) bool {
 	return true
 }
 
-// lacksHeader reports whether the header of a store is lost or unusable.
-func lacksHeader(r *verify.Report) bool {
-	return r.Verdict == verify.Unrecognized || r.Counts[verify.BadChunkSize] > 0
+// lacksHeader reports whether the header of the store is lost or unusable.
+func (r *rescuing) lacksHeader() bool {
+	return r.HeaderLost || r.Report.Verdict == verify.Unrecognized || r.Report.Counts[verify.BadChunkSize] > 0
 }
 
-// isDamaged reports whether there is more wrong with the list of a store than
+// isDamaged reports whether there is more wrong with the list of the store than
 // that the snapshot was invalidated.
-func isDamaged(r *verify.Report) bool {
-	if lacksHeader(r) {
+func (r *rescuing) isDamaged() bool {
+	if r.lacksHeader() {
 		return false
 	}
-	if r.Verdict != verify.Invalid {
-		return r.Verdict == verify.Corrupt
+	if r.Report.Verdict != verify.Invalid {
+		return r.Report.Verdict == verify.Corrupt
 	}
-	for code, n := range r.Counts {
+	for code, n := range r.Report.Counts {
 		if n > 0 && verify.SeverityOf(code) == verify.Error && code != verify.SnapshotInvalid {
 			return true
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
+	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
@@ -131,7 +132,7 @@ func (d *deltaResult) add(o *console, path string) error {
 		o.warnf("delta %s: the store is %s: the list may be incomplete", path, verdictLine(p.report.Report))
 	}
 	if p.report.Usage == nil { // a fresh store has changed nothing
-		return nil
+		return mend.CheckEmpty(d.ctx, file.from, d.origin)
 	}
 	st, err := store.Open(d.shown.metered(newPatientReader(file.from), p.report.Report, 1), file.file.Size())
 	if err != nil {

@@ -96,9 +96,6 @@ func (m mendRun) run() error {
 		}
 		if m.undo != nil {
 			if err := m.undo(); err != nil {
-				if errors.Is(err, mend.ErrOtherUndo) {
-					err = fmt.Errorf("%w; name another file with --undo", err)
-				}
 				return fmt.Errorf("%s %s: nothing was changed: the undo file: %w", m.o.command, m.path, err)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
+	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
 const rescueHelp = `   Says what is wrong with a store, and which commands bring its snapshot back.
@@ -126,8 +127,10 @@ type rescuing struct {
 	snapshot string // which snapshot has it active; "" for none
 	isFile   bool   // the store is a file, or a loop device over one
 	readOnly bool   // the kernel refuses writes to the origin
-	steps    []rescueStep
-	said     rescueJSON
+	// headerLost says that the areas are there without a header.
+	headerLost bool
+	steps      []rescueStep
+	said       rescueJSON
 }
 
 // look judges the store, and finds what it is and who uses it.
@@ -151,7 +154,13 @@ func (w *rescuing) look() (err error) {
 		return err
 	}
 	w.report = judged.Report
+	if w.headerLost, err = headerLost(w.c.Context, store, origin, w.report); err != nil {
+		return err
+	}
 	w.said.Name, w.said.Verdict, w.said.leaked = w.path, w.report.Verdict, w.report.Leaks.Chunks
+	if w.headerLost && w.report.Verdict == verify.Empty {
+		w.said.Wrong = append(w.said.Wrong, "the header is lost: the device looks empty, but has the areas of a store")
+	}
 	for _, k := range kindsOf(w.report) {
 		if verify.SeverityOf(k.code) != verify.Info {
 			w.said.Wrong = append(w.said.Wrong, kindText(w.report, k))
@@ -160,11 +169,24 @@ func (w *rescuing) look() (err error) {
 	return nil
 }
 
+// headerLost reports whether the areas of a store show its chunk size though its
+// header does not. It fails if there is no store, or if the areas do not tell.
+func headerLost(ctx context.Context, s *storeFile, originBytes int64, r *verify.Report) (bool, error) {
+	if r.Usage != nil {
+		return false, nil
+	}
+	_, chunk, err := mend.WithHeader(ctx, s.from, originBytes)
+	if err != nil || chunk > 0 || r.Verdict == verify.Empty {
+		return chunk > 0, err
+	}
+	return false, fmt.Errorf("%s, and no areas of a store are found", verdictLine(r))
+}
+
 // plan puts the steps and notes of the rescue into words, and returns the exit
 // code of what they leave.
 func (w *rescuing) plan() (stays int) {
 	r := dmctl.PlanRescue(dmctl.RescueRequest{
-		Report: w.report, InUse: w.user != "", Snapshot: w.snapshot, IsFile: w.isFile,
+		Report: w.report, HeaderLost: w.headerLost, InUse: w.user != "", Snapshot: w.snapshot, IsFile: w.isFile,
 		OriginUnchanged: w.c.Bool("origin-unchanged") || w.readOnly, Grow: w.c.IsSet("grow-by"),
 		AssumeCanonical: w.c.Bool("assume-canonical"), Extract: w.c.IsSet("output"), Activate: w.c.IsSet("activate"),
 	})

@@ -133,6 +133,68 @@ func TestRescueNamesEachKindOnce(t *testing.T) {
 	}
 }
 
+// TestHeaderLostAmongZeroes: with chunks of 8 KiB or more, a store without its
+// header has only zeroes at its start, like a device that was never used.
+func TestHeaderLostAmongZeroes(t *testing.T) {
+	b := newToolbox(t)
+	sound := cowtest.Store{Chunk: 16, Exceptions: cowtest.Canonical(16, 0, 40), DeviceChunks: 9}.Bytes()
+	for i := 2 * 8192; i < len(sound); i++ {
+		sound[i] = byte(i/7) | 1
+	}
+	b.write("store", sound)
+	b.run(exitFine, "extract store --origin origin -o whole")
+	lost := bytes.Clone(sound)
+	clear(lost[:16])
+	b.write("store", lost)
+	for _, line := range []string{
+		"extract store --origin origin -o out", "delta store -o out", "delta store --origin origin -o out",
+		"apply store --to origin --yes", "mount store --origin origin .",
+	} {
+		if _, complaint := b.run(exitUnknown, line); !strings.Contains(complaint, "areas of a store with chunks of 16 sectors") || exists("out") {
+			t.Errorf("%s: %s", line, complaint)
+		}
+	}
+	b.run(exitWarning, "extract store --origin origin --best-effort -o left")
+	if out, _ := b.run(exitCritical, "rescue store --origin origin"); !strings.Contains(out, "next: dmsnapctl repair store --yes") {
+		t.Errorf("rescue: %s", out)
+	}
+	if !bytes.Equal(b.read("store"), lost) {
+		t.Error("the store has changed")
+	}
+	b.run(exitFine, "rescue store --origin origin --origin-unchanged -o image --yes")
+	if want := b.read("whole"); !bytes.Equal(b.read("left"), want) || !bytes.Equal(b.read("image"), want) || !bytes.Equal(b.read("store"), sound) {
+		t.Error("another image or store")
+	}
+	b.write("store", make([]byte, len(sound))) // never used
+	b.run(exitFine, "apply store --to origin --yes")
+	b.run(exitFine, "delta store")
+	b.run(exitFine, "rescue store --origin origin")
+}
+
+// TestRescueOfNoStore: no step is planned that cannot work.
+func TestRescueOfNoStore(t *testing.T) {
+	b := newToolbox(t)
+	g, _ := cow.NewGeometry(8)
+	two := make([]byte, 64*toolChunk) // areas of 8 and of 16 sectors, without a header
+	for i, e := range cowtest.Canonical(8, 0, 40) {
+		copy(two[g.RecordOffset(0, uint64(i)):], e.AppendTo(nil))
+		copy(two[2*toolChunk+16*i:], e.AppendTo(nil))
+	}
+	copy(two, "no header")
+	for name, store := range map[string][]byte{"nothing": nil, "text": bytes.Repeat([]byte("text "), 9999), "two sizes": two} {
+		b.write("store", store)
+		for _, more := range []string{"", " --yes", " --origin-unchanged --yes", " -o out --yes"} {
+			out, complaint := b.run(exitUnknown, "rescue store --origin origin"+more)
+			if strings.Contains(out, "next:") || exists("out") || complaint == "" {
+				t.Errorf("%s: rescue%s: %s%s", name, more, out, complaint)
+			}
+		}
+		if !bytes.Equal(b.read("store"), store) {
+			t.Errorf("%s: the store has changed", name)
+		}
+	}
+}
+
 // TestRescueWithoutAnArea: what a missing area held is lost, so no run ends as if
 // nothing were, and the file does not grow.
 func TestRescueWithoutAnArea(t *testing.T) {

@@ -106,9 +106,15 @@ func (s *storeFile) image(ctx context.Context, o *console, origin *blockdev.File
 			o.warnf("%s has lost its header: it is read with chunks of %s, as its areas show, and like that of an invalidated snapshot", s.path, count.Of(chunk, "sector"))
 		}
 	}
-	return image.Open(ctx, image.Source{
+	im, report, err := image.Open(ctx, image.Source{
 		Store: newPatientReader(from), StoreSize: s.file.Size(), Origin: origin, OriginSize: origin.Size(),
 	}, image.Options{BestEffort: bestEffort})
+	if err == nil && report.Verdict == verify.Empty {
+		if err := mend.CheckEmpty(ctx, s.from, origin.Size()); err != nil {
+			return nil, report, errors.Join(err, im.Close())
+		}
+	}
+	return im, report, err
 }
 
 // toolCode is the exit code of a command that reads a store's content, for which

@@ -33,8 +33,11 @@ func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Imag
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case report.Verdict == verify.Empty:
-		return p, im, nil // applied before
+	case report.Verdict == verify.Empty: // applied before, unless only the header is lost
+		if err := CheckEmpty(ctx, dev, origin.Size()); err != nil {
+			return nil, nil, errors.Join(err, im.Close())
+		}
+		return p, im, nil
 	}
 	s, err := examine(ctx, dev, origin.Size())
 	if err != nil {

@@ -45,6 +45,16 @@ func WithHeader(ctx context.Context, r Readable, originBytes int64) (with Readab
 	return with, found.header.ChunkSectors(), err
 }
 
+// CheckEmpty fails with ErrHeaderLost if a device that has no header, which is
+// why the judge calls it empty, has the areas of a store.
+func CheckEmpty(ctx context.Context, r Readable, originBytes int64) error {
+	found, err := findHeader(ctx, r, originBytes)
+	if err != nil || found.now == nil {
+		return err
+	}
+	return fmt.Errorf("%w: the device looks empty, but has the areas of a store with chunks of %s", ErrHeaderLost, count.Of(found.header.ChunkSectors(), "sector"))
+}
+
 // foundHeader is the header for a store that has lost its own.
 type foundHeader struct {
 	header cow.Header
