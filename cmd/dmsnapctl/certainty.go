@@ -9,6 +9,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
@@ -55,9 +56,13 @@ func (e extents) String() string {
 type certainty struct {
 	certain, uncertain extents
 	why                string // what the uncertain parts hold
+	// guessed is the chunk size that the areas show, if the header is lost. Then
+	// the certain parts are certain only if it is right.
+	guessed cow.Sectors
 }
 
-func certaintyOf(im *image.Image, report *verify.Report) (c certainty, err error) {
+func certaintyOf(im *image.Image, report *verify.Report, guessed cow.Sectors) (c certainty, err error) {
+	c.guessed = guessed
 	if c.certain, err = extentsOf(im.Certain()); err != nil {
 		return c, err
 	}
@@ -69,15 +74,29 @@ func certaintyOf(im *image.Image, report *verify.Report) (c certainty, err error
 	return c, err
 }
 
-// lines describes the ranges of both kinds for people.
+// lines describes the ranges of both kinds for people; none if all is certain.
 func (c certainty) lines() []string {
+	switch {
+	case c.guessed > 0:
+		return []string{fmt.Sprintf("certain, if the chunk size of %s is right  %s", count.Of(c.guessed, "sector"), c.certain), "uncertain  " + c.uncertain.String()}
+	case c.uncertain.n == 0:
+		return nil
+	}
 	return []string{"certain    " + c.certain.String(), "uncertain  " + c.uncertain.String()}
+}
+
+// header is "guessed", or "" if the store has its header.
+func (c certainty) header() string {
+	if c.guessed > 0 {
+		return "guessed"
+	}
+	return ""
 }
 
 // code is the exit code of a command that made the image. If the image rests
 // on an assumption, that is not a success.
 func (c certainty) code() error {
-	if c.uncertain.n == 0 {
+	if c.uncertain.n == 0 && c.guessed == 0 {
 		return nil
 	}
 	return exitStatus(exitWarning)

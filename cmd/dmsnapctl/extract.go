@@ -19,6 +19,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
@@ -66,6 +67,10 @@ type extractJSON struct {
 	Bytes   int64          `json:"bytes"`
 	Changed int64          `json:"changed_bytes"`
 	Verdict verify.Verdict `json:"verdict"`
+	// Header is "guessed" if the store lost its own, and the areas show this
+	// chunk size. Then the certain parts are so only if it is right.
+	Header      string      `json:"header,omitempty"`
+	HeaderChunk cow.Sectors `json:"header_chunk_sectors,omitempty"`
 }
 
 // extraction is one run.
@@ -79,6 +84,7 @@ type extraction struct {
 	content io.ReaderAt
 	im      *image.Image
 	report  *verify.Report
+	guessed cow.Sectors // the chunk size of a lost header; 0 if it is there
 }
 
 func runExtract(c *cli.Context) (err error) {
@@ -122,6 +128,7 @@ func runExtract(c *cli.Context) (err error) {
 		return fmt.Errorf("extract %s: %w", path, leaving(err, notWritten(e.to)))
 	}
 	defer func() { err = errors.Join(err, e.im.Close()) }()
+	e.guessed = file.guessed
 	if err := e.write(); err != nil {
 		return fmt.Errorf("extract %s: %w", path, leaving(err, notWritten(e.to)))
 	}
@@ -245,10 +252,11 @@ func (e *extraction) tell(path string) error {
 		Schema: schemaOf(e.o.command), Path: path, Output: e.c.String("output"), Format: e.format,
 		Bytes: e.im.Size(), Verdict: e.report.Verdict,
 	}
-	known, err := certaintyOf(e.im, e.report)
+	known, err := certaintyOf(e.im, e.report, e.guessed)
 	if err != nil {
 		return err
 	}
+	r.Header, r.HeaderChunk = known.header(), known.guessed
 	if r.Changed, err = image.Length(e.im.Changed()); err != nil {
 		return err
 	}
@@ -266,10 +274,7 @@ func (e *extraction) tell(path string) error {
 
 // tellText is the result for people: on stderr if stdout has the image.
 func (e *extraction) tellText(r extractJSON, known certainty) error {
-	lines := []string{}
-	if known.uncertain.n > 0 {
-		lines = known.lines()
-	}
+	lines := known.lines()
 	if e.to.IsStdout() {
 		for _, line := range lines {
 			e.o.warnf("extract %s: %s", r.Path, line)

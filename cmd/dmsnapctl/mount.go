@@ -14,6 +14,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 )
 
@@ -67,7 +68,7 @@ func runMount(c *cli.Context) (err error) {
 		return fmt.Errorf("mount %s: %w", path, leaving(err, "nothing was mounted"))
 	}
 	defer func() { err = errors.Join(err, im.Close()) }()
-	known, err := certaintyOf(im, report)
+	known, err := certaintyOf(im, report, file.guessed)
 	if err != nil {
 		return fmt.Errorf("mount %s: %w", path, err)
 	}
@@ -75,6 +76,7 @@ func runMount(c *cli.Context) (err error) {
 	m := mounting{c: c, o: o, im: im, dir: dir, file: filepath.Join(full, image.MountedName), said: mountJSON{
 		Schema: schemaOf(o.command), Path: path, Image: filepath.Join(dir, image.MountedName),
 		Bytes: im.Size(), Uncertain: known.uncertain.bytes, Verdict: report.Verdict,
+		Header: known.header(), HeaderChunk: known.guessed,
 	}}
 	if c.NArg() == 2 {
 		err = m.untilEnded()
@@ -96,6 +98,8 @@ type mountJSON struct {
 	Bytes       int64          `json:"bytes"`
 	Uncertain   int64          `json:"uncertain_bytes"`
 	Verdict     verify.Verdict `json:"verdict"`
+	Header      string         `json:"header,omitempty"`               // "guessed" if the store lost its own
+	HeaderChunk cow.Sectors    `json:"header_chunk_sectors,omitempty"` // as the areas show it
 	CommandExit *int           `json:"command_exit,omitempty"`
 }
 

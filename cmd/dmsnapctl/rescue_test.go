@@ -133,6 +133,24 @@ func TestRescueNamesEachKindOnce(t *testing.T) {
 	}
 }
 
+// TestGuessedHeader: an image that is read with a guessed chunk size is no
+// success, even if the store has every chunk of it.
+func TestGuessedHeader(t *testing.T) {
+	b := newToolbox(t)
+	all := cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, cowtest.Run(0, 100)...), DeviceChunks: 110}.Bytes()
+	copy(all, "no header at all")
+	b.write("store", all)
+	out, _ := b.run(exitWarning, "extract store --origin origin -o out --best-effort --json")
+	if !strings.Contains(out, `"header":"guessed","header_chunk_sectors":8,"certain":[{"offset":0,"length":409600}],"uncertain":[]`) {
+		t.Errorf("as JSON: %s", out)
+	}
+	out, _ = b.run(exitWarning, "extract store --origin origin -o out --best-effort")
+	if !strings.Contains(out, "certain, if the chunk size of 8 sectors is right") {
+		t.Errorf("as text: %s", out)
+	}
+	b.run(exitWarning, "rescue store --origin origin -o out --yes")
+}
+
 // TestHeaderLostAmongZeroes: with chunks of 8 KiB or more, a store without its
 // header has only zeroes at its start, like a device that was never used.
 func TestHeaderLostAmongZeroes(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
@@ -27,6 +28,9 @@ type storeFile struct {
 	file   *blockdev.File
 	from   *blockdev.File // to read from
 	active *activity      // nil if the store is not active
+	// guessed is the chunk size with which image read a store that lost its
+	// header; 0 for one that did not.
+	guessed cow.Sectors
 }
 
 // openStoreFile opens a store. One that the kernel has active is read past the
@@ -102,7 +106,7 @@ func (s *storeFile) image(ctx context.Context, o *console, origin *blockdev.File
 		if err != nil {
 			return nil, nil, err
 		}
-		if from = with; chunk > 0 {
+		if from, s.guessed = with, chunk; chunk > 0 {
 			o.warnf("%s has lost its header: it is read with chunks of %s, as its areas show, and like that of an invalidated snapshot", s.path, count.Of(chunk, "sector"))
 		}
 	}
