@@ -37,6 +37,9 @@ func runRestore(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if same, err := sameFile(dump, path); err == nil && same {
+		return usagef("restore: %s and %s are the same file: the dump would be overwritten while it is read", dump, path)
+	}
 	lines, err := openDump(dump)
 	if err != nil {
 		return fmt.Errorf("the dump: %w", err)

@@ -276,6 +276,21 @@ func TestUndoOfAnotherDay(t *testing.T) {
 	b.run(exitUnknown, "apply store --to origin --undo other --yes")
 }
 
+// TestDumpOverItself: a dump is not written over while it is read.
+func TestDumpOverItself(t *testing.T) {
+	b := newToolbox(t)
+	b.run(exitFine, "dump store -o lines")
+	dump := b.read("lines")
+	if err := os.Link("lines", "other"); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"restore lines lines --yes", "restore lines other --data store --yes", "restore lines ./lines --dry-run"} {
+		if _, complaint := b.run(exitUsage, line); !strings.Contains(complaint, "same file") || !bytes.Equal(b.read("lines"), dump) {
+			t.Errorf("%s: %s", line, complaint)
+		}
+	}
+}
+
 func exists(name string) bool {
 	_, err := os.Lstat(name)
 	return !errors.Is(err, fs.ErrNotExist)
