@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
@@ -20,8 +21,9 @@ type holder struct {
 
 // holdsChunks fails unless dev seems to hold the chunks that the dump names.
 // No device is certain to hold them. A device is refused if its store has
-// another chunk size or it has another size, if all those chunks are zero, or
-// if its store has the data elsewhere and other data is in their place.
+// another chunk size or it has another size, if all those chunks are zero and its
+// store does not have the same list of origin chunks, or if its store has the data
+// elsewhere and other data is in their place.
 func (h holder) holdsChunks(ctx context.Context) error {
 	s, err := examine(ctx, h.dev, 0)
 	if s == nil {
@@ -31,16 +33,41 @@ func (h holder) holdsChunks(ctx context.Context) error {
 	if !known && h.dev.Size() != h.dump.SizeBytes {
 		return fmt.Errorf("%w: the dump is of a store of %d bytes, but the device has %d and no store with this chunk size: its records would name chunks without data", ErrUncertain, h.dump.SizeBytes, h.dev.Size())
 	}
-	if blank, err := h.blank(); err != nil || blank {
-		if err == nil {
-			err = fmt.Errorf("%w: all chunks that the dump names are zero on the device: it does not hold their data", ErrUncertain)
+	same := false
+	if known && s.sound(verify.SnapshotInvalid) == nil { // a restore marks the store invalid
+		if same, err = h.sameList(s.st.Exceptions(ctx)); err != nil {
+			return err
 		}
-		return err
+	}
+	if !same {
+		if blank, err := h.blank(); err != nil || blank {
+			if err == nil {
+				err = fmt.Errorf("%w: all chunks that the dump names are zero on the device: it does not hold their data", ErrUncertain)
+			}
+			return err
+		}
 	}
 	if !known || s.sound() != nil { // what a damaged store says proves nothing
 		return nil
 	}
 	return h.sameWhereMoved(s.st.Exceptions(ctx))
+}
+
+// sameList reports whether the device's list has the dump's origin chunks, in the
+// same order. Zeroes can then be the snapshot's content.
+func (h holder) sameList(list iter.Seq2[store.Record, error]) (bool, error) {
+	next, stop := iter.Pull2(list)
+	defer stop()
+	for d, err := range h.listed() {
+		if err != nil {
+			return false, err
+		}
+		if now, err, more := next(); err != nil || !more || now.Old != d.Old {
+			return false, err
+		}
+	}
+	_, err, more := next()
+	return !more, err
 }
 
 // blank reports whether there are exceptions, and all their chunks are zero.

@@ -193,6 +193,33 @@ func TestDumpOfAnotherState(t *testing.T) {
 	}
 }
 
+// TestRestoreOfZeroes: a store whose chunks have only zeroes takes its own dump,
+// also after a restore that was interrupted. Another one does not.
+func TestRestoreOfZeroes(t *testing.T) {
+	s := newScene(kind{chunk: 2, origin: 120 << 10, changed: 40, stale: 2, seed: 3})
+	for _, e := range s.spec.Exceptions {
+		clear(s.store[int(e.New)*1024:][:1024])
+	}
+	lines := dumpOf(t, s.store)
+	dev := &disk{b: bytes.Clone(s.store)}
+	p, err := Repair(ctx, dev, RepairOptions{})
+	mustRun(t, p, err)
+	interrupted := &disk{b: marked(dev.b, 0)}
+	for _, d := range []*disk{dev, interrupted} {
+		p, err = Restore(ctx, bytes.NewReader(lines), d, RestoreOptions{})
+		mustRun(t, p, err)
+		if !bytes.Equal(d.b, s.store) {
+			t.Error("it is not the store of before")
+		}
+	}
+	fewer := bytes.Clone(s.store)
+	g, _ := cow.NewGeometry(2)
+	clear(fewer[g.RecordOffset(0, 39):][:cow.ExceptionSize])
+	if _, err := Restore(ctx, bytes.NewReader(lines), &disk{b: fewer}, RestoreOptions{}); !errors.Is(err, ErrUncertain) {
+		t.Errorf("to a store of fewer exceptions: %v", err)
+	}
+}
+
 // TestDumpOfACorrection: a repair that assumes the layout corrects a number only
 // if it is impossible or named twice.
 func TestDumpOfACorrection(t *testing.T) {
