@@ -11,7 +11,6 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
-	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 )
 
 // Apply plans an offline merge: it copies the snapshot's chunks to the origin
@@ -83,17 +82,4 @@ func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Imag
 // copyImage yields the writes that copy the changed parts to the origin.
 func copyImage(ctx context.Context, im *image.Image) iter.Seq2[write, error] {
 	return passed(func(take func(at int64, b []byte) error) error { return im.CopyStored(ctx, take) })
-}
-
-// zeroed yields the writes that clear from start to end.
-func zeroed(start, end int64) iter.Seq2[write, error] {
-	return func(yield func(write, error) bool) {
-		for at := start; at < end; {
-			b := make([]byte, min(transfer.PieceBytes, end-at))
-			if !yield(write{at, b}, nil) {
-				return
-			}
-			at += int64(len(b))
-		}
-	}
 }

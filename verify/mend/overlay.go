@@ -64,6 +64,9 @@ func (p *Plan) Rehearsed(ctx context.Context, dev blockdev.Device) (blockdev.Dev
 
 const overlayBlock = 4096
 
+// zeroBlock stands for all blocks that were cleared. It is never written to.
+var zeroBlock [overlayBlock]byte
+
 func newOverlay(below Readable) *overlay {
 	return &overlay{below: below, blocks: map[int64][]byte{}}
 }
@@ -89,6 +92,15 @@ func (o *overlay) WriteAt(p []byte, off int64) (int, error) {
 	for n := 0; n < len(p); {
 		at := (off + int64(n)) / overlayBlock * overlayBlock
 		b, ok := o.blocks[at]
+		if len(p)-n >= overlayBlock && at == off+int64(n) && blockdev.IsZero(p[n:n+overlayBlock]) {
+			o.blocks[at] = zeroBlock[:]
+			n += overlayBlock
+			continue
+		}
+		if ok && &b[0] == &zeroBlock[0] {
+			b = make([]byte, overlayBlock)
+			o.blocks[at] = b
+		}
 		if !ok {
 			b = make([]byte, min(overlayBlock, o.Size()-at))
 			if err := readFull(o.below, b, at); err != nil {

@@ -187,6 +187,19 @@ func those(w ...write) iter.Seq2[write, error] {
 	}
 }
 
+// zeroed yields the writes that clear from start to end.
+func zeroed(start, end int64) iter.Seq2[write, error] {
+	return func(yield func(write, error) bool) {
+		for at := start; at < end; {
+			b := make([]byte, min(transfer.PieceBytes, end-at))
+			if !yield(write{at, b}, nil) {
+				return
+			}
+			at += int64(len(b))
+		}
+	}
+}
+
 // forward yields all of in. It returns false if yield does.
 func forward(in iter.Seq2[write, error], yield func(write, error) bool) bool {
 	for w, err := range in {

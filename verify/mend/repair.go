@@ -8,6 +8,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
 
@@ -167,8 +168,8 @@ func (s *subject) unused(first, n uint64) error {
 // clearStale plans to clear the records after the terminator. Any part of it
 // that becomes durable alone leaves the list unchanged.
 func (s *subject) clearStale(ctx context.Context, p *Plan, dev blockdev.Device) error {
-	var writes []write
-	records := uint64(0)
+	var spans []image.Span // an area can have hundreds of MiB
+	records, bytes := uint64(0), int64(0)
 	_, err := s.st.Pieces(ctx, 0, func(piece store.Piece) bool {
 		first, last := -1, 0
 		for i, e := range cow.Exceptions(piece.Behind) {
@@ -182,24 +183,28 @@ func (s *subject) clearStale(ctx context.Context, p *Plan, dev blockdev.Device) 
 			records++
 		}
 		if first >= 0 {
-			writes = append(writes, write{
-				int64(s.geometry().RecordOffset(piece.Area, piece.BehindSlot+uint64(first))),
-				make([]byte, (last-first)*cow.ExceptionSize),
-			})
+			span := image.Span{
+				Offset: int64(s.geometry().RecordOffset(piece.Area, piece.BehindSlot+uint64(first))),
+				Length: int64(last-first) * cow.ExceptionSize,
+			}
+			spans, bytes = append(spans, span), bytes+span.Length
 		}
 		return true
 	})
-	if err != nil || len(writes) == 0 {
+	if err != nil || len(spans) == 0 {
 		return err
-	}
-	bytes := int64(0)
-	for _, w := range writes {
-		bytes += int64(len(w.data))
 	}
 	p.Stages = append(p.Stages, Stage{
 		Say:    fmt.Sprintf("clear %s after the end of the list", count.Of(records, "record")),
 		Bytes:  bytes,
-		device: dev, writes: those(writes...), barrier: true,
+		device: dev, barrier: true,
+		writes: func(yield func(write, error) bool) {
+			for _, s := range spans {
+				if !forward(zeroed(s.Offset, s.End()), yield) {
+					return
+				}
+			}
+		},
 	})
 	return nil
 }
