@@ -207,6 +207,10 @@ func TestRescueOfNoStore(t *testing.T) {
 				t.Errorf("%s: rescue%s: %s%s", name, more, out, complaint)
 			}
 		}
+		if _, complaint := b.run(exitUnknown, "repair store --yes"); strings.Contains(complaint, "best-effort") {
+			t.Errorf("%s: repair advises what cannot work: %s", name, complaint)
+		}
+		b.run(exitUnknown, "extract store --origin origin -o out --best-effort")
 		if !bytes.Equal(b.read("store"), store) {
 			t.Errorf("%s: the store has changed", name)
 		}
