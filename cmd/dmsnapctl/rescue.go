@@ -79,6 +79,9 @@ func runRescue(c *cli.Context, run runner) error {
 	if c.IsSet("output") && c.IsSet("activate") {
 		return usagef("rescue: -o and --activate exclude each other")
 	}
+	if c.String("output") == "-" {
+		return usagef("rescue: the plan goes to stdout, so the image cannot; name a file with -o, or use 'extract -o -'")
+	}
 	if _, err := growBy(c, "grow-by"); err != nil {
 		return err
 	}

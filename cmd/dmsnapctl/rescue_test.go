@@ -31,6 +31,11 @@ func TestRescue(t *testing.T) {
 	b.run(exitUsage, "rescue store --origin origin --grow-by 0")
 	b.run(exitUsage, "rescue store --origin origin --grow-by 9223372036854775808")
 	b.run(exitUsage, "rescue store --origin origin -o x --activate y")
+	for _, more := range []string{"", " --yes"} { // the plan and an image
+		if out, _ := b.run(exitUsage, "rescue store --origin origin -o -"+more); out != "" {
+			t.Errorf("-o -%s: %q", more, out)
+		}
+	}
 	sound := b.read("store")
 	b.damage(staleRecord)
 	before := b.read("store")
