@@ -16,9 +16,26 @@ type advice struct {
 	Command string `json:"command"`
 }
 
-// advise is the advice to run a command of this program.
+// advise is the advice to run a command of this program. Names that come without
+// a flag are for argument and argumentName to write.
 func advise(why string, words ...string) advice {
 	return advice{Why: why, Command: shellLine(words)}
+}
+
+// argument is a path as a command takes it without a flag.
+func argument(path string) string {
+	if strings.HasPrefix(path, "-") {
+		return "./" + path
+	}
+	return path
+}
+
+// argumentName is the name of a device as a command takes it without a flag.
+func argumentName(name string) string {
+	if strings.HasPrefix(name, "-") {
+		return "/dev/mapper/" + name
+	}
+	return name
 }
 
 // shellLine is a command of this program as a shell takes it.

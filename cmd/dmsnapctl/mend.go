@@ -200,7 +200,7 @@ func undoOf(c *cli.Context, o *console, p *mend.Plan, again planOn, dev blockdev
 		err := saveUndo(c.Context, to, p, dev, shown)
 		shown.stop()
 		if err == nil {
-			o.warnf("%s undoes this by: %s", name, advise("", "apply", name, "--to", path).Command)
+			o.warnf("%s undoes this by: %s", name, advise("", "apply", argument(name), "--to", path).Command)
 		}
 		return err
 	}, nil

@@ -12,6 +12,31 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
+// TestCommandsForADashAtTheFront: what would be a flag is written as a path.
+func TestCommandsForADashAtTheFront(t *testing.T) {
+	b := newToolbox(t)
+	b.damage(staleRecord)
+	b.write("-x.cow", b.read("store"))
+	for _, args := range [][]string{{"verify", "--", "-x.cow"}, {"rescue", "--origin", "origin", "--", "-x.cow"}} {
+		out, _, _ := commanded(context.Background(), args...)
+		if !strings.Contains(out, "next: dmsnapctl repair ./-x.cow") {
+			t.Errorf("%s: %s", args[0], out)
+		}
+	}
+	if _, complaint, code := commanded(context.Background(), "rescue", "--origin", "origin", "--yes", "--", "-x.cow"); code != exitFine {
+		t.Errorf("rescue --yes: %d %s", code, complaint)
+	}
+	b.write("-x.cow", append([]byte("no header at all"), b.read("store")[16:]...))
+	if _, complaint, _ := commanded(context.Background(), "repair", "--yes", "--undo", "-undo", "--", "-x.cow"); !strings.Contains(complaint, "dmsnapctl apply ./-undo --to -x.cow") {
+		t.Errorf("the undo: %s", complaint)
+	}
+	for name, want := range map[string]string{"-s": "/dev/mapper/-s", "s": "s"} {
+		if got := argumentName(name); got != want {
+			t.Errorf("the device %s is %s", name, got)
+		}
+	}
+}
+
 // TestCommandsCanBePasted: a shell reads the name of exactly that file from
 // the output of verify and rescue, in text and JSON, in each locale.
 func TestCommandsCanBePasted(t *testing.T) {

@@ -218,33 +218,33 @@ func (w *rescuing) command(s dmctl.RescueStep) rescueStep {
 	origin, by := w.c.String("origin"), w.c.String("grow-by")
 	switch s {
 	case dmctl.RescueHeader:
-		return step("rebuild the header from the areas", "repair", w.path, "--yes")
+		return step("rebuild the header from the areas", "repair", argument(w.path), "--yes")
 	case dmctl.RescueStale:
-		return step("clear the records after the end of the list", "repair", w.path, "--yes")
+		return step("clear the records after the end of the list", "repair", argument(w.path), "--yes")
 	case dmctl.RescueDamage:
-		return step("repair what the canonical layout shows", "repair", w.path, "--assume-canonical", "--origin", origin, "--yes")
+		return step("repair what the canonical layout shows", "repair", argument(w.path), "--assume-canonical", "--origin", origin, "--yes")
 	case dmctl.RescueValid:
-		args := []string{"revalidate", w.path, "--origin-unchanged"}
+		args := []string{"revalidate", argument(w.path), "--origin-unchanged"}
 		if w.c.IsSet("grow-by") {
 			args = append(args, "--grow-by", by)
 		}
 		return step("the origin is unchanged: make the store valid again", append(args, "--yes")...)
 	case dmctl.RescueLeaks:
-		return step("the store is full: free its leaked chunks", "reclaim", w.path, "--yes")
+		return step("the store is full: free its leaked chunks", "reclaim", argument(w.path), "--yes")
 	case dmctl.RescueGrowFile:
-		return step("the store is full: enlarge it", "grow", w.path, "--by", by, "--yes")
+		return step("the store is full: enlarge it", "grow", argument(w.path), "--by", by, "--yes")
 	case dmctl.RescueGrowActive:
-		return step("the store is full: enlarge it", "grow", w.snapshot, "--by", by, "--force", "--yes")
+		return step("the store is full: enlarge it", "grow", argumentName(w.snapshot), "--by", by, "--force", "--yes")
 	case dmctl.RescueCheck:
-		check := step("check that the store is sound", "verify", w.path, "--origin", origin)
+		check := step("check that the store is sound", "verify", argument(w.path), "--origin", origin)
 		check.fine = exitWarning
 		return check
 	case dmctl.RescueImage:
-		return step("extract the snapshot's image", "extract", w.path, "--origin", origin, "-o", w.c.String("output"))
+		return step("extract the snapshot's image", "extract", argument(w.path), "--origin", origin, "-o", w.c.String("output"))
 	case dmctl.RescueUncertainImage:
-		return step("extract the snapshot's image", "extract", w.path, "--origin", origin, "-o", w.c.String("output"), "--best-effort")
+		return step("extract the snapshot's image", "extract", argument(w.path), "--origin", origin, "-o", w.c.String("output"), "--best-effort")
 	default: // dmctl.RescueActivation
-		return step("activate the snapshot", "activate", w.c.String("activate"), "--origin", origin, "--cow", w.path, "--yes")
+		return step("activate the snapshot", "activate", argumentName(w.c.String("activate")), "--origin", origin, "--cow", w.path, "--yes")
 	}
 }
 

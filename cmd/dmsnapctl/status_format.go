@@ -79,16 +79,16 @@ func adviceOnSnapshots(snapshots []dmctl.Snapshot, limits statusLimits) []advice
 		full := s.UsedPercent >= min(limits.warning, limits.critical)
 		switch {
 		case s.Suspended && ours:
-			out = append(out, advise("continue its I/O", "resume", s.Name))
+			out = append(out, advise("continue its I/O", "resume", argumentName(s.Name)))
 		case s.State == table.Invalid.String() && s.Persistent:
-			out = append(out, advise("see what its store still holds", "verify", s.COW))
+			out = append(out, advise("see what its store still holds", "verify", argument(s.COW)))
 		case s.State == table.MergeFailed.String() && ours:
-			out = append(out, advise("continue the merge", "merge", s.Name))
+			out = append(out, advise("continue the merge", "merge", argumentName(s.Name)))
 		case s.State == dmctl.StateMerging && ours:
-			out = append(out, advise("wait for the merge and finish it", "merge", s.Name))
+			out = append(out, advise("wait for the merge and finish it", "merge", argumentName(s.Name)))
 		case !ours && s.Owner != "":
 		case s.State == table.Overflow.String() || full && s.State == table.Active.String():
-			words := []string{"grow", s.Name}
+			words := []string{"grow", argumentName(s.Name)}
 			if !ours {
 				words = append(words, "--force")
 			}

@@ -15,24 +15,24 @@ func adviceOnStore(r *judged, origin string) []advice {
 	out := []advice{}
 	switch r.Verdict {
 	case verify.Unsettled:
-		out = append(out, advise("try again when the store is less busy", "verify", r.Path))
+		out = append(out, advise("try again when the store is less busy", "verify", argument(r.Path)))
 	case verify.Corrupt:
 		if r.Live == nil {
-			out = append(out, advise("show what can be repaired", "rescue", r.Path, "--origin", origin))
+			out = append(out, advise("show what can be repaired", "rescue", argument(r.Path), "--origin", origin))
 		}
 	case verify.Invalid:
 		if r.Live == nil {
-			out = append(out, advise("recover the snapshot, or the parts that are certain", "rescue", r.Path, "--origin", origin))
+			out = append(out, advise("recover the snapshot, or the parts that are certain", "rescue", argument(r.Path), "--origin", origin))
 		} else {
-			out = append(out, advise("list the chunks that were copied", "delta", r.Path))
+			out = append(out, advise("list the chunks that were copied", "delta", argument(r.Path)))
 		}
 	}
 	if r.Live == nil && r.Verdict != verify.Corrupt && r.Verdict != verify.Invalid {
 		if r.Counts[verify.StaleRecord] > 0 {
-			out = append(out, advise("clear the records after the end of the list", "repair", r.Path))
+			out = append(out, advise("clear the records after the end of the list", "repair", argument(r.Path)))
 		}
 		if r.Counts[verify.LeakedChunks] > 0 {
-			out = append(out, advise("give the leaked chunks back", "reclaim", r.Path))
+			out = append(out, advise("give the leaked chunks back", "reclaim", argument(r.Path)))
 		}
 	}
 	if f := r.Forensics; f != nil && f.LeakyKernel != nil && *f.LeakyKernel {
