@@ -81,6 +81,7 @@ type extraction struct {
 	format  string
 	origins bool // the origin's side
 	backing *image.Backing
+	below   uint64 // the size of the backing image's content, in bytes
 	content io.ReaderAt
 	im      *image.Image
 	report  *verify.Report
@@ -98,6 +99,9 @@ func runExtract(c *cli.Context) (err error) {
 		return fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device or file"))
 	}
 	defer func() { err = errors.Join(err, origin.Close()) }()
+	if b := uint64(origin.Size()); e.backing != nil && e.below != b && e.below != b/cow.SectorSize*cow.SectorSize {
+		return fmt.Errorf("extract: the backing file %s has %d bytes, the origin %d: not an image of it", c.String("backing"), e.below, b)
+	}
 	if c.IsSet("content") { // before the store is read: what joins the list later is in it
 		content, err := e.o.openInput(c.String("content"))
 		if err != nil {
@@ -169,39 +173,67 @@ func (e *extraction) flags() (err error) {
 		return err
 	}
 	if only {
-		e.backing, err = backingOf(c.String("backing"), c.String("output"))
+		e.backing, e.below, err = backingOf(c.String("backing"), c.String("output"))
 	}
 	return err
 }
 
-// backingOf is the backing image as the overlay stores it: a relative path
-// becomes relative to the overlay.
-func backingOf(path, overlay string) (_ *image.Backing, err error) {
+// backingOf is the backing image as the overlay stores it, and the size of its
+// content in bytes.
+func backingOf(path, overlay string) (_ *image.Backing, size uint64, err error) {
 	f, err := blockdev.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("the backing file: %w", adviseOpening(err, "an image"))
+		return nil, 0, fmt.Errorf("the backing file: %w", adviseOpening(err, "an image"))
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	b := &image.Backing{Name: path, Format: "raw"}
-	if is, err := image.IsQcow2(f); err != nil {
-		return nil, fmt.Errorf("the backing file: %w", err)
-	} else if is {
+	b := &image.Backing{Format: "raw"}
+	size, is, err := image.Qcow2Size(f)
+	switch {
+	case err != nil:
+		return nil, 0, fmt.Errorf("the backing file: %w", err)
+	case is:
 		b.Format = "qcow2"
+	default:
+		size = uint64(f.Size())
 	}
-	if !filepath.IsAbs(path) {
-		dir, err := filepath.Abs(filepath.Dir(overlay))
-		if err != nil {
-			return nil, err
-		}
-		full, err := filepath.Abs(path)
-		if err != nil {
-			return nil, err
-		}
-		if b.Name, err = filepath.Rel(dir, full); err != nil {
-			return nil, err
-		}
+	b.Name, err = backingName(path, overlay)
+	return b, size, err
+}
+
+// backingName is the name of a backing file in an overlay: a relative path
+// becomes relative to the overlay's directory, after all links, as the kernel
+// takes a name with dots. What looks like a protocol to QEMU, which ends with a
+// colon, becomes a path.
+func backingName(path, overlay string) (string, error) {
+	if filepath.IsAbs(path) {
+		return path, nil
 	}
-	return b, nil
+	dir, err := realDirectory(overlay)
+	if err != nil {
+		return "", err
+	}
+	below, err := realDirectory(path)
+	if err != nil {
+		return "", err
+	}
+	name, err := filepath.Rel(dir, filepath.Join(below, filepath.Base(path)))
+	if err != nil {
+		return "", err
+	}
+	if at := strings.IndexAny(name, ":/"); at >= 0 && name[at] == ':' {
+		name = "./" + name
+	}
+	return name, nil
+}
+
+// realDirectory is the absolute path without links of a file's directory.
+func realDirectory(path string) (string, error) {
+	dir, _ := filepath.Split(path) // Dir takes dots without a look at links
+	dir, err := filepath.EvalSymlinks(dir + ".")
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(dir)
 }
 
 // mayRead refuses what changes while it is read. The kernel no longer writes

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"os"
 	"strings"
@@ -152,6 +153,43 @@ func TestExtract(t *testing.T) {
 	b.damage(beyond)
 	if out, complaint := b.run(exitWarning, "extract store --origin origin -o best --best-effort"); !strings.Contains(out, "certain    nothing\n  uncertain  400 KiB in 1 range: bytes 0-409599\n") || !strings.Contains(complaint, "the wrong place") {
 		t.Errorf("what is certain of a damaged store: %s%s", out, complaint)
+	}
+}
+
+// TestBackingFilesThatQEMUFinds: QEMU takes what ends with a colon for a protocol,
+// and a name with dots after all links.
+func TestBackingFilesThatQEMUFinds(t *testing.T) {
+	b := newToolbox(t)
+	origin := b.read("origin")
+	if err := os.MkdirAll("deep/er", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("deep/er", "link"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a:b.img", "json:{}", "deep/c:d"} {
+		b.write(name, origin)
+	}
+	for _, tc := range [][3]string{
+		{"a:b.img", "over", "./a:b.img"}, {"json:{}", "over", "./json:{}"}, {"deep/c:d", "over", "deep/c:d"}, {"deep/c:d", "deep/over", "./c:d"},
+		{"a:b.img", "link/over", "../../a:b.img"}, {"link/../c:d", "over", "deep/c:d"}, {"origin", "over", "origin"},
+	} {
+		b.run(exitFine, "extract store --origin origin -o "+tc[1]+" --only-changes --backing "+tc[0])
+		overlay := b.read(tc[1])
+		at, n := binary.BigEndian.Uint64(overlay[8:]), binary.BigEndian.Uint32(overlay[16:])
+		if got := string(overlay[at:][:n]); got != tc[2] {
+			t.Errorf("%s below %s is %q, want %q", tc[0], tc[1], got, tc[2])
+		}
+	}
+	b.write("small", origin[:len(origin)-toolChunk])
+	b.write("large", append(bytes.Clone(origin), 0))
+	b.run(exitFine, "extract store --origin origin -o full.qcow2 --format qcow2")
+	b.run(exitFine, "extract store --origin origin -o over --only-changes --backing full.qcow2")
+	b.write("other.qcow2", append(bytes.Clone(b.read("full.qcow2")[:31]), append([]byte{1}, b.read("full.qcow2")[32:]...)...))
+	for _, name := range []string{"small", "large", "other.qcow2"} {
+		if _, complaint := b.run(exitUnknown, "extract store --origin origin -o new --only-changes --backing "+name); !strings.Contains(complaint, "not an image of it") || exists("new") {
+			t.Errorf("%s: %s", name, complaint)
+		}
 	}
 }
 

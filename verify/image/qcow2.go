@@ -297,14 +297,15 @@ func (q *qcow2) header(l1, refcounts, tables int64) []byte {
 	return append(append(b, extensions...), name...)
 }
 
-// IsQcow2 reports whether an image starts like a qcow2 image.
-func IsQcow2(r io.ReaderAt) (bool, error) {
-	var b [4]byte
+// Qcow2Size returns the size of the content of a qcow2 image in bytes, and
+// whether it is one: a file that starts like that.
+func Qcow2Size(r io.ReaderAt) (bytes uint64, is bool, err error) {
+	var b [32]byte
 	if err := blockdev.ReadFull(r, b[:], 0); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return false, nil
+			return 0, false, nil
 		}
-		return false, err
+		return 0, false, err
 	}
-	return binary.BigEndian.Uint32(b[:]) == qcow2Magic, nil
+	return binary.BigEndian.Uint64(b[24:]), binary.BigEndian.Uint32(b[:]) == qcow2Magic, nil
 }
