@@ -33,7 +33,7 @@ func (d *Destination) tryReplace(fill func(*os.File) error) (err error) {
 	if err != nil {
 		return err
 	}
-	f, beside, named, err := d.create(dir, name, old)
+	f, beside, named, move, err := d.create(dir, name, old)
 	if err != nil {
 		return withoutName(err, beside)
 	}
@@ -49,7 +49,7 @@ func (d *Destination) tryReplace(fill func(*os.File) error) (err error) {
 		func() error { return syncFile(f) },
 		func() error { return named(f) },
 		f.Close,
-		func() error { return d.move(dir, beside, name) },
+		func() error { return move(dir, beside, name) },
 	} {
 		if err := step(); err != nil {
 			return withoutName(err, beside)
@@ -77,22 +77,39 @@ var syncFile = (*os.File).Sync // tests see when
 var unnamed = openUnnamed // tests see file systems that have none
 
 // create makes a new file next to name, for a name that no other file has. What
-// can be large gets it only when named is called, if possible: nothing is left of
-// it if the run is killed.
-func (d *Destination) create(dir *os.Root, name string, old fs.FileInfo) (f *os.File, beside string, named func(*os.File) error, err error) {
+// can be large gets that name only when named is called, if possible, and a new
+// file then gets its own at once: nothing is left of it if the run is killed. An
+// old file can only be replaced by one that has a name, for the instant until move.
+func (d *Destination) create(dir *os.Root, name string, old fs.FileInfo) (f *os.File, beside string, named func(*os.File) error, move func(dir *os.Root, from, to string) error, err error) {
 	mode := fs.FileMode(0o666) // the umask applies
 	if d.opt.Private || old != nil {
 		mode = 0o600
 	}
 	const most = 200 // of the 255 bytes of a file name
 	beside = "." + strings.ToValidUTF8(name[:min(len(name), most)], "") + "." + rand.Text()[:8]
-	if old == nil && (d.opt.Private || d.opt.New) { // an old one's owner may have to be kept
+	if d.opt.Private || d.opt.New {
 		if f, err := unnamed(dir, beside, mode); err == nil {
-			return f, beside, func(f *os.File) error { return giveName(f, dir, beside) }, nil
+			if d.opt.New {
+				return f, beside, func(f *os.File) error { return d.giveNewName(f, dir, name) }, stay, nil
+			}
+			return f, beside, func(f *os.File) error { return giveName(f, dir, beside) }, d.move, nil
 		}
 	}
 	f, err = dir.OpenFile(beside, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
-	return f, beside, func(*os.File) error { return nil }, err
+	return f, beside, func(*os.File) error { return nil }, d.move, err
+}
+
+// stay moves nothing: the file has its name.
+func stay(*os.Root, string, string) error { return nil }
+
+// giveNewName gives an unnamed file the name of the destination, which must be
+// free.
+func (d *Destination) giveNewName(f *os.File, dir *os.Root, name string) error {
+	err := giveName(f, dir, name)
+	if errors.Is(err, fs.ErrExist) {
+		return d.refuse("exists already; name a new file")
+	}
+	return err
 }
 
 // permit gives the new file the permissions of the old one, so that the same
