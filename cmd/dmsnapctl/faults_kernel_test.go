@@ -200,6 +200,29 @@ func TestWritesThatFail(t *testing.T) {
 	})
 }
 
+// TestThePageCacheIsNoProof: after a failed write the page cache of a device that
+// somebody has open still has the new content. The next run reads the device.
+func TestThePageCacheIsNoProof(t *testing.T) {
+	f := newFaulty(t)
+	f.damage(staleRecord)
+	f.fill()
+	unmaps := f.maps(fault{storeDisk, 1})
+	held, err := os.Open(faultyNames[storeDisk])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		f.refuses("repair faulty-store --yes", "input/output error", "run it again to finish")
+	}
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
+	unmaps()
+	defer f.maps()()
+	f.run(exitFine, "repair faulty-store --yes")
+	f.nothingLost("after the repair")
+}
+
 // TestReadsThatFail: if something cannot be read, a command ends with 3,
 // leaves no file, and loses nothing.
 func TestReadsThatFail(t *testing.T) {

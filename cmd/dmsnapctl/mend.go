@@ -61,9 +61,23 @@ func openTarget(c *cli.Context, path, what string) (blockdev.Device, *blockdev.F
 		return nil, nil, errors.Join(err, f.Close())
 	}
 	if f.IsBlockDevice() {
+		if err := forget(f); err != nil {
+			return nil, nil, fmt.Errorf("%s %s: %w", what, path, errors.Join(err, f.Close()))
+		}
 		return target{f}, f, nil
 	}
 	return plainTarget{target{f}}, f, nil
+}
+
+// forget drops the page cache of a device: after a write that failed it can have
+// what the device has not, and a plan made of that would find the work done. Only
+// root may drop it; for others, the cache has to do.
+func forget(f *blockdev.File) error {
+	err := f.DropCache()
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
 }
 
 // mendRun is one run of a plan.
