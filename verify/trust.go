@@ -15,7 +15,7 @@ var (
 	ErrUnreadable = errors.New("not all of the store can be read")
 	// ErrInvalid says that the kernel has invalidated the snapshot: the content
 	// is uncertain where the store has no copy.
-	ErrInvalid = errors.New("the snapshot was invalidated")
+	ErrInvalid = errors.New("the store is invalid")
 	// ErrDamaged says that exceptions cannot be right.
 	ErrDamaged = errors.New("the store is damaged")
 )

@@ -79,7 +79,7 @@ func runDelta(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d := deltaResult{ctx: c.Context, origin: origin, unit: 1 << 30, memory: deltaMemory / int64(len(paths)), shown: newCopyProgress(o)}
+	d := deltaResult{ctx: c.Context, origin: origin, memory: deltaMemory / int64(len(paths)), shown: newCopyProgress(o)}
 	defer func() { err = errors.Join(err, d.close()) }()
 	for _, path := range paths {
 		if err := d.add(o, path); err != nil {
@@ -107,7 +107,7 @@ func runDelta(c *cli.Context) (err error) {
 type deltaResult struct {
 	ctx    context.Context
 	origin int64
-	unit   int64 // the smallest chunk, in bytes
+	unit   int64 // the smallest chunk, in bytes; 0 if no store has any
 	memory int64 // for the chunks of each part, in bytes
 	parts  []deltaPart
 	shown  *copyProgress // of the passes after the judge's
@@ -139,7 +139,9 @@ func (d *deltaResult) add(o *console, path string) error {
 		return err
 	}
 	st.OriginBytes = d.origin
-	d.unit = min(d.unit, st.Geometry().ChunkBytes())
+	if chunk := st.Geometry().ChunkBytes(); d.unit == 0 || chunk < d.unit {
+		d.unit = chunk
+	}
 	d.parts[len(d.parts)-1].delta = image.NewDelta(st, d.memory)
 	return nil
 }
@@ -230,8 +232,15 @@ func (d *deltaResult) writeJSON(w io.Writer) error {
 	return cmp.Or(out.Field("bytes", total), out.Field("complete", d.code == exitFine), out.Close(true))
 }
 
+// unchangedBlock is the block size of a bmap without changes, in bytes: that of
+// bmaptool.
+const unchangedBlock = 4096
+
 func (d *deltaResult) writeBmap(w io.Writer) error {
 	m := image.Bmap{ImageSize: d.origin, BlockSize: d.unit, Spans: d.spans()}
+	if m.BlockSize == 0 {
+		m.BlockSize = unchangedBlock
+	}
 	if m.ImageSize == 0 {
 		for s, err := range d.spans() {
 			if err != nil {

@@ -62,7 +62,7 @@ func runDump(c *cli.Context) (err error) {
 		return fmt.Errorf("dump %s: %w", path, leaving(err, notWritten(to)))
 	}
 	if code := toolCode(report.Report); code != exitFine {
-		o.warnf("dump %s: %s", path, verdictLine(report.Report))
+		o.warnf("dump %s: %s: %s", path, verdictLine(report.Report), report.Reason())
 		return exitStatus(code)
 	}
 	return nil

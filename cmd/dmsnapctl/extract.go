@@ -96,7 +96,7 @@ func runExtract(c *cli.Context) (err error) {
 	path := storeArg(c, 0)
 	origin, err := e.o.openInput(c.String("origin"))
 	if err != nil {
-		return fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device or file"))
+		return fmt.Errorf("extract: the origin: %w", adviseOpening(err, "the origin's device or file"))
 	}
 	defer func() { err = errors.Join(err, origin.Close()) }()
 	if b := uint64(origin.Size()); e.backing != nil && e.below != b && e.below != b/cow.SectorSize*cow.SectorSize {
@@ -105,7 +105,7 @@ func runExtract(c *cli.Context) (err error) {
 	if c.IsSet("content") { // before the store is read: what joins the list later is in it
 		content, err := e.o.openInput(c.String("content"))
 		if err != nil {
-			return fmt.Errorf("the content: %w", adviseOpening(err, "a snapshot of the origin"))
+			return fmt.Errorf("extract: the content: %w", adviseOpening(err, "a snapshot of the origin"))
 		}
 		defer func() { err = errors.Join(err, content.Close()) }()
 		if content.Size() < origin.Size() {
@@ -126,9 +126,6 @@ func runExtract(c *cli.Context) (err error) {
 	}
 	e.im, e.report, err = file.image(c.Context, e.o, origin, c.Bool("best-effort"))
 	if err != nil {
-		if errors.Is(err, verify.ErrDamaged) || errors.Is(err, verify.ErrInvalid) || errors.Is(err, verify.ErrUnreadable) {
-			err = fmt.Errorf("%w; --best-effort writes what is left", err)
-		}
 		return fmt.Errorf("extract %s: %w", path, leaving(err, notWritten(e.to)))
 	}
 	defer func() { err = errors.Join(err, e.im.Close()) }()
@@ -183,14 +180,14 @@ func (e *extraction) flags() (err error) {
 func backingOf(path, overlay string) (_ *image.Backing, size uint64, err error) {
 	f, err := blockdev.Open(path)
 	if err != nil {
-		return nil, 0, fmt.Errorf("the backing file: %w", adviseOpening(err, "an image"))
+		return nil, 0, fmt.Errorf("extract: the backing file: %w", adviseOpening(err, "an image"))
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	b := &image.Backing{Format: "raw"}
 	size, is, err := image.Qcow2Size(f)
 	switch {
 	case err != nil:
-		return nil, 0, fmt.Errorf("the backing file: %w", err)
+		return nil, 0, fmt.Errorf("extract: the backing file: %w", err)
 	case is:
 		b.Format = "qcow2"
 	default:

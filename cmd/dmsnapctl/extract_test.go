@@ -156,6 +156,56 @@ func TestExtract(t *testing.T) {
 	}
 }
 
+// TestErrorsThatHelp: each names the command, says a reason once, and what to do.
+func TestErrorsThatHelp(t *testing.T) {
+	b := newToolbox(t)
+	b.write("lost", append([]byte("no header at all"), b.read("store")[16:]...))
+	b.write("invalid", b.read("store"))
+	b.write("damaged", b.read("store"))
+	sound := b.read("store")
+	for name, change := range map[string]func([]byte){"invalid": invalidate, "damaged": beyond} {
+		b.write("store", sound)
+		b.damage(change)
+		b.write(name, b.read("store"))
+	}
+	if err := os.Mkdir("dir", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		line string
+		code int
+		says []string
+	}{
+		{"extract lost --origin origin -o out", exitUnknown, []string{"--best-effort", "`dmsnapctl repair`"}},
+		{"mount lost --origin origin dir", exitUnknown, []string{"--best-effort", "`dmsnapctl repair`"}},
+		{"mount invalid --origin origin dir", exitCritical, []string{"--best-effort"}},
+		{"extract damaged --origin origin -o out", exitCritical, []string{"--best-effort"}},
+		{"dump invalid -o lines", exitCritical, []string{"the kernel has invalidated the snapshot"}},
+		{"dump damaged -o lines", exitCritical, []string{"lies beyond the device"}},
+		{"extract damaged --origin none -o out", exitUnknown, []string{"extract: the origin"}},
+		{"mount damaged --origin none dir", exitUnknown, []string{"mount: the origin"}},
+		{"delta damaged --origin none", exitUnknown, []string{"delta: the origin"}},
+		{"apply damaged --to none --yes", exitUnknown, []string{"apply: the origin"}},
+		{"repair none --yes", exitUnknown, []string{"repair: the store"}},
+		{"restore none damaged --yes", exitUnknown, []string{"restore: the dump"}},
+		{"restore lines damaged --data none --yes", exitUnknown, []string{"restore: the data"}},
+	} {
+		_, complaint := b.run(tc.code, tc.line)
+		for _, s := range append(tc.says, "dmsnapctl: "+strings.Fields(tc.line)[0]) {
+			if !strings.Contains(complaint, s) {
+				t.Errorf("%s: %q, without %q", tc.line, complaint, s)
+			}
+		}
+		if strings.Count(complaint, "invalidated") > 1 {
+			t.Errorf("%s says it twice: %q", tc.line, complaint)
+		}
+	}
+	b.write("empty", make([]byte, 1<<20))
+	if out, _ := b.run(exitFine, "delta empty --origin origin --format bmap"); !strings.Contains(out, "<BlockSize> 4096 </BlockSize>") {
+		t.Errorf("a bmap without changes: %s", out)
+	}
+}
+
 // TestBackingFilesThatQEMUFinds: QEMU takes what ends with a colon for a protocol,
 // and a name with dots after all links.
 func TestBackingFilesThatQEMUFinds(t *testing.T) {

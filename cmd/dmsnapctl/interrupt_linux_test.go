@@ -97,7 +97,7 @@ func TestRestoreOfAPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, stderr, code := commanded(context.Background(), "restore", "pipe", "store", "--yes")
-	if code != exitUnknown || stderr != "dmsnapctl: the dump: pipe is a pipe, but it is read twice\n" {
+	if code != exitUnknown || stderr != "dmsnapctl: restore: the dump: pipe is a pipe, but it is read twice; write it to a file first\n" {
 		t.Errorf("exit code %d, %q", code, stderr)
 	}
 }

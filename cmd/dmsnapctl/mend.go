@@ -51,7 +51,10 @@ func openTarget(c *cli.Context, path, what string) (blockdev.Device, *blockdev.F
 	}
 	f, err := open(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", what, adviseOpening(err, "a device or file"))
+		if errors.Is(err, fs.ErrPermission) && !c.Bool("dry-run") {
+			return nil, nil, fmt.Errorf("%s: %s: %w; run as root, or as a user who may write to it", outputOf(c).command, what, err)
+		}
+		return nil, nil, fmt.Errorf("%s: %s: %w", outputOf(c).command, what, adviseOpening(err, "a device or file"))
 	}
 	by, err := usersOf(f)
 	if err == nil && by != "" {

@@ -52,7 +52,7 @@ func runMount(c *cli.Context) (err error) {
 	}
 	origin, err := o.openInput(c.String("origin"))
 	if err != nil {
-		return fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device or file"))
+		return fmt.Errorf("mount: the origin: %w", adviseOpening(err, "the origin's device or file"))
 	}
 	defer func() { err = errors.Join(err, origin.Close()) }()
 	file, err := openStoreFile(c.Context, o, path)

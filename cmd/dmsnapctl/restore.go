@@ -42,14 +42,14 @@ func runRestore(c *cli.Context) (err error) {
 	}
 	lines, err := openDump(dump)
 	if err != nil {
-		return fmt.Errorf("the dump: %w", err)
+		return fmt.Errorf("restore: the dump: %w", err)
 	}
 	defer func() { err = errors.Join(err, lines.Close()) }()
 	var opt mend.RestoreOptions
 	if c.IsSet("data") {
 		data, errData := outputOf(c).openInput(c.String("data"))
 		if errData != nil {
-			return fmt.Errorf("the data: %w", adviseOpening(errData, "the old store"))
+			return fmt.Errorf("restore: the data: %w", adviseOpening(errData, "the old store"))
 		}
 		defer func() { err = errors.Join(err, data.Close()) }()
 		opt.Data = target{data}
@@ -71,7 +71,7 @@ func runRestore(c *cli.Context) (err error) {
 // openDump opens a dump. The open of a pipe could wait forever.
 func openDump(path string) (*os.File, error) {
 	if info, err := os.Stat(path); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
-		return nil, fmt.Errorf("%s is a pipe, but it is read twice", path)
+		return nil, fmt.Errorf("%s is a pipe, but it is read twice; write it to a file first", path)
 	}
 	return os.Open(path)
 }

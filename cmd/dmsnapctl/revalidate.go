@@ -55,7 +55,7 @@ func originUnchanged(c *cli.Context) (err error) {
 	}
 	f, err := outputOf(c).openInput(c.String("origin"))
 	if err != nil {
-		return fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device or file"))
+		return fmt.Errorf("revalidate: the origin: %w", adviseOpening(err, "the origin's device or file"))
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if !c.IsSet("origin-sha256") {

@@ -118,7 +118,22 @@ func (s *storeFile) image(ctx context.Context, o *console, origin *blockdev.File
 			return nil, report, errors.Join(err, im.Close())
 		}
 	}
+	if err != nil && !bestEffort {
+		err = s.adviseBestEffort(ctx, err, origin.Size())
+	}
 	return im, report, err
+}
+
+// adviseBestEffort adds to the error of an image that a best effort would make
+// one.
+func (s *storeFile) adviseBestEffort(ctx context.Context, err error, originBytes int64) error {
+	if errors.Is(err, verify.ErrDamaged) || errors.Is(err, verify.ErrInvalid) || errors.Is(err, verify.ErrUnreadable) {
+		return fmt.Errorf("%w; --best-effort takes what is left", err)
+	}
+	if errors.Is(err, verify.ErrNotStore) && errors.Is(mend.CheckEmpty(ctx, s.from, originBytes), mend.ErrHeaderLost) {
+		return fmt.Errorf("%w, but the areas of a store are there; --best-effort reads it, and `dmsnapctl repair` writes a new header", err)
+	}
+	return err
 }
 
 // toolCode is the exit code of a command that reads a store's content, for which
@@ -198,13 +213,13 @@ func originBytesOf(c *cli.Context) (int64, error) {
 	if c.IsSet("origin") {
 		origin, err := outputOf(c).openInput(c.String("origin"))
 		if err != nil {
-			return 0, fmt.Errorf("the origin: %w", adviseOpening(err, "the origin's device, or give --origin-size"))
+			return 0, fmt.Errorf("%s: the origin: %w", name, adviseOpening(err, "the origin's device, or give --origin-size"))
 		}
 		bytes = origin.Size()
 		if err := origin.Close(); err != nil || bytes > 0 {
 			return bytes, err
 		}
-		return 0, fmt.Errorf("the origin %s has 0 bytes: not set up, or not an origin; name another, or leave --origin out", origin.Path())
+		return 0, fmt.Errorf("%s: the origin %s has 0 bytes: not set up, or not an origin; name another, or leave --origin out", name, origin.Path())
 	}
 	return bytes, nil
 }

@@ -201,3 +201,13 @@ func TestPlansOfDevicesThatEndEarly(t *testing.T) {
 		}
 	}
 }
+
+// TestTooLargeAFile: running the plan again does not help where the file system
+// has no files of that size.
+func TestTooLargeAFile(t *testing.T) {
+	for err, again := range map[error]bool{syscall.EFBIG: false, syscall.EIO: true} {
+		if stopped := (&Stopped{Err: err, Again: true}); errors.Is(stopped, ErrAgain) != again || !errors.Is(stopped, err) {
+			t.Errorf("%v: the same plan does the rest: %v", err, !again)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"syscall"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/image"
@@ -90,9 +91,10 @@ func (s *Stopped) Error() string {
 // does the rest.
 var ErrAgain = errors.New("the same plan does the rest")
 
-// Unwrap returns Err, the reason, and ErrAgain if Again is true.
+// Unwrap returns Err, the reason, and ErrAgain if Again is true and the file was
+// not too large for its file system.
 func (s *Stopped) Unwrap() []error {
-	if s.Again {
+	if s.Again && !errors.Is(s.Err, syscall.EFBIG) { // no run makes room for that
 		return []error{s.Err, ErrAgain}
 	}
 	return []error{s.Err}
