@@ -10,4 +10,4 @@
 package mend
 
 // From the top down: restoration, restore, holds, revalidate, grow, apply, kept, keptdump, undo,
-// compact, reclaim, repair, lost, overlay, dump, plan, content, subject.
+// compact, reclaim, repair, lost, overlay, dump, content, plan, subject.

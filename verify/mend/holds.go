@@ -106,14 +106,14 @@ func (h holder) sameWhereMoved(list iter.Seq2[store.Record, error]) error {
 		}
 		before, on := h.place(d.New)
 		after, onToo := h.place(now.New)
-		same := on && onToo
-		if same {
-			same, err = sameBytes(h.dev, before, after, h.chunkBytes())
+		equal := on && onToo
+		if equal {
+			equal, err = sameBytes(h.dev, before, after, h.chunkBytes())
 		}
 		if err != nil {
 			return err
 		}
-		if !same {
+		if !equal {
 			return fmt.Errorf("%w: the store has the data of origin chunk %d in chunk %d, and chunk %d, which the dump names, holds other data", ErrUncertain, d.Old, now.New, d.New)
 		}
 	}
