@@ -177,13 +177,13 @@ func TestErrorsThatHelp(t *testing.T) {
 		says []string
 	}{
 		{"extract lost --origin origin -o out", exitUnknown, []string{"--best-effort", "`dmsnapctl repair`"}},
-		{"mount lost --origin origin dir", exitUnknown, []string{"--best-effort", "`dmsnapctl repair`"}},
-		{"mount invalid --origin origin dir", exitCritical, []string{"--best-effort"}},
+		{"mount lost --origin origin dir -- true", exitUnknown, []string{"--best-effort", "`dmsnapctl repair`"}},
+		{"mount invalid --origin origin dir -- true", exitCritical, []string{"--best-effort"}},
 		{"extract damaged --origin origin -o out", exitCritical, []string{"--best-effort"}},
 		{"dump invalid -o lines", exitCritical, []string{"the kernel has invalidated the snapshot"}},
 		{"dump damaged -o lines", exitCritical, []string{"lies beyond the device"}},
 		{"extract damaged --origin none -o out", exitUnknown, []string{"extract: the origin"}},
-		{"mount damaged --origin none dir", exitUnknown, []string{"mount: the origin"}},
+		{"mount damaged --origin none dir -- true", exitUnknown, []string{"mount: the origin"}},
 		{"delta damaged --origin none", exitUnknown, []string{"delta: the origin"}},
 		{"apply damaged --to none --yes", exitUnknown, []string{"apply: the origin"}},
 		{"repair none --yes", exitUnknown, []string{"repair: the store"}},

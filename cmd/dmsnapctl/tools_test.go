@@ -272,7 +272,8 @@ func TestUndoOfAnotherDay(t *testing.T) {
 	// The dump of a merge is not taken for that of an emptied store before the
 	// store of the origin is there.
 	b.write("other.dump", b.read("old"))
-	b.damage(func(store []byte) { clear(store[toolChunk+512 : 2*toolChunk]) })
+	b.write("store", clean)
+	b.damage(func(store []byte) { clear(store[toolChunk+10*16 : 2*toolChunk]) })
 	b.run(exitUnknown, "apply store --to origin --undo other --yes")
 }
 
