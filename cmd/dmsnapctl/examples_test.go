@@ -66,7 +66,7 @@ func exampleFiles(t *testing.T) map[string][]byte {
 	log, module := unzipped(t, "crash/leaky.log.gz"), fixture(t, "modules/amd64-leaky.ko.xz")
 	return map[string][]byte{
 		"overlay.img": store.Bytes(), "store.img": store.Bytes(), "cow.img": changed, "full.img": full.Bytes(),
-		"base.img": disk, "disk.img": disk, "snapshot.img": disk, "full.qcow2": nil,
+		"base.img": disk, "disk.img": disk, "snapshot.img": disk, "full.qcow2": disk,
 		"dev/vg/root": disk, "dev/vg/new": disk, "dev/vg/cow": leakedStore(t),
 		"dev/mapper/vg-snap-cow": store.Bytes(), "dev/mapper/vg-old-cow": store.Bytes(),
 		"log.img": log, "dev/vdc": log, "before.img": unzipped(t, "crash/base.img.gz"), "table.txt": []byte("0 2048 linear 8:0 0\n"),
