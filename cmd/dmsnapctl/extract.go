@@ -193,8 +193,10 @@ func backingOf(path, overlay string) (_ *image.Backing, size uint64, err error) 
 	default:
 		size = uint64(f.Size())
 	}
-	b.Name, err = backingName(path, overlay)
-	return b, size, err
+	if b.Name, err = backingName(path, overlay); err != nil {
+		return nil, 0, fmt.Errorf("extract: the name of the backing file: %w", err)
+	}
+	return b, size, nil
 }
 
 // backingName is the name of a backing file in an overlay: a relative path

@@ -234,6 +234,9 @@ func TestBackingFilesThatQEMUFinds(t *testing.T) {
 	b.write("small", origin[:len(origin)-toolChunk])
 	b.write("large", append(bytes.Clone(origin), 0))
 	b.run(exitFine, "extract store --origin origin -o full.qcow2 --format qcow2")
+	if _, complaint := b.run(exitUnknown, "extract store --origin origin -o none/over --only-changes --backing origin"); !strings.Contains(complaint, "extract: the name of the backing file: ") {
+		t.Errorf("a directory that is not there: %s", complaint)
+	}
 	b.run(exitFine, "extract store --origin origin -o over --only-changes --backing full.qcow2")
 	b.write("other.qcow2", append(bytes.Clone(b.read("full.qcow2")[:31]), append([]byte{1}, b.read("full.qcow2")[32:]...)...))
 	for _, name := range []string{"small", "large", "other.qcow2"} {

@@ -192,6 +192,16 @@ func TestHeaderLostAmongZeroes(t *testing.T) {
 	if want := b.read("whole"); !bytes.Equal(b.read("left"), want) || !bytes.Equal(b.read("image"), want) || !bytes.Equal(b.read("store"), sound) {
 		t.Error("another image or store")
 	}
+	const chunk = 2 << 20 // the first area is beyond what makes a device look used
+	large := cowtest.Store{Chunk: chunk / 512, Exceptions: cowtest.Canonical(chunk/512, 0), DeviceChunks: 3}.Bytes()
+	clear(large[:16])
+	b.write("store", large)
+	if _, complaint := b.run(exitUnknown, "delta store --origin origin"); !strings.Contains(complaint, "the first at byte 2097152 (") || !strings.Contains(complaint, "zero 4 KiB at that byte") {
+		t.Errorf("an area beyond a MiB: %s", complaint)
+	}
+	clear(large[chunk:][:4096]) // as the error says
+	b.write("store", large)
+	b.run(exitFine, "delta store --origin origin")
 	b.write("store", make([]byte, len(sound))) // never used
 	b.run(exitFine, "apply store --to origin --yes")
 	b.run(exitFine, "delta store")

@@ -52,7 +52,8 @@ func CheckEmpty(ctx context.Context, r Readable, originBytes int64) error {
 	if err != nil || found.now == nil {
 		return err
 	}
-	return fmt.Errorf("%w: the device looks empty, but has the areas of a store with chunks of %s", ErrHeaderLost, count.Of(found.header.ChunkSectors(), "sector"))
+	chunk := found.header.ChunkSectors()
+	return fmt.Errorf("%w: the device looks empty, but has the areas of a store with chunks of %s, the first at byte %d", ErrHeaderLost, count.Of(chunk, "sector"), uint64(chunk)*cow.SectorSize)
 }
 
 // foundHeader is the header for a store that has lost its own.

@@ -39,7 +39,7 @@ func (r *Restoration) planOn(ctx context.Context, dev blockdev.Device) (*Plan, e
 	if err != nil {
 		return nil, err
 	}
-	p.Resume = "the new file is not complete"
+	p.Resume, p.Again = "the new file is not complete", false // another run makes another file
 	return p, nil
 }
 

@@ -3,6 +3,7 @@ package mend
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -37,10 +38,24 @@ func TestRestoreToANewFile(t *testing.T) {
 		t.Error("the new store shows something else")
 	}
 	err = r.Write(ctx, &lossy{newFile{disk{b: make([]byte, size)}}}, nil)
-	if stopped := new(Stopped); !errors.As(err, &stopped) || !errors.Is(err, verify.ErrDamaged) || !strings.Contains(stopped.After, "not complete") {
+	if stopped := new(Stopped); !errors.As(err, &stopped) || !errors.Is(err, verify.ErrDamaged) || !strings.Contains(stopped.After, "not complete") || errors.Is(err, ErrAgain) {
 		t.Errorf("a file that loses what is written to it: %v", err)
 	}
 	if _, err := PlanRestoration(ctx, bytes.NewReader(lines), old, int64(len(s.store))/2); !errors.Is(err, ErrRoom) {
 		t.Errorf("half the size: %v", err)
+	}
+}
+
+// TestRestoreWithTooLittleData: where the old store cannot have the data, nothing
+// is written.
+func TestRestoreWithTooLittleData(t *testing.T) {
+	s := newScene(kind{chunk: 2, changed: 40, origin: 300 << 10, leaked: 3})
+	lines, half := dumpOf(t, s.store), len(s.store)/2
+	if _, err := Restore(ctx, bytes.NewReader(lines), &disk{b: make([]byte, len(s.store))}, RestoreOptions{Data: &disk{b: s.store[:half]}}); !errors.Is(err, ErrRoom) {
+		t.Errorf("with half of the old store: %v", err)
+	}
+	beyond := bytes.Replace(lines, fmt.Appendf(nil, `"size_bytes":%d`, len(s.store)), fmt.Appendf(nil, `"size_bytes":%d`, half), 1)
+	if _, err := Restore(ctx, bytes.NewReader(beyond), &disk{b: make([]byte, half)}, RestoreOptions{Data: &disk{b: s.store}}); !errors.Is(err, ErrRoom) {
+		t.Errorf("onto a device without the chunks of a damaged store: %v", err)
 	}
 }

@@ -93,7 +93,7 @@ type restorer struct {
 }
 
 // newRestorer reads the dump to its end, and checks that the device has room
-// for everything it names.
+// for everything it names, and that the data is there.
 func newRestorer(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, opt RestoreOptions) (*restorer, error) {
 	r := &restorer{ctx: ctx, lines: dump, dev: dev, data: opt.Data}
 	header, records, err := r.read()
@@ -120,11 +120,31 @@ func newRestorer(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, o
 		if before.OnDevice(d.New) && !now.OnDevice(d.New) && !d.Stale {
 			return nil, fmt.Errorf("%w: an exception names chunk %d, but the device has %d", ErrRoom, d.New, now.DeviceChunks)
 		}
+		if err := r.canCopy(d); err != nil {
+			return nil, err
+		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}
 	return r, nil
+}
+
+// canCopy fails if the data of a record is to be copied, and the old store or the
+// device does not have its chunk.
+func (r *restorer) canCopy(d dumpRecord) error {
+	if r.data == nil || d.Stale {
+		return nil
+	}
+	for _, side := range []struct {
+		dev  blockdev.Device
+		name string
+	}{{r.data, "old store"}, {r.dev, "device"}} {
+		if b := r.geometry.BoundsOf(side.dev.Size(), 0); !b.OnDevice(d.New) {
+			return fmt.Errorf("%w: an exception names chunk %d, but the %s has %d", ErrRoom, d.New, side.name, b.DeviceChunks)
+		}
+	}
+	return nil
 }
 
 func (r *restorer) read() (DumpHeader, iter.Seq2[dumpRecord, error], error) {
@@ -175,10 +195,9 @@ func (r *restorer) chunks() iter.Seq2[write, error] {
 // chunkPlaces yields where the data goes.
 func (r *restorer) chunkPlaces() iter.Seq2[image.Span, error] {
 	return func(yield func(image.Span, error) bool) {
-		old := r.geometry.BoundsOf(r.data.Size(), 0)
 		for d, err := range r.listed() {
-			if err == nil && !old.OnDevice(d.New) {
-				err = fmt.Errorf("%w: an exception names chunk %d, but the old store has %d", ErrRoom, d.New, old.DeviceChunks)
+			if err == nil { // again: the file may have changed
+				err = r.canCopy(d)
 			}
 			at, _ := r.geometry.Offset(d.New) // on the device
 			if !yield(image.Span{Offset: int64(at), Length: r.geometry.ChunkBytes()}, err) || err != nil {
