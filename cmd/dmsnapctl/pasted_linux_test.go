@@ -30,6 +30,11 @@ func TestCommandsForADashAtTheFront(t *testing.T) {
 	if _, complaint, _ := commanded(context.Background(), "repair", "--yes", "--undo", "-undo", "--", "-x.cow"); !strings.Contains(complaint, "dmsnapctl apply ./-undo --to -x.cow") {
 		t.Errorf("the undo: %s", complaint)
 	}
+	b.damage(invalidate)
+	b.write("-x.cow", b.read("store"))
+	if out, _, _ := commanded(context.Background(), "rescue", "--origin", "origin", "--", "-x.cow"); !strings.Contains(out, "next: dmsnapctl rescue ./-x.cow --origin origin --origin-unchanged") {
+		t.Errorf("another rescue: %s", out)
+	}
 	for name, want := range map[string]string{"-s": "/dev/mapper/-s", "s": "s"} {
 		if got := argumentName(name); got != want {
 			t.Errorf("the device %s is %s", name, got)

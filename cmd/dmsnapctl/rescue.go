@@ -278,7 +278,7 @@ func (w *rescuing) remark(n dmctl.RescueNote) string {
 
 // instead is the rescue that a note speaks of; none for most notes.
 func (w *rescuing) instead(n dmctl.RescueNote) []advice {
-	asserted := []string{"rescue", w.path, "--origin", w.c.String("origin")}
+	asserted := []string{"rescue", argument(w.path), "--origin", w.c.String("origin")}
 	for _, name := range []string{"origin-unchanged", "assume-canonical"} {
 		if w.c.Bool(name) {
 			asserted = append(asserted, "--"+name)
