@@ -141,15 +141,31 @@ func crashes(points []crash.LossPoint, name string) (n int) {
 
 func printTable(w io.Writer, points []crash.LossPoint) error {
 	var b strings.Builder
-	b.WriteString("| in flight | chunk | model: 5 %, median, 95 % | kernel | crashes | least, median, most | outside |\n|---:|---:|---:|---|---:|---:|---:|\n")
+	b.WriteString("| in flight | chunk | model: 5 %, median, 95 % | none | mean of the others | kernel | crashes | least, median, most | none | mean of the others | outside |\n")
+	b.WriteString("|---:|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|\n")
 	for _, p := range points {
 		low, median, high := p.Band()
+		none, mean := someLost(p.Model)
 		for _, k := range p.Kernels {
 			lost := slices.Sorted(slices.Values(k.Lost))
-			fmt.Fprintf(&b, "| %d | %s | %d, %d, %d | %s | %d | %d, %d, %d | %d |\n", p.InFlight, count.Bytes(p.ChunkBytes), low, median, high,
-				k.Name, len(lost), lost[0], lost[len(lost)/2], lost[len(lost)-1], p.Outside(k))
+			kernelNone, kernelMean := someLost(lost)
+			fmt.Fprintf(&b, "| %d | %s | %d, %d, %d | %.0f %% | %.1f | %s | %d | %d, %d, %d | %d | %.1f | %d |\n",
+				p.InFlight, count.Bytes(p.ChunkBytes), low, median, high, 100*float64(none)/float64(max(1, len(p.Model))), mean,
+				k.Name, len(lost), lost[0], lost[len(lost)/2], lost[len(lost)-1], kernelNone, kernelMean, p.Outside(k))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// someLost counts the crashes that lost nothing, and returns the mean of the
+// others.
+func someLost(lost []uint64) (none int, mean float64) {
+	for _, n := range lost {
+		if n == 0 {
+			none++
+		}
+		mean += float64(n)
+	}
+	return none, mean / float64(max(1, len(lost)-none))
 }

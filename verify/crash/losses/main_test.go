@@ -26,8 +26,8 @@ func TestDraw(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(table.String()), "\n")
-	if len(lines) != 2+4 || !strings.HasPrefix(lines[2], "| 8 | ") || !strings.Contains(lines[2], "| uml | 2 | 0, 1, 1 | 0 |") ||
-		!strings.Contains(lines[4], "| uml | 1 | 99, 99, 99 | 1 |") {
+	if len(lines) != 2+4 || !strings.HasPrefix(lines[2], "| 8 | ") || !strings.Contains(lines[2], "| uml | 2 | 0, 1, 1 | 1 | 1.0 | 0 |") ||
+		!strings.Contains(lines[4], "| uml | 1 | 99, 99, 99 | 0 | 99.0 | 1 |") {
 		t.Errorf("table:\n%s", table.String())
 	}
 	svg, err := os.ReadFile(out)
