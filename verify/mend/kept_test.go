@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/testdata/thorough"
@@ -190,6 +191,9 @@ func TestDumpOfAnotherState(t *testing.T) {
 	}
 	if err := CheckDump(ctx, bytes.NewReader(lines), &disk{b: s.store}, &Plan{Beyond: true}); !errors.Is(err, ErrOtherUndo) {
 		t.Errorf("of a plan that overwrites more: %v", err)
+	}
+	if err := CheckDump(ctx, bytes.NewReader(make([]byte, 512)), &disk{b: s.store}, &Plan{Beyond: true}); !errors.Is(err, ErrOtherUndo) || strings.Contains(err.Error(), "it is a dump") {
+		t.Errorf("of no dump: %v", err)
 	}
 }
 

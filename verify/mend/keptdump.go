@@ -21,6 +21,9 @@ func CheckDump(ctx context.Context, dump io.ReadSeeker, dev blockdev.Device, p *
 	k := keptDump{dev: dev}
 	if p != nil {
 		if p.Beyond {
+			if _, err := k.read(dump); err != nil {
+				return fmt.Errorf("%w: %w", ErrOtherUndo, err)
+			}
 			return fmt.Errorf("%w: it is a dump, and the change overwrites more than records", ErrOtherUndo)
 		}
 		k.canonical, k.remade = p.canonical, p.remade
