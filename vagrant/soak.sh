@@ -18,9 +18,8 @@ for package; do
 	{ DMSNAPCTL_TEST_SOAK=$percent CGO_ENABLED=0 "${GO:-go}" test -tags kernel -count=1 -timeout 5h -v -run '^TestAttack' -exec "$exec" "$package" 2>&1 ||
 		echo "soak failed: $package"; } |
 		tee -a "$log" |
-		awk -F '\t' '
-			/^=== RUN +[A-Za-z]+$/ { sub(/^=== RUN +/, ""); print $0 " ..."; fflush() }
-			$1 == "soak:" { printf "%s: %s in %s s\n", $2, $4, $5; fflush() }' >&2
+		grep --line-buffered -E '^(=== RUN +[A-Za-z]+|soak:.*)$' |
+		sed -u -E 's/^=== RUN +//; s/^[A-Za-z]+$/& .../; s/^soak:\t(.*)\t.*\t(.*)\t(.*)$/\1: \2 in \3 s/' >&2
 done
 failed=0
 if grep -q '^soak failed' "$log"; then
