@@ -111,10 +111,8 @@ func (c *Controller) PlanClone(ctx context.Context, r CloneRequest) (p *Plan, er
 	if err := c.cloneArgs(k, features{chunk: chunk, transient: r.Transient, overflow: !r.Transient}); err != nil {
 		return nil, err
 	}
-	for _, n := range names {
-		if err := c.checkNew(n); err != nil {
-			return nil, err
-		}
+	if err := c.checkNew(names...); err != nil {
+		return nil, err
 	}
 	title := fmt.Sprintf("make %d clones of %s", len(names), r.Base)
 	if len(names) == 1 {

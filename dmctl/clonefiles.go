@@ -171,18 +171,35 @@ func (r *recovery) file(f noted) {
 	}
 }
 
-// userOf returns the device with a table that uses the loop device on a file,
-// and that loop device; nil if there is none.
+// storeUser is a device with a table that uses the loop device on a file.
+type storeUser struct {
+	*devices.Device
+	loop blockdev.DevNo
+}
+
+// userOf returns the user of a file's loop device, nil if it has none. The kernel
+// is asked once about each loop device: there may be thousands of files.
 func (r *recovery) userOf(path string) (*devices.Device, blockdev.DevNo) {
-	for _, d := range r.v {
-		for _, t := range []table.Table{d.Live, d.Waiting} {
-			s, _ := devices.SoleSpec(t).(table.Snapshot)
-			if dev, ok := devices.ParseDev(s.COW); ok && r.c.e.FileOf(dev) == path {
-				return d, dev
+	if r.users == nil {
+		r.users = map[string]storeUser{}
+		for _, d := range r.v {
+			for _, t := range []table.Table{d.Live, d.Waiting} {
+				s, _ := devices.SoleSpec(t).(table.Snapshot)
+				if dev, ok := devices.ParseDev(s.COW); ok {
+					r.use(r.c.e.FileOf(dev), storeUser{d, dev})
+				}
 			}
 		}
 	}
-	return nil, blockdev.DevNo{}
+	u := r.users[path]
+	return u.Device, u.loop
+}
+
+// use notes the first user of a file.
+func (r *recovery) use(path string, u storeUser) {
+	if _, used := r.users[path]; !used && path != "" {
+		r.users[path] = u
+	}
 }
 
 // awaitUnused waits for a file's loop device to go, if it has one.

@@ -92,17 +92,21 @@ func (c *Controller) cloneArgs(k *cloning, f features) error {
 	return err
 }
 
-// checkNew reports whether a clone can be made under this name.
-func (c *Controller) checkNew(n devices.Name) error {
-	err := c.e.NodeFree(n)
-	if _, missing := c.e.Info(n); !devices.IsGone(missing) {
-		err = devices.ErrTaken
-		if missing != nil {
-			err = missing
+// checkNew reports whether clones can be made under these names. It asks for
+// each of them: a list of all devices grows with their number.
+func (c *Controller) checkNew(names ...devices.Name) error {
+	for _, n := range names {
+		_, err := c.e.Info(n)
+		if devices.IsGone(err) {
+			continue
 		}
-	}
-	if err != nil {
+		if err == nil {
+			err = devices.ErrTaken
+		}
 		return &Error{Op: "clone", Name: n.String(), Err: err}
+	}
+	if err := c.e.NodesFree(names...); err != nil {
+		return &Error{Op: "clone", Name: names[0].String(), Err: err}
 	}
 	return nil
 }
@@ -120,13 +124,18 @@ func (k *cloning) tableOn(h *plan.Handle) func() table.Table {
 	}
 }
 
-// jobOn checks and claims an open store.
+// jobOn checks and claims an open store. The loop devices of files are no part
+// of another stack: the base's is read-only, the store's has just been made. So
+// the thousandth clone is activated without a look at all others.
 func (c *Controller) jobOn(k *cloning, store host.Disk) (*job, error) {
-	v, err := devices.Look(c.e)
-	if err != nil {
-		return nil, err
+	j := &job{origin: k.base, cow: store, force: k.force, args: k.args}
+	if c.e.FileOf(k.base.Dev()) == "" || c.e.FileOf(store.Dev()) == "" {
+		v, err := devices.Look(c.e)
+		if err != nil {
+			return nil, err
+		}
+		j.view = v
 	}
-	j := &job{origin: k.base, cow: store, force: k.force, args: k.args, view: v}
 	if k.base.Dev() == store.Dev() {
 		return nil, devices.Because(ErrOneDevice, "%s is both base and store", store.Path())
 	}

@@ -116,7 +116,7 @@ var unfinished = &devices.Reason{Says: "a device of this name exists, left by an
 
 // checkFree reports whether a device and its node can be made under this name.
 func (c *Controller) checkFree(v devices.View, op string, name devices.Name) error {
-	err := c.e.NodeFree(name)
+	err := c.e.NodesFree(name)
 	if v.ByName(name) != nil {
 		err = devices.ErrTaken
 	}

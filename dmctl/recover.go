@@ -57,6 +57,7 @@ type recovery struct {
 	p       *Plan
 	doomed  map[*devices.Device]bool // will be removed
 	settled map[*devices.Device]bool // needs no more work on its tables
+	users   map[string]storeUser     // of files; nil until they are asked for
 }
 
 // restarts looks for a failed merge that was about to be restarted. It is

@@ -58,6 +58,7 @@ func TestCloneRefusals(t *testing.T) {
 		{"base with half a sector", steps{fileOf("/base", 1<<20+256)}, with(func(r *CloneRequest) { r.Base = "/base" }), ErrRefused, "whole number of 512-byte sectors"},
 		{"base too large for a store", steps{fileOf("/base", math.MaxInt64&^511)}, with(func(r *CloneRequest) { r.Base = "/base" }), ErrRefused, "base /base is too large"},
 		{"base in another stack", steps{doCreate(onPlain), readOnly}, with(func(r *CloneRequest) { r.Names, r.Base = []string{"t"}, "/dev/b" }), ErrRefused, "base /dev/b is the COW device of snapshot s"},
+		{"store in another stack", steps{doCreate(onPlain)}, with(func(r *CloneRequest) { r.Names, r.Store, r.StoreDir = []string{"t"}, "/dev/mapper/s", "" }), ErrRefused, "/dev/mapper/s is a snapshot itself"},
 		{"base that is the store", nil, with(func(r *CloneRequest) { r.Base, r.Store, r.StoreDir, r.Force = "/dev/b", "/dev/b", "", true }), ErrOneDevice, "/dev/b is both base and store"},
 		{"no clone", nil, with(func(r *CloneRequest) { r.Names = nil }), ErrUsage, "no clone named"},
 		{"one name twice", nil, with(func(r *CloneRequest) { r.Names = []string{"s", "s"} }), ErrUsage, "named twice"},

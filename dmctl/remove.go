@@ -90,10 +90,18 @@ func removable(v devices.View, d *devices.Device, force bool) error {
 // checkUnused refuses a device that somebody has open, and says who.
 func (c *Controller) checkUnused(d *devices.Device) error {
 	users, err := c.e.Users(d.Dev)
-	if err == nil && len(users) > 0 {
-		err = devices.Busy("it is %s", host.InWords(users))
+	if err != nil {
+		return err
 	}
-	return err
+	return busyWith(users)
+}
+
+// busyWith refuses a device that has users, and names them.
+func busyWith(users []host.User) error {
+	if len(users) == 0 {
+		return nil
+	}
+	return devices.Busy("it is %s", host.InWords(users))
 }
 
 // addRemove appends the step after which there is no way back: later writes to

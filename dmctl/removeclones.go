@@ -11,6 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 // RemoveClonesRequest asks for clones to be removed.
@@ -35,11 +36,15 @@ func (c *Controller) PlanRemoveClones(ctx context.Context, r RemoveClonesRequest
 	if err != nil {
 		return nil, err
 	}
+	users, err := c.usersOf(clones)
+	if err != nil {
+		return nil, &Error{Op: "remove", Name: clones[0].Name.String(), Err: err}
+	}
 	p = &Plan{Title: titleOf("remove", clones)}
 	n := newNote()
 	for _, k := range clones {
 		part := &Plan{Title: "remove clone " + k.Name.String()}
-		if err := c.checkUnused(k.Device); err != nil {
+		if err := busyWith(users[k.Dev]); err != nil {
 			part.Add(refuseStep(&Error{Op: "remove", Name: k.Name.String(), Err: err}))
 			p.Part(k.Name.String(), part)
 			continue
@@ -66,7 +71,17 @@ func refuseStep(why error) plan.Step {
 type activeClone struct {
 	*devices.Device
 	args  table.SnapshotArgs
-	store string // the path of its file; "" for a device or an unnamed file
+	file  string // what the kernel says of its loop device's file; "" for a device
+	store string // the path of the file; "" for a device or an unnamed file
+}
+
+// usersOf returns who uses the clones, by their numbers.
+func (c *Controller) usersOf(clones []activeClone) (map[blockdev.DevNo][]host.User, error) {
+	devs := make([]blockdev.DevNo, len(clones))
+	for i, k := range clones {
+		devs[i] = k.Dev
+	}
+	return c.e.UsersOf(devs)
 }
 
 // clonesNamed finds clones under the lock and rejects duplicates.
@@ -111,8 +126,9 @@ func (c *Controller) cloneNamed(n devices.Name) (activeClone, error) {
 	args, live := d.SnapshotArgs()
 	k := activeClone{Device: d, args: table.SnapshotArgs(args)}
 	if dev, ok := devices.ParseDev(args.COW); live && ok {
-		if path := c.e.FileOf(dev); !strings.HasSuffix(path, host.Deleted) {
-			k.store = path
+		k.file = c.e.FileOf(dev)
+		if !strings.HasSuffix(k.file, host.Deleted) {
+			k.store = k.file
 		}
 	}
 	return k, nil
@@ -131,7 +147,7 @@ func (c *Controller) IsClone(name string) bool {
 // deleteStore appends the steps that delete a clone's file.
 func (c *Controller) deleteStore(p *Plan, k activeClone, n *note) error {
 	dev, ok := devices.ParseDev(k.args.COW)
-	if !ok || c.e.FileOf(dev) == "" {
+	if !ok || k.file == "" {
 		return devices.Refuse("its store is the device %s, which cannot be deleted", c.e.NodePath(dev))
 	}
 	if k.store == "" {

@@ -24,7 +24,7 @@ func (c *Controller) PlanRename(ctx context.Context, from, to string) (*Plan, er
 	if _, err := c.e.Info(name); err == nil {
 		return nil, &Error{Op: "rename to", Name: to, Err: devices.ErrTaken}
 	}
-	if err := c.e.NodeFree(name); err != nil {
+	if err := c.e.NodesFree(name); err != nil {
 		return nil, &Error{Op: "rename to", Name: to, Err: err}
 	}
 	p := &Plan{Title: fmt.Sprintf("rename snapshot %s to %s", d.Name, name)}

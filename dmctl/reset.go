@@ -35,11 +35,15 @@ func (c *Controller) PlanReset(ctx context.Context, r ResetRequest) (p *Plan, er
 	if err != nil {
 		return nil, err
 	}
+	users, err := c.usersOf(clones)
+	if err != nil {
+		return nil, &Error{Op: "reset", Name: clones[0].Name.String(), Err: err}
+	}
 	p = &Plan{Title: titleOf("reset", clones)}
 	n := newNote()
 	for _, k := range clones {
 		part := &Plan{Title: "reset clone " + k.Name.String()}
-		if err := c.resetPart(part, k, n); err != nil {
+		if err := c.resetPart(part, k, users[k.Dev], n); err != nil {
 			part = &Plan{Title: part.Title}
 			part.Add(refuseStep(&Error{Op: "reset", Name: k.Name.String(), Err: err}))
 		}
@@ -49,9 +53,8 @@ func (c *Controller) PlanReset(ctx context.Context, r ResetRequest) (p *Plan, er
 	return p, nil
 }
 
-func (c *Controller) resetPart(p *Plan, k activeClone, n *note) error {
+func (c *Controller) resetPart(p *Plan, k activeClone, users []host.User, n *note) error {
 	old, ok := devices.ParseDev(k.args.COW)
-	file := c.e.FileOf(old)
 	switch {
 	case !ok:
 		return devices.RefuseFor(ErrUnfinished, "it has no live snapshot table")
@@ -59,15 +62,17 @@ func (c *Controller) resetPart(p *Plan, k activeClone, n *note) error {
 		return devices.RefuseFor(ErrSuspended, "it is suspended")
 	case k.HasInactive():
 		return devices.RefuseFor(ErrUnfinished, "a table waits to be put in place")
-	case file == "":
+	case k.file == "":
 		return devices.Because(ErrNoSpare, "its store is the device %s", c.e.NodePath(old))
 	}
-	users, err := c.lastingUsers(k.Device)
-	if err != nil {
-		return err
+	if len(users) == 0 && k.OpenCount > 0 {
+		var err error
+		if users, err = c.lastingUsers(k.Device); err != nil {
+			return err
+		}
 	}
-	if len(users) > 0 {
-		return devices.Busy("it is %s", host.InWords(users))
+	if err := busyWith(users); err != nil {
+		return err
 	}
 	d, err := c.e.OpenDev(old) // for its size
 	if err != nil {
@@ -87,7 +92,7 @@ func (c *Controller) resetPart(p *Plan, k activeClone, n *note) error {
 	case k.args.Store.IsPersistent():
 		return devices.Because(ErrNoSpare, "its store has been deleted")
 	default:
-		p.Add(plan.NewScratch{Dir: filepath.Dir(strings.TrimSuffix(file, host.Deleted)), Bytes: bytes, To: h})
+		p.Add(plan.NewScratch{Dir: filepath.Dir(strings.TrimSuffix(k.file, host.Deleted)), Bytes: bytes, To: h})
 	}
 	p.Add(plan.Load{Device: k.Ref(), Table: plan.Table{Later: k.tableOn(h)},
 		What: fmt.Sprintf("snapshot with chunks of %d bytes, on a new store", k.args.ChunkSize*cow.SectorSize)})

@@ -28,7 +28,8 @@ func usersOf(f *blockdev.File) (string, error) {
 	if !ok {
 		return "", nil
 	}
-	places, err := system.Mounts(dev)
+	mounts, err := system.Mounts()
+	places := mounts[dev]
 	if err != nil || len(places) == 0 {
 		return "", err
 	}

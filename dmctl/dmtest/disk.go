@@ -58,13 +58,12 @@ func (h *handle) Block() int          { return h.d.BlockSize }
 func (h *handle) ReadOnly() bool      { return h.d.ReadOnly }
 
 func (h *handle) Claim() error {
-	users, err := h.m.Users(h.Dev())
 	switch {
 	case h.closed:
 		return errClosed
-	case err != nil || h.claimed:
-		return err
-	case len(users) > 0 || h.m.claims[h.Dev()]:
+	case h.claimed:
+		return nil
+	case len(h.m.usersOf(h.Dev())) > 0 || h.m.claims[h.Dev()]:
 		return devices.Busy("%s is in use", h.path)
 	}
 	h.claimed = true

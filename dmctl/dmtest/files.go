@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
@@ -140,6 +141,7 @@ func (m *Machine) GrowFile(dev blockdev.DevNo, bytes int64) error {
 
 // FileOf implements host.Files.
 func (m *Machine) FileOf(dev blockdev.DevNo) string {
+	m.look("FileOf")
 	if l := m.loopOf(dev); l != nil {
 		return l.path
 	}
@@ -148,6 +150,7 @@ func (m *Machine) FileOf(dev blockdev.DevNo) string {
 
 // FileID implements host.Files.
 func (m *Machine) FileID(p string) (host.FileID, error) {
+	m.look("FileID")
 	f := m.fileAt(p)
 	if f == nil {
 		return host.FileID{}, fs.ErrNotExist
@@ -157,6 +160,7 @@ func (m *Machine) FileID(p string) (host.FileID, error) {
 
 // Written implements host.Files.
 func (m *Machine) Written(p string) (bool, error) {
+	m.look("Written")
 	f := m.fileAt(p)
 	return f != nil && m.isWritten(f), nil
 }
@@ -167,7 +171,9 @@ func (m *Machine) isWritten(f *File) bool {
 
 // Exists implements host.Files.
 func (m *Machine) Exists(p string) (bool, error) {
-	return m.Files[p] != nil || m.Disks[p] != nil, nil
+	m.look("Exists")
+	name, mapped := strings.CutPrefix(p, "/dev/mapper/")
+	return m.Files[p] != nil || m.Disks[p] != nil || mapped && m.Find(name) != nil, nil
 }
 
 // DeleteFile implements host.Files. Deleting a file under a loop device breaks

@@ -16,8 +16,23 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
+// UsersOf implements host.Host.
+func (m *Machine) UsersOf(devs []blockdev.DevNo) (map[blockdev.DevNo][]host.User, error) {
+	m.look("UsersOf")
+	all := map[blockdev.DevNo][]host.User{}
+	for _, dev := range devs {
+		all[dev] = m.usersOf(dev)
+	}
+	return all, nil
+}
+
 // Users implements host.Host.
 func (m *Machine) Users(dev blockdev.DevNo) ([]host.User, error) {
+	m.look("Users")
+	return m.usersOf(dev), nil
+}
+
+func (m *Machine) usersOf(dev blockdev.DevNo) []host.User {
 	var out []host.User
 	mounted := func(where string) {
 		if where != "" {
@@ -37,11 +52,12 @@ func (m *Machine) Users(dev blockdev.DevNo) ([]host.User, error) {
 			mounted(d.Mounted)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // Below implements host.Host.
 func (m *Machine) Below(dev blockdev.DevNo) ([]blockdev.DevNo, error) {
+	m.look("Below")
 	out := []blockdev.DevNo{dev}
 	if l := m.loopOf(dev); l != nil {
 		out = append(out, l.LiesOn...)
@@ -70,7 +86,10 @@ func (m *Machine) Below(dev blockdev.DevNo) ([]blockdev.DevNo, error) {
 }
 
 // NodePath implements host.Host.
-func (m *Machine) NodePath(dev blockdev.DevNo) string { return dev.String() }
+func (m *Machine) NodePath(dev blockdev.DevNo) string {
+	m.look("NodePath")
+	return dev.String()
+}
 
 // InFlight implements host.Host.
 func (m *Machine) InFlight(dev blockdev.DevNo) (writes int, counted bool, err error) {
@@ -108,6 +127,7 @@ func (m *Machine) RemoveNode(name devices.Name) error {
 
 // Nodes implements host.Host.
 func (m *Machine) Nodes() map[devices.Name]blockdev.DevNo {
+	m.look("Nodes")
 	out := map[devices.Name]blockdev.DevNo{}
 	for n, dev := range m.NodeDevs {
 		if name, err := devices.ParseName(n); err == nil && !left(n) {
@@ -133,12 +153,16 @@ func left(name string) bool { return strings.HasPrefix(name, ".") }
 
 // HasNode implements host.Host.
 func (m *Machine) HasNode(name devices.Name, dev blockdev.DevNo) bool {
+	m.look("HasNode")
 	d, ok := m.NodeDevs[name.String()]
 	return ok && d == dev
 }
 
-// NodeFree implements host.Host.
-func (m *Machine) NodeFree(devices.Name) error { return m.NoNodes }
+// NodesFree implements host.Host.
+func (m *Machine) NodesFree(...devices.Name) error {
+	m.look("NodesFree")
+	return m.NoNodes
+}
 
 // LockMemory implements host.Host.
 func (m *Machine) LockMemory() (func(), error) {
@@ -203,6 +227,7 @@ func (m *Machine) openMapped(d *Device, name string) host.Disk {
 
 // OpenDev implements host.Host.
 func (m *Machine) OpenDev(dev blockdev.DevNo) (host.Disk, error) {
+	m.look("OpenDev")
 	if l := m.loopOf(dev); l != nil {
 		return m.openLoop(l), nil
 	}

@@ -46,6 +46,7 @@ func (m *Machine) Version() (gate.Version, error) { return gate.Version{Major: 4
 
 // Targets implements devices.Kernel.
 func (m *Machine) Targets() ([]devices.TargetVersion, error) {
+	m.look("Targets")
 	return []devices.TargetVersion{{Name: gate.SnapshotTarget, Version: m.SnapshotVersion}}, nil
 }
 
@@ -80,6 +81,7 @@ func (m *Machine) Close() error { return nil }
 
 // List implements devices.Kernel.
 func (m *Machine) List() ([]devices.Listed, error) {
+	m.look("List")
 	var out []devices.Listed
 	for _, d := range m.Devices {
 		name := devices.KernelName(d.Name)
@@ -111,6 +113,7 @@ func (m *Machine) info(d *Device) devices.Info {
 
 // Info implements devices.Kernel.
 func (m *Machine) Info(name devices.Name) (devices.Info, error) {
+	m.look("Info")
 	d := m.byName(name)
 	if d == nil {
 		return devices.Info{}, syscall.ENXIO
@@ -138,6 +141,7 @@ func (m *Machine) Table(name devices.Name, inactive bool) (devices.Info, table.T
 	if d == nil {
 		return devices.Info{}, nil, syscall.ENXIO
 	}
+	m.look("Table")
 	m.TablesRead = append(m.TablesRead, d.Name)
 	if !ours(d.slot(inactive)) {
 		m.broke("the table of %s was read", name)
@@ -157,6 +161,7 @@ func (m *Machine) SameTable(waiting, live devices.Name) (bool, error) {
 // Status reports every snapshot as empty, so that a merge is done, unless it
 // has a status of its own.
 func (m *Machine) Status(name devices.Name, inactive bool) (devices.Info, []devices.StatusLine, error) {
+	m.look("Status")
 	d := m.byName(name)
 	if d == nil {
 		return devices.Info{}, nil, syscall.ENXIO

@@ -21,8 +21,12 @@ func (m *Machine) loopOf(dev blockdev.DevNo) *Loop {
 
 // settle detaches the loop devices that nobody uses any more.
 func (m *Machine) settle() {
+	if !slices.ContainsFunc(m.Loops, func(l *Loop) bool { return l.handles == 0 }) {
+		return
+	}
+	used := m.inTables()
 	m.Loops = slices.DeleteFunc(m.Loops, func(l *Loop) bool {
-		if l.handles > 0 || m.inTables(l.Number) || slices.Contains(m.HeldOpen, l.Number) {
+		if l.handles > 0 || used[l.Number] || slices.Contains(m.HeldOpen, l.Number) {
 			return false
 		}
 		l.file.Data = l.Data
@@ -30,10 +34,15 @@ func (m *Machine) settle() {
 	})
 }
 
-func (m *Machine) inTables(dev blockdev.DevNo) bool {
-	return slices.ContainsFunc(m.Devices, func(d *Device) bool {
-		return slices.Contains(refs(d.Live), dev) || slices.Contains(refs(d.Waiting), dev)
-	})
+// inTables returns the devices that tables use.
+func (m *Machine) inTables() map[blockdev.DevNo]bool {
+	used := map[blockdev.DevNo]bool{}
+	for _, d := range m.Devices {
+		for _, dev := range append(refs(d.Live), refs(d.Waiting)...) {
+			used[dev] = true
+		}
+	}
+	return used
 }
 
 // Parallel implements host.Host: the machine is not for concurrent use.

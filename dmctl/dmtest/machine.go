@@ -72,6 +72,9 @@ type Machine struct {
 	// whose names begin with a dot.
 	NodeDevs map[string]blockdev.DevNo
 
+	// Looks counts the calls that change nothing, by name: those that ask the
+	// kernel about a device or a file.
+	Looks map[string]int
 	// Calls counts the calls that change something, starting at 1. Failures
 	// says which of them fail, and how.
 	Calls    int
@@ -154,6 +157,7 @@ func New() *Machine {
 		Failures: map[int]Failure{}, claims: map[blockdev.DevNo]bool{},
 		Opened:          map[string]int{},
 		Files:           map[string]*File{},
+		Looks:           map[string]int{},
 		NotesKept:       map[string][]byte{},
 		SnapshotVersion: gate.Version{Major: 1, Minor: 16},
 	}
@@ -209,6 +213,9 @@ func Dies(f func() error) (died bool, err error) {
 func (m *Machine) broke(format string, args ...any) {
 	m.Broken = append(m.Broken, fmt.Sprintf(format, args...))
 }
+
+// look counts a call that changes nothing.
+func (m *Machine) look(call string) { m.Looks[call]++ }
 
 // change counts a call and returns how it fails.
 func (m *Machine) change() Failure {

@@ -19,7 +19,7 @@ func TestNodesThatCannotBeMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := &Linux{nodes: "/proc"}
-	if err := h.NodeFree(name); !errors.Is(err, devices.ErrRefused) {
+	if err := h.NodesFree(name); !errors.Is(err, devices.ErrRefused) {
 		t.Errorf("%v, want ErrRefused", err)
 	}
 }

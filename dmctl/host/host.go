@@ -36,6 +36,9 @@ type Host interface {
 
 	// Users describes the users of a device: mounts, swap, devices built on it.
 	Users(blockdev.DevNo) ([]User, error)
+	// UsersOf is Users for many devices. Its work for each of them does not grow
+	// with the machine's mounts.
+	UsersOf([]blockdev.DevNo) (map[blockdev.DevNo][]User, error)
 	// Below returns all devices that dev is built on: itself, slaves, the disk
 	// of a partition, the devices of the file system below a loop file. If they
 	// are unknown, the error wraps devices.ErrForce.
@@ -61,10 +64,10 @@ type Host interface {
 	LeftNodes() []devices.Name
 	// HasNode reports whether /dev/mapper/NAME exists and is the device.
 	HasNode(devices.Name, blockdev.DevNo) bool
-	// NodeFree returns nil if AddNode can make /dev/mapper/NAME: nodes can be
-	// made, and nothing has this name but perhaps a stale node of a mapped
-	// device.
-	NodeFree(devices.Name) error
+	// NodesFree returns nil if AddNode can make these nodes in /dev/mapper: nodes
+	// can be made, and nothing has one of the names but perhaps a stale node of a
+	// mapped device.
+	NodesFree(...devices.Name) error
 	// RemoveNode returns when /dev/mapper/NAME is not the node of any device.
 	RemoveNode(devices.Name) error
 

@@ -56,8 +56,8 @@ func mountOptions(kind string, readOnly bool) string {
 // Unmount implements Host.
 func (h *Linux) Unmount(dev blockdev.DevNo, dir string) error {
 	mounted := func() (bool, error) {
-		places, err := h.sys.Mounts(dev)
-		return slices.Contains(places, dir), err
+		mounts, err := h.sys.Mounts()
+		return slices.Contains(mounts[dev], dir), err
 	}
 	return unmounted(dir, mounted, func() error { return unix.Unmount(dir, unix.UMOUNT_NOFOLLOW) }, h.Sleep)
 }

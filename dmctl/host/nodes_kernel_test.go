@@ -77,7 +77,7 @@ func TestNodesWithUdev(t *testing.T) {
 	if err := h.RemoveNode(name); err != nil {
 		t.Error(err)
 	}
-	if err := h.NodeFree(name); err != nil {
+	if err := h.NodesFree(name); err != nil {
 		t.Errorf("nothing is in the way: %v", err)
 	}
 	if left, err := os.ReadDir(h.nodes); err != nil || len(left) != 1 {
@@ -89,7 +89,7 @@ func TestNodesWithUdev(t *testing.T) {
 	if err := h.AddNode(name, right); err == nil || !strings.Contains(err.Error(), "in the way") {
 		t.Errorf("a file is in the way: %v", err)
 	}
-	if err := h.NodeFree(name); !errors.Is(err, devices.ErrRefused) {
+	if err := h.NodesFree(name); !errors.Is(err, devices.ErrRefused) {
 		t.Errorf("a file is in the way: %v", err)
 	}
 	if err := h.RemoveNode(name); err != nil {

@@ -58,16 +58,24 @@ func (h *Linux) HasNode(name devices.Name, dev blockdev.DevNo) bool {
 	return err == nil && now == dev
 }
 
-func (h *Linux) NodeFree(name devices.Name) error {
-	path := filepath.Join(h.nodes, name.String())
+func (h *Linux) NodesFree(names ...devices.Name) error {
+	for _, name := range names {
+		if err := h.isFree(filepath.Join(h.nodes, name.String())); err != nil {
+			return err
+		}
+	}
+	return h.nodesCanBeMade()
+}
+
+func (h *Linux) isFree(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return h.nodesCanBeMade()
+		return nil
 	}
 	if err == nil && isNode(info) {
 		dev, err := nodeDev(path)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && dev.Major == h.sys.MappedMajor() {
-			return h.nodesCanBeMade()
+			return nil
 		}
 	}
 	if err != nil {

@@ -6,7 +6,30 @@ import "github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 
 // Users reports the users of the device and of its partitions.
 func (h *Linux) Users(dev blockdev.DevNo) ([]User, error) {
-	users, err := h.usersOf(dev, "")
+	all, err := h.UsersOf([]blockdev.DevNo{dev})
+	return all[dev], err
+}
+
+// UsersOf implements Host: it reads the mounts once.
+func (h *Linux) UsersOf(devs []blockdev.DevNo) (map[blockdev.DevNo][]User, error) {
+	mounts, err := h.sys.Mounts()
+	if err != nil {
+		return nil, err
+	}
+	all := map[blockdev.DevNo][]User{}
+	for _, dev := range devs {
+		if all[dev], err = h.usersAmong(mounts, dev); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// mounts are the places where devices are mounted.
+type mounts = map[blockdev.DevNo][]string
+
+func (h *Linux) usersAmong(m mounts, dev blockdev.DevNo) ([]User, error) {
+	users, err := h.usersOf(m, dev, "")
 	if err != nil {
 		return nil, err
 	}
@@ -15,7 +38,7 @@ func (h *Linux) Users(dev blockdev.DevNo) ([]User, error) {
 		return nil, err
 	}
 	for _, p := range parts {
-		more, err := h.usersOf(p.Dev, "with its partition "+p.Name+" ")
+		more, err := h.usersOf(m, p.Dev, "with its partition "+p.Name+" ")
 		if err != nil {
 			return nil, err
 		}
@@ -24,15 +47,11 @@ func (h *Linux) Users(dev blockdev.DevNo) ([]User, error) {
 	return users, nil
 }
 
-func (h *Linux) usersOf(dev blockdev.DevNo, prefix string) ([]User, error) {
-	mounts, err := h.sys.Mounts(dev)
-	if err != nil {
-		return nil, err
-	}
+func (h *Linux) usersOf(m mounts, dev blockdev.DevNo, prefix string) ([]User, error) {
 	var users []User
-	for _, m := range mounts {
-		what := "mounted at " + m
-		if m == "[swap]" {
+	for _, place := range m[dev] {
+		what := "mounted at " + place
+		if place == "[swap]" {
 			what = "in use as swap"
 		}
 		users = append(users, User{What: prefix + what})

@@ -62,21 +62,20 @@ func parseMount(line string) (Mount, bool) {
 	return m, err == nil
 }
 
-// Mounts returns where the file system on dev is mounted in this mount
-// namespace, and "[swap]" if dev is a swap device.
-func (s System) Mounts(dev DevNo) ([]string, error) {
+// Mounts returns where the file systems on devices are mounted in this mount
+// namespace, and "[swap]" for a swap device. It reads the kernel's lists once
+// for all devices.
+func (s System) Mounts() (map[DevNo][]string, error) {
 	mounts, err := s.MountTable()
 	if err != nil {
-		return nil, fmt.Errorf("mounts of device %v: %w", dev, err)
+		return nil, fmt.Errorf("read the mounts: %w", err)
 	}
-	var places []string
+	places := map[DevNo][]string{}
 	for _, m := range mounts {
-		if m.Dev == dev {
-			places = append(places, m.Place)
-		}
+		places[m.Dev] = append(places[m.Dev], m.Place)
 	}
-	if s.isSwap(dev) {
-		places = append(places, "[swap]")
+	for _, dev := range s.swaps() {
+		places[dev] = append(places[dev], "[swap]")
 	}
 	return places, nil
 }
@@ -159,11 +158,11 @@ func (s System) BtrfsDevices(dev DevNo) ([]DevNo, error) {
 	return []DevNo{dev}, nil
 }
 
-// isSwap reports whether dev is a swap device. procfs lists these by path.
-func (s System) isSwap(dev DevNo) bool {
+// swaps returns the swap devices. procfs lists these by path.
+func (s System) swaps() (devs []DevNo) {
 	text, err := os.ReadFile(s.path("proc/swaps"))
 	if err != nil {
-		return false
+		return nil
 	}
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(line)
@@ -171,11 +170,11 @@ func (s System) isSwap(dev DevNo) bool {
 			continue
 		}
 		info, err := os.Stat(s.path(unescape(fields[0])))
-		if err == nil && info.Mode()&fs.ModeDevice != 0 && devNoOf(info) == dev {
-			return true
+		if err == nil && info.Mode()&fs.ModeDevice != 0 {
+			devs = append(devs, devNoOf(info))
 		}
 	}
-	return false
+	return devs
 }
 
 // unescape decodes the kernel's \NNN (octal) in a path from procfs.

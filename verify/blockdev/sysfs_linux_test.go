@@ -45,6 +45,7 @@ func TestSystem(t *testing.T) {
 		"sys/dev/block/253:3/dm/name":         "vg-lv\n",
 		"sys/dev/block/253:3/slaves/sda/dev":  "8:0\n",
 		"sys/dev/block/7:0/loop/backing_file": "/mnt/a b\n",
+		"sys/dev/block/7:1/loop/backing_file": "/" + strings.Repeat("long/", 3*attributeBytes/5) + "\n",
 		"proc/devices":                        "Character devices:\n 10 misc\n\nBlock devices:\n  7 loop\n253 device-mapper\n",
 		"proc/swaps":                          "Filename Type Size Used Priority\n/swapfile file 1 0 -2\n",
 		"proc/self/mountinfo": "22 1 8:0 / / rw - ext4 /dev/sda rw\n" +
@@ -63,14 +64,15 @@ func TestSystem(t *testing.T) {
 	check("slaves", slaves, err, []Neighbour{{"sda", sda}})
 	parts, err := s.Parts(sda)
 	check("partitions", parts, err, []Neighbour{{"sda1", DevNo{8, 1}}})
-	mounts, err := s.Mounts(DevNo{8, 1})
-	check("mounts", mounts, err, []string{"/mnt/a b"})
+	mounts, err := s.Mounts()
+	check("mounts", mounts, err, map[DevNo][]string{{8, 0}: {"/"}, {8, 1}: {"/mnt/a b"}})
 	none, err := s.Holders(DevNo{9, 9})
 	check("holders of nothing", none, err, []Neighbour(nil))
 	check("node of a disk", s.NodePath(sda), nil, "/dev/sda")
 	check("node of a mapped device", s.NodePath(lv), nil, "/dev/mapper/vg-lv")
 	check("node of nothing", s.NodePath(DevNo{9, 9}), nil, "9:9")
 	check("loop file", s.LoopFile(DevNo{7, 0}), nil, "/mnt/a b")
+	check("a long path", s.LoopFile(DevNo{7, 1}), nil, "/"+strings.Repeat("long/", 3*attributeBytes/5))
 	check("no loop file", s.LoopFile(sda), nil, "")
 	check("major", s.MappedMajor(), nil, uint32(253))
 	check("read-only", []bool{s.IsReadOnly(sda), s.IsReadOnly(lv)}, nil, []bool{true, false})
