@@ -25,9 +25,13 @@ func (e *Engine) enterPause() error {
 	if err != nil {
 		return err
 	}
-	resume := ignoreStops()
+	restore, err := ignoreStops()
+	if err != nil {
+		unlock()
+		return err
+	}
 	e.paused = func() {
-		resume()
+		restore()
 		unlock()
 	}
 	return nil

@@ -1,6 +1,6 @@
-//go:build !unix
+//go:build !linux
 
 package plan
 
-// ignoreStops does nothing: on this system nobody stops a process.
-func ignoreStops() (resume func()) { return func() {} }
+// ignoreStops does nothing: on this system nothing can be suspended.
+func ignoreStops() (restore func(), err error) { return func() {}, nil }
