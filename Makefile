@@ -129,7 +129,8 @@ remedies: setup-tests
 	GO="$(GO)" vagrant/remedies.sh "$(CURDIR)/bin/lab exec -kernel 7.2"
 
 # What crashes of the leaky kernel lose, on one CPU and on two, over the band of
-# the model, as one picture and a table: about five minutes.
+# the model, as one picture and a table: about ten minutes. LOSSES=docs/pictures/losses.svg
+# is for docs/crash.md.
 LOSSES ?= bin/losses.svg
 losses: setup-tests
 	GO="$(GO)" vagrant/losses.sh "$(CURDIR)/bin/lab exec" $(LOSSES)

@@ -11,7 +11,7 @@ set -eu
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 for runs in uml=6 qemu=2; do
-	DMSNAPCTL_TEST_LOSSES=${runs#*=} "${GO:-go}" test -tags kernel -count=1 -timeout 12m -v -run '^TestLosses$' \
+	DMSNAPCTL_TEST_LOSSES=${runs#*=} "${GO:-go}" test -tags kernel -count=1 -timeout 25m -v -run '^TestLosses$' \
 		-exec "$1 -engine ${runs%=*} -leaky" ./verify/crash >"$log.new" 2>&1 || { cat "$log.new"; rm -f "$log.new"; exit 1; }
 	cat "$log.new" >>"$log"
 	rm -f "$log.new"
