@@ -90,7 +90,7 @@ func runCrashCombine(c *cli.Context) error {
 // commandsOf is advice as a page shows it.
 func commandsOf(next []advice) (list []page.Command) {
 	for _, a := range next {
-		list = append(list, page.Command{What: output.Text(a.Why) + ":", Line: output.Text(a.Command)})
+		list = append(list, page.Command{What: "To " + output.Text(a.Why) + ":", Line: output.Text(a.Command)})
 	}
 	return list
 }
