@@ -151,9 +151,7 @@ func attacked(t *testing.T, c *Controller, r request, a attack, at int, when str
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if a.stops && at != dieNever {
-		whileStopped(t, c, cmd, when)
-	}
+	stopped := a.stops && at != dieNever && whileStopped(t, c, cmd, when)
 	err := cmd.Wait()
 	if _, exited := err.(*exec.ExitError); err != nil && !exited {
 		t.Fatalf("%s: %v", when, err)
@@ -161,18 +159,20 @@ func attacked(t *testing.T, c *Controller, r request, a attack, at int, when str
 	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	e := ended{code: status.ExitStatus(), signal: status.Signal(), said: errs.String()}
 	_, _ = fmt.Sscan(out.String(), &e.steps)
+	if paused := strings.Contains(e.said, inThePause); a.stops && at != dieNever && stopped == paused {
+		t.Errorf("%s: in the pause: %v, and it was stopped: %v", when, paused, stopped)
+	}
 	return e
 }
 
 // whileStopped waits until a child is stopped, checks that it blocks nothing,
-// and lets it continue.
-func whileStopped(t *testing.T, c *Controller, cmd *exec.Cmd, when string) {
+// and lets it continue. It returns false if the child was not stopped.
+func whileStopped(t *testing.T, c *Controller, cmd *exec.Cmd, when string) bool {
 	t.Helper()
 	pid := cmd.Process.Pid
 	for processState(pid) != 'T' {
-		if s := processState(pid); s == 'Z' || s == 0 { // the stop was ignored, or its group is an orphan
-			t.Logf("%s: it was not stopped", when)
-			return
+		if s := processState(pid); s == 'Z' || s == 0 {
+			return false
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -180,6 +180,7 @@ func whileStopped(t *testing.T, c *Controller, cmd *exec.Cmd, when string) {
 	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Error(err)
 	}
+	return true
 }
 
 func TestAttackSignals(t *testing.T) {

@@ -29,6 +29,7 @@ const (
 	// envPatient makes it wait for others as long as the program does.
 	envPatient = "DMSNAPCTL_TEST_PATIENT"
 	dieNever   = 1 << 20
+	inThePause = "the attack comes in the pause" // said by the child
 )
 
 // request is what the child must do.
@@ -85,8 +86,11 @@ func beChild(text string) error {
 	how := attackNamed(os.Getenv(envAttack))
 	ctx := how.context()
 	step := 0
-	c.e.BeforeStep = func(*Plan, int) {
+	c.e.BeforeStep = func(p *Plan, n int) {
 		if step++; step == dieAt {
+			if first, last, paused := p.Pause(); paused && n >= first && n <= last {
+				fmt.Fprintln(os.Stderr, inThePause)
+			}
 			how.strike(ctx)
 		}
 	}
