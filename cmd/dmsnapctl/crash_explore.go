@@ -81,7 +81,7 @@ func crashExploreCommand() *cli.Command {
 			&cli.IntFlag{Name: "jobs", Usage: "judge `N` states at once", DefaultText: "the number of processors"},
 			&cli.StringFlag{Name: "shard", Usage: "explore only part `I/N`; \"crash combine\" adds up the parts"},
 		}, append(drawingFlags(), checkFlags()...)...),
-		Action: withArgs("", runCrashExplore),
+		Action: withArgs("", byName(runCrashExplore)),
 	}
 }
 

@@ -52,7 +52,7 @@ func crashStateCommand() *cli.Command {
 			&cli.IntFlag{Name: "store", Usage: "with --view snapshot: use the store of --cow number `N`, from 0"},
 			&cli.StringFlag{Name: "expect", Value: string(allocator.Fixed), Usage: "the `KERNEL` that continues before a second crash: fixed, leaky or mended"},
 		},
-		Action: withArgs("", runCrashState),
+		Action: withArgs("", byName(runCrashState)),
 	}
 }
 

@@ -87,23 +87,33 @@ func isThere(path string) bool {
 // them: it may be a new file.
 func byName(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		for _, flag := range []string{"origin", "to", "content", "cow", "base", "device", "log", "upper"} {
-			isFile := flag == "to" && c.Command.Name == "reclaim"
-			if hasFlag(c, flag) && c.IsSet(flag) && !isFile {
-				if err := c.Set(flag, deviceNamed(c.String(flag))); err != nil {
-					return err
-				}
-			}
+		devices := []string{"origin", "to", "content", "cow", "base", "device", "log", "upper"}
+		switch c.Command.Name {
+		case "reclaim": // makes the file that --to names
+			devices = []string{"origin"}
+		case "explore", "state": // their --origin and --cow are regions of the log's device
+			devices = []string{"base", "log", "upper"}
 		}
-		for _, flag := range []string{"against", "data"} {
-			if hasFlag(c, flag) && c.IsSet(flag) {
-				if err := c.Set(flag, storeNamed(c.Context, c.String(flag))); err != nil {
-					return err
-				}
-			}
+		if err := nameFlags(c, deviceNamed, devices...); err != nil {
+			return err
+		}
+		if err := nameFlags(c, func(s string) string { return storeNamed(c.Context, s) }, "against", "data"); err != nil {
+			return err
 		}
 		return action(c)
 	}
+}
+
+// nameFlags replaces the values of flags that are set.
+func nameFlags(c *cli.Context, path func(string) string, flags ...string) error {
+	for _, flag := range flags {
+		if hasFlag(c, flag) && c.IsSet(flag) {
+			if err := c.Set(flag, path(c.String(flag))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // storeArg is the path of the store that argument i names.

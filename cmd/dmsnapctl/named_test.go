@@ -10,6 +10,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/cow/cowtest"
 )
 
 // TestStoresByName: every command accepts the names of a logical volume's
@@ -101,6 +102,31 @@ func TestDevicesByName(t *testing.T) {
 					t.Errorf("%d: %s\n%swant %s", code, stderr, stdout, want)
 				}
 			})
+		}
+	}
+}
+
+// TestLogsByName: a recorded log, and the device before it, may be logical
+// volumes. Regions of the logged device are no names.
+func TestLogsByName(t *testing.T) {
+	fixtures := filepath.Join("..", "..", "testdata", "crash")
+	log, base := cowtest.Unpack(t, filepath.Join(fixtures, "leaky.log.gz")), cowtest.Unpack(t, filepath.Join(fixtures, "base.img.gz"))
+	t.Chdir(t.TempDir())
+	nodesDir = t.TempDir()
+	t.Cleanup(func() { nodesDir = "/dev/mapper" })
+	for name, data := range map[string][]byte{"v--g-log": log, "v--g-base": base, "0+16384": nil} {
+		if err := os.WriteFile(filepath.Join(nodesDir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line, want := range map[string]int{
+		"crash explore --log v-g/log --base v-g/base --origin 0+16384 --cow 16384+32768 --reorder 0":           exitWarning,
+		"crash explore --log /dev/v-g/log --base /dev/v-g/base --origin 0+16384 --cow 16384+32768 --reorder 0": exitWarning,
+		"crash state --log v-g/log --base v-g/base --state 3 --out state.img":                                  exitFine,
+		"crash state --log v-g/none --state 3 --out other.img":                                                 exitUnknown,
+	} {
+		if out, complaint, code := commanded(context.Background(), strings.Fields(line)...); code != want {
+			t.Errorf("%s: %d, want %d\n%s%s", line, code, want, out, complaint)
 		}
 	}
 }
