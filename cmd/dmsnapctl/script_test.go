@@ -18,7 +18,7 @@ import (
 )
 
 // programs are what tests run as separate processes.
-var programs = map[string]func(){"dmsnapctl": main}
+var programs = map[string]func(){"dmsnapctl": main, "dmsnapctl-in-memory": inMemory}
 
 func TestMain(m *testing.M) {
 	if guarded := dmctl.BeGuardian(); guarded != nil {
