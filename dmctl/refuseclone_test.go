@@ -36,6 +36,10 @@ func TestCloneRefusals(t *testing.T) {
 	written := func(c *Controller) error { machineInMemory(c).Files["/img"].Written = true; return nil }
 	inUse := func(c *Controller) error { machineInMemory(c).Find("s").Mounted = "/mnt"; return nil }
 	open := func(c *Controller) error { machineInMemory(c).Find("s").Open = 3; return nil }
+	byVM := func(c *Controller) error {
+		machineInMemory(c).OpenBy = []string{"qemu (process 7)", "sh (process 8)"}
+		return nil
+	}
 	readOnly := func(c *Controller) error { machineInMemory(c).Disks["/dev/b"].ReadOnly = true; return nil }
 	clone := doClone(clonesOf("s"))
 	with := func(change func(*CloneRequest)) func(*Controller) error {
@@ -78,6 +82,9 @@ func TestCloneRefusals(t *testing.T) {
 		{"no loop device", steps{func(c *Controller) error { machineInMemory(c).NoLoop = true; return nil }}, clone, ErrNoLoop, "no loop device"},
 		{"base on a store", steps{clone}, with(func(r *CloneRequest) { r.Names, r.Base = []string{"t"}, "/dev/mapper/s" }), ErrForce, "not read-only"},
 		{"reset in use", steps{clone, inUse}, doReset("s"), ErrBusy, "mounted at /mnt"},
+		{"reset that a program has open", steps{clone, open, byVM}, doReset("s"), ErrBusy, "open by qemu (process 7), sh (process 8)"},
+		{"remove what a program has open", steps{clone, open, byVM}, doRemoveClones(true, "s"), ErrBusy, "open by qemu (process 7), sh (process 8)"},
+		{"remove that is open", steps{clone, open}, doRemoveClones(true, "s"), ErrOpen, "open by a program"},
 		{"reset that is open", steps{clone, open}, doReset("s"), ErrBusy, "open by a program"},
 		{"reset on a device", steps{with(func(r *CloneRequest) { r.Store, r.StoreDir = "/dev/b", "" })}, doReset("s"), ErrNoSpare, "its store is the device"},
 		{"reset without a table", steps{clone, tableless}, doReset("s"), ErrUnfinished, "no live snapshot table"},

@@ -65,12 +65,7 @@ func (c *Controller) resetPart(p *Plan, k activeClone, users []host.User, n *not
 	case k.file == "":
 		return devices.Because(ErrNoSpare, "its store is the device %s", c.e.NodePath(old))
 	}
-	if len(users) == 0 && k.OpenCount > 0 {
-		var err error
-		if users, err = c.lastingUsers(k.Device); err != nil {
-			return err
-		}
-	}
+	// plan.Claim finds programs that have it open.
 	if err := busyWith(users); err != nil {
 		return err
 	}

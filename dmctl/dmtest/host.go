@@ -55,6 +55,16 @@ func (m *Machine) usersOf(dev blockdev.DevNo) []host.User {
 	return out
 }
 
+// Programs implements host.Host.
+func (m *Machine) Programs(dev blockdev.DevNo) []string {
+	for _, d := range m.Devices {
+		if d.Dev == dev && d.Open > 0 {
+			return m.OpenBy
+		}
+	}
+	return nil
+}
+
 // Below implements host.Host.
 func (m *Machine) Below(dev blockdev.DevNo) ([]blockdev.DevNo, error) {
 	m.look("Below")

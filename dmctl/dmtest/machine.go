@@ -64,6 +64,8 @@ type Machine struct {
 	// HeldOpen are devices that a program has open, so that loop devices do not
 	// detach themselves.
 	HeldOpen []blockdev.DevNo
+	// OpenBy are the programs that have the devices open that are Open.
+	OpenBy []string
 	// NoLoop makes all loop devices unavailable.
 	NoLoop bool
 	// NotesKept are the notes that outlive a process.

@@ -8,8 +8,8 @@
 // plans.
 package host
 
-// From the top down: loop, files, disk, mount, machine, below, host, intent,
-// memory, nodes, momentary, users, file, lvm.
+// From the top down: loop, files, disk, mount, machine, programs, below, host,
+// intent, memory, nodes, momentary, users, file, lvm.
 
 import (
 	"errors"
@@ -39,6 +39,9 @@ type Host interface {
 	// UsersOf is Users for many devices. Its work for each of them does not grow
 	// with the machine's mounts.
 	UsersOf([]blockdev.DevNo) (map[blockdev.DevNo][]User, error)
+	// Programs names the programs that have a device open, as far as this process
+	// may know, but not this one: "qemu (process 4711)".
+	Programs(blockdev.DevNo) []string
 	// Below returns all devices that dev is built on: itself, slaves, the disk
 	// of a partition, the devices of the file system below a loop file. If they
 	// are unknown, the error wraps devices.ErrForce.

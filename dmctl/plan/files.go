@@ -210,7 +210,7 @@ func (e *Engine) awaitAlone(d *devices.Ref) error {
 			return err
 		}
 		if try == RemoveTries {
-			return ErrOpen
+			return e.heldBy(d, devices.ErrBusy)
 		}
 		e.Sleep(RemovePause)
 	}

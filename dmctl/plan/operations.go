@@ -6,6 +6,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -102,6 +103,9 @@ func (e *Engine) heldBy(d *devices.Ref, cause error) error {
 	if info, err := e.Info(d.Name); err == nil {
 		if users, err := e.Users(info.Dev); err == nil && len(users) > 0 {
 			return &devices.Reason{Says: "it is " + host.InWords(users), Wraps: []error{devices.ErrBusy, cause}}
+		}
+		if programs := e.Programs(info.Dev); len(programs) > 0 {
+			return &devices.Reason{Says: "it is open by " + strings.Join(programs, ", "), Wraps: []error{devices.ErrBusy, cause}}
 		}
 	}
 	return &devices.Reason{Says: ErrOpen.Error(), Wraps: []error{ErrOpen, cause}}
