@@ -78,7 +78,7 @@ unit:
 	DMSNAPCTL_THOROUGH=1 $(GO) test -timeout 20m ./... $(TOOLS)
 
 # Go leaves testdata out of ./..., and the tools there need checks too.
-TOOLS = ./testdata/arrows ./testdata/bench ./testdata/mutate ./testdata/thorough/...
+TOOLS = ./testdata/arrows ./testdata/bench ./testdata/losses ./testdata/mutate ./testdata/thorough/...
 
 # All of the program under the race detector: a package without goroutines can be
 # called by those of another. Tests that limit or measure the memory of the program

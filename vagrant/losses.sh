@@ -16,4 +16,4 @@ for runs in uml=6 qemu=2; do
 	cat "$log.new" >>"$log"
 	rm -f "$log.new"
 done
-"${GO:-go}" run ./verify/crash/losses -o "$2" -least uml=30 -least smp=10 <"$log"
+"${GO:-go}" run ./testdata/losses -o "$2" -least uml=30 -least smp=10 <"$log"

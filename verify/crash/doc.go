@@ -15,8 +15,8 @@ package crash
 
 // From the top down: explore, lint, workers, visitor, explorer, forget, discards,
 // freeze, shown, written, again, second, combine (explore a log); states_svg,
-// timeline_svg, losses_svg, rates_svg, drawn (pictures); failure, enumerate,
-// choices, legal, cells, promises, upper, overlay, checks (states and their
-// judgement); outcome, store, image, contents, disk, history, layout, unit, shard,
-// options, growth, marks, doubts, base, chunks, facts, names, parts, pictured,
-// region, report, state, timeline (what they know).
+// timeline_svg, rates_svg, drawn (pictures); failure, enumerate, choices, legal,
+// cells, promises, upper, overlay, checks (states and their judgement); outcome,
+// store, image, contents, disk, history, layout, unit, shard, options, growth,
+// marks, doubts, base, chunks, facts, names, parts, pictured, region, report, state,
+// timeline (what they know).

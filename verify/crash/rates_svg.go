@@ -81,7 +81,7 @@ func (p *plot) draw(c *picture.Canvas) {
 	for _, q := range p.points {
 		low, high, top = min(low, q.x), max(high, q.x), max(top, q.y)
 	}
-	step := roundStep(top / 4)
+	step := picture.RoundStep(top / 4)
 	top = 4 * step
 	at := func(q plotPoint) (x, y float64) {
 		return p.x + (q.x-low)/max(1, high-low)*p.width, p.y + p.height - q.y/top*p.height
@@ -108,19 +108,4 @@ func (p *plot) draw(c *picture.Canvas) {
 		}
 		c.Path(path.String(), picture.Paint{Stroke: kernelColours[k], Width: 2}, "")
 	}
-}
-
-// roundStep is the smallest of 1, 2, 2.5 and 5, times a power of ten, that is
-// at least v.
-func roundStep(v float64) float64 {
-	if v <= 0 {
-		return 1
-	}
-	power := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, digit := range []float64{1, 2, 2.5, 5} {
-		if digit*power >= v {
-			return digit * power
-		}
-	}
-	return 10 * power
 }

@@ -139,7 +139,7 @@ func (t *timelinePicture) axis(y float64) {
 	n := max(1, len(t.Timeline))
 	var path strings.Builder
 	fmt.Fprintf(&path, "M%d %.1fH%.1f", svgLeft, y-14, t.width-svgRight)
-	step := max(1, int(math.Ceil(roundStep(float64(n)/(t.width/120)))))
+	step := max(1, int(math.Ceil(picture.RoundStep(float64(n)/(t.width/120)))))
 	for entry := 0; entry < n; entry += step {
 		fmt.Fprintf(&path, "M%.1f %.1fv4", t.at(entry), y-14)
 		t.Text(t.at(entry), y+2, picture.Font{Size: 11, Anchor: picture.Middle}, fmt.Sprint(entry))

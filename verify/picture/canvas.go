@@ -8,6 +8,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 )
 
@@ -207,4 +208,19 @@ func escape(s string) string {
 	var b strings.Builder
 	_ = xml.EscapeText(&b, []byte(s)) // a Builder never fails
 	return b.String()
+}
+
+// RoundStep is a step between the marks of an axis: the smallest of 1, 2, 2.5 and 5,
+// times a power of ten, that is at least v; 1 if v is not positive.
+func RoundStep(v float64) float64 {
+	if v <= 0 {
+		return 1
+	}
+	power := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, digit := range []float64{1, 2, 2.5, 5} {
+		if digit*power >= v {
+			return digit * power
+		}
+	}
+	return 10 * power
 }

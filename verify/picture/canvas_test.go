@@ -3,6 +3,7 @@ package picture
 import (
 	"encoding/xml"
 	"io"
+	"math"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -82,6 +83,17 @@ func TestNumbers(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 1: "1", 10: "10", 100: "100", 1.25: "1.2", 0.25: "0.25", 0.999: "1", -2.5: "-2.5", 1e6: "1000000"} {
 		if got := number(v); got != want {
 			t.Errorf("%v is written %q, want %q", v, got, want)
+		}
+	}
+}
+
+// TestRoundSteps: the next round number, at the edges of each.
+func TestRoundSteps(t *testing.T) {
+	for v, want := range map[float64]float64{
+		-1: 1, 0: 1, 0.3: 0.5, 1: 1, 1.01: 2, 2: 2, 2.2: 2.5, 2.6: 5, 5.1: 10, 99: 100, 201: 250,
+	} {
+		if got := RoundStep(v); math.Abs(got-want) > 1e-9*want {
+			t.Errorf("RoundStep(%v) = %v, want %v", v, got, want)
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // Losses as a picture: what crashes of kernels lost, over what the model says.
 
-package crash
+package main
 
 import (
 	"fmt"
@@ -12,17 +12,17 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/picture"
 )
 
-// LossPoint is what crashes lost with a number of copies in flight and a chunk
+// point is what crashes lost with a number of copies in flight and a chunk
 // size, in chunks.
-type LossPoint struct {
+type point struct {
 	InFlight   int
-	ChunkBytes uint64
+	ChunkBytes int64
 	Model      []uint64 // of simulations
-	Kernels    []KernelLosses
+	Kernels    []kernelLosses
 }
 
-// KernelLosses are the crashes of one kernel at a point.
-type KernelLosses struct {
+// kernelLosses are the crashes of one kernel at a point.
+type kernelLosses struct {
 	Name string
 	Lost []uint64
 }
@@ -30,9 +30,9 @@ type KernelLosses struct {
 // lossShare is the part of the losses that a band leaves out on each side.
 const lossShare = 0.05
 
-// Band is the range of the model's losses without the lowest and the highest
+// band is the range of the model's losses without the lowest and the highest
 // twentieth, and their median.
-func (p LossPoint) Band() (low, median, high uint64) {
+func (p point) band() (low, median, high uint64) {
 	sorted := slices.Sorted(slices.Values(p.Model))
 	if len(sorted) == 0 {
 		return 0, 0, 0
@@ -41,9 +41,9 @@ func (p LossPoint) Band() (low, median, high uint64) {
 	return at(lossShare), at(0.5), at(1 - lossShare)
 }
 
-// Outside counts the losses of a kernel that are outside of the band.
-func (p LossPoint) Outside(k KernelLosses) (n int) {
-	low, _, high := p.Band()
+// outside counts the losses of a kernel that are outside of the band.
+func (p point) outside(k kernelLosses) (n int) {
+	low, _, high := p.band()
 	for _, lost := range k.Lost {
 		if lost < low || lost > high {
 			n++
@@ -59,9 +59,9 @@ const (
 	lossBand               = 70.0
 )
 
-// DrawLosses draws points as SVG: for each a band of the model with its median,
+// drawPoints draws points as SVG: for each a band of the model with its median,
 // and a mark for each crash of a kernel.
-func DrawLosses(w io.Writer, points []LossPoint) error {
+func drawPoints(w io.Writer, points []point) error {
 	most := uint64(1)
 	for _, p := range points {
 		most = max(most, slices.Max(append(slices.Clone(p.Model), 0)))
@@ -69,9 +69,9 @@ func DrawLosses(w io.Writer, points []LossPoint) error {
 			most = max(most, slices.Max(append(slices.Clone(k.Lost), 0)))
 		}
 	}
-	d := lossPicture{top: 4 * roundStep(float64(most)/4)}
+	d := lossPicture{top: 4 * picture.RoundStep(float64(most)/4)}
 	width := max(760, lossLeft+lossColumn*float64(len(points))+30)
-	d.Canvas = picture.NewCanvas(width, lossTop+lossHeight+90, "Chunks that one crash loses: the leaky kernel, and the model of it", lossesInWords(points))
+	d.Canvas = picture.NewCanvas(width, lossTop+lossHeight+90, "Chunks that one crash loses: the leaky kernel, and the model of it", inWords(points))
 	d.Text(20, 26, picture.Font{Size: 16}, "Chunks that one crash loses: the leaky kernel, and the model of it")
 	d.Text(20, 48, picture.Font{Size: 12}, "band: nine of ten crashes of the model, and their median; a mark is one crash of a kernel")
 	d.Path(fmt.Sprintf("M%.1f %.1fv%.1fH%.1f", lossLeft, lossTop, lossHeight, width-20), picture.Paint{Stroke: picture.Axis}, "")
@@ -80,7 +80,7 @@ func DrawLosses(w io.Writer, points []LossPoint) error {
 		d.Text(lossLeft-8, d.at(v)+4, picture.Font{Size: 11, Anchor: picture.End}, fmt.Sprintf("%g", v))
 	}
 	for i, p := range points {
-		d.point(lossLeft+lossColumn*(float64(i)+0.5), p)
+		d.column(lossLeft+lossColumn*(float64(i)+0.5), p)
 	}
 	d.legend(points)
 	_, err := d.WriteTo(w)
@@ -98,8 +98,8 @@ func (d *lossPicture) at(chunks float64) float64 {
 }
 
 // point draws one column around x.
-func (d *lossPicture) point(x float64, p LossPoint) {
-	low, median, high := p.Band()
+func (d *lossPicture) column(x float64, p point) {
+	low, median, high := p.band()
 	tip := fmt.Sprintf("the model loses %d to %d chunks, %d in the median of %s", low, high, median, count.Of(len(p.Model), "simulation"))
 	d.Rect(x-lossBand/2, d.at(float64(high)), lossBand, max(1, d.at(float64(low))-d.at(float64(high))), picture.Fine, tip)
 	d.Path(fmt.Sprintf("M%.1f %.1fh%.1f", x-lossBand/2, d.at(float64(median)), lossBand), picture.Paint{Stroke: picture.Black, Width: 1.5}, tip)
@@ -123,7 +123,7 @@ func lossMark(c *picture.Canvas, kernel int, x, y float64, tip string) {
 	c.Path(d, picture.Paint{Fill: picture.Lines[3-kernel%2]}, tip)
 }
 
-func (d *lossPicture) legend(points []LossPoint) {
+func (d *lossPicture) legend(points []point) {
 	if len(points) == 0 {
 		return
 	}
@@ -134,8 +134,8 @@ func (d *lossPicture) legend(points []LossPoint) {
 	}
 }
 
-// lossesInWords says how many crashes of each kernel are outside of the band.
-func lossesInWords(points []LossPoint) string {
+// inWords says how many crashes of each kernel are outside of the band.
+func inWords(points []point) string {
 	all, outside := map[string]int{}, map[string]int{}
 	var names []string
 	for _, p := range points {
@@ -144,7 +144,7 @@ func lossesInWords(points []LossPoint) string {
 				names = append(names, k.Name)
 			}
 			all[k.Name] += len(k.Lost)
-			outside[k.Name] += p.Outside(k)
+			outside[k.Name] += p.outside(k)
 		}
 	}
 	var b strings.Builder

@@ -1,7 +1,7 @@
 // Losses draws what crashes of the leaky kernel lost over what the model of its
 // allocator loses, and prints the same as a table.
 //
-//	go run ./verify/crash/losses -o FILE.svg [-least NAME=N] <LOG
+//	go run ./testdata/losses -o FILE.svg [-least NAME=N] <LOG
 //
 // LOG is the output of TestLosses of verify/crash, from one kernel or several:
 // lines with "losses:", the kernel's name, its kind, copies in flight, bytes of a
@@ -24,7 +24,6 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
-	"github.com/dmsnapctl/dmsnapctl/verify/crash"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/allocator"
 )
 
@@ -74,12 +73,12 @@ func draw(log io.Reader, table io.Writer, out string, least map[string]int) erro
 	if err != nil {
 		return err
 	}
-	return errors.Join(crash.DrawLosses(f, points), f.Close())
+	return errors.Join(drawPoints(f, points), f.Close())
 }
 
 // read reads the crashes of the leaky kernel in a log, by point and kernel.
-func read(log io.Reader) ([]crash.LossPoint, error) {
-	var points []crash.LossPoint
+func read(log io.Reader) ([]point, error) {
+	var points []point
 	lines := bufio.NewScanner(log)
 	for lines.Scan() {
 		_, text, ok := strings.Cut(lines.Text(), "losses: ")
@@ -87,7 +86,7 @@ func read(log io.Reader) ([]crash.LossPoint, error) {
 			continue
 		}
 		var name, kind string
-		var p crash.LossPoint
+		var p point
 		var lost uint64
 		if n, err := fmt.Sscan(text, &name, &kind, &p.InFlight, &p.ChunkBytes, &lost); err != nil || n != 5 {
 			return nil, fmt.Errorf("%q is not a crash: %v", text, err)
@@ -96,7 +95,7 @@ func read(log io.Reader) ([]crash.LossPoint, error) {
 			points = add(points, p, name, lost)
 		}
 	}
-	slices.SortFunc(points, func(a, b crash.LossPoint) int {
+	slices.SortFunc(points, func(a, b point) int {
 		return cmp.Or(cmp.Compare(a.InFlight, b.InFlight), cmp.Compare(a.ChunkBytes, b.ChunkBytes))
 	})
 	for _, p := range points {
@@ -108,15 +107,15 @@ func read(log io.Reader) ([]crash.LossPoint, error) {
 }
 
 // add adds a crash to its point.
-func add(points []crash.LossPoint, p crash.LossPoint, name string, lost uint64) []crash.LossPoint {
-	at := slices.IndexFunc(points, func(q crash.LossPoint) bool { return q.InFlight == p.InFlight && q.ChunkBytes == p.ChunkBytes })
+func add(points []point, p point, name string, lost uint64) []point {
+	at := slices.IndexFunc(points, func(q point) bool { return q.InFlight == p.InFlight && q.ChunkBytes == p.ChunkBytes })
 	if at < 0 {
 		points, at = append(points, p), len(points)
 	}
 	into := &points[at]
-	k := slices.IndexFunc(into.Kernels, func(k crash.KernelLosses) bool { return k.Name == name })
+	k := slices.IndexFunc(into.Kernels, func(k kernelLosses) bool { return k.Name == name })
 	if k < 0 {
-		into.Kernels, k = append(into.Kernels, crash.KernelLosses{Name: name}), len(into.Kernels)
+		into.Kernels, k = append(into.Kernels, kernelLosses{Name: name}), len(into.Kernels)
 	}
 	into.Kernels[k].Lost = append(into.Kernels[k].Lost, lost)
 	return points
@@ -124,11 +123,11 @@ func add(points []crash.LossPoint, p crash.LossPoint, name string, lost uint64) 
 
 // sameKernels reports whether two points have crashes of the same kernels, in the
 // same order.
-func sameKernels(a, b crash.LossPoint) bool {
-	return slices.EqualFunc(a.Kernels, b.Kernels, func(x, y crash.KernelLosses) bool { return x.Name == y.Name })
+func sameKernels(a, b point) bool {
+	return slices.EqualFunc(a.Kernels, b.Kernels, func(x, y kernelLosses) bool { return x.Name == y.Name })
 }
 
-func crashes(points []crash.LossPoint, name string) (n int) {
+func crashes(points []point, name string) (n int) {
 	for _, p := range points {
 		for _, k := range p.Kernels {
 			if k.Name == name {
@@ -139,19 +138,19 @@ func crashes(points []crash.LossPoint, name string) (n int) {
 	return n
 }
 
-func printTable(w io.Writer, points []crash.LossPoint) error {
+func printTable(w io.Writer, points []point) error {
 	var b strings.Builder
 	b.WriteString("| in flight | chunk | model: 5 %, median, 95 % | none | mean of the others | kernel | crashes | least, median, most | none | mean of the others | outside |\n")
 	b.WriteString("|---:|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|\n")
 	for _, p := range points {
-		low, median, high := p.Band()
+		low, median, high := p.band()
 		none, mean := someLost(p.Model)
 		for _, k := range p.Kernels {
 			lost := slices.Sorted(slices.Values(k.Lost))
 			kernelNone, kernelMean := someLost(lost)
 			fmt.Fprintf(&b, "| %d | %s | %d, %d, %d | %.0f %% | %.1f | %s | %d | %d, %d, %d | %d | %.1f | %d |\n",
 				p.InFlight, count.Bytes(p.ChunkBytes), low, median, high, 100*float64(none)/float64(max(1, len(p.Model))), mean,
-				k.Name, len(lost), lost[0], lost[len(lost)/2], lost[len(lost)-1], kernelNone, kernelMean, p.Outside(k))
+				k.Name, len(lost), lost[0], lost[len(lost)/2], lost[len(lost)-1], kernelNone, kernelMean, p.outside(k))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
