@@ -100,6 +100,79 @@ func BenchmarkReplay(b *testing.B) {
 	b.ReportMetric(plain/perState, "times-slower")
 }
 
+// BenchmarkExploreAgainstOneReplay explores some 30,000 states of a log of 16 KiB
+// chunks, and writes the log to a disk once, as a replay to its end does; both in
+// the same run, from files. replays is how many such replays exploring takes.
+func BenchmarkExploreAgainstOneReplay(b *testing.B) {
+	g, err := cow.NewGeometry(largeChunk)
+	if err != nil {
+		b.Fatal(err)
+	}
+	l := &largeLog{chunks: 250, geometry: g}
+	opt := l.options()
+	logFile := fileOf(b, l, int64(l.size()))
+	opt.Base = fileOf(b, opt.Base, opt.BaseSize)
+	var replay, exploring time.Duration
+	states := uint64(0)
+	for b.Loop() {
+		begun := time.Now()
+		log, err := logwrites.Open(logFile, int64(l.size()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		replayAll(b, log)
+		replay += time.Since(begun)
+		begun = time.Now()
+		if log, err = logwrites.Open(logFile, int64(l.size())); err != nil {
+			b.Fatal(err)
+		}
+		r, err := Explore(context.Background(), log, opt)
+		if err != nil {
+			b.Fatal(err)
+		}
+		exploring += time.Since(begun)
+		states = r.States
+	}
+	b.ReportMetric(float64(states), "states")
+	b.ReportMetric(exploring.Seconds()/replay.Seconds(), "replays")
+}
+
+// fileOf is a file with this content.
+func fileOf(b *testing.B, content io.ReaderAt, size int64) *os.File {
+	b.Helper()
+	f, err := os.Create(filepath.Join(b.TempDir(), "file"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = f.Close() })
+	if _, err := io.Copy(f, io.NewSectionReader(content, 0, size)); err != nil {
+		b.Fatal(err)
+	}
+	return f
+}
+
+// replayAll writes all entries of a log to a disk.
+func replayAll(b *testing.B, log *logwrites.Log) {
+	b.Helper()
+	disk, err := os.Create(filepath.Join(b.TempDir(), "disk"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer disk.Close()
+	for _, e := range log.Entries() {
+		if !e.HasData() {
+			continue
+		}
+		data := make([]byte, e.Sectors*log.SectorSize)
+		if err := log.ReadData(e, 0, data); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := disk.WriteAt(data, int64(e.Sector*log.SectorSize)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // replayPrefix writes a prefix to a file and verifies the store in it.
 func replayPrefix(log *logwrites.Log, opt Options, prefix int, path string, store Region) error {
 	o, err := NewOverlay(log, State{Durable: prefix}, opt.Base, opt.BaseSize)
