@@ -32,6 +32,7 @@ func runList(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 		return err
 	}
 	if o.json {
+		fillFromStores(c.Context, o, ctl, snapshots)
 		return o.printJSON(snapshotsForMachines(o, snapshots))
 	}
 	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)

@@ -75,11 +75,7 @@ func runStatus(c *cli.Context, o *console, ctl *dmctl.Controller) error {
 	if err != nil {
 		return err
 	}
-	for i := range snapshots {
-		if err := ctl.FillFromStore(c.Context, &snapshots[i]); err != nil {
-			o.warnf("%s: how full its store is: %w", snapshots[i].Name, err)
-		}
-	}
+	fillFromStores(c.Context, o, ctl, snapshots)
 	code := exitFine
 	for _, s := range snapshots {
 		code = max(code, statusCode(s, request.limits))

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
@@ -25,8 +27,8 @@ type snapshotJSON struct {
 	Store     string `json:"store,omitempty"`
 }
 
-// fullnessJSON is null if the kernel's status line is a word instead of
-// figures.
+// fullnessJSON is null if the kernel's status line is a word instead of figures,
+// and the store was not read.
 type fullnessJSON struct {
 	AllocatedSectors *cow.Sectors `json:"allocated_sectors"`
 	TotalSectors     *cow.Sectors `json:"total_sectors"`
@@ -57,6 +59,16 @@ func snapshotsForMachines(o *console, snapshots []dmctl.Snapshot) snapshotsJSON 
 		out.Snapshots = append(out.Snapshots, snapshotForMachines(s))
 	}
 	return out
+}
+
+// fillFromStores fills in the figures of invalid snapshots, which the kernel does
+// not report. It warns about a store that cannot be read.
+func fillFromStores(ctx context.Context, o *console, ctl *dmctl.Controller, snapshots []dmctl.Snapshot) {
+	for i := range snapshots {
+		if err := ctl.FillFromStore(ctx, &snapshots[i]); err != nil {
+			o.warnf("%s: how full its store is: %w", snapshots[i].Name, err)
+		}
+	}
 }
 
 func snapshotForMachines(s dmctl.Snapshot) snapshotJSON {

@@ -90,16 +90,18 @@ func TestStatusShowsOthersMerges(t *testing.T) {
 
 // The kernel reports only that the snapshot is invalid; its store has the
 // figures.
-func TestStatusOfInvalidSnapshotShowsItsFill(t *testing.T) {
+func TestInvalidSnapshotsShowTheirFill(t *testing.T) {
 	m := halfFull(t, "Invalid")
 	store := m.Disks["/dev/b"]
 	store.Data = cowtest.Store{Chunk: 8, Exceptions: cowtest.Canonical(8, 1, 2, 3), Invalid: true}.Bytes()
-	stdout, stderr, code := commanded(context.Background(), "status", "s", "--json")
-	var got snapshotsJSON
-	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
-		t.Fatalf("%v: %s", err, stderr)
-	}
-	if code != exitCritical || len(got.Snapshots) != 1 || got.Snapshots[0].AllocatedSectors == nil || *got.Snapshots[0].AllocatedSectors != 5*8 {
-		t.Errorf("exit code %d: %s %s", code, stdout, stderr)
+	for want, line := range map[int][]string{exitCritical: {"status", "s", "--json"}, exitFine: {"list", "--json"}} {
+		stdout, stderr, code := commanded(context.Background(), line...)
+		var got snapshotsJSON
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+			t.Fatalf("%v: %s", err, stderr)
+		}
+		if code != want || len(got.Snapshots) != 1 || got.Snapshots[0].AllocatedSectors == nil || *got.Snapshots[0].AllocatedSectors != 5*8 {
+			t.Errorf("%s: exit code %d: %s %s", line, code, stdout, stderr)
+		}
 	}
 }
