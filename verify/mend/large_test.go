@@ -8,12 +8,13 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
-// sparse is a large device that keeps only what is written to it, and how long
-// the longest read and write were.
+// sparse is a large device that keeps only what is written to it, how long the
+// longest read and write were, and how much was read.
 type sparse struct {
 	*overlay
 	size          int64
 	read, written int
+	total         int64
 }
 
 // zeroes is a device of zeroes.
@@ -31,7 +32,7 @@ func newSparse(size int64) *sparse {
 }
 
 func (s *sparse) ReadAt(b []byte, off int64) (int, error) {
-	s.read = max(s.read, len(b))
+	s.read, s.total = max(s.read, len(b)), s.total+int64(len(b))
 	return s.overlay.ReadAt(b, off)
 }
 
@@ -105,5 +106,28 @@ func TestLargeChunksComeInPieces(t *testing.T) {
 	}
 	if dev.read > 4<<20 {
 		t.Errorf("%d bytes were read at once", dev.read)
+	}
+}
+
+// TestALostHeaderIsLookedForInFewPlaces: whether a device that looks empty has lost
+// a store is found out without a read of all the areas that could be there.
+func TestALostHeaderIsLookedForInFewPlaces(t *testing.T) {
+	dev := newSparse(8 << 30)
+	for _, fill := range []byte{0, 'x'} {
+		if _, err := dev.overlay.WriteAt(bytes.Repeat([]byte{fill}, 4<<20), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckEmpty(ctx, dev, 0); err != nil {
+			t.Errorf("full of %q: %v", fill, err)
+		}
+	}
+	if dev.total > 1<<20 {
+		t.Errorf("%d bytes were read", dev.total)
+	}
+	if _, err := dev.overlay.WriteAt(cow.Exception{Old: 0, New: cow.FirstData}.AppendTo(nil), 128<<20); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckEmpty(ctx, dev, 0); !errors.Is(err, ErrHeaderLost) {
+		t.Errorf("with an area: %v", err)
 	}
 }

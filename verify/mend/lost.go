@@ -93,6 +93,11 @@ func findHeader(ctx context.Context, r Readable, originBytes int64) (f foundHead
 func findChunkSize(ctx context.Context, dev Readable, originBytes int64) (cow.Sectors, error) {
 	var found cow.Sectors
 	for chunk := cow.Sectors(1); chunk <= cow.MaxChunkSize && int64(chunk)*2*cow.SectorSize <= dev.Size(); chunk *= 2 {
+		if likely, err := canBegin(dev, chunk); err != nil {
+			return 0, err
+		} else if !likely {
+			continue
+		}
 		with := newOverlay(dev)
 		if _, err := with.WriteAt(cow.NewHeader(chunk).AppendTo(nil), 0); err != nil {
 			return 0, err
@@ -115,4 +120,20 @@ func findChunkSize(ctx context.Context, dev Readable, originBytes int64) (cow.Se
 		found = chunk
 	}
 	return found, nil
+}
+
+// canBegin reports whether the first record of a store with this chunk size can be
+// an exception of a sound one: its chunk can hold data. That spares a device that
+// never had a store a read of all the areas that it could have.
+func canBegin(dev Readable, chunk cow.Sectors) (bool, error) {
+	g, err := cow.NewGeometry(chunk)
+	if err != nil {
+		return false, err
+	}
+	var b [cow.ExceptionSize]byte
+	if err := readFull(dev, b[:], int64(g.RecordOffset(0, 0))); err != nil {
+		return true, nil // the judge says what that means
+	}
+	first := cow.DecodeException(b[:]).New
+	return !g.IsMetadata(first) && g.BoundsOf(dev.Size(), 0).OnDevice(first), nil
 }
