@@ -111,12 +111,15 @@ func noLoop(err error) error {
 type driver struct{ h *Linux }
 
 func (d driver) free() (int, error) {
-	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
+	// Package os would also prepare to wait for it, which takes longer than the
+	// call itself.
+	const path = "/dev/loop-control"
+	control, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return 0, err
+		return 0, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer control.Close()
-	return unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
+	defer unix.Close(control)
+	return unix.IoctlRetInt(control, unix.LOOP_CTL_GET_FREE)
 }
 
 func (d driver) open(number int, readOnly bool) (f *os.File, err error) {
@@ -145,13 +148,14 @@ func (d driver) configure(loop *os.File, config *unix.LoopConfig) error {
 	return unix.IoctlLoopConfigure(int(loop.Fd()), config)
 }
 
-// ofLoop returns a Disk of an open loop device.
-func (h *Linux) ofLoop(loop *os.File, number uint32) (Disk, error) {
-	d, err := h.open(fmt.Sprintf("/proc/self/fd/%d", loop.Fd()), h.sys.NodePath(blockdev.DevNo{Major: loopMajor, Minor: number}))
+// ofLoop returns a Disk of an open loop device. All that sysfs would say about it
+// is known.
+func (h *Linux) ofLoop(loop *os.File, number uint32, readOnly bool) (Disk, error) {
+	f, err := blockdev.Open(fmt.Sprintf("/proc/self/fd/%d", loop.Fd()))
 	if err := errors.Join(err, loop.Close()); err != nil {
 		return nil, err
 	}
-	return d, nil
+	return &disk{File: f, name: fmt.Sprintf("/dev/loop%d", number), readOnly: readOnly}, nil
 }
 
 // onFile puts a new loop device on an open file.
@@ -164,7 +168,7 @@ func (h *Linux) onFile(file *os.File, readOnly bool) (Disk, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("ask the loop device on %s what it is on: %w", file.Name(), err), loop.Close())
 	}
-	return h.ofLoop(loop, info.Number)
+	return h.ofLoop(loop, info.Number, info.Flags&unix.LO_FLAGS_READ_ONLY != 0)
 }
 
 // OpenBase implements Files.
@@ -264,7 +268,7 @@ func (h *Linux) sharedLoop(file *os.File) (Disk, error) {
 			_ = loop.Close()
 			continue
 		}
-		return h.ofLoop(loop, number)
+		return h.ofLoop(loop, number, true)
 	}
 	return nil, nil
 }

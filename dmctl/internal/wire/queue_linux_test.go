@@ -101,6 +101,28 @@ func TestQueueIsFair(t *testing.T) {
 	}
 }
 
+// Whoever stands at the gate is next: a newcomer that finds the lock free does not
+// take it. With nobody there the newcomer gets it, and leaves the gate open for the
+// next.
+func TestNewcomersWaitAtTheGate(t *testing.T) {
+	_, qs := newQueues(t, 3)
+	if err := qs[0].gate(unix.F_OFD_SETLK, unix.F_WRLCK); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := qs[1].takeFree(); got || err != nil {
+		t.Errorf("a newcomer takes the lock from the one at the gate: %v, %v", got, err)
+	}
+	if err := qs[0].gate(unix.F_OFD_SETLK, unix.F_UNLCK); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := qs[1].takeFree(); !got || err != nil {
+		t.Errorf("nobody is at the gate: %v, %v", got, err)
+	}
+	if !qs[2].gateIsFree(t) {
+		t.Error("the one that has the lock still stands at the gate")
+	}
+}
+
 // A caller that gives up blocks nobody, and may come again.
 func TestQueueIsLeft(t *testing.T) {
 	_, qs := newQueues(t, 3)
