@@ -14,6 +14,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
@@ -113,7 +114,7 @@ func (c *Controller) newRecording(v devices.View, dev, log host.Disk) (*Recordin
 	if err != nil {
 		return nil, err
 	}
-	return &Recording{Path: "/dev/mapper/" + name.String(), c: c, device: ref, log: log}, nil
+	return &Recording{Path: blockdev.MappedNodes + name.String(), c: c, device: ref, log: log}, nil
 }
 
 func clearingLog(ctx context.Context, log host.Disk, progress func(done, total int64)) plan.Step {
@@ -203,16 +204,11 @@ func checkMark(text string) error {
 		return devices.Refuse("a mark has a text")
 	case strings.ContainsAny(text, " \t\n\v\f\r"):
 		return devices.Refuse("the mark %q has blanks, which log-writes takes for the end of it", text)
-	case len(text) > maxMark:
-		return devices.Refuse("the mark has %d bytes, more than the %d for which a log has room", len(text), maxMark)
+	case len(text) > logwrites.MaxMark:
+		return devices.Refuse("the mark has %d bytes, more than the %d for which a log has room", len(text), logwrites.MaxMark)
 	}
 	return nil
 }
-
-// maxMark is how long a mark may be, in bytes, with the smallest blocks: a mark
-// shares its block with the header of an entry and a zero byte (drivers/md/
-// dm-log-writes.c: log_mark).
-const maxMark = 512 - 32 - 2
 
 // Mark flushes the device and puts a mark into its log. Without the flush,
 // writes completed before the mark could appear after it.

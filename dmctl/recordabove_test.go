@@ -13,6 +13,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/crash/logwrites"
 )
 
 // recordedStack records /dev/a on /dev/b, and builds "origin" on "real" on it.
@@ -219,7 +220,7 @@ func TestMarkRecordings(t *testing.T) {
 	mark("/dev/mapper/dmsnap-record-8-3", "dmsnap-record-8-3")
 	mark("/dev/mapper/"+upper, upper, "dmsnap-record-8-0")
 
-	for _, text := range []string{"", "two words", "a\nb", strings.Repeat("x", maxMark+1)} {
+	for _, text := range []string{"", "two words", "a\nb", strings.Repeat("x", logwrites.MaxMark+1)} {
 		if _, err := c.MarkRecordings("/dev/mapper/"+upper, text); !errors.Is(err, devices.ErrRefused) {
 			t.Errorf("the mark %.20q: %v", text, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/plan"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -93,7 +94,7 @@ func (c *Controller) PlanWith(ctx context.Context, r WithRequest) (p *Plan, w *W
 	if err != nil {
 		return nil, nil, err
 	}
-	w.Path = "/dev/mapper/" + w.left.Snapshot
+	w.Path = blockdev.MappedNodes + w.left.Snapshot
 	p.Title = fmt.Sprintf("snapshot %s of %s", w.left.Snapshot, r.Origin)
 	return p, w, w.addMount(p, origin)
 }
@@ -102,7 +103,7 @@ func (c *Controller) PlanWith(ctx context.Context, r WithRequest) (p *Plan, w *W
 // have any form of its name.
 func pathOf(v devices.View, s string) string {
 	if name, err := devices.KnownName(s); err == nil && v.ByName(name) != nil {
-		return "/dev/mapper/" + name.String()
+		return blockdev.MappedNodes + name.String()
 	}
 	return s
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dmsnapctl/dmsnapctl/cmd/dmsnapctl/internal/output"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 // advice is a command to run next, and why.
@@ -33,7 +34,7 @@ func argument(path string) string {
 // argumentName is the name of a device as a command takes it without a flag.
 func argumentName(name string) string {
 	if strings.HasPrefix(name, "-") {
-		return "/dev/mapper/" + name
+		return blockdev.MappedNodes + name
 	}
 	return name
 }

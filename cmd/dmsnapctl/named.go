@@ -11,10 +11,12 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl"
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 // nodesDir is the directory of mapped devices' nodes; tests replace it.
-var nodesDir = "/dev/mapper"
+var nodesDir = filepath.Clean(blockdev.MappedNodes)
 
 // storeNamed is the path of a store given as NAME, /dev/mapper/NAME, VG/LV or
 // /dev/VG/LV. If that is a snapshot's name, it is the path of its COW device. Any
@@ -34,7 +36,7 @@ func storeNamed(ctx context.Context, s string) string {
 	if strings.HasPrefix(s, nodesDir+"/") {
 		return s
 	}
-	if node := filepath.Join(nodesDir, name+"-cow"); isThere(node) { // LVM's
+	if node := filepath.Join(nodesDir, name+devices.VolumeStoreSuffix); isThere(node) { // LVM's
 		return node
 	}
 	return deviceNamed(s)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/verify"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/picture"
 )
 
@@ -155,7 +156,7 @@ func lvmStorePath(name string) (string, error) {
 	if err != nil {
 		return "", usagef("--lvm: %v", err)
 	}
-	return "/dev/mapper/" + mapped.String() + "-cow", nil
+	return blockdev.MappedNodes + mapped.String() + devices.VolumeStoreSuffix, nil
 }
 
 func verifyOptions(c *cli.Context) (verify.Options, error) {

@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 // Suffixes of the names of our devices.
@@ -15,6 +17,9 @@ const (
 	RealSuffix   = "-dmsnap-real" // ends the name of the layer below a dm origin
 	OriginSuffix = "-origin"      // ends the name of the snapshot-origin over a plain device
 )
+
+// VolumeStoreSuffix ends the name of the COW device of a snapshot that LVM made.
+const VolumeStoreSuffix = "-cow"
 
 // ParseName parses a name from a user. Errors wrap ErrUsage.
 func ParseName(s string) (Name, error) {
@@ -30,7 +35,7 @@ func ParseName(s string) (Name, error) {
 // device VG-LV, with each hyphen of its two names doubled (LVM2:
 // dm_build_dm_name). Errors wrap ErrUsage.
 func KnownName(s string) (Name, error) {
-	if name, mapped := strings.CutPrefix(s, "/dev/mapper/"); mapped {
+	if name, mapped := strings.CutPrefix(s, blockdev.MappedNodes); mapped {
 		return ParseName(name)
 	}
 	vg, lv, ofLVM := strings.Cut(strings.TrimPrefix(s, "/dev/"), "/")

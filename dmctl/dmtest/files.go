@@ -172,7 +172,7 @@ func (m *Machine) isWritten(f *File) bool {
 // Exists implements host.Files.
 func (m *Machine) Exists(p string) (bool, error) {
 	m.look("Exists")
-	name, mapped := strings.CutPrefix(p, "/dev/mapper/")
+	name, mapped := strings.CutPrefix(p, blockdev.MappedNodes)
 	return m.Files[p] != nil || m.Disks[p] != nil || mapped && m.Find(name) != nil, nil
 }
 

@@ -224,7 +224,7 @@ func (m *Machine) openAs(path, name string) (host.Disk, error) {
 		return nil, devices.RefuseFor(host.ErrPlainFile, "%s is a plain file", path)
 	}
 	for _, d := range m.Devices {
-		if "/dev/mapper/"+d.Name == path {
+		if blockdev.MappedNodes+d.Name == path {
 			return m.openMapped(d, name), nil
 		}
 	}
@@ -248,7 +248,7 @@ func (m *Machine) OpenDev(dev blockdev.DevNo) (host.Disk, error) {
 	}
 	for _, d := range m.Devices {
 		if d.Dev == dev {
-			return m.openMapped(d, "/dev/mapper/"+d.Name), nil
+			return m.openMapped(d, blockdev.MappedNodes+d.Name), nil
 		}
 	}
 	return nil, syscall.ENXIO

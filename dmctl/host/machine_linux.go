@@ -35,7 +35,7 @@ func New() *Linux {
 	_, err := os.Stat("/run/udev/control")
 	run := filepath.Join("/run", devices.OwnerOurs)
 	return &Linux{
-		nodes:    "/dev/mapper",
+		nodes:    filepath.Clean(blockdev.MappedNodes),
 		udev:     err == nil,
 		queue:    "/run/udev/queue",
 		udevTime: 10 * time.Second,

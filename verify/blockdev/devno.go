@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// MappedNodes is the directory of the nodes of mapped devices, with its slash.
+const MappedNodes = "/dev/mapper/"
+
 // DevNo is a block device's number as in tables and sysfs: MAJOR:MINOR.
 type DevNo struct{ Major, Minor uint32 }
 

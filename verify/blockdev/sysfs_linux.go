@@ -92,7 +92,7 @@ func (s System) devNo(dir string) (DevNo, error) {
 // name in sysfs for others, or the number if neither is known.
 func (s System) NodePath(dev DevNo) string {
 	if name, err := readAttribute(s.block(dev, "dm/name")); err == nil {
-		return "/dev/mapper/" + strings.TrimSpace(string(name))
+		return MappedNodes + strings.TrimSpace(string(name))
 	}
 	text, err := readAttribute(s.block(dev, "uevent"))
 	if err == nil {

@@ -9,10 +9,13 @@ package wire
 // From the top down: open, controlnode, secret, prepared, control, queue,
 // payload, header.
 
-import "github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+import (
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+)
 
 // ControlNode is the path of device mapper's control node.
-const ControlNode = "/dev/mapper/control"
+const ControlNode = blockdev.MappedNodes + "control"
 
 // The types of requests and answers.
 type (

@@ -19,6 +19,11 @@ const (
 	MaxSectorSize = 64 << 10
 )
 
+// MaxMark is how long a mark may be, in bytes, with the smallest blocks: a mark
+// shares its block with the header of its entry and a zero byte (drivers/md/
+// dm-log-writes.c: log_mark).
+const MaxMark = MinSectorSize - entrySize - 2
+
 // Limits of an index, because a log is not trusted: 24 bytes per entry, and the
 // texts of marks.
 const (

@@ -10,16 +10,13 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
+	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 )
 
 // Mapped is a device-mapper device.
 type Mapped struct{ Name, UUID string }
-
-// Prefixes of UUIDs, which show who owns a device.
-const (
-	ours = "DMSNAP-"
-	lvm  = "LVM-"
-)
 
 // Snapshots returns the names of the snapshots that this program made, and
 // VG/LV for logical volumes that are snapshots.
@@ -27,10 +24,15 @@ func Snapshots(root fs.FS) []string {
 	mapped := mappedDevices(root)
 	var names []string
 	for _, m := range mapped {
+		uuid, err := devices.UUIDOf(m.UUID)
+		if err != nil {
+			continue
+		}
+		role, _, ours := devices.ParseUUID(uuid)
 		switch {
-		case strings.HasPrefix(m.UUID, ours) && (strings.HasSuffix(m.UUID, "-snap") || strings.HasSuffix(m.UUID, "-active")):
+		case ours && (role == devices.RoleSnapshot || role == devices.RoleActivated):
 			names = append(names, m.Name)
-		case strings.HasPrefix(m.UUID, lvm) && slices.ContainsFunc(mapped, func(o Mapped) bool { return o.Name == m.Name+"-cow" }):
+		case devices.OwnerOf(uuid) == devices.OwnerLVM && slices.ContainsFunc(mapped, func(o Mapped) bool { return o.Name == m.Name+devices.VolumeStoreSuffix }):
 			names = append(names, volume(m.Name))
 		}
 	}
@@ -42,7 +44,7 @@ func Snapshots(root fs.FS) []string {
 func Devices(root fs.FS) []string {
 	var paths []string
 	for _, m := range mappedDevices(root) {
-		paths = append(paths, "/dev/mapper/"+m.Name)
+		paths = append(paths, blockdev.MappedNodes+m.Name)
 	}
 	for _, d := range entries(root, "sys/class/block") {
 		if strings.HasPrefix(d, "dm-") || strings.HasPrefix(d, "ram") || unusedLoop(root, d) {
@@ -58,7 +60,8 @@ func Volumes(root fs.FS) []string {
 	var names []string
 	for _, m := range mappedDevices(root) {
 		// Layers below a volume have another word after the UUID.
-		if rest, ok := strings.CutPrefix(m.UUID, lvm); ok && !strings.Contains(rest, "-") {
+		uuid, err := devices.UUIDOf(m.UUID)
+		if err == nil && devices.OwnerOf(uuid) == devices.OwnerLVM && strings.Count(m.UUID, "-") == 1 {
 			names = append(names, volume(m.Name))
 		}
 	}
@@ -89,12 +92,18 @@ func unusedLoop(root fs.FS, device string) bool {
 	return strings.HasPrefix(device, "loop") && line(root, "sys/class/block/"+device+"/size") == "0"
 }
 
-// volume returns VG/LV for a mapped device that LVM named. A single hyphen
-// separates the two; a doubled one stands for a hyphen.
+// volume returns VG/LV for a mapped device that LVM named, and any other name
+// unchanged.
 func volume(name string) string {
-	const hyphen = "\x00"
-	vg, lv, _ := strings.Cut(strings.ReplaceAll(name, "--", hyphen), "-")
-	return strings.ReplaceAll(vg+"/"+lv, hyphen, "-")
+	n, err := devices.ParseName(name)
+	if err != nil {
+		return name
+	}
+	vg, lv, ok := devices.VolumeOf(n)
+	if !ok {
+		return name
+	}
+	return vg + "/" + lv
 }
 
 func line(root fs.FS, path string) string {
