@@ -12,7 +12,7 @@ import (
 // one chunk of data.
 const LeastChunks = 3
 
-// LeastBytes is that size in bytes.
+// LeastBytes is the size of LeastChunks in bytes.
 func LeastBytes(chunk Sectors) int64 { return LeastChunks * int64(chunk) * SectorSize }
 
 // CheckStoreBytes returns why a COW device of this size is too small for a
