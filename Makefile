@@ -117,6 +117,7 @@ kernel: setup-tests
 	$(call KERNELTEST,-leaky) -skip '$(NOTONLEAKY)' ./vagrant/lab/ ./cmd/dmsnapctl/ ./verify/crash/
 	GO="$(GO)" vagrant/remedies.sh "$(CURDIR)/bin/lab exec"
 	GO="$(GO)" vagrant/some-tests.sh "$(CURDIR)/bin/lab exec -engine qemu" $(SMPTESTS)
+	GO="$(GO)" vagrant/some-tests.sh "$(CURDIR)/bin/lab exec -udev alive" ./dmctl:TestKilledBesideUdev
 	GO="$(GO)" vagrant/some-tests.sh "$(CURDIR)/bin/lab exec -udev hung" ./dmctl:TestUdevDoesNothing
 	GO="$(GO)" vagrant/some-tests.sh "$(CURDIR)/bin/lab exec -udev dead" ./dmctl:TestUdevDoesNothing
 

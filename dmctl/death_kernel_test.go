@@ -274,33 +274,49 @@ func TestKilledAtEveryStep(t *testing.T) {
 	t.Setenv("PATH", "") // no blkid: it is asked before the first step
 	c, disks := scratch(t)
 	for _, d := range deathScenarios(disks) {
-		t.Run(d.name, func(t *testing.T) {
-			d.prepare(t, c, disks)
-			before := state(t, c)
-			if wasKilled(t, child(t, d.do, dieNever)) {
-				t.Fatal("it died")
-			}
-			after := state(t, c)
-			steps := 0
-			for at := 1; ; at++ {
-				d.prepare(t, c, disks)
-				if !wasKilled(t, child(t, d.do, at)) {
-					break
-				}
-				steps++
-				noneSuspended(t, c, fmt.Sprintf("killed before step %d", at))
-				if err := c.Recover(context.Background()); err != nil {
-					t.Errorf("killed before step %d: recover: %v", at, err)
-				}
-				got := state(t, c)
-				if got == before || got == after {
-					continue
-				}
-				t.Errorf("killed before step %d: after recover neither before nor after; not before: %s not after: %s", at, cmp.Diff(before, got), cmp.Diff(after, got))
-			}
-			if steps < 2 {
-				t.Errorf("only %d steps", steps)
-			}
-		})
+		t.Run(d.name, func(t *testing.T) { d.atEveryStep(t, c, disks) })
+	}
+}
+
+// A udev that is at work on the nodes when the program is killed.
+func TestKilledBesideUdev(t *testing.T) {
+	wantUdev(t, udevAlive)
+	t.Setenv("PATH", "")
+	c, disks := scratch(t)
+	for _, d := range deathScenarios(disks) {
+		if d.name == "activate on mapped" {
+			d.atEveryStep(t, c, disks)
+		}
+	}
+}
+
+// atEveryStep kills the run before each of its steps.
+func (d death) atEveryStep(t *testing.T, c *Controller, disks []string) {
+	t.Helper()
+	d.prepare(t, c, disks)
+	before := state(t, c)
+	if wasKilled(t, child(t, d.do, dieNever)) {
+		t.Fatal("it died")
+	}
+	after := state(t, c)
+	steps := 0
+	for at := 1; ; at++ {
+		d.prepare(t, c, disks)
+		if !wasKilled(t, child(t, d.do, at)) {
+			break
+		}
+		steps++
+		noneSuspended(t, c, fmt.Sprintf("killed before step %d", at))
+		if err := c.Recover(context.Background()); err != nil {
+			t.Errorf("killed before step %d: recover: %v", at, err)
+		}
+		got := state(t, c)
+		if got == before || got == after {
+			continue
+		}
+		t.Errorf("killed before step %d: after recover neither before nor after; not before: %s not after: %s", at, cmp.Diff(before, got), cmp.Diff(after, got))
+	}
+	if steps < 2 {
+		t.Errorf("only %d steps", steps)
 	}
 }
