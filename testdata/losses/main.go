@@ -148,7 +148,7 @@ func printTable(w io.Writer, points []point) error {
 		for _, k := range p.Kernels {
 			lost := slices.Sorted(slices.Values(k.Lost))
 			kernelNone, kernelMean := someLost(lost)
-			fmt.Fprintf(&b, "| %d | %s | %d, %d, %d | %.0f %% | %.1f | %s | %d | %d, %d, %d | %d | %.1f | %d |\n",
+			fmt.Fprintf(&b, "| %d | %s | %d, %d, %d | %.0f %% | %s | %s | %d | %d, %d, %d | %d | %s | %d |\n",
 				p.InFlight, count.Bytes(p.ChunkBytes), low, median, high, 100*float64(none)/float64(max(1, len(p.Model))), mean,
 				k.Name, len(lost), lost[0], lost[len(lost)/2], lost[len(lost)-1], kernelNone, kernelMean, p.outside(k))
 		}
@@ -158,13 +158,17 @@ func printTable(w io.Writer, points []point) error {
 }
 
 // someLost counts the crashes that lost nothing, and returns the mean of the
-// others.
-func someLost(lost []uint64) (none int, mean float64) {
+// others, or "-" if there are none.
+func someLost(lost []uint64) (none int, mean string) {
+	sum := uint64(0)
 	for _, n := range lost {
 		if n == 0 {
 			none++
 		}
-		mean += float64(n)
+		sum += n
 	}
-	return none, mean / float64(max(1, len(lost)-none))
+	if none == len(lost) {
+		return none, "-"
+	}
+	return none, fmt.Sprintf("%.1f", float64(sum)/float64(len(lost)-none))
 }
