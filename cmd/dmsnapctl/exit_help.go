@@ -66,7 +66,7 @@ var endingsOf = map[string]endings{
 	"monitor":        {fine: "ended by SIGTERM", interrupted: "ended by SIGINT or SIGHUP"},
 	"table lint":     {critical: "the table is wrong"},
 	"table concise":  {critical: "the table is wrong"},
-	"crash":          {unknown: "not done, or findings that are not determined"},
+	"crash":          {warning: leakFindings + "; or leaks of the model", critical: hardFindings + "; or no image of a damaged store", unknown: "not done, or findings that are not determined"},
 	"crash record":   {unknown: "not done, a log is full, or COMMAND failed"},
 	"crash mark":     {unknown: "not done, or nothing is being recorded"},
 	"crash explore":  {warning: leakFindings, critical: hardFindings, unknown: softFindings},
@@ -79,6 +79,11 @@ var endingsOf = map[string]endings{
 	},
 }
 
+// texts are the own texts by code.
+func (e endings) texts() map[string]string {
+	return map[string]string{"0": e.fine, "1": e.warning, "2": e.critical, "3": e.unknown, "130": e.interrupted}
+}
+
 // neverInterrupted are the commands that end before an interrupt would matter.
 var neverInterrupted = map[string]bool{
 	"manual": true, "complete": true,
@@ -87,7 +92,7 @@ var neverInterrupted = map[string]bool{
 // exitsOf are the exit codes that a command can end with.
 func exitsOf(command string) []manual.Exit {
 	e := endingsOf[command]
-	own := map[string]string{"0": e.fine, "1": e.warning, "2": e.critical, "3": e.unknown, "130": e.interrupted}
+	own := e.texts()
 	quick := neverInterrupted[command] || strings.HasPrefix(command, "table ") && command != "table lint" && command != "table concise"
 	var all []manual.Exit
 	for _, x := range exitTable {
@@ -123,8 +128,8 @@ func exitsOfGroup(group string, commands []*cli.Command) []manual.Exit {
 				text = of.Text
 			}
 		}
-		if unknown := endingsOf[group].unknown; x.Code == strconv.Itoa(exitUnknown) && unknown != "" {
-			text = unknown
+		if own := endingsOf[group].texts()[x.Code]; own != "" {
+			text = own
 		}
 		if some {
 			all = append(all, manual.Exit{Code: x.Code, Text: text})

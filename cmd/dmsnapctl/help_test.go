@@ -210,6 +210,27 @@ func TestExitStatusIsTrue(t *testing.T) {
 	}
 }
 
+// Where the commands of a group mean different things by a code, the words of one
+// of them would be wrong for the others.
+func TestGroupsHaveTheirOwnWordsForCodes(t *testing.T) {
+	for _, group := range commands(run) {
+		meanings := map[string]map[string]bool{}
+		for _, c := range group.Subcommands {
+			for _, x := range exitsOf(group.Name + " " + c.Name) {
+				if meanings[x.Code] == nil {
+					meanings[x.Code] = map[string]bool{}
+				}
+				meanings[x.Code][x.Text] = true
+			}
+		}
+		for _, x := range exitsOfGroup(group.Name, group.Subcommands) {
+			if own := endingsOf[group.Name].texts()[x.Code]; len(meanings[x.Code]) > 1 && (own == "" || x.Text != own) {
+				t.Errorf("%s: %s is %q; its commands say %v", group.Name, x.Code, x.Text, meanings[x.Code])
+			}
+		}
+	}
+}
+
 // TestExitTables: the documents have the table of the program. The contract may
 // say more about a code, after its words.
 func TestExitTables(t *testing.T) {
