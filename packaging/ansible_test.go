@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -66,6 +67,15 @@ func TestAnsible(t *testing.T) {
 	}
 	if said, err := play(t, from, "site.yml", settings); err != nil || !strings.Contains(said, "changed=0 ") {
 		t.Errorf("the second run changes something: %v\n%s", err, said)
+	}
+	// All of the facts count, not only the kernels.
+	old := regexp.MustCompile(`"next_evidence": *"\w+"`).ReplaceAllLiteralString(string(fact), `"next_evidence":"other"`)
+	if old == string(fact) {
+		t.Errorf("no evidence in %s", fact)
+	}
+	write(t, dir+"/facts/dmsnapctl.fact", old)
+	if said, err := play(t, from, "site.yml", settings); err != nil || !strings.Contains(said, "changed=1 ") {
+		t.Errorf("another next_evidence is no change: %v\n%s", err, said)
 	}
 	settings["dmsnapctl_refuse_leaky"] = true
 	for _, args := range [][]string{nil, {"--check"}} {
