@@ -27,6 +27,18 @@ func StartWriteback(to any, offset, length int64) {
 	}
 }
 
+// StartReading lets the kernel begin to read a part of a file or a block device,
+// in bytes, into the page cache. It is a hint: it does not wait for the disk, and
+// whoever needs what cannot be read gets the error.
+func StartReading(from any, offset, length int64) {
+	if f, ok := from.(*File); ok && f.direct {
+		return
+	}
+	if fd, ok := descriptor(from); ok {
+		_ = unix.Fadvise(fd, offset, length, unix.FADV_WILLNEED)
+	}
+}
+
 // Reserve allocates a part of an *os.File, in bytes, which still reads as
 // zeroes. It reports false if the file system can't, or has no room; then some of
 // the part may have been allocated.

@@ -81,5 +81,6 @@ func TestRoomOfSomethingElse(t *testing.T) {
 		t.Error("a pipe was reserved")
 	}
 	StartWriteback(w, 0, 1)
+	StartReading(r, 0, 1)
 	Punch(w, 0, 1)
 }

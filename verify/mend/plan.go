@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"sync"
 	"syscall"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
@@ -45,6 +46,8 @@ type Stage struct {
 	places  iter.Seq2[image.Span, error]
 	grow    int64 // size in bytes to grow the device to before the writes; 0 for none
 	barrier bool  // flush the device after the writes
+	// meanwhile, if not nil, runs beside the flush. It only gives hints.
+	meanwhile func()
 }
 
 // write is data to put at an offset.
@@ -157,9 +160,19 @@ func (s Stage) run(ctx context.Context, tell func(int)) error {
 		}
 	}
 	if s.barrier {
-		if err := s.device.Flush(); err != nil {
-			return fmt.Errorf("flush: %w", err)
-		}
+		return s.flush()
+	}
+	return nil
+}
+
+func (s Stage) flush() error {
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	if s.meanwhile != nil {
+		beside.Go(s.meanwhile)
+	}
+	if err := s.device.Flush(); err != nil {
+		return fmt.Errorf("flush: %w", err)
 	}
 	return nil
 }

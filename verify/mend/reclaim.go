@@ -11,6 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
+	"github.com/dmsnapctl/dmsnapctl/verify/image"
 	"github.com/dmsnapctl/dmsnapctl/verify/internal/chunkset"
 	"github.com/dmsnapctl/dmsnapctl/verify/internal/transfer"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
@@ -65,11 +66,13 @@ func Reclaim(ctx context.Context, dev blockdev.Device, opt ReclaimOptions) (*Pla
 	if err != nil {
 		return nil, err
 	}
-	batch := int(max(1, opt.BatchBytes/s.geometry().ChunkBytes()))
-	for rest := moves; len(rest) > 0; {
-		now := rest[:min(batch, len(rest))]
-		rest = rest[len(now):]
-		p.Stages = append(p.Stages, s.copyStage(ctx, now), s.recordStage(now))
+	batches := slices.Collect(slices.Chunk(moves, int(max(1, opt.BatchBytes/s.geometry().ChunkBytes()))))
+	for i, batch := range batches {
+		stage := s.copyStage(ctx, batch)
+		if i+1 < len(batches) {
+			stage.meanwhile = func() { s.startReading(batches[i+1]) }
+		}
+		p.Stages = append(p.Stages, stage, s.recordStage(batch))
 	}
 	if len(moves) > 0 {
 		p.Notes = append(p.Notes, fmt.Sprintf("free at the end of the store after this: %s of %d bytes", count.Of(len(moves), "chunk"), s.geometry().ChunkBytes()))
@@ -190,6 +193,41 @@ func (s *subject) loads(batch []move) iter.Seq2[transfer.Load, error] {
 			}
 		}
 		yield(transfer.Scattered(s.dev, held), nil)
+	}
+}
+
+// startReading lets the kernel read what a batch will copy, as far as that is
+// sure to fit into the page cache. While a batch is flushed, the disk would not
+// read otherwise.
+func (s *subject) startReading(batch []move) {
+	left := int64(DefaultBatchBytes)
+	for part := range s.sources(batch) {
+		if left -= part.Length; left < 0 {
+			return
+		}
+		blockdev.StartReading(s.dev, part.Offset, part.Length)
+	}
+}
+
+// sources yields where sorted moves read, with neighbours together.
+func (s *subject) sources(batch []move) iter.Seq[image.Span] {
+	chunk := s.geometry().ChunkBytes()
+	return func(yield func(image.Span) bool) {
+		var now image.Span
+		for _, m := range batch {
+			at := s.offset(m.from)
+			if now.Length > 0 && now.End() == at {
+				now.Length += chunk
+				continue
+			}
+			if now.Length > 0 && !yield(now) {
+				return
+			}
+			now = image.Span{Offset: at, Length: chunk}
+		}
+		if now.Length > 0 {
+			yield(now)
+		}
 	}
 }
 
