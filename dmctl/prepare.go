@@ -1,8 +1,8 @@
 package dmctl
 
-// The checks for a new snapshot, made before anything is planned. The devices
-// are opened here, once: the devices checked are the ones the plan zeroes and
-// loads.
+// The checks for a new snapshot, made before anything is planned: roles, sizes,
+// where the COW device may lie. The devices are opened here, once: the devices
+// checked are the ones the plan zeroes and loads.
 
 import (
 	"context"

@@ -22,8 +22,8 @@ const verifyHelp = `   STORE is a block device or file with a persistent COW sto
 
    Verdicts: clean; empty (a device that the kernel will initialise); stale
    (sound, with dead records after the end of the list); leaked (sound, but space
-   is lost); invalid (invalidated by the kernel); corrupt; unsettled (a leaky
-   kernel or a merge is active, and what looks lost may be copies in flight);
+   is lost); invalid (invalidated by the kernel); corrupt; unsettled (in use, so
+   that what looks lost or dead may be a write in flight or merged already);
    unrecognized (no COW store).
 
 EXAMPLES:

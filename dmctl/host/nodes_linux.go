@@ -1,6 +1,7 @@
 package host
 
-// The nodes in /dev/mapper, with and without udev.
+// The nodes in /dev/mapper, with and without udev. New says how long to wait for
+// it.
 
 import (
 	"errors"

@@ -1,6 +1,7 @@
 // The second crash: a state is activated, the kernel continues (the model), and
 // crashes again. Records that a torn commit left after the terminator come
-// alive when the list grows up to them.
+// alive when the list grows up to them. The visitor says which states are
+// continued.
 
 package crash
 
