@@ -37,7 +37,6 @@ gobuild() {
 }
 
 gobuild "$work/host"
-GOBIN=$work "$GO" install "$NFPM"
 for arch; do
 	float='' arm=''
 	case $arch in
@@ -61,7 +60,7 @@ for arch; do
 		esac
 		find "$stage" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 		sed "s|@STAGE@|$stage|; s|@ARCH@|$nfpm|; s|@VERSION@|$version|" packaging/nfpm.yaml >"$work/nfpm.yaml"
-		"$work/nfpm" package --config "$work/nfpm.yaml" --packager $format --target "$out/" >"$work/log" 2>&1 ||
+		"$GO" run "$NFPM" package --config "$work/nfpm.yaml" --packager $format --target "$out/" >"$work/log" 2>&1 ||
 			{ cat "$work/log" >&2; exit 1; }
 	done
 	for file in "$out"/*~*; do
