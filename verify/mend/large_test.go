@@ -3,6 +3,7 @@ package mend
 import (
 	"bytes"
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
@@ -13,6 +14,7 @@ import (
 type sparse struct {
 	*overlay
 	size          int64
+	mu            sync.Mutex // areas are read several at a time
 	read, written int
 	total         int64
 }
@@ -32,7 +34,9 @@ func newSparse(size int64) *sparse {
 }
 
 func (s *sparse) ReadAt(b []byte, off int64) (int, error) {
+	s.mu.Lock()
 	s.read, s.total = max(s.read, len(b)), s.total+int64(len(b))
+	s.mu.Unlock()
 	return s.overlay.ReadAt(b, off)
 }
 
