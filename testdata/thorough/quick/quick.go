@@ -20,8 +20,13 @@ const checks = "10"
 // dropped soon, and collecting them early took more than a third of the time.
 const gcPercent = 400
 
+// memoryLimit, in bytes, makes the collector work again before a test machine of
+// 512 MiB is full: the kernel of one has killed a test.
+const memoryLimit = 192 << 20
+
 func init() {
 	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
 	if !thorough.All() {
 		_ = rapid.Check // that package defines the flag
 		if err := flag.Set("rapid.checks", checks); err != nil {
