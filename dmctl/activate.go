@@ -81,6 +81,9 @@ func judge(ctx context.Context, d host.Disk, originBytes int64) (*verify.Report,
 // know about it.
 func judgeStore(r *verify.Report, req ActivateRequest) (notes []string, err error) {
 	damaged := ""
+	if r.Counts[verify.HeaderLost] > 0 { // the kernel would make a new store, even if forced
+		return nil, devices.RefuseFor(verify.ErrHeaderLost, "%s: %v", req.COW, r.Err())
+	}
 	switch r.Verdict {
 	case verify.Clean, verify.Stale:
 	case verify.Leaked:

@@ -53,7 +53,7 @@ func (c *Controller) PlanActivateClone(ctx context.Context, r ActivateCloneReque
 	if err != nil {
 		return nil, fmt.Errorf("verify %s: %w", r.Store, err)
 	}
-	if report.Verdict == verify.Empty || report.Verdict == verify.Unrecognized {
+	if report.Verdict == verify.Empty || report.Verdict == verify.Unrecognized || report.Counts[verify.HeaderLost] > 0 {
 		_, err := judgeStore(report, ActivateRequest{COW: r.Store})
 		return nil, err
 	}

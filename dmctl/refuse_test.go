@@ -11,6 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/table"
+	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
@@ -187,6 +188,8 @@ func TestRefusals(t *testing.T) {
 		{"grow an invalid snapshot", withS, device("s", func(d *dmtest.Device) { d.Status = "Invalid" }), doPlan(growS), ErrRefused, "room comes too late"},
 		{"grow where a table waits", withS, device("s", func(d *dmtest.Device) { d.Waiting = d.Live }), doPlan(growS), ErrUnfinished, ""},
 		{"an empty store activated", nil, nil, doActivate(ActivateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b"}), ErrNoStore, ""},
+		{"a store activated that lost its header", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Data = withoutHeader().Disks["/dev/b"].Data }), doActivate(activateS), verify.ErrHeaderLost, "areas of a store"},
+		{"the same by force", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Data = withoutHeader().Disks["/dev/b"].Data }), doActivate(ActivateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b", Force: true}), verify.ErrHeaderLost, "areas of a store"},
 		{"no store activated", nil, disk("/dev/b", func(d *dmtest.Disk) { d.Data = []byte("some text") }), doActivate(ActivateRequest{Name: "s", Origin: "/dev/a", COW: "/dev/b"}), ErrRefused, "no COW store"},
 		{"rename to a name that is taken", withS, nil, doPlan(func(c *Controller) (*Plan, error) { return c.PlanRename(context.Background(), "s", "s-origin") }), ErrExists, ""},
 	} {

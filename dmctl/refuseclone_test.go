@@ -11,6 +11,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/devices"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/dmtest"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/host"
+	"github.com/dmsnapctl/dmsnapctl/verify"
 )
 
 func fileOf(path string, bytes int64) func(*Controller) error {
@@ -109,6 +110,11 @@ func TestCloneRefusals(t *testing.T) {
 			machineInMemory(c).Files["/e"] = &dmtest.File{Bytes: 1 << 20}
 			return nil
 		}}, doActivateClone(ActivateCloneRequest{Name: "t", Base: "/img", Store: "/e"}), ErrNoStore, "no store"},
+		{"activate a store that lost its header", steps{func(c *Controller) error {
+			data := withoutHeader().Disks["/dev/b"].Data
+			machineInMemory(c).Files["/e"] = &dmtest.File{Bytes: 1 << 20, Data: data}
+			return nil
+		}}, doActivateClone(ActivateCloneRequest{Name: "t", Base: "/img", Store: "/e", Force: true}), verify.ErrHeaderLost, "areas of a store"},
 	} {
 		c := newMachine(t, append(steps{withImage}, tt.setup...)...)
 		before := machineInMemory(c).String()

@@ -28,6 +28,13 @@ func withStore(valid byte, slots map[int]cow.Exception) *dmtest.Machine {
 	return m
 }
 
+// withoutHeader is a machine whose /dev/b has the areas of a store and no header.
+func withoutHeader() *dmtest.Machine {
+	m := withStore(1, map[int]cow.Exception{0: {Old: 5, New: 2}})
+	clear(m.Disks["/dev/b"].Data[:cow.HeaderSize])
+	return m
+}
+
 var (
 	staleSlots   = map[int]cow.Exception{3: {Old: 5, New: 7}}
 	damagedSlots = map[int]cow.Exception{0: {Old: 5, New: 1 << 40}}
@@ -118,12 +125,14 @@ func TestActivateRepairRefusals(t *testing.T) {
 		force   bool
 		want    error
 	}{
-		"sound":            {withStore(1, nil), false, nil},
-		"blank":            {blank, false, ErrNoStore},
-		"damaged":          {withStore(1, damagedSlots), false, ErrRefused},
-		"damaged by force": {withStore(1, damagedSlots), true, ErrRefused},
-		"invalid":          {withStore(0, nil), false, ErrForce},
-		"invalid by force": {withStore(0, nil), true, nil},
+		"sound":              {withStore(1, nil), false, nil},
+		"blank":              {blank, false, ErrNoStore},
+		"no header":          {withoutHeader(), false, ErrForce}, // it was perhaps invalidated
+		"no header by force": {withoutHeader(), true, nil},
+		"damaged":            {withStore(1, damagedSlots), false, ErrRefused},
+		"damaged by force":   {withStore(1, damagedSlots), true, ErrRefused},
+		"invalid":            {withStore(0, nil), false, ErrForce},
+		"invalid by force":   {withStore(0, nil), true, nil},
 	} {
 		r := activateS
 		r.Repair, r.Force = true, tt.force

@@ -56,6 +56,9 @@ func TestCodes(t *testing.T) {
 	tight := with4K(cowtest.Canonical(chunk4K, 7, 8)...)
 	tight.DeviceChunks = 258
 
+	lost := with4K(cowtest.Canonical(chunk4K, 7, 8)...).Bytes()
+	clear(lost[:cow.HeaderSize])
+
 	tests := []struct {
 		code    Code
 		store   io.ReaderAt
@@ -65,6 +68,7 @@ func TestCodes(t *testing.T) {
 		counts  map[Code]uint64
 	}{
 		{BadMagic, raw([]byte("# some shell script\n")), 20, Options{}, Unrecognized, nil},
+		{HeaderLost, raw(lost), 0, Options{}, Corrupt, nil},
 		{UnsupportedVersion, raw(headerOnly(change(func(h *cow.Header) { h.Version = 2 }))), 8208, Options{}, Unrecognized, nil},
 		{BadChunkSize, raw(headerOnly(change(func(h *cow.Header) { h.ChunkSize = 12 }))), 8208, Options{}, Corrupt, nil},
 		{SnapshotInvalid, whole(invalid), 0, Options{}, Invalid, nil},

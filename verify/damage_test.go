@@ -51,6 +51,9 @@ func storesUnderTest() []storeUnderTest {
 	return []storeUnderTest{
 		{code: verify.BadMagic, store: plain(), header: header(func(h *cow.Header) { h.Magic = 0x12345678 }),
 			want: []string{"refused: ENXIO"}},
+		{code: verify.HeaderLost, store: plain(exceptions(20, 2)...), header: header(func(h *cow.Header) { *h = cow.Header{} }),
+			read: []cow.Chunk{20}, write: []cow.Chunk{40},
+			want: []string{"active: 16/3200 16", "chunk 20: the origin's", "after a write: 24/3200 16", "left behind: clean map[]"}},
 		{code: verify.UnsupportedVersion, store: plain(), header: header(func(h *cow.Header) { h.Version = 2 }),
 			want: []string{"refused: EINVAL"}},
 		{code: verify.BadChunkSize, store: plain(), header: header(func(h *cow.Header) { h.ChunkSize = 12 }),

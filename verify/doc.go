@@ -7,5 +7,5 @@
 // says about a live store.
 package verify
 
-// From the top down: verify, live, once, passes, account, leaks, bins, forensics, words,
+// From the top down: verify, live, once, headless, passes, account, leaks, bins, forensics, words,
 // ledger, rules, trust, report, finding, unread.

@@ -10,6 +10,7 @@ type Code string
 // The codes, and what each means for the store.
 const (
 	BadMagic           Code = "bad-magic"           // no COW store at all
+	HeaderLost         Code = "header-lost"         // no header, but the areas of a store
 	UnsupportedVersion Code = "unsupported-version" // a format version unknown here and to the kernel
 	SnapshotInvalid    Code = "snapshot-invalid"    // the kernel has invalidated the snapshot
 	BadChunkSize       Code = "bad-chunk-size"      // the kernel refuses this chunk size

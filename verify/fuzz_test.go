@@ -30,6 +30,8 @@ func FuzzVerify(f *testing.F) {
 	f.Add(header.AppendTo(nil), records(cowtest.Canonical(1, cowtest.Run(5, 40)...)...), uint16(50), uint64(20*512))
 	f.Add(header.AppendTo(nil), records(cow.Exception{Old: 1, New: 3}, cow.Exception{Old: 1, New: math.MaxUint64}, cow.Exception{Old: 9, New: 2}), uint16(34), uint64(0))
 	f.Add(invalid.AppendTo(nil), records(cow.Exception{}, cow.Exception{Old: 1, New: 2}), uint16(9), uint64(1))
+	lost := cow.Header{ChunkSize: 2}
+	f.Add(lost.AppendTo(nil), records(cow.Exception{Old: 1, New: 3}, cow.Exception{Old: 2, New: 2}, cow.Exception{}, cow.Exception{Old: 9, New: 2}), uint16(9), uint64(0))
 	f.Fuzz(func(t *testing.T, header, records []byte, deviceChunks uint16, originBytes uint64) {
 		originBytes = min(originBytes, math.MaxInt64-1<<31) // the naive judge rounds up without a look
 		image := fuzzedStore(header, records, uint64(deviceChunks))

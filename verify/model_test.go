@@ -43,7 +43,11 @@ func naive(image []byte, originBytes uint64) figures {
 	case h.Magic == 0:
 		f.Verdict = Empty
 		signed, err := blockdev.Probe(bytes.NewReader(image), int64(len(image)))
-		if head := image[:min(len(image), 8192)]; err != nil || len(signed) > 0 || len(bytes.Trim(head, "\x00")) > 0 {
+		head := image[:min(len(image), 8192)]
+		switch {
+		case err == nil && len(signed) == 0 && hasFirstArea(image):
+			f.Verdict, f.Counts[HeaderLost] = Corrupt, 1
+		case err != nil || len(signed) > 0 || len(bytes.Trim(head, "\x00")) > 0:
 			f.Verdict, f.Counts[BadMagic] = Unrecognized, 1
 		}
 		return f
@@ -73,6 +77,33 @@ func naive(image []byte, originBytes uint64) figures {
 		f.Verdict = Clean
 	}
 	return f
+}
+
+// hasFirstArea reports whether, for some chunk size, the records after the first
+// chunk are exceptions.
+func hasFirstArea(image []byte) bool {
+	for chunk := uint64(512); chunk <= 1<<30 && 3*chunk <= uint64(len(image)); chunk *= 2 {
+		var list []cow.Exception
+		sound, ended := true, false
+		for at := chunk; at < chunk+min(chunk, 4096); at += 16 {
+			r := cow.DecodeException(image[at:])
+			switch old, new := uint64(r.Old), uint64(r.New); {
+			case old == 0 && new == 0:
+				ended = true
+			case new < 2, new >= uint64(len(image))/chunk, (new-1)%(chunk/16+1) == 0, old > math.MaxInt64/chunk:
+				sound = false
+			case !ended:
+				for _, e := range list {
+					sound = sound && e.Old != r.Old && e.New != r.New
+				}
+				list = append(list, r)
+			}
+		}
+		if sound && len(list) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *figures) hasError() bool {

@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"github.com/dmsnapctl/dmsnapctl/verify/blockdev"
+	"github.com/dmsnapctl/dmsnapctl/verify/count"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 	"github.com/dmsnapctl/dmsnapctl/verify/store"
 )
@@ -56,23 +57,13 @@ func verifyOnce(ctx context.Context, r io.ReaderAt, size int64, opt Options) (*R
 }
 
 // refuse judges what is not a readable store.
-//
-// The kernel makes a store if the magic number is 0, and so overwrites what
-// else is there. So only a device with no signature is called empty.
 func (j *judge) refuse(r io.ReaderAt, size int64, why *store.FormatError) (Verdict, error) {
 	if why.Header != nil {
 		j.showHeader(*why.Header)
 	}
 	switch {
 	case errors.Is(why, store.ErrFresh):
-		carried, err := blockdev.Carried(r, size)
-		if err != nil {
-			return "", fmt.Errorf("reading the start: %w", err)
-		}
-		if carried == "" {
-			return Empty, nil
-		}
-		j.noteHeader(BadMagic, why.Detail+", and there is "+carried)
+		return j.refuseFresh(r, size, why)
 	case errors.Is(why, store.ErrChunkSize):
 		j.noteHeader(BadChunkSize, why.Detail)
 		return verdictOf(&j.found), nil
@@ -82,6 +73,36 @@ func (j *judge) refuse(r io.ReaderAt, size int64, why *store.FormatError) (Verdi
 		j.noteHeader(BadMagic, why.Detail)
 	}
 	return Unrecognized, nil
+}
+
+// refuseFresh judges a device with the magic number 0. The kernel makes a store
+// on it, and so overwrites what else is there. So it is called empty only if it
+// has no signature, no data at its start, and no area of a store whose header is
+// lost.
+func (j *judge) refuseFresh(r io.ReaderAt, size int64, why *store.FormatError) (Verdict, error) {
+	carried, err := blockdev.Carried(r, size)
+	if err != nil {
+		return "", fmt.Errorf("reading the start: %w", err)
+	}
+	chunk, err := headless(r, size)
+	if chunk > 0 {
+		signed, err := blockdev.Probe(r, size)
+		if err != nil {
+			return "", fmt.Errorf("reading the start: %w", err)
+		}
+		if len(signed) == 0 {
+			j.noteHeader(HeaderLost, fmt.Sprintf("the magic number is 0, but there are the areas of a store with chunks of %s, the first at byte %d", count.Of(chunk, "sector"), uint64(chunk)*cow.SectorSize))
+			return verdictOf(&j.found), nil
+		}
+	}
+	switch {
+	case carried != "":
+		j.noteHeader(BadMagic, why.Detail+", and there is "+carried)
+		return Unrecognized, nil
+	case err != nil:
+		return "", err
+	}
+	return Empty, nil
 }
 
 func (j *judge) showHeader(h cow.Header) {

@@ -11,6 +11,8 @@ import (
 var (
 	// ErrNotStore says that there is no COW store of a known format.
 	ErrNotStore = errors.New("not a COW store")
+	// ErrHeaderLost says that there is no header, but the areas of a store.
+	ErrHeaderLost = errors.New("the header is lost")
 	// ErrUnreadable says that a part of the store's list could not be read.
 	ErrUnreadable = errors.New("not all of the store can be read")
 	// ErrInvalid says that the kernel has invalidated the snapshot: the content
@@ -27,6 +29,8 @@ func (r *Report) Err(allowed ...Code) error {
 	switch {
 	case r.Verdict == Empty:
 		return nil
+	case r.Counts[HeaderLost] > 0:
+		return fmt.Errorf("%w: %s", ErrHeaderLost, r.said(func(f Finding) bool { return f.Code == HeaderLost }, HeaderLost))
 	case r.Usage == nil:
 		return fmt.Errorf("%w: %s", ErrNotStore, r.Reason())
 	case r.Unreadable(): // no matter what else is there

@@ -124,8 +124,8 @@ func (d *deltaResult) add(o *console, path string) error {
 	if p.report, err = file.judge(d.ctx, o, verify.Options{OriginBytes: d.origin}); err != nil {
 		return err
 	}
-	if p.report.Verdict == verify.Unrecognized {
-		return errors.New(verdictLine(p.report.Report))
+	if p.report.Verdict == verify.Unrecognized || p.report.Counts[verify.HeaderLost] > 0 {
+		return whyNoList(p.report.Report)
 	}
 	if code := toolCode(p.report.Report); code != exitFine {
 		d.code = max(d.code, code)

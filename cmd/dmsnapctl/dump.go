@@ -45,7 +45,7 @@ func runDump(c *cli.Context) (err error) {
 		return fmt.Errorf("dump %s: %w", path, leaving(err, notWritten(to)))
 	}
 	if report.Usage == nil {
-		return fmt.Errorf("dump %s: %w", path, errors.New(verdictLine(report.Report)))
+		return fmt.Errorf("dump %s: %w", path, whyNoList(report.Report))
 	}
 	var unread error
 	shown := startCopyProgress(o)

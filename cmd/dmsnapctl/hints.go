@@ -12,6 +12,7 @@ import (
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/installed"
 	"github.com/dmsnapctl/dmsnapctl/dmctl/gate/kmod"
+	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/mend"
 )
 
@@ -31,7 +32,7 @@ var hints = []hint{
 	{dmctl.ErrLost, "do not trust what was read; give more room with --size or a larger COW device"},
 	{mend.ErrAgain, "run it again to finish"},
 	{mend.ErrOtherUndo, "name another file with --undo"},
-	{mend.ErrHeaderLost, "`dmsnapctl repair` rewrites the header; if the store is not needed, zero 4 KiB at that byte"},
+	{verify.ErrHeaderLost, "`dmsnapctl repair` rewrites the header; if the store is not needed, zero 4 KiB at that byte"},
 	{dmctl.ErrMergeFailed, "see dmesg; `dmsnapctl merge` continues it"},
 	{dmctl.ErrMergeUnrecorded, "take the devices down, as a reboot does, then activate the store and merge it"},
 	{dmctl.ErrStillMerging, "`dmsnapctl merge NAME` waits for it and finishes it"},

@@ -175,11 +175,20 @@ func TestHeaderLostAmongZeroes(t *testing.T) {
 	b.write("store", lost)
 	for _, line := range []string{
 		"extract store --origin origin -o out", "delta store -o out", "delta store --origin origin -o out",
-		"apply store --to origin --yes", "mount store --origin origin dir -- true",
+		"apply store --to origin --yes", "mount store --origin origin dir -- true", "size store", "reclaim store --yes", "revalidate store --origin-unchanged --yes",
 	} {
 		if _, complaint := b.run(exitUnknown, line); !strings.Contains(complaint, "areas of a store with chunks of 16 sectors") || exists("out") {
 			t.Errorf("%s: %s", line, complaint)
 		}
+	}
+	if out, _ := b.run(exitCritical, "verify store"); !strings.Contains(out, "header-lost: ") || !strings.Contains(out, "next: dmsnapctl repair store --dry-run ") {
+		t.Errorf("verify: %s", out)
+	}
+	if _, complaint := b.run(exitUnknown, "map store -o out.svg"); !strings.Contains(complaint, "corrupt: the magic number is 0, but") || exists("out.svg") {
+		t.Errorf("map: %s", complaint)
+	}
+	if _, complaint := b.run(exitUnknown, "extract store --origin origin -o out"); !strings.Contains(complaint, "--best-effort reads it") {
+		t.Errorf("extract: %s", complaint)
 	}
 	b.run(exitWarning, "extract store --origin origin --best-effort -o left")
 	if out, _ := b.run(exitCritical, "rescue store --origin origin"); !strings.Contains(out, "next: dmsnapctl repair store --yes") {
@@ -206,6 +215,27 @@ func TestHeaderLostAmongZeroes(t *testing.T) {
 	b.run(exitFine, "apply store --to origin --yes")
 	b.run(exitFine, "delta store")
 	b.run(exitFine, "rescue store --origin origin")
+}
+
+// TestAreasWithoutAHeaderThatAreDamaged: they show that a store was there, but not
+// what its header was.
+func TestAreasWithoutAHeaderThatAreDamaged(t *testing.T) {
+	b := newToolbox(t)
+	store := cowtest.Store{Chunk: 16, Exceptions: append(cowtest.Canonical(16, cowtest.Run(0, 600)...), cow.Exception{Old: 1, New: 2}), DeviceChunks: 700}.Bytes()
+	clear(store[:16])
+	b.write("store", store)
+	b.run(exitCritical, "verify store")
+	for _, line := range []string{
+		"repair store --yes", "rescue store --origin origin --yes", "rescue store --origin origin --origin-unchanged --yes",
+		"extract store --origin origin --best-effort -o out",
+	} {
+		if out, complaint := b.run(exitUnknown, line); !strings.Contains(complaint, "not those of a sound store") || strings.Contains(out, "next:") || exists("out") {
+			t.Errorf("%s: %s%s", line, out, complaint)
+		}
+	}
+	if !bytes.Equal(b.read("store"), store) {
+		t.Error("the store has changed")
+	}
 }
 
 // TestRescueOfNoStore: no step is planned that cannot work.

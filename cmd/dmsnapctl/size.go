@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -112,7 +111,7 @@ func sizeGeometry(c *cli.Context, o *console, origin int64, out *sizeJSON) (g co
 		return g, 0, 0, fmt.Errorf("size %s: %w", path, err)
 	}
 	if report.Usage == nil {
-		return g, 0, 0, fmt.Errorf("size %s: %w", path, errors.New(verdictLine(report.Report)))
+		return g, 0, 0, fmt.Errorf("size %s: %w", path, whyNoList(report.Report))
 	}
 	if g, err = cow.NewGeometry(report.Header.ChunkSectors); err != nil {
 		return g, 0, 0, err

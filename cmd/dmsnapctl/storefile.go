@@ -130,10 +130,22 @@ func (s *storeFile) adviseBestEffort(ctx context.Context, err error, originBytes
 	if errors.Is(err, verify.ErrDamaged) || errors.Is(err, verify.ErrInvalid) || errors.Is(err, verify.ErrUnreadable) {
 		return fmt.Errorf("%w; --best-effort takes what is left", err)
 	}
-	if errors.Is(err, verify.ErrNotStore) && errors.Is(mend.CheckEmpty(ctx, s.from, originBytes), mend.ErrHeaderLost) {
+	if errors.Is(err, verify.ErrHeaderLost) {
+		return fmt.Errorf("%w; --best-effort reads it", err)
+	}
+	if errors.Is(err, verify.ErrNotStore) && errors.Is(mend.CheckEmpty(ctx, s.from, originBytes), verify.ErrHeaderLost) {
 		return fmt.Errorf("%w, but the areas of a store are there; --best-effort reads it, and `dmsnapctl repair` writes a new header", err)
 	}
 	return err
+}
+
+// whyNoList is why a store's list of exceptions cannot be read, if its report has
+// no Usage.
+func whyNoList(r *verify.Report) error {
+	if err := r.Err(); errors.Is(err, verify.ErrHeaderLost) {
+		return err
+	}
+	return errors.New(verdictLine(r))
 }
 
 // toolCode is the exit code of a command that reads a store's content, for which

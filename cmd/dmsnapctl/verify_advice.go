@@ -17,6 +17,9 @@ func adviceOnStore(r *judged, origin string) []advice {
 	case verify.Unsettled:
 		out = append(out, advise("try again when the store is less busy", "verify", argument(r.Path)))
 	case verify.Corrupt:
+		if r.Counts[verify.HeaderLost] > 0 && r.Live == nil {
+			out = append(out, advise("show the header that the areas give", "repair", argument(r.Path), "--dry-run"))
+		}
 		if r.Live == nil {
 			out = append(out, advise("show what can be repaired", "rescue", argument(r.Path), "--origin", origin))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 
 	"github.com/dmsnapctl/dmsnapctl/verify"
@@ -75,8 +76,25 @@ func Apply(ctx context.Context, dev, origin blockdev.Device) (*Plan, *image.Imag
 			writes: func(yield func(write, error) bool) { yield(write{0, make([]byte, cow.HeaderSize)}, nil) },
 		},
 	}
-	p.check = expect(dev, 0, verify.Empty)
+	p.check = func(ctx context.Context) error { return checkEmptied(ctx, dev, areas, chunk) }
 	return p, im, nil
+}
+
+// checkEmptied checks that a store whose area 0 was at this place is empty now. The
+// data that is left can look like an area of another chunk size, as that of a
+// store within the image does.
+func checkEmptied(ctx context.Context, dev blockdev.Device, area, chunk int64) error {
+	report, err := verify.Verify(ctx, dev, dev.Size(), verify.Options{})
+	if err != nil || report.Verdict == verify.Empty {
+		return err
+	}
+	if errors.Is(report.Err(), verify.ErrHeaderLost) {
+		left, err := blockdev.FirstNonZero(io.NewSectionReader(dev, area, chunk), chunk)
+		if err != nil || left < 0 {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: the store is %s now", verify.ErrDamaged, report.Verdict)
 }
 
 // copyImage yields the writes that copy the changed parts to the origin.

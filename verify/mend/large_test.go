@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/dmsnapctl/dmsnapctl/verify"
 	"github.com/dmsnapctl/dmsnapctl/verify/cow"
 )
 
@@ -131,7 +132,7 @@ func TestALostHeaderIsLookedForInFewPlaces(t *testing.T) {
 	if _, err := dev.overlay.WriteAt(cow.Exception{Old: 0, New: cow.FirstData}.AppendTo(nil), 128<<20); err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckEmpty(ctx, dev, 0); !errors.Is(err, ErrHeaderLost) {
+	if err := CheckEmpty(ctx, dev, 0); !errors.Is(err, verify.ErrHeaderLost) {
 		t.Errorf("with an area: %v", err)
 	}
 }

@@ -45,15 +45,16 @@ func WithHeader(ctx context.Context, r Readable, originBytes int64) (with Readab
 	return with, found.header.ChunkSectors(), err
 }
 
-// CheckEmpty fails with ErrHeaderLost if a device that has no header, which is
-// why the judge calls it empty, has the areas of a store.
+// CheckEmpty fails with verify.ErrHeaderLost if a device that the judge calls empty
+// has the areas of a store. The judge looks at the start of the first area, and
+// wants nothing foreign there; this looks at whole lists.
 func CheckEmpty(ctx context.Context, r Readable, originBytes int64) error {
 	found, err := findHeader(ctx, r, originBytes)
 	if err != nil || found.now == nil {
 		return err
 	}
 	chunk := found.header.ChunkSectors()
-	return fmt.Errorf("%w: the device looks empty, but has the areas of a store with chunks of %s, the first at byte %d", ErrHeaderLost, count.Of(chunk, "sector"), uint64(chunk)*cow.SectorSize)
+	return fmt.Errorf("%w: the device looks empty, but has the areas of a store with chunks of %s, the first at byte %d", verify.ErrHeaderLost, count.Of(chunk, "sector"), uint64(chunk)*cow.SectorSize)
 }
 
 // foundHeader is the header for a store that has lost its own.
@@ -80,12 +81,28 @@ func findHeader(ctx context.Context, r Readable, originBytes int64) (f foundHead
 		return f, err
 	}
 	chunk, err := findChunkSize(ctx, r, originBytes)
+	if err == nil && chunk == 0 {
+		err = checkHeadless(ctx, r, originBytes)
+	}
 	if err != nil || chunk == 0 {
 		return f, err
 	}
 	f = foundHeader{cow.NewHeader(chunk), alien}
 	f.header.Valid = 0 // nothing else in the old one can be trusted
 	return f, nil
+}
+
+// checkHeadless fails with ErrUncertain if the judge sees areas from which no
+// header can be derived.
+func checkHeadless(ctx context.Context, r Readable, originBytes int64) error {
+	report, err := verify.Verify(ctx, r, r.Size(), verify.Options{OriginBytes: originBytes, HeaderOnly: true})
+	if err != nil {
+		return err
+	}
+	if err := report.Err(); errors.Is(err, verify.ErrHeaderLost) {
+		return fmt.Errorf("%w: %w, and they are not those of a sound store", ErrUncertain, err)
+	}
+	return nil
 }
 
 // findChunkSize tries each chunk size on the areas. It returns 0 if none gives

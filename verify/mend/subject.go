@@ -19,8 +19,6 @@ var (
 	ErrOneDevice = errors.New("one device cannot be both")
 	// ErrUncertain says that the content to write is not certain.
 	ErrUncertain = errors.New("not certain")
-	// ErrHeaderLost says that a device without a header has the areas of a store.
-	ErrHeaderLost = errors.New("the header is lost")
 	// ErrOtherUndo says that an undo file exists but does not undo this change.
 	ErrOtherUndo = errors.New("the undo file is for something else")
 )
