@@ -177,10 +177,19 @@ func TestHeaderLostAmongZeroes(t *testing.T) {
 		"extract store --origin origin -o out", "delta store -o out", "delta store --origin origin -o out",
 		"apply store --to origin --yes", "mount store --origin origin dir -- true", "size store", "reclaim store --yes", "revalidate store --origin-unchanged --yes",
 	} {
-		if _, complaint := b.run(exitUnknown, line); !strings.Contains(complaint, "areas of a store with chunks of 16 sectors") || exists("out") {
+		if _, complaint := b.run(exitUnknown, line); !strings.Contains(complaint, "areas of a store with chunks of 16 sectors") || strings.Count(complaint, "\n") != 1 || exists("out") {
 			t.Errorf("%s: %s", line, complaint)
 		}
 	}
+	garbage := bytes.Clone(lost) // behind the list, so that the area alone shows nothing
+	copy(garbage[8192+3*16:], cow.Exception{Old: 1 << 60, New: 1 << 50}.AppendTo(nil))
+	b.write("store", garbage)
+	for _, line := range []string{"extract store --origin origin -o out", "delta store -o out", "apply store --to origin --yes"} {
+		if _, complaint := b.run(exitUnknown, line); !strings.Contains(complaint, "areas of a store with chunks of 16 sectors") || exists("out") {
+			t.Errorf("%s with garbage behind the list: %s", line, complaint)
+		}
+	}
+	b.write("store", lost)
 	if out, _ := b.run(exitCritical, "verify store"); !strings.Contains(out, "header-lost: ") || !strings.Contains(out, "next: dmsnapctl repair store --dry-run ") {
 		t.Errorf("verify: %s", out)
 	}
