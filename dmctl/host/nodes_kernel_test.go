@@ -159,6 +159,27 @@ func TestMomentaryNodes(t *testing.T) {
 	}
 }
 
+// A udev that works makes links, and leaves a node that was made by hand. Nobody
+// waits for it to remove one.
+func TestNodesMadeByHand(t *testing.T) {
+	h := &Linux{nodes: t.TempDir(), udev: true, queue: filepath.Join(t.TempDir(), "queue"), udevTime: time.Hour}
+	for _, text := range []string{"d", "e"} {
+		name, err := devices.ParseName(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := mknod(filepath.Join(h.nodes, text), blockdev.DevNo{Major: 1, Minor: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.RemoveNode(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, err := os.ReadDir(h.nodes); err != nil || len(left) > 0 {
+		t.Errorf("nodes are left: %v, %v", left, err)
+	}
+}
+
 // staleEvents simulates a udev that processes the events of an earlier device
 // with the same number: it makes the new device's link, removes it, and makes
 // it again. Neither the first link nor its absence is final.

@@ -102,6 +102,12 @@ func (h *Linux) RemoveNode(name devices.Name) error {
 		info, err := os.Lstat(path)
 		return errors.Is(err, fs.ErrNotExist) || err == nil && !isNode(info)
 	}
+	// udev makes and removes links; a node that was made by hand stays.
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeDevice {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	// Anything but a node was never ours.
 	if h.udev && !isMomentary(name) && h.await(gone) || gone() {
 		return nil
