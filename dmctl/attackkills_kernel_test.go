@@ -241,6 +241,7 @@ func (d death) leavesNothing(t *testing.T, c *Controller, when string) {
 	if got := names(t, c); got != "vol" {
 		t.Errorf("%s: devices: %s", when, got)
 	}
+	settle(t) // otherwise links of removed devices may be there
 	nodes, err := os.ReadDir("/dev/mapper")
 	if err != nil {
 		t.Fatal(err)

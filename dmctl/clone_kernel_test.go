@@ -75,9 +75,11 @@ func filesIn(t testing.TB, dir string) []string {
 	return out
 }
 
-// settled waits for loop devices to be on these files and on no others.
+// settled waits for loop devices to be on these files and on no others. One that
+// udev scans goes when that is done.
 func settled(t testing.TB, dir, when string, want ...string) {
 	t.Helper()
+	settle(t)
 	var got []string
 	for range 100 {
 		if got = attachedBelow(t, dir); slices.Equal(got, want) {

@@ -110,7 +110,8 @@ func logAll(t testing.TB, c *Controller) {
 	}
 }
 
-// removeAll removes everything that a test left, users before what they use.
+// removeAll removes everything that a test left, users before what they use. A
+// device that udev scans at the moment is busy.
 func removeAll(t testing.TB, c *Controller) {
 	c.Release()
 	for range 10 {
@@ -133,6 +134,7 @@ func removeAll(t testing.TB, c *Controller) {
 				_ = c.e.RemoveNode(v[i].Name)
 			}
 		}
+		settle(t)
 	}
 	t.Error("devices stay behind")
 	logAll(t, c)
