@@ -8,7 +8,6 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -78,6 +77,7 @@ func (a limitAttack) does(command string) string {
 func (a limitAttack) clear() {
 	a.t.Helper()
 	for range 8 {
+		settle(a.t) // what udev scans is busy, and it makes links until then
 		all, err := devmapper.List()
 		if err != nil {
 			a.t.Fatal(err)
@@ -88,7 +88,7 @@ func (a limitAttack) clear() {
 		for _, d := range all {
 			_ = devmapper.Resume(d.Name) // it may not be suspended
 			if devmapper.Remove(d.Name) == nil {
-				_ = os.Remove("/dev/mapper/" + d.Name) // it may have no node
+				removeNode(a.t, d.Name)
 			}
 		}
 	}
@@ -133,13 +133,7 @@ func (a limitAttack) prepare() (state, store string) {
 			disk.Length, disk.BackendDevice = 2<<20, a.disks[0]
 		}
 		mapped(a.t, name, disk)
-		info, err := devmapper.InfoByName(name)
-		if err == nil {
-			err = unix.Mknod("/dev/mapper/"+name, unix.S_IFBLK|0o600, int(info.DevNo))
-		}
-		if err != nil && !errors.Is(err, unix.EEXIST) { // udev has made it
-			a.t.Fatal(err)
-		}
+		addNode(a.t, name)
 	}
 	if a.scene != nil {
 		a.scene(a)
@@ -153,6 +147,7 @@ var deviceNumbers = regexp.MustCompile(`\b[0-9]+:[0-9]+\b`)
 // states, nodes, loop devices, files, and what the devices show.
 func (a limitAttack) state() string {
 	a.t.Helper()
+	settle(a.t)
 	var b strings.Builder
 	tables := strings.Split(deviceNumbers.ReplaceAllString(dmsetup(a.t, "table"), "DEVICE"), "\n")
 	slices.Sort(tables)

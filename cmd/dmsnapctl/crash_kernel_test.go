@@ -157,7 +157,7 @@ func TestRecordIsKilled(t *testing.T) {
 // eventually polls until done.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for range 600 {
+	for range 2400 {
 		if done() {
 			return
 		}

@@ -21,7 +21,7 @@ var sceneTools = map[string]string{"jq": exampleTools["jq"], "logger": `echo "$@
 const sceneCleared = `
 	cd /
 	{ grep -o " $0/[^ ]*" /proc/self/mounts || true; } | tac | xargs -r umount
-	for n in 1 2 3 4; do dmsetup remove_all; done; ` + noDevices + `
+	for n in 1 2 3 4; do ` + settled + `; dmsetup remove_all; done; ` + settled + `; ` + noDevices + `
 	losetup -D; rm -rf /dev/vg
 	blockdev --setrw /dev/sdb
 	for disk in /dev/vdb /dev/vdc /dev/sdb; do dd if=/dev/zero of=$disk bs=1M count=4 conv=fsync status=none; done`
@@ -82,17 +82,13 @@ func sceneHost(t *testing.T) []string {
 		}
 	}
 	dir := t.TempDir()
-	place(t, filepath.Join(dir, "lvm.conf"), fmt.Appendf(nil, `activation { udev_sync=0 udev_rules=0 monitoring=0 }
-devices { use_devicesfile=0 scan_lvs=0 dir="/dev" filter=["a|^/dev/loop|","r|.*|"] }
-global { locking_dir="%[1]s" use_lvmpolld=0 }
-backup { backup=0 archive=0 backup_dir="%[1]s" archive_dir="%[1]s" }
-`, dir), 0o600)
+	place(t, filepath.Join(dir, "lvm.conf"), lvmConfiguration(dir, `"a|^/dev/loop|"`), 0o600)
 	env := exampleScripts(t, dir, sceneTools)
 	path := slices.IndexFunc(env, func(word string) bool { return strings.HasPrefix(word, "PATH="+dir) })
 	// A copy, not a link: the program starts itself again by its file's name.
 	program := t.TempDir()
 	shell(t, `cp -L "$1" "$2/dmsnapctl"`, programPath(t), program)
-	return append(env, "PATH="+program+":"+strings.TrimPrefix(env[path], "PATH="), "LVM_SYSTEM_DIR="+dir, "DM_DISABLE_UDEV=1",
+	return append(makersOfNodes(env), "PATH="+program+":"+strings.TrimPrefix(env[path], "PATH="), "LVM_SYSTEM_DIR="+dir,
 		"LVM_SUPPRESS_FD_WARNINGS=1", "RESTIC_PASSWORD=x", "HOME="+dir, "BORG_BASE_DIR="+dir,
 		"BORG_RELOCATED_REPO_ACCESS_IS_OK=yes", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes")
 }

@@ -43,6 +43,7 @@ func unmap(t *testing.T, name string) {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
+		settle(t) // what udev scans is busy
 	}
 	if err != nil {
 		t.Fatalf("remove %s: %v", name, err)

@@ -86,6 +86,7 @@ func TestAnOverlayThatRanFull(t *testing.T) {
 	}
 	unmap(t, "live-rw")
 	shell(t, `losetup -D`)
+	settle(t) // a loop device that udev scans is detached after that
 
 	b.run(exitCritical, "verify overlay")
 	b.run(exitCritical, "rescue overlay --origin base.img --yes") // the origin may have changed

@@ -49,17 +49,11 @@ func onMapped(t *testing.T, kind string) liveFS {
 	const half = 200 << 20 // xfs needs more than one disk has
 	mapped(t, "vol", devmapper.LinearTable{Length: half, BackendDevice: disks[0]},
 		devmapper.LinearTable{Start: half, Length: half, BackendDevice: disks[2]})
-	t.Cleanup(func() { unmap(t, "vol") })
-	info, err := devmapper.InfoByName("vol")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = os.Remove("/dev/mapper/vol")
-	if err := unix.Mknod("/dev/mapper/vol", unix.S_IFBLK|0o600, int(info.DevNo)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.Remove("/dev/mapper/vol") })
-	return liveOn(t, kind, "/dev/mapper/vol", "--origin", "vol", "--cow", disks[1])
+	t.Cleanup(func() {
+		unmap(t, "vol")
+		removeNode(t, "vol")
+	})
+	return liveOn(t, kind, addNode(t, "vol"), "--origin", "vol", "--cow", disks[1])
 }
 
 // inFile makes changes go to a file.
@@ -69,21 +63,16 @@ func (f liveFS) inFile(t *testing.T) liveFS {
 	return f
 }
 
-// onLVM makes a file system on the logical volume v-g/vol, with LVM configured
-// to work without udev and monitoring.
+// onLVM makes a file system on the logical volume v-g/vol.
 func onLVM(t *testing.T, kind string) liveFS {
 	t.Helper()
 	disks, dir := testDisks(t), t.TempDir()
-	text := fmt.Sprintf(`activation { udev_sync=0 udev_rules=0 monitoring=0 }
-devices { use_devicesfile=0 scan_lvs=0 dir="/dev" filter=["a|%s|","a|%s|","r|.*|"] }
-global { locking_dir="%[3]s" use_lvmpolld=0 }
-backup { backup=0 archive=0 backup_dir="%[3]s" archive_dir="%[3]s" }
-`, disks[2], disks[3], dir)
-	if err := os.WriteFile(filepath.Join(dir, "lvm.conf"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	place(t, filepath.Join(dir, "lvm.conf"), lvmConfiguration(dir, fmt.Sprintf(`"a|%s|","a|%s|"`, disks[2], disks[3])), 0o600)
 	t.Setenv("LVM_SYSTEM_DIR", dir)
-	t.Setenv("DM_DISABLE_UDEV", "1")
+	for _, variable := range makersOfNodes(nil) {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
 	size := map[string]string{"ext4": "160m", "xfs": "320m"}[kind] // the least for xfs is 300
 	shell(t, "lvm pvcreate -qq -ff -y $1 $2; lvm vgcreate -qq v-g $1 $2; lvm lvcreate -qq -y -n vol -L $3 v-g", disks[2], disks[3], size)
 	t.Cleanup(func() { shell(t, "lvm vgremove -qq -ff -y v-g; lvm pvremove -qq -ff -y $1 $2", disks[2], disks[3]) })
@@ -127,6 +116,7 @@ func (f liveFS) nothingLeft(t *testing.T) {
 	if err == nil && len(left) > 0 {
 		t.Errorf("intents are left: %v", left)
 	}
+	settle(t)
 	info, err := devmapper.InfoByName("vol")
 	if err == nil && info.OpenCount != 1 { // the mount
 		t.Errorf("the origin is open %d times", info.OpenCount)
@@ -189,7 +179,7 @@ func TestWithSnapshotKilled(t *testing.T) {
 
 func appears(t *testing.T, path string) {
 	t.Helper()
-	for range 1000 {
+	for range 6000 {
 		if _, err := os.Stat(path); err == nil {
 			return
 		}

@@ -21,6 +21,8 @@ const (
 	// udevPatience bounds the wait for udevd's start and for its first scan of
 	// all devices, on a slow machine under load.
 	udevPatience = 2 * time.Minute
+	// udevTries limits how often a command of udevadm is run.
+	udevTries = 3
 )
 
 // startUdev starts udevd and lets it scan all devices. Then it leaves it
@@ -48,8 +50,8 @@ func startUdev(state string) error {
 		{"trigger", "--action=add", "--subsystem-match=block", "--subsystem-match=mem", "--subsystem-match=misc"},
 		{"settle", fmt.Sprintf("--timeout=%d", int(udevPatience.Seconds()))},
 	} {
-		if out, err := exec.Command("/usr/bin/udevadm", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("udevadm %s: %w: %s", args[0], err, bytes.TrimSpace(out))
+		if err := udevadm(args...); err != nil {
+			return err
 		}
 	}
 	group := -udevd.Process.Pid
@@ -62,6 +64,20 @@ func startUdev(state string) error {
 		return errors.Join(syscall.Kill(group, syscall.SIGKILL), ignoreExit(udevd.Wait()))
 	}
 	return fmt.Errorf("udev cannot be %q", state)
+}
+
+// udevadm runs one of its commands. Debian 12's settle sometimes fails when udev
+// answers too early (a broken pipe), so that it is tried again.
+func udevadm(args ...string) error {
+	for try := 1; ; try++ {
+		out, err := exec.Command("/usr/bin/udevadm", args...).CombinedOutput()
+		if err == nil {
+			return nil
+		}
+		if try == udevTries {
+			return fmt.Errorf("udevadm %s: %w: %s", args[0], err, bytes.TrimSpace(out))
+		}
+	}
 }
 
 // ignoreExit returns only errors that are not an exit status.
