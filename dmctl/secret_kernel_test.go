@@ -116,7 +116,7 @@ func TestKeysAreNotRead(t *testing.T) {
 	key := filepath.Join(dir, "key")
 	// The key is made by another process, and known to this one only at the end.
 	script := `head -c 32 /dev/urandom | od -A n -t x1 | tr -d ' \n' > ` + key + `
-echo "0 16384 crypt aes-cbc-plain64 $(cat ` + key + `) 0 ` + disks[0] + ` 0" | dmsetup create --noudevsync keys
+echo "0 16384 crypt aes-cbc-plain64 $(cat ` + key + `) 0 ` + disks[0] + ` 0" | dmsetup create keys
 dmsetup mknodes`
 	if out, err := exec.Command("/bin/sh", "-ec", script).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -199,13 +199,13 @@ func logOn(t *testing.T, disk string) (entries int, complete bool) {
 const towerSetup = `
 set -e
 test -e /run/udev/control || export DM_DISABLE_UDEV=1 # two makers of nodes get in each other's way
-dmsetup create --noudevsync real --table "0 16384 linear $DMSNAPCTL_DEVICE 0"
-dmsetup create --noudevsync c --table "0 32768 linear $DMSNAPCTL_DEVICE 16384"
+dmsetup create real --table "0 16384 linear $DMSNAPCTL_DEVICE 0"
+dmsetup create c --table "0 32768 linear $DMSNAPCTL_DEVICE 16384"
 dd if=/dev/urandom of=/dev/mapper/real bs=1M count=8 oflag=direct conv=fsync status=none
 dmsnapctl crash mark frozen >&2
 dd if=/dev/zero of=/dev/mapper/c bs=8k count=1 oflag=direct conv=fsync status=none
-dmsetup create --noudevsync snap --table "0 16384 snapshot /dev/mapper/real /dev/mapper/c P 8"
-dmsetup create --noudevsync origin --table "0 16384 snapshot-origin /dev/mapper/real"
+dmsetup create snap --table "0 16384 snapshot /dev/mapper/real /dev/mapper/c P 8"
+dmsetup create origin --table "0 16384 snapshot-origin /dev/mapper/real"
 echo some words first
 echo /dev/mapper/`
 

@@ -28,11 +28,11 @@ var updateLogs = flag.Bool("update-logs", false, "write the logs of ext4 in test
 const sqliteSetup = `
 set -e
 test -e /run/udev/control || export DM_DISABLE_UDEV=1 # two makers of nodes get in each other's way
-dmsetup create --noudevsync real --table "0 16384 linear $DMSNAPCTL_DEVICE 0"
-dmsetup create --noudevsync c --table "0 32768 linear $DMSNAPCTL_DEVICE 16384"
+dmsetup create real --table "0 16384 linear $DMSNAPCTL_DEVICE 0"
+dmsetup create c --table "0 32768 linear $DMSNAPCTL_DEVICE 16384"
 dmsnapctl crash mark frozen >&2
-dmsetup create --noudevsync snap --table "0 16384 snapshot /dev/mapper/real /dev/mapper/c P 8"
-dmsetup create --noudevsync origin --table "0 16384 snapshot-origin /dev/mapper/real"
+dmsetup create snap --table "0 16384 snapshot /dev/mapper/real /dev/mapper/c P 8"
+dmsetup create origin --table "0 16384 snapshot-origin /dev/mapper/real"
 echo /dev/mapper/`
 
 // sqliteWork commits transactions, each with a mark after it.

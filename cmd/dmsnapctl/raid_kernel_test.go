@@ -26,6 +26,14 @@ fi
 modprobe -d "$root" "$1"`, name, t.TempDir())
 }
 
+// stopOthers is shell that stops the arrays that udev has assembled by itself, of
+// whatever it saw members on.
+const stopOthers = settled + `
+for md in /sys/block/md*/md; do
+	test ! -e "$md" || { name=${md%/md}; mdadm --quiet --stop "/dev/${name##*/}" || true; }
+done
+`
+
 // TestARepairIsTriedOnClones: an array runs on clones of its members, even if
 // one is lost. It is repaired and written to, and the members do not change.
 func TestARepairIsTriedOnClones(t *testing.T) {
@@ -42,13 +50,14 @@ func TestARepairIsTriedOnClones(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		_ = unix.Unmount(mount, unix.MNT_DETACH)
-		shell(t, `mdadm --quiet --stop "$1" || true; shift; blockdev --setrw "$@"; for d; do dd if=/dev/zero of="$d" bs=1M count=24 conv=fsync status=none; done`,
+		shell(t, stopOthers+`shift; blockdev --setrw "$@"; for d; do dd if=/dev/zero of="$d" bs=1M count=24 conv=fsync status=none; done`,
 			append([]string{array}, disks...)...)
 	})
 	shell(t, `array=$1 mount=$2; shift 2
 mdadm --quiet --create "$array" --level=5 --raid-devices=3 --size=20M --metadata=1.2 --run --assume-clean "$@"
 mkfs.ext4 -q "$array"; mount "$array" "$mount"; echo precious > "$mount/file"; umount "$mount"
-mdadm --quiet --stop "$array"; blockdev --setro "$@"`, append([]string{array, mount}, disks...)...)
+mdadm --quiet --stop "$array"; blockdev --setro "$@"
+`+stopOthers, append([]string{array, mount}, disks...)...)
 	sums := func() (out string) {
 		for _, disk := range disks {
 			out += fmt.Sprintf("%x ", sha256.Sum256(readAt(t, disk, used)))
@@ -65,11 +74,12 @@ mdadm --quiet --stop "$array"; blockdev --setro "$@"`, append([]string{array, mo
 		for _, m := range members {
 			nodes = append(nodes, "/dev/mapper/"+m)
 		}
-		out := shell(t, `array=$1 mount=$2; shift 2
+		out := shell(t, stopOthers+`array=$1 mount=$2; shift 2
 mdadm --quiet --assemble --run "$array" "$@"
 mount "$array" "$mount"; cat "$mount/file"; echo changed > "$mount/file"; umount "$mount"
 e2fsck -fy "$array" >&2 || test $? -eq 1; debugfs -R "cat file" "$array"
-mdadm --quiet --stop "$array"`, append([]string{array, mount}, nodes...)...)
+mdadm --quiet --stop "$array"
+`+stopOthers, append([]string{array, mount}, nodes...)...)
 		if !strings.Contains(out, "precious\n") || !strings.Contains(out, "changed\n") {
 			t.Errorf("try %d: the array on clones shows %s", try+1, out)
 		}

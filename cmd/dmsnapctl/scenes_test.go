@@ -137,7 +137,7 @@ var kernelScenes = map[string]scene{
 		before: `
 			truncate -s 4M base.img; truncate -s 1M overlay
 			base=$(losetup -r -f --show base.img) overlay=$(losetup -f --show overlay)
-			dmsetup create --noudevsync live-rw --table "0 8192 snapshot $base $overlay P 8"
+			dmsetup create live-rw --table "0 8192 snapshot $base $overlay P 8"
 			truncate -s 2M overlay`,
 		after: `dmsetup status live-rw | grep /4096`,
 	},
@@ -157,7 +157,7 @@ var kernelScenes = map[string]scene{
 		before: home + "; borg init -e none backup", after: "borg list backup | grep ^home-",
 	},
 	`dmsnapctl with-snapshot --origin /dev/mapper/data --cow /dev/vdc -- sh -c 'qemu-img convert -O qcow2 "$DMSNAPCTL_SNAPSHOT" /backup/data'`: {
-		before: `mkdir backup; dmsetup create --noudevsync data --table "0 8192 linear /dev/vdb 0"; dmsetup mknodes`,
+		before: `mkdir backup; dmsetup create data --table "0 8192 linear /dev/vdb 0"; dmsetup mknodes`,
 		after:  "qemu-img compare backup/data /dev/mapper/data",
 	},
 

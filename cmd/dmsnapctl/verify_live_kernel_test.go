@@ -36,8 +36,8 @@ func testDisks(t *testing.T) []string {
 // mappedBy makes a device with dmsetup, which lasts until the test ends.
 func mappedBy(t *testing.T, name, table string) (node string) {
 	t.Helper()
-	dmsetup(t, "create", "--noudevsync", name, "--table", table)
-	t.Cleanup(func() { dmsetup(t, "remove", "--retry", "--noudevsync", name) })
+	dmsetup(t, "create", name, "--table", table)
+	t.Cleanup(func() { dmsetup(t, "remove", "--retry", name) })
 	dmsetup(t, "mknodes", name)
 	return "/dev/mapper/" + name
 }

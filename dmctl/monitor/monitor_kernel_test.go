@@ -24,12 +24,12 @@ func TestMonitor(t *testing.T) {
 	if len(disks) < 2 {
 		t.Fatal("DMSNAPCTL_TEST_DISKS names no two disks")
 	}
-	sh(t, "dmsetup create --noudevsync cow0 --table '0 2048 linear "+disks[1]+" 0' && dmsetup mknodes")
+	sh(t, "dmsetup create cow0 --table '0 2048 linear "+disks[1]+" 0' && dmsetup mknodes")
 	const cow = "/dev/mapper/cow0"
 	c, second := open(t), open(t)
 	t.Cleanup(func() {
 		_ = c.Remove(context.Background(), dmctl.RemoveRequest{Name: "s"})
-		sh(t, "dmsetup remove --noudevsync cow0")
+		sh(t, "dmsetup remove --retry cow0")
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
