@@ -64,7 +64,7 @@ func hasSwitch(args []string, name string) bool {
 // arrange splits args (with the program's name first) along app's tree. With
 // an error it also returns what it understood before.
 func arrange(app *cli.App, args []string) (commandLine, error) {
-	a := arranger{app: app, commands: app.Commands}
+	a := arranger{app: app, commands: app.Commands, values: map[cli.Flag]string{}}
 	if len(args) > 0 {
 		a.line.program = args[0]
 		a.rest = args[1:]
@@ -83,7 +83,8 @@ type arranger struct {
 	commands []*cli.Command // what may come next
 	rest     []string
 	line     commandLine
-	helping  bool // after the word "help": only names of commands follow
+	helping  bool                // after the word "help": only names of commands follow
+	values   map[cli.Flag]string // of the flags so far that take one value
 }
 
 func (a *arranger) next() error {
@@ -149,17 +150,31 @@ func (a *arranger) flag(token string) error {
 	if f == nil {
 		return usagef("%sunknown flag %s%s; see '%s --help'", a.about(), token, suggest("--"+name, a.flagNames()), a.describe())
 	}
-	switch {
-	case hasValue:
-		*dest = append(*dest, "--"+name+"="+value)
-	case isSwitch(f):
+	if !hasValue && isSwitch(f) {
 		*dest = append(*dest, "--"+name)
-	case len(a.rest) == 0:
-		return usagef("%sflag --%s needs a value; see '%s --help'", a.about(), name, a.describe())
-	default:
-		*dest = append(*dest, "--"+name+"="+a.rest[0])
-		a.rest = a.rest[1:]
+		return nil
 	}
+	if !hasValue {
+		if len(a.rest) == 0 {
+			return usagef("%sflag --%s needs a value; see '%s --help'", a.about(), name, a.describe())
+		}
+		value, a.rest = a.rest[0], a.rest[1:]
+	}
+	*dest = append(*dest, "--"+name+"="+value)
+	return a.once(f, value)
+}
+
+// once refuses a second, other value for a flag that takes one value; the
+// library would silently use the last. A switch may be turned off again.
+func (a *arranger) once(f cli.Flag, value string) error {
+	if isSwitch(f) || isList(f) {
+		return nil
+	}
+	before, given := a.values[f]
+	if given && before != value {
+		return usagef("%sflag --%s is given twice, with %q and %q; see '%s --help'", a.about(), f.Names()[0], before, value, a.describe())
+	}
+	a.values[f] = value
 	return nil
 }
 
@@ -215,6 +230,12 @@ func findFlag(flags []cli.Flag, name string) cli.Flag {
 func isSwitch(f cli.Flag) bool {
 	_, ok := f.(*cli.BoolFlag)
 	return ok
+}
+
+// isList reports whether a flag may be given several times, with a value each.
+func isList(f cli.Flag) bool {
+	l, ok := f.(cli.DocGenerationSliceFlag)
+	return ok && l.IsSliceFlag()
 }
 
 // suggest returns " (did you mean …?)" for the candidate nearest to word, if
