@@ -152,7 +152,7 @@ prebuilt-tests: build
 # hardware virtualisation: makes a box from packages, runs the kernel tests, installs
 # the package and reboots. Machine, daemons and network end with the test.
 vagrant-test: certificates prebuilt-tests
-	$(GO) test -tags vagrant -count=1 -p 1 -v -timeout 3h ./vagrant/box ./vagrant
+	$(GO) test -tags vagrant -count=1 -p 1 -v -timeout 8h ./vagrant/box ./vagrant
 
 # As many clones as CLONES says, on both engines, from 16 goroutines; the power
 # is cut, and all must come back. The race detector does not fit into the address

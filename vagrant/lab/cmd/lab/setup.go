@@ -24,6 +24,7 @@ func setup(args []string) (int, error) {
 	flags := flag.NewFlagSet("lab setup", flag.ContinueOnError)
 	which := flags.String("kernels", "", "`list` of kernels to get, such as uml-6.1,qemu-6.12; or all (default: uml-6.1)")
 	tests := flags.Bool("tests", false, "also get what only the tests need: "+strings.Join(box.ForTests, ", ")+", and the kernels "+testKernels)
+	only := flags.Bool("packages", false, "get no kernel, but the packages that kernel tests run: for tests on this machine's own kernel")
 	bench := flags.Bool("bench", false, "also install what only the benchmarks need: fio")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage, nil // flag has printed why
@@ -38,6 +39,9 @@ func setup(args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
+	if *only {
+		names = nil
+	}
 	progress := prefixed{os.Stdout}
 	for _, name := range names {
 		if err := prepare(name, progress); err != nil {
@@ -45,7 +49,7 @@ func setup(args []string) (int, error) {
 		}
 	}
 	var more []string
-	if *tests {
+	if *tests || *only {
 		more = append(more, box.ForTests...)
 	}
 	if *bench {
