@@ -213,6 +213,7 @@ func TestRecoverEndsRecording(t *testing.T) {
 	if err := errors.Join(held.Close(), rec.log.Close()); err != nil { // as if the process had ended
 		t.Fatal(err)
 	}
+	settle(t) // what udev scans is in use, too
 	if err := c.Recover(context.Background()); err != nil {
 		t.Error(err)
 	}
