@@ -26,7 +26,7 @@ func (d *File) CacheRoom() int64 {
 }
 
 const (
-	prefetchBytes   = 1 << 20 // are asked for at once
+	prefetchBytes   = 4 << 20 // are asked for at once
 	prefetchBuffer  = 256 << 10
 	prefetchReaders = 4
 )
@@ -37,16 +37,21 @@ const (
 func (d *File) Prefetch(ctx context.Context, offset, length int64) error {
 	var next atomic.Int64
 	next.Store(offset)
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		null = nil
+	} else {
+		defer null.Close()
+	}
 	var readers sync.WaitGroup
 	for range prefetchReaders {
 		readers.Go(func() {
-			buf := make([]byte, prefetchBuffer)
 			for ctx.Err() == nil {
 				at := next.Add(prefetchBytes) - prefetchBytes
 				if at >= offset+length {
 					return
 				}
-				d.readThrough(buf, at, min(at+prefetchBytes, offset+length))
+				d.readThrough(null, at, min(at+prefetchBytes, offset+length))
 			}
 		})
 	}
@@ -56,11 +61,36 @@ func (d *File) Prefetch(ctx context.Context, offset, length int64) error {
 
 // readThrough reads from at to end into the page cache. The kernel may take only
 // a part of the advice, or none: the pages are there once they have been read.
-func (d *File) readThrough(buf []byte, at, end int64) {
+// null is the device, or nil.
+func (d *File) readThrough(null *os.File, at, end int64) {
 	_ = unix.Fadvise(int(d.f.Fd()), at, end-at, unix.FADV_WILLNEED)
+	if at = d.sendTo(null, at, end); at >= end {
+		return
+	}
+	buf := make([]byte, prefetchBuffer)
 	for ; at < end; at += int64(len(buf)) {
 		_, _ = d.f.ReadAt(buf[:min(int64(len(buf)), end-at)], at)
 	}
+}
+
+// sendTo sends the bytes from at to end to the null device, which reads them into
+// the page cache without a copy of them. It returns where that ended: some file
+// systems can't, and what cannot be read is not sent.
+func (d *File) sendTo(null *os.File, at, end int64) (reached int64) {
+	if null == nil {
+		return at
+	}
+	for at < end {
+		sent := 0
+		err := Retry(func() (err error) {
+			sent, err = unix.Sendfile(int(null.Fd()), int(d.f.Fd()), &at, int(end-at))
+			return err
+		})
+		if err != nil || sent <= 0 {
+			break
+		}
+	}
+	return at
 }
 
 // AvailableMemory is how much memory this process and its part of the page cache

@@ -36,6 +36,16 @@ func cachedPages(t *testing.T, f *os.File, size int) (cached, all int) {
 	return cached, len(pages)
 }
 
+func openNull(t *testing.T) *os.File {
+	t.Helper()
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = null.Close() })
+	return null
+}
+
 // TestPrefetch: every page of the part is in the page cache afterwards.
 func TestPrefetch(t *testing.T) {
 	const size = 9<<20 + 4096
@@ -63,6 +73,19 @@ func TestPrefetch(t *testing.T) {
 	}
 	if cached, all := cachedPages(t, d.f, size); cached != all {
 		t.Errorf("%d of %d pages are cached", cached, all)
+	}
+	for name, null := range map[string]*os.File{"the null device": openNull(t), "buffers": nil} {
+		forget()
+		d.readThrough(null, 0, size)
+		if cached, all := cachedPages(t, d.f, size); cached != all {
+			t.Errorf("through %s: %d of %d pages are cached", name, cached, all)
+		}
+		if reached := d.sendTo(null, 0, size); (reached == size) != (null != nil) {
+			t.Errorf("through %s: %d bytes are sent", name, reached)
+		}
+	}
+	if reached := d.sendTo(openNull(t), size-100, size+100); reached != size {
+		t.Errorf("the end of the file is at %d, and %d is reached", size, reached)
 	}
 	if err := d.Prefetch(context.Background(), size-100, 1<<30); err != nil { // longer than the file
 		t.Error(err)

@@ -84,6 +84,11 @@ func (im *Image) segments(off, end int64) iter.Seq2[segment, error] {
 // ReadAt implements io.ReaderAt. It reads the parts in the order in which they
 // lie on the devices.
 func (im *Image) ReadAt(p []byte, off int64) (int, error) {
+	return im.readAt(p, off, transfer.Gather)
+}
+
+// readAt is ReadAt with a way to read the store.
+func (im *Image) readAt(p []byte, off int64, gather func(io.ReaderAt, []byte, []transfer.Segment) error) (int, error) {
 	if off < 0 {
 		return 0, errors.New("read at a negative offset")
 	}
@@ -104,7 +109,7 @@ func (im *Image) ReadAt(p []byte, off int64) (int, error) {
 			return 0, fmt.Errorf("the origin at %d: %w", s.place, err)
 		}
 	}
-	if err := ofStore(transfer.Gather(im.store, want, stored)); err != nil {
+	if err := ofStore(gather(im.store, want, stored)); err != nil {
 		return 0, err
 	}
 	if len(want) < len(p) {

@@ -67,12 +67,21 @@ func (im *Image) copyStored(ctx context.Context, o storedOrder, take func(at int
 	if o.byList {
 		return transfer.Ahead(ctx, im.storedLoads(ctx), take)
 	}
-	if o.cache != nil {
-		if err := o.cache.Prefetch(ctx, o.part.Offset, o.part.Length); err != nil {
-			return err
-		}
+	if o.cache == nil {
+		return im.Copy(ctx, im.Changed(), take)
 	}
-	return im.Copy(ctx, im.Changed(), take)
+	if err := o.cache.Prefetch(ctx, o.part.Offset, o.part.Length); err != nil {
+		return err
+	}
+	return walk(ctx, inCache{im}, im.Changed(), take)
+}
+
+// inCache is an image whose store is in the page cache.
+type inCache struct{ *Image }
+
+// ReadAt implements io.ReaderAt.
+func (c inCache) ReadAt(p []byte, off int64) (int, error) {
+	return c.readAt(p, off, transfer.GatherCached)
 }
 
 // fitsIn is the part of the store that has the image's data, if it is worth a

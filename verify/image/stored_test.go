@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -177,6 +178,36 @@ func TestTornPartsWithoutACache(t *testing.T) {
 	}
 	if o, err := im.storedOrder(); err != nil || !o.byList {
 		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// counted counts the bytes that are read.
+type counted struct {
+	io.ReaderAt
+	n *atomic.Int64
+}
+
+func (c counted) ReadAt(b []byte, off int64) (int, error) {
+	c.n.Add(int64(len(b)))
+	return c.ReaderAt.ReadAt(b, off)
+}
+
+// TestOnlyDataIsReadFromTheCache: a gap there costs more than another read.
+func TestOnlyDataIsReadFromTheCache(t *testing.T) {
+	olds := make([]cow.Chunk, 3072)
+	for i := range olds {
+		olds[i] = cow.Chunk(i)
+	}
+	src := tornStore(t, olds, 0)
+	var read atomic.Int64
+	src.Store = &cached{ReaderAt: counted{src.Store, &read}, room: math.MaxInt64}
+	im, _, err := Open(context.Background(), src, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Store(0)
+	if err := im.CopyStored(context.Background(), func(int64, []byte) error { return nil }); err != nil || read.Load() != 3072*4096 {
+		t.Errorf("%v, %d bytes are read for %d", err, read.Load(), 3072*4096)
 	}
 }
 

@@ -39,8 +39,8 @@ func Scattered(r io.ReaderAt, moves []Move) Load {
 	return l
 }
 
-// Reads are joined if the gap between them is small: many small reads cost more
-// than reading the gap.
+// Reads from a disk are joined if the gap between them is small: many small reads
+// cost more than reading the gap. Out of the page cache they do not.
 const (
 	mostGap  = 64 << 10 // bytes
 	mostSpan = 1 << 20  // bytes
@@ -52,10 +52,20 @@ var scratch = sync.Pool{New: func() any { return new([mostSpan]byte) }}
 // Gather reads segments into b, in the order of the device, and reorders the
 // slice. What lies between the segments need not be readable.
 func Gather(r io.ReaderAt, b []byte, segments []Segment) error {
+	return gather(r, b, segments, mostGap)
+}
+
+// GatherCached is Gather from what is in the page cache: it leaves every gap out.
+func GatherCached(r io.ReaderAt, b []byte, segments []Segment) error {
+	return gather(r, b, segments, 0)
+}
+
+// gather leaves out gaps of more than gap bytes.
+func gather(r io.ReaderAt, b []byte, segments []Segment, gap int64) error {
 	slices.SortFunc(segments, func(a, b Segment) int { return cmp.Compare(a.From, b.From) })
 	segments = joined(segments)
 	for len(segments) > 0 {
-		n, end := nearby(segments)
+		n, end := nearby(segments, gap)
 		if err := readNearby(r, b, segments[:n], end); err != nil {
 			return err
 		}
@@ -80,12 +90,12 @@ func joined(segments []Segment) []Segment {
 
 // nearby is how many sorted segments are read at once, and where they end on
 // the device.
-func nearby(segments []Segment) (n int, end int64) {
+func nearby(segments []Segment, gap int64) (n int, end int64) {
 	first := segments[0].From
 	end = first + segments[0].Length
 	for n = 1; n < len(segments); n++ {
 		s := segments[n]
-		if s.From-end > mostGap || s.From+s.Length-first > mostSpan {
+		if s.From-end > gap || s.From+s.Length-first > mostSpan {
 			break
 		}
 		end = max(end, s.From+s.Length)

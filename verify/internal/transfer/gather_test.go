@@ -109,6 +109,11 @@ func TestReadsAreJoined(t *testing.T) {
 			t.Errorf("%d: %v, reads at %d, want %d", test.from, err, r.at, test.want)
 		}
 	}
+	cached := &noted{b: pattern(1 << 20)}
+	segments := []Segment{{16384, 4096, 4096}, {0, 0, 4096}, {20480, 8192, 4096}}
+	if err := GatherCached(cached, make([]byte, 12288), segments); err != nil || len(cached.at) != 2 {
+		t.Errorf("out of the page cache: %v, reads at %d", err, cached.at)
+	}
 	var many []Segment
 	for at := int64(0); at < 2*mostSpan; at += 8192 {
 		many = append(many, Segment{at, at / 2, 4096})
