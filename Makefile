@@ -107,7 +107,7 @@ arrows:
 
 # The leak makes no difference to attacks, nor to promises, reproducers and the
 # rarer uses of snapshots, which take long.
-NOTONLEAKY = ^(TestAttack|TestReproducers$$|TestMergeOfAFinishedStore$$|TestOverflow$$|TestTransientBeside|TestDiscardZeroesCOW$$|TestDiscardPassdown$$|TestGrowWhileRecording$$|TestSqliteKeeps|TestRecordTower$$|TestIsTheFileSystemWhole$$)
+NOTONLEAKY = ^(TestAttack|TestReproducers$$|TestMergeOfAFinishedStore$$|TestOverflow$$|TestTransientBeside|TestDiscardZeroesCOW$$|TestDiscardPassdown$$|TestGrowWhileRecording$$|TestSqliteKeeps|TestDocumentedCheckers$$|TestRecordTower$$|TestIsTheFileSystemWhole$$)
 
 # The lab's own tests boot machines from the host; kernel tests run inside them,
 # on the distribution's snapshot target and on the leaky one.

@@ -13,7 +13,7 @@ PATH=/usr/local/go/bin:/usr/sbin:/sbin:$PATH
 
 # A full kernel has no dm-dust; tests that need what is missing do not apply.
 missing=
-for module in dm-mod dm-snapshot dm-delay dm-flakey dm-log-writes dm-dust dm-zero fuse loop ext4 xfs; do
+for module in dm-mod dm-snapshot dm-delay dm-flakey dm-log-writes dm-dust dm-zero dm-thin-pool fuse loop ext4 xfs; do
 	modprobe "$module" || missing=${missing:+$missing,}$module
 done
 export DMSNAPCTL_TEST_MISSING="$missing"

@@ -25,10 +25,10 @@ var system = []string{"systemd-sysv", "systemd", "udev", "dbus", "openssh-server
 	"procps", "ca-certificates", "initramfs-tools", "linux-image-cloud-amd64"}
 
 // ForTests are the packages that kernel tests use, in any machine. The tests
-// compare their results with dmsetup's and LVM's, put file systems and arrays on
-// snapshots, sqlite on these, and back them up. qemu-img and bmaptool check the images. Some tests
-// run next to udev; a host's own is not started.
-var ForTests = []string{"dmsetup", "lvm2", "e2fsprogs", "xfsprogs", "mount", "kmod", "mdadm", "qemu-utils", "bmap-tools", "restic", "borgbackup", "sqlite3", "udev"}
+// compare their results with dmsetup's and LVM's, put file systems, databases, thin
+// pools and arrays on snapshots, and back them up. qemu-img and bmaptool check the
+// images. Some tests run next to udev; a host's own is not started.
+var ForTests = []string{"dmsetup", "lvm2", "e2fsprogs", "xfsprogs", "mount", "kmod", "mdadm", "qemu-utils", "bmap-tools", "restic", "borgbackup", "sqlite3", "thin-provisioning-tools", "udev"}
 
 // diskBytes is the size of the box's disk; what is not used takes no space.
 const diskBytes = 8 << 30

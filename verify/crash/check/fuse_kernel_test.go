@@ -58,7 +58,7 @@ func inShell(t *testing.T, script string) {
 
 // xfsRepair is the command in the documentation.
 func xfsRepair(view crash.View, dir string) Options {
-	return Options{Command: `d=$(mktemp -d) && mount -o loop,nouuid {} $d && umount $d && rmdir $d && xfs_repair -n {}`, View: view, Dir: dir}
+	return Options{Command: `d=$(mktemp -d) && trap "rmdir $d" EXIT && mount -o loop,nouuid {} $d && umount $d && xfs_repair -n {}`, View: view, Dir: dir}
 }
 
 // e2fsck is the command in the documentation.
@@ -87,6 +87,10 @@ func exploreMounted(t *testing.T, k *kernel, o Options) *crash.Report {
 // some states.
 func TestFileSystemsOnSnapshots(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
+	manual, err := os.ReadFile("../../../docs/crash.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, test := range map[string]struct {
 		make  func(*testing.T) []byte
 		check func(crash.View, string) Options
@@ -102,7 +106,11 @@ func TestFileSystemsOnSnapshots(t *testing.T) {
 				for c := range test.chunks {
 					k.overwrite(cow.Chunk(c), 'X')
 				}
-				r := exploreMounted(t, k, test.check(crash.SnapshotView, t.TempDir()))
+				checker := test.check(crash.SnapshotView, t.TempDir())
+				if !strings.Contains(string(manual), "| `'"+checker.Command+"'") {
+					t.Errorf("docs/crash.md does not have %s", checker.Command)
+				}
+				r := exploreMounted(t, k, checker)
 				if r.UndecidedChecks != 0 || r.Runs == 0 || (r.FailedChecks > 0) != tooEarly {
 					t.Errorf("too early %v: %+v", tooEarly, r.Checks)
 				}

@@ -61,7 +61,7 @@ func execute(args []string) (int, error) {
 	flags.IntVar(&s.memory, "memory", 0, "memory of the machine in `MiB` (default: uml 512, qemu 1024)")
 	flags.IntVar(&s.disks, "disks", 4, "`number` of blank scratch disks")
 	flags.IntVar(&s.disk, "disk-size", 256, "size of a scratch disk in `MiB`")
-	flags.StringVar(&s.modules, "modules", strings.Join(append(slices.Clone(lab.DeviceMapper), "fuse", "loop", "ext4", "xfs"), ","), "kernel modules to load, comma separated; the test is told which of them the kernel lacks")
+	flags.StringVar(&s.modules, "modules", strings.Join(append(slices.Clone(lab.DeviceMapper), "dm-thin-pool", "fuse", "loop", "ext4", "xfs"), ","), "kernel modules to load, comma separated; the test is told which of them the kernel lacks")
 	flags.StringVar(&s.write, "write", "", "more `directories` of the host that the program may write to, colon separated")
 	flags.StringVar(&s.udev, "udev", "", "run udev in the machine and leave it in this `state`: alive, hung (stopped) or dead (killed)")
 	flags.DurationVar(&s.timeout, "timeout", 0, "hard limit for the machine (default: the test's -test.timeout and 30s, or 15m)")
