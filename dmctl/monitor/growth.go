@@ -46,14 +46,22 @@ func (g Growth) of(ctx context.Context, c *dmctl.Controller, s dmctl.Snapshot) *
 	if err != nil {
 		return nil
 	}
-	was := s.Total
-	if now, err := c.SnapshotNamed(ctx, s.Name); err == nil {
-		s = now
+	return grownEvent(ctx, c, s)
+}
+
+// grownEvent says how much larger a store is now. It has grown even if the monitor
+// has been told to stop since then.
+func grownEvent(ctx context.Context, c *dmctl.Controller, was dmctl.Snapshot) *Event {
+	e := &Event{Kind: EventGrown, Snapshot: was}
+	now, err := c.SnapshotNamed(context.WithoutCancel(ctx), was.Name)
+	if err == nil {
+		e.Snapshot = now
+		e.Message = fmt.Sprintf("the store of %s grew from %d to %d bytes", was.Name, uint64(was.Total)*cow.SectorSize, uint64(now.Total)*cow.SectorSize)
+	} else {
+		e.Message = fmt.Sprintf("the store of %s grew from %d bytes, and cannot be looked at: %v", was.Name, uint64(was.Total)*cow.SectorSize, err)
 	}
-	return &Event{
-		Time: time.Now(), Kind: EventGrown, Snapshot: s,
-		Message: fmt.Sprintf("the store of %s grew from %d to %d bytes", s.Name, uint64(was)*cow.SectorSize, uint64(s.Total)*cow.SectorSize),
-	}
+	e.Time = time.Now()
+	return e
 }
 
 // wanted reports whether a snapshot's store must grow now.

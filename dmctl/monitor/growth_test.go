@@ -70,6 +70,34 @@ func growing(t *testing.T, storeBytes int64) (*dmtest.Machine, *dmctl.Controller
 	return m, c
 }
 
+// Even if it is told to stop as soon as a store has grown, the monitor says how
+// large it is now.
+func TestGrownEventOfAStoppedMonitor(t *testing.T) {
+	m, c := growing(t, 64<<10)
+	ctx, cancel := context.WithCancel(context.Background())
+	g := Growth{At: 80, Bytes: 4096, Failed: func(string, error) {
+		cancel()
+		m.Find("s").Status = "80/108 16"
+	}}
+	s, err := c.SnapshotNamed(ctx, "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := g.of(ctx, c, s)
+	if e == nil || e.Snapshot.Total != 108 || !strings.Contains(e.Message, "from 51200 to 55296 bytes") {
+		t.Errorf("event: %+v", e)
+	}
+}
+
+// A store that is gone when the monitor looks again has still grown.
+func TestGrownEventOfALostStore(t *testing.T) {
+	_, c := growing(t, 64<<10)
+	e := grownEvent(context.Background(), c, dmctl.Snapshot{Name: "gone", Total: 100})
+	if !strings.Contains(e.Message, "grew from 51200 bytes, and cannot be looked at: ") {
+		t.Errorf("event: %s", e.Message)
+	}
+}
+
 func TestMonitorGrowsAStore(t *testing.T) {
 	m, c := growing(t, 64<<10)
 	var events, failed []string
