@@ -61,7 +61,7 @@ func scratchDisks(t *testing.T) []string {
 func TestRecordAndExplore(t *testing.T) {
 	disks := scratchDisks(t)
 	ctx := context.Background()
-	must(t, "dd", "if=/dev/zero", "of="+disks[0], "bs=1M", "count=24", "conv=fsync") // another test's store must not lie where the COW store will be
+	shell(t, "dd if=/dev/zero of=$1 bs=1M count=24 conv=fsync", disks[0]) // another test's store must not lie where the COW store will be
 	out, complaints, code := crashRun(ctx, "record", "--device", disks[0], "--log", disks[1], "--yes", "--", "sh", "-c", workload)
 	if code != exitFine {
 		t.Fatalf("record: exit code %d\n%s%s", code, out, complaints)
